@@ -1,0 +1,99 @@
+//! An account and its connection to the CRM.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::budget::CallLimits;
+use crate::ids::AccountId;
+use crate::ports::ledger::{Key, Record};
+
+/// A CRM account served by this deployment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Account {
+    /// Its id, as in the group claim of its super admins.
+    pub account_id: AccountId,
+    /// When an operator created it.
+    pub created_at: Timestamp,
+    /// None until a super admin or an operator connects the CRM.
+    pub crm_connection: Option<CrmConnection>,
+    /// What share of the CRM's call limits backups may use.
+    pub call_share: CallShare,
+}
+
+/// How to reach the account's CRM. The token itself is in the secret store under a name derived from the account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CrmConnection {
+    /// Scheme, host and port, from the deployment's allow-list; no path.
+    pub base_url: String,
+    /// The CRM's API version.
+    pub api_version: ApiVersion,
+    /// The CRM's own id of the account, read when the connection was made.
+    pub portal_id: u64,
+    /// IANA name of the account's time zone, read when the connection was made. The daily call limit resets at its
+    /// midnight.
+    pub time_zone: String,
+    /// The CRM's call limits, read from the response headers when the connection was made.
+    pub call_limits: CallLimits,
+    /// When the connection was made or changed.
+    pub connected_at: Timestamp,
+}
+
+/// Versions of the CRM's API that the client speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum ApiVersion {
+    /// The dated version of September 2026.
+    #[default]
+    #[serde(rename = "2026-09")]
+    V2026_09,
+    /// The legacy paths, unsupported from September 2027.
+    #[serde(rename = "v3")]
+    V3,
+}
+
+impl ApiVersion {
+    /// As it stands in URLs and in the manifest.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::V2026_09 => "2026-09",
+            Self::V3 => "v3",
+        }
+    }
+}
+
+/// Share of the CRM's limits that backups may use, in percent from 1 to 100.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CallShare {
+    /// Of the limit per ten seconds. That limit is this app's own, so the default is all of it.
+    pub burst_percent: u8,
+    /// Of the limit per day. Other apps of the account draw on it too, so the default is half.
+    pub daily_percent: u8,
+}
+
+impl Default for CallShare {
+    fn default() -> Self {
+        Self { burst_percent: 100, daily_percent: 50 }
+    }
+}
+
+impl CallShare {
+    /// Whether both percentages are from 1 to 100.
+    pub fn is_valid(self) -> bool {
+        (1..=100).contains(&self.burst_percent) && (1..=100).contains(&self.daily_percent)
+    }
+}
+
+impl Account {
+    /// The ledger's key of an account.
+    pub fn key_of(account_id: &AccountId) -> Key {
+        Key::new(format!("ACCOUNT#{account_id}"), "ACCOUNT")
+    }
+}
+
+impl Record for Account {
+    fn key(&self) -> Key {
+        Self::key_of(&self.account_id)
+    }
+}

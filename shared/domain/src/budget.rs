@@ -1,0 +1,347 @@
+//! The call budget: how many calls all workers together may send to one account's CRM.
+//!
+//! One record per account, changed by every worker through the ledger. The rate limits are kept by the generic cell
+//! rate algorithm with `window × rate + burst ≤ limit`, so no window of the CRM ever sees more than its limit: 190
+//! calls per ten seconds become 18.6 a second and a burst of 4. A worker leases a few *slots*, points in time at which
+//! it may send; unused slots are lost, so it leases few.
+
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::account::CallShare;
+use crate::ids::AccountId;
+use crate::ports::ledger::{Key, Record};
+
+/// The CRM's limits for one account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CallLimits {
+    /// Calls per ten seconds and app.
+    pub per_ten_seconds: u32,
+    /// Calls per day and account.
+    pub per_day: u32,
+}
+
+impl CallLimits {
+    /// The limits of the lowest plan (HubSpot free and starter), for when the CRM names none.
+    pub const LOWEST: Self = Self { per_ten_seconds: 100, per_day: 250_000 };
+}
+
+/// Which limits a call draws on. Every call also draws on the limit per day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CallKind {
+    /// The limit per ten seconds.
+    Ordinary,
+    /// Searches have a limit of their own: five a second.
+    Search,
+}
+
+/// Why work waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WaitReason {
+    /// The share of the CRM's calls per day is used up.
+    DailyLimit,
+    /// The CRM asked for a pause, or the next free slot is far away.
+    RateLimit,
+    /// The CRM does not answer.
+    CrmUnavailable,
+}
+
+impl WaitReason {
+    /// Whether a run that ends with such a wait counts as an attempt.
+    pub const fn is_fruitless(self) -> bool {
+        matches!(self, Self::CrmUnavailable)
+    }
+}
+
+/// What an account may use, from its connection and its settings.
+#[derive(Debug, Clone)]
+pub struct BudgetPolicy {
+    /// The CRM's limits.
+    pub limits: CallLimits,
+    /// The share of them that is ours.
+    pub share: CallShare,
+    /// Where the account's day begins.
+    pub time_zone: TimeZone,
+}
+
+/// Searches per second and account that HubSpot allows.
+const SEARCHES_PER_SECOND: u32 = 5;
+
+/// A rate limit as slots: their distance, and how many may be taken at once after a pause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Pace {
+    interval: SignedDuration,
+    burst: u32,
+}
+
+impl Pace {
+    /// `limit` calls in any window of `window`, kept with a burst of about 2% of them.
+    fn of(limit: u32, window: SignedDuration) -> Self {
+        let limit = limit.max(2);
+        let burst = (limit / 45).clamp(1, 8);
+        let window = i64::try_from(window.as_micros()).unwrap_or(i64::MAX);
+        // Rounded up, so that the rate is never above the limit.
+        let interval = (window + i64::from(limit - burst) - 1) / i64::from(limit - burst);
+        Self { interval: SignedDuration::from_micros(interval), burst }
+    }
+}
+
+impl BudgetPolicy {
+    fn pace(&self, kind: CallKind) -> Pace {
+        match kind {
+            CallKind::Ordinary => {
+                let limit = percent(self.limits.per_ten_seconds, self.share.burst_percent);
+                Pace::of(limit, SignedDuration::from_secs(10))
+            }
+            CallKind::Search => {
+                Pace::of(percent(SEARCHES_PER_SECOND, self.share.burst_percent), SignedDuration::from_secs(1))
+            }
+        }
+    }
+
+    /// Calls a second that the policy admits in the long run.
+    pub fn calls_per_second(&self) -> f64 {
+        1.0 / self.pace(CallKind::Ordinary).interval.as_secs_f64()
+    }
+
+    /// Calls a day that the policy admits.
+    pub fn calls_per_day(&self) -> u32 {
+        percent(self.limits.per_day, self.share.daily_percent)
+    }
+
+    fn next_midnight(&self, now: Timestamp) -> Timestamp {
+        let today = now.to_zoned(self.time_zone.clone());
+        let tomorrow = today.tomorrow().and_then(|day| day.start_of_day());
+        tomorrow.map_or(now + SignedDuration::from_hours(24), |midnight| midnight.timestamp())
+    }
+}
+
+fn percent(whole: u32, percent: u8) -> u32 {
+    u32::try_from(u64::from(whole) * u64::from(percent) / 100).unwrap_or(whole).max(1)
+}
+
+/// What the workers of one account have used so far.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CallBudget {
+    /// The account.
+    pub account_id: AccountId,
+    /// The first slot that nobody has, for ordinary calls.
+    pub next_slot: Timestamp,
+    /// The same for searches.
+    pub next_search_slot: Timestamp,
+    /// The CRM asked for a pause until then.
+    pub paused_until: Timestamp,
+    /// Slots leased since `day_began`.
+    pub used_today: u32,
+    /// When the day ends, at the account's midnight.
+    pub day_ends_at: Timestamp,
+    /// What the CRM said is left today for all apps, less what was leased since.
+    pub remaining_today: Option<u32>,
+}
+
+/// The answer to a wish for slots.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Grant {
+    /// At these times one call each may be sent, none earlier.
+    Slots(Vec<Timestamp>),
+    /// None before `until`.
+    Wait {
+        /// When to ask again.
+        until: Timestamp,
+        /// Which limit is used up.
+        reason: WaitReason,
+    },
+}
+
+impl CallBudget {
+    /// Nothing used yet.
+    pub fn unused(account_id: AccountId, policy: &BudgetPolicy, now: Timestamp) -> Self {
+        Self {
+            account_id,
+            next_slot: now,
+            next_search_slot: now,
+            paused_until: now,
+            used_today: 0,
+            day_ends_at: policy.next_midnight(now),
+            remaining_today: None,
+        }
+    }
+
+    /// Leases up to `wanted` slots, none later than `latest`.
+    pub fn lease(
+        &self,
+        policy: &BudgetPolicy,
+        kind: CallKind,
+        wanted: u32,
+        now: Timestamp,
+        latest: Timestamp,
+    ) -> (Self, Grant) {
+        let mut next = self.at(policy, now);
+        let left_of_share = policy.calls_per_day().saturating_sub(next.used_today);
+        let left = next.remaining_today.map_or(left_of_share, |remaining| remaining.min(left_of_share));
+        if left == 0 {
+            let grant = Grant::Wait { until: next.day_ends_at, reason: WaitReason::DailyLimit };
+            return (next, grant);
+        }
+        let pace = policy.pace(kind);
+        let earliest = now - pace.interval * i32::try_from(pace.burst - 1).unwrap_or(0);
+        let first = next.slot(kind).max(earliest).max(self.paused_until);
+        let mut slots = Vec::new();
+        let mut slot = first;
+        while slots.len() < wanted.min(left) as usize && slot <= latest {
+            slots.push(slot.max(now));
+            slot += pace.interval;
+        }
+        if slots.is_empty() {
+            let grant = Grant::Wait { until: first, reason: WaitReason::RateLimit };
+            return (next, grant);
+        }
+        let taken = u32::try_from(slots.len()).unwrap_or(u32::MAX);
+        match kind {
+            CallKind::Ordinary => next.next_slot = slot,
+            CallKind::Search => next.next_search_slot = slot,
+        }
+        next.used_today += taken;
+        next.remaining_today = next.remaining_today.map(|remaining| remaining.saturating_sub(taken));
+        (next, Grant::Slots(slots))
+    }
+
+    /// Nobody sends before `until`.
+    #[must_use]
+    pub fn paused(&self, until: Timestamp) -> Self {
+        Self { paused_until: self.paused_until.max(until), ..self.clone() }
+    }
+
+    /// The CRM says that `remaining` calls are left today, all apps together.
+    #[must_use]
+    pub fn daily_remaining(&self, policy: &BudgetPolicy, remaining: u32, now: Timestamp) -> Self {
+        let next = self.at(policy, now);
+        let lowest = next.remaining_today.map_or(remaining, |known| known.min(remaining));
+        Self { remaining_today: Some(lowest), ..next }
+    }
+
+    /// The budget as of `now`: a new day starts from zero.
+    fn at(&self, policy: &BudgetPolicy, now: Timestamp) -> Self {
+        let mut next = self.clone();
+        if now >= self.day_ends_at {
+            next.used_today = 0;
+            next.remaining_today = None;
+            next.day_ends_at = policy.next_midnight(now);
+        }
+        next
+    }
+
+    fn slot(&self, kind: CallKind) -> Timestamp {
+        match kind {
+            CallKind::Ordinary => self.next_slot,
+            CallKind::Search => self.next_search_slot,
+        }
+    }
+
+    /// The ledger's key of an account's budget.
+    pub fn key_of(account_id: &AccountId) -> Key {
+        Key::new(format!("BUDGET#{account_id}"), "BUDGET")
+    }
+}
+
+impl Record for CallBudget {
+    fn key(&self) -> Key {
+        Self::key_of(&self.account_id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn policy(per_ten_seconds: u32, per_day: u32) -> BudgetPolicy {
+        BudgetPolicy {
+            limits: CallLimits { per_ten_seconds, per_day },
+            share: CallShare { burst_percent: 100, daily_percent: 100 },
+            time_zone: TimeZone::UTC,
+        }
+    }
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millisecond(1_800_000_000_000 + millis).expect("in range")
+    }
+
+    fn budget(policy: &BudgetPolicy) -> CallBudget {
+        CallBudget::unused(AccountId::parse("1").expect("valid"), policy, at(0))
+    }
+
+    proptest! {
+        /// Whatever workers ask for and whenever, no window of ten seconds holds more slots than the limit.
+        #[test]
+        fn no_window_exceeds_the_limit(
+            limit in 2_u32..400,
+            asks in prop::collection::vec((0_i64..3_000, 1_u32..6), 1..200),
+        ) {
+            let policy = policy(limit, 1_000_000);
+            let mut budget = budget(&policy);
+            let mut now = 0;
+            let mut sent = Vec::new();
+            for (pause, wanted) in asks {
+                now += pause;
+                let latest = at(now) + SignedDuration::from_secs(60);
+                let (next, grant) = budget.lease(&policy, CallKind::Ordinary, wanted, at(now), latest);
+                budget = next;
+                if let Grant::Slots(slots) = grant {
+                    sent.extend(slots);
+                }
+            }
+            for (first, start) in sent.iter().enumerate() {
+                let end = *start + SignedDuration::from_secs(10);
+                let inside = sent[first..].iter().filter(|slot| **slot < end).count();
+                prop_assert!(inside <= limit as usize, "{inside} calls in ten seconds, {limit} allowed");
+            }
+        }
+    }
+
+    #[test]
+    fn busy_workers_get_at_least_97_percent_of_the_limit() {
+        assert!(policy(190, 1).calls_per_second() >= 0.97 * 19.0);
+    }
+
+    #[test]
+    fn the_day_ends_at_the_accounts_midnight() {
+        let mut policy = policy(100, 2);
+        policy.time_zone = TimeZone::get("Europe/Berlin").expect("bundled");
+        let start: Timestamp = "2026-10-25T00:30:00Z".parse().expect("valid");
+        let unused = CallBudget::unused(AccountId::parse("1").expect("valid"), &policy, start);
+        let (used, _) = unused.lease(&policy, CallKind::Ordinary, 2, start, start + SignedDuration::from_secs(9));
+        let (waiting, grant) = used.lease(&policy, CallKind::Search, 1, start, start);
+        // That day has 25 hours in Berlin.
+        let midnight: Timestamp = "2026-10-25T23:00:00Z".parse().expect("valid");
+        assert_eq!(grant, Grant::Wait { until: midnight, reason: WaitReason::DailyLimit });
+        let (_, grant) = waiting.lease(&policy, CallKind::Ordinary, 1, midnight, midnight);
+        assert_eq!(grant, Grant::Slots(vec![midnight]));
+    }
+
+    #[test]
+    fn other_apps_calls_count() {
+        let policy = policy(100, 1_000);
+        let budget = budget(&policy).daily_remaining(&policy, 1, at(0));
+        let (budget, grant) = budget.lease(&policy, CallKind::Ordinary, 5, at(0), at(9_000));
+        assert_eq!(grant, Grant::Slots(vec![at(0)]));
+        let (_, grant) = budget.lease(&policy, CallKind::Ordinary, 5, at(0), at(9_000));
+        assert!(matches!(grant, Grant::Wait { reason: WaitReason::DailyLimit, .. }));
+    }
+
+    #[test]
+    fn a_pause_holds_for_everyone() {
+        let policy = policy(100, 1_000);
+        let paused = budget(&policy).paused(at(5_000));
+        let (_, grant) = paused.lease(&policy, CallKind::Ordinary, 1, at(0), at(4_999));
+        assert_eq!(grant, Grant::Wait { until: at(5_000), reason: WaitReason::RateLimit });
+        let (_, grant) = paused.lease(&policy, CallKind::Search, 1, at(0), at(6_000));
+        assert_eq!(grant, Grant::Slots(vec![at(5_000)]));
+    }
+}

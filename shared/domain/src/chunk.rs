@@ -1,0 +1,286 @@
+//! A chunk: one id range of one object, the unit of fan-out.
+//!
+//! ```text
+//! waiting ─ activated ─▶ ready ─ leased, segment committed … ─▶ done
+//! ```
+//! A chunk covers the ids above `lower` up to and including `upper`; without `upper` it goes on to the end of the list.
+//! The run that holds the lease may split it above everything it has read.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::Refused;
+use crate::ids::{AccountId, BackupId, ObjectType, RecordId};
+use crate::lease::{Leasing, NotLeased, Wait};
+use crate::ports::crm::Cursor;
+use crate::ports::ledger::{Key, Record};
+use crate::work::{BackupRef, Work};
+
+/// How long a queued chunk may lie before recover-stalled queues it again.
+pub const QUEUE_GRACE: SignedDuration = SignedDuration::from_mins(2);
+
+/// Names a chunk inside its backup.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ChunkKey {
+    /// The object type.
+    pub object_type: ObjectType,
+    /// The object's generation.
+    pub generation: u32,
+    /// The exclusive lower bound of its ids.
+    pub lower: RecordId,
+}
+
+impl ChunkKey {
+    /// The ledger's key.
+    pub fn ledger_key(&self, backup_id: &BackupId) -> Key {
+        Key::new(
+            format!("BACKUP#{backup_id}"),
+            format!("CHUNK#{}#{:04}#{:020}", self.object_type, self.generation, self.lower.0),
+        )
+    }
+}
+
+/// Where a chunk is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ChunkState {
+    /// Not queued yet: the account has as many workers as it may use.
+    Waiting,
+    /// Queued, or being worked on.
+    Ready,
+    /// Read to its end.
+    Done,
+}
+
+/// What a run has read and not committed yet, for progress reports only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Reading {
+    /// Records.
+    pub records: u64,
+    /// Pages.
+    pub pages: u64,
+    /// CSV bytes.
+    pub plain_bytes: u64,
+}
+
+/// One id range of one object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Chunk {
+    /// The account.
+    pub account_id: AccountId,
+    /// The backup.
+    pub backup_id: BackupId,
+    /// Which chunk of it.
+    pub key: ChunkKey,
+    /// The inclusive upper bound of its ids; None: to the end of the list.
+    pub upper: Option<RecordId>,
+    /// Where in its life it is.
+    pub state: ChunkState,
+    /// Where the next segment begins.
+    pub cursor: Cursor,
+    /// The highest id committed, 0 before the first.
+    pub committed_to: RecordId,
+    /// The number of the next segment.
+    pub next_sequence: u32,
+    /// Who works on it.
+    pub leasing: Leasing,
+    /// When it was last put into the queue.
+    pub queued_at: Timestamp,
+    /// The first id that the CRM showed for this range, even one past its end. Proves the boundary to the chunk on
+    /// the left.
+    pub first_seen: Option<RecordId>,
+    /// When that was read.
+    pub first_seen_at: Option<Timestamp>,
+    /// The first id past `upper`, or None when the list ended. Proves the boundary to the chunk on the right.
+    pub seen_past_end: Option<RecordId>,
+    /// When the end was read.
+    pub finished_at: Option<Timestamp>,
+    /// What the present run has read since its last commit.
+    pub reading: Reading,
+}
+
+/// What a commit of a segment changes in its chunk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Advance {
+    /// The lease that read it.
+    pub lease: u32,
+    /// Where the segment began: must be the chunk's cursor.
+    pub from: Cursor,
+    /// Where the next one begins.
+    pub to: Cursor,
+    /// The highest id read so far.
+    pub last_id: RecordId,
+    /// Whether a segment was written (a range may end without any row).
+    pub wrote_segment: bool,
+    /// The first id that the CRM showed for the range, and when, if this run saw it.
+    pub first_seen: Option<(RecordId, Timestamp)>,
+    /// Set when the range has been read to its end.
+    pub end: Option<RangeEnd>,
+}
+
+/// How a range ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RangeEnd {
+    /// The first id past the upper bound, or None at the end of the list.
+    pub seen_past_end: Option<RecordId>,
+    /// When it was read.
+    pub at: Timestamp,
+}
+
+impl Chunk {
+    /// A chunk of `key`'s range up to `upper`, not queued yet.
+    pub fn waiting(backup: &BackupRef, key: ChunkKey, upper: Option<RecordId>, now: Timestamp) -> Self {
+        Self {
+            account_id: backup.account_id.clone(),
+            backup_id: backup.backup_id.clone(),
+            upper,
+            state: ChunkState::Waiting,
+            cursor: Cursor::AfterId(key.lower),
+            committed_to: key.lower,
+            next_sequence: 0,
+            leasing: Leasing::default(),
+            queued_at: now,
+            first_seen: None,
+            first_seen_at: None,
+            seen_past_end: None,
+            finished_at: None,
+            reading: Reading::default(),
+            key,
+        }
+    }
+
+    /// The backup it belongs to.
+    pub fn backup(&self) -> BackupRef {
+        BackupRef { account_id: self.account_id.clone(), backup_id: self.backup_id.clone() }
+    }
+
+    /// The message that gets it worked on.
+    pub fn work(&self) -> Work {
+        Work::Export { backup: self.backup(), chunk: self.key.clone() }
+    }
+
+    /// Gives it one of the account's worker places.
+    ///
+    /// # Errors
+    /// [`Refused`] unless it is waiting.
+    pub fn activate(&self, now: Timestamp) -> Result<Self, Refused> {
+        if self.state != ChunkState::Waiting {
+            return Err(Refused::new("activating a chunk", "it is not waiting"));
+        }
+        Ok(Self { state: ChunkState::Ready, queued_at: now, ..self.clone() })
+    }
+
+    /// Notes that it was put into the queue again.
+    #[must_use]
+    pub fn requeued(&self, now: Timestamp) -> Self {
+        Self { queued_at: now, ..self.clone() }
+    }
+
+    /// Takes the lease for a run.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn lease(&self, owner: &str, now: Timestamp, length: SignedDuration) -> Result<Self, NotLeased> {
+        let leasing = self.leasing.take(owner, now, length)?;
+        Ok(Self { leasing, reading: Reading::default(), queued_at: now, ..self.clone() })
+    }
+
+    /// Notes what the run under `lease` has read so far.
+    ///
+    /// # Errors
+    /// [`Refused`] when another run has taken over.
+    pub fn reading(&self, lease: u32, reading: Reading) -> Result<Self, Refused> {
+        self.check_lease("reporting progress", lease)?;
+        Ok(Self { reading, ..self.clone() })
+    }
+
+    /// Lowers the upper bound to `at` and returns the chunks that take over the ranges above: from each bound in
+    /// `bounds` to the next, the last to the old upper bound. `read_to` is the highest id that the run has seen.
+    ///
+    /// # Errors
+    /// [`Refused`] when another run has taken over, or the bounds do not ascend strictly between `read_to` and the
+    /// upper bound.
+    pub fn split(
+        &self,
+        lease: u32,
+        read_to: RecordId,
+        bounds: &[RecordId],
+        now: Timestamp,
+    ) -> Result<(Self, Vec<Self>), Refused> {
+        self.check_lease("splitting a chunk", lease)?;
+        let ascending = bounds.windows(2).all(|pair| pair[0] < pair[1]);
+        let (Some(first), Some(last)) = (bounds.first(), bounds.last()) else {
+            return Err(Refused::new("splitting a chunk", "no bound was given"));
+        };
+        if !ascending || *first <= read_to || self.upper.is_some_and(|upper| *last >= upper) {
+            return Err(Refused::new("splitting a chunk", "the bounds are not inside what is left of it"));
+        }
+        let uppers = bounds[1..].iter().copied().map(Some).chain([self.upper]);
+        let right = bounds.iter().zip(uppers).map(|(lower, upper)| {
+            let key = ChunkKey { lower: *lower, ..self.key.clone() };
+            Self::waiting(&self.backup(), key, upper, now)
+        });
+        Ok((Self { upper: Some(*first), ..self.clone() }, right.collect()))
+    }
+
+    /// Takes over what a run has read and written: the cursor moves, and the chunk is done when its range has ended.
+    ///
+    /// # Errors
+    /// [`Refused`] when another run has taken over, or the segment does not begin where the chunk stands.
+    pub fn advance(&self, step: &Advance) -> Result<Self, Refused> {
+        self.check_lease("committing a segment", step.lease)?;
+        if step.from != self.cursor {
+            return Err(Refused::new("committing a segment", "it does not begin at the chunk's cursor"));
+        }
+        let seen = self.first_seen.zip(self.first_seen_at).or(step.first_seen);
+        let mut next = Self {
+            cursor: step.to.clone(),
+            committed_to: step.last_id,
+            next_sequence: self.next_sequence + u32::from(step.wrote_segment),
+            leasing: self.leasing.progressed(),
+            first_seen: seen.map(|(id, _)| id),
+            first_seen_at: seen.map(|(_, at)| at),
+            reading: Reading::default(),
+            ..self.clone()
+        };
+        if let Some(end) = step.end {
+            next.state = ChunkState::Done;
+            next.seen_past_end = end.seen_past_end;
+            next.finished_at = Some(end.at);
+            next.leasing = next.leasing.released(None);
+        }
+        Ok(next)
+    }
+
+    /// Gives the lease back before the range has ended, to be taken again after `wait`.
+    ///
+    /// # Errors
+    /// [`Refused`] when another run has taken over.
+    pub fn release(&self, lease: u32, wait: Option<Wait>, now: Timestamp) -> Result<Self, Refused> {
+        self.check_lease("releasing a chunk", lease)?;
+        let leasing = self.leasing.released(wait);
+        Ok(Self { leasing, queued_at: now, reading: Reading::default(), ..self.clone() })
+    }
+
+    fn check_lease(&self, what: &'static str, lease: u32) -> Result<(), Refused> {
+        if self.state != ChunkState::Ready {
+            return Err(Refused::new(what, "the chunk is not being worked on"));
+        }
+        if !self.leasing.is_held_by(lease) {
+            return Err(Refused::new(what, "another run has taken the chunk over"));
+        }
+        Ok(())
+    }
+}
+
+impl Record for Chunk {
+    fn key(&self) -> Key {
+        self.key.ledger_key(&self.backup_id)
+    }
+    fn due_at(&self) -> Option<Timestamp> {
+        (self.state == ChunkState::Ready).then(|| self.leasing.due_at(self.queued_at, QUEUE_GRACE))
+    }
+}

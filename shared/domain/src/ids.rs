@@ -1,0 +1,170 @@
+//! Identifiers. Each is checked when it is made, so that code that holds one need not look again.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// An identifier that does not have the form it must have.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("'{value}' is not {expected}")]
+pub struct MalformedId {
+    /// What was given, cut to 64 characters.
+    pub value: String,
+    /// What would have been right, such as `a backup id`.
+    pub expected: &'static str,
+}
+
+impl MalformedId {
+    fn new(value: &str, expected: &'static str) -> Self {
+        Self { value: value.chars().take(64).collect(), expected }
+    }
+}
+
+/// A CRM account served by a deployment: 1 to 20 ASCII digits.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct AccountId(String);
+
+impl AccountId {
+    /// # Errors
+    /// [`MalformedId`] when `text` is not 1 to 20 ASCII digits.
+    pub fn parse(text: &str) -> Result<Self, MalformedId> {
+        let digits = !text.is_empty() && text.len() <= 20 && text.bytes().all(|b| b.is_ascii_digit());
+        if digits { Ok(Self(text.to_owned())) } else { Err(MalformedId::new(text, "an account id (1 to 20 digits)")) }
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// One run of a backup: a version 7 UUID, so that ids sort by the time of their creation.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct BackupId(String);
+
+impl BackupId {
+    /// A new id. `now` makes it sortable, `random` makes it unique.
+    pub fn new(now: Timestamp, random: [u8; 10]) -> Self {
+        let millis = u64::try_from(now.as_millisecond()).unwrap_or(0);
+        Self(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid().hyphenated().to_string())
+    }
+
+    /// # Errors
+    /// [`MalformedId`] when `text` is not a hyphenated lower-case UUID.
+    pub fn parse(text: &str) -> Result<Self, MalformedId> {
+        let parsed = uuid::Uuid::parse_str(text).map_err(|_| MalformedId::new(text, "a backup id"))?;
+        if parsed.hyphenated().to_string() == text {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(MalformedId::new(text, "a backup id"))
+        }
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// An object type as the CRM's API names it: `contacts`, `conversations`, or a custom object's fully qualified name.
+///
+/// It becomes part of ledger keys, storage keys and file names, so it is 1 to 200 characters of `A-Z a-z 0-9 _ -`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ObjectType(String);
+
+impl ObjectType {
+    /// # Errors
+    /// [`MalformedId`] when `text` is empty, too long or has a character outside `A-Z a-z 0-9 _ -`.
+    pub fn parse(text: &str) -> Result<Self, MalformedId> {
+        let ok = !text.is_empty()
+            && text.len() <= 200
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+        if ok { Ok(Self(text.to_owned())) } else { Err(MalformedId::new(text, "an object type")) }
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+macro_rules! text_id {
+    ($name:ident) => {
+        impl TryFrom<String> for $name {
+            type Error = MalformedId;
+            fn try_from(text: String) -> Result<Self, MalformedId> {
+                Self::parse(&text)
+            }
+        }
+        impl From<$name> for String {
+            fn from(id: $name) -> Self {
+                id.0
+            }
+        }
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+text_id!(AccountId);
+text_id!(BackupId);
+text_id!(ObjectType);
+
+/// A record's id inside its object type. The CRM's ids are decimal numbers and its lists ascend by them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RecordId(pub u64);
+
+impl RecordId {
+    /// # Errors
+    /// [`MalformedId`] when `text` is not a decimal number below 2⁶⁴.
+    pub fn parse(text: &str) -> Result<Self, MalformedId> {
+        let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        match text.parse() {
+            Ok(id) if digits => Ok(Self(id)),
+            _ => Err(MalformedId::new(text, "a record id")),
+        }
+    }
+}
+
+impl fmt::Display for RecordId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn backup_ids_sort_by_creation() {
+        let at = |s| Timestamp::from_second(s).expect("in range");
+        let early = BackupId::new(at(1_700_000_000), [255; 10]);
+        let late = BackupId::new(at(1_700_000_001), [0; 10]);
+        assert!(early < late);
+        assert_eq!(BackupId::parse(early.as_str()), Ok(early));
+    }
+
+    #[test]
+    fn ids_refuse_what_could_leave_their_place() {
+        for bad in ["", "12a", "１２", "1 ", "123456789012345678901"] {
+            assert!(AccountId::parse(bad).is_err(), "{bad}");
+        }
+        for bad in ["", "a/b", "a#b", "..", "a b"] {
+            assert!(ObjectType::parse(bad).is_err(), "{bad}");
+        }
+        for bad in ["", "x", "0198A000-0000-7000-8000-000000000000", "{0198a000-0000-7000-8000-000000000000}"] {
+            assert!(BackupId::parse(bad).is_err(), "{bad}");
+        }
+        for bad in ["", "+1", "-1", "1.0", "18446744073709551616"] {
+            assert!(RecordId::parse(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! The right to work on one item for a while. Only the ledger hands leases out; a lease that has run out is worth
+//! nothing, whatever its holder still believes.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::budget::WaitReason;
+
+/// Runs in a row that may end without progress before the item fails for good.
+pub const MAX_ATTEMPTS: u32 = 6;
+
+/// Who works on an item, and until when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Lease {
+    /// Counts all leases ever given on the item, so that no two runs share a number. Part of storage keys.
+    pub number: u32,
+    /// A random name of the run that holds it.
+    pub owner: String,
+    /// From then on another run may take over.
+    pub expires_at: Timestamp,
+}
+
+/// The lease side of an item that is worked on by one run at a time.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Leasing {
+    /// The current lease, live or run out. None when the last run gave it back.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub lease: Option<Lease>,
+    /// The number of the latest lease given.
+    pub last_number: u32,
+    /// Runs since the last progress, the present one included.
+    pub attempts: u32,
+    /// Nobody needs to look before that is over.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub wait: Option<Wait>,
+}
+
+/// What an item waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Wait {
+    /// When to look again.
+    pub until: Timestamp,
+    /// Why not before.
+    pub reason: WaitReason,
+}
+
+/// Why an item could not be leased.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotLeased {
+    /// Somebody else works on it until the given time.
+    Held(Timestamp),
+    /// It waits until the given time.
+    Waiting(Timestamp),
+    /// [`MAX_ATTEMPTS`] runs in a row made no progress.
+    OutOfAttempts,
+}
+
+impl Leasing {
+    /// Takes the lease for `owner` from `now` for `length`.
+    ///
+    /// # Errors
+    /// [`NotLeased`], and nothing is changed.
+    pub fn take(&self, owner: &str, now: Timestamp, length: SignedDuration) -> Result<Self, NotLeased> {
+        if let Some(lease) = self.lease.as_ref().filter(|lease| lease.expires_at > now) {
+            return Err(NotLeased::Held(lease.expires_at));
+        }
+        if let Some(wait) = self.wait.filter(|wait| wait.until > now) {
+            return Err(NotLeased::Waiting(wait.until));
+        }
+        if self.attempts >= MAX_ATTEMPTS {
+            return Err(NotLeased::OutOfAttempts);
+        }
+        let number = self.last_number + 1;
+        let lease = Lease { number, owner: owner.to_owned(), expires_at: now + length };
+        Ok(Self { lease: Some(lease), last_number: number, attempts: self.attempts + 1, wait: None })
+    }
+
+    /// Whether lease `number` is the current one. A lease that ran out but was not taken over still counts: its
+    /// holder's work is valid until somebody else starts.
+    pub fn is_held_by(&self, number: u32) -> bool {
+        self.lease.as_ref().is_some_and(|lease| lease.number == number)
+    }
+
+    /// Notes progress: the count of fruitless runs starts again.
+    #[must_use]
+    pub fn progressed(&self) -> Self {
+        Self { attempts: 0, ..self.clone() }
+    }
+
+    /// Gives the lease back, to be taken again after `wait`. Waiting for call budget is not a fruitless run.
+    #[must_use]
+    pub fn released(&self, wait: Option<Wait>) -> Self {
+        let fruitless = wait.is_none_or(|wait| wait.reason.is_fruitless());
+        let attempts = if fruitless { self.attempts } else { self.attempts.saturating_sub(1) };
+        Self { lease: None, attempts, wait, last_number: self.last_number }
+    }
+
+    /// When somebody should look whether the item is still being worked on: when its lease runs out, when its wait is
+    /// over, or `grace` after `queued_at`.
+    pub fn due_at(&self, queued_at: Timestamp, grace: SignedDuration) -> Timestamp {
+        let after_queueing = queued_at + grace;
+        match (&self.lease, self.wait) {
+            (Some(lease), _) => lease.expires_at.max(after_queueing),
+            (None, Some(wait)) => wait.until.max(after_queueing),
+            (None, None) => after_queueing,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("in range")
+    }
+    const MINUTE: SignedDuration = SignedDuration::from_secs(60);
+
+    #[test]
+    fn a_live_lease_keeps_others_out_until_it_runs_out() {
+        let held = Leasing::default().take("a", at(0), MINUTE).expect("free");
+        assert_eq!(held.take("b", at(59), MINUTE), Err(NotLeased::Held(at(60))));
+        let taken_over = held.take("b", at(60), MINUTE).expect("ran out");
+        assert!(taken_over.is_held_by(2) && !taken_over.is_held_by(1));
+    }
+
+    #[test]
+    fn runs_without_progress_are_counted_and_waiting_is_not_one() {
+        let mut leasing = Leasing::default();
+        for second in 0..20 {
+            let wait = Wait { until: at(second), reason: WaitReason::DailyLimit };
+            leasing = leasing.take("a", at(second), MINUTE).expect("free").released(Some(wait));
+        }
+        assert_eq!(leasing.attempts, 0);
+        for second in 100..100 + i64::from(MAX_ATTEMPTS) {
+            leasing = leasing.take("a", at(second), MINUTE).expect("free").released(None);
+        }
+        assert_eq!(leasing.take("a", at(200), MINUTE), Err(NotLeased::OutOfAttempts));
+        assert!(leasing.progressed().take("a", at(200), MINUTE).is_ok());
+    }
+}

@@ -1,0 +1,56 @@
+//! The words, states, transitions, rules and ports of crm-backup.
+//!
+//! Everything here is pure: no clock is read, nothing is sent, nothing sleeps. A state change is a function from a
+//! state and an event to the next state or a refusal ([`Refused`]); the ledger stores the result only if nobody else
+//! changed the item in between (see [`ports::ledger`]). The words are those of `docs/architecture.md`.
+
+pub mod account;
+pub mod allowance;
+pub mod backup;
+pub mod budget;
+pub mod chunk;
+pub mod ids;
+pub mod lease;
+pub mod object;
+pub mod ports;
+pub mod property;
+pub mod rows;
+pub mod segment;
+pub mod storage_keys;
+pub mod work;
+
+use serde::{Deserialize, Serialize};
+
+/// A state change that is not allowed in the present state. Nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what} is refused: {why}")]
+pub struct Refused {
+    /// The event that was refused, as a word.
+    pub what: &'static str,
+    /// Why, as part of a sentence.
+    pub why: &'static str,
+}
+
+impl Refused {
+    /// A refusal of `what`, because of `why`.
+    pub const fn new(what: &'static str, why: &'static str) -> Self {
+        Self { what, why }
+    }
+}
+
+/// Why a backup failed, in words that a user can act on. Never holds a token, a property value or a link.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Failure {
+    /// A stable word for programs, such as `crm-token-refused`.
+    pub kind: String,
+    /// One sentence that names what happened and what to do.
+    pub sentence: String,
+}
+
+impl Failure {
+    /// A failure with a stable `kind` and a `sentence` for people.
+    pub fn new(kind: impl Into<String>, sentence: impl Into<String>) -> Self {
+        Self { kind: kind.into(), sentence: sentence.into() }
+    }
+}

@@ -1,0 +1,317 @@
+//! One object type's part in a backup: how far it is, and whether it can be trusted.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::Refused;
+use crate::chunk::{Chunk, ChunkKey};
+use crate::ids::{AccountId, BackupId, ObjectType, RecordId};
+use crate::ports::ledger::{Key, Record};
+use crate::property::ObjectDefinition;
+use crate::work::{BackupRef, Work};
+
+/// How an object is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReadMode {
+    /// By id ranges, in parallel, every boundary proven.
+    Ranges,
+    /// From the beginning to the end by one worker, because the CRM does not honour range starts.
+    Sequential,
+}
+
+/// Where an object is in its backup.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ObjectState {
+    /// Chunks are being read.
+    Exporting,
+    /// All chunks are done and their boundaries proven.
+    Exported,
+}
+
+/// How the rows compare with what the CRM counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// As many rows as the CRM counts.
+    Exact,
+    /// Another number, explained by records created and deleted while the object was read.
+    Drift,
+    /// Fewer rows than that explains. The backup says so.
+    Short,
+    /// The CRM does not count this object (conversations).
+    Uncounted,
+}
+
+/// Counts of the CRM around the time in which an object was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Counts {
+    /// Records when the object was discovered.
+    pub before: Option<u64>,
+    /// Records when its last chunk was done.
+    pub after: Option<u64>,
+    /// Records created in between.
+    pub created: Option<u64>,
+}
+
+impl Counts {
+    /// How `rows` compare with the counts.
+    ///
+    /// A backup may or may not hold what was created or deleted while it ran. With `before + created − after` records
+    /// deleted meanwhile, every complete export has at least `before − deleted` rows and at most `before + created`.
+    pub fn verdict(self, rows: u64) -> Verdict {
+        let Some(after) = self.after else { return Verdict::Uncounted };
+        if rows == after {
+            return Verdict::Exact;
+        }
+        let before = self.before.unwrap_or(after);
+        let created = self.created.unwrap_or(0);
+        let deleted = (before + created).saturating_sub(after);
+        let explained = before.saturating_sub(deleted)..=before + created;
+        if explained.contains(&rows) || rows > *explained.end() { Verdict::Drift } else { Verdict::Short }
+    }
+}
+
+/// One object type's part in a backup.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ObjectExport {
+    /// The account.
+    pub account_id: AccountId,
+    /// The backup.
+    pub backup_id: BackupId,
+    /// What it is.
+    pub definition: ObjectDefinition,
+    /// Where its columns are in object storage.
+    pub columns_key: String,
+    /// How many columns its file has, the record id included.
+    pub column_count: u32,
+    /// Where it is in the backup.
+    pub state: ObjectState,
+    /// How it is read.
+    pub mode: ReadMode,
+    /// Goes up when reading starts again from the beginning; older chunks and segments are void.
+    pub generation: u32,
+    /// Chunks of this generation that are not done.
+    pub open_chunks: u32,
+    /// Records committed.
+    pub records: u64,
+    /// Pages read for them.
+    pub pages: u64,
+    /// CSV bytes committed.
+    pub plain_bytes: u64,
+    /// DEFLATE bytes committed.
+    pub packed_bytes: u64,
+    /// Segments committed.
+    pub segments: u32,
+    /// What the CRM counts.
+    pub counts: Counts,
+    /// How the rows compare with that, once exported.
+    pub verdict: Option<Verdict>,
+    /// When its first page may have been read.
+    pub window_from: Timestamp,
+    /// When its last page was read, once exported.
+    pub window_to: Option<Timestamp>,
+    /// When anything here changed last.
+    pub updated_at: Timestamp,
+}
+
+/// What a committed segment adds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Committed {
+    /// Records.
+    pub records: u64,
+    /// Pages.
+    pub pages: u64,
+    /// CSV bytes.
+    pub plain_bytes: u64,
+    /// DEFLATE bytes.
+    pub packed_bytes: u64,
+    /// Whether there was a segment.
+    pub segment: bool,
+    /// Whether its chunk is done with it.
+    pub chunk_done: bool,
+}
+
+impl ObjectExport {
+    /// An object at its discovery, with the first chunk, which covers everything.
+    pub fn discovered(
+        backup: &BackupRef,
+        definition: ObjectDefinition,
+        columns_key: String,
+        column_count: u32,
+        before: Option<u64>,
+        now: Timestamp,
+    ) -> (Self, Chunk) {
+        // Conversations have no ids to start from.
+        let mode = if definition.type_id.is_some() { ReadMode::Ranges } else { ReadMode::Sequential };
+        let object = Self {
+            account_id: backup.account_id.clone(),
+            backup_id: backup.backup_id.clone(),
+            definition,
+            columns_key,
+            column_count,
+            state: ObjectState::Exporting,
+            mode,
+            generation: 1,
+            open_chunks: 1,
+            records: 0,
+            pages: 0,
+            plain_bytes: 0,
+            packed_bytes: 0,
+            segments: 0,
+            counts: Counts { before, after: None, created: None },
+            verdict: None,
+            window_from: now,
+            window_to: None,
+            updated_at: now,
+        };
+        let chunk = object.whole_chunk(now);
+        (object, chunk)
+    }
+
+    fn whole_chunk(&self, now: Timestamp) -> Chunk {
+        let key = ChunkKey {
+            object_type: self.definition.object_type.clone(),
+            generation: self.generation,
+            lower: RecordId(0),
+        };
+        Chunk::waiting(&self.backup(), key, None, now)
+    }
+
+    /// The backup it belongs to.
+    pub fn backup(&self) -> BackupRef {
+        BackupRef { account_id: self.account_id.clone(), backup_id: self.backup_id.clone() }
+    }
+
+    /// The message that gets it closed.
+    pub fn close_work(&self) -> Work {
+        Work::CloseObject { backup: self.backup(), object_type: self.definition.object_type.clone() }
+    }
+
+    /// Takes a committed segment of `generation` into account.
+    ///
+    /// # Errors
+    /// [`Refused`] when that generation is void.
+    pub fn commit(&self, generation: u32, added: Committed, now: Timestamp) -> Result<Self, Refused> {
+        self.check_generation("committing a segment", generation)?;
+        if added.chunk_done && self.open_chunks == 0 {
+            return Err(Refused::new("committing a segment", "the object has no open chunk"));
+        }
+        Ok(Self {
+            records: self.records + added.records,
+            pages: self.pages + added.pages,
+            plain_bytes: self.plain_bytes + added.plain_bytes,
+            packed_bytes: self.packed_bytes + added.packed_bytes,
+            segments: self.segments + u32::from(added.segment),
+            open_chunks: self.open_chunks - u32::from(added.chunk_done),
+            updated_at: now,
+            ..self.clone()
+        })
+    }
+
+    /// Counts `chunks` more chunks of `generation`.
+    ///
+    /// # Errors
+    /// [`Refused`] when that generation is void or is read by one worker.
+    pub fn split(&self, generation: u32, chunks: u32, now: Timestamp) -> Result<Self, Refused> {
+        self.check_generation("splitting a chunk", generation)?;
+        if self.mode == ReadMode::Sequential {
+            return Err(Refused::new("splitting a chunk", "the object is read by one worker"));
+        }
+        Ok(Self { open_chunks: self.open_chunks + chunks, updated_at: now, ..self.clone() })
+    }
+
+    /// Starts again from the beginning with one worker, because ranges of `generation` were not honoured. Returns the
+    /// object and its only chunk.
+    ///
+    /// # Errors
+    /// [`Refused`] when that generation is void already, or is the sequential one.
+    pub fn read_sequentially(&self, generation: u32, now: Timestamp) -> Result<(Self, Chunk), Refused> {
+        self.check_generation("starting again", generation)?;
+        if self.mode == ReadMode::Sequential {
+            return Err(Refused::new("starting again", "the object is already read by one worker"));
+        }
+        let next = Self {
+            mode: ReadMode::Sequential,
+            generation: self.generation + 1,
+            open_chunks: 1,
+            records: 0,
+            pages: 0,
+            plain_bytes: 0,
+            packed_bytes: 0,
+            segments: 0,
+            updated_at: now,
+            ..self.clone()
+        };
+        let chunk = next.whole_chunk(now);
+        Ok((next, chunk))
+    }
+
+    /// Closes the object: every chunk is done, and every boundary of `generation` was proven.
+    ///
+    /// # Errors
+    /// [`Refused`] when a chunk is open, the generation is void, or it is closed already.
+    pub fn close(&self, generation: u32, counts: Counts, to: Timestamp, now: Timestamp) -> Result<Self, Refused> {
+        self.check_generation("closing an object", generation)?;
+        if self.open_chunks > 0 {
+            return Err(Refused::new("closing an object", "a chunk is open"));
+        }
+        Ok(Self {
+            state: ObjectState::Exported,
+            counts,
+            verdict: Some(counts.verdict(self.records)),
+            window_to: Some(to),
+            updated_at: now,
+            ..self.clone()
+        })
+    }
+
+    fn check_generation(&self, what: &'static str, generation: u32) -> Result<(), Refused> {
+        if self.state == ObjectState::Exported {
+            return Err(Refused::new(what, "the object is closed"));
+        }
+        if self.generation != generation {
+            return Err(Refused::new(what, "the object has started again"));
+        }
+        Ok(())
+    }
+
+    /// Sort-key prefix of all objects of a backup.
+    pub const PREFIX: &'static str = "OBJECT#";
+
+    /// The ledger's key of an object's part in a backup.
+    pub fn key_of(backup_id: &BackupId, object_type: &ObjectType) -> Key {
+        Key::new(format!("BACKUP#{backup_id}"), format!("{}{object_type}", Self::PREFIX))
+    }
+}
+
+impl Record for ObjectExport {
+    fn key(&self) -> Key {
+        Self::key_of(&self.backup_id, &self.definition.object_type)
+    }
+    fn due_at(&self) -> Option<Timestamp> {
+        let stalled = self.state == ObjectState::Exporting && self.open_chunks == 0;
+        stalled.then(|| self.updated_at + crate::chunk::QUEUE_GRACE)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_verdict_explains_creations_and_deletions_and_nothing_else() {
+        let counts =
+            |before, after, created| Counts { before: Some(before), after: Some(after), created: Some(created) };
+        assert_eq!(counts(100, 100, 0).verdict(100), Verdict::Exact);
+        assert_eq!(counts(100, 103, 3).verdict(101), Verdict::Drift);
+        assert_eq!(counts(100, 97, 0).verdict(98), Verdict::Drift);
+        assert_eq!(counts(100, 97, 0).verdict(96), Verdict::Short);
+        assert_eq!(counts(100, 100, 0).verdict(99), Verdict::Short);
+        assert_eq!(counts(100, 100, 2).verdict(98), Verdict::Drift);
+        assert_eq!(Counts::default().verdict(5), Verdict::Uncounted);
+    }
+}

@@ -1,0 +1,182 @@
+//! The CRM, as the workflows see it. HubSpot's API is its first implementation; nothing but that crate knows URLs.
+
+use async_trait::async_trait;
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::budget::{CallLimits, WaitReason};
+use crate::ids::{ObjectType, RecordId};
+use crate::ports::call_gate::GateClosed;
+use crate::property::{ObjectDefinition, Property};
+use crate::rows::RowBuffer;
+
+/// Reads one account of a CRM. Every call passes the account's call gate first; answers that a retry can mend (5xx,
+/// 429, resets) have been retried with jitter inside, as long as the run's deadline allows.
+#[async_trait]
+pub trait Crm: Send + Sync {
+    /// Who the token belongs to.
+    ///
+    /// # Errors
+    /// [`CrmError`].
+    async fn account(&self) -> Result<CrmAccount, CrmError>;
+
+    /// All object types that a backup holds: the standard ones and every custom object.
+    ///
+    /// # Errors
+    /// [`CrmError`], with the scope's name when one is missing.
+    async fn object_types(&self) -> Result<Vec<ObjectDefinition>, CrmError>;
+
+    /// All properties of an object type, sensitive and highly sensitive ones included, archived ones not.
+    ///
+    /// # Errors
+    /// [`CrmError`], with the scope's name when one is missing.
+    async fn properties(&self, object: &ObjectType) -> Result<Vec<Property>, CrmError>;
+
+    /// Reads one page of records into `rows`, which is cleared first. Values land in the column of their property's
+    /// place in `request.properties`; null and unset values stay unset.
+    ///
+    /// # Errors
+    /// [`CrmError`]; `rows` is then in no particular state.
+    async fn page(&self, request: &PageRequest<'_>, rows: &mut RowBuffer) -> Result<PageEnd, CrmError>;
+
+    /// Which of `ids` (at most 100) exist now, with the time of their creation. Ids that do not exist are left out,
+    /// and so is a merged record, which the CRM answers under another id.
+    ///
+    /// # Errors
+    /// [`CrmError`].
+    async fn existing(&self, object: &ObjectType, ids: &[RecordId]) -> Result<Vec<(RecordId, Timestamp)>, CrmError>;
+
+    /// How many records the object has, and its highest id; None for object types that the CRM cannot count
+    /// (conversations). The index behind it lags by moments.
+    ///
+    /// # Errors
+    /// [`CrmError`].
+    async fn census(&self, object: &ObjectType) -> Result<Option<Census>, CrmError>;
+
+    /// How many records of the object were created at or after `since`; None where the CRM cannot count.
+    ///
+    /// # Errors
+    /// [`CrmError`].
+    async fn created_since(&self, object: &ObjectType, since: Timestamp) -> Result<Option<u64>, CrmError>;
+}
+
+/// What the CRM says about the account that a token belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CrmAccount {
+    /// The CRM's own id of the account.
+    pub portal_id: u64,
+    /// IANA time zone name.
+    pub time_zone: String,
+    /// The limits named in the response's headers; the lowest plan's where it named none.
+    pub call_limits: CallLimits,
+}
+
+/// A count of an object's records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Census {
+    /// Records that are not archived.
+    pub records: u64,
+    /// The highest record id, or None when there is no record.
+    pub highest_id: Option<RecordId>,
+}
+
+/// Which page of which object.
+#[derive(Debug, Clone, Copy)]
+pub struct PageRequest<'a> {
+    /// The object type.
+    pub object: &'a ObjectType,
+    /// Internal names, in column order.
+    pub properties: &'a [&'a str],
+    /// Where to start.
+    pub cursor: &'a Cursor,
+    /// Records at most, 1 to 100.
+    pub limit: u8,
+}
+
+/// Where in a list to go on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Cursor {
+    /// After the record with this id, where the CRM's cursors are record ids. 0 is the beginning.
+    AfterId(RecordId),
+    /// A text that the CRM gave and only the CRM can read.
+    Opaque(String),
+}
+
+impl Cursor {
+    /// The beginning of a list.
+    pub const START: Self = Self::AfterId(RecordId(0));
+}
+
+/// What stood at the end of a page.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PageEnd {
+    /// The cursor of the next page as the CRM gave it, or None on the last page.
+    pub next: Option<String>,
+    /// Bytes of the response's body, or bodies.
+    pub response_bytes: u64,
+}
+
+/// A call to the CRM that did not succeed, after all retries that made sense.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{sentence}")]
+pub struct CrmError {
+    /// What happened.
+    pub kind: CrmErrorKind,
+    /// One sentence for people, naming what to do. Never a token, a value or a link.
+    pub sentence: String,
+}
+
+/// What kind of trouble a call met.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CrmErrorKind {
+    /// 401: the token is wrong, expired or revoked.
+    TokenRefused,
+    /// 403: the token lacks these scopes.
+    MissingScopes(Vec<String>),
+    /// 404: no such object type.
+    NotFound,
+    /// 400 and other refusals that a retry cannot mend.
+    Refused,
+    /// The answer was not what the API promises, also after retries.
+    Malformed,
+    /// 429, 5xx, resets, time-outs, for longer than the retries.
+    Unavailable {
+        /// When it makes sense to try again.
+        retry_after: SignedDuration,
+    },
+    /// The call budget admits nothing in the time that this run has.
+    NoBudget {
+        /// When to look again.
+        until: Timestamp,
+        /// Which limit is used up.
+        reason: WaitReason,
+    },
+}
+
+impl CrmErrorKind {
+    /// Whether the same call may succeed later without anybody doing anything.
+    pub const fn is_retryable(&self) -> bool {
+        matches!(self, Self::Unavailable { .. } | Self::NoBudget { .. } | Self::Malformed)
+    }
+
+    /// A stable word for programs.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::TokenRefused => "crm-token-refused",
+            Self::MissingScopes(_) => "crm-scopes-missing",
+            Self::NotFound => "crm-object-not-found",
+            Self::Refused => "crm-refused",
+            Self::Malformed => "crm-answer-malformed",
+            Self::Unavailable { .. } => "crm-unavailable",
+            Self::NoBudget { .. } => "crm-call-budget-used-up",
+        }
+    }
+}
+
+impl From<GateClosed> for CrmError {
+    fn from(closed: GateClosed) -> Self {
+        let sentence = closed.to_string();
+        Self { kind: CrmErrorKind::NoBudget { until: closed.until, reason: closed.reason }, sentence }
+    }
+}

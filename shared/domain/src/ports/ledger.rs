@@ -1,0 +1,235 @@
+//! The ledger: the table that knows what has been done.
+//!
+//! It stores records under a key, each with a version. A commit is one transaction: every record it changes must still
+//! have the version it was read with (or must not exist yet), or nothing changes at all. So a state change is: load,
+//! apply a pure transition, commit; on a conflict load again. Whoever loses a race learns it here and nowhere else.
+//!
+//! Contract, tested by one suite against every implementation: loads and lists see every commit that has returned;
+//! commits are atomic and isolated; versions only grow; the due list may lag by moments.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// The most records that one transaction can change.
+pub const MAX_CHANGES: usize = 100;
+
+/// Over how many index partitions due work is spread. Fixed: changing it hides what is due until it changes again.
+pub const DUE_SHARDS: u8 = 8;
+
+/// Where a record is: a partition, and its place in it. Records of one partition list in order of `sort`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key {
+    /// Groups records that are listed together.
+    pub partition: String,
+    /// Orders them.
+    pub sort: String,
+}
+
+impl Key {
+    /// A key from its two halves.
+    pub fn new(partition: impl Into<String>, sort: impl Into<String>) -> Self {
+        Self { partition: partition.into(), sort: sort.into() }
+    }
+}
+
+/// Something that the ledger stores.
+pub trait Record: Serialize + DeserializeOwned + Send + Sync {
+    /// Where it is stored. Never changes during the record's life.
+    fn key(&self) -> Key;
+
+    /// When recover-stalled should look at it, or None when nobody needs to.
+    fn due_at(&self) -> Option<Timestamp> {
+        None
+    }
+
+    /// When the ledger may forget it, or None for never.
+    fn forget_at(&self) -> Option<Timestamp> {
+        None
+    }
+}
+
+/// A record as the ledger knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Versioned<T> {
+    /// The record.
+    pub record: T,
+    /// Which commit wrote it.
+    pub version: u64,
+}
+
+/// One record's part in a commit.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Change {
+    /// Where.
+    pub key: Key,
+    /// The version that the record must have now; None: it must not exist.
+    pub expected: Option<u64>,
+    /// What it becomes. None: it only must have the expected version still, and stays as it is.
+    pub body: Option<serde_json::Value>,
+    /// See [`Record::due_at`].
+    pub due_at: Option<Timestamp>,
+    /// See [`Record::forget_at`].
+    pub forget_at: Option<Timestamp>,
+}
+
+impl Change {
+    /// Writes a record that must not exist yet.
+    ///
+    /// # Panics
+    /// When the record does not serialise to JSON, which is a fault of its type.
+    pub fn create<T: Record>(record: &T) -> Self {
+        Self::write(record, None)
+    }
+
+    /// Replaces a record that must still be as it was loaded.
+    ///
+    /// # Panics
+    /// When the record does not serialise to JSON, which is a fault of its type.
+    pub fn replace<T: Record>(loaded: &Versioned<T>, record: &T) -> Self {
+        debug_assert_eq!(loaded.record.key(), record.key(), "a record keeps its key");
+        Self::write(record, Some(loaded.version))
+    }
+
+    /// Changes nothing, but the transaction fails unless the record is still as it was loaded.
+    pub fn unchanged<T: Record>(loaded: &Versioned<T>) -> Self {
+        Self { key: loaded.record.key(), expected: Some(loaded.version), body: None, due_at: None, forget_at: None }
+    }
+
+    fn write<T: Record>(record: &T, expected: Option<u64>) -> Self {
+        let body = serde_json::to_value(record).expect("ledger records are plain data");
+        Self { key: record.key(), expected, body: Some(body), due_at: record.due_at(), forget_at: record.forget_at() }
+    }
+}
+
+/// A record as an implementation hands it out; [`load`] and [`list`] make a type of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stored {
+    /// Where it is.
+    pub key: Key,
+    /// Which commit wrote it.
+    pub version: u64,
+    /// The record as JSON.
+    pub body: serde_json::Value,
+}
+
+/// A part of a partition to list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListRequest {
+    /// The partition.
+    pub partition: String,
+    /// Only records whose sort key begins with this.
+    pub prefix: String,
+    /// Only records behind this sort key, in the direction of the list.
+    pub after: Option<String>,
+    /// Highest sort key first.
+    pub newest_first: bool,
+    /// Records at most.
+    pub limit: u32,
+}
+
+/// Some of the records asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ListPage {
+    /// In order.
+    pub records: Vec<Stored>,
+    /// Whether there may be more behind the last one.
+    pub more: bool,
+}
+
+/// Stores records. See the module for the contract.
+#[async_trait]
+pub trait Ledger: Send + Sync {
+    /// # Errors
+    /// [`LedgerError`]; an absent record is None and not an error.
+    async fn get(&self, key: &Key) -> Result<Option<Stored>, LedgerError>;
+
+    /// # Errors
+    /// [`LedgerError`].
+    async fn list(&self, request: &ListRequest) -> Result<ListPage, LedgerError>;
+
+    /// Makes all changes or none. At most [`MAX_CHANGES`], each of another record.
+    ///
+    /// # Errors
+    /// [`LedgerError::Conflict`] when a record was not as expected: nothing changed. After
+    /// [`LedgerError::Unavailable`] the changes may have been made or not: load again to see.
+    async fn commit(&self, changes: &[Change]) -> Result<(), LedgerError>;
+
+    /// Keys of records of one shard (0 to [`DUE_SHARDS`] − 1) whose due time is at or before `now`, earliest first.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    async fn due(&self, shard: u8, now: Timestamp, limit: u32) -> Result<Vec<Key>, LedgerError>;
+}
+
+/// The ledger failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LedgerError {
+    /// Somebody else changed a record first. Load again.
+    #[error("the ledger has changed in between")]
+    Conflict,
+    /// The ledger did not answer, or not usefully. Trying again can help.
+    #[error("the ledger is unavailable: {0}")]
+    Unavailable(String),
+    /// A record could not be read as what it should be.
+    #[error("the ledger's record {0} is unreadable: {1}")]
+    Unreadable(String, String),
+}
+
+/// Which index partition a key's due time is in: FNV-1a over its partition and sort key, so that it never changes.
+pub fn due_shard(key: &Key) -> u8 {
+    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
+    for byte in key.partition.bytes().chain([b'#']).chain(key.sort.bytes()) {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    }
+    u8::try_from(hash % u64::from(DUE_SHARDS)).unwrap_or(0)
+}
+
+/// Loads one record.
+///
+/// # Errors
+/// [`LedgerError`]; an absent record is None and not an error.
+pub async fn load<T: Record>(ledger: &dyn Ledger, key: &Key) -> Result<Option<Versioned<T>>, LedgerError> {
+    ledger.get(key).await?.map(read).transpose()
+}
+
+/// Lists all records of a partition whose sort key begins with `prefix`, in order, however many there are.
+///
+/// # Errors
+/// [`LedgerError`].
+pub async fn list<T: Record>(
+    ledger: &dyn Ledger,
+    partition: &str,
+    prefix: &str,
+) -> Result<Vec<Versioned<T>>, LedgerError> {
+    let mut all = Vec::new();
+    let mut after = None;
+    loop {
+        let request = ListRequest {
+            partition: partition.to_owned(),
+            prefix: prefix.to_owned(),
+            after: after.take(),
+            newest_first: false,
+            limit: 1_000,
+        };
+        let page = ledger.list(&request).await?;
+        after = page.records.last().map(|stored| stored.key.sort.clone());
+        for stored in page.records {
+            all.push(read(stored)?);
+        }
+        if !page.more || after.is_none() {
+            return Ok(all);
+        }
+    }
+}
+
+/// Makes a typed record of a stored one.
+///
+/// # Errors
+/// [`LedgerError::Unreadable`].
+pub fn read<T: Record>(stored: Stored) -> Result<Versioned<T>, LedgerError> {
+    let record = serde_json::from_value(stored.body)
+        .map_err(|e| LedgerError::Unreadable(format!("{}/{}", stored.key.partition, stored.key.sort), e.to_string()))?;
+    Ok(Versioned { record, version: stored.version })
+}

@@ -1,0 +1,116 @@
+//! Object types and their properties, as discovered in the CRM, and the columns that they become.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::ObjectType;
+
+/// How carefully a property's values must be handled, in the CRM's own words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sensitivity {
+    /// Anyone who may see the record.
+    #[default]
+    NonSensitive,
+    /// Needs the `sensitive.read` scope.
+    Sensitive,
+    /// Needs the `highly_sensitive.read` scope.
+    HighlySensitive,
+}
+
+/// A property of an object type: one column of its CSV file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Property {
+    /// Internal name, unique inside the object type.
+    pub name: String,
+    /// The name that people see.
+    pub label: String,
+    /// The CRM's type, such as `string`, `number`, `datetime`, `enumeration`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// How its values must be handled.
+    pub sensitivity: Sensitivity,
+    /// The CRM computes the value.
+    #[serde(default)]
+    pub calculated: bool,
+    /// The CRM refuses writes to it.
+    #[serde(default)]
+    pub read_only: bool,
+}
+
+/// An object type as found in an account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ObjectDefinition {
+    /// The name used in the CRM's API and for the CSV file.
+    pub object_type: ObjectType,
+    /// The CRM's id of the type, such as `0-1` or `2-1234567`. None for conversations.
+    pub type_id: Option<String>,
+    /// Singular label that people see, such as `Contact`.
+    pub label: String,
+    /// Whether the account defined it itself.
+    pub custom: bool,
+}
+
+/// The columns of an object's CSV file after the first, which is always the record id.
+///
+/// The order is fixed when the backup discovers the object and never changes during the backup.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Columns {
+    /// In file order, without the record id's own property.
+    pub properties: Vec<Property>,
+}
+
+/// The property that holds a record's own id; always the first column and never repeated.
+pub const RECORD_ID_COLUMN: &str = "hs_object_id";
+
+impl Columns {
+    /// Columns from the properties of an object type, in whatever order and with whatever repetitions they were
+    /// listed: sorted by internal name, each name once, without [`RECORD_ID_COLUMN`]. Of two properties with one
+    /// name the more sensitive one stays.
+    pub fn from_properties(mut properties: Vec<Property>) -> Self {
+        properties.retain(|property| property.name != RECORD_ID_COLUMN);
+        properties.sort_by(|a, b| a.name.cmp(&b.name).then(b.sensitivity.cmp(&a.sensitivity)));
+        properties.dedup_by(|later, kept| later.name == kept.name);
+        Self { properties }
+    }
+
+    /// Internal names in file order, without the record id.
+    pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.properties.iter().map(|property| property.name.as_str())
+    }
+
+    /// Whether any column holds sensitive or highly sensitive values.
+    pub fn contains_sensitive_data(&self) -> bool {
+        self.properties.iter().any(|property| property.sensitivity != Sensitivity::NonSensitive)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn property(name: &str, sensitivity: Sensitivity) -> Property {
+        Property {
+            name: name.into(),
+            label: name.into(),
+            kind: "string".into(),
+            sensitivity,
+            calculated: false,
+            read_only: false,
+        }
+    }
+
+    #[test]
+    fn columns_are_sorted_unique_and_without_the_record_id() {
+        let columns = Columns::from_properties(vec![
+            property("ssn", Sensitivity::NonSensitive),
+            property("email", Sensitivity::NonSensitive),
+            property("hs_object_id", Sensitivity::NonSensitive),
+            property("ssn", Sensitivity::Sensitive),
+        ]);
+        assert_eq!(columns.names().collect::<Vec<_>>(), ["email", "ssn"]);
+        assert!(columns.contains_sensitive_data());
+    }
+}

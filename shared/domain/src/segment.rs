@@ -1,0 +1,67 @@
+//! A segment: the DEFLATE bytes that one worker run produced for a chunk, as the ledger remembers them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{BackupId, ObjectType, RecordId};
+use crate::ports::ledger::{Key, Record};
+use crate::ports::objects::ETag;
+
+/// What is known about the bytes of a segment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SegmentSummary {
+    /// Records in it.
+    pub rows: u64,
+    /// The first record's id.
+    pub first_id: RecordId,
+    /// The last record's id.
+    pub last_id: RecordId,
+    /// CSV bytes.
+    pub plain_bytes: u64,
+    /// DEFLATE bytes, up to and including the closing sync flush.
+    pub packed_bytes: u64,
+    /// CRC-32 of the CSV bytes.
+    pub crc32: u32,
+    /// SHA-256 of the CSV bytes, lower-case hexadecimal.
+    pub sha256: String,
+}
+
+/// A committed segment. Only what is named by such a record gets into the archive.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Segment {
+    /// The backup.
+    pub backup_id: BackupId,
+    /// The object type.
+    pub object_type: ObjectType,
+    /// The object's generation.
+    pub generation: u32,
+    /// The chunk, by its exclusive lower bound.
+    pub lower: RecordId,
+    /// Its place in the chunk, from 0.
+    pub sequence: u32,
+    /// The lease under which it was written.
+    pub attempt: u32,
+    /// Where its bytes are.
+    pub storage_key: String,
+    /// Which bytes they must still be.
+    pub etag: ETag,
+    /// What is in them.
+    pub summary: SegmentSummary,
+}
+
+impl Segment {
+    /// Sort-key prefix of all segments of one generation of an object; they list in record order.
+    pub fn prefix(object: &ObjectType, generation: u32) -> String {
+        format!("SEGMENT#{object}#{generation:04}#")
+    }
+}
+
+impl Record for Segment {
+    fn key(&self) -> Key {
+        Key::new(
+            format!("BACKUP#{}", self.backup_id),
+            format!("{}{:020}#{:06}", Self::prefix(&self.object_type, self.generation), self.lower.0, self.sequence),
+        )
+    }
+}
