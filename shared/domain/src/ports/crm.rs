@@ -1,12 +1,16 @@
 //! The CRM, as the workflows see it. HubSpot's API is its first implementation; nothing but that crate knows URLs.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
+use crate::account::ApiVersion;
 use crate::budget::{CallLimits, WaitReason};
 use crate::ids::{ObjectType, RecordId};
-use crate::ports::call_gate::GateClosed;
+use crate::ports::call_gate::{CallGate, GateClosed};
 use crate::property::{ObjectDefinition, Property};
 use crate::rows::RowBuffer;
 
@@ -58,6 +62,28 @@ pub trait Crm: Send + Sync {
     /// # Errors
     /// [`CrmError`].
     async fn created_since(&self, object: &ObjectType, since: Timestamp) -> Result<Option<u64>, CrmError>;
+}
+
+/// Where a CRM is and which version of its API to speak.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CrmTarget {
+    /// Scheme, host and port; no path.
+    pub base_url: String,
+    /// The API's version.
+    pub api_version: ApiVersion,
+}
+
+/// Makes clients of the CRM. One lives as long as the process, so that connections are used again.
+pub trait CrmConnector: Send + Sync {
+    /// A client for the account that `token` belongs to. It asks `gate` before every call and retries nothing after
+    /// `deadline`. Nothing is sent yet.
+    fn connect(
+        &self,
+        target: &CrmTarget,
+        token: SecretString,
+        gate: Arc<dyn CallGate>,
+        deadline: Timestamp,
+    ) -> Arc<dyn Crm>;
 }
 
 /// What the CRM says about the account that a token belongs to.
