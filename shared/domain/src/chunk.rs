@@ -81,8 +81,12 @@ pub struct Chunk {
     pub state: ChunkState,
     /// Where the next segment begins.
     pub cursor: Cursor,
-    /// The highest id committed, 0 before the first.
+    /// The highest id committed, `lower` before the first.
     pub committed_to: RecordId,
+    /// Records committed.
+    pub records: u64,
+    /// How many records the CRM counted in the range when the chunk was made, where that is known.
+    pub expected_records: Option<u64>,
     /// The number of the next segment.
     pub next_sequence: u32,
     /// Who works on it.
@@ -113,8 +117,8 @@ pub struct Advance {
     pub to: Cursor,
     /// The highest id read so far.
     pub last_id: RecordId,
-    /// Whether a segment was written (a range may end without any row).
-    pub wrote_segment: bool,
+    /// Rows of the segment; 0 when none was written (a range may end without any row).
+    pub rows: u64,
     /// The first id that the CRM showed for the range, and when, if this run saw it.
     pub first_seen: Option<(RecordId, Timestamp)>,
     /// Set when the range has been read to its end.
@@ -132,7 +136,13 @@ pub struct RangeEnd {
 
 impl Chunk {
     /// A chunk of `key`'s range up to `upper`, not queued yet.
-    pub fn waiting(backup: &BackupRef, key: ChunkKey, upper: Option<RecordId>, now: Timestamp) -> Self {
+    pub fn waiting(
+        backup: &BackupRef,
+        key: ChunkKey,
+        upper: Option<RecordId>,
+        expected_records: Option<u64>,
+        now: Timestamp,
+    ) -> Self {
         Self {
             account_id: backup.account_id.clone(),
             backup_id: backup.backup_id.clone(),
@@ -140,6 +150,8 @@ impl Chunk {
             state: ChunkState::Waiting,
             cursor: Cursor::AfterId(key.lower),
             committed_to: key.lower,
+            records: 0,
+            expected_records,
             next_sequence: 0,
             leasing: Leasing::default(),
             queued_at: now,
@@ -173,6 +185,11 @@ impl Chunk {
         Ok(Self { state: ChunkState::Ready, queued_at: now, ..self.clone() })
     }
 
+    /// About how many records are still to be read, where that is known.
+    pub fn expected_left(&self) -> Option<u64> {
+        self.expected_records.map(|expected| expected.saturating_sub(self.records + self.reading.records))
+    }
+
     /// Notes that it was put into the queue again.
     #[must_use]
     pub fn requeued(&self, now: Timestamp) -> Self {
@@ -197,8 +214,10 @@ impl Chunk {
         Ok(Self { reading, ..self.clone() })
     }
 
-    /// Lowers the upper bound to `at` and returns the chunks that take over the ranges above: from each bound in
-    /// `bounds` to the next, the last to the old upper bound. `read_to` is the highest id that the run has seen.
+    /// Lowers the upper bound to the first of `bounds` and returns the chunks that take over the ranges above: from
+    /// each bound to the next, the last to the old upper bound. `read_to` is the highest id that the run has seen, and
+    /// `expected_each` about how many records each part will have; what is left of this chunk has about as many more
+    /// than were read.
     ///
     /// # Errors
     /// [`Refused`] when another run has taken over, or the bounds do not ascend strictly between `read_to` and the
@@ -208,6 +227,7 @@ impl Chunk {
         lease: u32,
         read_to: RecordId,
         bounds: &[RecordId],
+        expected_each: u64,
         now: Timestamp,
     ) -> Result<(Self, Vec<Self>), Refused> {
         self.check_lease("splitting a chunk", lease)?;
@@ -221,9 +241,10 @@ impl Chunk {
         let uppers = bounds[1..].iter().copied().map(Some).chain([self.upper]);
         let right = bounds.iter().zip(uppers).map(|(lower, upper)| {
             let key = ChunkKey { lower: *lower, ..self.key.clone() };
-            Self::waiting(&self.backup(), key, upper, now)
+            Self::waiting(&self.backup(), key, upper, Some(expected_each), now)
         });
-        Ok((Self { upper: Some(*first), ..self.clone() }, right.collect()))
+        let expected_records = Some(self.records + self.reading.records + expected_each);
+        Ok((Self { upper: Some(*first), expected_records, ..self.clone() }, right.collect()))
     }
 
     /// Takes over what a run has read and written: the cursor moves, and the chunk is done when its range has ended.
@@ -239,7 +260,8 @@ impl Chunk {
         let mut next = Self {
             cursor: step.to.clone(),
             committed_to: step.last_id,
-            next_sequence: self.next_sequence + u32::from(step.wrote_segment),
+            records: self.records + step.rows,
+            next_sequence: self.next_sequence + u32::from(step.rows > 0),
             leasing: self.leasing.progressed(),
             first_seen: seen.map(|(id, _)| id),
             first_seen_at: seen.map(|(_, at)| at),
@@ -282,5 +304,87 @@ impl Record for Chunk {
     }
     fn due_at(&self) -> Option<Timestamp> {
         (self.state == ChunkState::Ready).then(|| self.leasing.due_at(self.queued_at, QUEUE_GRACE))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const MINUTE: SignedDuration = SignedDuration::from_secs(60);
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("in range")
+    }
+
+    fn leased() -> Chunk {
+        let backup =
+            BackupRef { account_id: AccountId::parse("1").expect("valid"), backup_id: BackupId::new(at(0), [1; 10]) };
+        let object_type = ObjectType::parse("contacts").expect("valid");
+        let key = ChunkKey { object_type, generation: 1, lower: RecordId(0) };
+        let chunk = Chunk::waiting(&backup, key, None, None, at(0)).activate(at(0)).expect("waiting");
+        chunk.lease("a", at(0), MINUTE).expect("free")
+    }
+
+    fn step(lease: u32, from: u64, to: u64) -> Advance {
+        Advance {
+            lease,
+            from: Cursor::AfterId(RecordId(from)),
+            to: Cursor::AfterId(RecordId(to)),
+            last_id: RecordId(to),
+            rows: 1,
+            first_seen: Some((RecordId(from + 1), at(1))),
+            end: None,
+        }
+    }
+
+    #[test]
+    fn a_segment_is_committed_once_and_only_by_the_lease_that_read_it() {
+        let chunk = leased();
+        let after = chunk.advance(&step(1, 0, 10)).expect("held");
+        assert!(after.advance(&step(1, 0, 10)).is_err(), "the same segment again");
+        let taken_over = after.lease("b", at(61), MINUTE).expect("ran out");
+        assert!(taken_over.advance(&step(1, 10, 20)).is_err(), "a zombie");
+        let next = taken_over.advance(&step(2, 10, 20)).expect("held");
+        assert_eq!((next.next_sequence, next.records, next.first_seen), (2, 2, Some(RecordId(1))));
+    }
+
+    #[test]
+    fn a_finished_chunk_is_left_alone() {
+        let end = Some(RangeEnd { seen_past_end: None, at: at(2) });
+        let done = leased().advance(&Advance { end, ..step(1, 0, 10) }).expect("held");
+        assert_eq!(done.due_at(), None);
+        assert!(done.advance(&step(1, 10, 20)).is_err());
+        assert!(done.release(1, None, at(3)).is_err());
+        assert!(done.split(1, RecordId(10), &[RecordId(20)], 5, at(3)).is_err());
+    }
+
+    proptest! {
+        /// However a chunk is split, its parts cover its range without gap or overlap.
+        #[test]
+        fn parts_cover_the_range(
+            read_to in 0_u64..100,
+            bounds in prop::collection::btree_set(0_u64..300, 1..8),
+            upper in prop::option::of(1_u64..300),
+        ) {
+            let chunk = Chunk { upper: upper.map(RecordId), ..leased() };
+            let bounds: Vec<_> = bounds.into_iter().map(RecordId).collect();
+            let legal = bounds[0].0 > read_to && upper.is_none_or(|upper| bounds[bounds.len() - 1].0 < upper);
+            match chunk.split(1, RecordId(read_to), &bounds, 10, at(1)) {
+                Ok((left, right)) => {
+                    prop_assert!(legal);
+                    let mut end = left.upper;
+                    for part in &right {
+                        prop_assert_eq!(Some(part.key.lower), end);
+                        prop_assert_eq!(&part.cursor, &Cursor::AfterId(part.key.lower));
+                        end = part.upper;
+                    }
+                    prop_assert_eq!(end, chunk.upper);
+                }
+                Err(_) => prop_assert!(!legal),
+            }
+        }
     }
 }

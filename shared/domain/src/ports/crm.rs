@@ -57,12 +57,34 @@ pub trait Crm: Send + Sync {
     /// [`CrmError`].
     async fn census(&self, object: &ObjectType) -> Result<Option<Census>, CrmError>;
 
+    /// How many records have an id above `after` and, if given, up to and including `up_to`; None where the CRM cannot
+    /// count. The index behind it lags by moments.
+    ///
+    /// # Errors
+    /// [`CrmError`].
+    async fn count_in(
+        &self,
+        object: &ObjectType,
+        after: RecordId,
+        up_to: Option<RecordId>,
+    ) -> Result<Option<u64>, CrmError>;
+
+    /// The id of the `n`-th record (from 1 to [`FARTHEST`]) whose id is above `after`; None when there are fewer, or
+    /// where the CRM cannot tell. The index behind it lags by moments.
+    ///
+    /// # Errors
+    /// [`CrmError`].
+    async fn nth_after(&self, object: &ObjectType, after: RecordId, n: u16) -> Result<Option<RecordId>, CrmError>;
+
     /// How many records of the object were created at or after `since`; None where the CRM cannot count.
     ///
     /// # Errors
     /// [`CrmError`].
     async fn created_since(&self, object: &ObjectType, since: Timestamp) -> Result<Option<u64>, CrmError>;
 }
+
+/// How far [`Crm::nth_after`] can look: HubSpot's search ends at 10,000 results.
+pub const FARTHEST: u16 = 9_900;
 
 /// Where a CRM is and which version of its API to speak.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -139,6 +161,9 @@ impl Cursor {
 pub struct PageEnd {
     /// The cursor of the next page as the CRM gave it, or None on the last page.
     pub next: Option<String>,
+    /// The last id that the list showed, also when the record was gone before its values could be read; None when the
+    /// list showed none.
+    pub last_listed: Option<RecordId>,
     /// Bytes of the response's body, or bodies.
     pub response_bytes: u64,
 }
