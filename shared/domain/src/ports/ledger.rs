@@ -172,6 +172,9 @@ pub enum LedgerError {
     /// The ledger did not answer, or not usefully. Trying again can help.
     #[error("the ledger is unavailable: {0}")]
     Unavailable(String),
+    /// The ledger does not take this, now or later: too many or too large records, or one record twice.
+    #[error("the ledger refused: {0}")]
+    Refused(String),
     /// A record could not be read as what it should be.
     #[error("the ledger's record {0} is unreadable: {1}")]
     Unreadable(String, String),
