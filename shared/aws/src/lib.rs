@@ -1,1 +1,94 @@
-//! stub
+//! The ports on AWS: the ledger on `DynamoDB`, objects on S3, work on SQS, CRM tokens in Secrets Manager.
+//!
+//! Endpoints come from the environment as the SDK reads it (`AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_S3` and so on), so
+//! the same binaries run on AWS and on emulators. Errors name the operation and the service's error code, and never
+//! what was sent.
+
+mod clock;
+mod failure;
+pub mod ledger;
+mod objects;
+mod queues;
+mod tokens;
+
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+
+pub use clock::SystemClock;
+pub use ledger::DynamoDbLedger;
+pub use objects::S3Objects;
+pub use queues::{QueueUrls, SqsQueues};
+pub use tokens::SecretsManagerTokens;
+
+/// How often the SDK sends a request at most, with its own backoff in between.
+const MAX_SENDS: u32 = 4;
+
+/// The process's connection to AWS. Made once; clients made from it share its HTTP connections and credentials.
+#[derive(Debug, Clone)]
+pub struct Aws {
+    config: SdkConfig,
+}
+
+impl Aws {
+    /// Reads region, credentials and endpoints from the environment.
+    pub async fn load() -> Self {
+        Self::load_with(aws_config::defaults(behavior())).await
+    }
+
+    /// Like [`Aws::load`], with what `loader` sets taking precedence over the environment.
+    pub async fn load_with(loader: ConfigLoader) -> Self {
+        let http =
+            aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+        let config = loader
+            .behavior_version(behavior())
+            .http_client(http)
+            .retry_config(RetryConfig::standard().with_max_attempts(MAX_SENDS))
+            .timeout_config(timeouts(Duration::from_secs(10), Duration::from_secs(30)))
+            .load()
+            .await;
+        Self { config }
+    }
+
+    /// The ledger in `table`, which has the schema that [`ledger`] describes.
+    pub fn ledger(&self, table: impl Into<String>) -> DynamoDbLedger {
+        // Requests are small and answered in milliseconds: a lost one is better sent again soon.
+        let config = aws_sdk_dynamodb::config::Builder::from(&self.config)
+            .timeout_config(timeouts(Duration::from_secs(5), Duration::from_secs(20)))
+            .build();
+        DynamoDbLedger::new(aws_sdk_dynamodb::Client::from_conf(config), table)
+    }
+
+    /// The objects in `bucket`.
+    pub fn objects(&self, bucket: impl Into<String>) -> S3Objects {
+        let config = objects::client_config(&self.config);
+        S3Objects::new(aws_sdk_s3::Client::from_conf(config), bucket)
+    }
+
+    /// The work queues at `urls`.
+    pub fn queues(&self, urls: QueueUrls) -> SqsQueues {
+        SqsQueues::new(aws_sdk_sqs::Client::new(&self.config), urls)
+    }
+
+    /// CRM tokens in secrets whose names are `name_prefix` and the account's id.
+    pub fn tokens(&self, name_prefix: impl Into<String>) -> SecretsManagerTokens {
+        SecretsManagerTokens::new(aws_sdk_secretsmanager::Client::new(&self.config), name_prefix)
+    }
+}
+
+/// The SDK's defaults as of a date, so that an update of the SDK changes none of them silently.
+fn behavior() -> BehaviorVersion {
+    BehaviorVersion::v2026_01_12()
+}
+
+/// Limits for one sending of a request and for all of them together.
+fn timeouts(one_send: Duration, all_sends: Duration) -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(3))
+        .operation_attempt_timeout(one_send)
+        .operation_timeout(all_sends)
+        .build()
+}

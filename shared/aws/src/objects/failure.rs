@@ -1,0 +1,68 @@
+//! What S3's errors mean in the words of the port.
+
+use aws_sdk_s3::config::http::HttpResponse;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use domain::ports::objects::{ETag, StorageError};
+
+use crate::failure;
+
+/// What a failed precondition has met.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Met<'a> {
+    /// The request had no precondition.
+    Nothing,
+    /// The object that must not exist yet.
+    Target,
+    /// The source of a copy, by its key.
+    Source(&'a str),
+}
+
+/// Answers with a 4xx status that are about the connection or the moment and not about the request.
+const PASSING: [&str; 7] = [
+    "BadDigest",
+    "ConditionalRequestConflict",
+    "ExpiredToken",
+    "IncompleteBody",
+    "OperationAborted",
+    "RequestTimeout",
+    "RequestTimeTooSkewed",
+];
+
+/// The error of the port for a failed `operation` on `key`.
+pub(super) fn storage_error<E: ProvideErrorMetadata>(
+    operation: &str,
+    key: &str,
+    met: Met<'_>,
+    error: &SdkError<E, HttpResponse>,
+) -> StorageError {
+    let sentence = failure::describe(operation, error);
+    let code = failure::code(error).unwrap_or_default();
+    match (code, failure::status(error), met) {
+        (code, _, _) if PASSING.contains(&code) || code.contains("Throttl") => StorageError::Unavailable(sentence),
+        ("NoSuchUpload", _, _) => StorageError::Absent(key.to_owned()),
+        ("NoSuchBucket", _, _) => StorageError::Refused(sentence),
+        ("PreconditionFailed", _, Met::Target) | (_, Some(412), Met::Target) => {
+            StorageError::AlreadyExists(key.to_owned())
+        }
+        ("PreconditionFailed", _, Met::Source(source)) | (_, Some(412), Met::Source(source)) => {
+            StorageError::Changed(source.to_owned())
+        }
+        ("NoSuchKey", _, Met::Source(source)) | (_, Some(404), Met::Source(source)) => {
+            StorageError::Absent(source.to_owned())
+        }
+        ("NoSuchKey", _, _) | (_, Some(404), _) => StorageError::Absent(key.to_owned()),
+        (_, Some(429), _) => StorageError::Unavailable(sentence),
+        // Completing and copying can answer 200 and name an error in the body.
+        (code, Some(200), _) if REFUSALS.contains(&code) => StorageError::Refused(sentence),
+        (_, Some(400..=499), _) => StorageError::Refused(sentence),
+        _ => StorageError::Unavailable(sentence),
+    }
+}
+
+/// Refusals that can come with status 200.
+const REFUSALS: [&str; 5] = ["EntityTooSmall", "InvalidArgument", "InvalidPart", "InvalidPartOrder", "InvalidRequest"];
+
+/// The `ETag` of a successful answer.
+pub(super) fn etag(operation: &str, found: Option<String>) -> Result<ETag, StorageError> {
+    found.map(ETag).ok_or_else(|| StorageError::Unavailable(format!("{operation}: answer without an ETag")))
+}

@@ -1,0 +1,133 @@
+//! Objects on S3.
+//!
+//! # Unclear answers
+//! The SDK sends a request again when its answer was lost, so `write_new` and `complete_new` can meet the object that
+//! their own first sending has made, and `complete_new` an upload that it has ended. S3 does not say whose object it
+//! is. Callers use keys that hold the number of their lease, which nobody else ever writes: after
+//! [`StorageError::AlreadyExists`], [`StorageError::Absent`] on completing, and [`StorageError::Unavailable`] they look
+//! with `head` and take the object for theirs when its size is the one they meant.
+//!
+//! # Integrity
+//! Bodies are signed with their SHA-256, which S3 checks, so no further checksum is sent: objects made of copied
+//! ranges would need one for every source, and signed links would need a header that browsers do not send.
+
+mod failure;
+mod links;
+mod multipart;
+mod sweep;
+
+use std::ops::Range;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use aws_config::SdkConfig;
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::{Builder, Config, RequestChecksumCalculation, ResponseChecksumValidation};
+use aws_sdk_s3::primitives::ByteStream;
+use bytes::Bytes;
+use domain::ports::objects::{ETag, ObjectInfo, ObjectReader, ObjectWriter, StorageError};
+
+use self::failure::{Met, etag, storage_error};
+
+/// How often a body is fetched at most. The SDK repeats requests but not a body that broke off.
+const READS: u32 = 3;
+
+/// Stores objects in one bucket.
+#[derive(Debug, Clone)]
+pub struct S3Objects {
+    client: Client,
+    bucket: String,
+}
+
+impl S3Objects {
+    /// The objects in `bucket`.
+    pub fn new(client: Client, bucket: impl Into<String>) -> Self {
+        Self { client, bucket: bucket.into() }
+    }
+
+    async fn read_once(&self, key: &str, range: Option<&Range<u64>>) -> Result<Bytes, StorageError> {
+        let answer = self
+            .client
+            .get_object()
+            .bucket(&self.bucket)
+            .key(key)
+            .set_range(range.map(range_header))
+            .send()
+            .await
+            .map_err(|e| storage_error("GetObject", key, Met::Nothing, &e))?;
+        let body = answer.body.collect().await;
+        body.map(|body| body.into_bytes())
+            .map_err(|_| StorageError::Unavailable("GetObject: body broke off".to_owned()))
+    }
+}
+
+/// The SDK's settings for S3.
+pub(crate) fn client_config(shared: &SdkConfig) -> Config {
+    // An emulator on this machine has no host name per bucket.
+    let own_endpoint = shared.endpoint_url().is_some() || std::env::var_os("AWS_ENDPOINT_URL_S3").is_some();
+    Builder::from(shared)
+        .force_path_style(own_endpoint)
+        .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+        .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
+        // One sending moves a part of up to 128 MiB.
+        .timeout_config(crate::timeouts(Duration::from_secs(60), Duration::from_secs(150)))
+        .build()
+}
+
+/// `range` as HTTP says it: both ends inclusive.
+fn range_header(range: &Range<u64>) -> String {
+    format!("bytes={}-{}", range.start, range.end - 1)
+}
+
+#[async_trait]
+impl ObjectReader for S3Objects {
+    async fn head(&self, key: &str) -> Result<Option<ObjectInfo>, StorageError> {
+        let answer = self.client.head_object().bucket(&self.bucket).key(key).send().await;
+        let found = match answer.map_err(|e| storage_error("HeadObject", key, Met::Nothing, &e)) {
+            Ok(found) => found,
+            Err(StorageError::Absent(_)) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let size = found.content_length().and_then(|length| u64::try_from(length).ok());
+        let size = size.ok_or_else(|| StorageError::Unavailable("HeadObject: answer without a size".to_owned()))?;
+        Ok(Some(ObjectInfo { etag: etag("HeadObject", found.e_tag)?, size }))
+    }
+
+    async fn read(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes, StorageError> {
+        if range.as_ref().is_some_and(Range::is_empty) {
+            return Err(StorageError::Refused(format!("an empty range of '{key}'")));
+        }
+        let mut answer = self.read_once(key, range.as_ref()).await;
+        for _ in 1..READS {
+            if !answer.as_ref().is_err_and(StorageError::is_retryable) {
+                break;
+            }
+            answer = self.read_once(key, range.as_ref()).await;
+        }
+        let bytes = answer?;
+        match range {
+            Some(range) if (bytes.len() as u64) < range.end - range.start => {
+                Err(StorageError::Refused(format!("a range that goes past the end of '{key}'")))
+            }
+            _ => Ok(bytes),
+        }
+    }
+}
+
+#[async_trait]
+impl ObjectWriter for S3Objects {
+    async fn write_new(&self, key: &str, bytes: Bytes, content_type: &str) -> Result<ETag, StorageError> {
+        let answer = self
+            .client
+            .put_object()
+            .bucket(&self.bucket)
+            .key(key)
+            .if_none_match("*")
+            .content_type(content_type)
+            .body(ByteStream::from(bytes))
+            .send()
+            .await
+            .map_err(|e| storage_error("PutObject", key, Met::Target, &e))?;
+        etag("PutObject", answer.e_tag)
+    }
+}

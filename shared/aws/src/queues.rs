@@ -1,0 +1,105 @@
+//! Work on SQS: one queue per function that does it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
+use domain::ports::queue::{LONGEST_DELAY, QueueError, WorkQueue};
+use domain::work::Work;
+
+use crate::failure;
+
+/// The most messages that one request takes.
+const BATCH: usize = 10;
+
+/// Where the work for each function goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueUrls {
+    /// To discover-objects.
+    pub discover: String,
+    /// To export-chunk: [`Work::Export`] and [`Work::CloseObject`].
+    pub export: String,
+    /// To assemble-archive: [`Work::Assemble`] and [`Work::Sweep`].
+    pub assemble: String,
+}
+
+impl QueueUrls {
+    fn of(&self, work: &Work) -> &str {
+        match work {
+            Work::Discover { .. } => &self.discover,
+            Work::Export { .. } | Work::CloseObject { .. } => &self.export,
+            Work::Assemble { .. } | Work::Sweep { .. } => &self.assemble,
+        }
+    }
+}
+
+/// Queues work on SQS. A message's body is the work as JSON.
+#[derive(Debug, Clone)]
+pub struct SqsQueues {
+    client: Client,
+    urls: QueueUrls,
+}
+
+impl SqsQueues {
+    /// The queues at `urls`.
+    pub fn new(client: Client, urls: QueueUrls) -> Self {
+        Self { client, urls }
+    }
+
+    async fn send_batch(&self, url: &str, batch: &[&Work], delay: i32) -> Result<(), QueueError> {
+        let mut entries = Vec::with_capacity(batch.len());
+        for (place, work) in batch.iter().enumerate() {
+            let body = serde_json::to_string(work).map_err(|e| QueueError(e.to_string()))?;
+            let entry = SendMessageBatchRequestEntry::builder().id(place.to_string()).message_body(body);
+            entries.push(entry.delay_seconds(delay).build().map_err(|e| QueueError(e.to_string()))?);
+        }
+        let sent = self.client.send_message_batch().queue_url(url).set_entries(Some(entries)).send().await;
+        let sent = sent.map_err(|e| QueueError(failure::describe("SendMessageBatch", &e)))?;
+        match sent.failed() {
+            [] => Ok(()),
+            [first, ..] => {
+                let (lost, all) = (sent.failed().len(), batch.len());
+                Err(QueueError(format!("SendMessageBatch: {lost} of {all} were not taken ({})", first.code())))
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl WorkQueue for SqsQueues {
+    async fn send(&self, work: &[Work], delay: Duration) -> Result<(), QueueError> {
+        let delay = delay_seconds(delay);
+        let mut by_url: BTreeMap<&str, Vec<&Work>> = BTreeMap::new();
+        for one in work {
+            by_url.entry(self.urls.of(one)).or_default().push(one);
+        }
+        for (url, there) in by_url {
+            for batch in there.chunks(BATCH) {
+                self.send_batch(url, batch, delay).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `delay` in whole seconds, never shorter, and at most what SQS takes.
+fn delay_seconds(delay: Duration) -> i32 {
+    let cut = delay.min(LONGEST_DELAY);
+    let seconds = cut.as_secs() + u64::from(cut.subsec_nanos() > 0);
+    i32::try_from(seconds).unwrap_or(i32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_are_rounded_up_and_cut() {
+        assert_eq!(delay_seconds(Duration::ZERO), 0);
+        assert_eq!(delay_seconds(Duration::from_millis(1)), 1);
+        assert_eq!(delay_seconds(Duration::from_secs(2)), 2);
+        assert_eq!(delay_seconds(Duration::MAX), 900);
+    }
+}

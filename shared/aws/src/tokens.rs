@@ -1,0 +1,66 @@
+//! CRM tokens in Secrets Manager, one secret per account.
+
+use async_trait::async_trait;
+use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::operation::create_secret::CreateSecretError;
+use domain::ids::AccountId;
+use domain::ports::secrets::{CrmTokens, SecretsError};
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::failure;
+
+/// Keeps tokens in secrets whose names are a prefix and the account's id.
+#[derive(Debug, Clone)]
+pub struct SecretsManagerTokens {
+    client: Client,
+    name_prefix: String,
+}
+
+impl SecretsManagerTokens {
+    /// Tokens under `name_prefix`, such as `crm-backup/crm-token/`.
+    pub fn new(client: Client, name_prefix: impl Into<String>) -> Self {
+        Self { client, name_prefix: name_prefix.into() }
+    }
+
+    fn name(&self, account: &AccountId) -> String {
+        format!("{}{account}", self.name_prefix)
+    }
+
+    /// Replaces the secret's value; false when there is no such secret.
+    async fn replace(&self, name: &str, token: &SecretString) -> Result<bool, SecretsError> {
+        let answer = self.client.put_secret_value().secret_id(name).secret_string(token.expose_secret()).send().await;
+        match answer {
+            Ok(_) => Ok(true),
+            Err(e) if e.as_service_error().is_some_and(|e| e.is_resource_not_found_exception()) => Ok(false),
+            Err(e) => Err(SecretsError(failure::describe("PutSecretValue", &e))),
+        }
+    }
+
+    /// Makes the secret; false when somebody else has just made it.
+    async fn create(&self, name: &str, token: &SecretString) -> Result<bool, SecretsError> {
+        let answer = self.client.create_secret().name(name).secret_string(token.expose_secret()).send().await;
+        match answer {
+            Ok(_) => Ok(true),
+            Err(e) if e.as_service_error().is_some_and(CreateSecretError::is_resource_exists_exception) => Ok(false),
+            Err(e) => Err(SecretsError(failure::describe("CreateSecret", &e))),
+        }
+    }
+}
+
+#[async_trait]
+impl CrmTokens for SecretsManagerTokens {
+    async fn token(&self, account: &AccountId) -> Result<Option<SecretString>, SecretsError> {
+        match self.client.get_secret_value().secret_id(self.name(account)).send().await {
+            Ok(found) => Ok(found.secret_string.map(SecretString::from)),
+            Err(e) if e.as_service_error().is_some_and(|e| e.is_resource_not_found_exception()) => Ok(None),
+            Err(e) => Err(SecretsError(failure::describe("GetSecretValue", &e))),
+        }
+    }
+
+    async fn store_token(&self, account: &AccountId, token: &SecretString) -> Result<(), SecretsError> {
+        let name = self.name(account);
+        let stored =
+            self.replace(&name, token).await? || self.create(&name, token).await? || self.replace(&name, token).await?;
+        if stored { Ok(()) } else { Err(SecretsError("the secret comes and goes".to_owned())) }
+    }
+}
