@@ -1,0 +1,132 @@
+"""Deploys infra/template.yaml to the emulator, the way `sam deploy` does it on AWS.
+
+Reads a JSON request from standard input:
+  endpoint    the emulator's URL
+  stack       name of the stack
+  template    path of the template
+  binaries    path of the executable of each function, by the name of its Binary in the template
+  parameters  template parameters by name
+Prints the stack's outputs as JSON. A failure is one sentence on standard error and exit code 1.
+"""
+
+import hashlib
+import io
+import json
+import sys
+import zipfile
+from pathlib import Path
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, WaiterError
+from samtranslator.yaml_helper import yaml_parse
+
+ARTIFACTS = "deployment-artifacts"
+
+
+def client(service, endpoint):
+    config = Config(retries={"max_attempts": 1}, read_timeout=300, s3={"addressing_style": "path"})
+    return boto3.client(
+        service, endpoint_url=endpoint, region_name="us-east-1", aws_access_key_id="test",
+        aws_secret_access_key="test", config=config,
+    )
+
+
+def zipped(executable):
+    """A function's zip. Stored, since packing takes longer than a local upload saves."""
+    entry = zipfile.ZipInfo("bootstrap", date_time=(1980, 1, 1, 0, 0, 0))
+    entry.external_attr = 0o755 << 16
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr(entry, Path(executable).read_bytes())
+    return buffer.getvalue()
+
+
+def package(template, binaries, s3):
+    """Uploads every function and points the template at the uploads, as `sam package` does."""
+    s3.create_bucket(Bucket=ARTIFACTS)
+    for resource in template["Resources"].values():
+        if resource["Type"] == "AWS::Serverless::Function":
+            body = zipped(binaries[resource["Metadata"]["BuildProperties"]["Binary"]])
+            key = hashlib.sha256(body).hexdigest()
+            s3.put_object(Bucket=ARTIFACTS, Key=key, Body=body)
+            resource["Properties"]["CodeUri"] = f"s3://{ARTIFACTS}/{key}"
+    s3.put_object(Bucket=ARTIFACTS, Key="template.json", Body=json.dumps(template).encode())
+    return f"{s3.meta.endpoint_url}/{ARTIFACTS}/template.json"
+
+
+def create(cloudformation, stack, template_url, parameters):
+    cloudformation.create_stack(
+        StackName=stack, TemplateURL=template_url, Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+        OnFailure="DO_NOTHING",
+        Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()],
+    )
+    try:
+        waiter = cloudformation.get_waiter("stack_create_complete")
+        waiter.wait(StackName=stack, WaiterConfig={"Delay": 1, "MaxAttempts": 120})
+    except WaiterError as error:
+        raise SystemExit(f"CloudFormation did not create the stack: {reason(cloudformation, stack)}") from error
+    return cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
+
+
+def reason(cloudformation, stack):
+    """Why the first resource failed; the later ones only followed it."""
+    events = cloudformation.describe_stack_events(StackName=stack)["StackEvents"]
+    for event in reversed(events):
+        if event["ResourceStatus"].endswith("_FAILED") and event.get("ResourceStatusReason"):
+            return f"{event['LogicalResourceId']}: {event['ResourceStatusReason']}"
+    status = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
+    return status.get("StackStatusReason", status["StackStatus"])
+
+
+def apply_what_the_emulator_ignores(template, outputs, key_id, endpoint):
+    """Settings of bucket and table that AWS takes from the template and this emulator only from calls."""
+    bucket = template["Resources"]["Bucket"]["Properties"]
+    [encryption] = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    s3 = client("s3", endpoint)
+    s3.put_bucket_encryption(
+        Bucket=outputs["BucketName"],
+        ServerSideEncryptionConfiguration={"Rules": [{
+            "BucketKeyEnabled": encryption["BucketKeyEnabled"],
+            "ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key_id},
+        }]},
+    )
+    s3.put_bucket_lifecycle_configuration(
+        Bucket=outputs["BucketName"],
+        LifecycleConfiguration={"Rules": [lifecycle(r) for r in bucket["LifecycleConfiguration"]["Rules"]]},
+    )
+    table = template["Resources"]["Ledger"]["Properties"]
+    client("dynamodb", endpoint).update_time_to_live(
+        TableName=outputs["TableName"], TimeToLiveSpecification=table["TimeToLiveSpecification"]
+    )
+
+
+def lifecycle(rule):
+    """CloudFormation's form of a lifecycle rule in S3's form."""
+    api = {"ID": rule["Id"], "Status": rule["Status"], "Filter": {"Prefix": rule.get("Prefix", "")}}
+    if "ExpirationInDays" in rule:
+        api["Expiration"] = {"Days": rule["ExpirationInDays"]}
+    if "AbortIncompleteMultipartUpload" in rule:
+        api["AbortIncompleteMultipartUpload"] = rule["AbortIncompleteMultipartUpload"]
+    return api
+
+
+def main():
+    request = json.load(sys.stdin)
+    endpoint, stack = request["endpoint"], request["stack"]
+    template = yaml_parse(Path(request["template"]).read_text(encoding="utf-8"))
+    cloudformation = client("cloudformation", endpoint)
+    url = package(template, request["binaries"], client("s3", endpoint))
+    created = create(cloudformation, stack, url, request["parameters"])
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in created["Outputs"]}
+    key_id = cloudformation.describe_stack_resource(StackName=stack, LogicalResourceId="Key")
+    key_id = key_id["StackResourceDetail"]["PhysicalResourceId"]
+    apply_what_the_emulator_ignores(template, outputs, key_id, endpoint)
+    json.dump(outputs, sys.stdout)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (BotoCoreError, ClientError) as error:
+        raise SystemExit(f"the emulator refused the deployment: {error}") from error

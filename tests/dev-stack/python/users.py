@@ -1,0 +1,97 @@
+"""Creates a user in the stack's Cognito user pool and signs in with password and second factor.
+
+Reads a JSON request from standard input:
+  endpoint, userPoolId, clientId   where
+  email, password, groups          who; the user must not exist yet, groups are made where they are missing
+Prints totpSecret, idToken, accessToken and refreshToken as JSON. A failure is one sentence on standard error and exit
+code 1.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+import struct
+import sys
+import time
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+
+def totp(secret):
+    """The six digits that an authenticator app shows now (RFC 6238)."""
+    key = base64.b32decode(secret + "=" * (-len(secret) % 8))
+    digest = hmac.new(key, struct.pack(">Q", int(time.time()) // 30), hashlib.sha1).digest()
+    offset = digest[-1] & 15
+    return f"{(struct.unpack('>I', digest[offset:offset + 4])[0] & 0x7FFFFFFF) % 1_000_000:06}"
+
+
+def create(cognito, pool, email, password, groups):
+    cognito.admin_create_user(
+        UserPoolId=pool, Username=email, MessageAction="SUPPRESS",
+        UserAttributes=[{"Name": "email", "Value": email}, {"Name": "email_verified", "Value": "true"}],
+    )
+    cognito.admin_set_user_password(UserPoolId=pool, Username=email, Password=password, Permanent=True)
+    for group in groups:
+        try:
+            cognito.create_group(UserPoolId=pool, GroupName=group)
+        except cognito.exceptions.GroupExistsException:
+            pass
+        cognito.admin_add_user_to_group(UserPoolId=pool, Username=email, GroupName=group)
+
+
+def sign_in_with_password(cognito, client_id, email, password):
+    return cognito.initiate_auth(
+        ClientId=client_id, AuthFlow="USER_PASSWORD_AUTH", AuthParameters={"USERNAME": email, "PASSWORD": password}
+    )
+
+
+def enrol(cognito, answer):
+    """Adds a second factor. AWS asks for it in a challenge; the emulator signs a user without one in, so it has a token."""
+    if "AuthenticationResult" in answer:
+        who = {"AccessToken": answer["AuthenticationResult"]["AccessToken"]}
+    else:
+        who = {"Session": answer["Session"]}
+    associated = cognito.associate_software_token(**who)
+    secret = associated["SecretCode"]
+    if "Session" in who:
+        who = {"Session": associated["Session"]}
+    cognito.verify_software_token(UserCode=totp(secret), **who)
+    if "AccessToken" in who:
+        cognito.set_user_mfa_preference(SoftwareTokenMfaSettings={"Enabled": True, "PreferredMfa": True}, **who)
+    return secret
+
+
+def sign_in(cognito, client_id, email, password, secret):
+    answer = sign_in_with_password(cognito, client_id, email, password)
+    if answer.get("ChallengeName") != "SOFTWARE_TOKEN_MFA":
+        raise SystemExit("the user pool did not ask for the second factor")
+    answer = cognito.respond_to_auth_challenge(
+        ClientId=client_id, ChallengeName="SOFTWARE_TOKEN_MFA", Session=answer["Session"],
+        ChallengeResponses={"USERNAME": email, "SOFTWARE_TOKEN_MFA_CODE": totp(secret)},
+    )
+    return answer["AuthenticationResult"]
+
+
+def main():
+    request = json.load(sys.stdin)
+    cognito = boto3.client(
+        "cognito-idp", endpoint_url=request["endpoint"], region_name="us-east-1", aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+    client_id, email, password = request["clientId"], request["email"], request["password"]
+    create(cognito, request["userPoolId"], email, password, request["groups"])
+    secret = enrol(cognito, sign_in_with_password(cognito, client_id, email, password))
+    tokens = sign_in(cognito, client_id, email, password, secret)
+    json.dump({
+        "totpSecret": secret, "idToken": tokens["IdToken"], "accessToken": tokens["AccessToken"],
+        "refreshToken": tokens["RefreshToken"],
+    }, sys.stdout)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (BotoCoreError, ClientError) as error:
+        raise SystemExit(f"the user pool refused: {error}") from error
