@@ -190,6 +190,12 @@ impl Chunk {
         self.expected_records.map(|expected| expected.saturating_sub(self.records + self.reading.records))
     }
 
+    /// Takes it out of the list of due work: its backup has ended, or its generation is void.
+    #[must_use]
+    pub fn dropped(&self) -> Self {
+        Self { state: ChunkState::Waiting, ..self.clone() }
+    }
+
     /// Notes that it was put into the queue again.
     #[must_use]
     pub fn requeued(&self, now: Timestamp) -> Self {

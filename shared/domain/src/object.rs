@@ -106,6 +106,8 @@ pub struct ObjectExport {
     pub packed_bytes: u64,
     /// Segments committed.
     pub segments: u32,
+    /// Fruitless attempts to close it, while the CRM was down.
+    pub close_attempts: u32,
     /// What the CRM counts.
     pub counts: Counts,
     /// How the rows compare with that, once exported.
@@ -116,6 +118,8 @@ pub struct ObjectExport {
     pub window_to: Option<Timestamp>,
     /// When anything here changed last.
     pub updated_at: Timestamp,
+    /// Its backup has ended otherwise: nobody needs to look at it any more.
+    pub dropped: bool,
 }
 
 /// What a committed segment adds.
@@ -162,11 +166,13 @@ impl ObjectExport {
             plain_bytes: 0,
             packed_bytes: 0,
             segments: 0,
+            close_attempts: 0,
             counts: Counts { before, after: None, created: None },
             verdict: None,
             window_from: now,
             window_to: None,
             updated_at: now,
+            dropped: false,
         };
         let chunk = object.whole_chunk(now);
         (object, chunk)
@@ -269,6 +275,24 @@ impl ObjectExport {
         })
     }
 
+    /// Takes it out of the list of due work: its backup has ended.
+    #[must_use]
+    pub fn dropped(&self) -> Self {
+        Self { dropped: true, ..self.clone() }
+    }
+
+    /// Notes that its closing was queued again.
+    #[must_use]
+    pub fn looked_at(&self, now: Timestamp) -> Self {
+        Self { updated_at: now, ..self.clone() }
+    }
+
+    /// Notes that closing it has failed, because the CRM was down.
+    #[must_use]
+    pub fn close_attempted(&self) -> Self {
+        Self { close_attempts: self.close_attempts + 1, ..self.clone() }
+    }
+
     fn check_generation(&self, what: &'static str, generation: u32) -> Result<(), Refused> {
         if self.state == ObjectState::Exported {
             return Err(Refused::new(what, "the object is closed"));
@@ -293,7 +317,7 @@ impl Record for ObjectExport {
         Self::key_of(&self.backup_id, &self.definition.object_type)
     }
     fn due_at(&self) -> Option<Timestamp> {
-        let stalled = self.state == ObjectState::Exporting && self.open_chunks == 0;
+        let stalled = self.state == ObjectState::Exporting && self.open_chunks == 0 && !self.dropped;
         stalled.then(|| self.updated_at + crate::chunk::QUEUE_GRACE)
     }
 }

@@ -1,5 +1,18 @@
 //! The use cases, over the ports of `domain`. Nothing here knows AWS, HTTP or HubSpot; everything here survives being
 //! run twice, late, at once, or being dropped at any point (see `docs/architecture.md`, "What must stay true").
 
+mod backup_step;
+pub mod call_gate;
+pub mod cancel_backup;
+pub mod connect_account;
 pub mod contention;
+pub mod create_backup;
+pub mod crm_session;
+pub mod discover;
+pub mod dispatch;
+pub mod download_backup;
 pub mod ending;
+pub mod export;
+pub mod read_backups;
+pub mod recover;
+pub mod run;

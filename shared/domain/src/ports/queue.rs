@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use crate::work::Work;
 
 /// The longest delay of a message, 15 minutes in SQS.
-pub const LONGEST_DELAY: Duration = Duration::from_secs(900);
+pub const LONGEST_DELAY: Duration = Duration::from_mins(15);
 
 /// Hands work to the functions.
 #[async_trait]

@@ -1,0 +1,177 @@
+//! The call gate of one run: leases slots from the account's call budget in the ledger and sleeps until they come.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use domain::budget::{BudgetPolicy, CallBudget, CallKind, Grant, WaitReason};
+use domain::ids::AccountId;
+use domain::ports::call_gate::{CallGate, GateClosed, RefusedPolicy};
+use domain::ports::clock::Clock;
+use domain::ports::ledger::{self, Change, Ledger, LedgerError};
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::Mutex;
+
+use crate::contention::{self, Attempt};
+
+/// The most slots leased at once. A run that sends a call every 300 ms uses four in about a second.
+const MOST_SLOTS: u32 = 4;
+
+/// A run leases as many slots as it will use within this time.
+const LEASE_AHEAD: SignedDuration = SignedDuration::from_secs(1);
+
+/// A slot that has been missed by more than this is given up: calls that all come late would come at once.
+const LATEST_USE: SignedDuration = SignedDuration::from_secs(2);
+
+/// How often a ledger that does not answer is asked again before the gate closes for this run.
+const CLOSED_FOR: SignedDuration = SignedDuration::from_secs(30);
+
+/// Admits the calls of one run.
+pub struct LedgerCallGate {
+    ledger: Arc<dyn Ledger>,
+    clock: Arc<dyn Clock>,
+    account: AccountId,
+    policy: BudgetPolicy,
+    run_ends: Timestamp,
+    ordinary: Mutex<Slots>,
+    search: Mutex<Slots>,
+    calls: AtomicU64,
+    calls_refused: AtomicU64,
+}
+
+/// Slots of one kind that the run holds.
+#[derive(Default)]
+struct Slots {
+    held: VecDeque<Timestamp>,
+    last_admitted: Option<Timestamp>,
+    /// Time between the latest two admissions.
+    pace: Option<SignedDuration>,
+}
+
+impl Slots {
+    fn wanted(&self) -> u32 {
+        let Some(pace) = self.pace else { return 1 };
+        let fitting = LEASE_AHEAD.as_millis() / pace.as_millis().max(1);
+        u32::try_from(fitting).unwrap_or(MOST_SLOTS).clamp(1, MOST_SLOTS)
+    }
+
+    fn admitted(&mut self, now: Timestamp) {
+        self.pace = self.last_admitted.map(|last| now.duration_since(last));
+        self.last_admitted = Some(now);
+    }
+}
+
+impl LedgerCallGate {
+    /// A gate for `account` under `policy`; no call is admitted after `run_ends`.
+    pub fn new(
+        ledger: Arc<dyn Ledger>,
+        clock: Arc<dyn Clock>,
+        account: AccountId,
+        policy: BudgetPolicy,
+        run_ends: Timestamp,
+    ) -> Self {
+        Self {
+            ledger,
+            clock,
+            account,
+            policy,
+            run_ends,
+            ordinary: Mutex::default(),
+            search: Mutex::default(),
+            calls: AtomicU64::new(0),
+            calls_refused: AtomicU64::new(0),
+        }
+    }
+
+    /// Calls admitted so far, and calls that the CRM refused with 429.
+    pub fn usage(&self) -> (u64, u64) {
+        (self.calls.load(Ordering::Relaxed), self.calls_refused.load(Ordering::Relaxed))
+    }
+
+    async fn lease(&self, kind: CallKind, wanted: u32) -> Result<Grant, LedgerError> {
+        self.change(|budget, now| budget.lease(&self.policy, kind, wanted, now, self.run_ends)).await
+    }
+
+    /// Changes the account's budget, whoever else does so at the same time.
+    async fn change<T>(&self, change: impl Fn(&CallBudget, Timestamp) -> (CallBudget, T)) -> Result<T, LedgerError> {
+        contention::retry(|| async {
+            let now = self.clock.now();
+            let loaded = ledger::load::<CallBudget>(&*self.ledger, &CallBudget::key_of(&self.account)).await?;
+            let (write, value) = if let Some(loaded) = loaded {
+                let (next, value) = change(&loaded.record, now);
+                if next == loaded.record {
+                    return Ok(Attempt::Settled(value));
+                }
+                (Change::replace(&loaded, &next), value)
+            } else {
+                let unused = CallBudget::unused(self.account.clone(), &self.policy, now);
+                let (next, value) = change(&unused, now);
+                (Change::create(&next), value)
+            };
+            contention::settle(self.ledger.commit(&[write]).await, value)
+        })
+        .await
+    }
+
+    async fn next_slot(&self, kind: CallKind, slots: &mut Slots) -> Result<Timestamp, GateClosed> {
+        loop {
+            let now = self.clock.now();
+            while let Some(slot) = slots.held.pop_front() {
+                if now.duration_since(slot) <= LATEST_USE {
+                    return Ok(slot);
+                }
+            }
+            match self.lease(kind, slots.wanted()).await {
+                Ok(Grant::Slots(granted)) => slots.held.extend(granted),
+                Ok(Grant::Wait { until, reason }) => return Err(GateClosed { until, reason }),
+                Err(error) => {
+                    tracing::warn!(%error, "call-budget.unavailable");
+                    return Err(GateClosed { until: now + CLOSED_FOR, reason: WaitReason::RateLimit });
+                }
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl CallGate for LedgerCallGate {
+    async fn admit(&self, kind: CallKind) -> Result<(), GateClosed> {
+        let mut slots = match kind {
+            CallKind::Ordinary => self.ordinary.lock().await,
+            CallKind::Search => self.search.lock().await,
+        };
+        let slot = self.next_slot(kind, &mut slots).await?;
+        let ahead = slot.duration_since(self.clock.now());
+        if let Ok(ahead) = Duration::try_from(ahead) {
+            tokio::time::sleep(ahead).await;
+        }
+        slots.admitted(self.clock.now());
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    async fn refused(&self, kind: CallKind, policy: RefusedPolicy, pause: SignedDuration) {
+        self.calls_refused.fetch_add(1, Ordering::Relaxed);
+        self.ordinary.lock().await.held.clear();
+        self.search.lock().await.held.clear();
+        tracing::warn!(call.kind = ?kind, limit = ?policy, pause.ms = pause.as_millis(), "call-budget.refused");
+        let changed = self
+            .change(|budget, now| match policy {
+                RefusedPolicy::Daily => (budget.daily_remaining(&self.policy, 0, now), ()),
+                RefusedPolicy::Rate => (budget.paused(now + pause), ()),
+            })
+            .await;
+        if let Err(error) = changed {
+            tracing::warn!(%error, "call-budget.unavailable");
+        }
+    }
+
+    async fn daily_remaining(&self, remaining: u32) {
+        let changed = self.change(|budget, now| (budget.daily_remaining(&self.policy, remaining, now), ())).await;
+        if let Err(error) = changed {
+            tracing::warn!(%error, "call-budget.unavailable");
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Gives an account's worker places to chunks that wait for one.
+//!
+//! The cap is soft: two dispatches at once may each fill the last place. It exists so that one large account neither
+//! takes all workers nor starts more of them than the CRM's rate can feed.
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::time::Duration;
+
+use domain::chunk::{Chunk, ChunkState};
+use domain::ids::{BackupId, ObjectType};
+use domain::object::ObjectExport;
+use domain::ports::clock::Clock;
+use domain::ports::ledger::{self, Change, Ledger, LedgerError, Versioned};
+use domain::ports::queue::WorkQueue;
+use domain::work::BackupRef;
+
+use crate::run::StepError;
+
+/// Workers that one account's backup may have at once. About `rate × latency` of them saturate the CRM: 19 calls a
+/// second at 300 ms need 6.
+#[derive(Debug, Clone, Copy)]
+pub struct WorkerCap(pub usize);
+
+/// All chunks of a backup that count: those of the objects' present generations.
+///
+/// # Errors
+/// [`LedgerError`].
+pub async fn present_chunks(
+    ledger: &dyn Ledger,
+    backup: &BackupId,
+    objects: &[ObjectExport],
+) -> Result<Vec<Versioned<Chunk>>, LedgerError> {
+    let generations: HashMap<&ObjectType, u32> =
+        objects.iter().map(|object| (&object.definition.object_type, object.generation)).collect();
+    let mut chunks: Vec<Versioned<Chunk>> = ledger::list(ledger, &format!("BACKUP#{backup}"), "CHUNK#").await?;
+    chunks.retain(|chunk| generations.get(&chunk.record.key.object_type) == Some(&chunk.record.key.generation));
+    Ok(chunks)
+}
+
+/// All objects of a backup, in order of their names.
+///
+/// # Errors
+/// [`LedgerError`].
+pub async fn objects(ledger: &dyn Ledger, backup: &BackupId) -> Result<Vec<ObjectExport>, LedgerError> {
+    let partition = format!("BACKUP#{backup}");
+    let objects: Vec<Versioned<ObjectExport>> = ledger::list(ledger, &partition, ObjectExport::PREFIX).await?;
+    Ok(objects.into_iter().map(|object| object.record).collect())
+}
+
+/// Activates and queues as many waiting chunks as there are free places, those of the largest objects first, since
+/// they take longest.
+///
+/// # Errors
+/// [`StepError`]; some chunks may have been activated. Repeating it is fine.
+pub async fn dispatch(
+    ledger: &dyn Ledger,
+    queue: &dyn WorkQueue,
+    clock: &dyn Clock,
+    backup: &BackupRef,
+    cap: WorkerCap,
+) -> Result<(), StepError> {
+    let objects = objects(ledger, &backup.backup_id).await?;
+    let chunks = present_chunks(ledger, &backup.backup_id, &objects).await?;
+    let active = chunks.iter().filter(|chunk| chunk.record.state == ChunkState::Ready).count();
+    let mut waiting: Vec<_> = chunks.into_iter().filter(|chunk| chunk.record.state == ChunkState::Waiting).collect();
+    waiting.sort_by_key(|chunk| Reverse(chunk.record.expected_records.unwrap_or(0)));
+    let mut activated = Vec::new();
+    for chunk in waiting.into_iter().take(cap.0.saturating_sub(active)) {
+        let Ok(ready) = chunk.record.activate(clock.now()) else { continue };
+        match ledger.commit(&[Change::replace(&chunk, &ready)]).await {
+            Ok(()) => activated.push(ready.work()),
+            // Somebody else has dispatched it.
+            Err(LedgerError::Conflict) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    if !activated.is_empty() {
+        queue.send(&activated, Duration::ZERO).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,238 @@
+//! export-chunk: reads one id range of one object into segments.
+//!
+//! A run takes the chunk's lease, reads pages into a growing segment, and commits the segment together with the
+//! chunk's cursor in one transaction, so a page is either in exactly one committed segment or will be read again.
+
+mod close_object;
+mod range;
+mod reading;
+mod segment_upload;
+mod split;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::Failure;
+use domain::backup::Backup;
+use domain::chunk::{Chunk, ChunkKey, ChunkState};
+use domain::ids::ObjectType;
+use domain::lease::NotLeased;
+use domain::object::{ObjectExport, ObjectState};
+use domain::ports::ledger::{self, Change, Ledger, LedgerError, Versioned};
+use domain::ports::objects::{MultipartUploads, ObjectReader, ObjectWriter, StorageError};
+use domain::ports::queue::WorkQueue;
+use domain::property::Columns;
+use domain::work::BackupRef;
+
+use crate::crm_session::CrmSessions;
+use crate::dispatch::{self, WorkerCap};
+use crate::ending;
+use crate::export::reading::{Ending, Reading};
+use crate::run::{Remedy, Run, StepError, delay_until};
+
+/// The use case.
+pub struct Export {
+    /// Opens the CRM; its ledger and clock are used for the rest too.
+    pub sessions: CrmSessions,
+    /// Takes messages.
+    pub queue: Arc<dyn WorkQueue>,
+    /// Reads columns.
+    pub reader: Arc<dyn ObjectReader>,
+    /// Writes small segments.
+    pub writer: Arc<dyn ObjectWriter>,
+    /// Writes large segments.
+    pub uploads: Arc<dyn MultipartUploads>,
+    /// How many workers a backup may have.
+    pub cap: WorkerCap,
+    /// First pause while the CRM is down.
+    pub retry_base: Duration,
+}
+
+/// What a run of export-chunk has done, for metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ExportUsage {
+    /// Records committed.
+    pub records: u64,
+    /// Calls sent to the CRM.
+    pub calls: u64,
+    /// Of these, refused with 429.
+    pub calls_refused: u64,
+}
+
+/// The records that a run works on, as loaded at its start.
+struct Subject {
+    backup: BackupRef,
+    object: ObjectExport,
+    chunk: Versioned<Chunk>,
+}
+
+impl Export {
+    fn ledger(&self) -> &dyn Ledger {
+        &*self.sessions.ledger
+    }
+
+    /// Works on one chunk for as long as the run lasts.
+    ///
+    /// # Errors
+    /// [`StepError`] when the message should be delivered again.
+    pub async fn run(&self, backup: &BackupRef, key: &ChunkKey, run: &Run) -> Result<ExportUsage, StepError> {
+        let Some(subject) = self.load(backup, key).await? else { return Ok(ExportUsage::default()) };
+        match subject.chunk.record.state {
+            ChunkState::Waiting => return Ok(ExportUsage::default()),
+            ChunkState::Done => {
+                // The run that finished it may have died before it looked what that means.
+                self.after_chunk(backup, &key.object_type, run).await?;
+                return Ok(ExportUsage::default());
+            }
+            ChunkState::Ready => {}
+        }
+        let now = self.sessions.clock.now();
+        let leased = match subject.chunk.record.lease(&run.owner, now, run.lease_length(now)) {
+            Ok(leased) => leased,
+            Err(NotLeased::OutOfAttempts) => {
+                self.fail(backup, out_of_attempts(&subject.object)).await?;
+                return Ok(ExportUsage::default());
+            }
+            Err(NotLeased::Held(_) | NotLeased::Waiting(_)) => return Ok(ExportUsage::default()),
+        };
+        match self.ledger().commit(&[Change::replace(&subject.chunk, &leased)]).await {
+            // Another delivery of the same message was first.
+            Err(LedgerError::Conflict) => return Ok(ExportUsage::default()),
+            other => other?,
+        }
+        self.work(backup, key, leased.leasing.last_number, run).await
+    }
+
+    /// Reads under `lease` until the range or the run ends, and cleans up after whatever went wrong.
+    async fn work(&self, backup: &BackupRef, key: &ChunkKey, lease: u32, run: &Run) -> Result<ExportUsage, StepError> {
+        let mut usage = ExportUsage::default();
+        let read = self.read(backup, key, lease, run, &mut usage).await;
+        let now = self.sessions.clock.now();
+        let error = match read {
+            Ok(Ending::RangeRead) => {
+                self.after_chunk(backup, &key.object_type, run).await?;
+                return Ok(usage);
+            }
+            Ok(Ending::RunOver) => {
+                self.release(backup, key, lease, None).await?;
+                self.requeue(backup, key, Duration::ZERO).await?;
+                return Ok(usage);
+            }
+            Ok(Ending::StartedAgain) => {
+                self.dispatch(backup).await?;
+                return Ok(usage);
+            }
+            Err(error) => error,
+        };
+        // Committing has set the count of fruitless runs back, so it is read again.
+        let attempts = match self.load(backup, key).await {
+            Ok(Some(subject)) => subject.chunk.record.leasing.attempts,
+            _ => 1,
+        };
+        match error.remedy(now, attempts, self.retry_base) {
+            Remedy::Stop => {}
+            Remedy::Fail(failure) => self.fail(backup, failure).await?,
+            Remedy::Wait(wait) => {
+                tracing::warn!(%error, backup.id = %backup.backup_id, object = %key.object_type, "export.waits");
+                self.release(backup, key, lease, Some(wait)).await?;
+                self.requeue(backup, key, delay_until(wait.until, now)).await?;
+            }
+            Remedy::Retry => {
+                tracing::warn!(%error, backup.id = %backup.backup_id, object = %key.object_type, "export.repeats");
+                // Best effort: without it the lease runs out by itself and recover-stalled queues the chunk.
+                let _ = self.release(backup, key, lease, None).await;
+                self.requeue(backup, key, self.retry_base).await?;
+            }
+        }
+        Ok(usage)
+    }
+
+    async fn read(
+        &self,
+        backup: &BackupRef,
+        key: &ChunkKey,
+        lease: u32,
+        run: &Run,
+        usage: &mut ExportUsage,
+    ) -> Result<Ending, StepError> {
+        let Some(subject) = self.load(backup, key).await? else { return Err(StepError::TakenOver) };
+        let columns = self.columns(&subject.object.columns_key).await?;
+        let session = self.sessions.open(&backup.account_id, run.ends()).await?;
+        let ending = Reading::new(self, subject, &columns, &*session.crm, lease, run).through(usage).await;
+        let (calls, calls_refused) = session.gate.usage();
+        usage.calls += calls;
+        usage.calls_refused += calls_refused;
+        ending
+    }
+
+    /// The chunk and its object, or None when there is nothing (more) to do for them.
+    async fn load(&self, backup: &BackupRef, key: &ChunkKey) -> Result<Option<Subject>, StepError> {
+        let ledger = self.ledger();
+        let object_key = ObjectExport::key_of(&backup.backup_id, &key.object_type);
+        let chunk_key = key.ledger_key(&backup.backup_id);
+        let backup_key = Backup::key_of(backup);
+        let (loaded_backup, object, chunk) = futures_util::future::try_join3(
+            ledger::load::<Backup>(ledger, &backup_key),
+            ledger::load::<ObjectExport>(ledger, &object_key),
+            ledger::load::<Chunk>(ledger, &chunk_key),
+        )
+        .await?;
+        let (Some(loaded_backup), Some(object), Some(chunk)) = (loaded_backup, object, chunk) else { return Ok(None) };
+        let void = object.record.generation != key.generation || object.record.state == ObjectState::Exported;
+        if loaded_backup.record.state.is_terminal() || void {
+            return Ok(None);
+        }
+        Ok(Some(Subject { backup: backup.clone(), object: object.record, chunk }))
+    }
+
+    async fn columns(&self, key: &str) -> Result<Columns, StepError> {
+        let bytes = self.reader.read(key, None).await?;
+        serde_json::from_slice(&bytes)
+            .map_err(|error| StepError::Storage(StorageError::Refused(format!("{key} is unreadable: {error}"))))
+    }
+
+    /// What may follow from a finished chunk: its object is complete, and a worker place is free.
+    async fn after_chunk(&self, backup: &BackupRef, object: &ObjectType, run: &Run) -> Result<(), StepError> {
+        self.close_object(backup, object, run).await?;
+        self.dispatch(backup).await
+    }
+
+    async fn release(
+        &self,
+        backup: &BackupRef,
+        key: &ChunkKey,
+        lease: u32,
+        wait: Option<domain::lease::Wait>,
+    ) -> Result<(), StepError> {
+        let ledger_key = key.ledger_key(&backup.backup_id);
+        let Some(chunk) = ledger::load::<Chunk>(self.ledger(), &ledger_key).await? else { return Ok(()) };
+        let Ok(released) = chunk.record.release(lease, wait, self.sessions.clock.now()) else { return Ok(()) };
+        match self.ledger().commit(&[Change::replace(&chunk, &released)]).await {
+            Err(LedgerError::Conflict) => Ok(()),
+            other => Ok(other?),
+        }
+    }
+
+    async fn requeue(&self, backup: &BackupRef, key: &ChunkKey, delay: Duration) -> Result<(), StepError> {
+        let work = domain::work::Work::Export { backup: backup.clone(), chunk: key.clone() };
+        Ok(self.queue.send(&[work], delay).await?)
+    }
+
+    async fn dispatch(&self, backup: &BackupRef) -> Result<(), StepError> {
+        dispatch::dispatch(self.ledger(), &*self.queue, &*self.sessions.clock, backup, self.cap).await
+    }
+
+    async fn fail(&self, backup: &BackupRef, failure: Failure) -> Result<(), StepError> {
+        Ok(ending::fail(self.ledger(), &*self.queue, &*self.sessions.clock, backup, failure).await?)
+    }
+}
+
+fn out_of_attempts(object: &ObjectExport) -> Failure {
+    let label = &object.definition.label;
+    Failure::new(
+        "export-failed",
+        format!(
+            "Reading {label} records failed too often in a row; see the log of export-chunk, then make a new backup."
+        ),
+    )
+}

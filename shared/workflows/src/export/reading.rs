@@ -1,0 +1,372 @@
+//! One run's reading of a chunk: pages into segments, segments into the ledger.
+
+use domain::backup::Backup;
+use domain::chunk::{Advance, Chunk, RangeEnd, Reading as ReadSoFar};
+use domain::ids::RecordId;
+use domain::object::{Committed, ObjectExport, ReadMode};
+use domain::ports::crm::{Crm, CrmError, CrmErrorKind, Cursor, PageRequest};
+use domain::ports::ledger::{self, Change, LedgerError, Versioned};
+use domain::property::Columns;
+use domain::rows::RowBuffer;
+use domain::segment::Segment;
+use domain::storage_keys;
+use jiff::{SignedDuration, Timestamp};
+
+use super::range::{self, Next};
+use super::segment_upload::{SegmentStore, SegmentUpload};
+use super::{Export, ExportUsage, Subject, split};
+use crate::contention::{self, Attempt};
+use crate::dispatch;
+use crate::run::{Run, StepError};
+
+/// Records per page; the most that the CRM gives.
+const PAGE: u8 = 100;
+
+/// How often a run reports progress, notices that it was cancelled, and considers a split.
+const LOOK_EVERY: SignedDuration = SignedDuration::from_secs(2);
+
+/// Segments are sized so that this many hold an object: with 10,000 parts in an upload there is room for copies that
+/// must be cut and for small parts between.
+const SEGMENTS_PER_OBJECT: u64 = 6_000;
+const SMALLEST_TARGET: u64 = 16 * 1024 * 1024;
+const LARGEST_TARGET: u64 = 128 * 1024 * 1024;
+
+/// DEFLATE bytes a record takes, before any was seen.
+const PACKED_RECORD: u64 = 400;
+
+/// How a run's reading ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// The range is done.
+    RangeRead,
+    /// There is more, for another run.
+    RunOver,
+    /// The CRM did not honour the range: the object starts again from the beginning.
+    StartedAgain,
+}
+
+/// A reading under way.
+pub(super) struct Reading<'a> {
+    export: &'a Export,
+    subject: Subject,
+    properties: Vec<&'a str>,
+    crm: &'a dyn Crm,
+    lease: u32,
+    run: &'a Run,
+    rows: RowBuffer,
+    cursor: Cursor,
+    last_id: RecordId,
+    first_seen: Option<(RecordId, Timestamp)>,
+    looked_at: Option<Timestamp>,
+}
+
+impl<'a> Reading<'a> {
+    pub(super) fn new(
+        export: &'a Export,
+        subject: Subject,
+        columns: &'a Columns,
+        crm: &'a dyn Crm,
+        lease: u32,
+        run: &'a Run,
+    ) -> Self {
+        let properties: Vec<_> = columns.names().collect();
+        let rows = RowBuffer::new(properties.len());
+        let cursor = subject.chunk.record.cursor.clone();
+        let last_id = subject.chunk.record.committed_to;
+        Self { export, subject, properties, crm, lease, run, rows, cursor, last_id, first_seen: None, looked_at: None }
+    }
+
+    /// Reads and commits segment after segment until the range or the run ends.
+    pub(super) async fn through(mut self, usage: &mut ExportUsage) -> Result<Ending, StepError> {
+        loop {
+            let store = SegmentStore {
+                reader: &*self.export.reader,
+                writer: &*self.export.writer,
+                uploads: &*self.export.uploads,
+            };
+            let chunk = &self.subject.chunk.record;
+            let key = storage_keys::segment(
+                &self.subject.backup,
+                &chunk.key.object_type,
+                chunk.key.generation,
+                chunk.key.lower,
+                chunk.next_sequence,
+                self.lease,
+            );
+            let mut segment = SegmentUpload::new(store, key);
+            let from = self.cursor.clone();
+            match self.fill(&mut segment).await {
+                Ok(Filled::Target) => self.commit(segment, from, None, usage).await?,
+                Ok(Filled::End(end)) => {
+                    self.commit(segment, from, Some(end), usage).await?;
+                    return Ok(Ending::RangeRead);
+                }
+                Ok(Filled::RunOver) => {
+                    self.commit(segment, from, None, usage).await?;
+                    return Ok(Ending::RunOver);
+                }
+                Ok(Filled::NotHonoured(why)) => {
+                    segment.abandon().await;
+                    return self.start_again(why).await;
+                }
+                Err(StepError::TakenOver) => {
+                    segment.abandon().await;
+                    return Err(StepError::TakenOver);
+                }
+                // What was read before the trouble is worth keeping.
+                Err(error @ StepError::Crm(_)) => {
+                    self.commit(segment, from, None, usage).await?;
+                    return Err(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Reads pages into the segment until it is large enough or there is a reason to stop.
+    async fn fill(&mut self, segment: &mut SegmentUpload<'_>) -> Result<Filled, StepError> {
+        let target = segment_target(&self.subject.object);
+        loop {
+            if self.export.sessions.clock.now() >= self.run.ends() {
+                return Ok(Filled::RunOver);
+            }
+            if segment.packed_bytes() >= target {
+                return Ok(Filled::Target);
+            }
+            let request = PageRequest {
+                object: &self.subject.chunk.record.key.object_type,
+                properties: &self.properties,
+                cursor: &self.cursor,
+                limit: PAGE,
+            };
+            let end = match self.crm.page(&request, &mut self.rows).await {
+                Err(CrmError { kind: CrmErrorKind::Refused, .. }) if self.may_start_again() => {
+                    return Ok(Filled::NotHonoured(range::NotHonoured("a start in the middle was refused")));
+                }
+                other => other?,
+            };
+            let now = self.export.sessions.clock.now();
+            let upper = self.subject.chunk.record.upper;
+            let mode = self.subject.object.mode;
+            let accepted = match range::accept(mode, &self.cursor, upper, self.rows.ids(), &end) {
+                Ok(accepted) => accepted,
+                Err(why) => return Ok(Filled::NotHonoured(why)),
+            };
+            if self.first_seen.is_none() && self.subject.chunk.record.first_seen.is_none() {
+                self.first_seen = self.rows.ids().first().map(|id| (*id, now));
+            }
+            segment.add(&self.rows, accepted.rows).await?;
+            if let Some(last) = self.rows.ids()[..accepted.rows].last() {
+                self.last_id = *last;
+            }
+            match accepted.next {
+                Next::End(seen_past_end) => return Ok(Filled::End(RangeEnd { seen_past_end, at: now })),
+                Next::Page(cursor) => self.cursor = cursor,
+            }
+            self.look(segment, now).await?;
+        }
+    }
+
+    /// Whether a refusal may mean that the CRM does not know the cursor that a range was started with.
+    fn may_start_again(&self) -> bool {
+        self.subject.object.mode == ReadMode::Ranges && self.cursor != Cursor::START
+    }
+
+    /// Once in a while: reports progress, notices that somebody else took over or that the backup has ended, and
+    /// splits the chunk when workers are free.
+    async fn look(&mut self, segment: &SegmentUpload<'_>, now: Timestamp) -> Result<(), StepError> {
+        if self.looked_at.is_some_and(|at| now.duration_since(at) < LOOK_EVERY) {
+            return Ok(());
+        }
+        self.looked_at = Some(now);
+        let export = self.export;
+        let ledger = export.ledger();
+        let backup_key = Backup::key_of(&self.subject.backup);
+        let backup_id = self.subject.backup.backup_id.clone();
+        let (backup, objects) = futures_util::future::try_join(
+            ledger::load::<Backup>(ledger, &backup_key),
+            dispatch::objects(ledger, &backup_id),
+        )
+        .await?;
+        if backup.is_none_or(|backup| backup.record.state.is_terminal()) {
+            return Err(StepError::TakenOver);
+        }
+        let so_far = ReadSoFar { records: segment.rows(), pages: segment.pages, plain_bytes: segment.plain_bytes() };
+        let reported = self.subject.chunk.record.reading(self.lease, so_far).map_err(|_| StepError::TakenOver)?;
+        self.replace_chunk(&reported).await?;
+        if self.subject.object.mode == ReadMode::Ranges {
+            let chunks = dispatch::present_chunks(ledger, &backup_id, &objects).await?;
+            self.split(&chunks, now).await?;
+        }
+        Ok(())
+    }
+
+    async fn replace_chunk(&mut self, next: &Chunk) -> Result<(), StepError> {
+        commit_or_stop(self.export.ledger().commit(&[Change::replace(&self.subject.chunk, next)]).await)?;
+        self.reload_chunk().await
+    }
+
+    async fn reload_chunk(&mut self) -> Result<(), StepError> {
+        let key = self.subject.chunk.record.key.ledger_key(&self.subject.backup.backup_id);
+        let loaded = ledger::load::<Chunk>(self.export.ledger(), &key).await?;
+        self.subject.chunk = loaded.ok_or(StepError::TakenOver)?;
+        Ok(())
+    }
+
+    /// Gives a part of the chunk away if workers are free and it is worth it.
+    async fn split(&mut self, chunks: &[Versioned<Chunk>], now: Timestamp) -> Result<(), StepError> {
+        let own = &self.subject.chunk.record;
+        let others: Vec<&Chunk> =
+            chunks.iter().map(|chunk| &chunk.record).filter(|chunk| chunk.key != own.key).collect();
+        let cap = self.export.cap.0;
+        let left = own.expected_left().unwrap_or(0);
+        if split::wanted_parts(own, &others, left, cap) < 2 {
+            return Ok(());
+        }
+        let object = own.key.object_type.clone();
+        // Counted anew: the expectation may be old.
+        let Some(left) = self.crm.count_in(&object, self.last_id, own.upper).await? else { return Ok(()) };
+        let parts = split::wanted_parts(own, &others, left, cap);
+        let each = left / parts.max(1);
+        let bounds = split::bounds(self.crm, &object, self.last_id, own.upper, parts, each).await?;
+        if bounds.is_empty() {
+            return Ok(());
+        }
+        let Ok((left_part, right)) = own.split(self.lease, self.last_id, &bounds, each, now) else { return Ok(()) };
+        self.commit_split(&left_part, &right, now).await?;
+        self.reload_chunk().await?;
+        self.export.dispatch(&self.subject.backup).await
+    }
+
+    async fn commit_split(&self, left_part: &Chunk, right: &[Chunk], now: Timestamp) -> Result<(), StepError> {
+        let ledger = self.export.ledger();
+        let generation = left_part.key.generation;
+        let more = u32::try_from(right.len()).unwrap_or(u32::MAX);
+        contention::retry(|| async {
+            let object = self.load_object().await?;
+            let counted = object.record.split(generation, more, now).map_err(|_| StepError::TakenOver)?;
+            let mut changes = vec![Change::replace(&self.subject.chunk, left_part), Change::replace(&object, &counted)];
+            changes.extend(right.iter().map(Change::create));
+            self.settle(ledger.commit(&changes).await).await
+        })
+        .await
+    }
+
+    /// Finishes the segment and commits it with the cursor, and with the end of the range if that was reached.
+    async fn commit(
+        &mut self,
+        segment: SegmentUpload<'_>,
+        from: Cursor,
+        end: Option<RangeEnd>,
+        usage: &mut ExportUsage,
+    ) -> Result<(), StepError> {
+        let (rows, pages) = (segment.rows(), segment.pages);
+        if rows == 0 && end.is_none() && self.cursor == from {
+            return Ok(());
+        }
+        let written = if rows > 0 { Some(segment.finish().await?) } else { None };
+        let step = Advance {
+            lease: self.lease,
+            from,
+            to: self.cursor.clone(),
+            last_id: self.last_id,
+            rows,
+            first_seen: self.first_seen,
+            end,
+        };
+        let chunk = &self.subject.chunk.record;
+        let next = chunk.advance(&step).map_err(|_| StepError::TakenOver)?;
+        let segment = written.map(|(storage_key, etag, summary)| Segment {
+            backup_id: chunk.backup_id.clone(),
+            object_type: chunk.key.object_type.clone(),
+            generation: chunk.key.generation,
+            lower: chunk.key.lower,
+            sequence: chunk.next_sequence,
+            attempt: self.lease,
+            storage_key,
+            etag,
+            summary,
+        });
+        let added = Committed {
+            records: rows,
+            pages,
+            plain_bytes: segment.as_ref().map_or(0, |segment| segment.summary.plain_bytes),
+            packed_bytes: segment.as_ref().map_or(0, |segment| segment.summary.packed_bytes),
+            segment: segment.is_some(),
+            chunk_done: end.is_some(),
+        };
+        self.commit_step(&next, segment.as_ref(), added).await?;
+        self.reload_chunk().await?;
+        usage.records += rows;
+        Ok(())
+    }
+
+    async fn commit_step(&self, next: &Chunk, segment: Option<&Segment>, added: Committed) -> Result<(), StepError> {
+        let ledger = self.export.ledger();
+        contention::retry(|| async {
+            let object = self.load_object().await?;
+            let now = self.export.sessions.clock.now();
+            let counted = object.record.commit(next.key.generation, added, now).map_err(|_| StepError::TakenOver)?;
+            let mut changes = vec![Change::replace(&self.subject.chunk, next), Change::replace(&object, &counted)];
+            changes.extend(segment.map(Change::create));
+            self.settle(ledger.commit(&changes).await).await
+        })
+        .await
+    }
+
+    /// On a conflict: the object's record is busy, which passes, or the chunk is not ours any more.
+    async fn settle(&self, answer: Result<(), LedgerError>) -> Result<Attempt<()>, StepError> {
+        if answer != Err(LedgerError::Conflict) {
+            return Ok(contention::settle(answer, ())?);
+        }
+        let key = self.subject.chunk.record.key.ledger_key(&self.subject.backup.backup_id);
+        match self.export.ledger().get(&key).await? {
+            Some(stored) if stored.version == self.subject.chunk.version => Ok(Attempt::Lost),
+            _ => Err(StepError::TakenOver),
+        }
+    }
+
+    async fn load_object(&self) -> Result<Versioned<ObjectExport>, StepError> {
+        let chunk = &self.subject.chunk.record;
+        let key = ObjectExport::key_of(&chunk.backup_id, &chunk.key.object_type);
+        ledger::load(self.export.ledger(), &key).await?.ok_or(StepError::TakenOver)
+    }
+
+    async fn start_again(&self, why: range::NotHonoured) -> Result<Ending, StepError> {
+        if self.subject.object.mode == ReadMode::Sequential {
+            return Err(StepError::Crm(CrmError {
+                kind: CrmErrorKind::Malformed,
+                sentence: format!("The CRM's list cannot be read to its end ({}); try again later.", why.0),
+            }));
+        }
+        let generation = self.subject.chunk.record.key.generation;
+        let object = &self.subject.chunk.record.key.object_type;
+        self.export.read_sequentially(&self.subject.backup, object, generation, why.0).await?;
+        Ok(Ending::StartedAgain)
+    }
+}
+
+/// Why a segment is as large as it is.
+enum Filled {
+    /// It has its target size.
+    Target,
+    /// The range ended.
+    End(RangeEnd),
+    /// The run has to end.
+    RunOver,
+    /// The CRM broke a rule.
+    NotHonoured(range::NotHonoured),
+}
+
+fn commit_or_stop(answer: Result<(), LedgerError>) -> Result<(), StepError> {
+    match answer {
+        Err(LedgerError::Conflict) => Err(StepError::TakenOver),
+        other => Ok(other?),
+    }
+}
+
+fn segment_target(object: &ObjectExport) -> u64 {
+    let per_record = object.packed_bytes.checked_div(object.records).unwrap_or(PACKED_RECORD).max(1);
+    let expected = object.counts.before.unwrap_or(0) * per_record;
+    (expected / SEGMENTS_PER_OBJECT).clamp(SMALLEST_TARGET, LARGEST_TARGET)
+}

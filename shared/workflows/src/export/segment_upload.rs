@@ -1,0 +1,109 @@
+//! Writes one segment to object storage while it grows, so that a run's memory stays flat.
+
+use archive::segment::SegmentWriter;
+use bytes::Bytes;
+use domain::ports::objects::{
+    ETag, MultipartUploads, ObjectReader, ObjectWriter, StorageError, UploadId, UploadedPart,
+};
+use domain::rows::RowBuffer;
+use domain::segment::SegmentSummary;
+
+/// Size of the parts in which a segment is written; S3 wants at least 5 MiB.
+const PART_BYTES: usize = 8 * 1024 * 1024;
+
+/// What segments are called in object storage.
+const CONTENT_TYPE: &str = "application/octet-stream";
+
+/// The ports that a segment is written through.
+#[derive(Clone, Copy)]
+pub(crate) struct SegmentStore<'a> {
+    pub reader: &'a dyn ObjectReader,
+    pub writer: &'a dyn ObjectWriter,
+    pub uploads: &'a dyn MultipartUploads,
+}
+
+/// A segment that is being written.
+pub(crate) struct SegmentUpload<'a> {
+    store: SegmentStore<'a>,
+    key: String,
+    writer: SegmentWriter,
+    upload: Option<UploadId>,
+    parts: Vec<UploadedPart>,
+    pub(crate) pages: u64,
+}
+
+impl<'a> SegmentUpload<'a> {
+    /// An empty segment that will be at `key`. Nothing is written yet.
+    pub(crate) fn new(store: SegmentStore<'a>, key: String) -> Self {
+        Self { store, key, writer: SegmentWriter::new(), upload: None, parts: Vec::new(), pages: 0 }
+    }
+
+    pub(crate) fn rows(&self) -> u64 {
+        self.writer.rows()
+    }
+
+    pub(crate) fn plain_bytes(&self) -> u64 {
+        self.writer.plain_bytes()
+    }
+
+    pub(crate) fn packed_bytes(&self) -> u64 {
+        self.writer.packed_bytes()
+    }
+
+    /// Adds the first `rows` rows of a page.
+    pub(crate) async fn add(&mut self, page: &RowBuffer, rows: usize) -> Result<(), StorageError> {
+        self.pages += 1;
+        self.writer.write_rows(page, 0..rows);
+        while let Some(bytes) = self.writer.take_packed(PART_BYTES) {
+            self.write_part(bytes).await?;
+        }
+        Ok(())
+    }
+
+    async fn write_part(&mut self, bytes: Vec<u8>) -> Result<(), StorageError> {
+        if self.upload.is_none() {
+            self.upload = Some(self.store.uploads.begin(&self.key, CONTENT_TYPE).await?);
+        }
+        let Some(upload) = &self.upload else { return Ok(()) };
+        let number = u16::try_from(self.parts.len() + 1)
+            .map_err(|_| StorageError::Refused(format!("the segment '{}' has too many parts", self.key)))?;
+        let part = self.store.uploads.write_part(&self.key, upload, number, Bytes::from(bytes)).await?;
+        self.parts.push(part);
+        Ok(())
+    }
+
+    /// Writes what is left and makes the object. Returns its key, content tag and content.
+    pub(crate) async fn finish(mut self) -> Result<(String, ETag, SegmentSummary), StorageError> {
+        let writer = std::mem::take(&mut self.writer);
+        let (rest, summary) = writer.finish();
+        let written = if self.upload.is_none() {
+            self.store.writer.write_new(&self.key, Bytes::from(rest), CONTENT_TYPE).await
+        } else {
+            self.write_part(rest).await?;
+            let Some(upload) = &self.upload else { return Err(StorageError::Absent(self.key)) };
+            self.store.uploads.complete_new(&self.key, upload, &self.parts).await
+        };
+        let etag = match written {
+            Ok(etag) => etag,
+            // The key holds our own lease's number, so it is our own write whose answer was lost.
+            Err(StorageError::AlreadyExists(key) | StorageError::Absent(key)) => {
+                let info = self.store.reader.head(&self.key).await?.ok_or(StorageError::Absent(key))?;
+                if info.size != summary.packed_bytes {
+                    return Err(StorageError::Changed(self.key));
+                }
+                info.etag
+            }
+            Err(error) => return Err(error),
+        };
+        Ok((self.key, etag, summary))
+    }
+
+    /// Gives up what was written, as far as storage answers; lifecycle rules remove the rest.
+    pub(crate) async fn abandon(self) {
+        if let Some(upload) = &self.upload
+            && let Err(error) = self.store.uploads.abort(&self.key, upload).await
+        {
+            tracing::debug!(%error, "segment.upload-not-aborted");
+        }
+    }
+}

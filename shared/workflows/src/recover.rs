@@ -1,0 +1,163 @@
+//! recover-stalled: every minute, queues again what nobody is working on.
+//!
+//! Messages may be lost and functions may die anywhere; what is unfinished has a due time in the ledger, and whatever
+//! is past it gets a new message. Queueing something twice does no harm, so nothing here needs to be exact.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::Failure;
+use domain::backup::{Backup, BackupEvent, BackupState, LONGEST_RUN};
+use domain::chunk::Chunk;
+use domain::object::ObjectExport;
+use domain::ports::clock::Clock;
+use domain::ports::ledger::{self, Change, DUE_SHARDS, Key, Ledger, LedgerError, Record, Stored};
+use domain::ports::queue::WorkQueue;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::dispatch::{self, WorkerCap};
+use crate::ending;
+use crate::run::StepError;
+
+/// Records looked at per shard and round; the rest is due in the next round too.
+const PER_SHARD: u32 = 200;
+
+/// The use case.
+pub struct Recover {
+    /// Knows what is due.
+    pub ledger: Arc<dyn Ledger>,
+    /// Takes messages.
+    pub queue: Arc<dyn WorkQueue>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// How many workers a backup may have.
+    pub cap: WorkerCap,
+}
+
+/// What a round has found, for metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Recovered {
+    /// Items that were due.
+    pub due: u64,
+    /// How long the oldest of them had been due.
+    pub oldest: SignedDuration,
+    /// Items that could not be looked at; they are due in the next round too.
+    pub failed: u64,
+}
+
+impl Recover {
+    /// Looks at everything that is due.
+    ///
+    /// # Errors
+    /// [`StepError`] when the list of due work itself cannot be read.
+    pub async fn round(&self) -> Result<Recovered, StepError> {
+        let mut recovered = Recovered::default();
+        for shard in 0..DUE_SHARDS {
+            for key in self.ledger.due(shard, self.clock.now(), PER_SHARD).await? {
+                match self.look_at(&key).await {
+                    Ok(None) => {}
+                    Ok(Some(due_at)) => {
+                        recovered.due += 1;
+                        recovered.oldest = recovered.oldest.max(self.clock.now().duration_since(due_at));
+                    }
+                    Err(error) => {
+                        recovered.failed += 1;
+                        tracing::warn!(%error, partition = key.partition, sort = key.sort, "recover.item-failed");
+                    }
+                }
+            }
+        }
+        Ok(recovered)
+    }
+
+    /// Returns since when the item is due, or None if it is not: the list of due work may lag.
+    async fn look_at(&self, key: &Key) -> Result<Option<Timestamp>, StepError> {
+        let Some(stored) = self.ledger.get(key).await? else { return Ok(None) };
+        if key.sort.starts_with("CHUNK#") {
+            self.look_at_chunk(stored).await
+        } else if key.sort.starts_with(ObjectExport::PREFIX) {
+            self.look_at_object(stored).await
+        } else {
+            self.look_at_backup(stored).await
+        }
+    }
+
+    async fn look_at_chunk(&self, stored: Stored) -> Result<Option<Timestamp>, StepError> {
+        let chunk = ledger::read::<Chunk>(stored)?;
+        let now = self.clock.now();
+        let Some(due_at) = chunk.record.due_at().filter(|due| *due <= now) else { return Ok(None) };
+        let backup = chunk.record.backup();
+        let parent = ledger::load::<Backup>(&*self.ledger, &Backup::key_of(&backup)).await?;
+        let ended = parent.is_none_or(|parent| parent.record.state.is_terminal());
+        // A chunk of a backup that has ended, or of a void generation, is never looked at again.
+        let next = if ended || self.is_void(&chunk.record).await? {
+            chunk.record.dropped()
+        } else {
+            chunk.record.requeued(now)
+        };
+        let lives = next.due_at().is_some();
+        self.replace(Change::replace(&chunk, &next)).await?;
+        if lives {
+            self.queue.send(&[chunk.record.work()], Duration::ZERO).await?;
+        }
+        Ok(lives.then_some(due_at))
+    }
+
+    async fn is_void(&self, chunk: &Chunk) -> Result<bool, StepError> {
+        let key = ObjectExport::key_of(&chunk.backup_id, &chunk.key.object_type);
+        let object = ledger::load::<ObjectExport>(&*self.ledger, &key).await?;
+        Ok(object.is_none_or(|object| object.record.generation != chunk.key.generation))
+    }
+
+    async fn look_at_object(&self, stored: Stored) -> Result<Option<Timestamp>, StepError> {
+        let object = ledger::read::<ObjectExport>(stored)?;
+        let now = self.clock.now();
+        let Some(due_at) = object.record.due_at().filter(|due| *due <= now) else { return Ok(None) };
+        let parent = ledger::load::<Backup>(&*self.ledger, &Backup::key_of(&object.record.backup())).await?;
+        let ended = parent.is_none_or(|parent| parent.record.state.is_terminal());
+        let next = if ended { object.record.dropped() } else { object.record.looked_at(now) };
+        self.replace(Change::replace(&object, &next)).await?;
+        if !ended {
+            self.queue.send(&[object.record.close_work()], Duration::ZERO).await?;
+        }
+        Ok((!ended).then_some(due_at))
+    }
+
+    async fn look_at_backup(&self, stored: Stored) -> Result<Option<Timestamp>, StepError> {
+        let loaded = ledger::read::<Backup>(stored)?;
+        let now = self.clock.now();
+        let Some(due_at) = loaded.record.due_at().filter(|due| *due <= now) else { return Ok(None) };
+        let backup = loaded.record.reference();
+        if now.duration_since(loaded.record.created_at) > LONGEST_RUN {
+            ending::fail(&*self.ledger, &*self.queue, &*self.clock, &backup, took_too_long()).await?;
+            return Ok(Some(due_at));
+        }
+        let Ok(next) = loaded.record.apply(BackupEvent::Requeued, now) else { return Ok(None) };
+        self.replace(Change::replace(&loaded, &next)).await?;
+        if let Some(work) = loaded.record.work() {
+            self.queue.send(&[work], Duration::ZERO).await?;
+            return Ok(Some(due_at));
+        }
+        // An export is looked at every few minutes without being stalled: a dispatch may have been lost.
+        if loaded.record.state == BackupState::Exporting {
+            dispatch::dispatch(&*self.ledger, &*self.queue, &*self.clock, &backup, self.cap).await?;
+        }
+        Ok(None)
+    }
+
+    async fn replace(&self, change: Change) -> Result<(), StepError> {
+        match self.ledger.commit(&[change]).await {
+            // Somebody works on it after all.
+            Ok(()) | Err(LedgerError::Conflict) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+fn took_too_long() -> Failure {
+    Failure::new(
+        "backup-took-too-long",
+        "The backup was not done after 6 days and was ended. Raise the share of the CRM's calls that it may use, then \
+         make a new one.",
+    )
+}
