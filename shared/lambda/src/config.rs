@@ -1,0 +1,241 @@
+//! Configuration from the environment.
+//!
+//! Each function has a small configuration type of just what it uses, read with [`Environment`]. All faults are
+//! reported at once, each with the variable's name and never with its value.
+//!
+//! | variable | what it is |
+//! |---|---|
+//! | `LEDGER_TABLE` | name of the ledger's table |
+//! | `ARCHIVE_BUCKET` | name of the bucket for archives and segments |
+//! | `DISCOVER_QUEUE_URL`, `EXPORT_QUEUE_URL`, `ASSEMBLE_QUEUE_URL` | the work queues |
+//! | `CRM_TOKEN_PREFIX` | what the names of the secrets with CRM tokens begin with |
+//! | `CRM_BASE_URLS` | comma-separated list of the CRM base URLs that may be used: scheme, host and port |
+//! | `TOKEN_AUDIENCE` | the `aud` that callers' ID tokens must have |
+//! | `WORKERS_PER_ACCOUNT` | chunks of one account that are exported at the same time, 1 to 1,000 |
+//! | `CRM_RETRY_BASE_SECONDS` | first pause before a call to the CRM is repeated, 0.001 to 60 |
+//! | `DOWNLOAD_LINK_SECONDS` | how long a download link is valid, 1 to 43,200 |
+//! | `LOG_LEVEL` | `error`, `warn`, `info`, `debug` or `trace`; `info` if absent |
+
+use std::collections::HashMap;
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use http::Uri;
+use tracing::level_filters::LevelFilter;
+
+/// The environment is not as a function needs it. Names every variable at fault.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ConfigError {
+    faults: Vec<String>,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the function's configuration is wrong: {}", self.faults.join("; "))
+    }
+}
+
+// A `main` that returns an error prints it this way.
+impl fmt::Debug for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// Reads environment variables and collects what is wrong with them.
+///
+/// ```
+/// # use lambda::config::{ConfigError, Environment};
+/// #[derive(Debug)]
+/// struct Config {
+///     ledger_table: String,
+/// }
+/// # let variables = [("LEDGER_TABLE", "ledger")];
+/// # fn read(mut env: Environment) -> Result<Config, ConfigError> {
+/// let ledger_table = env.ledger_table();
+/// env.finish(|| Some(Config { ledger_table: ledger_table? }))
+/// # }
+/// # assert_eq!(read(Environment::of(variables)).unwrap().ledger_table, "ledger");
+/// # assert!(read(Environment::of([])).unwrap_err().to_string().contains("LEDGER_TABLE"));
+/// ```
+#[derive(Debug)]
+pub struct Environment {
+    variables: HashMap<String, String>,
+    faults: Vec<String>,
+}
+
+impl Environment {
+    /// The variables of this process. Those that are not Unicode count as absent.
+    pub fn of_process() -> Self {
+        let unicode = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
+        Self { variables: unicode.collect(), faults: Vec::new() }
+    }
+
+    /// Just these variables.
+    pub fn of<'a>(variables: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let variables = variables.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
+        Self { variables, faults: Vec::new() }
+    }
+
+    /// What `build` makes of the values read, which are all there unless there was a fault.
+    ///
+    /// # Errors
+    /// [`ConfigError`] naming every variable at fault.
+    pub fn finish<T>(self, build: impl FnOnce() -> Option<T>) -> Result<T, ConfigError> {
+        let value = if self.faults.is_empty() { build() } else { None };
+        value.ok_or(ConfigError { faults: self.faults })
+    }
+
+    /// `LEDGER_TABLE`.
+    pub fn ledger_table(&mut self) -> Option<String> {
+        self.text("LEDGER_TABLE")
+    }
+
+    /// `ARCHIVE_BUCKET`.
+    pub fn archive_bucket(&mut self) -> Option<String> {
+        self.text("ARCHIVE_BUCKET")
+    }
+
+    /// `DISCOVER_QUEUE_URL`.
+    pub fn discover_queue_url(&mut self) -> Option<String> {
+        self.text("DISCOVER_QUEUE_URL")
+    }
+
+    /// `EXPORT_QUEUE_URL`.
+    pub fn export_queue_url(&mut self) -> Option<String> {
+        self.text("EXPORT_QUEUE_URL")
+    }
+
+    /// `ASSEMBLE_QUEUE_URL`.
+    pub fn assemble_queue_url(&mut self) -> Option<String> {
+        self.text("ASSEMBLE_QUEUE_URL")
+    }
+
+    /// `CRM_TOKEN_PREFIX`.
+    pub fn crm_token_prefix(&mut self) -> Option<String> {
+        self.text("CRM_TOKEN_PREFIX")
+    }
+
+    /// `CRM_BASE_URLS`: at least one. HTTP without TLS is only for a CRM on the same machine, since every request
+    /// carries the token.
+    pub fn crm_base_urls(&mut self) -> Option<Vec<String>> {
+        const WANTED: &str = "a comma-separated list of URLs such as https://api.hubapi.com, without a path";
+        self.parsed("CRM_BASE_URLS", WANTED, |text| {
+            let urls = text.split(',').map(|url| url.trim().to_owned());
+            urls.map(|url| is_base_url(&url).then_some(url)).collect()
+        })
+    }
+
+    /// `TOKEN_AUDIENCE`.
+    pub fn token_audience(&mut self) -> Option<String> {
+        self.text("TOKEN_AUDIENCE")
+    }
+
+    /// `WORKERS_PER_ACCOUNT`.
+    pub fn workers_per_account(&mut self) -> Option<u32> {
+        self.whole_number("WORKERS_PER_ACCOUNT", 1..=1_000)
+    }
+
+    /// `CRM_RETRY_BASE_SECONDS`.
+    pub fn crm_retry_base(&mut self) -> Option<Duration> {
+        self.parsed("CRM_RETRY_BASE_SECONDS", "a number of seconds from 0.001 to 60", |text| {
+            let seconds = text.parse().ok().filter(|seconds| (0.001..=60.0).contains(seconds));
+            seconds.map(Duration::from_secs_f64)
+        })
+    }
+
+    /// `DOWNLOAD_LINK_SECONDS`.
+    pub fn download_link_validity(&mut self) -> Option<Duration> {
+        self.whole_number("DOWNLOAD_LINK_SECONDS", 1..=43_200).map(|seconds| Duration::from_secs(seconds.into()))
+    }
+
+    /// `LOG_LEVEL`.
+    pub(crate) fn log_level(&mut self) -> Option<LevelFilter> {
+        if !self.variables.contains_key("LOG_LEVEL") {
+            return Some(LevelFilter::INFO);
+        }
+        self.parsed("LOG_LEVEL", "error, warn, info, debug or trace", |text| {
+            Some(match text.to_ascii_lowercase().as_str() {
+                "error" => LevelFilter::ERROR,
+                "warn" => LevelFilter::WARN,
+                "info" => LevelFilter::INFO,
+                "debug" => LevelFilter::DEBUG,
+                "trace" => LevelFilter::TRACE,
+                _ => return None,
+            })
+        })
+    }
+
+    fn text(&mut self, name: &str) -> Option<String> {
+        self.parsed(name, "a text", |text| Some(text.to_owned()))
+    }
+
+    fn whole_number(&mut self, name: &str, range: RangeInclusive<u32>) -> Option<u32> {
+        let wanted = format!("a whole number from {} to {}", range.start(), range.end());
+        self.parsed(name, &wanted, |text| text.parse().ok().filter(|number| range.contains(number)))
+    }
+
+    fn parsed<T>(&mut self, name: &str, wanted: &str, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+        let text = self.variables.get(name).map_or("", |text| text.trim());
+        if text.is_empty() {
+            self.faults.push(format!("{name} is not set"));
+            return None;
+        }
+        let value = parse(text);
+        if value.is_none() {
+            self.faults.push(format!("{name} is not {wanted}"));
+        }
+        value
+    }
+}
+
+fn is_base_url(text: &str) -> bool {
+    let Ok(uri) = text.parse::<Uri>() else { return false };
+    let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return false };
+    let local = matches!(authority.host(), "localhost" | "127.0.0.1" | "[::1]");
+    // Compared as written, so that there is one way to write each: no user, no path, no trailing slash.
+    let exact = format!("{scheme}://{authority}") == text && !authority.as_str().contains('@');
+    exact && (scheme == "https" || (scheme == "http" && local))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_variable_at_fault_is_named_and_no_value_is() {
+        let mut env = Environment::of([
+            ("ARCHIVE_BUCKET", "bucket"),
+            ("WORKERS_PER_ACCOUNT", "many"),
+            ("CRM_RETRY_BASE_SECONDS", "-1"),
+            ("LEDGER_TABLE", "  "),
+        ]);
+        let read = (env.archive_bucket(), env.workers_per_account(), env.crm_retry_base(), env.ledger_table());
+        assert_eq!(read, (Some("bucket".to_owned()), None, None, None));
+        let error = env.finish(|| Some(())).expect_err("three faults").to_string();
+        for name in ["WORKERS_PER_ACCOUNT", "CRM_RETRY_BASE_SECONDS", "LEDGER_TABLE is not set"] {
+            assert!(error.contains(name), "{error}");
+        }
+        assert!(!error.contains("many") && !error.contains("ARCHIVE_BUCKET"), "{error}");
+    }
+
+    #[test]
+    fn base_urls_are_tls_or_on_this_machine_and_have_no_path() {
+        let read = |text| Environment::of([("CRM_BASE_URLS", text)]).crm_base_urls();
+        let good = "https://api.hubapi.com, http://127.0.0.1:4010,http://localhost:4010";
+        assert_eq!(read(good).map(|urls| urls.len()), Some(3));
+        for bad in ["https://api.hubapi.com/", "http://api.hubapi.com", "api.hubapi.com", "https://a@b.example", ","] {
+            assert_eq!(read(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_log_level_has_a_default_and_is_checked() {
+        assert_eq!(Environment::of([]).log_level(), Some(LevelFilter::INFO));
+        assert_eq!(Environment::of([("LOG_LEVEL", "WARN")]).log_level(), Some(LevelFilter::WARN));
+        assert_eq!(Environment::of([("LOG_LEVEL", "loud")]).log_level(), None);
+    }
+}

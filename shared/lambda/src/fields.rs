@@ -1,0 +1,136 @@
+//! Reading a request's JSON body member by member, so that a problem names every field at fault at once and never
+//! repeats a value, which may be a secret.
+
+use std::ops::RangeInclusive;
+
+use secrecy::SecretString;
+use serde_json::{Map, Value};
+
+use crate::problem::{FieldFault, Problem, catalogue};
+
+/// A JSON object whose members are taken out one by one. What nobody took is a fault too: a misspelt field must not be
+/// ignored silently.
+///
+/// ```
+/// # use lambda::fields::Fields;
+/// let mut faults = Vec::new();
+/// let mut body = Fields::parse(br#"{"share": 0, "shar": 1}"#).unwrap();
+/// assert_eq!(body.whole_number("share", 1..=100, &mut faults), None);
+/// body.finish(&mut faults);
+/// assert_eq!(faults.len(), 2);
+/// ```
+#[derive(Debug)]
+pub struct Fields {
+    path: String,
+    members: Map<String, Value>,
+}
+
+impl Fields {
+    /// The object in `body`; an empty body is an empty object.
+    ///
+    /// # Errors
+    /// A 400 problem when the body is no JSON object.
+    pub fn parse(body: &[u8]) -> Result<Self, Problem> {
+        let members = if body.is_empty() { Ok(Value::Object(Map::new())) } else { serde_json::from_slice(body) };
+        match members {
+            Ok(Value::Object(members)) => Ok(Self { path: String::new(), members }),
+            Ok(_) => Err(Problem::new(catalogue::JSON_MALFORMED, "The body is JSON but not an object.")),
+            // The parser names a place and what it expected there, and quotes nothing.
+            Err(error) => Err(Problem::new(catalogue::JSON_MALFORMED, format!("The body is not JSON: {error}."))),
+        }
+    }
+
+    /// A member that is a text of 1 to `longest` characters.
+    pub fn text(&mut self, name: &str, longest: usize, faults: &mut Vec<FieldFault>) -> Option<String> {
+        match self.members.remove(name)? {
+            Value::String(text) if (1..=longest).contains(&text.chars().count()) => Some(text),
+            _ => self.fault(name, &format!("It must be a text of 1 to {longest} characters."), faults),
+        }
+    }
+
+    /// A member that is a secret of 1 to `longest` visible ASCII characters, so that it can stand in a header.
+    pub fn secret(&mut self, name: &str, longest: usize, faults: &mut Vec<FieldFault>) -> Option<SecretString> {
+        match self.members.remove(name)? {
+            Value::String(text)
+                if (1..=longest).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic()) =>
+            {
+                Some(text.into())
+            }
+            _ => self.fault(name, &format!("It must be 1 to {longest} visible ASCII characters."), faults),
+        }
+    }
+
+    /// A member that is one of the given texts; returns what belongs to it.
+    pub fn choice<T: Clone>(&mut self, name: &str, choices: &[(&str, T)], faults: &mut Vec<FieldFault>) -> Option<T> {
+        let value = self.members.remove(name)?;
+        if let Some((_, choice)) = choices.iter().find(|(text, _)| value.as_str() == Some(*text)) {
+            return Some(choice.clone());
+        }
+        let texts: Vec<_> = choices.iter().map(|(text, _)| format!("\"{text}\"")).collect();
+        self.fault(name, &format!("It must be {}.", texts.join(" or ")), faults)
+    }
+
+    /// A member that is a whole number in `range`.
+    pub fn whole_number(&mut self, name: &str, range: RangeInclusive<u8>, faults: &mut Vec<FieldFault>) -> Option<u8> {
+        let value = self.members.remove(name)?;
+        let number = value.as_u64().and_then(|number| u8::try_from(number).ok());
+        number.filter(|number| range.contains(number)).or_else(|| {
+            let detail = format!("It must be a whole number from {} to {}.", range.start(), range.end());
+            self.fault(name, &detail, faults)
+        })
+    }
+
+    /// A member that is an object.
+    pub fn object(&mut self, name: &str, faults: &mut Vec<FieldFault>) -> Option<Self> {
+        match self.members.remove(name)? {
+            Value::Object(members) => Some(Self { path: format!("{}{name}.", self.path), members }),
+            _ => self.fault(name, "It must be an object.", faults),
+        }
+    }
+
+    /// Notes every member that nobody took.
+    pub fn finish(self, faults: &mut Vec<FieldFault>) {
+        for name in self.members.keys() {
+            let name: String = name.chars().take(64).collect();
+            faults.push(FieldFault::new(format!("{}{name}", self.path), "There is no such field here."));
+        }
+    }
+
+    fn fault<T>(&self, name: &str, detail: &str, faults: &mut Vec<FieldFault>) -> Option<T> {
+        faults.push(FieldFault::new(format!("{}{name}", self.path), detail));
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_fault_is_named_by_its_path_and_no_value_is_repeated() {
+        let body = br#"{"a": {"text": 1, "secret": "s p", "choice": "v9", "number": 101, "hush": "x"}, "b": null}"#;
+        let mut faults = Vec::new();
+        let mut body = Fields::parse(body).expect("an object");
+        let mut inner = body.object("a", &mut faults).expect("an object");
+        assert_eq!(inner.text("text", 10, &mut faults), None);
+        assert!(inner.secret("secret", 10, &mut faults).is_none());
+        assert_eq!(inner.choice("choice", &[("v3", 3)], &mut faults), None);
+        assert_eq!(inner.whole_number("number", 1..=100, &mut faults), None);
+        assert_eq!(inner.text("absent", 10, &mut faults), None);
+        inner.finish(&mut faults);
+        assert!(body.object("b", &mut faults).is_none());
+        body.finish(&mut faults);
+        let fields: Vec<_> = faults.iter().map(|fault| fault.field.as_str()).collect();
+        assert_eq!(fields, ["a.text", "a.secret", "a.choice", "a.number", "a.hush", "b"]);
+        assert!(faults.iter().all(|fault| !fault.detail.contains("s p") && !fault.detail.contains("v9")));
+    }
+
+    #[test]
+    fn a_body_that_is_no_object_is_malformed_and_none_is_empty() {
+        for bad in ["{", "[]", "\"token\"", "{\"a\":1}x", "\u{feff}{}"] {
+            assert_eq!(Fields::parse(bad.as_bytes()).expect_err(bad).kind(), catalogue::JSON_MALFORMED);
+        }
+        assert!(Fields::parse(b"\xff").is_err());
+        assert!(Fields::parse(b"").is_ok());
+    }
+}

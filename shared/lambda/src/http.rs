@@ -1,0 +1,350 @@
+//! Serving the HTTP API behind API Gateway (payload format 2.0).
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+
+use aws_lambda_events::encodings::Body;
+use aws_lambda_events::event::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use futures_util::FutureExt;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
+use http::{HeaderMap, Method, StatusCode};
+use jiff::Timestamp;
+use lambda_runtime::{LambdaEvent, service_fn};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+
+use crate::caller::Caller;
+use crate::deadline::Deadline;
+use crate::fields::Fields;
+use crate::problem::{Problem, catalogue};
+use crate::routes::{self, Found};
+
+/// The longest body that a request may have, in bytes.
+pub const LONGEST_BODY: usize = 64 * 1024;
+
+/// A request, as far as handlers care.
+#[derive(Debug)]
+pub struct Request {
+    method: Method,
+    path: String,
+    query: Vec<(String, String)>,
+    headers: HeaderMap,
+    body: Vec<u8>,
+    verified_subject: Option<String>,
+    /// Until when the handler may work.
+    pub deadline: Deadline,
+}
+
+impl Request {
+    /// Reads API Gateway's event.
+    ///
+    /// # Errors
+    /// A 413 problem when the body is longer than [`LONGEST_BODY`].
+    pub fn from_event(event: ApiGatewayV2httpRequest, deadline: Deadline) -> Result<Self, Problem> {
+        let context = event.request_context;
+        let body = decode_body(event.body.unwrap_or_default(), event.is_base64_encoded)?;
+        let mut claims = context.authorizer.and_then(|authorizer| authorizer.jwt).map(|jwt| jwt.claims);
+        let query = event.query_string_parameters.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Ok(Self {
+            method: context.http.method,
+            path: event.raw_path.unwrap_or_default(),
+            query: query.collect(),
+            headers: event.headers,
+            body,
+            verified_subject: claims.as_mut().and_then(|claims| claims.remove("sub")),
+            deadline,
+        })
+    }
+
+    /// What it asks for.
+    ///
+    /// # Errors
+    /// See [`routes::find`].
+    pub fn route(&self) -> Result<Found<'_>, Problem> {
+        routes::find(&self.method, &self.path)
+    }
+
+    /// Who sent it.
+    ///
+    /// # Errors
+    /// See [`Caller::of`].
+    pub fn caller(&self, audience: &str) -> Result<Caller, Problem> {
+        Caller::of(&self.headers, self.verified_subject.as_deref(), audience)
+    }
+
+    /// A query parameter.
+    pub fn query(&self, name: &str) -> Option<&str> {
+        self.query.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str())
+    }
+
+    /// A header; None also where it is not ASCII.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// Whether the request has the header, readable or not.
+    pub fn has_header(&self, name: &str) -> bool {
+        self.headers.contains_key(name)
+    }
+
+    /// The body's members.
+    ///
+    /// # Errors
+    /// A 400 problem when the body is no JSON object.
+    pub fn fields(&self) -> Result<Fields, Problem> {
+        Fields::parse(&self.body)
+    }
+
+    /// Checks that the body says nothing: there is none, or an empty object.
+    ///
+    /// # Errors
+    /// A problem when the body is no JSON object or has members.
+    pub fn no_fields(&self) -> Result<(), Problem> {
+        let mut faults = Vec::new();
+        self.fields()?.finish(&mut faults);
+        if faults.is_empty() { Ok(()) } else { Err(Problem::input_invalid(faults)) }
+    }
+}
+
+fn decode_body(body: String, is_base64: bool) -> Result<Vec<u8>, Problem> {
+    let too_large = || {
+        let detail = format!("The body has more than {LONGEST_BODY} bytes.");
+        Problem::new(catalogue::BODY_TOO_LARGE, detail)
+    };
+    let bytes = if is_base64 {
+        // Three bytes are four characters.
+        if body.len() > LONGEST_BODY.div_ceil(3) * 4 {
+            return Err(too_large());
+        }
+        BASE64_STANDARD.decode(body).map_err(|error| Problem::internal(&error))?
+    } else {
+        body.into_bytes()
+    };
+    if bytes.len() > LONGEST_BODY { Err(too_large()) } else { Ok(bytes) }
+}
+
+/// An answer. No cache may keep it: all answers are private, and progress is soon out of date.
+#[derive(Debug)]
+pub struct Response {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Option<String>,
+}
+
+impl Response {
+    /// `body` as JSON.
+    ///
+    /// # Panics
+    /// When `body` does not serialise to JSON, which is a fault of its type.
+    pub fn json(status: StatusCode, body: &impl Serialize) -> Self {
+        Self::json_text(status, serde_json::to_string(body).expect("answers are plain data"))
+    }
+
+    /// A text that is JSON already.
+    pub fn json_text(status: StatusCode, body: impl Into<String>) -> Self {
+        Self::of(status, "application/json", Some(body.into()))
+    }
+
+    /// Sends the client on to `link` (302).
+    ///
+    /// # Errors
+    /// A 500 problem when the link cannot stand in a header.
+    pub fn redirect(link: &SecretString) -> Result<Self, Problem> {
+        let mut response = Self::of(StatusCode::FOUND, "", None);
+        let location = HeaderValue::from_str(link.expose_secret());
+        response
+            .headers
+            .insert(LOCATION, location.map_err(|_| Problem::internal("a download link is no header value"))?);
+        Ok(response)
+    }
+
+    /// Adds a header.
+    #[must_use]
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+
+    /// The problem's document.
+    pub fn problem(problem: &Problem, request_id: &str) -> Self {
+        let document = problem.document(request_id).to_string();
+        let mut response = Self::of(problem.kind().status, "application/problem+json", Some(document));
+        response.headers.extend(problem.headers().clone());
+        response
+    }
+
+    fn of(status: StatusCode, content_type: &'static str, body: Option<String>) -> Self {
+        let mut headers = HeaderMap::from_iter([(CACHE_CONTROL, HeaderValue::from_static("no-store"))]);
+        if body.is_some() {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        }
+        Self { status, headers, body }
+    }
+
+    /// Its status.
+    pub const fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// Its headers.
+    pub const fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// Its body; empty where it has none.
+    pub fn body(&self) -> &str {
+        self.body.as_deref().unwrap_or_default()
+    }
+
+    fn into_event(self) -> ApiGatewayV2httpResponse {
+        let mut event = ApiGatewayV2httpResponse::default();
+        event.status_code = self.status.as_u16().into();
+        event.headers = self.headers;
+        event.body = self.body.map(Body::Text);
+        event
+    }
+}
+
+/// Serves requests until the process ends. A problem becomes its document; a panic becomes a 500 that says nothing.
+///
+/// # Errors
+/// When the Lambda runtime cannot be reached.
+pub async fn serve<H, F>(handler: H) -> Result<(), lambda_runtime::Error>
+where
+    H: Fn(Request) -> F,
+    F: Future<Output = Result<Response, Problem>>,
+{
+    let handler = &handler;
+    lambda_runtime::run(service_fn(|event: LambdaEvent<ApiGatewayV2httpRequest>| async move {
+        let deadline = Deadline::of(&event.context, Timestamp::now());
+        let response = answer(handler, event.payload, deadline, &event.context.request_id).await;
+        Ok::<_, lambda_runtime::Error>(response.into_event())
+    }))
+    .await
+}
+
+async fn answer<H, F>(handler: &H, event: ApiGatewayV2httpRequest, deadline: Deadline, request_id: &str) -> Response
+where
+    H: Fn(Request) -> F,
+    F: Future<Output = Result<Response, Problem>>,
+{
+    let begin = Timestamp::now();
+    let method = event.request_context.http.method.clone();
+    let path: String = event.raw_path.iter().flat_map(|path| path.chars()).take(256).collect();
+    let outcome = match Request::from_event(event, deadline) {
+        // The panic hook has logged what it was. The call is inside the future, so that it is caught as well.
+        Ok(request) => AssertUnwindSafe(async { handler(request).await })
+            .catch_unwind()
+            .await
+            .unwrap_or_else(|_| Err(Problem::internal("the handler panicked"))),
+        Err(problem) => Err(problem),
+    };
+    let response = outcome.unwrap_or_else(|problem| {
+        let kind = problem.kind();
+        if kind.status.is_server_error() {
+            tracing::error!(problem.word = kind.word, problem.cause = problem.cause(), "request.failed");
+        } else {
+            tracing::info!(problem.word = kind.word, problem.cause = problem.cause(), "request.refused");
+        }
+        Response::problem(&problem, request_id)
+    });
+    let millis = Timestamp::now().duration_since(begin).as_millis();
+    tracing::info!(
+        http.method = %method,
+        http.path = path,
+        http.status = response.status.as_u16(),
+        request.milliseconds = i64::try_from(millis).unwrap_or(i64::MAX),
+        "request.answered"
+    );
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use lambda_runtime::Context;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn event(method: &str, path: &str, change: impl FnOnce(&mut Value)) -> ApiGatewayV2httpRequest {
+        let text = include_str!("../tests/fixtures/http-request.json");
+        let mut event: Value = serde_json::from_str(text).expect("a fixture");
+        event["rawPath"] = path.into();
+        event["requestContext"]["http"]["method"] = method.into();
+        event["requestContext"]["http"]["path"] = path.into();
+        change(&mut event);
+        serde_json::from_value(event).expect("an API Gateway event")
+    }
+
+    fn deadline() -> Deadline {
+        Deadline::of(&Context::default(), Timestamp::now())
+    }
+
+    async fn answered(event: ApiGatewayV2httpRequest) -> Response {
+        let handler = async |request: Request| {
+            let found = request.route()?;
+            assert_ne!(found.account, "666");
+            request.no_fields()?;
+            Ok(Response::json(StatusCode::OK, &json!({"account": found.account, "limit": request.query("limit")})))
+        };
+        answer(&handler, event, deadline(), "r-1").await
+    }
+
+    fn document(response: &Response) -> Value {
+        serde_json::from_str(response.body()).expect("JSON")
+    }
+
+    #[tokio::test]
+    async fn a_request_is_read_and_answered_as_json() {
+        let response = answered(event("GET", "/accounts/42/backups", |_| {})).await;
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(document(&response), json!({"account": "42", "limit": "20"}));
+        let written = serde_json::to_value(response.into_event()).expect("JSON");
+        assert_eq!(written["statusCode"], 200);
+        assert_eq!(written["headers"], json!({"content-type": "application/json", "cache-control": "no-store"}));
+    }
+
+    #[tokio::test]
+    async fn problems_are_documents_with_the_requests_id() {
+        let response = answered(event("DELETE", "/accounts/42/backups", |_| {})).await;
+        assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json");
+        assert_eq!(response.headers()[http::header::ALLOW], "POST, GET");
+        assert_eq!(document(&response)["instance"], "urn:crm-backup:request:r-1");
+    }
+
+    #[tokio::test]
+    async fn a_body_that_is_malformed_or_too_large_is_refused() {
+        let with_body = |body: String| event("POST", "/accounts/42/backups", |event| event["body"] = body.into());
+        let blanks = |length| " ".repeat(length - 2) + "{}";
+        for (body, status) in [
+            ("{".to_owned(), StatusCode::BAD_REQUEST),
+            (r#"{"x":1}"#.to_owned(), StatusCode::UNPROCESSABLE_ENTITY),
+            (blanks(LONGEST_BODY), StatusCode::OK),
+            (blanks(LONGEST_BODY + 1), StatusCode::PAYLOAD_TOO_LARGE),
+        ] {
+            assert_eq!(answered(with_body(body.clone())).await.status(), status);
+            let encoded = event("POST", "/accounts/42/backups", |event| {
+                event["body"] = BASE64_STANDARD.encode(&body).into();
+                event["isBase64Encoded"] = true.into();
+            });
+            assert_eq!(answered(encoded).await.status(), status);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_panic_becomes_a_500_that_says_nothing() {
+        let response = answered(event("GET", "/accounts/666", |_| {})).await;
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert!(!response.body().contains("666"), "{}", response.body());
+    }
+
+    #[test]
+    fn a_link_goes_into_location_and_must_not_be_cached() {
+        let response = Response::redirect(&"https://bucket.example/a?b=c".to_owned().into()).expect("a header value");
+        assert_eq!(response.headers()[LOCATION], "https://bucket.example/a?b=c");
+        assert_eq!(response.headers()[CACHE_CONTROL], "no-store");
+    }
+}

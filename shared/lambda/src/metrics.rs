@@ -1,0 +1,94 @@
+//! Metrics in CloudWatch's embedded metric format: one JSON line on standard output becomes data points, without a
+//! call to CloudWatch. Namespace [`NAMESPACE`], one dimension, `FunctionName`: an account or backup as a dimension
+//! would cost a metric each.
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+/// The namespace of all metrics.
+pub const NAMESPACE: &str = "CrmBackup";
+
+/// A data point.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Metric {
+    /// Calls sent to the CRM.
+    Calls(u64),
+    /// Of these, calls that the CRM refused with 429.
+    CallsRefused(u64),
+    /// Records exported a second by one run.
+    RecordsPerSecond(f64),
+    /// Age in seconds of the oldest work that was due and that nobody was working on; 0 when there was none.
+    OldestStalledSeconds(f64),
+    /// Share of an account's daily call budget that is used, in percent.
+    BudgetUse(f64),
+}
+
+impl Metric {
+    /// Name, CloudWatch unit and value.
+    fn parts(self) -> (&'static str, &'static str, Value) {
+        match self {
+            Self::Calls(calls) => ("Calls", "Count", calls.into()),
+            Self::CallsRefused(calls) => ("CallsRefused", "Count", calls.into()),
+            Self::RecordsPerSecond(rate) => ("RecordsPerSecond", "Count/Second", rate.into()),
+            Self::OldestStalledSeconds(age) => ("OldestStalledSeconds", "Seconds", age.into()),
+            Self::BudgetUse(percent) => ("BudgetUse", "Percent", percent.into()),
+        }
+    }
+}
+
+/// Writes `metrics` as data points of now, each name at most once.
+pub fn emit(metrics: &[Metric]) {
+    let function = std::env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default();
+    println!("{}", line(&function, metrics, Timestamp::now()));
+}
+
+fn line(function: &str, metrics: &[Metric], now: Timestamp) -> Value {
+    let definitions: Vec<Value> = metrics
+        .iter()
+        .map(|metric| {
+            let (name, unit, _) = metric.parts();
+            json!({"Name": name, "Unit": unit})
+        })
+        .collect();
+    let mut members = Map::new();
+    for metric in metrics {
+        let (name, _, value) = metric.parts();
+        members.insert(name.to_owned(), value);
+    }
+    members.insert("FunctionName".to_owned(), function.into());
+    members.insert(
+        "_aws".to_owned(),
+        json!({
+            "Timestamp": now.as_millisecond(),
+            "CloudWatchMetrics": [{"Namespace": NAMESPACE, "Dimensions": [["FunctionName"]], "Metrics": definitions}],
+        }),
+    );
+    Value::Object(members)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_defines_every_metric_that_it_carries() {
+        let now = Timestamp::from_millisecond(1_800_000_000_123).expect("in range");
+        let line = line("export", &[Metric::Calls(40), Metric::BudgetUse(12.5)], now);
+        assert_eq!(
+            line,
+            json!({
+                "_aws": {
+                    "Timestamp": 1_800_000_000_123_i64,
+                    "CloudWatchMetrics": [{
+                        "Namespace": "CrmBackup",
+                        "Dimensions": [["FunctionName"]],
+                        "Metrics": [{"Name": "Calls", "Unit": "Count"}, {"Name": "BudgetUse", "Unit": "Percent"}],
+                    }],
+                },
+                "FunctionName": "export",
+                "Calls": 40,
+                "BudgetUse": 12.5,
+            })
+        );
+    }
+}

@@ -1,0 +1,260 @@
+//! Problem documents (RFC 9457): how every error of the HTTP API looks.
+//!
+//! `type` is a URN, `urn:crm-backup:problem:{word}`. It is the same in every deployment, whatever its host name, and it
+//! never changes; programs tell errors apart by it and by nothing else. `title` belongs to the type, `detail` is a
+//! sentence about this occurrence, `errors` names the fields at fault, and `instance` names the request as the logs
+//! do. Further members belong to single types and are described in the OpenAPI document.
+
+use std::fmt::Display;
+
+use http::header::{HeaderName, HeaderValue, WWW_AUTHENTICATE};
+use http::{HeaderMap, StatusCode};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+/// A kind of problem.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProblemType {
+    /// The last part of its `type`.
+    pub word: &'static str,
+    /// The HTTP status that it always has.
+    pub status: StatusCode,
+    /// What it is in a few words.
+    pub title: &'static str,
+}
+
+impl ProblemType {
+    /// The `type` member.
+    pub fn uri(&self) -> String {
+        format!("urn:crm-backup:problem:{}", self.word)
+    }
+}
+
+macro_rules! catalogue {
+    ($($name:ident = $status:ident, $word:literal, $title:literal;)*) => {
+        $(
+            #[doc = $title]
+            pub const $name: ProblemType =
+                ProblemType { word: $word, status: StatusCode::$status, title: $title };
+        )*
+        /// All of them.
+        pub const ALL: &[ProblemType] = &[$($name),*];
+    };
+}
+
+/// Every kind of problem that the API answers with.
+pub mod catalogue {
+    use super::{ProblemType, StatusCode};
+
+    catalogue! {
+        JSON_MALFORMED = BAD_REQUEST, "json-malformed", "The request's body is not JSON.";
+        PARAMETER_INVALID = BAD_REQUEST, "parameter-invalid", "A query parameter or header has a value it cannot have.";
+        TOKEN_UNSUITABLE = UNAUTHORIZED, "token-unsuitable", "The bearer token is not an ID token for this API.";
+        FORBIDDEN = FORBIDDEN, "forbidden", "You may not do this.";
+        PATH_UNKNOWN = NOT_FOUND, "path-unknown", "There is nothing at this path.";
+        ACCOUNT_UNKNOWN = NOT_FOUND, "account-unknown", "The account is not set up.";
+        BACKUP_UNKNOWN = NOT_FOUND, "backup-unknown", "The account has no such backup.";
+        METHOD_UNSUPPORTED = METHOD_NOT_ALLOWED, "method-unsupported", "This path does not support this method.";
+        ACCOUNT_NOT_CONNECTED = CONFLICT, "account-not-connected", "The account is not connected to a CRM.";
+        BACKUP_RUNNING = CONFLICT, "backup-running", "A backup of this account is running.";
+        BACKUP_ENDED = CONFLICT, "backup-ended", "The backup has already ended.";
+        BACKUP_NOT_COMPLETED = CONFLICT, "backup-not-completed", "The backup has no archive to download.";
+        PORTAL_DIFFERS = CONFLICT, "portal-differs", "The token belongs to another CRM account.";
+        ARCHIVE_EXPIRED = GONE, "archive-expired", "The backup's archive has expired.";
+        BODY_TOO_LARGE = PAYLOAD_TOO_LARGE, "body-too-large", "The request's body is too large.";
+        INPUT_INVALID = UNPROCESSABLE_ENTITY, "input-invalid", "The request's body has fields that it cannot have so.";
+        BASE_URL_NOT_ALLOWED = UNPROCESSABLE_ENTITY, "base-url-not-allowed",
+            "This deployment does not connect to that CRM address.";
+        CRM_TOKEN_REFUSED = UNPROCESSABLE_ENTITY, "crm-token-refused", "The CRM refuses the token.";
+        CRM_SCOPES_MISSING = UNPROCESSABLE_ENTITY, "crm-scopes-missing", "The CRM token lacks scopes.";
+        INTERNAL = INTERNAL_SERVER_ERROR, "internal", "Something went wrong on our side.";
+        CRM_ANSWER_UNUSABLE = BAD_GATEWAY, "crm-answer-unusable", "The CRM gave an answer that cannot be used.";
+        UNAVAILABLE = SERVICE_UNAVAILABLE, "unavailable", "The service cannot answer at the moment.";
+        CRM_UNAVAILABLE = SERVICE_UNAVAILABLE, "crm-unavailable", "The CRM does not answer.";
+    }
+}
+
+/// A field at fault.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FieldFault {
+    /// Where it is in the body, such as `crmConnection.baseUrl`, or the name of the parameter or header.
+    pub field: String,
+    /// What is wrong with it, as a sentence that does not repeat the value.
+    pub detail: String,
+}
+
+impl FieldFault {
+    /// A fault of `field`.
+    pub fn new(field: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self { field: field.into(), detail: detail.into() }
+    }
+}
+
+/// One occurrence of a problem. Small, since it is the error of most functions here.
+#[derive(Debug, Clone)]
+pub struct Problem(Box<Occurrence>);
+
+#[derive(Debug, Clone)]
+struct Occurrence {
+    kind: ProblemType,
+    detail: String,
+    errors: Vec<FieldFault>,
+    members: Map<String, Value>,
+    headers: HeaderMap,
+    cause: Option<String>,
+}
+
+impl Problem {
+    /// A problem of `kind`; `detail` is a sentence about this occurrence, for people.
+    pub fn new(kind: ProblemType, detail: impl Into<String>) -> Self {
+        let (errors, members, headers) = (Vec::new(), Map::new(), HeaderMap::new());
+        Self(Box::new(Occurrence { kind, detail: detail.into(), errors, members, headers, cause: None }))
+    }
+
+    /// A failure that the caller can only wait out. What it was goes to the log and not to the caller.
+    pub fn unavailable(cause: &(impl Display + ?Sized)) -> Self {
+        let detail = "The request was not carried out, or its answer got lost. Send it again in a moment.";
+        Self::new(catalogue::UNAVAILABLE, detail).retry_after(1).caused_by(cause)
+    }
+
+    /// A fault of ours. What it was goes to the log and not to the caller.
+    pub fn internal(cause: &(impl Display + ?Sized)) -> Self {
+        let detail =
+            "The request failed through a fault of the service. Its operator finds it in the log by `instance`.";
+        Self::new(catalogue::INTERNAL, detail).caused_by(cause)
+    }
+
+    /// Nothing is at the path.
+    pub fn path_unknown() -> Self {
+        Self::new(catalogue::PATH_UNKNOWN, "There is nothing at this path. GET /openapi.json lists what there is.")
+    }
+
+    /// The account of the path has no such backup.
+    pub fn backup_unknown() -> Self {
+        Self::new(
+            catalogue::BACKUP_UNKNOWN,
+            "The account has no backup with this id. List its backups to see their ids.",
+        )
+    }
+
+    /// The body is JSON but has faults.
+    pub fn input_invalid(errors: Vec<FieldFault>) -> Self {
+        let fields: Vec<_> = errors.iter().map(|error| error.field.as_str()).collect();
+        let detail = format!("The body is not accepted because of: {}.", fields.join(", "));
+        let mut problem = Self::new(catalogue::INPUT_INVALID, detail);
+        problem.0.errors = errors;
+        problem
+    }
+
+    /// A query parameter or header has a value that it cannot have.
+    pub fn parameter_invalid(name: &str, detail: impl Into<String>) -> Self {
+        let problem = Self::new(catalogue::PARAMETER_INVALID, format!("The value of {name} is not accepted."));
+        problem.fault(name, detail)
+    }
+
+    /// The bearer token is none that this API takes (RFC 6750).
+    pub fn token_unsuitable(detail: &'static str) -> Self {
+        let challenge = HeaderValue::from_static(r#"Bearer error="invalid_token""#);
+        Self::new(catalogue::TOKEN_UNSUITABLE, detail).header(WWW_AUTHENTICATE, challenge)
+    }
+
+    /// Adds a field at fault.
+    #[must_use]
+    pub fn fault(mut self, field: impl Into<String>, detail: impl Into<String>) -> Self {
+        self.0.errors.push(FieldFault::new(field, detail));
+        self
+    }
+
+    /// Adds a member of the problem's type.
+    #[must_use]
+    pub fn member(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.0.members.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Adds a response header.
+    #[must_use]
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.0.headers.insert(name, value);
+        self
+    }
+
+    /// Says after how many seconds the same request makes sense again.
+    #[must_use]
+    pub fn retry_after(self, seconds: u64) -> Self {
+        self.header(http::header::RETRY_AFTER, HeaderValue::from(seconds))
+    }
+
+    /// Notes for the log what went wrong. The caller does not see it.
+    #[must_use]
+    pub fn caused_by(mut self, cause: &(impl Display + ?Sized)) -> Self {
+        self.0.cause = Some(cause.to_string());
+        self
+    }
+
+    /// What kind of problem it is.
+    pub fn kind(&self) -> ProblemType {
+        self.0.kind
+    }
+
+    pub(crate) fn cause(&self) -> Option<&str> {
+        self.0.cause.as_deref()
+    }
+
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        &self.0.headers
+    }
+
+    /// The document.
+    pub fn document(&self, request_id: &str) -> Value {
+        let mut document = self.0.members.clone();
+        document.insert("type".into(), self.0.kind.uri().into());
+        document.insert("title".into(), self.0.kind.title.into());
+        document.insert("status".into(), self.0.kind.status.as_u16().into());
+        document.insert("detail".into(), self.0.detail.clone().into());
+        document.insert("instance".into(), format!("urn:crm-backup:request:{request_id}").into());
+        if !self.0.errors.is_empty() {
+            let errors = self.0.errors.iter().map(|error| {
+                let field = ("field".to_owned(), error.field.clone().into());
+                let detail = ("detail".to_owned(), error.detail.clone().into());
+                Value::Object(Map::from_iter([field, detail]))
+            });
+            document.insert("errors".into(), errors.collect());
+        }
+        Value::Object(document)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_document_says_what_where_and_which_request_but_not_the_cause() {
+        let problem = Problem::input_invalid(vec![FieldFault::new("callShare.burstPercent", "It is 0.")])
+            .member("nextAllowedAt", "2026-11-23T00:00:00Z")
+            .caused_by("secret");
+        assert_eq!(
+            problem.document("r-1"),
+            json!({
+                "type": "urn:crm-backup:problem:input-invalid",
+                "title": "The request's body has fields that it cannot have so.",
+                "status": 422,
+                "detail": "The body is not accepted because of: callShare.burstPercent.",
+                "instance": "urn:crm-backup:request:r-1",
+                "errors": [{"field": "callShare.burstPercent", "detail": "It is 0."}],
+                "nextAllowedAt": "2026-11-23T00:00:00Z",
+            })
+        );
+    }
+
+    #[test]
+    fn every_kind_of_problem_has_a_type_of_its_own() {
+        let words: BTreeSet<_> = catalogue::ALL.iter().map(|kind| kind.word).collect();
+        assert_eq!(words.len(), catalogue::ALL.len());
+    }
+}

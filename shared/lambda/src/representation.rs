@@ -1,0 +1,91 @@
+//! How a backup looks in the API's answers.
+
+use domain::Failure;
+use domain::backup::{Backup, BackupState, Requester};
+use domain::ids::{AccountId, BackupId};
+use jiff::Timestamp;
+use serde::Serialize;
+
+/// A backup as its account's super admins see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BackupRepresentation<'a> {
+    account_id: &'a AccountId,
+    backup_id: &'a BackupId,
+    portal_id: u64,
+    api_version: &'static str,
+    created_at: Timestamp,
+    created_by: &'a Requester,
+    state: BackupState,
+    /// Unknown until the backup has discovered the account's properties.
+    contains_sensitive_data: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    archive: Option<ArchiveRepresentation>,
+    expired: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure: Option<&'a Failure>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended_at: Option<Timestamp>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ArchiveRepresentation {
+    bytes: u64,
+    expires_at: Timestamp,
+}
+
+impl<'a> BackupRepresentation<'a> {
+    /// `backup` as it looks at `now`.
+    pub fn of(backup: &'a Backup, now: Timestamp) -> Self {
+        let archive = backup.archive.as_ref();
+        Self {
+            account_id: &backup.account_id,
+            backup_id: &backup.backup_id,
+            portal_id: backup.portal_id,
+            api_version: backup.api_version.as_str(),
+            created_at: backup.created_at,
+            created_by: &backup.created_by,
+            state: backup.state,
+            contains_sensitive_data: backup.contains_sensitive_data,
+            archive: archive
+                .map(|archive| ArchiveRepresentation { bytes: archive.bytes, expires_at: archive.expires_at }),
+            expired: backup.is_expired(now),
+            failure: backup.failure.as_ref(),
+            ended_at: backup.ended_at,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::account::ApiVersion;
+    use domain::work::BackupRef;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_queued_backup_says_what_is_known_of_it() {
+        let now: Timestamp = "2026-11-22T17:00:00Z".parse().expect("a time");
+        let account_id = AccountId::parse("42").expect("an id");
+        let backup_id = BackupId::new(now, [7; 10]);
+        let by = Requester { subject: "user-1".into(), email: None };
+        let reference = BackupRef { account_id, backup_id: backup_id.clone() };
+        let backup = Backup::accepted(reference, 7, ApiVersion::V2026_09, by, now);
+        assert_eq!(
+            serde_json::to_value(BackupRepresentation::of(&backup, now)).expect("JSON"),
+            json!({
+                "accountId": "42",
+                "backupId": backup_id.as_str(),
+                "portalId": 7,
+                "apiVersion": "2026-09",
+                "createdAt": "2026-11-22T17:00:00Z",
+                "createdBy": {"subject": "user-1", "email": null},
+                "state": "queued",
+                "containsSensitiveData": null,
+                "expired": false,
+            })
+        );
+    }
+}

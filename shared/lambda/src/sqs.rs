@@ -1,0 +1,133 @@
+//! Serving a work queue: every message of a batch by itself, and only the failed ones come back.
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+
+use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use domain::work::Work;
+use futures_util::FutureExt;
+use futures_util::future::join_all;
+use jiff::Timestamp;
+use lambda_runtime::{LambdaEvent, service_fn};
+use tracing::Instrument;
+
+use crate::deadline::Deadline;
+
+/// What became of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nothing is left to do for it, or the ledger knows what is. It leaves the queue.
+    Done,
+    /// It shall be delivered again, and go to the dead-letter queue after too many deliveries.
+    Failed,
+}
+
+/// Serves a work queue until the process ends.
+///
+/// The messages of a batch are handled at the same time. A message that is not [`Work`], and one whose handling
+/// panics, counts as failed without harm to the others.
+///
+/// # Errors
+/// When the Lambda runtime cannot be reached.
+pub async fn serve<H, F>(handler: H) -> Result<(), lambda_runtime::Error>
+where
+    H: Fn(Work, Deadline) -> F,
+    F: Future<Output = Outcome>,
+{
+    let handler = &handler;
+    lambda_runtime::run(service_fn(|event: LambdaEvent<SqsEvent>| async move {
+        let deadline = Deadline::of(&event.context, Timestamp::now());
+        Ok::<_, lambda_runtime::Error>(handle_batch(handler, event.payload, deadline).await)
+    }))
+    .await
+}
+
+async fn handle_batch<H, F>(handler: &H, event: SqsEvent, deadline: Deadline) -> SqsBatchResponse
+where
+    H: Fn(Work, Deadline) -> F,
+    F: Future<Output = Outcome>,
+{
+    let outcomes = join_all(event.records.iter().map(|message| {
+        let span = tracing::info_span!("message", message.id = message.message_id.as_deref());
+        handle_message(handler, message, deadline).instrument(span)
+    }))
+    .await;
+    let mut response = SqsBatchResponse::default();
+    for (message, outcome) in event.records.into_iter().zip(outcomes) {
+        if outcome == Outcome::Failed {
+            // Without an id Lambda takes the whole batch as failed, which loses nothing.
+            response.add_failure(message.message_id.unwrap_or_default());
+        }
+    }
+    response
+}
+
+async fn handle_message<H, F>(handler: &H, message: &SqsMessage, deadline: Deadline) -> Outcome
+where
+    H: Fn(Work, Deadline) -> F,
+    F: Future<Output = Outcome>,
+{
+    let work: Work = match serde_json::from_str(message.body.as_deref().unwrap_or_default()) {
+        Ok(work) => work,
+        Err(error) => {
+            tracing::error!(error.class = ?error.classify(), error.column = error.column(), "message.unreadable");
+            return Outcome::Failed;
+        }
+    };
+    // The call is inside the future, so that a panic before its first await is caught as well. The panic hook logs.
+    AssertUnwindSafe(async { handler(work, deadline).await }).catch_unwind().await.unwrap_or(Outcome::Failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use lambda_runtime::Context;
+
+    use super::*;
+
+    fn event(bodies: &[(&str, &str)]) -> SqsEvent {
+        let records: Vec<_> = bodies
+            .iter()
+            .map(|(id, body)| {
+                serde_json::json!({
+                    "messageId": id,
+                    "receiptHandle": "handle",
+                    "body": body,
+                    "attributes": {"ApproximateReceiveCount": "1"},
+                    "messageAttributes": {},
+                    "eventSource": "aws:sqs",
+                    "eventSourceARN": "arn:aws:sqs:eu-central-1:123456789012:export",
+                    "awsRegion": "eu-central-1",
+                })
+            })
+            .collect();
+        serde_json::from_value(serde_json::json!({"Records": records})).expect("an SQS event")
+    }
+
+    fn assemble(account: &str) -> String {
+        let id = "0198a000-0000-7000-8000-000000000000";
+        serde_json::json!({"work": "assemble", "backup": {"accountId": account, "backupId": id}}).to_string()
+    }
+
+    #[tokio::test]
+    async fn only_failed_unreadable_and_panicking_messages_come_back() {
+        let (good, failing, panicking) = (assemble("1"), assemble("2"), assemble("3"));
+        let bodies =
+            [("a", good.as_str()), ("b", failing.as_str()), ("c", "{}"), ("d", panicking.as_str()), ("e", &good)];
+        let seen = Mutex::new(Vec::new());
+        let handler = async |work: Work, _: Deadline| {
+            let account = work.backup().account_id.to_string();
+            seen.lock().expect("not poisoned").push(account.clone());
+            assert_ne!(account, "3");
+            if account == "2" { Outcome::Failed } else { Outcome::Done }
+        };
+        let deadline = Deadline::of(&Context::default(), Timestamp::now());
+
+        let response = handle_batch(&handler, event(&bodies), deadline).await;
+
+        let failed: Vec<_> = response.batch_item_failures.iter().map(|item| item.item_identifier.as_str()).collect();
+        assert_eq!(failed, ["b", "c", "d"]);
+        assert_eq!(seen.into_inner().expect("not poisoned"), ["1", "2", "3", "1"]);
+    }
+}
