@@ -48,6 +48,8 @@ pub enum WaitReason {
     RateLimit,
     /// The CRM does not answer.
     CrmUnavailable,
+    /// The run's time was over before the work was; another run goes on at once.
+    RunOver,
 }
 
 impl WaitReason {
@@ -209,6 +211,11 @@ impl CallBudget {
         next.used_today += taken;
         next.remaining_today = next.remaining_today.map(|remaining| remaining.saturating_sub(taken));
         (next, Grant::Slots(slots))
+    }
+
+    /// What share of the day's calls is used, in percent.
+    pub fn used_percent(&self, policy: &BudgetPolicy) -> f64 {
+        f64::from(self.used_today) * 100.0 / f64::from(policy.calls_per_day())
     }
 
     /// Nobody sends before `until`.

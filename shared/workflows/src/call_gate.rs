@@ -39,6 +39,19 @@ pub struct LedgerCallGate {
     search: Mutex<Slots>,
     calls: AtomicU64,
     calls_refused: AtomicU64,
+    /// An `f64` by its bits.
+    budget_used_percent: AtomicU64,
+}
+
+/// What went through a gate.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct GateUsage {
+    /// Calls admitted.
+    pub calls: u64,
+    /// Of these, calls that the CRM refused with 429.
+    pub calls_refused: u64,
+    /// Share of the account's calls of the day that is used, by all runs together.
+    pub budget_used_percent: f64,
 }
 
 /// Slots of one kind that the run holds.
@@ -82,16 +95,29 @@ impl LedgerCallGate {
             search: Mutex::default(),
             calls: AtomicU64::new(0),
             calls_refused: AtomicU64::new(0),
+            budget_used_percent: AtomicU64::new(0),
         }
     }
 
-    /// Calls admitted so far, and calls that the CRM refused with 429.
-    pub fn usage(&self) -> (u64, u64) {
-        (self.calls.load(Ordering::Relaxed), self.calls_refused.load(Ordering::Relaxed))
+    /// What went through the gate so far.
+    pub fn usage(&self) -> GateUsage {
+        GateUsage {
+            calls: self.calls.load(Ordering::Relaxed),
+            calls_refused: self.calls_refused.load(Ordering::Relaxed),
+            budget_used_percent: f64::from_bits(self.budget_used_percent.load(Ordering::Relaxed)),
+        }
     }
 
     async fn lease(&self, kind: CallKind, wanted: u32) -> Result<Grant, LedgerError> {
-        self.change(|budget, now| budget.lease(&self.policy, kind, wanted, now, self.run_ends)).await
+        let (grant, used) = self
+            .change(|budget, now| {
+                let (next, grant) = budget.lease(&self.policy, kind, wanted, now, self.run_ends);
+                let used = next.used_percent(&self.policy);
+                (next, (grant, used))
+            })
+            .await?;
+        self.budget_used_percent.store(used.to_bits(), Ordering::Relaxed);
+        Ok(grant)
     }
 
     /// Changes the account's budget, whoever else does so at the same time.

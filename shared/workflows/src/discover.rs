@@ -122,7 +122,7 @@ impl Discover {
         let discovery = if let Some(key) = &loaded.record.discovery_key {
             self.read_discovery(key).await?
         } else {
-            let session = self.sessions.open(&backup.account_id, run.ends()).await?;
+            let session = self.sessions.open(&backup.account_id, run.ends).await?;
             self.check_portal(&*session.crm, &loaded.record).await?;
             self.list(&*session.crm, backup, lease).await?
         };

@@ -17,25 +17,19 @@ use crate::ending::EndError;
 pub struct Run {
     /// A name that no other run has; the owner of its leases.
     pub owner: String,
-    /// When the function is stopped. Work ends well before.
-    pub deadline: Timestamp,
+    /// When to begin nothing new, and to finish what was begun: a segment's last part and its commit.
+    pub ends: Timestamp,
+    /// When the function is stopped, whatever it is doing.
+    pub stopped_at: Timestamp,
 }
 
-/// Kept free before the deadline, to finish what was begun: a segment's last part and its commit.
-const CLOSING_TIME: SignedDuration = SignedDuration::from_secs(8);
-
 /// A lease lasts longer than the run can, so that nobody takes over from a run that still lives.
-const LEASE_BEYOND_DEADLINE: SignedDuration = SignedDuration::from_secs(10);
+const LEASE_BEYOND_RUN: SignedDuration = SignedDuration::from_secs(10);
 
 impl Run {
-    /// When to stop beginning anything new.
-    pub fn ends(&self) -> Timestamp {
-        self.deadline - CLOSING_TIME
-    }
-
     /// How long a lease taken now must last.
     pub fn lease_length(&self, now: Timestamp) -> SignedDuration {
-        self.deadline.duration_since(now) + LEASE_BEYOND_DEADLINE
+        self.stopped_at.duration_since(now) + LEASE_BEYOND_RUN
     }
 }
 

@@ -56,7 +56,7 @@ impl Export {
 
     async fn prove_and_close(&self, backup: &BackupRef, object: &ObjectExport, run: &Run) -> Result<(), StepError> {
         let chunks = self.chunks_of(backup, object).await?;
-        let session = self.sessions.open(&backup.account_id, run.ends()).await?;
+        let session = self.sessions.open(&backup.account_id, run.ends).await?;
         if object.mode == ReadMode::Ranges && !boundaries_hold(&*session.crm, object, &chunks).await? {
             let name = &object.definition.object_type;
             self.read_sequentially(backup, name, object.generation, "a boundary does not fit").await?;

@@ -24,6 +24,7 @@ use domain::ports::queue::WorkQueue;
 use domain::property::Columns;
 use domain::work::BackupRef;
 
+use crate::call_gate::GateUsage;
 use crate::crm_session::CrmSessions;
 use crate::dispatch::{self, WorkerCap};
 use crate::ending;
@@ -49,14 +50,12 @@ pub struct Export {
 }
 
 /// What a run of export-chunk has done, for metrics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct ExportUsage {
     /// Records committed.
     pub records: u64,
-    /// Calls sent to the CRM.
-    pub calls: u64,
-    /// Of these, refused with 429.
-    pub calls_refused: u64,
+    /// What it used of the call budget.
+    pub gate: GateUsage,
 }
 
 /// The records that a run works on, as loaded at its start.
@@ -157,11 +156,9 @@ impl Export {
     ) -> Result<Ending, StepError> {
         let Some(subject) = self.load(backup, key).await? else { return Err(StepError::TakenOver) };
         let columns = self.columns(&subject.object.columns_key).await?;
-        let session = self.sessions.open(&backup.account_id, run.ends()).await?;
+        let session = self.sessions.open(&backup.account_id, run.ends).await?;
         let ending = Reading::new(self, subject, &columns, &*session.crm, lease, run).through(usage).await;
-        let (calls, calls_refused) = session.gate.usage();
-        usage.calls += calls;
-        usage.calls_refused += calls_refused;
+        usage.gate = session.gate.usage();
         ending
     }
 

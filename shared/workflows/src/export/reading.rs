@@ -127,7 +127,7 @@ impl<'a> Reading<'a> {
     async fn fill(&mut self, segment: &mut SegmentUpload<'_>) -> Result<Filled, StepError> {
         let target = segment_target(&self.subject.object);
         loop {
-            if self.export.sessions.clock.now() >= self.run.ends() {
+            if self.export.sessions.clock.now() >= self.run.ends {
                 return Ok(Filled::RunOver);
             }
             if segment.packed_bytes() >= target {
