@@ -3,6 +3,8 @@
 use async_trait::async_trait;
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::operation::create_secret::CreateSecretError;
+use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
+use aws_sdk_secretsmanager::operation::put_secret_value::PutSecretValueError;
 use domain::ids::AccountId;
 use domain::ports::secrets::{CrmTokens, SecretsError};
 use secrecy::{ExposeSecret, SecretString};
@@ -31,7 +33,9 @@ impl SecretsManagerTokens {
         let answer = self.client.put_secret_value().secret_id(name).secret_string(token.expose_secret()).send().await;
         match answer {
             Ok(_) => Ok(true),
-            Err(e) if e.as_service_error().is_some_and(|e| e.is_resource_not_found_exception()) => Ok(false),
+            Err(e) if e.as_service_error().is_some_and(PutSecretValueError::is_resource_not_found_exception) => {
+                Ok(false)
+            }
             Err(e) => Err(SecretsError(failure::describe("PutSecretValue", &e))),
         }
     }
@@ -52,7 +56,9 @@ impl CrmTokens for SecretsManagerTokens {
     async fn token(&self, account: &AccountId) -> Result<Option<SecretString>, SecretsError> {
         match self.client.get_secret_value().secret_id(self.name(account)).send().await {
             Ok(found) => Ok(found.secret_string.map(SecretString::from)),
-            Err(e) if e.as_service_error().is_some_and(|e| e.is_resource_not_found_exception()) => Ok(None),
+            Err(e) if e.as_service_error().is_some_and(GetSecretValueError::is_resource_not_found_exception) => {
+                Ok(None)
+            }
             Err(e) => Err(SecretsError(failure::describe("GetSecretValue", &e))),
         }
     }

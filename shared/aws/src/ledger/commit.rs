@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{
     AttributeValue, CancellationReason, ConditionCheck, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
 };
-use domain::ports::ledger::{Change, LedgerError};
+use domain::ports::ledger::{Change, Ledger, LedgerError};
 use serde_json::Value;
 
 use super::schema::{self, Item};
@@ -20,7 +20,15 @@ const TRIES: u32 = 7;
 const FIRST_PAUSE: Duration = Duration::from_millis(30);
 
 /// Commits one change.
-pub(super) async fn put(ledger: &DynamoDbLedger, change: &Change, body: &Value) -> Result<(), LedgerError> {
+pub(super) async fn one(ledger: &DynamoDbLedger, change: &Change) -> Result<(), LedgerError> {
+    if let Some(body) = &change.body {
+        return put(ledger, change, body).await;
+    }
+    let found = ledger.get(&change.key).await?.map(|stored| stored.version);
+    if found == change.expected { Ok(()) } else { Err(LedgerError::Conflict) }
+}
+
+async fn put(ledger: &DynamoDbLedger, change: &Change, body: &Value) -> Result<(), LedgerError> {
     let writer = new_writer();
     let put = put_of(ledger, change, body, &writer)?;
     for attempt in 0..TRIES {

@@ -72,13 +72,7 @@ impl Ledger for DynamoDbLedger {
     async fn commit(&self, changes: &[Change]) -> Result<(), LedgerError> {
         match changes {
             [] => Ok(()),
-            [only] => match &only.body {
-                Some(body) => commit::put(self, only, body).await,
-                None => {
-                    let found = self.get(&only.key).await?.map(|stored| stored.version);
-                    if found == only.expected { Ok(()) } else { Err(LedgerError::Conflict) }
-                }
-            },
+            [only] => commit::one(self, only).await,
             several => commit::transact(self, several).await,
         }
     }

@@ -58,8 +58,8 @@ pub(super) fn key_attributes(key: &Key) -> Item {
     ])
 }
 
-pub(super) fn number(value: impl ToString) -> AttributeValue {
-    AttributeValue::N(value.to_string())
+pub(super) fn number(value: impl Into<i128>) -> AttributeValue {
+    AttributeValue::N(value.into().to_string())
 }
 
 /// The key of an item.

@@ -23,7 +23,7 @@ use async_trait::async_trait;
 use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{Builder, Config, RequestChecksumCalculation, ResponseChecksumValidation};
-use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::primitives::{AggregatedBytes, ByteStream};
 use bytes::Bytes;
 use domain::ports::objects::{ETag, ObjectInfo, ObjectReader, ObjectWriter, StorageError};
 
@@ -56,7 +56,7 @@ impl S3Objects {
             .await
             .map_err(|e| storage_error("GetObject", key, Met::Nothing, &e))?;
         let body = answer.body.collect().await;
-        body.map(|body| body.into_bytes())
+        body.map(AggregatedBytes::into_bytes)
             .map_err(|_| StorageError::Unavailable("GetObject: body broke off".to_owned()))
     }
 }
@@ -70,7 +70,7 @@ pub(crate) fn client_config(shared: &SdkConfig) -> Config {
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
         .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
         // One sending moves a part of up to 128 MiB.
-        .timeout_config(crate::timeouts(Duration::from_secs(60), Duration::from_secs(150)))
+        .timeout_config(crate::timeouts(Duration::from_mins(1), Duration::from_secs(150)))
         .build()
 }
 

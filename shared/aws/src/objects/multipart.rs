@@ -100,8 +100,7 @@ impl MultipartUploads for S3Objects {
             |part: &UploadedPart| CompletedPart::builder().part_number(part.number.into()).e_tag(&part.etag.0).build();
         let named = CompletedMultipartUpload::builder().set_parts(Some(parts.iter().map(completed).collect())).build();
         // S3 may take minutes to join thousands of parts.
-        let patient =
-            Builder::new().timeout_config(crate::timeouts(Duration::from_secs(300), Duration::from_secs(600)));
+        let patient = Builder::new().timeout_config(crate::timeouts(Duration::from_mins(5), Duration::from_mins(10)));
         let answer = self
             .client
             .complete_multipart_upload()
@@ -137,6 +136,8 @@ fn uploaded(part: Part) -> Result<UploadedPart, StorageError> {
     }
 }
 
+const HEX: &[u8; 16] = b"0123456789ABCDEF";
+
 /// `path` for the header that names a copy's source, which S3 decodes.
 fn percent_encoded(path: &str) -> String {
     let mut encoded = String::with_capacity(path.len());
@@ -144,7 +145,8 @@ fn percent_encoded(path: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
             encoded.push(char::from(byte));
         } else {
-            encoded.push_str(&format!("%{byte:02X}"));
+            encoded.push('%');
+            encoded.extend([byte >> 4, byte & 15].map(|digit| char::from(HEX[usize::from(digit)])));
         }
     }
     encoded

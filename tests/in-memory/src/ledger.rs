@@ -1,0 +1,117 @@
+//! The ledger in memory.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use domain::ports::ledger::{Change, Key, Ledger, LedgerError, ListPage, ListRequest, MAX_CHANGES, Stored, due_shard};
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::lock;
+
+/// `DynamoDB`'s limit for one item, in bytes.
+const MAX_RECORD: usize = 400 * 1024;
+/// `DynamoDB`'s limit for all items of one transaction, in bytes.
+const MAX_TRANSACTION: usize = 4 * 1024 * 1024;
+
+/// Keeps records in an ordered map. A commit holds the one lock, so it is atomic and isolated.
+#[derive(Debug, Default)]
+pub struct MemoryLedger {
+    items: Mutex<BTreeMap<Key, Item>>,
+}
+
+#[derive(Debug, Clone)]
+struct Item {
+    version: u64,
+    body: Value,
+    due_at: Option<Timestamp>,
+}
+
+impl MemoryLedger {
+    /// An empty ledger.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Every record of every partition, in order of partition and sort key.
+    pub fn all(&self) -> Vec<Stored> {
+        lock(&self.items).iter().map(stored).collect()
+    }
+}
+
+fn stored((key, item): (&Key, &Item)) -> Stored {
+    Stored { key: key.clone(), version: item.version, body: item.body.clone() }
+}
+
+/// Refuses what `DynamoDB` refuses whatever it holds.
+fn check(changes: &[Change]) -> Result<(), LedgerError> {
+    let refused = |why: &str| Err(LedgerError::Refused(why.to_owned()));
+    if changes.len() > MAX_CHANGES {
+        return refused("more changes than one transaction takes");
+    }
+    let keys: BTreeSet<&Key> = changes.iter().map(|change| &change.key).collect();
+    if keys.len() < changes.len() {
+        return refused("one record twice in a transaction");
+    }
+    if keys.iter().any(|key| key.partition.is_empty() || key.sort.is_empty()) {
+        return refused("an empty key");
+    }
+    let sizes = || changes.iter().filter_map(|change| change.body.as_ref()).map(|body| body.to_string().len());
+    if sizes().any(|size| size > MAX_RECORD) {
+        return refused("a record larger than 400 KB");
+    }
+    if changes.len() > 1 && sizes().sum::<usize>() > MAX_TRANSACTION {
+        return refused("a transaction larger than 4 MB");
+    }
+    Ok(())
+}
+
+#[async_trait]
+impl Ledger for MemoryLedger {
+    async fn get(&self, key: &Key) -> Result<Option<Stored>, LedgerError> {
+        Ok(lock(&self.items).get_key_value(key).map(stored))
+    }
+
+    async fn list(&self, request: &ListRequest) -> Result<ListPage, LedgerError> {
+        let wanted = |key: &Key| {
+            let behind = |after: &String| if request.newest_first { key.sort < *after } else { key.sort > *after };
+            key.partition == request.partition
+                && key.sort.starts_with(&request.prefix)
+                && request.after.as_ref().is_none_or(behind)
+        };
+        let items = lock(&self.items);
+        let mut found: Vec<_> = items.iter().filter(|(key, _)| wanted(key)).collect();
+        if request.newest_first {
+            found.reverse();
+        }
+        let more = found.len() > request.limit as usize;
+        let records = found.into_iter().take(request.limit as usize).map(stored).collect();
+        Ok(ListPage { records, more })
+    }
+
+    async fn commit(&self, changes: &[Change]) -> Result<(), LedgerError> {
+        check(changes)?;
+        let mut items = lock(&self.items);
+        if changes.iter().any(|change| items.get(&change.key).map(|item| item.version) != change.expected) {
+            return Err(LedgerError::Conflict);
+        }
+        for change in changes {
+            if let Some(body) = &change.body {
+                let version = change.expected.unwrap_or(0) + 1;
+                let item = Item { version, body: body.clone(), due_at: change.due_at };
+                items.insert(change.key.clone(), item);
+            }
+        }
+        Ok(())
+    }
+
+    async fn due(&self, shard: u8, now: Timestamp, limit: u32) -> Result<Vec<Key>, LedgerError> {
+        let items = lock(&self.items);
+        let here = items.iter().filter(|(key, _)| due_shard(key) == shard);
+        let due = here.filter_map(|(key, item)| item.due_at.filter(|at| *at <= now).map(|at| (at, key)));
+        let mut due: Vec<_> = due.collect();
+        due.sort();
+        Ok(due.into_iter().take(limit as usize).map(|(_, key)| key.clone()).collect())
+    }
+}

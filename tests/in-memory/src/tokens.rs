@@ -1,0 +1,34 @@
+//! CRM tokens in memory.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use domain::ids::AccountId;
+use domain::ports::secrets::{CrmTokens, SecretsError};
+use secrecy::SecretString;
+
+use crate::lock;
+
+/// Keeps tokens in a map.
+#[derive(Debug, Default)]
+pub struct MemoryTokens(Mutex<HashMap<AccountId, SecretString>>);
+
+impl MemoryTokens {
+    /// No tokens.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+#[async_trait]
+impl CrmTokens for MemoryTokens {
+    async fn token(&self, account: &AccountId) -> Result<Option<SecretString>, SecretsError> {
+        Ok(lock(&self.0).get(account).cloned())
+    }
+
+    async fn store_token(&self, account: &AccountId, token: &SecretString) -> Result<(), SecretsError> {
+        lock(&self.0).insert(account.clone(), token.clone());
+        Ok(())
+    }
+}

@@ -1,0 +1,98 @@
+//! What faults do to the calls of a worker.
+
+use std::sync::Arc;
+
+use domain::ports::ledger::{Change, Key, Ledger, LedgerError};
+use in_memory::MemoryLedger;
+use in_memory::faults::{Fault, Faults};
+
+fn change(sort: &str) -> Change {
+    let body = Some(serde_json::json!({}));
+    Change { key: Key::new("p", sort), expected: None, body, due_at: None, forget_at: None }
+}
+
+async fn put_two(ledger: &dyn Ledger) -> Result<(), LedgerError> {
+    ledger.commit(&[change("1")]).await?;
+    ledger.commit(&[change("2")]).await
+}
+
+fn sorts(ledger: &MemoryLedger) -> Vec<String> {
+    ledger.all().into_iter().map(|stored| stored.key.sort).collect()
+}
+
+#[tokio::test]
+async fn a_failed_call_does_nothing_and_its_worker_learns_of_it() {
+    let ledger = Arc::new(MemoryLedger::new());
+    let faults = Faults::at(2, Fault::CallFails);
+
+    let worker = faults.worker();
+    let outcome = worker.run(put_two(&*worker.wrap(ledger.clone()))).await;
+
+    assert!(matches!(outcome, Some(Err(LedgerError::Unavailable(_)))));
+    assert_eq!(sorts(&ledger), ["1"]);
+    assert_eq!(faults.struck()[0].call, "Ledger::commit");
+}
+
+#[tokio::test]
+async fn a_lost_answer_leaves_the_effect() {
+    let ledger = Arc::new(MemoryLedger::new());
+    let faults = Faults::at(1, Fault::AnswerLost);
+
+    let worker = faults.worker();
+    let outcome = worker.run(put_two(&*worker.wrap(ledger.clone()))).await;
+
+    assert!(matches!(outcome, Some(Err(LedgerError::Unavailable(_)))));
+    assert_eq!(sorts(&ledger), ["1"]);
+}
+
+#[tokio::test]
+async fn a_dead_worker_gets_nothing_through_and_the_next_one_does() {
+    let ledger = Arc::new(MemoryLedger::new());
+    let faults = Faults::at(2, Fault::WorkerDies);
+
+    let worker = faults.worker();
+    let wrapped = worker.wrap(ledger.clone());
+    assert_eq!(worker.run(put_two(&*wrapped)).await, None);
+    let detached = tokio::spawn(async move { wrapped.commit(&[change("3")]).await });
+    tokio::task::yield_now().await;
+    assert!(!detached.is_finished());
+    detached.abort();
+    assert_eq!(sorts(&ledger), ["1"]);
+
+    let next = faults.worker();
+    let outcome = next.run(next.wrap(ledger.clone()).commit(&[change("4")])).await;
+    assert_eq!(outcome, Some(Ok(())));
+    assert_eq!(sorts(&ledger), ["1", "4"]);
+}
+
+#[tokio::test]
+async fn a_held_call_is_made_when_it_is_released() {
+    let ledger = Arc::new(MemoryLedger::new());
+    let faults = Faults::at(1, Fault::CallHeld);
+
+    let frozen = faults.worker();
+    let wrapped = frozen.wrap(ledger.clone());
+    let changes = [change("1")];
+    let (late, ()) = tokio::join!(frozen.run(wrapped.commit(&changes)), async {
+        faults.until_struck().await;
+        let other = faults.worker();
+        assert_eq!(other.run(other.wrap(ledger.clone()).commit(&[change("1")])).await, Some(Ok(())));
+        faults.release();
+    });
+
+    assert_eq!(late, Some(Err(LedgerError::Conflict)));
+}
+
+#[tokio::test]
+async fn calls_are_counted_over_all_workers() {
+    let ledger = Arc::new(MemoryLedger::new());
+    let faults = Faults::none();
+
+    for _ in 0..2 {
+        let worker = faults.worker();
+        drop(worker.run(put_two(&*worker.wrap(ledger.clone()))).await);
+    }
+
+    assert_eq!(faults.calls(), 3);
+    assert_eq!(faults.struck(), []);
+}
