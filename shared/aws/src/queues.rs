@@ -14,24 +14,25 @@ use crate::failure;
 /// The most messages that one request takes.
 const BATCH: usize = 10;
 
-/// Where the work for each function goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Where the work for each function goes; None where this function never sends any.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct QueueUrls {
     /// To discover-objects.
-    pub discover: String,
+    pub discover: Option<String>,
     /// To export-chunk: [`Work::Export`] and [`Work::CloseObject`].
-    pub export: String,
+    pub export: Option<String>,
     /// To assemble-archive: [`Work::Assemble`] and [`Work::Sweep`].
-    pub assemble: String,
+    pub assemble: Option<String>,
 }
 
 impl QueueUrls {
-    fn of(&self, work: &Work) -> &str {
-        match work {
+    fn of(&self, work: &Work) -> Result<&str, QueueError> {
+        let url = match work {
             Work::Discover { .. } => &self.discover,
             Work::Export { .. } | Work::CloseObject { .. } => &self.export,
             Work::Assemble { .. } | Work::Sweep { .. } => &self.assemble,
-        }
+        };
+        url.as_deref().ok_or_else(|| QueueError("this function knows no queue for such work".to_owned()))
     }
 }
 
@@ -73,7 +74,7 @@ impl WorkQueue for SqsQueues {
         let delay = delay_seconds(delay);
         let mut by_url: BTreeMap<&str, Vec<&Work>> = BTreeMap::new();
         for one in work {
-            by_url.entry(self.urls.of(one)).or_default().push(one);
+            by_url.entry(self.urls.of(one)?).or_default().push(one);
         }
         for (url, there) in by_url {
             for batch in there.chunks(BATCH) {

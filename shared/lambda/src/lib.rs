@@ -16,3 +16,4 @@ pub mod representation;
 pub mod routes;
 pub mod sqs;
 pub mod telemetry;
+pub mod worker;

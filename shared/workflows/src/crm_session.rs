@@ -56,7 +56,7 @@ impl CrmSessions {
             ends,
         ));
         let target = CrmTarget { base_url: connection.base_url, api_version: connection.api_version };
-        let crm = self.connector.connect(&target, token, gate.clone(), ends);
+        let crm = self.connector.connect(&target, token, gate.clone(), ends)?;
         Ok(CrmSession { crm, gate })
     }
 }

@@ -99,13 +99,16 @@ pub struct CrmTarget {
 pub trait CrmConnector: Send + Sync {
     /// A client for the account that `token` belongs to. It asks `gate` before every call and retries nothing after
     /// `deadline`. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// [`CrmError`] when the target or the token cannot be used at all.
     fn connect(
         &self,
         target: &CrmTarget,
         token: SecretString,
         gate: Arc<dyn CallGate>,
         deadline: Timestamp,
-    ) -> Arc<dyn Crm>;
+    ) -> Result<Arc<dyn Crm>, CrmError>;
 }
 
 /// What the CRM says about the account that a token belongs to.

@@ -1,0 +1,111 @@
+//! Wiring of the functions that work off queues: their ports on AWS and HubSpot, from the environment.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws::{Aws, QueueUrls, S3Objects, SystemClock};
+use domain::ports::clock::Clock;
+use domain::ports::ledger::Ledger;
+use domain::ports::queue::WorkQueue;
+use domain::work::{BackupRef, Work};
+use lambda_runtime::Error;
+use workflows::crm_session::CrmSessions;
+use workflows::dispatch::WorkerCap;
+use workflows::run::{Run, StepError};
+
+use crate::config::Environment;
+use crate::deadline::Deadline;
+use crate::random;
+use crate::sqs::Outcome;
+
+/// What every worker function works with.
+#[derive(Clone)]
+pub struct Worker {
+    /// Knows what has been done.
+    pub ledger: Arc<dyn Ledger>,
+    /// Takes messages for the queues that the function may send to.
+    pub queue: Arc<dyn WorkQueue>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// What those that call the CRM work with on top.
+#[derive(Clone)]
+pub struct CrmWorker {
+    /// What every worker has.
+    pub worker: Worker,
+    /// Opens CRMs.
+    pub sessions: CrmSessions,
+    /// Archives and segments.
+    pub objects: Arc<S3Objects>,
+    /// How many workers a backup may have.
+    pub cap: WorkerCap,
+    /// First pause while the CRM is down.
+    pub retry_base: Duration,
+}
+
+impl Worker {
+    /// Reads `LEDGER_TABLE`, and what `queues` reads.
+    ///
+    /// # Errors
+    /// When a variable is missing or wrong; the error names all of them.
+    pub async fn from_env(queues: impl FnOnce(&mut Environment) -> QueueUrls) -> Result<Self, Error> {
+        let mut env = Environment::of_process();
+        let (table, urls) = (env.ledger_table(), queues(&mut env));
+        let table = env.finish(|| table)?;
+        Ok(Self::on(&Aws::load().await, table, urls))
+    }
+
+    fn on(aws: &Aws, table: String, urls: QueueUrls) -> Self {
+        Self { ledger: Arc::new(aws.ledger(table)), queue: Arc::new(aws.queues(urls)), clock: Arc::new(SystemClock) }
+    }
+}
+
+impl CrmWorker {
+    /// Reads `LEDGER_TABLE`, `ARCHIVE_BUCKET`, `CRM_TOKEN_PREFIX`, `WORKERS_PER_ACCOUNT`, `CRM_RETRY_BASE_SECONDS`, and
+    /// what `queues` reads.
+    ///
+    /// # Errors
+    /// When a variable is missing or wrong (the error names all of them), or the system has no certificate authorities.
+    pub async fn from_env(queues: impl FnOnce(&mut Environment) -> QueueUrls) -> Result<Self, Error> {
+        let mut env = Environment::of_process();
+        let (table, bucket, tokens) = (env.ledger_table(), env.archive_bucket(), env.crm_token_prefix());
+        let (cap, retry_base, urls) = (env.workers_per_account(), env.crm_retry_base(), queues(&mut env));
+        let (table, bucket, tokens, cap, retry_base) =
+            env.finish(|| Some((table?, bucket?, tokens?, cap?, retry_base?)))?;
+        let aws = Aws::load().await;
+        let worker = Worker::on(&aws, table, urls);
+        let sessions = CrmSessions {
+            ledger: worker.ledger.clone(),
+            clock: worker.clock.clone(),
+            tokens: Arc::new(aws.tokens(tokens)),
+            connector: Arc::new(hubspot::Connector::new(worker.clock.clone())?),
+        };
+        let objects = Arc::new(aws.objects(bucket));
+        Ok(Self { worker, sessions, objects, cap: WorkerCap(usize::try_from(cap)?), retry_base })
+    }
+}
+
+/// A run for a message that must be done by `deadline`.
+pub fn run(deadline: Deadline) -> Run {
+    let owner = random::bytes().iter().fold(String::new(), |name, byte| name + &format!("{byte:02x}"));
+    Run { owner, ends: deadline.begin_nothing_after(), stopped_at: deadline.stopped_at() }
+}
+
+/// What a step's result means for its message; a failure is logged here and nowhere else.
+pub fn outcome<T>(work: &Work, result: Result<T, StepError>) -> Outcome {
+    match result {
+        Ok(_) | Err(StepError::TakenOver) => Outcome::Done,
+        Err(error) => {
+            let BackupRef { account_id, backup_id } = work.backup();
+            tracing::error!(%error, account.id = %account_id, backup.id = %backup_id, "step.failed");
+            Outcome::Failed
+        }
+    }
+}
+
+/// For work that came to a function that does not do such work: it goes to the dead-letter queue, where somebody sees it.
+pub fn misrouted(work: &Work) -> Outcome {
+    tracing::error!(backup.id = %work.backup().backup_id, "message.misrouted");
+    Outcome::Failed
+}
