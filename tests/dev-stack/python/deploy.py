@@ -6,7 +6,8 @@ Reads a JSON request from standard input:
   template    path of the template
   binaries    path of the executable of each function, by the name of its Binary in the template
   parameters  template parameters by name
-Prints the stack's outputs as JSON. A failure is one sentence on standard error and exit code 1.
+Prints JSON: `outputs` of the stack by name, and `code`, the SHA-256 of each function's zip, under which the emulator
+unpacks it. A failure is one sentence on standard error and exit code 1.
 """
 
 import hashlib
@@ -44,15 +45,19 @@ def zipped(executable):
 
 def package(template, binaries, s3):
     """Uploads every function and points the template at the uploads, as `sam package` does."""
+    code = {}
     s3.create_bucket(Bucket=ARTIFACTS)
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::Serverless::Function":
-            body = zipped(binaries[resource["Metadata"]["BuildProperties"]["Binary"]])
-            key = hashlib.sha256(body).hexdigest()
-            s3.put_object(Bucket=ARTIFACTS, Key=key, Body=body)
-            resource["Properties"]["CodeUri"] = f"s3://{ARTIFACTS}/{key}"
+            binary = resource["Metadata"]["BuildProperties"]["Binary"]
+            if binary not in binaries:
+                raise SystemExit(f"the template names the function {binary}, which functions/ does not have")
+            body = zipped(binaries[binary])
+            code[binary] = hashlib.sha256(body).hexdigest()
+            s3.put_object(Bucket=ARTIFACTS, Key=code[binary], Body=body)
+            resource["Properties"]["CodeUri"] = f"s3://{ARTIFACTS}/{code[binary]}"
     s3.put_object(Bucket=ARTIFACTS, Key="template.json", Body=json.dumps(template).encode())
-    return f"{s3.meta.endpoint_url}/{ARTIFACTS}/template.json"
+    return f"{s3.meta.endpoint_url}/{ARTIFACTS}/template.json", code
 
 
 def create(cloudformation, stack, template_url, parameters):
@@ -116,13 +121,13 @@ def main():
     endpoint, stack = request["endpoint"], request["stack"]
     template = yaml_parse(Path(request["template"]).read_text(encoding="utf-8"))
     cloudformation = client("cloudformation", endpoint)
-    url = package(template, request["binaries"], client("s3", endpoint))
+    url, code = package(template, request["binaries"], client("s3", endpoint))
     created = create(cloudformation, stack, url, request["parameters"])
     outputs = {output["OutputKey"]: output["OutputValue"] for output in created["Outputs"]}
     key_id = cloudformation.describe_stack_resource(StackName=stack, LogicalResourceId="Key")
     key_id = key_id["StackResourceDetail"]["PhysicalResourceId"]
     apply_what_the_emulator_ignores(template, outputs, key_id, endpoint)
-    json.dump(outputs, sys.stdout)
+    json.dump({"outputs": outputs, "code": code}, sys.stdout)
 
 
 if __name__ == "__main__":

@@ -1,1 +1,79 @@
-fn main() {}
+//! `cargo dev`: the whole system on one machine.
+
+use std::process::ExitCode;
+use std::thread::sleep;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+use dev_stack::failure::{Failure, Result};
+use dev_stack::leftovers::{end_leftovers, leftovers};
+use dev_stack::places::Places;
+use dev_stack::processes::end_all_on_interrupt;
+use dev_stack::stack::{Running, Stack, Wishes};
+
+/// The whole system on one machine: emulated AWS, a sandbox CRM, and the deployed template.
+#[derive(Parser)]
+#[command(name = "cargo dev", bin_name = "cargo dev")]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Bring everything up and keep it running until Ctrl-C
+    Up {
+        /// Port of the emulator and so of the API; any that is free if not given
+        #[arg(long, default_value_t = 0, hide_default_value = true)]
+        port: u16,
+    },
+    /// End a stack that was left running
+    Down,
+}
+
+fn main() -> ExitCode {
+    match run(&CommandLine::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("cargo dev: {failure}.");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: &Command) -> Result<()> {
+    end_all_on_interrupt()?;
+    let places = Places::find()?;
+    match command {
+        Command::Up { port } => up(&places, *port),
+        Command::Down => {
+            println!("stacks ended: {}", end_leftovers(&places)?);
+            Ok(())
+        }
+    }
+}
+
+fn up(places: &Places, port: u16) -> Result<()> {
+    let name = "stack";
+    if leftovers(places)?.iter().any(|left| left.is(name)) {
+        return Err(Failure::new("a stack is running already; `cargo dev down` ends it"));
+    }
+    let mut running = Running::bring_up(places, Wishes { name, port, sandbox: &[], parameters: &[] })?;
+    describe(running.stack());
+    println!("state file        {}", running.state_file().display());
+    println!("Ctrl-C ends it.");
+    loop {
+        running.check_running()?;
+        sleep(Duration::from_millis(500));
+    }
+}
+
+fn describe(stack: &Stack) {
+    println!("API               {}", stack.api_url);
+    println!("sandbox CRM       {}", stack.sandbox_url);
+    println!("emulated AWS      {}", stack.emulator_url);
+    println!("account           {}", stack.account_id);
+    println!("super admin       {} (password {})", stack.super_admin.email, stack.super_admin.password);
+    println!("second factor     {} (authenticator secret)", stack.super_admin.totp_secret);
+    println!("ID token (1 hour) {}", stack.super_admin.id_token);
+}

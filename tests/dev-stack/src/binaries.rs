@@ -1,0 +1,78 @@
+//! Building the functions and the sandbox CRM.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::{env, fs};
+
+use serde::Deserialize;
+
+use crate::failure::{Failure, OrFailure, Result};
+use crate::places::Places;
+use crate::processes;
+
+/// The sandbox CRM's crate and binary.
+pub const SANDBOX: &str = "sandbox-crm";
+
+/// Executables by name.
+pub type Executables = BTreeMap<String, PathBuf>;
+
+/// A Cargo command in the checkout, as if typed into a fresh terminal: what `cargo run` puts into the environment for
+/// this tool would make build scripts run again.
+pub fn cargo(places: &Places) -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
+    command.current_dir(places.root());
+    let of_this_crate = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_"];
+    for (name, _) in env::vars_os() {
+        if name.to_str().is_some_and(|name| of_this_crate.iter().any(|prefix| name.starts_with(prefix))) {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+/// The functions of this checkout, by name.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub fn functions(places: &Places) -> Result<Vec<String>> {
+    let folder = places.root().join("functions");
+    let entries = fs::read_dir(&folder).or_failure(|| format!("cannot read {}", folder.display()))?;
+    let mut names: Vec<_> = entries
+        .filter_map(|entry| entry.ok().filter(|entry| entry.path().join("Cargo.toml").exists()))
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect();
+    names.sort();
+    Ok(names)
+}
+
+/// Builds all functions and the sandbox CRM, and says where their executables are.
+///
+/// # Errors
+/// When they do not build; Cargo has said why.
+pub fn build(places: &Places) -> Result<Executables> {
+    let mut packages = functions(places)?;
+    packages.push(SANDBOX.to_owned());
+    let mut command = cargo(places);
+    command.args(["build", "--bins", "--message-format=json-render-diagnostics"]).stderr(Stdio::inherit());
+    command.args(packages.iter().flat_map(|name| ["--package", name]));
+    let messages = processes::run_for_stdout("cargo build", &mut command)?;
+    let messages = messages.ok_or_else(|| Failure::new("the functions do not build"))?;
+    Ok(executables(&messages))
+}
+
+/// The executables that Cargo's messages name.
+fn executables(messages: &str) -> Executables {
+    #[derive(Deserialize)]
+    struct Target {
+        name: String,
+    }
+    #[derive(Deserialize)]
+    struct Artifact {
+        target: Target,
+        executable: PathBuf,
+    }
+    let artifacts = messages.lines().filter_map(|line| serde_json::from_str::<Artifact>(line).ok());
+    artifacts.map(|artifact| (artifact.target.name, artifact.executable)).collect()
+}

@@ -1,0 +1,97 @@
+//! MiniStack: AWS as one local process, functions included.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+use std::{env, fs};
+
+use crate::api::answers;
+use crate::failure::{Failure, OrFailure, Result};
+use crate::places::make_folder;
+use crate::processes::Group;
+use crate::python::Environment;
+
+/// How long the emulator may take to answer.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// A running emulator.
+#[derive(Debug)]
+pub struct Emulator {
+    group: Group,
+    url: String,
+}
+
+impl Emulator {
+    /// Starts an emulator on `port` (0: any that is free) that keeps what it writes in `folder`, and waits until it
+    /// answers.
+    ///
+    /// # Errors
+    /// When the port is taken or the emulator does not come up.
+    pub fn start(python: &Environment, folder: &Path, port: u16) -> Result<Self> {
+        let port = usable_port(port)?;
+        let url = format!("http://127.0.0.1:{port}");
+        let scratch = folder.join("emulator");
+        if scratch.exists() {
+            fs::remove_dir_all(&scratch).or_failure(|| format!("cannot empty {}", scratch.display()))?;
+        }
+        make_folder(&scratch)?;
+        let mut command = python.command("python");
+        command.args(["-m", "ministack"]).current_dir(&scratch);
+        // Functions inherit this environment, so it is bare: no proxies, no real credentials, no surprises.
+        bare(&mut command)
+            .env("TMPDIR", &scratch)
+            .env("STATE_DIR", scratch.join("state"))
+            .env("S3_DATA_DIR", scratch.join("s3"))
+            .env("BIND_HOST", "127.0.0.1")
+            .env("GATEWAY_PORT", port.to_string())
+            // Permissions count as on AWS, so a role that lacks one is found here.
+            .env("AUTH", "true")
+            .env("IOT_MTLS_ENABLED", "0")
+            .env("SFTP_ENABLED", "0")
+            .env("AWS_ENDPOINT_URL", &url)
+            .env("AWS_ACCESS_KEY_ID", "test")
+            .env("AWS_SECRET_ACCESS_KEY", "test")
+            .env("AWS_DEFAULT_REGION", "us-east-1");
+        let mut group = Group::start("the emulator", &mut command, &folder.join("emulator.log"))?;
+        let health = format!("{url}/_ministack/health");
+        group.wait_until(PATIENCE, |_| answers(&health).then_some(()))?;
+        Ok(Self { group, url })
+    }
+
+    /// Where it answers, without a trailing slash.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Its processes.
+    pub fn group(&self) -> &Group {
+        &self.group
+    }
+
+    /// Its processes, to watch them.
+    pub fn group_mut(&mut self) -> &mut Group {
+        &mut self.group
+    }
+}
+
+/// Leaves a command only what finds programs and the user's home.
+pub fn bare(command: &mut Command) -> &mut Command {
+    command.env_clear();
+    for name in ["PATH", "HOME", "LANG"] {
+        if let Some(value) = env::var_os(name) {
+            command.env(name, value);
+        }
+    }
+    command
+}
+
+/// `port` when nobody listens there, or a free one instead of 0.
+///
+/// # Errors
+/// When the port is taken.
+pub fn usable_port(port: u16) -> Result<u16> {
+    let taken = |_| Failure::new(format!("port {port} is taken; end what listens there or choose another with --port"));
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(taken)?;
+    listener.local_addr().map(|address| address.port()).or_failure(|| "cannot find a free port".to_owned())
+}

@@ -1,0 +1,40 @@
+//! Failures are one sentence for the person at the terminal: what could not be done, and why.
+
+use std::fmt;
+
+/// Why something could not be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure(String);
+
+/// What a step of the dev stack gives, or why not.
+pub type Result<T> = std::result::Result<T, Failure>;
+
+impl Failure {
+    /// A failure told by `sentence`, without a full stop.
+    pub fn new(sentence: impl Into<String>) -> Self {
+        Self(sentence.into())
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// Says of an error what it kept from being done.
+pub trait OrFailure<T> {
+    /// Turns an error into the sentence `{what}: {error}`.
+    ///
+    /// # Errors
+    /// [`Failure`] where there was an error.
+    fn or_failure(self, what: impl FnOnce() -> String) -> Result<T>;
+}
+
+impl<T, E: fmt::Display> OrFailure<T> for std::result::Result<T, E> {
+    fn or_failure(self, what: impl FnOnce() -> String) -> Result<T> {
+        self.map_err(|error| Failure(format!("{}: {error}", what())))
+    }
+}

@@ -1,0 +1,17 @@
+//! The whole system on one machine: emulator, sandbox CRM and the deployed template. `cargo dev` is its command line;
+//! end-to-end tests use it to find the stack ([`stack::Stack::load`]), its users and its processes.
+//!
+//! Nothing outlives `cargo dev` ([`processes`]) and nothing is installed outside `target/` ([`places`]).
+
+pub mod api;
+pub mod binaries;
+pub mod emulator;
+pub mod failure;
+pub mod functions;
+pub mod leftovers;
+pub mod places;
+pub mod processes;
+pub mod python;
+pub mod sandbox;
+pub mod stack;
+pub mod users;

@@ -1,0 +1,56 @@
+//! The sandbox CRM as a process beside the stack.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::binaries::{Executables, SANDBOX};
+use crate::emulator::bare;
+use crate::failure::{Failure, Result};
+use crate::processes::Group;
+
+/// How long the sandbox may take to listen.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A running sandbox CRM.
+#[derive(Debug)]
+pub struct Sandbox {
+    group: Group,
+    url: String,
+}
+
+impl Sandbox {
+    /// Starts the sandbox CRM on a free port with its output in `folder`.
+    ///
+    /// # Errors
+    /// When it was not built or does not come up.
+    pub fn start(executables: &Executables, folder: &Path, arguments: &[&str]) -> Result<Self> {
+        let executable = executables.get(SANDBOX).ok_or_else(|| Failure::new("the sandbox CRM was not built"))?;
+        let mut command = Command::new(executable);
+        bare(&mut command).args(["--port", "0"]).args(arguments);
+        let mut group = Group::start("the sandbox CRM", &mut command, &folder.join("sandbox.log"))?;
+        let url = group.wait_until(PATIENCE, |group| {
+            let output = group.output();
+            // A whole line only: the output is read while it is written.
+            let line =
+                output.split_inclusive('\n').find(|line| line.ends_with('\n') && line.contains("listening on "))?;
+            line.trim_end().rsplit_once("listening on ").map(|(_, url)| url.to_owned())
+        })?;
+        Ok(Self { group, url })
+    }
+
+    /// Where it answers, without a trailing slash.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Its processes.
+    pub fn group(&self) -> &Group {
+        &self.group
+    }
+
+    /// Its processes, to watch them.
+    pub fn group_mut(&mut self) -> &mut Group {
+        &mut self.group
+    }
+}

@@ -1,0 +1,231 @@
+//! A deployed stack: what it is made of, and how it is brought up and ended.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::{env, fs};
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::api::Api;
+use crate::binaries;
+use crate::emulator::Emulator;
+use crate::failure::{Failure, OrFailure, Result};
+use crate::places::{Places, make_folder};
+use crate::processes::{Group, TransientFile};
+use crate::python::Environment;
+use crate::sandbox::Sandbox;
+use crate::users::{OPERATORS, User, UserPool};
+
+/// Names the file that [`Stack::load`] reads.
+pub const STACK_FILE: &str = "STACK_FILE";
+
+/// The account that every stack starts with.
+const FIRST_ACCOUNT: &str = "1001";
+
+/// A running stack, as its state file describes it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Stack {
+    /// Where the emulated AWS answers.
+    pub emulator_url: String,
+    /// Where the deployed HTTP API answers, without a trailing slash.
+    pub api_url: String,
+    /// Its users.
+    pub users: UserPool,
+    /// The archive bucket.
+    pub bucket: String,
+    /// The ledger's table.
+    pub table: String,
+    /// The work queues' URLs by function: `discover`, `export`, `assemble`.
+    pub queues: BTreeMap<String, String>,
+    /// What the functions' names begin with.
+    pub name: String,
+    /// The SHA-256 of each function's zip. The emulator runs it from a folder of that name.
+    pub code: BTreeMap<String, String>,
+    /// Where the sandbox CRM answers.
+    pub sandbox_url: String,
+    /// An operator, signed in.
+    pub operator: User,
+    /// The first account; connected to the sandbox CRM.
+    pub account_id: String,
+    /// Its super admin, signed in.
+    pub super_admin: User,
+    /// The process groups of emulator and sandbox CRM, by name.
+    pub process_groups: BTreeMap<String, i32>,
+}
+
+/// The answer of `deploy.py`.
+#[derive(Deserialize)]
+struct Deployment {
+    outputs: BTreeMap<String, String>,
+    code: BTreeMap<String, String>,
+}
+
+impl Deployment {
+    fn output(&self, name: &str) -> Result<String> {
+        let missing = || Failure::new(format!("the stack has no output {name}"));
+        self.outputs.get(name).cloned().ok_or_else(missing)
+    }
+}
+
+impl Stack {
+    /// The stack that the environment variable `STACK_FILE` names.
+    ///
+    /// # Errors
+    /// When the variable is not set or the file is not that of a stack.
+    pub fn load() -> Result<Self> {
+        let file = env::var_os(STACK_FILE);
+        let file = file.ok_or_else(|| Failure::new(format!("{STACK_FILE} does not name a running stack")))?;
+        Self::read(Path::new(&file))
+    }
+
+    /// The stack that `file` describes.
+    ///
+    /// # Errors
+    /// When the file is not that of a stack.
+    pub fn read(file: &Path) -> Result<Self> {
+        let text = fs::read(file).or_failure(|| format!("cannot read {}", file.display()))?;
+        serde_json::from_slice(&text).or_failure(|| format!("{} does not describe a stack", file.display()))
+    }
+
+    /// A client of the deployed API, without a token.
+    pub fn api(&self) -> Api {
+        Api::new(&self.api_url)
+    }
+
+    /// Creates an account and connects it to the CRM at `base_url`.
+    ///
+    /// # Errors
+    /// When the API refuses.
+    pub fn connect_account(&self, account_id: &str, base_url: &str, crm_token: &str) -> Result<()> {
+        let connection = json!({ "baseUrl": base_url, "token": crm_token, "apiVersion": "2026-09" });
+        let api = self.api().with_token(&self.operator.id_token);
+        let answer = api.put(&format!("/accounts/{account_id}"), &json!({ "crmConnection": connection }))?;
+        if answer.status.is_success() {
+            return Ok(());
+        }
+        Err(Failure::new(format!("account {account_id} was not connected ({}): {}", answer.status, answer.text())))
+    }
+}
+
+/// How a stack is brought up.
+#[derive(Debug, Clone, Copy)]
+pub struct Wishes<'a> {
+    /// Names its state file, `target/dev/{name}.json`, and its folder of logs.
+    pub name: &'a str,
+    /// The emulator's port; 0 for any.
+    pub port: u16,
+    /// More arguments for the sandbox CRM.
+    pub sandbox: &'a [&'a str],
+    /// More template parameters.
+    pub parameters: &'a [(&'a str, &'a str)],
+}
+
+/// A stack that ends with this value.
+#[derive(Debug)]
+pub struct Running {
+    stack: Stack,
+    emulator: Emulator,
+    sandbox: Sandbox,
+    state_file: TransientFile,
+}
+
+impl Running {
+    /// Builds, starts, deploys, signs in and connects, telling each step on standard error.
+    ///
+    /// # Errors
+    /// When a step fails; what was started has ended then.
+    pub fn bring_up(places: &Places, wishes: Wishes<'_>) -> Result<Self> {
+        let python = Environment::prepare(places, places.dev().join("venv"), "requirements.txt")?;
+        eprintln!("building the functions …");
+        let executables = binaries::build(places)?;
+        let folder = places.dev().join(wishes.name);
+        make_folder(&folder)?;
+        eprintln!("starting the emulator and the sandbox CRM …");
+        let sandbox = Sandbox::start(&executables, &folder, wishes.sandbox)?;
+        let emulator = Emulator::start(&python, &folder, wishes.port)?;
+        eprintln!("deploying infra/template.yaml …");
+        let name = "crm-backup";
+        let mut parameters = BTreeMap::from([
+            ("Architecture", architecture()),
+            ("CrmBaseUrls", sandbox.url()),
+            // MiniStack runs 5 at a time unless told otherwise.
+            ("ExportConcurrency", "12"),
+        ]);
+        parameters.extend(wishes.parameters.iter().copied());
+        let request = json!({
+            "endpoint": emulator.url(), "stack": name, "template": places.root().join("infra/template.yaml"),
+            "binaries": executables, "parameters": parameters,
+        });
+        let deployment = python.ask("deploy.py", &request)?;
+        eprintln!("signing in and connecting account {FIRST_ACCOUNT} to the sandbox CRM …");
+        let stack = sign_in(&deployment, name, &emulator, &sandbox, &python)?;
+        stack.connect_account(FIRST_ACCOUNT, sandbox.url(), "sandbox-token")?;
+        let state_file = places.dev().join(format!("{}.json", wishes.name));
+        let text = serde_json::to_vec_pretty(&stack).or_failure(|| "cannot describe the stack".to_owned())?;
+        fs::write(&state_file, text).or_failure(|| format!("cannot write {}", state_file.display()))?;
+        Ok(Self { stack, emulator, sandbox, state_file: TransientFile::new(state_file) })
+    }
+
+    /// What it is made of.
+    pub fn stack(&self) -> &Stack {
+        &self.stack
+    }
+
+    /// Where [`Stack::load`] finds it.
+    pub fn state_file(&self) -> &Path {
+        self.state_file.path()
+    }
+
+    /// Fails when the emulator or the sandbox CRM has ended.
+    ///
+    /// # Errors
+    /// Which one, and its last words.
+    pub fn check_running(&mut self) -> Result<()> {
+        self.emulator.group_mut().check_running()?;
+        self.sandbox.group_mut().check_running()
+    }
+}
+
+/// Signs an operator and a super admin in, and describes the stack.
+fn sign_in(
+    deployment: &Deployment,
+    name: &str,
+    emulator: &Emulator,
+    sandbox: &Sandbox,
+    python: &Environment,
+) -> Result<Stack> {
+    let users = UserPool {
+        endpoint: emulator.url().to_owned(),
+        user_pool_id: deployment.output("UserPoolId")?,
+        client_id: deployment.output("ClientId")?,
+        python: python.program("python"),
+        script: python.script("users.py"),
+    };
+    let group = |group: &Group| (group.name().to_owned(), group.id());
+    Ok(Stack {
+        emulator_url: emulator.url().to_owned(),
+        api_url: format!("{}/_aws/execute-api/{}/$default", emulator.url(), deployment.output("ApiId")?),
+        bucket: deployment.output("BucketName")?,
+        table: deployment.output("TableName")?,
+        queues: BTreeMap::from([
+            ("discover".to_owned(), deployment.output("DiscoverQueueUrl")?),
+            ("export".to_owned(), deployment.output("ExportQueueUrl")?),
+            ("assemble".to_owned(), deployment.output("AssembleQueueUrl")?),
+        ]),
+        name: name.to_owned(),
+        code: deployment.code.clone(),
+        sandbox_url: sandbox.url().to_owned(),
+        operator: users.new_user("operator", &[OPERATORS])?,
+        account_id: FIRST_ACCOUNT.to_owned(),
+        super_admin: users.new_super_admin(FIRST_ACCOUNT)?,
+        users,
+        process_groups: BTreeMap::from([group(emulator.group()), group(sandbox.group())]),
+    })
+}
+
+/// This machine's, in the template's words.
+fn architecture() -> &'static str {
+    if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" }
+}

@@ -1,0 +1,79 @@
+//! Users of the stack's Cognito user pool.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::failure::Result;
+use crate::python;
+
+/// The group whose members create accounts.
+pub const OPERATORS: &str = "operators";
+
+/// Good enough for a user pool that ends with the process.
+const PASSWORD: &str = "Correct-horse-42-staple";
+
+/// A user who has signed in with password and second factor. Tokens are valid for an hour.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct User {
+    /// Also the name to sign in with.
+    pub email: String,
+    /// The password.
+    pub password: String,
+    /// The secret of the authenticator app, base 32.
+    pub totp_secret: String,
+    /// What the API takes.
+    pub id_token: String,
+    /// What the API must refuse.
+    pub access_token: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SignedIn {
+    totp_secret: String,
+    id_token: String,
+    access_token: String,
+}
+
+/// The stack's user pool.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UserPool {
+    /// Where it answers.
+    pub endpoint: String,
+    /// The pool.
+    pub user_pool_id: String,
+    /// What users sign in with; the audience of their ID tokens.
+    pub client_id: String,
+    /// The Python that has the AWS client.
+    pub python: PathBuf,
+    /// What it runs to make users.
+    pub script: PathBuf,
+}
+
+impl UserPool {
+    /// Creates a user in `groups`, enrols a second factor, and signs in. `name` must be new to the stack.
+    ///
+    /// # Errors
+    /// When the user pool refuses.
+    pub fn new_user(&self, name: &str, groups: &[&str]) -> Result<User> {
+        let email = format!("{name}@example.com");
+        let request = json!({
+            "endpoint": self.endpoint, "userPoolId": self.user_pool_id, "clientId": self.client_id,
+            "email": email, "password": PASSWORD, "groups": groups,
+        });
+        let SignedIn { totp_secret, id_token, access_token } = python::ask(&self.python, &self.script, &request)?;
+        Ok(User { email, password: PASSWORD.to_owned(), totp_secret, id_token, access_token })
+    }
+
+    /// Creates the first super admin of an account and signs in as that user.
+    ///
+    /// # Errors
+    /// When the user pool refuses.
+    pub fn new_super_admin(&self, account_id: &str) -> Result<User> {
+        self.new_user(&format!("super-admin-{account_id}"), &[&format!("{account_id}:super-admin")])
+    }
+}
