@@ -1,0 +1,171 @@
+//! CSV as the archive holds it: RFC 4180, UTF-8 without a byte order mark, every line ended by CRLF, exact bytes.
+//!
+//! A value is quoted when it has a comma, a quote, a CR or an LF in it, and only then. Leading and trailing spaces are
+//! part of a value (RFC 4180, section 2.4) and are written as they are. Nothing is defused: a value that begins with
+//! `=` stays one. An unset value and an empty one are the same to the CRM, and both are an empty field. No line is
+//! ever empty, because the record id comes first.
+
+use std::io::Write;
+use std::ops::Range;
+
+use domain::ids::RecordId;
+use domain::property::RECORD_ID_COLUMN;
+use domain::rows::RowBuffer;
+use memchr::memchr_iter;
+
+const LINE_END: &[u8] = b"\r\n";
+
+/// The file's first line: [`RECORD_ID_COLUMN`], then `columns`.
+pub fn header_row<'a>(columns: impl Iterator<Item = &'a str>) -> Vec<u8> {
+    let mut line = Vec::new();
+    write_value(RECORD_ID_COLUMN.as_bytes(), &mut line);
+    for column in columns {
+        line.push(b',');
+        write_value(column.as_bytes(), &mut line);
+    }
+    line.extend_from_slice(LINE_END);
+    line
+}
+
+/// Appends the lines of `range` of `rows` to `out`: the record id, then the values in column order.
+///
+/// # Panics
+/// When `range` reaches past the last row: a fault of the caller.
+pub fn write_rows(rows: &RowBuffer, range: Range<usize>, out: &mut Vec<u8>) {
+    for row in range {
+        write_id(rows.ids()[row], out);
+        for value in rows.values(row) {
+            out.push(b',');
+            write_value(value, out);
+        }
+        out.extend_from_slice(LINE_END);
+    }
+}
+
+fn write_id(id: RecordId, out: &mut Vec<u8>) {
+    write!(out, "{id}").expect("writing to memory does not fail");
+}
+
+fn write_value(value: &[u8], out: &mut Vec<u8>) {
+    if !needs_quotes(value) {
+        out.extend_from_slice(value);
+        return;
+    }
+    out.push(b'"');
+    let mut written = 0;
+    for quote in memchr_iter(b'"', value) {
+        out.extend_from_slice(&value[written..=quote]);
+        out.push(b'"');
+        written = quote + 1;
+    }
+    out.extend_from_slice(&value[written..]);
+    out.push(b'"');
+}
+
+/// Looks at all bytes of a block without branching, so that the compiler compares many of them at once; most values
+/// are a block or less.
+fn needs_quotes(value: &[u8]) -> bool {
+    const BLOCK: usize = 32;
+    let special = |found: bool, &byte: &u8| found | matches!(byte, b',' | b'"' | b'\r' | b'\n');
+    let mut blocks = value.chunks_exact(BLOCK);
+    blocks.any(|block| block.iter().fold(false, special)) || blocks.remainder().iter().fold(false, special)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn one_row(id: u64, values: &[&str]) -> RowBuffer {
+        let mut rows = RowBuffer::new(values.len());
+        rows.begin_row(RecordId(id));
+        for (column, value) in values.iter().enumerate() {
+            rows.set(column, value);
+        }
+        rows
+    }
+
+    fn line(values: &[&str]) -> String {
+        let mut out = Vec::new();
+        write_rows(&one_row(7, values), 0..1, &mut out);
+        String::from_utf8(out).expect("UTF-8")
+    }
+
+    #[test]
+    fn the_header_names_the_record_id_first() {
+        assert_eq!(header_row(["email", "odd,name"].into_iter()), b"hs_object_id,email,\"odd,name\"\r\n");
+        assert_eq!(header_row(std::iter::empty()), b"hs_object_id\r\n");
+    }
+
+    #[test]
+    fn a_value_is_quoted_only_when_it_must_be() {
+        assert_eq!(line(&["plain", " spaced ", "=1+1", "", "ü😀漢שלום"]), "7,plain, spaced ,=1+1,,ü😀漢שלום\r\n");
+        assert_eq!(
+            line(&["a,b", "say \"hi\"", "\"", "a\r\nb", "\r", "\n"]),
+            "7,\"a,b\",\"say \"\"hi\"\"\",\"\"\"\",\"a\r\nb\",\"\r\",\"\n\"\r\n"
+        );
+    }
+
+    #[test]
+    fn a_special_character_is_found_wherever_it_stands() {
+        for special in [",", "\"", "\r", "\n"] {
+            for at in 0..100 {
+                let mut value = "x".repeat(100);
+                value.replace_range(at..=at, special);
+                assert!(needs_quotes(value.as_bytes()), "{special:?} at {at}");
+            }
+        }
+        assert!(!needs_quotes(&[b'x'; 100]));
+    }
+
+    #[test]
+    fn rows_outside_the_range_are_left_out() {
+        let mut rows = RowBuffer::new(0);
+        (1..=4).for_each(|id| rows.begin_row(RecordId(id)));
+        let mut out = b"before\r\n".to_vec();
+        write_rows(&rows, 1..3, &mut out);
+        assert_eq!(out, b"before\r\n2\r\n3\r\n");
+    }
+
+    /// Text made of what matters to CSV, and of everything else.
+    fn value() -> impl Strategy<Value = String> {
+        prop_oneof!["[,\"\r\n a=ü😀]{0,80}", any::<String>(), Just(String::new())]
+    }
+
+    proptest! {
+        #[test]
+        fn a_csv_reader_gets_back_every_value(
+            table in (1_usize..8).prop_flat_map(|columns| {
+                prop::collection::vec((any::<u64>(), prop::collection::vec(value(), columns)), 1..20)
+            }),
+        ) {
+            let mut rows = RowBuffer::new(table[0].1.len());
+            for (id, values) in &table {
+                rows.begin_row(RecordId(*id));
+                for (column, value) in values.iter().enumerate() {
+                    rows.set(column, value);
+                }
+            }
+            let mut out = Vec::new();
+            write_rows(&rows, 0..rows.len(), &mut out);
+
+            let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(out.as_slice());
+            let read: Vec<_> = reader.records().collect::<Result<_, _>>().expect("well-formed CSV");
+            prop_assert_eq!(read.len(), table.len());
+            for (record, (id, values)) in read.iter().zip(&table) {
+                prop_assert_eq!(&record[0], id.to_string());
+                prop_assert!(record.iter().skip(1).eq(values.iter().map(String::as_str)));
+            }
+        }
+
+        #[test]
+        fn a_csv_writer_writes_the_same_bytes(values in prop::collection::vec(value(), 1..20)) {
+            let values: Vec<_> = values.iter().map(String::as_str).collect();
+            let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
+            writer.write_record(std::iter::once(&"7").chain(&values)).expect("in memory");
+            let theirs = String::from_utf8(writer.into_inner().expect("in memory")).expect("UTF-8");
+            prop_assert_eq!(line(&values), theirs);
+        }
+    }
+}
