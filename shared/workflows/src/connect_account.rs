@@ -1,1 +1,242 @@
-//! (in the making)
+//! Creating an account and connecting it to its CRM.
+//!
+//! A connection is only stored once it works: the CRM is asked who the token belongs to, then the token goes to the
+//! secret store, then everything else to the ledger. If that fails half-way, a token of the same portal was replaced
+//! and nothing else. An account stays with the portal it was first connected to, since its backups are of that portal;
+//! should two first connections race with tokens of different portals, one is refused, and discovery checks the portal
+//! again.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use domain::account::{Account, ApiVersion, CallShare, CrmConnection};
+use domain::budget::CallKind;
+use domain::ids::AccountId;
+use domain::ports::call_gate::{CallGate, GateClosed, RefusedPolicy};
+use domain::ports::clock::Clock;
+use domain::ports::crm::{CrmConnector, CrmError, CrmTarget};
+use domain::ports::ledger::{self, Change, Ledger, LedgerError, Versioned};
+use domain::ports::secrets::{CrmTokens, SecretsError};
+use jiff::{SignedDuration, Timestamp};
+use secrecy::SecretString;
+
+use crate::contention::{self, Attempt};
+
+/// What to change about an account. What is None stays as it is.
+#[derive(Debug, Clone, Default)]
+pub struct AccountChange {
+    /// The connection to the CRM.
+    pub connection: Option<ConnectionChange>,
+    /// Share of the CRM's limit per ten seconds, in percent from 1 to 100.
+    pub burst_percent: Option<u8>,
+    /// Share of the CRM's limit per day, in percent from 1 to 100.
+    pub daily_percent: Option<u8>,
+}
+
+/// What to change about the connection. The first one needs a base URL and a token; another base URL needs a token too,
+/// so that a stored one is never sent to another host.
+#[derive(Debug, Clone, Default)]
+pub struct ConnectionChange {
+    /// Scheme, host and port, exactly as in the deployment's allow-list.
+    pub base_url: Option<String>,
+    /// The CRM API's version; at first the newest.
+    pub api_version: Option<ApiVersion>,
+    /// The token.
+    pub token: Option<SecretString>,
+}
+
+/// Why an account was not changed. Nothing was, unless it says so.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// No operator has created the account.
+    #[error("there is no such account")]
+    AccountUnknown,
+    /// The deployment does not connect to that base URL.
+    #[error("the base URL is not one of this deployment's")]
+    BaseUrlNotAllowed,
+    /// The account is not connected yet, so a base URL must be given.
+    #[error("a base URL is needed")]
+    BaseUrlMissing,
+    /// No token is stored that could be used with that base URL, so one must be given.
+    #[error("a token is needed")]
+    TokenMissing,
+    /// The token belongs to another portal than the account.
+    #[error("the token is of portal {given}, and the account is connected to portal {connected}")]
+    PortalDiffers {
+        /// The account's portal.
+        connected: u64,
+        /// The token's portal.
+        given: u64,
+    },
+    /// The CRM did not confirm the connection.
+    #[error(transparent)]
+    Crm(#[from] CrmError),
+    /// The secret store failed; the token may have been stored.
+    #[error(transparent)]
+    Secrets(#[from] SecretsError),
+    /// The ledger failed; the change may have been made.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+/// An account as it is now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changed {
+    /// The account.
+    pub account: Account,
+    /// Whether it did not exist before.
+    pub created: bool,
+}
+
+/// Creates and connects accounts.
+#[derive(Clone)]
+pub struct ConnectAccount {
+    /// The ledger.
+    pub ledger: Arc<dyn Ledger>,
+    /// Keeps tokens.
+    pub tokens: Arc<dyn CrmTokens>,
+    /// Makes clients of the CRM.
+    pub connector: Arc<dyn CrmConnector>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The base URLs that accounts may be connected to.
+    pub base_urls: Vec<String>,
+}
+
+/// Loads an account.
+///
+/// # Errors
+/// [`ConnectError::AccountUnknown`], [`ConnectError::Ledger`].
+pub async fn read(ledger: &dyn Ledger, account: &AccountId) -> Result<Account, ConnectError> {
+    let loaded = ledger::load::<Account>(ledger, &Account::key_of(account)).await?;
+    loaded.map(|loaded| loaded.record).ok_or(ConnectError::AccountUnknown)
+}
+
+impl ConnectAccount {
+    /// Changes an account, and creates it if it does not exist and `may_create` says so. The CRM is asked nothing after
+    /// `deadline`.
+    ///
+    /// # Errors
+    /// [`ConnectError`].
+    pub async fn change(
+        &self,
+        account: &AccountId,
+        may_create: bool,
+        change: &AccountChange,
+        deadline: Timestamp,
+    ) -> Result<Changed, ConnectError> {
+        let present = match read(&*self.ledger, account).await {
+            Ok(present) => Some(present),
+            Err(ConnectError::AccountUnknown) if may_create => None,
+            Err(error) => return Err(error),
+        };
+        let connection = match &change.connection {
+            Some(wanted) => {
+                let current = present.and_then(|present| present.crm_connection);
+                Some(self.connect(account, current.as_ref(), wanted, deadline).await?)
+            }
+            None => None,
+        };
+        let changed = contention::retry(|| self.try_store(account, change, connection.as_ref())).await?;
+        tracing::info!(
+            account.id = %account,
+            account.created = changed.created,
+            account.connected = connection.is_some(),
+            "account.changed"
+        );
+        Ok(changed)
+    }
+
+    /// Asks the CRM whether the connection works, and stores the token if so.
+    async fn connect(
+        &self,
+        account: &AccountId,
+        current: Option<&CrmConnection>,
+        wanted: &ConnectionChange,
+        deadline: Timestamp,
+    ) -> Result<CrmConnection, ConnectError> {
+        let target = self.target(current, wanted)?;
+        let token = match &wanted.token {
+            Some(token) => token.clone(),
+            None if current.is_some_and(|current| current.base_url == target.base_url) => {
+                self.tokens.token(account).await?.ok_or(ConnectError::TokenMissing)?
+            }
+            None => return Err(ConnectError::TokenMissing),
+        };
+        let crm = self.connector.connect(&target, token.clone(), Arc::new(OneQuestion), deadline)?;
+        let answer = crm.account().await?;
+        same_portal(current, answer.portal_id)?;
+        if wanted.token.is_some() {
+            self.tokens.store_token(account, &token).await?;
+        }
+        Ok(CrmConnection {
+            base_url: target.base_url,
+            api_version: target.api_version,
+            portal_id: answer.portal_id,
+            time_zone: answer.time_zone,
+            call_limits: answer.call_limits,
+            connected_at: self.clock.now(),
+        })
+    }
+
+    fn target(&self, current: Option<&CrmConnection>, wanted: &ConnectionChange) -> Result<CrmTarget, ConnectError> {
+        let base_url = wanted.base_url.clone().or_else(|| current.map(|current| current.base_url.clone()));
+        let base_url = base_url.ok_or(ConnectError::BaseUrlMissing)?;
+        if !self.base_urls.contains(&base_url) {
+            return Err(ConnectError::BaseUrlNotAllowed);
+        }
+        let api_version = wanted.api_version.or_else(|| current.map(|current| current.api_version));
+        Ok(CrmTarget { base_url, api_version: api_version.unwrap_or_default() })
+    }
+
+    async fn try_store(
+        &self,
+        account: &AccountId,
+        change: &AccountChange,
+        connection: Option<&CrmConnection>,
+    ) -> Result<Attempt<Changed>, ConnectError> {
+        let loaded: Option<Versioned<Account>> = ledger::load(&*self.ledger, &Account::key_of(account)).await?;
+        let created = loaded.is_none();
+        let mut next = loaded.as_ref().map_or_else(|| self.new_account(account), |loaded| loaded.record.clone());
+        if let Some(connection) = connection {
+            same_portal(next.crm_connection.as_ref(), connection.portal_id)?;
+            next.crm_connection = Some(connection.clone());
+        }
+        next.call_share.burst_percent = change.burst_percent.unwrap_or(next.call_share.burst_percent);
+        next.call_share.daily_percent = change.daily_percent.unwrap_or(next.call_share.daily_percent);
+        let write = loaded.map_or_else(|| Change::create(&next), |loaded| Change::replace(&loaded, &next));
+        let answer = self.ledger.commit(&[write]).await;
+        Ok(contention::settle(answer, Changed { account: next, created })?)
+    }
+
+    fn new_account(&self, account: &AccountId) -> Account {
+        Account {
+            account_id: account.clone(),
+            created_at: self.clock.now(),
+            crm_connection: None,
+            call_share: CallShare::default(),
+        }
+    }
+}
+
+fn same_portal(current: Option<&CrmConnection>, given: u64) -> Result<(), ConnectError> {
+    match current {
+        Some(current) if current.portal_id != given => {
+            Err(ConnectError::PortalDiffers { connected: current.portal_id, given })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Lets the one question through that a connection begins with. The account's limits are only known from its answer,
+/// so it cannot be held to them; a refusal is for the client to retry and counts against nobody else.
+struct OneQuestion;
+
+#[async_trait]
+impl CallGate for OneQuestion {
+    async fn admit(&self, _: CallKind) -> Result<(), GateClosed> {
+        Ok(())
+    }
+    async fn refused(&self, _: CallKind, _: RefusedPolicy, _: SignedDuration) {}
+    async fn daily_remaining(&self, _: u32) {}
+}

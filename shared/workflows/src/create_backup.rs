@@ -1,1 +1,180 @@
-//! (in the making)
+//! Accepting a request for a backup.
+//!
+//! One transaction takes the account's allowance and writes the backup, so of two requests at the same moment one wins
+//! and the other is told which backup runs. The message to discover-objects comes after it: if that is lost,
+//! recover-stalled sends it again.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::account::Account;
+use domain::allowance::{Allowance, IdempotentRequest};
+use domain::backup::{Backup, Requester};
+use domain::ids::{AccountId, BackupId};
+use domain::ports::clock::Clock;
+use domain::ports::ledger::{self, Change, Ledger, LedgerError, Versioned};
+use domain::ports::queue::WorkQueue;
+use domain::work::{BackupRef, Work};
+use jiff::SignedDuration;
+
+use crate::contention::{self, Attempt};
+
+/// How long a client's key is remembered.
+const KEY_REMEMBERED: SignedDuration = SignedDuration::from_hours(24);
+
+/// A client's name for one request, under which repeating it makes no second backup.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdempotencyKey(String);
+
+/// A key that is not 1 to 255 visible ASCII characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an idempotency key is 1 to 255 visible ASCII characters")]
+pub struct MalformedKey;
+
+impl IdempotencyKey {
+    /// # Errors
+    /// [`MalformedKey`].
+    pub fn parse(text: &str) -> Result<Self, MalformedKey> {
+        let fits = (1..=255).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
+        if fits { Ok(Self(text.to_owned())) } else { Err(MalformedKey) }
+    }
+}
+
+impl fmt::Display for IdempotencyKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A wish for a backup, by somebody who may have one.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The account.
+    pub account_id: AccountId,
+    /// Who wishes it.
+    pub requester: Requester,
+    /// The client's key, where it gave one.
+    pub idempotency_key: Option<IdempotencyKey>,
+    /// Makes the new backup's id unique.
+    pub random: [u8; 10],
+}
+
+/// Why there is no new backup. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum CreateError {
+    /// No operator has created the account.
+    #[error("there is no such account")]
+    AccountUnknown,
+    /// The account has no CRM connection.
+    #[error("the account is not connected to a CRM")]
+    NotConnected,
+    /// A backup of the account is running.
+    #[error("the backup {0} is running")]
+    Running(BackupId),
+    /// The ledger failed. The backup may have been made; the same request with the same key tells.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+/// Accepts requests for backups.
+#[derive(Clone)]
+pub struct CreateBackup {
+    /// The ledger.
+    pub ledger: Arc<dyn Ledger>,
+    /// Takes the new backup's first work.
+    pub queue: Arc<dyn WorkQueue>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl CreateBackup {
+    /// Makes a backup, or finds the one that an earlier request with the same key has made, in whatever state it is.
+    ///
+    /// # Errors
+    /// [`CreateError`].
+    pub async fn create(&self, request: &Request) -> Result<Backup, CreateError> {
+        let new = BackupRef {
+            account_id: request.account_id.clone(),
+            backup_id: BackupId::new(self.clock.now(), request.random),
+        };
+        let backup = match contention::retry(|| self.try_create(request, &new)).await {
+            // The commit may have been made although its answer was lost.
+            Err(CreateError::Ledger(LedgerError::Unavailable(why))) => {
+                self.load(&new).await?.ok_or(LedgerError::Unavailable(why))?
+            }
+            other => other?,
+        };
+        if backup.backup_id == new.backup_id {
+            tracing::info!(account.id = %new.account_id, backup.id = %new.backup_id, "backup.accepted");
+            if let Err(error) = self.queue.send(&[Work::Discover { backup: new.clone() }], Duration::ZERO).await {
+                tracing::warn!(%error, backup.id = %new.backup_id, "backup.discovery-not-queued");
+            }
+        }
+        Ok(backup)
+    }
+
+    async fn try_create(&self, request: &Request, new: &BackupRef) -> Result<Attempt<Backup>, CreateError> {
+        let account: Versioned<Account> =
+            ledger::load(&*self.ledger, &Account::key_of(&new.account_id)).await?.ok_or(CreateError::AccountUnknown)?;
+        let remembered = self.remembered(request).await?;
+        if let Some(before) = self.made_before(remembered.as_ref()).await? {
+            return Ok(Attempt::Settled(before));
+        }
+        let connection = account.record.crm_connection.as_ref().ok_or(CreateError::NotConnected)?;
+        let take_allowance = match self.take_allowance(new).await? {
+            Ok(change) => change,
+            // A commit of ours was made although its answer said otherwise or was lost.
+            Err(running) if running == new.backup_id => {
+                return Ok(self.load(new).await?.map_or(Attempt::Lost, Attempt::Settled));
+            }
+            Err(running) => return Err(CreateError::Running(running)),
+        };
+        let (requester, now) = (request.requester.clone(), self.clock.now());
+        let backup = Backup::accepted(new.clone(), connection.portal_id, connection.api_version, requester, now);
+        // The portal that the backup is of must still be the account's when it is accepted.
+        let mut changes = vec![Change::unchanged(&account), take_allowance, Change::create(&backup)];
+        changes.extend(request.idempotency_key.as_ref().map(|key| {
+            let note = IdempotentRequest {
+                account_id: new.account_id.clone(),
+                idempotency_key: key.0.clone(),
+                backup_id: new.backup_id.clone(),
+                forget_at: now + KEY_REMEMBERED,
+            };
+            remembered.as_ref().map_or_else(|| Change::create(&note), |old| Change::replace(old, &note))
+        }));
+        Ok(contention::settle(self.ledger.commit(&changes).await, backup)?)
+    }
+
+    /// The change that takes the account's allowance, or the backup that has it.
+    async fn take_allowance(&self, new: &BackupRef) -> Result<Result<Change, BackupId>, LedgerError> {
+        let key = Allowance::key_of(&new.account_id);
+        let Some(loaded) = ledger::load::<Allowance>(&*self.ledger, &key).await? else {
+            let taken = Allowance::free(new.account_id.clone()).take(&new.backup_id);
+            return Ok(taken.map(|taken| Change::create(&taken)));
+        };
+        Ok(loaded.record.take(&new.backup_id).map(|taken| Change::replace(&loaded, &taken)))
+    }
+
+    async fn remembered(&self, request: &Request) -> Result<Option<Versioned<IdempotentRequest>>, LedgerError> {
+        let Some(IdempotencyKey(key)) = &request.idempotency_key else { return Ok(None) };
+        ledger::load(&*self.ledger, &IdempotentRequest::key_of(&request.account_id, key)).await
+    }
+
+    /// The backup of a remembered request. The ledger forgets late, so the time counts and not the presence.
+    async fn made_before(
+        &self,
+        remembered: Option<&Versioned<IdempotentRequest>>,
+    ) -> Result<Option<Backup>, LedgerError> {
+        let now = self.clock.now();
+        let Some(note) = remembered.map(|note| &note.record).filter(|note| note.forget_at > now) else {
+            return Ok(None);
+        };
+        self.load(&BackupRef { account_id: note.account_id.clone(), backup_id: note.backup_id.clone() }).await
+    }
+
+    async fn load(&self, backup: &BackupRef) -> Result<Option<Backup>, LedgerError> {
+        let loaded = ledger::load::<Backup>(&*self.ledger, &Backup::key_of(backup)).await?;
+        Ok(loaded.map(|loaded| loaded.record))
+    }
+}
