@@ -4,6 +4,7 @@
 //! Nothing outlives `cargo dev` ([`processes`]) and nothing is installed outside `target/` ([`places`]).
 
 pub mod api;
+pub mod backups;
 pub mod binaries;
 pub mod emulator;
 pub mod failure;

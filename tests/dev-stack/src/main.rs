@@ -1,5 +1,8 @@
 //! `cargo dev`: the whole system on one machine.
 
+mod demo;
+mod progress;
+
 use std::process::ExitCode;
 use std::thread::sleep;
 use std::time::Duration;
@@ -21,6 +24,8 @@ struct CommandLine {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Bring everything up, back an account up, download and check the archive, tear everything down
+    Demo,
     /// Bring everything up and keep it running until Ctrl-C
     Up {
         /// Port of the emulator and so of the API; any that is free if not given
@@ -45,6 +50,7 @@ fn run(command: &Command) -> Result<()> {
     end_all_on_interrupt()?;
     let places = Places::find()?;
     match command {
+        Command::Demo => demo::run(&places),
         Command::Up { port } => up(&places, *port),
         Command::Down => {
             println!("stacks ended: {}", end_leftovers(&places)?);
@@ -58,7 +64,7 @@ fn up(places: &Places, port: u16) -> Result<()> {
     if leftovers(places)?.iter().any(|left| left.is(name)) {
         return Err(Failure::new("a stack is running already; `cargo dev down` ends it"));
     }
-    let mut running = Running::bring_up(places, Wishes { name, port, sandbox: &[], parameters: &[] })?;
+    let mut running = Running::bring_up(places, Wishes { name, port, ..Wishes::default() })?;
     describe(running.stack());
     println!("state file        {}", running.state_file().display());
     println!("Ctrl-C ends it.");

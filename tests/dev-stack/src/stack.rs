@@ -110,7 +110,7 @@ impl Stack {
 }
 
 /// How a stack is brought up.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Wishes<'a> {
     /// Names its state file, `target/dev/{name}.json`, and its folder of logs.
     pub name: &'a str,

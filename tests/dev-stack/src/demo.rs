@@ -1,0 +1,82 @@
+//! `cargo dev demo`: brings everything up, makes a backup, downloads it, checks it by its manifest, tells what is in it.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use dev_stack::backups::{Backup, Backups};
+use dev_stack::failure::{Failure, Result};
+use dev_stack::places::Places;
+use dev_stack::python::Environment;
+use dev_stack::stack::{Running, Wishes};
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::progress::Progress;
+
+/// How long the backup may take; it should take less than a minute.
+const PATIENCE: Duration = Duration::from_mins(5);
+
+/// A file of the archive that agrees with the manifest.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct CheckedFile {
+    name: String,
+    object_type: String,
+    rows: u64,
+    columns: u64,
+    bytes: u64,
+    verdict: String,
+}
+
+/// Runs the demo.
+///
+/// # Errors
+/// When a step fails.
+pub(crate) fn run(places: &Places) -> Result<()> {
+    let mut running = Running::bring_up(places, Wishes { name: "demo", ..Wishes::default() })?;
+    let stack = running.stack();
+    let backups = Backups::of(stack.api().with_token(&stack.super_admin.id_token), &stack.account_id);
+    let began = Instant::now();
+    let backup_id = backups.create()?;
+    let mut progress = Progress::new();
+    let backup = backups.watch(&backup_id, PATIENCE, |backup| {
+        progress.show(backup);
+        running.check_running()
+    })?;
+    if backup.state != "completed" {
+        let why =
+            backup.failure.as_ref().and_then(|failure| failure["sentence"].as_str()).unwrap_or("it does not say why");
+        return Err(Failure::new(format!("the backup is {}: {why}", backup.state)));
+    }
+    let took = began.elapsed();
+    let archive = places.target().join("demo").join(format!("{backup_id}.zip"));
+    let size = backups.download(&backup_id, &archive)?;
+    let files = check(places, &archive)?;
+    print_table(&backup, &files);
+    let records: u64 = files.iter().map(|file| file.rows).sum();
+    println!();
+    println!(
+        "{records} records in {:.1} s, {size} bytes packed, every digest as the manifest says:",
+        took.as_secs_f64()
+    );
+    println!("{}", archive.display());
+    Ok(())
+}
+
+fn check(places: &Places, archive: &Path) -> Result<Vec<CheckedFile>> {
+    let python = Environment::prepare(places, places.dev().join("venv"), "requirements.txt")?;
+    python.ask("check_archive.py", &json!({ "archive": archive }))
+}
+
+fn print_table(backup: &Backup, files: &[CheckedFile]) {
+    println!();
+    println!("{:<28} {:>9} {:>8} {:>12}  {:<8} file", "object", "records", "columns", "bytes", "verdict");
+    for object in &backup.objects {
+        match files.iter().find(|file| file.object_type == object.object_type) {
+            Some(CheckedFile { name, rows, columns, bytes, verdict, .. }) => {
+                println!("{:<28} {rows:>9} {columns:>8} {bytes:>12}  {verdict:<8} {name}", object.object_type);
+            }
+            None => println!("{:<28} {:>9} {:>8} {:>12}  {:<8} none, it is empty", object.object_type, 0, "-", 0, "-"),
+        }
+    }
+}
