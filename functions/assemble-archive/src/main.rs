@@ -1,2 +1,32 @@
-//! stub
-fn main() {}
+//! assemble-archive: makes a backup's zip inside object storage, and removes what backups that have ended leave behind.
+
+mod handler;
+
+use std::sync::Arc;
+
+use aws::{Aws, QueueUrls};
+use lambda::config::Environment;
+use lambda::worker::Worker;
+use lambda::{sqs, telemetry};
+use workflows::assemble::Assemble;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    telemetry::init()?;
+    let mut env = Environment::of_process();
+    let bucket = env.archive_bucket();
+    let bucket = env.finish(|| bucket)?;
+    let worker =
+        Worker::from_env(|env| QueueUrls { assemble: env.assemble_queue_url(), ..QueueUrls::default() }).await?;
+    let objects = Arc::new(Aws::load().await.objects(bucket));
+    let assemble = Assemble {
+        ledger: worker.ledger,
+        queue: worker.queue,
+        clock: worker.clock,
+        reader: objects.clone(),
+        writer: objects.clone(),
+        uploads: objects.clone(),
+        sweeper: objects,
+    };
+    sqs::serve(|work, deadline| handler::handle(&assemble, work, deadline)).await
+}

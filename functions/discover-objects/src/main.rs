@@ -1,2 +1,28 @@
-//! stub
-fn main() {}
+//! discover-objects: lists an account's object types and properties and makes the first chunks of a backup.
+
+mod handler;
+
+use aws::QueueUrls;
+use lambda::worker::CrmWorker;
+use lambda::{sqs, telemetry};
+use workflows::discover::Discover;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    telemetry::init()?;
+    let worker = CrmWorker::from_env(|env| QueueUrls {
+        discover: env.discover_queue_url(),
+        export: env.export_queue_url(),
+        assemble: env.assemble_queue_url(),
+    })
+    .await?;
+    let discover = Discover {
+        sessions: worker.sessions,
+        queue: worker.worker.queue,
+        reader: worker.objects.clone(),
+        writer: worker.objects,
+        cap: worker.cap,
+        retry_base: worker.retry_base,
+    };
+    sqs::serve(|work, deadline| handler::handle(&discover, work, deadline)).await
+}

@@ -1,2 +1,29 @@
-//! stub
-fn main() {}
+//! export-chunk: reads id ranges of objects into segments, and closes objects whose ranges are all read.
+
+mod handler;
+
+use aws::QueueUrls;
+use lambda::worker::CrmWorker;
+use lambda::{sqs, telemetry};
+use workflows::export::Export;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    telemetry::init()?;
+    let worker = CrmWorker::from_env(|env| QueueUrls {
+        export: env.export_queue_url(),
+        assemble: env.assemble_queue_url(),
+        ..QueueUrls::default()
+    })
+    .await?;
+    let export = Export {
+        sessions: worker.sessions,
+        queue: worker.worker.queue,
+        reader: worker.objects.clone(),
+        writer: worker.objects.clone(),
+        uploads: worker.objects,
+        cap: worker.cap,
+        retry_base: worker.retry_base,
+    };
+    sqs::serve(|work, deadline| handler::handle(&export, work, deadline)).await
+}

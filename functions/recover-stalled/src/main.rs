@@ -1,2 +1,35 @@
-//! stub
-fn main() {}
+//! recover-stalled: every minute, queues again what nobody is working on.
+
+use aws::QueueUrls;
+use lambda::config::Environment;
+use lambda::metrics::{self, Metric};
+use lambda::telemetry;
+use lambda::worker::Worker;
+use lambda_runtime::{LambdaEvent, service_fn};
+use workflows::dispatch::WorkerCap;
+use workflows::recover::Recover;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    telemetry::init()?;
+    let mut env = Environment::of_process();
+    let cap = env.workers_per_account();
+    let cap = WorkerCap(usize::try_from(env.finish(|| cap)?)?);
+    let worker = Worker::from_env(|env| QueueUrls {
+        discover: env.discover_queue_url(),
+        export: env.export_queue_url(),
+        assemble: env.assemble_queue_url(),
+    })
+    .await?;
+    let recover = &Recover { ledger: worker.ledger, queue: worker.queue, clock: worker.clock, cap };
+    // The schedule's event says nothing that matters.
+    let handler = |_: LambdaEvent<serde_json::Value>| async move {
+        let round = recover.round().await?;
+        metrics::emit(&[Metric::OldestStalledSeconds(round.oldest.as_secs_f64())]);
+        if round.due > 0 || round.failed > 0 {
+            tracing::info!(items.due = round.due, items.failed = round.failed, "recover.round");
+        }
+        Ok::<_, lambda_runtime::Error>(())
+    };
+    lambda_runtime::run(service_fn(handler)).await
+}

@@ -17,14 +17,19 @@ pub const ARCHIVES: &str = "archives/";
 /// Lifecycle prefix of everything that is only needed while a backup runs.
 pub const SEGMENTS: &str = "segments/";
 
+/// Everything that is made of a backup's archive.
+pub fn archive_prefix(backup: &BackupRef) -> String {
+    format!("{ARCHIVES}{}/{}/", backup.account_id, backup.backup_id)
+}
+
 /// The archive made by assembly run `attempt`.
 pub fn archive(backup: &BackupRef, attempt: u32) -> String {
-    format!("{ARCHIVES}{}/{}/{attempt:04}.zip", backup.account_id, backup.backup_id)
+    format!("{}{attempt:04}.zip", archive_prefix(backup))
 }
 
 /// The manifest beside [`archive`], with each part's place inside the archive.
 pub fn manifest(backup: &BackupRef, attempt: u32) -> String {
-    format!("{ARCHIVES}{}/{}/{attempt:04}.manifest.json", backup.account_id, backup.backup_id)
+    format!("{}{attempt:04}.manifest.json", archive_prefix(backup))
 }
 
 /// Everything of a backup that is only needed while it runs.

@@ -1,0 +1,30 @@
+//! Removes what a backup that has ended leaves behind. Lifecycle rules would remove it too, days later.
+
+use domain::backup::{Backup, BackupState};
+use domain::ports::ledger;
+use domain::storage_keys;
+use domain::work::BackupRef;
+
+use super::Assemble;
+use crate::run::StepError;
+
+impl Assemble {
+    /// Deletes the segments of a backup that has ended, and if it has no archive whatever was made of one. A backup
+    /// that runs is left alone. Running it twice is fine.
+    ///
+    /// # Errors
+    /// [`StepError`] when the message should be delivered again.
+    pub async fn sweep(&self, backup: &BackupRef) -> Result<(), StepError> {
+        let Some(loaded) = ledger::load::<Backup>(&*self.ledger, &Backup::key_of(backup)).await? else { return Ok(()) };
+        let state = loaded.record.state;
+        if !state.is_terminal() {
+            return Ok(());
+        }
+        let mut swept = self.sweeper.sweep(&storage_keys::working_prefix(backup)).await?;
+        if state != BackupState::Completed {
+            swept += self.sweeper.sweep(&storage_keys::archive_prefix(backup)).await?;
+        }
+        tracing::info!(backup.id = %backup.backup_id, objects = swept, "backup.swept");
+        Ok(())
+    }
+}

@@ -1,0 +1,156 @@
+//! Makes the zip in object storage out of its layout.
+
+use std::collections::BTreeMap;
+
+use archive::contents::ArchiveContents;
+use archive::layout::Extent;
+use archive::parts::{self, Part, Piece};
+use bytes::{Bytes, BytesMut};
+use domain::Failure;
+use domain::ports::objects::{ObjectInfo, StorageError, UploadId, UploadedPart};
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use super::{Assemble, Made, ZIP};
+use crate::run::{Run, StepError};
+
+/// Parts copied inside storage at the same time; they cost the worker nothing but a connection.
+const COPIES_AT_ONCE: usize = 16;
+
+/// Small reads at the same time, for one buffer or for the check.
+const READS_AT_ONCE: usize = 8;
+
+/// One archive on its way into storage.
+pub(super) struct Upload<'a> {
+    pub(super) assemble: &'a Assemble,
+    pub(super) key: &'a str,
+    pub(super) contents: &'a ArchiveContents,
+    pub(super) run: &'a Run,
+}
+
+impl Upload<'_> {
+    /// A small archive: all bytes through the worker.
+    pub(super) async fn in_one_write(&self) -> Result<Made, StepError> {
+        if let Some(info) = self.present().await? {
+            return Ok(Some(info.etag));
+        }
+        let bytes = self.buffer(&parts::pieces(&self.contents.extents)).await?;
+        match self.assemble.writer.write_new(self.key, bytes, ZIP).await {
+            Ok(etag) => Ok(Some(etag)),
+            // Only a run that goes on with the same layout writes under this key.
+            Err(StorageError::AlreadyExists(_)) => Ok(self.present().await?.map(|info| info.etag)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// A large archive: copies inside storage wherever S3's rules allow, small buffers between. Returns None when the
+    /// run is over first; another one finds what is done.
+    pub(super) async fn in_parts(&self, upload: &UploadId) -> Result<Made, StepError> {
+        let plan = parts::plan(&self.contents.extents)
+            .map_err(|error| StepError::Fatal(Failure::new("archive-too-fragmented", format!("{error}."))))?;
+        let Some(done) = self.assemble.uploads.parts(self.key, upload).await? else {
+            // A run that died after completing it, or the lifecycle rule.
+            let present = self.present().await?;
+            return present.map(|info| Some(info.etag)).ok_or(StorageError::Absent(self.key.to_owned()).into());
+        };
+        let mut made: BTreeMap<u16, UploadedPart> = done
+            .into_iter()
+            .filter(|part| plan.get(usize::from(part.number) - 1).is_some_and(|planned| planned.bytes() == part.size))
+            .map(|part| (part.number, part))
+            .collect();
+        let missing: Vec<(u16, &Part)> =
+            (1_u16..).zip(&plan).filter(|(number, _)| !made.contains_key(number)).collect();
+        let (copies, buffers): (Vec<_>, Vec<_>) =
+            missing.into_iter().partition(|(_, part)| matches!(part, Part::Copy(_)));
+        // Buffers one at a time, so that no more than one is in memory.
+        for (some, at_once) in [(copies, COPIES_AT_ONCE), (buffers, 1)] {
+            let mut parts =
+                stream::iter(some).map(|(number, part)| self.part(upload, number, part)).buffer_unordered(at_once);
+            while let Some(part) = parts.next().await {
+                match part? {
+                    Some(part) => drop(made.insert(part.number, part)),
+                    None => return Ok(None),
+                }
+            }
+        }
+        let all: Vec<UploadedPart> = made.into_values().collect();
+        match self.assemble.uploads.complete_new(self.key, upload, &all).await {
+            Ok(etag) => Ok(Some(etag)),
+            // Unclear, or another run was first: what counts is whether the archive is there.
+            Err(error) => match self.present().await? {
+                Some(info) => Ok(Some(info.etag)),
+                None => Err(error.into()),
+            },
+        }
+    }
+
+    /// One part, or None when the run is over.
+    async fn part(&self, upload: &UploadId, number: u16, part: &Part) -> Result<Option<UploadedPart>, StepError> {
+        if self.assemble.clock.now() >= self.run.ends {
+            return Ok(None);
+        }
+        let uploads = &self.assemble.uploads;
+        let made = match part {
+            Part::Copy(source) => uploads.copy_part(self.key, upload, number, source).await?,
+            Part::Buffer(pieces) => {
+                let bytes = self.buffer(pieces).await?;
+                uploads.write_part(self.key, upload, number, bytes).await?
+            }
+        };
+        Ok(Some(made))
+    }
+
+    async fn buffer(&self, pieces: &[Piece]) -> Result<Bytes, StepError> {
+        let read: Vec<Bytes> =
+            stream::iter(pieces).map(|piece| self.read(piece)).buffered(READS_AT_ONCE).try_collect().await?;
+        let mut all = BytesMut::with_capacity(read.iter().map(Bytes::len).sum());
+        read.iter().for_each(|bytes| all.extend_from_slice(bytes));
+        Ok(all.freeze())
+    }
+
+    async fn read(&self, piece: &Piece) -> Result<Bytes, StepError> {
+        match piece {
+            Piece::Literal(bytes) => Ok(bytes.clone()),
+            Piece::Object(source) => Ok(self.assemble.reader.read(&source.key, Some(source.range.clone())).await?),
+        }
+    }
+
+    /// The archive, if it is in storage already with the planned size.
+    async fn present(&self) -> Result<Option<ObjectInfo>, StepError> {
+        let info = self.assemble.reader.head(self.key).await?;
+        Ok(info.filter(|info| info.size == self.contents.bytes))
+    }
+
+    /// Reads every literal piece back from its place. They stand before, between and behind all segments, so if they
+    /// are where they should be, so is everything else.
+    ///
+    /// # Errors
+    /// [`StepError::Fatal`] when the archive is not what was planned.
+    pub(super) async fn check(&self) -> Result<(), StepError> {
+        let mut at = 0;
+        let mut literals = Vec::new();
+        for extent in &self.contents.extents {
+            if let Extent::Literal(bytes) = extent {
+                literals.push((at, bytes));
+            }
+            at += extent.bytes();
+        }
+        let mut checked = stream::iter(literals)
+            .map(|(at, expected)| async move {
+                let range = at..at + expected.len() as u64;
+                let found = self.assemble.reader.read(self.key, Some(range)).await?;
+                if found == *expected { Ok(()) } else { Err(StepError::Fatal(broken())) }
+            })
+            .buffer_unordered(READS_AT_ONCE);
+        while let Some(result) = checked.next().await {
+            result?;
+        }
+        Ok(())
+    }
+}
+
+fn broken() -> Failure {
+    Failure::new(
+        "archive-broken",
+        "The archive in object storage is not what was put together; nothing was published. Make a new backup.",
+    )
+}
