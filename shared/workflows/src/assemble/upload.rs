@@ -103,7 +103,9 @@ impl Upload<'_> {
         let read: Vec<Bytes> =
             stream::iter(pieces).map(|piece| self.read(piece)).buffered(READS_AT_ONCE).try_collect().await?;
         let mut all = BytesMut::with_capacity(read.iter().map(Bytes::len).sum());
-        read.iter().for_each(|bytes| all.extend_from_slice(bytes));
+        for bytes in &read {
+            all.extend_from_slice(bytes);
+        }
         Ok(all.freeze())
     }
 
