@@ -3,7 +3,7 @@
 //! Workers write rows as CSV ([`csv`]) into DEFLATE segments ([`segment`]) that can stand one behind the other.
 //! [`contents::lay_out`] lays a whole zip out of them ([`layout`]) with a manifest about it ([`manifest`]), and
 //! [`parts::plan`] says how storage can make that zip out of the segments it already holds, with hardly a byte passing
-//! through the worker.
+//! through the worker. [`reader`] reads back and checks.
 //!
 //! Everything here is pure: bytes and plans, no network and no runtime.
 
@@ -13,5 +13,6 @@ pub mod digests;
 pub mod layout;
 pub mod manifest;
 pub mod parts;
+pub mod reader;
 pub mod segment;
 mod zip_records;
