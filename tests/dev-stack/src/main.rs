@@ -1,5 +1,6 @@
 //! `cargo dev`: the whole system on one machine.
 
+mod checks;
 mod demo;
 mod progress;
 
@@ -26,6 +27,12 @@ struct CommandLine {
 enum Command {
     /// Bring everything up, back an account up, download and check the archive, tear everything down
     Demo,
+    /// Run every check of the project and print a summary
+    Test {
+        /// Count what this machine lacks as a failure
+        #[arg(long)]
+        require_all: bool,
+    },
     /// Bring everything up and keep it running until Ctrl-C
     Up {
         /// Port of the emulator and so of the API; any that is free if not given
@@ -51,6 +58,7 @@ fn run(command: &Command) -> Result<()> {
     let places = Places::find()?;
     match command {
         Command::Demo => demo::run(&places),
+        Command::Test { require_all } => checks::run(&places, *require_all),
         Command::Up { port } => up(&places, *port),
         Command::Down => {
             println!("stacks ended: {}", end_leftovers(&places)?);

