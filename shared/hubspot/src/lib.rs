@@ -1,1 +1,84 @@
-//! stub
+//! The [`Crm`] port on HubSpot's HTTP API. URLs, JSON shapes, scopes and status codes live here and nowhere else.
+//!
+//! A [`Connector`] lives as long as the process; what it connects to is one account during one run. Every request passes
+//! the account's [`CallGate`](domain::ports::call_gate::CallGate) first. Retries are bounded by a number and by the run's deadline:
+//!
+//! | answer | what happens |
+//! |---|---|
+//! | 429 | the gate is told to pause everyone on the account, then the call is admitted anew |
+//! | 5xx, 408, 423, 477, resets, time-outs, answers that are cut off or not JSON | back-off with full jitter |
+//! | 414 on a list | properties are listed in shorter URLs, or records read by id |
+//! | 401, 403, 404, other 4xx | an error at once |
+//!
+//! Logged is one event for each request that failed: path template, status, how often sent, and when it is sent again.
+//! Never a URL, a body, a token or a value.
+
+mod call;
+mod connector;
+mod counts;
+mod definitions;
+mod endpoints;
+mod pages;
+mod records;
+mod refusal;
+mod retry;
+mod scan;
+#[cfg(test)]
+mod tests;
+
+use async_trait::async_trait;
+use domain::ids::{ObjectType, RecordId};
+use domain::ports::crm::{Census, Crm, CrmAccount, CrmError, PageEnd, PageRequest};
+use domain::property::{ObjectDefinition, Property};
+use domain::rows::RowBuffer;
+use jiff::Timestamp;
+
+use crate::connector::HubSpot;
+
+pub use connector::{Connector, SetupError};
+pub use records::{Shape, read_page};
+pub use scan::Malformed;
+
+#[async_trait]
+impl Crm for HubSpot {
+    async fn account(&self) -> Result<CrmAccount, CrmError> {
+        self.details().await
+    }
+
+    async fn object_types(&self) -> Result<Vec<ObjectDefinition>, CrmError> {
+        self.defined_objects().await
+    }
+
+    async fn properties(&self, object: &ObjectType) -> Result<Vec<Property>, CrmError> {
+        self.defined_properties(object).await
+    }
+
+    async fn page(&self, request: &PageRequest<'_>, rows: &mut RowBuffer) -> Result<PageEnd, CrmError> {
+        self.records(request, rows).await
+    }
+
+    async fn existing(&self, object: &ObjectType, ids: &[RecordId]) -> Result<Vec<(RecordId, Timestamp)>, CrmError> {
+        self.existing_of(object, ids).await
+    }
+
+    async fn census(&self, object: &ObjectType) -> Result<Option<Census>, CrmError> {
+        self.count(object).await
+    }
+
+    async fn count_in(
+        &self,
+        object: &ObjectType,
+        after: RecordId,
+        up_to: Option<RecordId>,
+    ) -> Result<Option<u64>, CrmError> {
+        self.count_range(object, after, up_to).await
+    }
+
+    async fn nth_after(&self, object: &ObjectType, after: RecordId, n: u16) -> Result<Option<RecordId>, CrmError> {
+        self.find_nth(object, after, n).await
+    }
+
+    async fn created_since(&self, object: &ObjectType, since: Timestamp) -> Result<Option<u64>, CrmError> {
+        self.count_created(object, since).await
+    }
+}

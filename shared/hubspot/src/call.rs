@@ -1,0 +1,286 @@
+//! One call to HubSpot, from the call gate to an answer that was understood. Nothing else in this crate sends anything.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use domain::budget::{CallKind, WaitReason};
+use domain::ports::call_gate::RefusedPolicy;
+use domain::ports::crm::{CrmError, CrmErrorKind};
+use jiff::SignedDuration;
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use reqwest::{Method, Response};
+use secrecy::ExposeSecret;
+use serde::de::DeserializeOwned;
+
+use crate::connector::HubSpot;
+use crate::endpoints::Query;
+use crate::refusal::{self, Details, Refusal};
+use crate::retry::{NEXT_RUN, Retries};
+use crate::scan::Malformed;
+
+/// No page of a hundred records comes near this; it keeps a broken answer from using the memory up.
+const MAX_ANSWER: usize = 128 << 20;
+/// What is read of an error document.
+const MAX_ERROR: usize = 64 << 10;
+/// HubSpot asks for at least this after 423.
+const LOCKED_WAIT: Duration = Duration::from_secs(2);
+/// After 477 without `Retry-After`.
+const MIGRATION_WAIT: Duration = Duration::from_secs(10);
+/// The window of a rate limit that does not name its own.
+const DEFAULT_WINDOW: Duration = Duration::from_secs(10);
+
+/// A request, as often as it takes.
+#[derive(Debug)]
+pub(crate) struct Call {
+    /// Method and path template, for logs and errors: never the URL, which can hold cursors.
+    pub(crate) endpoint: &'static str,
+    pub(crate) kind: CallKind,
+    pub(crate) path: String,
+    pub(crate) query: Query,
+    /// JSON; a call with a body is a POST.
+    pub(crate) body: Option<Bytes>,
+    /// The scope that is missing when HubSpot answers 403 and names none.
+    pub(crate) scope: String,
+}
+
+impl Call {
+    pub(crate) fn get(endpoint: &'static str, path: String, query: Query, scope: String) -> Self {
+        Self { endpoint, kind: CallKind::Ordinary, path, query, body: None, scope }
+    }
+
+    pub(crate) fn post(endpoint: &'static str, path: String, body: Bytes, scope: String) -> Self {
+        Self { body: Some(body), ..Self::get(endpoint, path, Query::default(), scope) }
+    }
+}
+
+/// A successful answer.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Answer {
+    /// The body as a JSON document. Not for pages of records, see [`crate::records`].
+    pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, Malformed> {
+        serde_json::from_slice(&self.body).map_err(|error| Malformed { at: error.column() })
+    }
+}
+
+/// Why a call has no answer.
+#[derive(Debug)]
+pub(crate) enum CallError {
+    /// HubSpot refused it, and would again.
+    Refused(Refusal),
+    /// Everything else, after all retries that made sense.
+    GaveUp(CrmError),
+}
+
+impl CallError {
+    pub(crate) fn into_error(self, call: &Call) -> CrmError {
+        match self {
+            Self::Refused(refusal) => refusal.into_error(call.endpoint, &call.scope),
+            Self::GaveUp(error) => error,
+        }
+    }
+}
+
+/// What became of one request that did not succeed.
+enum Trouble {
+    Refused(Refusal),
+    /// 429.
+    Limited {
+        policy: RefusedPolicy,
+        asked: Option<Duration>,
+        window: Duration,
+    },
+    /// Anything that may be over soon.
+    Failed {
+        reason: &'static str,
+        status: Option<u16>,
+        at_least: Duration,
+    },
+}
+
+impl Trouble {
+    fn failed(reason: &'static str) -> Self {
+        Self::Failed { reason, status: None, at_least: Duration::ZERO }
+    }
+}
+
+const MALFORMED: &str = "malformed";
+
+impl HubSpot {
+    /// Sends `call` until `read` understands its answer, and gives up as [`crate::retry`] says.
+    pub(crate) async fn fetch<T: Send>(
+        &self,
+        call: &Call,
+        read: impl FnMut(&Answer) -> Result<T, Malformed> + Send,
+    ) -> Result<T, CrmError> {
+        self.try_fetch(call, read).await.map_err(|error| error.into_error(call))
+    }
+
+    /// As [`HubSpot::fetch`], for calls whose refusal is part of the plan.
+    pub(crate) async fn try_fetch<T: Send>(
+        &self,
+        call: &Call,
+        mut read: impl FnMut(&Answer) -> Result<T, Malformed> + Send,
+    ) -> Result<T, CallError> {
+        let mut retries = Retries::default();
+        loop {
+            self.gate.admit(call.kind).await.map_err(|closed| CallError::GaveUp(closed.into()))?;
+            let trouble = match self.attempt(call).await {
+                Ok(answer) => match read(&answer) {
+                    Ok(value) => return Ok(value),
+                    Err(_) => Trouble::failed(MALFORMED),
+                },
+                Err(trouble) => trouble,
+            };
+            self.retry_after(call, trouble, &mut retries).await?;
+        }
+    }
+
+    /// Returns when the call should be sent again.
+    async fn retry_after(&self, call: &Call, trouble: Trouble, retries: &mut Retries) -> Result<(), CallError> {
+        match trouble {
+            Trouble::Refused(refusal) => {
+                let category = refusal.details.category.as_deref();
+                tracing::warn!(endpoint = call.endpoint, status = refusal.status, category, "crm.call.refused");
+                Err(CallError::Refused(refusal))
+            }
+            Trouble::Limited { policy, asked, window } => {
+                let (pause, again) = retries.refused(policy, asked, window);
+                let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+                let sent = retries.sent();
+                tracing::warn!(endpoint = call.endpoint, status = 429, sent, ?policy, pause_ms, "crm.call.limited");
+                let pause = SignedDuration::try_from(pause).unwrap_or(SignedDuration::MAX);
+                self.gate.refused(call.kind, policy, pause).await;
+                if again { Ok(()) } else { Err(CallError::GaveUp(self.limited(policy, pause))) }
+            }
+            Trouble::Failed { reason, status, at_least } => {
+                let wait = retries.failed(&self.patience, at_least, fastrand::f64(), self.time_left());
+                let sent = retries.sent();
+                let retry_ms = wait.and_then(|wait| u64::try_from(wait.as_millis()).ok());
+                tracing::warn!(endpoint = call.endpoint, status, reason, sent, retry_ms, "crm.call.failed");
+                let Some(wait) = wait else {
+                    return Err(CallError::GaveUp(gave_up(call, reason, status, sent, at_least)));
+                };
+                tokio::time::sleep(wait).await;
+                Ok(())
+            }
+        }
+    }
+
+    fn limited(&self, policy: RefusedPolicy, pause: SignedDuration) -> CrmError {
+        let until = self.clock.now().checked_add(pause).unwrap_or(jiff::Timestamp::MAX);
+        let (reason, limit) = match policy {
+            RefusedPolicy::Daily => (WaitReason::DailyLimit, "day"),
+            RefusedPolicy::Rate => (WaitReason::RateLimit, "ten seconds"),
+        };
+        let sentence =
+            format!("HubSpot's limit of calls per {limit} is used up by this and other apps. Wait until {until}.");
+        refusal::error(CrmErrorKind::NoBudget { until, reason }, sentence)
+    }
+
+    fn time_left(&self) -> Duration {
+        Duration::try_from(self.deadline.duration_since(self.clock.now())).unwrap_or(Duration::ZERO)
+    }
+
+    async fn attempt(&self, call: &Call) -> Result<Answer, Trouble> {
+        let method = if call.body.is_some() { Method::POST } else { Method::GET };
+        let mut request = self
+            .client
+            .request(method, self.server.url(call))
+            .bearer_auth(self.server.token.expose_secret())
+            .header(ACCEPT, "application/json")
+            .timeout(self.patience.answer.min(self.time_left()));
+        if let Some(body) = &call.body {
+            request = request.header(CONTENT_TYPE, "application/json").body(body.clone());
+        }
+        let response = request.send().await.map_err(|error| Trouble::failed(reason_of(&error)))?;
+        self.note_daily_remaining(response.headers()).await;
+        if response.status().is_success() {
+            let headers = response.headers().clone();
+            let body = read_body(response, MAX_ANSWER).await?;
+            return Ok(Answer { headers, body });
+        }
+        Err(trouble_of(response).await)
+    }
+
+    /// Tells the gate how many calls are left today: with the first answer, since other apps may have used the limit
+    /// up, and then with every 50th, or every 5th when few are left. Each report costs a write to the ledger, and our
+    /// own calls are counted there anyway.
+    async fn note_daily_remaining(&self, headers: &HeaderMap) {
+        const FEW: u32 = 1_000;
+        let Some(remaining) = number(headers, "x-hubspot-ratelimit-daily-remaining") else { return };
+        let answers = self.answers.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let every = if remaining < FEW { 5 } else { 50 };
+        if answers.is_multiple_of(every) || remaining == 0 {
+            self.gate.daily_remaining(remaining).await;
+        }
+    }
+}
+
+fn gave_up(call: &Call, reason: &'static str, status: Option<u16>, sent: u32, at_least: Duration) -> CrmError {
+    if reason == MALFORMED {
+        return refusal::malformed(call.endpoint, sent);
+    }
+    let why = status.map_or(reason.to_owned(), |status| format!("status {status}"));
+    refusal::unavailable(call.endpoint, &why, sent, at_least.max(NEXT_RUN))
+}
+
+async fn trouble_of(response: Response) -> Trouble {
+    let status = response.status().as_u16();
+    let asked: Option<u64> = number(response.headers(), RETRY_AFTER.as_str());
+    let asked = asked.map(|seconds| Duration::from_secs(seconds.min(86_400)));
+    let failed = |reason, at_least: Duration| Trouble::Failed {
+        reason,
+        status: Some(status),
+        at_least: asked.unwrap_or_default().max(at_least),
+    };
+    match status {
+        423 => failed("locked", LOCKED_WAIT),
+        477 => failed("migration", if asked.is_some() { Duration::ZERO } else { MIGRATION_WAIT }),
+        408 | 425 | 500..=599 => failed("server-error", Duration::ZERO),
+        429 => {
+            let window = number(response.headers(), "x-hubspot-ratelimit-interval-milliseconds");
+            let window = window.map_or(DEFAULT_WINDOW, Duration::from_millis);
+            Trouble::Limited { policy: details(response).await.policy(), asked, window }
+        }
+        _ => Trouble::Refused(Refusal { status, details: details(response).await }),
+    }
+}
+
+/// The status alone says enough, so an error document that cannot be read is none.
+async fn details(response: Response) -> Details {
+    let body = read_body(response, MAX_ERROR).await.unwrap_or_default();
+    Details::read(&body)
+}
+
+async fn read_body(mut response: Response, limit: usize) -> Result<Vec<u8>, Trouble> {
+    let announced = response.content_length().and_then(|length| usize::try_from(length).ok());
+    let mut body = Vec::with_capacity(announced.unwrap_or(64 << 10).min(limit));
+    while let Some(part) = response.chunk().await.map_err(|error| Trouble::failed(reason_of(&error)))? {
+        if body.len() + part.len() > limit {
+            return Err(Trouble::failed(MALFORMED));
+        }
+        body.extend_from_slice(&part);
+    }
+    Ok(body)
+}
+
+/// A word for what the error is. Its own text holds the URL.
+fn reason_of(error: &reqwest::Error) -> &'static str {
+    if error.is_timeout() {
+        "time-out"
+    } else if error.is_connect() {
+        "no connection"
+    } else {
+        "connection lost"
+    }
+}
+
+/// A header's decimal number.
+pub(crate) fn number<T: std::str::FromStr>(headers: &HeaderMap, name: &str) -> Option<T> {
+    headers.get(name)?.to_str().ok()?.trim().parse().ok()
+}

@@ -1,0 +1,200 @@
+//! Connections to HubSpot accounts.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use domain::ports::call_gate::CallGate;
+use domain::ports::clock::Clock;
+use domain::ports::crm::{Crm, CrmConnector, CrmError, CrmErrorKind, CrmTarget};
+use jiff::Timestamp;
+use reqwest::{Client, Url, redirect};
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::call::Call;
+use crate::endpoints::Endpoints;
+use crate::refusal;
+use crate::retry::Patience;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// HubSpot closes idle connections after about as long, and a frozen function does not notice that they are gone.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Makes connections to accounts. One per process: connections of all accounts share its pool, and what it learns about
+/// the server's longest URL stays.
+pub struct Connector {
+    client: Client,
+    clock: Arc<dyn Clock>,
+    list_urls: Arc<ListUrls>,
+    patience: Patience,
+}
+
+/// The HTTP client cannot be set up, as when the system has no certificate authorities.
+#[derive(Debug, thiserror::Error)]
+#[error("the HTTP client for the CRM cannot be set up; does the system have certificate authorities?")]
+pub struct SetupError(#[from] reqwest::Error);
+
+impl Connector {
+    /// A connector whose connections verify certificates by the system's certificate authorities and follow no
+    /// redirects. `clock` tells how much time is left until a connection's deadline.
+    ///
+    /// # Errors
+    /// [`SetupError`] when the system has no certificate authorities.
+    pub fn new(clock: Arc<dyn Clock>) -> Result<Self, SetupError> {
+        // Another crate of the process may have installed the same provider already.
+        let _already_installed = rustls::crypto::ring::default_provider().install_default();
+        let client = Client::builder()
+            .user_agent(concat!("crm-backup/", env!("CARGO_PKG_VERSION")))
+            .redirect(redirect::Policy::none())
+            .connect_timeout(CONNECT_TIMEOUT)
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .build()?;
+        Ok(Self { client, clock, list_urls: Arc::default(), patience: Patience::default() })
+    }
+
+    /// The same, with other time-outs and waits.
+    #[cfg(test)]
+    pub(crate) fn with_patience(self, patience: Patience) -> Self {
+        Self { patience, ..self }
+    }
+}
+
+impl CrmConnector for Connector {
+    fn connect(
+        &self,
+        target: &CrmTarget,
+        token: SecretString,
+        gate: Arc<dyn CallGate>,
+        deadline: Timestamp,
+    ) -> Result<Arc<dyn Crm>, CrmError> {
+        Ok(Arc::new(HubSpot {
+            client: self.client.clone(),
+            list_urls: self.list_urls.clone(),
+            patience: self.patience.clone(),
+            endpoints: Endpoints(target.api_version),
+            server: Server::new(&target.base_url, token)?,
+            gate,
+            clock: self.clock.clone(),
+            deadline,
+            answers: AtomicU32::new(0),
+        }))
+    }
+}
+
+/// One HubSpot account during one run; see [`domain::ports::crm::Crm`].
+pub(crate) struct HubSpot {
+    pub(crate) client: Client,
+    pub(crate) list_urls: Arc<ListUrls>,
+    pub(crate) patience: Patience,
+    pub(crate) endpoints: Endpoints,
+    pub(crate) server: Server,
+    pub(crate) gate: Arc<dyn CallGate>,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// No answer and no retry is waited for beyond this.
+    pub(crate) deadline: Timestamp,
+    /// Answers that told how many calls are left today.
+    pub(crate) answers: AtomicU32,
+}
+
+/// Where to send calls, and in whose name.
+pub(crate) struct Server {
+    base: Url,
+    pub(crate) token: SecretString,
+}
+
+impl Server {
+    /// `base_url` must be scheme, host and port, and the token must be fit for a header.
+    fn new(base_url: &str, token: SecretString) -> Result<Self, CrmError> {
+        let base = Url::parse(base_url).ok().filter(is_base).ok_or_else(|| {
+            let sentence = "The CRM's base URL is not just a scheme, a host and a port. Connect the account again.";
+            refusal::error(CrmErrorKind::Refused, sentence.to_owned())
+        })?;
+        let text = token.expose_secret();
+        if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            let sentence =
+                "The stored HubSpot token is empty or has characters that no token has. Connect the account again.";
+            return Err(refusal::error(CrmErrorKind::TokenRefused, sentence.to_owned()));
+        }
+        Ok(Self { base, token })
+    }
+
+    pub(crate) fn url(&self, call: &Call) -> Url {
+        let mut url = self.base.clone();
+        url.set_path(&call.path);
+        url.set_query(call.query.text());
+        url
+    }
+}
+
+fn is_base(url: &Url) -> bool {
+    let place = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+    let anonymous = url.username().is_empty() && url.password().is_none();
+    matches!(url.scheme(), "http" | "https") && url.has_host() && place && anonymous
+}
+
+/// How many characters of property names a list URL may have before the server answers 414. Nobody promises a number,
+/// so it is learned: it starts high, halves with each 414, and gives way to reading by id when little is left.
+#[derive(Debug)]
+pub(crate) struct ListUrls(AtomicUsize);
+
+impl ListUrls {
+    const START: usize = 15_000;
+    const LEAST: usize = 4_000;
+
+    /// Characters that are allowed now; 0 when only lists without properties are.
+    pub(crate) fn allowed(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// A URL was too long while `allowed` characters were allowed.
+    pub(crate) fn too_long(&self, allowed: usize) {
+        let half = allowed / 2;
+        let next = if half < Self::LEAST { 0 } else { half };
+        // Whoever was faster has done the same.
+        let _lost = self.0.compare_exchange(allowed, next, Ordering::Relaxed, Ordering::Relaxed);
+    }
+}
+
+impl Default for ListUrls {
+    fn default() -> Self {
+        Self(AtomicUsize::new(Self::START))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn list_urls_halve_and_then_go_without_properties() {
+        let urls = ListUrls::default();
+        let mut seen = vec![urls.allowed()];
+        while let Some(&allowed) = seen.last().filter(|&&allowed| allowed > 0) {
+            urls.too_long(allowed);
+            seen.push(urls.allowed());
+        }
+        assert_eq!(seen, [15_000, 7_500, 0]);
+        urls.too_long(15_000);
+        assert_eq!(urls.allowed(), 0, "late news change nothing");
+    }
+
+    #[test]
+    fn base_urls_have_no_path_and_no_credentials() {
+        let server = |base: &str| Server::new(base, SecretString::from("token")).map(drop);
+        for good in ["https://api.hubapi.com", "http://127.0.0.1:4000/"] {
+            assert!(server(good).is_ok(), "{good}");
+        }
+        for bad in ["", "api.hubapi.com", "https://x/y", "https://u:p@x", "https://x?y", "ftp://x", "file:///x"] {
+            assert_eq!(server(bad).expect_err(bad).kind, CrmErrorKind::Refused);
+        }
+    }
+
+    #[test]
+    fn tokens_that_cannot_stand_in_a_header_are_refused_without_being_told() {
+        for bad in ["", "pat-eu1 x", "pat\r\nX-Evil: 1", "tök"] {
+            let error = Server::new("https://x", SecretString::from(bad)).map(drop).expect_err(bad);
+            assert_eq!(error.kind, CrmErrorKind::TokenRefused);
+            assert!(bad.is_empty() || !error.sentence.contains(bad));
+        }
+    }
+}

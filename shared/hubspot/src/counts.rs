@@ -1,0 +1,261 @@
+//! What HubSpot says about an account and how many records it has.
+
+use bytes::Bytes;
+use domain::budget::CallLimits;
+use domain::ids::{ObjectType, RecordId};
+use domain::ports::crm::{Census, CrmAccount, CrmError, CrmErrorKind};
+use domain::property::RECORD_ID_COLUMN;
+use jiff::Timestamp;
+use reqwest::header::HeaderMap;
+use serde::{Deserialize, Serialize};
+
+use crate::call::number;
+use crate::connector::HubSpot;
+use crate::endpoints::{Endpoints, is_conversations};
+use crate::refusal;
+use crate::scan::Malformed;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct AccountDetails {
+    portal_id: u64,
+    time_zone: String,
+}
+
+/// The body of a search that is after a count or a single id.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Search {
+    filter_groups: Vec<FilterGroup>,
+    sorts: Vec<Sort>,
+    properties: Vec<String>,
+    limit: u8,
+    after: String,
+}
+
+#[derive(Serialize)]
+struct FilterGroup {
+    filters: Vec<Filter>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Filter {
+    property_name: &'static str,
+    operator: &'static str,
+    value: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Sort {
+    property_name: &'static str,
+    direction: &'static str,
+}
+
+impl Default for Search {
+    /// All records, of which one is shown.
+    fn default() -> Self {
+        let properties = vec![RECORD_ID_COLUMN.to_owned()];
+        Self { filter_groups: Vec::new(), sorts: Vec::new(), properties, limit: 1, after: "0".to_owned() }
+    }
+}
+
+impl Search {
+    /// All records, of which one is shown with `property`.
+    pub(crate) fn showing(property: &str) -> Self {
+        Self { properties: vec![property.to_owned()], ..Self::default() }
+    }
+
+    pub(crate) fn body(&self) -> Bytes {
+        serde_json::to_vec(self).expect("a search is plain data").into()
+    }
+
+    /// Records that also fulfil this.
+    fn with(mut self, property_name: &'static str, operator: &'static str, value: String) -> Self {
+        let filter = Filter { property_name, operator, value };
+        match self.filter_groups.first_mut() {
+            Some(group) => group.filters.push(filter),
+            None => self.filter_groups.push(FilterGroup { filters: vec![filter] }),
+        }
+        self
+    }
+
+    /// In order of record id.
+    fn sorted(mut self, direction: &'static str) -> Self {
+        self.sorts = vec![Sort { property_name: RECORD_ID_COLUMN, direction }];
+        self
+    }
+}
+
+#[derive(Deserialize)]
+struct Found {
+    total: u64,
+    results: Vec<FoundRecord>,
+}
+
+impl Found {
+    fn first(&self) -> Result<Option<RecordId>, Malformed> {
+        self.results.first().map(|record| record_id(&record.id)).transpose()
+    }
+}
+
+#[derive(Deserialize)]
+struct FoundRecord {
+    id: String,
+}
+
+#[derive(Deserialize)]
+struct Read {
+    results: Vec<ReadRecord>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ReadRecord {
+    id: String,
+    created_at: Timestamp,
+}
+
+impl HubSpot {
+    pub(crate) async fn details(&self) -> Result<CrmAccount, CrmError> {
+        let call = Endpoints::account();
+        self.fetch(&call, |answer| {
+            let details: AccountDetails = answer.json()?;
+            Ok(CrmAccount {
+                portal_id: details.portal_id,
+                time_zone: details.time_zone,
+                call_limits: limits_of(&answer.headers),
+            })
+        })
+        .await
+    }
+
+    pub(crate) async fn count(&self, object: &ObjectType) -> Result<Option<Census>, CrmError> {
+        let highest_first = Search::default().sorted("DESCENDING");
+        self.search(object, &highest_first, |found| Ok(Census { records: found.total, highest_id: found.first()? }))
+            .await
+    }
+
+    pub(crate) async fn count_range(
+        &self,
+        object: &ObjectType,
+        after: RecordId,
+        up_to: Option<RecordId>,
+    ) -> Result<Option<u64>, CrmError> {
+        let mut range = Search::default().with(RECORD_ID_COLUMN, "GT", after.to_string());
+        if let Some(up_to) = up_to {
+            range = range.with(RECORD_ID_COLUMN, "LTE", up_to.to_string());
+        }
+        self.search(object, &range, |found| Ok(found.total)).await
+    }
+
+    pub(crate) async fn find_nth(
+        &self,
+        object: &ObjectType,
+        after: RecordId,
+        n: u16,
+    ) -> Result<Option<RecordId>, CrmError> {
+        let above = Search::default().with(RECORD_ID_COLUMN, "GT", after.to_string());
+        // Unlike that of a list, the cursor of a search is the number of results to pass over.
+        let nth = Search { after: n.saturating_sub(1).to_string(), ..above.sorted("ASCENDING") };
+        self.search(object, &nth, |found| found.first()).await.map(Option::flatten)
+    }
+
+    pub(crate) async fn count_created(&self, object: &ObjectType, since: Timestamp) -> Result<Option<u64>, CrmError> {
+        let since = since.as_millisecond().to_string();
+        let created = Search::default().with(creation_property(object), "GTE", since);
+        self.search(object, &created, |found| Ok(found.total)).await
+    }
+
+    /// None where there is no search.
+    async fn search<T: Send>(
+        &self,
+        object: &ObjectType,
+        search: &Search,
+        read: impl Fn(Found) -> Result<T, Malformed> + Send + Sync,
+    ) -> Result<Option<T>, CrmError> {
+        if is_conversations(object) {
+            return Ok(None);
+        }
+        let call = self.endpoints.search(object, search.body());
+        self.fetch(&call, |answer| read(answer.json()?)).await.map(Some)
+    }
+
+    pub(crate) async fn existing_of(
+        &self,
+        object: &ObjectType,
+        ids: &[RecordId],
+    ) -> Result<Vec<(RecordId, Timestamp)>, CrmError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        if is_conversations(object) {
+            let sentence = "HubSpot cannot look conversations up by id.".to_owned();
+            return Err(refusal::error(CrmErrorKind::Refused, sentence));
+        }
+        let call = self.batch_read(object, ids, &[RECORD_ID_COLUMN]);
+        self.fetch(&call, |answer| {
+            let read: Read = answer.json()?;
+            let records = read.results.iter().map(|record| Ok((record_id(&record.id)?, record.created_at)));
+            let mut records = records.collect::<Result<Vec<_>, Malformed>>()?;
+            records.retain(|(id, _)| ids.contains(id));
+            Ok(records)
+        })
+        .await
+    }
+}
+
+/// The property that holds the time of a record's creation.
+fn creation_property(object: &ObjectType) -> &'static str {
+    match object.as_str() {
+        "contacts" | "companies" | "deals" | "tickets" => "createdate",
+        _ => "hs_createdate",
+    }
+}
+
+fn record_id(text: &str) -> Result<RecordId, Malformed> {
+    RecordId::parse(text).map_err(|_| Malformed { at: 0 })
+}
+
+/// The limits that the headers name, the lowest plan's for those they do not.
+fn limits_of(headers: &HeaderMap) -> CallLimits {
+    let lowest = CallLimits::LOWEST;
+    let max: Option<u64> = number(headers, "x-hubspot-ratelimit-max");
+    let interval: u64 = number(headers, "x-hubspot-ratelimit-interval-milliseconds").unwrap_or(10_000);
+    let per_ten_seconds = max.map(|max| max.saturating_mul(10_000) / interval.max(1));
+    let per_ten_seconds = per_ten_seconds.and_then(|max| u32::try_from(max).ok()).filter(|&max| max > 0);
+    let per_day = number(headers, "x-hubspot-ratelimit-daily").filter(|&daily| daily > 0);
+    CallLimits {
+        per_ten_seconds: per_ten_seconds.unwrap_or(lowest.per_ten_seconds),
+        per_day: per_day.unwrap_or(lowest.per_day),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits(headers: &[(&'static str, &str)]) -> (u32, u32) {
+        let headers = headers.iter().map(|(name, value)| {
+            (reqwest::header::HeaderName::from_static(name), value.parse().expect("a header value"))
+        });
+        let limits = limits_of(&headers.collect());
+        (limits.per_ten_seconds, limits.per_day)
+    }
+
+    #[test]
+    fn limits_come_from_the_headers_and_else_from_the_lowest_plan() {
+        let named = [
+            ("x-hubspot-ratelimit-max", "190"),
+            ("x-hubspot-ratelimit-interval-milliseconds", "10000"),
+            ("x-hubspot-ratelimit-daily", "1000000"),
+        ];
+        assert_eq!(limits(&named), (190, 1_000_000));
+        assert_eq!(
+            limits(&[("x-hubspot-ratelimit-max", "15"), ("x-hubspot-ratelimit-interval-milliseconds", "1000")]),
+            (150, 250_000)
+        );
+        assert_eq!(limits(&[("x-hubspot-ratelimit-max", "0"), ("x-hubspot-ratelimit-daily", "many")]), (100, 250_000));
+    }
+}

@@ -1,0 +1,222 @@
+//! HubSpot's paths, in both versions, and the scopes that they need.
+
+use std::fmt::Write as _;
+
+use bytes::Bytes;
+use domain::account::ApiVersion;
+use domain::budget::CallKind;
+use domain::ids::ObjectType;
+
+use crate::call::Call;
+
+/// Conversations have no object endpoint and are listed as threads.
+pub(crate) const CONVERSATIONS: &str = "conversations";
+
+/// Whether `object` is listed as threads.
+pub(crate) fn is_conversations(object: &ObjectType) -> bool {
+    object.as_str() == CONVERSATIONS
+}
+
+/// The paths of one version.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Endpoints(pub(crate) ApiVersion);
+
+impl Endpoints {
+    pub(crate) fn list(self, object: &ObjectType, query: Query) -> Call {
+        Call::get("GET objects/{objectType}", self.objects(object, ""), query, read_scope(object))
+    }
+
+    pub(crate) fn batch_read(self, object: &ObjectType, body: Bytes) -> Call {
+        let path = self.objects(object, "/batch/read");
+        Call::post("POST objects/{objectType}/batch/read", path, body, read_scope(object))
+    }
+
+    pub(crate) fn search(self, object: &ObjectType, body: Bytes) -> Call {
+        let path = self.objects(object, "/search");
+        let call = Call::post("POST objects/{objectType}/search", path, body, read_scope(object));
+        Call { kind: CallKind::Search, ..call }
+    }
+
+    pub(crate) fn properties(self, object: &ObjectType, query: Query, scope: String) -> Call {
+        let path = match self.0 {
+            ApiVersion::V3 => format!("crm/v3/properties/{object}"),
+            dated @ ApiVersion::V2026_09 => format!("crm/properties/{}/{object}", dated.as_str()),
+        };
+        Call::get("GET properties/{objectType}", path, query, scope)
+    }
+
+    pub(crate) fn schemas(self) -> Call {
+        let path = match self.0 {
+            ApiVersion::V3 => "crm/v3/schemas".to_owned(),
+            dated @ ApiVersion::V2026_09 => format!("crm-object-schemas/{}/schemas", dated.as_str()),
+        };
+        let query = Query::default().with("archived", "false");
+        Call::get("GET schemas", path, query, "crm.schemas.custom.read".to_owned())
+    }
+
+    pub(crate) fn threads(self, query: Query) -> Call {
+        let path = match self.0 {
+            ApiVersion::V3 => "conversations/v3/conversations/threads".to_owned(),
+            dated @ ApiVersion::V2026_09 => format!("conversations/conversations/{}/threads", dated.as_str()),
+        };
+        Call::get("GET conversations/threads", path, query, "conversations.read".to_owned())
+    }
+
+    /// The same in both versions.
+    pub(crate) fn account() -> Call {
+        let path = "account-info/v3/details".to_owned();
+        Call::get("GET account-info/details", path, Query::default(), "oauth".to_owned())
+    }
+
+    /// Object types hold only letters, digits, `_` and `-`, so a path needs no escaping.
+    fn objects(self, object: &ObjectType, rest: &str) -> String {
+        match self.0 {
+            ApiVersion::V3 => format!("crm/v3/objects/{object}{rest}"),
+            dated @ ApiVersion::V2026_09 => format!("crm/objects/{}/{object}{rest}", dated.as_str()),
+        }
+    }
+}
+
+/// A query string. Commas stay as they are: escaped they would triple, and URLs of wide objects are long enough.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Query(String);
+
+impl Query {
+    /// The text; None when there is none.
+    pub(crate) fn text(&self) -> Option<&str> {
+        (!self.0.is_empty()).then_some(&self.0)
+    }
+
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
+        if !self.0.is_empty() {
+            self.0.push('&');
+        }
+        self.0.push_str(name);
+        self.0.push('=');
+        escape(value, &mut self.0);
+        self
+    }
+
+    /// `name=a,b,c`.
+    pub(crate) fn with_list(mut self, name: &str, values: &[&str]) -> Self {
+        self = self.with(name, "");
+        for (place, value) in values.iter().enumerate() {
+            if place > 0 {
+                self.0.push(',');
+            }
+            escape(value, &mut self.0);
+        }
+        self
+    }
+}
+
+/// Percent-encodes everything but unreserved characters.
+fn escape(text: &str, out: &mut String) {
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
+            out.push(char::from(byte));
+        } else {
+            // Writing to a string cannot fail.
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+}
+
+/// Names of scopes as HubSpot spells them for an object: which family, and whether reading has a word of its own.
+fn scope(area: &str, object: &ObjectType, level: &str) -> String {
+    match object.as_str() {
+        // One scope for reading and writing.
+        "tickets" if area == "objects" => format!("tickets{level}"),
+        CONVERSATIONS => "conversations.read".to_owned(),
+        // Activities belong to contacts.
+        "calls" | "tasks" => format!("crm.{area}.contacts{level}.read"),
+        standard @ ("contacts" | "companies" | "deals" | "tickets" | "products") => {
+            format!("crm.{area}.{standard}{level}.read")
+        }
+        _ => format!("crm.{area}.custom{level}.read"),
+    }
+}
+
+/// The scope for reading records.
+pub(crate) fn read_scope(object: &ObjectType) -> String {
+    scope("objects", object, "")
+}
+
+/// The scope for reading property definitions.
+pub(crate) fn definition_scope(object: &ObjectType) -> String {
+    scope("schemas", object, "")
+}
+
+/// The scope for reading values of `level`, `sensitive` or `highly_sensitive`.
+pub(crate) fn sensitive_scope(object: &ObjectType, level: &str) -> String {
+    scope("objects", object, &format!(".{level}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn object(name: &str) -> ObjectType {
+        ObjectType::parse(name).expect("valid")
+    }
+
+    #[test]
+    fn both_versions_have_their_own_paths() {
+        let urls = |version| {
+            let at = Endpoints(version);
+            let query = Query::default().with("limit", "100");
+            [
+                at.list(&object("deals"), query.clone()),
+                at.batch_read(&object("p7_car"), Bytes::new()),
+                at.search(&object("deals"), Bytes::new()),
+                at.properties(&object("deals"), query.clone(), String::new()),
+                at.schemas(),
+                at.threads(query),
+                Endpoints::account(),
+            ]
+            .map(|call| [call.path, call.query.text().unwrap_or_default().to_owned()].join("?"))
+        };
+        assert_eq!(
+            urls(ApiVersion::V2026_09),
+            [
+                "crm/objects/2026-09/deals?limit=100",
+                "crm/objects/2026-09/p7_car/batch/read?",
+                "crm/objects/2026-09/deals/search?",
+                "crm/properties/2026-09/deals?limit=100",
+                "crm-object-schemas/2026-09/schemas?archived=false",
+                "conversations/conversations/2026-09/threads?limit=100",
+                "account-info/v3/details?",
+            ]
+        );
+        assert_eq!(
+            urls(ApiVersion::V3),
+            [
+                "crm/v3/objects/deals?limit=100",
+                "crm/v3/objects/p7_car/batch/read?",
+                "crm/v3/objects/deals/search?",
+                "crm/v3/properties/deals?limit=100",
+                "crm/v3/schemas?archived=false",
+                "conversations/v3/conversations/threads?limit=100",
+                "account-info/v3/details?",
+            ]
+        );
+    }
+
+    #[test]
+    fn cursors_are_escaped_and_commas_between_properties_are_not() {
+        let query = Query::default().with("after", "MQ==/+&x ü").with_list("properties", &["a_1", "b&c"]);
+        assert_eq!(query.0, "after=MQ%3D%3D%2F%2B%26x%20%C3%BC&properties=a_1,b%26c");
+    }
+
+    #[test]
+    fn scopes_are_spelled_as_hubspot_spells_them() {
+        assert_eq!(read_scope(&object("contacts")), "crm.objects.contacts.read");
+        assert_eq!(read_scope(&object("tickets")), "tickets");
+        assert_eq!(read_scope(&object("tasks")), "crm.objects.contacts.read");
+        assert_eq!(read_scope(&object("p1_car")), "crm.objects.custom.read");
+        assert_eq!(read_scope(&object("conversations")), "conversations.read");
+        assert_eq!(definition_scope(&object("tickets")), "crm.schemas.tickets.read");
+        assert_eq!(sensitive_scope(&object("deals"), "sensitive"), "crm.objects.deals.sensitive.read");
+        assert_eq!(sensitive_scope(&object("tickets"), "highly_sensitive"), "tickets.highly_sensitive");
+    }
+}

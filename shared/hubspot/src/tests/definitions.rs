@@ -1,0 +1,112 @@
+//! Object types and properties, and the scopes that they need.
+
+use domain::ports::crm::CrmErrorKind;
+use domain::property::Sensitivity;
+use serde_json::{Value, json};
+
+use super::server::{Reply, Seen, Server};
+use super::{Client, object};
+
+fn listed(results: &Value) -> Reply {
+    Reply::ok(json!({ "results": results }).to_string())
+}
+
+fn scopes_missing(scope: &str) -> Reply {
+    let context = json!({ "requiredGranularScopes": [scope] });
+    Reply::status(403, json!({ "category": "MISSING_SCOPES", "errors": [{ "context": context }] }).to_string())
+}
+
+#[tokio::test]
+async fn standard_and_custom_object_types_are_found() {
+    let server = Server::script([listed(&json!([
+        { "id": "1", "objectTypeId": "2-100", "name": "car", "fullyQualifiedName": "p9_car",
+          "labels": { "singular": "Car", "plural": "Cars" }, "properties": [{ "name": "x" }] },
+        { "id": "2", "objectTypeId": "2-101", "name": "boat", "fullyQualifiedName": "p9_boat", "labels": {} },
+        { "id": "3", "objectTypeId": "2-102", "name": "old", "fullyQualifiedName": "p9_old", "archived": true },
+    ]))])
+    .await;
+    let types = Client::to(&server).crm.object_types().await.expect("object types");
+    let standard = ["contacts", "companies", "deals", "tickets", "products", "calls", "tasks", "conversations"];
+    let found: Vec<_> = types.iter().map(|found| (found.object_type.as_str(), found.custom)).collect();
+    let expected: Vec<_> =
+        standard.map(|name| (name, false)).into_iter().chain([("p9_car", true), ("p9_boat", true)]).collect();
+    assert_eq!(found, expected);
+    assert_eq!((types[0].type_id.as_deref(), types[0].label.as_str()), (Some("0-1"), "Contact"));
+    assert_eq!((types[7].type_id.as_deref(), types[7].label.as_str()), (None, "Conversation"));
+    assert_eq!((types[8].type_id.as_deref(), types[8].label.as_str()), (Some("2-100"), "Car"));
+    assert_eq!(types[9].label, "boat");
+}
+
+#[tokio::test]
+async fn a_missing_schema_scope_is_named() {
+    let server = Server::script([Reply::status(403, r#"{"category":"MISSING_SCOPES"}"#)]).await;
+    let error = Client::to(&server).crm.object_types().await.expect_err("no scope");
+    assert_eq!(error.kind, CrmErrorKind::MissingScopes(vec!["crm.schemas.custom.read".into()]));
+}
+
+/// An account with one property of each level, that answers a question for `level` with `reply`.
+fn answering(level: &'static str, reply: Reply) -> impl Fn(&Seen, usize) -> Reply {
+    move |request, _| match request.parameter("dataSensitivity") {
+        _ if request.path().ends_with("/search") => Reply::ok(json!({ "total": 0, "results": [] }).to_string()),
+        Some(asked) if asked == level => reply.clone(),
+        Some(asked) => listed(&json!([{ "name": format!("a_{asked}_one"), "label": "S", "type": "string" }])),
+        None => listed(&json!([
+            { "name": "email", "label": "E-mail", "type": "string", "dataSensitivity": "non_sensitive" },
+            { "name": "score", "label": "Score", "type": "number", "calculated": true,
+              "modificationMetadata": { "readOnlyValue": true, "archivable": true } },
+            { "name": "old", "label": "Old", "type": "string", "archived": true },
+        ])),
+    }
+}
+
+#[tokio::test]
+async fn properties_of_every_level_are_listed_and_flagged() {
+    let server = Server::start(answering("", Reply::ok(""))).await;
+    let properties = Client::to(&server).crm.properties(&object("contacts")).await.expect("properties");
+    let found: Vec<_> = properties.iter().map(|property| (property.name.as_str(), property.sensitivity)).collect();
+    let expected = [
+        ("email", Sensitivity::NonSensitive),
+        ("score", Sensitivity::NonSensitive),
+        ("a_sensitive_one", Sensitivity::Sensitive),
+        ("a_highly_sensitive_one", Sensitivity::HighlySensitive),
+    ];
+    assert_eq!(found, expected);
+    assert!(properties[1].calculated && properties[1].read_only && properties[1].kind == "number");
+    assert_eq!(properties[0].label, "E-mail");
+}
+
+#[tokio::test]
+async fn a_missing_sensitive_scope_is_named_whether_definitions_or_values_need_it() {
+    let scope = "crm.objects.contacts.sensitive.read.v2";
+    let definitions = Server::start(answering("sensitive", scopes_missing(scope))).await;
+    let account = answering("", Reply::ok(""));
+    let values = Server::start(move |request, place| {
+        let sensitive = request.path().ends_with("/search") && request.body.contains("a_sensitive_one");
+        if sensitive { scopes_missing(scope) } else { account(request, place) }
+    })
+    .await;
+    for server in [definitions, values] {
+        let error = Client::to(&server).crm.properties(&object("contacts")).await.expect_err("no scope");
+        assert_eq!(error.kind, CrmErrorKind::MissingScopes(vec![scope.into()]));
+        assert!(error.sentence.contains(scope), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn an_account_without_sensitive_data_needs_no_scope_for_it() {
+    let not_in_plan = r#"{"category":"FEATURE_UNAVAILABLE","message":"not part of the subscription"}"#;
+    for refusal in [Reply::status(400, "{}"), Reply::status(404, ""), Reply::status(403, not_in_plan)] {
+        let server = Server::start(answering("highly_sensitive", refusal)).await;
+        let properties = Client::to(&server).crm.properties(&object("p1_boat")).await.expect("properties");
+        assert!(properties.iter().all(|property| property.sensitivity < Sensitivity::HighlySensitive));
+        assert_eq!(properties.len(), 3);
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_ignores_levels_makes_nothing_sensitive() {
+    let server = Server::script([listed(&json!([{ "name": "email" }]))]).await;
+    let properties = Client::to(&server).crm.properties(&object("contacts")).await.expect("properties");
+    assert_eq!(properties.len(), 1);
+    assert_eq!(properties[0].sensitivity, Sensitivity::NonSensitive);
+}

@@ -1,0 +1,134 @@
+//! The client against a server that answers as each test says.
+
+mod definitions;
+mod failures;
+mod listing;
+mod server;
+mod single_calls;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use domain::account::ApiVersion;
+use domain::budget::{CallKind, WaitReason};
+use domain::ids::ObjectType;
+use domain::ports::call_gate::{CallGate, GateClosed, RefusedPolicy};
+use domain::ports::clock::Clock;
+use domain::ports::crm::{Crm, CrmConnector, CrmError, CrmTarget, Cursor, PageEnd, PageRequest};
+use domain::rows::RowBuffer;
+use jiff::{SignedDuration, Timestamp};
+use secrecy::SecretString;
+
+use self::server::Server;
+use crate::connector::Connector;
+use crate::retry::Patience;
+
+const TOKEN: &str = "pat-test-0000";
+
+struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+}
+
+/// A gate that is open for a number of calls and remembers what it was told.
+#[derive(Default)]
+struct Gate {
+    open_for: Option<usize>,
+    log: Mutex<GateLog>,
+}
+
+#[derive(Default, Clone)]
+struct GateLog {
+    admitted: Vec<CallKind>,
+    refused: Vec<(CallKind, RefusedPolicy, SignedDuration)>,
+    remaining: Vec<u32>,
+}
+
+#[async_trait]
+impl CallGate for Gate {
+    async fn admit(&self, kind: CallKind) -> Result<(), GateClosed> {
+        let mut log = self.log.lock().expect("not poisoned");
+        if self.open_for.is_some_and(|calls| log.admitted.len() >= calls) {
+            return Err(GateClosed { until: Timestamp::UNIX_EPOCH, reason: WaitReason::DailyLimit });
+        }
+        log.admitted.push(kind);
+        Ok(())
+    }
+
+    async fn refused(&self, kind: CallKind, policy: RefusedPolicy, pause: SignedDuration) {
+        self.log.lock().expect("not poisoned").refused.push((kind, policy, pause));
+    }
+
+    async fn daily_remaining(&self, remaining: u32) {
+        self.log.lock().expect("not poisoned").remaining.push(remaining);
+    }
+}
+
+/// A connection to a test's server.
+struct Client {
+    crm: Arc<dyn Crm>,
+    gate: Arc<Gate>,
+}
+
+impl Client {
+    fn to(server: &Server) -> Self {
+        Self::with(server, &connector(), ApiVersion::V2026_09, Gate::default(), SignedDuration::from_mins(1))
+    }
+
+    /// With another version, gate and time until the deadline.
+    fn with(
+        server: &Server,
+        connector: &Connector,
+        api_version: ApiVersion,
+        gate: Gate,
+        time_left: SignedDuration,
+    ) -> Self {
+        let gate = Arc::new(gate);
+        let target = CrmTarget { base_url: server.url.clone(), api_version };
+        let deadline = Timestamp::now() + time_left;
+        let crm = connector.connect(&target, SecretString::from(TOKEN), gate.clone(), deadline);
+        Self { crm: crm.expect("the server's address is a base URL"), gate }
+    }
+
+    fn gate(&self) -> GateLog {
+        self.gate.log.lock().expect("not poisoned").clone()
+    }
+
+    async fn page(&self, object_type: &str, properties: &[&str], cursor: &Cursor) -> Result<Page, CrmError> {
+        let mut rows = RowBuffer::new(properties.len());
+        let request = PageRequest { object: &object(object_type), properties, cursor, limit: 100 };
+        let end = self.crm.page(&request, &mut rows).await?;
+        let values = |row| rows.values(row).map(|value| String::from_utf8(value.to_vec()).expect("text")).collect();
+        let records = rows.ids().iter().enumerate().map(|(row, id)| (id.0, values(row))).collect();
+        Ok(Page { records, end })
+    }
+
+    /// The first page of contacts with their names.
+    async fn contacts(&self) -> Result<Page, CrmError> {
+        self.page("contacts", &["name"], &Cursor::START).await
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Page {
+    records: Vec<(u64, Vec<String>)>,
+    end: PageEnd,
+}
+
+/// One that waits as little as a test can.
+fn connector() -> Connector {
+    let patience = Patience { answer: Duration::from_millis(500), first_wait: Duration::from_millis(1) };
+    Connector::new(Arc::new(SystemClock)).expect("the system has certificate authorities").with_patience(patience)
+}
+
+fn object(name: &str) -> ObjectType {
+    ObjectType::parse(name).expect("a valid object type")
+}
+
+/// A page with one contact.
+const ONE_CONTACT: &str = r#"{"results":[{"id":"7","properties":{"hs_object_id":"7","name":"Ä. \"Q\""},
+    "createdAt":"2026-01-01T00:00:00Z","archived":false}],"paging":{"next":{"after":"7","link":"http://x"}}}"#;
