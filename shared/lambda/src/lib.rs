@@ -16,4 +16,6 @@ pub mod representation;
 pub mod routes;
 pub mod sqs;
 pub mod telemetry;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod worker;
