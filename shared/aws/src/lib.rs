@@ -53,6 +53,11 @@ impl Aws {
         Self { config }
     }
 
+    /// The settings that all clients share, for what none of the ports does.
+    pub fn sdk_config(&self) -> &SdkConfig {
+        &self.config
+    }
+
     /// The ledger in `table`, which has the schema that [`ledger`] describes.
     pub fn ledger(&self, table: impl Into<String>) -> DynamoDbLedger {
         // Requests are small and answered in milliseconds: a lost one is better sent again soon.

@@ -26,9 +26,9 @@ impl<T: CrmConnector + ?Sized> CrmConnector for Faulty<T> {
         token: SecretString,
         gate: Arc<dyn CallGate>,
         deadline: Timestamp,
-    ) -> Arc<dyn Crm> {
-        // Nothing is sent yet, so nothing can go wrong yet.
-        self.worker.wrap(self.port.connect(target, token, gate, deadline))
+    ) -> Result<Arc<dyn Crm>, CrmError> {
+        // Nothing is sent yet, so nothing can go wrong on the way.
+        Ok(self.worker.wrap(self.port.connect(target, token, gate, deadline)?))
     }
 }
 
