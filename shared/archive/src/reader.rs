@@ -65,6 +65,8 @@ impl From<ZipError> for ReadError {
     fn from(error: ZipError) -> Self {
         match error {
             ZipError::UpstreamReadError(error) => error.into(),
+            // Its text is a page long and names source files.
+            ZipError::BinaryParseError(_) => Self::Damaged("a zip record is malformed".to_owned()),
             other => Self::Damaged(other.to_string()),
         }
     }

@@ -4,8 +4,9 @@
 //! header can be complete, which streaming readers need; the zip crates that write pre-deflated entries leave both to
 //! a data descriptor behind the entry.
 //!
-//! ZIP64 (section 4.5.3) is used only where a number does not fit. Where one of the sizes does not, both are written
-//! as ZIP64: the section asks for that in local headers, and some readers expect it in the central directory too.
+//! ZIP64 (section 4.5.3) is used only where a number does not fit into 32 bits. Where one does not, both sizes are
+//! written as ZIP64: the section asks for that in local headers, and `async_zip` 0.0.19 expects them at the beginning of
+//! every ZIP64 field of the central directory, also where only the offset does not fit.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -71,46 +72,46 @@ pub(crate) struct EntryRecord {
 impl EntryRecord {
     /// Section 4.3.7.
     pub(crate) fn local_header(&self) -> Vec<u8> {
-        let mut zip64 = Zip64Field::default();
-        let sizes = self.sizes(&mut zip64);
+        let sizes = self.large_sizes().map(Vec::from).unwrap_or_default();
         let mut out = Record::new(*b"PK\x03\x04");
-        self.common_fields(&mut out, sizes, &zip64);
-        out.0.extend_from_slice(self.name.as_bytes());
-        zip64.write(&mut out);
+        self.common_fields(&mut out, &sizes);
+        out.text(&self.name).zip64_field(&sizes);
         out.0
     }
 
     /// Section 4.3.12.
     pub(crate) fn central_header(&self) -> Vec<u8> {
-        let mut zip64 = Zip64Field::default();
-        let sizes = self.sizes(&mut zip64);
-        let offset = zip64.fit(self.offset);
+        let zip64 = match (self.large_sizes(), short(self.offset)) {
+            (None, Some(_)) => vec![],
+            (Some(sizes), Some(_)) => sizes.to_vec(),
+            (_, None) => vec![self.plain_bytes, self.packed_bytes, self.offset],
+        };
         let mut out = Record::new(*b"PK\x01\x02");
         out.u16(MADE_ON_UNIX | VERSION_ZIP64);
-        self.common_fields(&mut out, sizes, &zip64);
+        self.common_fields(&mut out, &zip64);
         // No comment, on the first disk, no internal attributes.
-        out.u16(0).u16(0).u16(0).u32(ATTRIBUTES).u32(offset);
-        out.0.extend_from_slice(self.name.as_bytes());
-        zip64.write(&mut out);
+        out.u16(0).u16(0).u16(0).u32(ATTRIBUTES).u32(short(self.offset).unwrap_or(IN_ZIP64));
+        out.text(&self.name).zip64_field(&zip64);
         out.0
     }
 
-    /// From "version needed" to "extra field length", which both headers have in common.
-    fn common_fields(&self, out: &mut Record, (packed, plain): (u32, u32), zip64: &Zip64Field) {
-        let version = if zip64.values.is_empty() { VERSION_DEFLATE } else { VERSION_ZIP64 };
-        let name_length = u16::try_from(self.name.len()).expect("the layout takes short names only");
+    /// From "version needed" to "extra field length", which both headers have in common. `zip64` are the values of the
+    /// ZIP64 field, which begin with both sizes if there are any.
+    fn common_fields(&self, out: &mut Record, zip64: &[u64]) {
+        let (version, packed, plain) = match (zip64, short(self.packed_bytes), short(self.plain_bytes)) {
+            ([], Some(packed), Some(plain)) => (VERSION_DEFLATE, packed, plain),
+            _ => (VERSION_ZIP64, IN_ZIP64, IN_ZIP64),
+        };
         out.u16(version).u16(UTF8_NAME).u16(METHOD_DEFLATE).u16(self.modified.time).u16(self.modified.date);
-        out.u32(self.crc32).u32(packed).u32(plain).u16(name_length).u16(zip64.bytes());
+        out.u32(self.crc32).u32(packed).u32(plain);
+        out.u16(u16::try_from(self.name.len()).expect("the layout takes short names only"));
+        out.u16(if zip64.is_empty() { 0 } else { 4 + zip64_bytes(zip64) });
     }
 
-    /// The compressed and the uncompressed size for the 4-byte fields.
-    fn sizes(&self, zip64: &mut Zip64Field) -> (u32, u32) {
-        if let (Some(packed), Some(plain)) = (short(self.packed_bytes), short(self.plain_bytes)) {
-            return (packed, plain);
-        }
-        // In this order, which is not the order of the 4-byte fields.
-        zip64.values.extend([self.plain_bytes, self.packed_bytes]);
-        (IN_ZIP64, IN_ZIP64)
+    /// Both sizes in the order of the ZIP64 field, which is not that of the 4-byte fields, if one does not fit there.
+    fn large_sizes(&self) -> Option<[u64; 2]> {
+        let fit = short(self.packed_bytes).is_some() && short(self.plain_bytes).is_some();
+        (!fit).then_some([self.plain_bytes, self.packed_bytes])
     }
 }
 
@@ -151,37 +152,8 @@ fn short(value: u64) -> Option<u32> {
     u32::try_from(value).ok().filter(|value| *value != IN_ZIP64)
 }
 
-/// The ZIP64 extra field of a header (section 4.5.3): the values that do not fit, in a fixed order.
-#[derive(Debug, Default)]
-struct Zip64Field {
-    values: Vec<u64>,
-}
-
-impl Zip64Field {
-    /// `value` for a 4-byte field; it is noted here where it does not fit.
-    fn fit(&mut self, value: u64) -> u32 {
-        short(value).unwrap_or_else(|| {
-            self.values.push(value);
-            IN_ZIP64
-        })
-    }
-
-    fn data_bytes(&self) -> u16 {
-        8 * u16::try_from(self.values.len()).expect("three values at most")
-    }
-
-    fn bytes(&self) -> u16 {
-        if self.values.is_empty() { 0 } else { 4 + self.data_bytes() }
-    }
-
-    fn write(&self, out: &mut Record) {
-        if !self.values.is_empty() {
-            out.u16(ZIP64_FIELD).u16(self.data_bytes());
-            for value in &self.values {
-                out.u64(*value);
-            }
-        }
-    }
+fn zip64_bytes(values: &[u64]) -> u16 {
+    8 * u16::try_from(values.len()).expect("three values at most")
 }
 
 /// Bytes of a record; numbers are little-endian (section 4.4.1.1).
@@ -195,6 +167,21 @@ impl Record {
     fn signature(&mut self, signature: [u8; 4]) -> &mut Self {
         self.0.extend_from_slice(&signature);
         self
+    }
+
+    fn text(&mut self, text: &str) -> &mut Self {
+        self.0.extend_from_slice(text.as_bytes());
+        self
+    }
+
+    /// Section 4.5.3: the values that do not fit elsewhere, in a fixed order; nothing where there are none.
+    fn zip64_field(&mut self, values: &[u64]) {
+        if !values.is_empty() {
+            self.u16(ZIP64_FIELD).u16(zip64_bytes(values));
+            for value in values {
+                self.u64(*value);
+            }
+        }
     }
 
     fn u16(&mut self, value: u16) -> &mut Self {
@@ -245,7 +232,7 @@ mod tests {
         }
         let far = entry(9, 9, LARGEST + 1);
         assert_eq!(far.local_header().len(), 30 + 5);
-        assert_eq!(far.central_header().len(), 46 + 5 + 12);
+        assert_eq!(far.central_header().len(), 46 + 5 + 28);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Archives as a user gets them: laid out, planned, joined as storage would, and opened with every reader at hand.
 
 mod damage;
+mod large;
 mod planner;
 mod readers;
 mod sample;
