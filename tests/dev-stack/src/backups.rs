@@ -46,7 +46,7 @@ pub struct Object {
     /// Records read.
     pub records: u64,
     /// From 0 to 1; absent while it is unknown how many records there are.
-    pub share: Option<f64>,
+    pub share_done: Option<f64>,
     /// Estimate of the seconds until it is exported.
     pub seconds_left: Option<u64>,
 }

@@ -61,13 +61,13 @@ fn new_bar(object: &Object) -> ProgressBar {
 }
 
 fn is_done(object: &Object) -> bool {
-    object.share.is_some_and(|share| share >= 1.0)
+    object.share_done.is_some_and(|share| share >= 1.0)
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to the number of steps")]
 #[expect(clippy::cast_precision_loss, reason = "few steps")]
 fn share_in(steps: u64, object: &Object) -> u64 {
-    (object.share.unwrap_or(0.0).clamp(0.0, 1.0) * steps as f64) as u64
+    (object.share_done.unwrap_or(0.0).clamp(0.0, 1.0) * steps as f64) as u64
 }
 
 fn described(object: &Object) -> String {

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::{env, fs};
 
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::api::Api;
 use crate::binaries;
@@ -94,18 +94,30 @@ impl Stack {
         Api::new(&self.api_url)
     }
 
-    /// Creates an account and connects it to the CRM at `base_url`.
+    /// Creates an account, as the operator does.
     ///
     /// # Errors
     /// When the API refuses.
-    pub fn connect_account(&self, account_id: &str, base_url: &str, crm_token: &str) -> Result<()> {
+    pub fn create_account(&self, account_id: &str) -> Result<()> {
+        self.put_account(account_id, &self.operator, &json!({}))
+    }
+
+    /// Connects an account to the CRM at `base_url`, as its super admin does.
+    ///
+    /// # Errors
+    /// When the API refuses.
+    pub fn connect_account(&self, account_id: &str, admin: &User, base_url: &str, crm_token: &str) -> Result<()> {
         let connection = json!({ "baseUrl": base_url, "token": crm_token, "apiVersion": "2026-09" });
-        let api = self.api().with_token(&self.operator.id_token);
-        let answer = api.put(&format!("/accounts/{account_id}"), &json!({ "crmConnection": connection }))?;
+        self.put_account(account_id, admin, &json!({ "crmConnection": connection }))
+    }
+
+    fn put_account(&self, account_id: &str, user: &User, body: &Value) -> Result<()> {
+        let api = self.api().with_token(&user.id_token);
+        let answer = api.put(&format!("/accounts/{account_id}"), body)?;
         if answer.status.is_success() {
             return Ok(());
         }
-        Err(Failure::new(format!("account {account_id} was not connected ({}): {}", answer.status, answer.text())))
+        Err(Failure::new(format!("PUT /accounts/{account_id} was answered with {}: {}", answer.status, answer.text())))
     }
 }
 
@@ -161,7 +173,8 @@ impl Running {
         let deployment = python.ask("deploy.py", &request)?;
         eprintln!("signing in and connecting account {FIRST_ACCOUNT} to the sandbox CRM …");
         let stack = sign_in(&deployment, name, &emulator, &sandbox, &python)?;
-        stack.connect_account(FIRST_ACCOUNT, sandbox.url(), "sandbox-token")?;
+        stack.create_account(FIRST_ACCOUNT)?;
+        stack.connect_account(FIRST_ACCOUNT, &stack.super_admin, sandbox.url(), "sandbox-token")?;
         let state_file = places.dev().join(format!("{}.json", wishes.name));
         let text = serde_json::to_vec_pretty(&stack).or_failure(|| "cannot describe the stack".to_owned())?;
         fs::write(&state_file, text).or_failure(|| format!("cannot write {}", state_file.display()))?;
