@@ -108,9 +108,9 @@ impl StepError {
                 "storage-refused",
                 "Object storage refused a write or a read that the backup needs; see the function's log.",
             )),
-            Self::Ledger(LedgerError::Unreadable(..)) => Remedy::Fail(Failure::new(
-                "ledger-unreadable",
-                "The ledger holds a record that this version cannot read; see the function's log.",
+            Self::Ledger(LedgerError::Unreadable(..) | LedgerError::Refused(_)) => Remedy::Fail(Failure::new(
+                "ledger-refused",
+                "The ledger refused a record, or holds one that this version cannot read; see the function's log.",
             )),
             Self::Ledger(_) | Self::Storage(_) | Self::Queue(_) | Self::Secrets(_) => Remedy::Retry,
         }
