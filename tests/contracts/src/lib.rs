@@ -1,1 +1,23 @@
-//! stub
+//! One contract suite per port. Every case is a function over the port alone, so that it says what callers may rely
+//! on; `tests/` runs each case on the port in memory and on every emulator there is.
+//!
+//! # Backends
+//! | variable | what is there |
+//! |---|---|
+//! | `TEST_DYNAMODB_LOCAL_URL` | Amazon's DynamoDB Local |
+//! | `TEST_MINISTACK_URL` | MiniStack |
+//! | `TEST_LOCALSTACK_S3_URL` | LocalStack's S3 |
+//!
+//! `cargo dev test` starts them and sets the variables. A case whose variable is not set says so and passes, unless
+//! `REQUIRE_ALL=1`. Every case makes a table, bucket or queue of its own and removes it.
+//!
+//! # What the emulators do not prove
+//! None of them raises `TransactionConflict` under load as `DynamoDB` does, throttles, or loses an index entry for a
+//! moment. MiniStack's S3 takes parts and copies that S3 refuses for their size.
+
+pub mod backends;
+pub mod ledger;
+pub mod lossy_proxy;
+pub mod objects;
+pub mod queue;
+pub mod tokens;

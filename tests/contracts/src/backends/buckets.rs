@@ -1,0 +1,27 @@
+//! Buckets.
+
+use aws::S3Objects;
+use aws_sdk_s3::Client;
+use domain::ports::objects::ObjectSweeper;
+
+use super::{Backend, connect, finally, random_name};
+
+/// Runs `case` with a bucket on `backend` that is removed afterwards; the bucket's name comes
+/// second. Keys of a case begin with `t/`.
+///
+/// # Panics
+/// When the case does, or the bucket cannot be made or removed.
+pub async fn with_bucket(backend: Backend, case: impl AsyncFnOnce(S3Objects, String)) {
+    let Some(url) = backend.url() else { return };
+    let aws = connect(&url).await;
+    let config = aws_sdk_s3::config::Builder::from(aws.sdk_config()).force_path_style(true).build();
+    let client = Client::from_conf(config);
+    let bucket = random_name("objects");
+    client.create_bucket().bucket(&bucket).send().await.expect("bucket made");
+    let objects = aws.objects(&bucket);
+    let removed = async {
+        objects.sweep("t/").await.expect("bucket emptied");
+        client.delete_bucket().bucket(&bucket).send().await.expect("bucket removed");
+    };
+    finally(case(objects.clone(), bucket.clone()), removed).await;
+}

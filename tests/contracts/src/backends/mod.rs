@@ -1,0 +1,71 @@
+//! The emulators, and tables, buckets and queues of one case each.
+
+mod buckets;
+mod queues;
+mod tables;
+
+use std::panic::{AssertUnwindSafe, resume_unwind};
+
+use aws::Aws;
+use aws_config::{BehaviorVersion, Region};
+use aws_sdk_s3::config::Credentials;
+use futures_util::FutureExt;
+
+pub use buckets::with_bucket;
+pub use queues::{TestQueues, with_queues};
+pub use tables::{create_table, with_table};
+
+/// An emulator that may be running.
+#[derive(Debug, Clone, Copy)]
+pub struct Backend {
+    name: &'static str,
+    variable: &'static str,
+}
+
+/// Amazon's own DynamoDB for one machine.
+pub const DYNAMODB_LOCAL: Backend = Backend { name: "DynamoDB Local", variable: "TEST_DYNAMODB_LOCAL_URL" };
+/// The emulator that the whole system runs on locally.
+pub const MINISTACK: Backend = Backend { name: "MiniStack", variable: "TEST_MINISTACK_URL" };
+/// An S3 that enforces the sizes of parts.
+pub const LOCALSTACK_S3: Backend = Backend { name: "LocalStack S3", variable: "TEST_LOCALSTACK_S3_URL" };
+
+impl Backend {
+    /// Where it is, or None, said aloud, when it is not running.
+    ///
+    /// # Panics
+    /// When it is not running and `REQUIRE_ALL=1`.
+    pub fn url(self) -> Option<String> {
+        let url = std::env::var(self.variable).ok().filter(|url| !url.is_empty());
+        if url.is_none() {
+            let sentence = format!("no {} ({} is not set)", self.name, self.variable);
+            assert!(std::env::var("REQUIRE_ALL").as_deref() != Ok("1"), "{sentence}, and REQUIRE_ALL=1");
+            println!("skipped: {sentence}");
+        }
+        url
+    }
+}
+
+/// The connection to the emulator at `url`. Emulators take any credentials, and keep accounts and regions apart by
+/// them.
+pub async fn connect(url: &str) -> Aws {
+    let loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .endpoint_url(url)
+        .region(Region::from_static("us-east-1"))
+        .credentials_provider(Credentials::new("test", "test", None, None, "contracts"));
+    Aws::load_with(loader).await
+}
+
+/// A name that no other case uses.
+fn random_name(kind: &str) -> String {
+    format!("contract-{kind}-{}", uuid::Uuid::new_v4().simple())
+}
+
+/// Does `case`, then `cleanup` also when the case panicked, then goes on panicking.
+async fn finally(case: impl Future<Output = ()>, cleanup: impl Future<Output = ()>) {
+    // Boxed, as the SDK's futures are large.
+    let outcome = AssertUnwindSafe(Box::pin(case)).catch_unwind().await;
+    cleanup.await;
+    if let Err(panic) = outcome {
+        resume_unwind(panic);
+    }
+}

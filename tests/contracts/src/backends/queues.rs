@@ -1,0 +1,86 @@
+//! Queues.
+
+use aws::{QueueUrls, SqsQueues};
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::types::QueueAttributeName;
+use domain::work::Work;
+
+use super::{Backend, connect, finally, random_name};
+
+/// The three queues of one case, seen from the other end.
+#[derive(Debug)]
+pub struct TestQueues {
+    client: Client,
+    /// The URL of discover-objects' queue.
+    pub discover: String,
+    /// The URL of export-chunk's queue.
+    pub export: String,
+    /// The URL of assemble-archive's queue.
+    pub assemble: String,
+}
+
+impl TestQueues {
+    async fn create(client: Client) -> Self {
+        let create = async |kind: &str| {
+            let made = client.create_queue().queue_name(random_name(kind)).send().await.expect("queue made");
+            made.queue_url.expect("a new queue has a URL")
+        };
+        let (discover, export, assemble) = (create("discover").await, create("export").await, create("assemble").await);
+        Self { client, discover, export, assemble }
+    }
+
+    async fn remove(&self) {
+        for url in [&self.discover, &self.export, &self.assemble] {
+            self.client.delete_queue().queue_url(url).send().await.expect("queue removed");
+        }
+    }
+
+    fn urls(&self) -> QueueUrls {
+        QueueUrls {
+            discover: Some(self.discover.clone()),
+            export: Some(self.export.clone()),
+            assemble: Some(self.assemble.clone()),
+        }
+    }
+
+    /// What can be received now from the queue at `url`, in any order.
+    ///
+    /// # Panics
+    /// When the queue does not answer, or a message is not work.
+    pub async fn receive(&self, url: &str) -> Vec<Work> {
+        let mut received = Vec::new();
+        loop {
+            let request = self.client.receive_message().queue_url(url).max_number_of_messages(10);
+            let messages = request.send().await.expect("received").messages.unwrap_or_default();
+            if messages.is_empty() {
+                return received;
+            }
+            for message in messages {
+                let body = message.body.expect("a message has a body");
+                received.push(serde_json::from_str(&body).expect("a message is work as JSON"));
+            }
+        }
+    }
+
+    /// How many messages wait for their delay to end in the queue at `url`.
+    ///
+    /// # Panics
+    /// When the queue does not answer.
+    pub async fn delayed(&self, url: &str) -> u32 {
+        let name = QueueAttributeName::ApproximateNumberOfMessagesDelayed;
+        let request = self.client.get_queue_attributes().queue_url(url).attribute_names(name.clone());
+        let attributes = request.send().await.expect("attributes").attributes.unwrap_or_default();
+        attributes.get(&name).and_then(|count| count.parse().ok()).expect("a count of delayed messages")
+    }
+}
+
+/// Runs `case` with three queues on `backend` that are removed afterwards.
+///
+/// # Panics
+/// When the case does, or the queues cannot be made or removed.
+pub async fn with_queues(backend: Backend, case: impl AsyncFnOnce(SqsQueues, &TestQueues)) {
+    let Some(url) = backend.url() else { return };
+    let aws = connect(&url).await;
+    let queues = TestQueues::create(Client::new(aws.sdk_config())).await;
+    finally(case(aws.queues(queues.urls()), &queues), queues.remove()).await;
+}

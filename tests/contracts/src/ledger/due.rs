@@ -1,0 +1,123 @@
+//! What is due.
+
+use std::time::Duration;
+
+use domain::ports::ledger::{Change, DUE_SHARDS, Key, Ledger, due_shard};
+use jiff::{SignedDuration, Timestamp};
+
+use super::{check, commit, due, version};
+
+/// How often a list is asked for that may lag, every 50 ms.
+const LOOKS: u32 = 100;
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + second).expect("in range")
+}
+
+async fn list(ledger: &dyn Ledger, shard: u8, now: Timestamp) -> Vec<Key> {
+    ledger.due(shard, now, 100).await.expect("the ledger answers")
+}
+
+/// Waits until the due list of `shard` is `expected`: it may lag.
+async fn expect(ledger: &dyn Ledger, shard: u8, now: Timestamp, expected: &[&Key]) {
+    let mut found = list(ledger, shard, now).await;
+    for _ in 0..LOOKS {
+        if found.iter().eq(expected.iter().copied()) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        found = list(ledger, shard, now).await;
+    }
+    assert_eq!(found.iter().collect::<Vec<_>>(), expected);
+}
+
+/// `count` keys of shard `shard`.
+fn keys(shard: u8, count: usize) -> Vec<Key> {
+    let some = (0_u32..).map(|n| Key::new(format!("p{}", n % 5), n.to_string()));
+    some.filter(|key| due_shard(key) == shard).take(count).collect()
+}
+
+/// Due records list earliest first, from the moment at which they are due and not before, up to the limit.
+///
+/// # Panics
+/// When the ledger breaks its contract.
+pub async fn due_records_list_earliest_first(ledger: &dyn Ledger) {
+    let keys = keys(3, 4);
+    let [late, early, middle, never] = &keys[..] else { unreachable!("four keys") };
+    let changes = [
+        due(late, None, Some(at(30))),
+        due(early, None, Some(at(10))),
+        due(middle, None, Some(at(20))),
+        due(never, None, None),
+    ];
+    commit(ledger, &changes).await;
+
+    expect(ledger, 3, at(1_000), &[early, middle, late]).await;
+    expect(ledger, 3, at(20), &[early, middle]).await;
+    expect(ledger, 3, at(20) - SignedDuration::from_millis(1), &[early]).await;
+    expect(ledger, 3, at(9), &[]).await;
+    let first = ledger.due(3, at(1_000), 1).await.expect("the ledger answers");
+    assert!(first.iter().eq([early]), "{first:?}");
+}
+
+/// A record is due in its own shard and in no other.
+///
+/// # Panics
+/// When the ledger breaks its contract.
+pub async fn due_records_are_spread_over_shards(ledger: &dyn Ledger) {
+    let by_shard: Vec<_> = (0..DUE_SHARDS).map(|shard| keys(shard, 2)).collect();
+    let changes: Vec<_> = by_shard.iter().flatten().map(|key| due(key, None, Some(at(0)))).collect();
+    commit(ledger, &changes).await;
+
+    for shard in 0..DUE_SHARDS {
+        let mut expected: Vec<_> = by_shard[usize::from(shard)].iter().collect();
+        expected.sort();
+        let mut found = Vec::new();
+        for _ in 0..LOOKS {
+            found = list(ledger, shard, at(0)).await;
+            if found.len() == expected.len() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        found.sort();
+        assert_eq!(found.iter().collect::<Vec<_>>(), expected, "shard {shard}");
+    }
+}
+
+/// A record's place in the due list follows every commit, and only commits that write it.
+///
+/// # Panics
+/// When the ledger breaks its contract.
+pub async fn due_times_move_and_go(ledger: &dyn Ledger) {
+    let keys = keys(5, 2);
+    let [moved, other] = &keys[..] else { unreachable!("two keys") };
+    commit(ledger, &[due(moved, None, Some(at(10))), due(other, None, Some(at(20)))]).await;
+    expect(ledger, 5, at(100), &[moved, other]).await;
+
+    let change = async |due_at| {
+        let seen = version(ledger, moved).await;
+        let change: Change = due(moved, seen, due_at);
+        commit(ledger, &[change]).await;
+    };
+    change(Some(at(30))).await;
+    expect(ledger, 5, at(100), &[other, moved]).await;
+    let (seen, seen_other) = (version(ledger, moved).await, version(ledger, other).await);
+    commit(ledger, &[check(moved, seen), due(other, seen_other, Some(at(40)))]).await;
+    expect(ledger, 5, at(100), &[moved, other]).await;
+    change(None).await;
+    expect(ledger, 5, at(100), &[other]).await;
+}
+
+/// Times between two milliseconds are never listed early.
+///
+/// # Panics
+/// When the ledger breaks its contract.
+pub async fn nothing_is_due_too_early(ledger: &dyn Ledger) {
+    let keys = keys(1, 1);
+    let due_at = at(10) + SignedDuration::from_nanos(1_000_001);
+    commit(ledger, &[due(&keys[0], None, Some(due_at))]).await;
+
+    expect(ledger, 1, at(10) + SignedDuration::from_millis(2), &[&keys[0]]).await;
+    assert_eq!(list(ledger, 1, at(10) + SignedDuration::from_millis(1)).await, []);
+}

@@ -1,0 +1,42 @@
+//! What every ledger does. See [`domain::ports::ledger`] for the contract.
+
+mod commits;
+mod due;
+mod lists;
+mod records;
+
+pub use commits::*;
+pub use due::*;
+pub use lists::*;
+pub use records::*;
+
+use domain::ports::ledger::{Change, Key, Ledger, Stored};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+/// A change that writes `body` under `key`.
+fn write(key: &Key, expected: Option<u64>, body: Value) -> Change {
+    Change { key: key.clone(), expected, body: Some(body), due_at: None, forget_at: None }
+}
+
+/// A change that only needs `expected`.
+fn check(key: &Key, expected: Option<u64>) -> Change {
+    Change { key: key.clone(), expected, body: None, due_at: None, forget_at: None }
+}
+
+/// A change that writes something under `key`, due at `due_at`.
+fn due(key: &Key, expected: Option<u64>, due_at: Option<Timestamp>) -> Change {
+    Change { due_at, ..write(key, expected, json!({})) }
+}
+
+async fn get(ledger: &dyn Ledger, key: &Key) -> Option<Stored> {
+    ledger.get(key).await.expect("the ledger answers")
+}
+
+async fn version(ledger: &dyn Ledger, key: &Key) -> Option<u64> {
+    get(ledger, key).await.map(|stored| stored.version)
+}
+
+async fn commit(ledger: &dyn Ledger, changes: &[Change]) {
+    ledger.commit(changes).await.expect("committed");
+}

@@ -1,0 +1,51 @@
+//! Signed links, followed as a browser does.
+
+use std::time::Duration;
+
+use domain::ports::objects::{DownloadLinks, ObjectWriter, StorageError};
+use secrecy::ExposeSecret;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::{TYPE, noise};
+
+/// A link downloads its object under the name given, and neither another object nor anything when tampered with.
+///
+/// # Panics
+/// When the storage breaks its contract.
+pub async fn a_link_downloads_one_object(objects: &(impl DownloadLinks + ObjectWriter)) {
+    let bytes = noise(1, 50_000);
+    objects.write_new("t/a.zip", bytes.clone(), TYPE).await.expect("written");
+    objects.write_new("t/b.zip", noise(2, 10), TYPE).await.expect("written");
+
+    let link = objects.link("t/a.zip", "backup 2026.zip", Duration::from_mins(5)).await.expect("signed");
+    assert!(!format!("{link:?}").contains("a.zip"), "a link does not get into logs");
+
+    let (head, body) = fetch(link.expose_secret()).await;
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    assert!(head.to_lowercase().contains("content-disposition: attachment; filename=\"backup 2026.zip\""), "{head}");
+    assert_eq!(body, bytes);
+    let (head, _) = fetch(&link.expose_secret().replace("a.zip", "b.zip")).await;
+    assert!(head.starts_with("HTTP/1.1 403"), "{head}");
+}
+
+/// A link cannot be valid for longer than a week.
+///
+/// # Panics
+/// When the storage breaks its contract.
+pub async fn a_link_is_valid_for_a_week_at_most(objects: &impl DownloadLinks) {
+    let too_long = objects.link("t/a.zip", "a.zip", Duration::from_hours(7 * 24 + 1)).await;
+    assert!(matches!(too_long, Err(StorageError::Refused(_))));
+}
+
+/// Head and body of the answer to a GET of `url`.
+async fn fetch(url: &str) -> (String, Vec<u8>) {
+    let (host, path) = url.strip_prefix("http://").and_then(|rest| rest.split_once('/')).expect("an http link");
+    let mut stream = TcpStream::connect(host).await.expect("connected");
+    let request = format!("GET /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.expect("sent");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.expect("answered");
+    let end = answer.windows(4).position(|window| window == b"\r\n\r\n").expect("a head");
+    (String::from_utf8_lossy(&answer[..end]).into_owned(), answer[end + 4..].to_vec())
+}

@@ -1,0 +1,128 @@
+//! Whole objects: writing, reading, sweeping.
+
+use bytes::Bytes;
+use domain::ports::objects::StorageError;
+use futures_util::{StreamExt, stream};
+
+use super::{Objects, TYPE, noise, put, read};
+
+/// Nothing is where nothing was written.
+///
+/// # Panics
+/// When the storage breaks its contract.
+pub async fn an_absent_object_is_absent(objects: &dyn Objects) {
+    assert_eq!(objects.head("t/absent").await, Ok(None));
+    for range in [None, Some(0..1)] {
+        assert_eq!(objects.read("t/absent", range).await, Err(StorageError::Absent("t/absent".to_owned())));
+    }
+}
+
+/// An object is read as it was written, whole and in ranges, and an empty one too.
+///
+/// # Panics
+/// When the storage breaks its contract.
+pub async fn objects_are_read_as_they_were_written(objects: &dyn Objects) {
+    let bytes = noise(1, 100_000);
+    let etag = put(objects, "t/a", &bytes).await;
+    put(objects, "t/empty", &Bytes::new()).await;
+
+    let info = objects.head("t/a").await.expect("answered").expect("written");
+    assert_eq!((info.size, info.etag), (100_000, etag));
+    assert_eq!(read(objects, "t/a").await, bytes);
+    for (from, to) in [(0_u32, 1_u32), (99_999, 100_000), (500, 70_000), (0, 100_000)] {
+        let expected = bytes.slice(from as usize..to as usize);
+        assert_eq!(objects.read("t/a", Some(from.into()..to.into())).await, Ok(expected), "{from} to {to}");
+    }
+    assert_eq!(read(objects, "t/empty").await, Bytes::new());
+}
+
+/// A range that is empty or not inside of the object is refused rather than cut.
+///
+/// # Panics
+/// When the storage breaks its contract.
+pub async fn ranges_outside_of_the_object_are_refused(objects: &dyn Objects) {
+    put(objects, "t/a", &noise(1, 1_000)).await;
+    for range in [0..0, 7..7, 0..1_001, 999..1_001, 1_000..1_001, 5_000..6_000] {
+        let outcome = objects.read("t/a", Some(range.clone())).await;
+        assert!(matches!(outcome, Err(StorageError::Refused(_))), "{range:?}: {outcome:?}");
+    }
+}
+
+/// An object is not written over, and its `ETag` tells contents apart.
+///
+/// # Panics
+/// When the storage breaks its contract.
+pub async fn an_object_is_not_written_over(objects: &dyn Objects) {
+    let (one, two) = (noise(1, 1_000), noise(2, 1_000));
+    let etag = put(objects, "t/a", &one).await;
+    assert_ne!(put(objects, "t/b", &two).await, etag);
+
+    let again = objects.write_new("t/a", two, TYPE).await;
+
+    assert_eq!(again, Err(StorageError::AlreadyExists("t/a".to_owned())));
+    assert_eq!(read(objects, "t/a").await, one);
+}
+
+/// Of several that write one object at once exactly one wins.
+///
+/// # Panics
+/// When the storage breaks its contract.
+pub async fn one_writer_of_several_at_once_wins(objects: &dyn Objects) {
+    for round in 0..10 {
+        let key = format!("t/{round}");
+        let rivals = (0_u8..4).map(|rival| objects.write_new(&key, noise(rival, 2_000), TYPE));
+        let outcomes = futures_util::future::join_all(rivals).await;
+        let winners: Vec<_> = (0_u8..4).filter(|rival| outcomes[usize::from(*rival)].is_ok()).collect();
+        assert_eq!(winners.len(), 1, "{outcomes:?}");
+        assert_eq!(read(objects, &key).await, noise(winners[0], 2_000));
+    }
+}
+
+/// A sweep takes every object and every unfinished upload below its prefix and nothing else, and can be repeated.
+///
+/// # Panics
+/// When the storage breaks its contract.
+pub async fn a_sweep_takes_what_is_below_its_prefix(objects: &dyn Objects) {
+    for key in ["t/a/1", "t/a/2/3", "t/ab", "t/b/1"] {
+        put(objects, key, &noise(1, 10)).await;
+    }
+    let swept = objects.begin("t/a/upload", TYPE).await.expect("begun");
+    let kept = objects.begin("t/b/upload", TYPE).await.expect("begun");
+
+    assert_eq!(objects.sweep("t/a/").await, Ok(3));
+    assert_eq!(objects.sweep("t/a/").await, Ok(0));
+
+    assert_eq!(objects.head("t/a/1").await, Ok(None));
+    assert_eq!(objects.head("t/a/2/3").await, Ok(None));
+    assert!(objects.head("t/ab").await.expect("answered").is_some());
+    assert!(objects.head("t/b/1").await.expect("answered").is_some());
+    assert_eq!(objects.parts("t/a/upload", &swept).await, Ok(None));
+    assert_eq!(objects.parts("t/b/upload", &kept).await, Ok(Some(Vec::new())));
+}
+
+/// A sweep of everything is refused.
+///
+/// # Panics
+/// When the storage breaks its contract.
+pub async fn a_sweep_needs_a_prefix(objects: &dyn Objects) {
+    put(objects, "t/a", &noise(1, 10)).await;
+
+    let outcome = objects.sweep("").await;
+
+    assert!(matches!(outcome, Err(StorageError::Refused(_))), "{outcome:?}");
+    assert!(objects.head("t/a").await.expect("answered").is_some());
+}
+
+/// A sweep goes on after the thousand that one request can list and delete.
+///
+/// # Panics
+/// When the storage breaks its contract.
+pub async fn a_sweep_takes_more_than_a_thousand(objects: &dyn Objects) {
+    let keys: Vec<_> = (0..1_003).map(|n| format!("t/many/{n:04}")).collect();
+    let writes = keys.iter().map(|key| objects.write_new(key, Bytes::from_static(b"x"), TYPE));
+    let outcomes: Vec<_> = stream::iter(writes).buffer_unordered(16).collect().await;
+    assert!(outcomes.iter().all(Result::is_ok));
+
+    assert_eq!(objects.sweep("t/many/").await, Ok(1_003));
+    assert_eq!(objects.head(&keys[1_002]).await, Ok(None));
+}

@@ -1,0 +1,89 @@
+//! Answers that are lost on the way: the SDK sends again, and must not take its own work for somebody else's.
+
+use aws::DynamoDbLedger;
+use bytes::Bytes;
+use contracts::backends::{Backend, DYNAMODB_LOCAL, MINISTACK, connect, with_bucket, with_table};
+use contracts::lossy_proxy::LossyProxy;
+use domain::ports::ledger::{Change, Key, Ledger, LedgerError};
+use domain::ports::objects::{ObjectReader, ObjectWriter, StorageError};
+use serde_json::json;
+
+fn write(sort: &str, expected: Option<u64>) -> Change {
+    let body = Some(json!({ "sort": sort }));
+    Change { key: Key::new("p", sort), expected, body, due_at: None, forget_at: None }
+}
+
+/// Runs `case` with a ledger behind a proxy, and the same ledger without one.
+async fn behind_a_proxy(backend: Backend, case: impl AsyncFnOnce(&LossyProxy, DynamoDbLedger, DynamoDbLedger)) {
+    with_table(backend, async |direct, table| {
+        let url = backend.url().expect("set, as there is a table");
+        let proxy = LossyProxy::before(&url).await;
+        let proxied = connect(&proxy.url()).await.ledger(table);
+        case(&proxy, proxied, direct).await;
+        assert_eq!(proxy.still_to_lose(), 0, "the answers were lost");
+    })
+    .await;
+}
+
+async fn a_commit_whose_answer_is_lost_succeeds(backend: Backend) {
+    behind_a_proxy(backend, async |proxy, ledger, direct| {
+        proxy.lose_answers(1);
+        assert_eq!(ledger.commit(&[write("one", None)]).await, Ok(()));
+        proxy.lose_answers(2);
+        assert_eq!(ledger.commit(&[write("one", Some(1))]).await, Ok(()));
+        proxy.lose_answers(1);
+        assert_eq!(ledger.commit(&[write("one", Some(2)), write("two", None)]).await, Ok(()));
+
+        let one = direct.get(&Key::new("p", "one")).await.expect("answered").expect("written");
+        assert_eq!(one.version, 3, "every commit was made once");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_commit_whose_answer_is_lost_succeeds_on_dynamodb_local() {
+    a_commit_whose_answer_is_lost_succeeds(DYNAMODB_LOCAL).await;
+}
+
+#[tokio::test]
+async fn a_commit_whose_answer_is_lost_succeeds_on_ministack() {
+    a_commit_whose_answer_is_lost_succeeds(MINISTACK).await;
+}
+
+#[tokio::test]
+async fn a_conflict_whose_answer_is_lost_stays_a_conflict() {
+    behind_a_proxy(DYNAMODB_LOCAL, async |proxy, ledger, direct| {
+        direct.commit(&[write("one", None)]).await.expect("committed");
+        proxy.lose_answers(1);
+        assert_eq!(ledger.commit(&[write("one", None)]).await, Err(LedgerError::Conflict));
+        proxy.lose_answers(1);
+        assert_eq!(ledger.commit(&[write("two", None), write("one", None)]).await, Err(LedgerError::Conflict));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_ledger_that_never_answers_is_unavailable() {
+    behind_a_proxy(DYNAMODB_LOCAL, async |proxy, ledger, _| {
+        proxy.lose_answers(4);
+        let outcome = ledger.commit(&[write("one", None)]).await;
+        assert!(matches!(outcome, Err(LedgerError::Unavailable(_))), "{outcome:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_object_whose_answer_is_lost_is_found_by_looking() {
+    with_bucket(MINISTACK, async |direct, bucket| {
+        let url = MINISTACK.url().expect("set, as there is a bucket");
+        let proxy = LossyProxy::before(&url).await;
+        let objects = connect(&proxy.url()).await.objects(bucket);
+        proxy.lose_answers(1);
+
+        let outcome = objects.write_new("t/0001", Bytes::from_static(b"ours"), "text/plain").await;
+
+        assert_eq!(outcome, Err(StorageError::AlreadyExists("t/0001".to_owned())));
+        assert_eq!(direct.head("t/0001").await.expect("answered").expect("written").size, 4);
+    })
+    .await;
+}
