@@ -93,13 +93,17 @@ impl Caller {
     ///
     /// # Errors
     /// A 403 problem, the same for somebody else's account, for one that does not exist and for what is no account's
-    /// id, so that nothing is learned about the accounts of others.
+    /// id, so that nothing is learned about the accounts of others. An operator, who may see all accounts, is told when
+    /// it is no account's id.
     pub fn authorise(self, account: &str, right: Right) -> Result<Authorised, Problem> {
         let is_operator = self.groups.iter().any(|group| group == OPERATORS);
         let is_super_admin = self.groups.iter().any(|group| group.strip_suffix(SUPER_ADMIN) == Some(account));
         let allowed = is_super_admin || (right == Right::Settings && is_operator);
-        match AccountId::parse(account) {
-            Ok(account_id) if allowed => Ok(Authorised { account_id, requester: self.requester, is_operator }),
+        match (AccountId::parse(account), allowed) {
+            (Ok(account_id), true) => Ok(Authorised { account_id, requester: self.requester, is_operator }),
+            (Err(_), true) if is_operator => {
+                Err(Problem::parameter_invalid("accountId", "An account's id is 1 to 20 digits."))
+            }
             _ => {
                 let detail = match right {
                     Right::Backups => "Only a super admin of the account may do this.",

@@ -225,7 +225,12 @@ where
     .await
 }
 
-async fn answer<H, F>(handler: &H, event: ApiGatewayV2httpRequest, deadline: Deadline, request_id: &str) -> Response
+pub(crate) async fn answer<H, F>(
+    handler: &H,
+    event: ApiGatewayV2httpRequest,
+    deadline: Deadline,
+    request_id: &str,
+) -> Response
 where
     H: Fn(Request) -> F,
     F: Future<Output = Result<Response, Problem>>,
@@ -263,42 +268,24 @@ where
 
 #[cfg(test)]
 mod tests {
-    use lambda_runtime::Context;
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
+    use crate::testing::{ApiCall, document};
 
-    fn event(method: &str, path: &str, change: impl FnOnce(&mut Value)) -> ApiGatewayV2httpRequest {
-        let text = include_str!("../tests/fixtures/http-request.json");
-        let mut event: Value = serde_json::from_str(text).expect("a fixture");
-        event["rawPath"] = path.into();
-        event["requestContext"]["http"]["method"] = method.into();
-        event["requestContext"]["http"]["path"] = path.into();
-        change(&mut event);
-        serde_json::from_value(event).expect("an API Gateway event")
-    }
-
-    fn deadline() -> Deadline {
-        Deadline::of(&Context::default(), Timestamp::now())
-    }
-
-    async fn answered(event: ApiGatewayV2httpRequest) -> Response {
+    async fn answered(call: ApiCall) -> Response {
         let handler = async |request: Request| {
             let found = request.route()?;
             assert_ne!(found.account, "666");
             request.no_fields()?;
             Ok(Response::json(StatusCode::OK, &json!({"account": found.account, "limit": request.query("limit")})))
         };
-        answer(&handler, event, deadline(), "r-1").await
-    }
-
-    fn document(response: &Response) -> Value {
-        serde_json::from_str(response.body()).expect("JSON")
+        call.answered_by(handler).await
     }
 
     #[tokio::test]
     async fn a_request_is_read_and_answered_as_json() {
-        let response = answered(event("GET", "/accounts/42/backups", |_| {})).await;
+        let response = answered(ApiCall::get("/accounts/42/backups").query("limit", "20")).await;
         assert_eq!(response.status(), StatusCode::OK);
         assert_eq!(document(&response), json!({"account": "42", "limit": "20"}));
         let written = serde_json::to_value(response.into_event()).expect("JSON");
@@ -308,16 +295,15 @@ mod tests {
 
     #[tokio::test]
     async fn problems_are_documents_with_the_requests_id() {
-        let response = answered(event("DELETE", "/accounts/42/backups", |_| {})).await;
+        let response = answered(ApiCall::new("DELETE", "/accounts/42/backups")).await;
         assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
         assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json");
         assert_eq!(response.headers()[http::header::ALLOW], "POST, GET");
-        assert_eq!(document(&response)["instance"], "urn:crm-backup:request:r-1");
+        assert_eq!(document(&response)["instance"], "urn:crm-backup:request:request-1");
     }
 
     #[tokio::test]
     async fn a_body_that_is_malformed_or_too_large_is_refused() {
-        let with_body = |body: String| event("POST", "/accounts/42/backups", |event| event["body"] = body.into());
         let blanks = |length| " ".repeat(length - 2) + "{}";
         for (body, status) in [
             ("{".to_owned(), StatusCode::BAD_REQUEST),
@@ -325,18 +311,15 @@ mod tests {
             (blanks(LONGEST_BODY), StatusCode::OK),
             (blanks(LONGEST_BODY + 1), StatusCode::PAYLOAD_TOO_LARGE),
         ] {
-            assert_eq!(answered(with_body(body.clone())).await.status(), status);
-            let encoded = event("POST", "/accounts/42/backups", |event| {
-                event["body"] = BASE64_STANDARD.encode(&body).into();
-                event["isBase64Encoded"] = true.into();
-            });
-            assert_eq!(answered(encoded).await.status(), status);
+            let call = || ApiCall::new("POST", "/accounts/42/backups");
+            assert_eq!(answered(call().body(&body)).await.status(), status);
+            assert_eq!(answered(call().body_in_base64(&body)).await.status(), status);
         }
     }
 
     #[tokio::test]
     async fn a_panic_becomes_a_500_that_says_nothing() {
-        let response = answered(event("GET", "/accounts/666", |_| {})).await;
+        let response = answered(ApiCall::get("/accounts/666")).await;
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
         assert!(!response.body().contains("666"), "{}", response.body());
     }

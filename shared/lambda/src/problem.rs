@@ -7,6 +7,9 @@
 
 use std::fmt::Display;
 
+use domain::ports::ledger::LedgerError;
+use domain::ports::objects::StorageError;
+use domain::ports::secrets::SecretsError;
 use http::header::{HeaderName, HeaderValue, WWW_AUTHENTICATE};
 use http::{HeaderMap, StatusCode};
 use serde::Serialize;
@@ -129,6 +132,12 @@ impl Problem {
         Self::new(catalogue::PATH_UNKNOWN, "There is nothing at this path. GET /openapi.json lists what there is.")
     }
 
+    /// Nobody has created the account of the path.
+    pub fn account_unknown() -> Self {
+        let detail = "The account is not set up here. An operator creates it with PUT /accounts/{accountId}.";
+        Self::new(catalogue::ACCOUNT_UNKNOWN, detail)
+    }
+
     /// The account of the path has no such backup.
     pub fn backup_unknown() -> Self {
         Self::new(
@@ -222,6 +231,27 @@ impl Problem {
             document.insert("errors".into(), errors.collect());
         }
         Value::Object(document)
+    }
+}
+
+impl From<LedgerError> for Problem {
+    fn from(error: LedgerError) -> Self {
+        match error {
+            LedgerError::Conflict | LedgerError::Unavailable(_) => Self::unavailable(&error),
+            LedgerError::Refused(_) | LedgerError::Unreadable(..) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<StorageError> for Problem {
+    fn from(error: StorageError) -> Self {
+        if error.is_retryable() { Self::unavailable(&error) } else { Self::internal(&error) }
+    }
+}
+
+impl From<SecretsError> for Problem {
+    fn from(error: SecretsError) -> Self {
+        Self::unavailable(&error)
     }
 }
 

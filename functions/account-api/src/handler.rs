@@ -1,0 +1,53 @@
+//! Requests about an account's settings, to and from the use cases.
+
+use http::StatusCode;
+use lambda::caller::{Authorised, Right};
+use lambda::http::{Request, Response};
+use lambda::problem::Problem;
+use lambda::routes::{Found, Operation};
+use workflows::connect_account::{self, ConnectAccount};
+
+use crate::representation::AccountRepresentation;
+use crate::{body, problems};
+
+/// Answers requests.
+pub(crate) struct Handler {
+    pub(crate) accounts: ConnectAccount,
+    pub(crate) audience: String,
+}
+
+impl Handler {
+    pub(crate) async fn handle(&self, request: Request) -> Result<Response, Problem> {
+        let route = request.route()?;
+        match route.operation {
+            Operation::ReadAccount => self.read(&request, &route).await,
+            Operation::ChangeAccount => self.change(&request, &route).await,
+            _ => Err(Problem::path_unknown()),
+        }
+    }
+
+    async fn read(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
+        let caller = self.authorised(request, route)?;
+        let account = connect_account::read(&*self.accounts.ledger, &caller.account_id).await;
+        let account = account.map_err(|error| self.problem(error))?;
+        Ok(Response::json(StatusCode::OK, &AccountRepresentation::of(&account)))
+    }
+
+    async fn change(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
+        let caller = self.authorised(request, route)?;
+        let change = body::parse(request.fields()?)?;
+        let deadline = request.deadline.begin_nothing_after();
+        let changed = self.accounts.change(&caller.account_id, caller.is_operator, &change, deadline).await;
+        let changed = changed.map_err(|error| self.problem(error))?;
+        let status = if changed.created { StatusCode::CREATED } else { StatusCode::OK };
+        Ok(Response::json(status, &AccountRepresentation::of(&changed.account)))
+    }
+
+    fn authorised(&self, request: &Request, route: &Found<'_>) -> Result<Authorised, Problem> {
+        request.caller(&self.audience)?.authorise(route.account, Right::Settings)
+    }
+
+    fn problem(&self, error: connect_account::ConnectError) -> Problem {
+        problems::of_connect(error, &self.accounts.base_urls)
+    }
+}

@@ -1,0 +1,112 @@
+//! Requests as API Gateway sends them, for tests of handlers.
+
+use std::future::Future;
+
+use base64::Engine;
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
+use jiff::{SignedDuration, Timestamp};
+use lambda_runtime::Context;
+use serde_json::{Value, json};
+
+use crate::deadline::Deadline;
+use crate::http::{self, Request, Response};
+use crate::problem::Problem;
+
+/// The audience that [`ApiCall::by`] makes tokens for.
+pub const AUDIENCE: &str = "client-1";
+
+/// A request on its way through API Gateway.
+#[derive(Debug, Clone)]
+pub struct ApiCall {
+    event: Value,
+}
+
+impl ApiCall {
+    /// A request without a token.
+    ///
+    /// # Panics
+    /// Never: the fixture is an event.
+    pub fn new(method: &str, path: &str) -> Self {
+        let text = include_str!("../tests/fixtures/http-request.json");
+        let mut event: Value = serde_json::from_str(text).expect("the fixture is JSON");
+        event["rawPath"] = path.into();
+        event["requestContext"]["http"]["method"] = method.into();
+        event["requestContext"]["http"]["path"] = path.into();
+        Self { event }
+    }
+
+    /// A GET request without a token.
+    pub fn get(path: &str) -> Self {
+        Self::new("GET", path)
+    }
+
+    /// The same, sent by `user-1` with an ID token that has these groups.
+    #[must_use]
+    pub fn by(self, groups: &[&str]) -> Self {
+        self.with_claims(&json!({
+            "sub": "user-1", "aud": AUDIENCE, "token_use": "id", "email": "ada@example.com", "cognito:groups": groups,
+        }))
+    }
+
+    /// The same with a token that API Gateway has verified to have these claims.
+    #[must_use]
+    pub fn with_claims(mut self, claims: &Value) -> Self {
+        let part = |value: &Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
+        let token = format!("{}.{}.c2lnbmF0dXJl", part(&json!({"alg": "RS256", "kid": "k"})), part(claims));
+        self.event["requestContext"]["authorizer"] = json!({"jwt": {"claims": {"sub": claims["sub"]}, "scopes": null}});
+        self.header("authorization", &format!("Bearer {token}"))
+    }
+
+    /// The same with a header.
+    #[must_use]
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.event["headers"][name] = value.into();
+        self
+    }
+
+    /// The same with a query parameter.
+    #[must_use]
+    pub fn query(mut self, name: &str, value: &str) -> Self {
+        self.event["queryStringParameters"][name] = value.into();
+        self
+    }
+
+    /// The same with a body.
+    #[must_use]
+    pub fn body(mut self, text: &str) -> Self {
+        self.event["body"] = text.into();
+        self
+    }
+
+    /// The same with a body as API Gateway hands on what it does not take for text.
+    #[must_use]
+    pub fn body_in_base64(mut self, text: &str) -> Self {
+        self.event["isBase64Encoded"] = true.into();
+        self.body(&BASE64_STANDARD.encode(text))
+    }
+
+    /// The answer that the request gets from `handler`, as `request-1`, with half a minute of time.
+    ///
+    /// # Panics
+    /// When the event is none of API Gateway's, which is a fault of the test.
+    pub async fn answered_by<H, F>(self, handler: H) -> Response
+    where
+        H: Fn(Request) -> F,
+        F: Future<Output = Result<Response, Problem>>,
+    {
+        let now = Timestamp::now();
+        let mut context = Context::default();
+        let stopped_at = now + SignedDuration::from_secs(30);
+        context.deadline = u64::try_from(stopped_at.as_millisecond()).expect("after 1970");
+        let event = serde_json::from_value(self.event).expect("an API Gateway event");
+        http::answer(&handler, event, Deadline::of(&context, now), "request-1").await
+    }
+}
+
+/// An answer's body.
+///
+/// # Panics
+/// When it is not JSON.
+pub fn document(response: &Response) -> Value {
+    serde_json::from_str(response.body()).expect("the body is JSON")
+}
