@@ -1,0 +1,90 @@
+//! Made-up properties for wide accounts and for benchmarks.
+
+use crate::data::random::{hash_of, mix};
+use crate::data::values::Meaning;
+use crate::property::{Choice, Kind, Property, Source};
+
+const TOPICS: [&str; 12] = [
+    "survey_answer",
+    "onboarding_step",
+    "import_field",
+    "campaign_touch",
+    "score_component",
+    "legacy_crm_value",
+    "event_attendance",
+    "preference_center",
+    "shipping_detail",
+    "usage_metric",
+    "billing_attribute",
+    "form_reply",
+];
+
+/// `count` properties such as a grown account collects: most of them empty in most records.
+pub(crate) fn wide(count: usize, group: &str) -> Vec<Property> {
+    (0..count).map(|number| property(number, 80, group)).collect()
+}
+
+/// `count` properties of which, on average, `set` are set in a record: some nearly always, the others now and then.
+pub(crate) fn columns(count: usize, set: usize, group: &str) -> Vec<Property> {
+    let usual = set * 5 / 6;
+    let per_mille = |hits: usize, of: usize| u16::try_from((hits * 1_000).div_ceil(of.max(1)).min(1_000)).unwrap_or(0);
+    let (often, seldom) = if count == set {
+        (1_000, 1_000)
+    } else {
+        // `usual` properties are set in 96% of the records, the rest makes up for what is missing.
+        (960, per_mille((set * 1_000).saturating_sub(usual * 960), (count - usual) * 1_000))
+    };
+    // Spread, so that set and unset columns alternate as in real accounts.
+    let is_usual = |number: usize| (number + 1) * usual / count > number * usual / count;
+    (0..count).map(|number| property(number, if is_usual(number) { often } else { seldom }, group)).collect()
+}
+
+fn property(number: usize, fill: u16, group: &str) -> Property {
+    let topic = TOPICS[number % TOPICS.len()];
+    let name = format!("{topic}_{number:04}");
+    let label = format!("{} {number}", topic.replace('_', " "));
+    let random = mix(hash_of(&name), 1);
+    let (kind, field_type, meaning) = match random % 10 {
+        0 | 1 => (Kind::Number, "number", Meaning::Cents(0, 900_000)),
+        2 => (Kind::Date, "date", Meaning::Day),
+        3 => (Kind::DateTime, "date", Meaning::Time),
+        4 | 5 => (Kind::Enumeration, "select", Meaning::Choice),
+        6 => (Kind::Bool, "booleancheckbox", Meaning::Flag),
+        7 => (Kind::String, "text", Meaning::Uuid),
+        _ => (Kind::String, "text", Meaning::Text),
+    };
+    let options = match kind {
+        Kind::Enumeration => ["not_started", "in_progress", "waiting_for_customer", "done"].as_slice(),
+        Kind::Bool => &["true", "false"],
+        _ => &[],
+    };
+    let choice = |value: &&str| Choice { value: (*value).to_owned(), label: value.replace('_', " ") };
+    Property {
+        kind,
+        field_type: field_type.to_owned(),
+        options: options.iter().map(choice).collect(),
+        ..Property::custom_text(&name, &label, group, Source::Generated(meaning, fill))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_columns_are_set_as_asked_for() {
+        for (count, set) in [(200, 60), (20, 12), (10, 10), (1_000, 100)] {
+            let properties = columns(count, set, "g");
+            let expected: u32 = properties
+                .iter()
+                .map(|property| match property.source {
+                    Source::Generated(_, fill) => u32::from(fill),
+                    _ => 0,
+                })
+                .sum();
+            assert_eq!(properties.len(), count);
+            let wanted = u32::try_from(set * 1_000).expect("small");
+            assert!(expected.abs_diff(wanted) <= wanted / 20, "{expected} of {wanted} per thousand records");
+        }
+    }
+}

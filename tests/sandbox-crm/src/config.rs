@@ -1,0 +1,364 @@
+//! What a portal is made of. The same structures serve the Rust API, the control API (as JSON in camel case) and the
+//! command line.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::faults::Faults;
+
+/// Something in a configuration that cannot be done.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// Neither `standard`, `tiny`, `wide:N` nor `columns:N/M`.
+    #[error("'{0}' is not a property set; use standard, tiny, wide:1000 or columns:200/60")]
+    PropertySet(String),
+    /// No such standard object.
+    #[error("'{0}' is not a standard object; custom objects are named in customObjects")]
+    UnknownObject(String),
+    /// A custom object's name is taken or not made of lower-case letters, digits and underscores.
+    #[error("'{0}' cannot be the name of a custom object")]
+    CustomObjectName(String),
+    /// A token belongs to another portal already.
+    #[error("that token belongs to another portal")]
+    TokenTaken,
+    /// A portal id is taken already.
+    #[error("portal {0} exists already")]
+    PortalTaken(u64),
+    /// Not an IANA time zone.
+    #[error("'{0}' is not an IANA time zone")]
+    TimeZone(String),
+    /// A folder or file to load cannot be read.
+    #[error("cannot load {path}: {reason}")]
+    Load {
+        /// Which one.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// The subscription of an account, which decides its call limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Plan {
+    /// 100 calls per 10 s, 250,000 a day.
+    Free,
+    /// 100 calls per 10 s, 250,000 a day.
+    Starter,
+    /// 190 calls per 10 s, 625,000 a day.
+    #[default]
+    Professional,
+    /// 190 calls per 10 s, 1,000,000 a day.
+    Enterprise,
+    /// As good as no limits, for benchmarks: 1,000,000 calls per 10 s, 2,000,000,000 a day, 10,000 searches a second.
+    Unlimited,
+}
+
+impl FromStr for Plan {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "free" => Ok(Self::Free),
+            "starter" => Ok(Self::Starter),
+            "professional" => Ok(Self::Professional),
+            "enterprise" => Ok(Self::Enterprise),
+            "unlimited" => Ok(Self::Unlimited),
+            _ => Err(format!("'{text}' is not a plan; use free, starter, professional, enterprise or unlimited")),
+        }
+    }
+}
+
+/// Call limits of a portal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Limits {
+    /// Calls in any 10 seconds.
+    pub per_ten_seconds: u32,
+    /// Calls from one midnight of the portal's time zone to the next.
+    pub per_day: u32,
+    /// Searches in any second.
+    pub searches_per_second: u32,
+    /// Characters of a request's path and query; longer ones get 414.
+    pub url_characters: u32,
+}
+
+impl Plan {
+    /// The limits of an account with this plan.
+    pub const fn limits(self) -> Limits {
+        let (per_ten_seconds, per_day, searches_per_second) = match self {
+            Self::Free | Self::Starter => (100, 250_000, 5),
+            Self::Professional => (190, 625_000, 5),
+            Self::Enterprise => (190, 1_000_000, 5),
+            Self::Unlimited => (1_000_000, 2_000_000_000, 10_000),
+        };
+        Limits { per_ten_seconds, per_day, searches_per_second, url_characters: 16_000 }
+    }
+}
+
+/// Limits that differ from the plan's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct LimitOverrides {
+    /// See [`Limits::per_ten_seconds`].
+    pub per_ten_seconds: Option<u32>,
+    /// See [`Limits::per_day`].
+    pub per_day: Option<u32>,
+    /// See [`Limits::searches_per_second`].
+    pub searches_per_second: Option<u32>,
+    /// See [`Limits::url_characters`].
+    pub url_characters: Option<u32>,
+    /// Calls that other apps are said to have used today.
+    pub used_today: Option<u32>,
+}
+
+impl LimitOverrides {
+    /// `limits` with the differences applied.
+    pub(crate) fn over(&self, limits: Limits) -> Limits {
+        Limits {
+            per_ten_seconds: self.per_ten_seconds.unwrap_or(limits.per_ten_seconds),
+            per_day: self.per_day.unwrap_or(limits.per_day),
+            searches_per_second: self.searches_per_second.unwrap_or(limits.searches_per_second),
+            url_characters: self.url_characters.unwrap_or(limits.url_characters),
+        }
+    }
+}
+
+/// How record ids are spread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IdSpacing {
+    /// In clusters with big gaps, as in real accounts.
+    #[default]
+    Clumpy,
+    /// 1, 2, 3…
+    Dense,
+}
+
+/// Which properties the objects have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum PropertySet {
+    /// HubSpot's own and some of the account's.
+    #[default]
+    Standard,
+    /// Only what an account cannot be without.
+    Tiny,
+    /// The standard ones, and as many of the account's own as bring contacts to this number.
+    Wide(u32),
+    /// So many made-up properties per object besides the id and the two times, of which so many are set on average.
+    Columns {
+        /// Properties.
+        total: u32,
+        /// Of which are set in a record, on average.
+        set: u32,
+    },
+}
+
+impl FromStr for PropertySet {
+    type Err = ConfigError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let bad = || ConfigError::PropertySet(text.to_owned());
+        let parse = |number: &str| number.parse::<u32>().ok().filter(|number| (1..=10_000).contains(number));
+        match text.split_once(':') {
+            None if text == "standard" => Ok(Self::Standard),
+            None if text == "tiny" => Ok(Self::Tiny),
+            Some(("wide", total)) => parse(total).map(Self::Wide).ok_or_else(bad),
+            Some(("columns", sizes)) => {
+                let (total, set) = sizes.split_once('/').ok_or_else(bad)?;
+                let (total, set) = (parse(total).ok_or_else(bad)?, parse(set).ok_or_else(bad)?);
+                if set > total { Err(bad()) } else { Ok(Self::Columns { total, set }) }
+            }
+            _ => Err(bad()),
+        }
+    }
+}
+
+impl TryFrom<String> for PropertySet {
+    type Error = ConfigError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<PropertySet> for String {
+    fn from(set: PropertySet) -> Self {
+        match set {
+            PropertySet::Standard => "standard".to_owned(),
+            PropertySet::Tiny => "tiny".to_owned(),
+            PropertySet::Wide(total) => format!("wide:{total}"),
+            PropertySet::Columns { total, set } => format!("columns:{total}/{set}"),
+        }
+    }
+}
+
+/// An object type that the account defined itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CustomObject {
+    /// Internal name: lower-case letters, digits and underscores.
+    pub name: String,
+    /// How many records it has.
+    #[serde(default)]
+    pub records: u64,
+}
+
+/// A rule by which a write must set a property when another has a certain value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ConditionalRequirement {
+    /// On which object.
+    pub object: String,
+    /// When this property…
+    pub property: String,
+    /// …has this value…
+    pub value: String,
+    /// …these must have one.
+    pub requires: Vec<String>,
+}
+
+/// A portal: one CRM account.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct PortalConfig {
+    /// The CRM's id of the account; the next free one when absent.
+    pub portal_id: Option<u64>,
+    /// The Bearer token that belongs to it; one is made up when absent.
+    pub token: Option<String>,
+    /// What the records are computed from.
+    pub seed: u64,
+    /// IANA name. The daily limit resets at its midnight.
+    pub time_zone: String,
+    /// Decides the limits.
+    pub plan: Plan,
+    /// Limits that differ from the plan's.
+    pub limits: LimitOverrides,
+    /// How long every admitted call takes at least, in milliseconds.
+    pub latency_ms: u64,
+    /// Scopes that the token has; all when absent.
+    pub scopes: Option<Vec<String>>,
+    /// Records per standard object (not archived); objects that are not named have none.
+    pub records: BTreeMap<String, u64>,
+    /// Custom objects.
+    pub custom_objects: Vec<CustomObject>,
+    /// Archived records for every thousand, besides those counted in `records`.
+    pub archived_per_mille: u32,
+    /// Records merged into another for every thousand, besides those counted in `records`.
+    pub merged_per_mille: u32,
+    /// Which properties the objects have.
+    pub property_set: PropertySet,
+    /// How record ids are spread.
+    pub ids: IdSpacing,
+    /// A folder of CSV files to serve instead of generated records: one file per object, the record id in the first
+    /// column, every other column a property. Files that are not named like standard objects become custom objects.
+    pub load: Option<PathBuf>,
+    /// What goes wrong.
+    pub faults: Faults,
+    /// Properties that writes must not leave empty, per object.
+    pub required_properties: BTreeMap<String, Vec<String>>,
+    /// Properties that writes must not leave empty under a condition.
+    pub conditional_requirements: Vec<ConditionalRequirement>,
+}
+
+impl Default for PortalConfig {
+    fn default() -> Self {
+        let records = [
+            ("contacts", 1_000),
+            ("companies", 400),
+            ("deals", 300),
+            ("tickets", 250),
+            ("products", 60),
+            ("calls", 300),
+            ("tasks", 250),
+            ("conversations", 150),
+        ];
+        let custom = [("machine", 120), ("rental_contract", 75), ("site_inspection", 0)];
+        Self {
+            records: records.map(|(object, count)| (object.to_owned(), count)).into(),
+            custom_objects: custom.map(|(name, records)| CustomObject { name: name.to_owned(), records }).into(),
+            archived_per_mille: 10,
+            merged_per_mille: 5,
+            ..Self::empty()
+        }
+    }
+}
+
+impl PortalConfig {
+    /// A portal without any record or custom object, to build on.
+    pub fn empty() -> Self {
+        Self {
+            portal_id: None,
+            token: None,
+            seed: 1,
+            time_zone: "America/New_York".to_owned(),
+            plan: Plan::default(),
+            limits: LimitOverrides::default(),
+            latency_ms: 0,
+            scopes: None,
+            records: BTreeMap::new(),
+            custom_objects: Vec::new(),
+            archived_per_mille: 0,
+            merged_per_mille: 0,
+            property_set: PropertySet::Standard,
+            ids: IdSpacing::Clumpy,
+            load: None,
+            faults: Faults::default(),
+            required_properties: BTreeMap::new(),
+            conditional_requirements: Vec::new(),
+        }
+    }
+
+    /// The same with `count` records of a standard object.
+    #[must_use]
+    pub fn with_records(mut self, object: &str, count: u64) -> Self {
+        self.records.insert(object.to_owned(), count);
+        self
+    }
+}
+
+/// How a server starts.
+#[derive(Debug, Clone)]
+pub struct SandboxConfig {
+    /// The port on 127.0.0.1; 0 takes a free one.
+    pub port: u16,
+    /// The portal that answers for tokens which belong to no other.
+    pub default_portal: PortalConfig,
+    /// Whether tokens that belong to no portal get 401 instead.
+    pub known_tokens_only: bool,
+}
+
+impl Default for SandboxConfig {
+    fn default() -> Self {
+        Self { port: 0, default_portal: PortalConfig::default(), known_tokens_only: false }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn property_sets_read_as_they_are_written() {
+        for text in ["standard", "tiny", "wide:1000", "columns:200/60"] {
+            let set: PropertySet = text.parse().expect(text);
+            assert_eq!(String::from(set), text);
+        }
+        for text in ["", "wide", "wide:0", "columns:10", "columns:10/11", "columns:a/b", "other"] {
+            assert!(text.parse::<PropertySet>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn unknown_settings_are_refused() {
+        assert!(serde_json::from_str::<PortalConfig>(r#"{"latency": 5}"#).is_err());
+        let config: PortalConfig =
+            serde_json::from_str(r#"{"records": {"contacts": 5}, "propertySet": "tiny"}"#).expect("valid");
+        assert_eq!(config.records.get("companies"), None);
+        assert_eq!(config.property_set, PropertySet::Tiny);
+    }
+}

@@ -1,0 +1,356 @@
+//! The records of one object: the base, and the overlay of what was written since.
+
+use std::collections::HashMap;
+use std::fmt::Write;
+use std::ops::Bound;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use super::base::Base;
+use super::clock::{now, write_time};
+use super::overlay::{Entry, Overlay, Presence};
+use super::random::mix;
+use crate::property::{Property, Source};
+use crate::schema::Schema;
+
+/// New values by property name; an empty one clears the property.
+pub(crate) type Changes = HashMap<String, String>;
+
+/// The records of one object.
+#[derive(Debug)]
+pub(crate) struct Store {
+    schema: RwLock<Arc<Schema>>,
+    base: Base,
+    overlay: RwLock<Overlay>,
+}
+
+/// A record as it is now.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RecordView<'a> {
+    pub(crate) id: u64,
+    base: &'a Base,
+    /// The index that unwritten values are computed from.
+    template: Option<u64>,
+    entry: Option<&'a Entry>,
+}
+
+/// The records of an object at one moment.
+#[derive(Debug)]
+pub(crate) struct Reading<'a> {
+    base: &'a Base,
+    overlay: RwLockReadGuard<'a, Overlay>,
+}
+
+/// Exclusive access to the records of an object.
+#[derive(Debug)]
+pub(crate) struct Writing<'a> {
+    base: &'a Base,
+    overlay: RwLockWriteGuard<'a, Overlay>,
+}
+
+impl Store {
+    /// `base` with `archived` and `merged` of its records, evenly spread, taken out of the list.
+    pub(crate) fn new(schema: Schema, base: Base, archived: u64, merged: u64) -> Self {
+        let store = Self { schema: RwLock::new(Arc::new(schema)), base, overlay: RwLock::default() };
+        let records = store.base.len();
+        let hidden = archived + merged;
+        let mut writing = store.write();
+        for number in 0..hidden {
+            // The last record stays, so that every merged one has a survivor after it.
+            let index = number * records / (hidden + 1);
+            let at = store.base.updated_at(index);
+            let id = store.base.id_at(index);
+            if number * merged / hidden == (number + 1) * merged / hidden {
+                writing.hide(id, Presence::Archived(at));
+            } else {
+                let survivor = store.base.id_at(index + 1);
+                writing.hide(id, Presence::Merged(survivor));
+                writing.note_merge(survivor, id, store.base.updated_at(index + 1));
+            }
+        }
+        drop(writing);
+        store
+    }
+
+    pub(crate) fn schema(&self) -> Arc<Schema> {
+        self.schema.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_schema(&self, schema: Schema) {
+        *self.schema.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(schema);
+    }
+
+    pub(crate) fn read(&self) -> Reading<'_> {
+        Reading { base: &self.base, overlay: self.overlay.read().unwrap_or_else(PoisonError::into_inner) }
+    }
+
+    pub(crate) fn write(&self) -> Writing<'_> {
+        Writing { base: &self.base, overlay: self.overlay.write().unwrap_or_else(PoisonError::into_inner) }
+    }
+}
+
+impl RecordView<'_> {
+    /// Milliseconds since 1970.
+    pub(crate) fn created_at(&self) -> i64 {
+        match (self.entry, self.template) {
+            (Some(entry), _) => entry.created_at,
+            (None, Some(index)) => self.base.created_at(index),
+            (None, None) => 0,
+        }
+    }
+
+    /// Milliseconds since 1970.
+    pub(crate) fn updated_at(&self) -> i64 {
+        match (self.entry, self.template) {
+            (Some(entry), _) => entry.updated_at,
+            (None, Some(index)) => self.base.updated_at(index),
+            (None, None) => 0,
+        }
+    }
+
+    pub(crate) fn presence(&self) -> Presence {
+        self.entry.map_or(Presence::Live, |entry| entry.presence)
+    }
+
+    /// Appends the value of `property`, unless it is unset.
+    pub(crate) fn write_value(&self, property: &Property, out: &mut String) -> bool {
+        if let Some(written) = self.entry.and_then(|entry| entry.values.get(property.name.as_str())) {
+            out.push_str(written.as_deref().unwrap_or_default());
+            return written.is_some();
+        }
+        match property.source {
+            Source::RecordId => {
+                // Writing to a String cannot fail.
+                let _ = write!(out, "{}", self.id);
+                true
+            }
+            Source::CreatedAt => {
+                write_time(self.created_at(), out);
+                true
+            }
+            Source::UpdatedAt => {
+                write_time(self.updated_at(), out);
+                true
+            }
+            Source::CreatedColumn(column) => self.write_time_column(column, Base::created_at, self.created_at(), out),
+            Source::UpdatedColumn(column) => self.write_time_column(column, Base::updated_at, self.updated_at(), out),
+            _ => self.template.is_some_and(|index| self.base.write_value(index, property, out)),
+        }
+    }
+
+    /// Appends a time as it stands in the loaded file, or, where it has changed since, as it is now.
+    fn write_time_column(&self, column: usize, loaded: fn(&Base, u64) -> i64, time: i64, out: &mut String) -> bool {
+        let untouched = self.template.filter(|index| *index < self.base.len() && loaded(self.base, *index) == time);
+        match untouched.map(|index| self.base.loaded_cell(index, column)) {
+            Some(cell) => {
+                out.push_str(cell.unwrap_or_default());
+                cell.is_some()
+            }
+            None => {
+                write_time(time, out);
+                true
+            }
+        }
+    }
+
+    /// The value of `property`.
+    pub(crate) fn value(&self, property: &Property) -> Option<String> {
+        let mut text = String::new();
+        self.write_value(property, &mut text).then_some(text)
+    }
+}
+
+impl Reading<'_> {
+    /// How many records are live.
+    pub(crate) fn live_count(&self) -> u64 {
+        self.overlay.live_count(self.base.len())
+    }
+
+    pub(crate) fn base(&self) -> &Base {
+        self.base
+    }
+
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (u64, &Entry)> {
+        self.overlay.entries.iter().map(|(id, entry)| (*id, entry))
+    }
+
+    /// The record `id`, whatever has become of it.
+    pub(crate) fn get(&self, id: u64) -> Option<RecordView<'_>> {
+        let entry = self.overlay.entries.get(&id);
+        let template = entry.map_or_else(|| self.base.index_of(id), |entry| entry.template);
+        if entry.is_none() && template.is_none() {
+            return None;
+        }
+        Some(RecordView { id, base: self.base, template, entry })
+    }
+
+    /// The live record that answers for `id`: itself, or the one that it was merged into.
+    pub(crate) fn resolve(&self, id: u64) -> Option<RecordView<'_>> {
+        let mut id = id;
+        // A chain of merges is short; the bound only guards against a circle.
+        for _ in 0..64 {
+            let view = self.get(id)?;
+            match view.presence() {
+                Presence::Live => return Some(view),
+                Presence::Merged(into) => id = into,
+                Presence::Archived(_) | Presence::Gone => return None,
+            }
+        }
+        None
+    }
+
+    /// All records with ids greater than `id`, ascending, whatever has become of them.
+    pub(crate) fn all_after(&self, id: u64) -> impl Iterator<Item = RecordView<'_>> {
+        let mut index = self.base.first_after(id);
+        let mut written = self.overlay.entries.range((Bound::Excluded(id), Bound::Unbounded)).peekable();
+        std::iter::from_fn(move || {
+            let next_base = (index < self.base.len()).then(|| self.base.id_at(index));
+            match (next_base, written.peek().copied()) {
+                (None, None) => None,
+                (Some(id), next) if next.is_none_or(|(written, _)| id < *written) => {
+                    let view = RecordView { id, base: self.base, template: Some(index), entry: None };
+                    index += 1;
+                    Some(view)
+                }
+                (base, Some((id, entry))) => {
+                    written.next();
+                    if base == Some(*id) {
+                        index += 1;
+                    }
+                    Some(RecordView { id: *id, base: self.base, template: entry.template, entry: Some(entry) })
+                }
+                (Some(_), None) => None,
+            }
+        })
+    }
+
+    /// Live records with ids greater than `id`, ascending.
+    pub(crate) fn live_after(&self, id: u64) -> impl Iterator<Item = RecordView<'_>> {
+        self.all_after(id).filter(|view| view.presence() == Presence::Live)
+    }
+
+    /// Archived records with ids greater than `id`, ascending.
+    pub(crate) fn archived_after(&self, id: u64) -> impl Iterator<Item = RecordView<'_>> {
+        let written = self.overlay.entries.range((Bound::Excluded(id), Bound::Unbounded));
+        written.filter(|(_, entry)| matches!(entry.presence, Presence::Archived(_))).map(|(id, entry)| RecordView {
+            id: *id,
+            base: self.base,
+            template: entry.template,
+            entry: Some(entry),
+        })
+    }
+
+    /// Live records with ids smaller than `id`, descending.
+    pub(crate) fn live_before(&self, id: u64) -> impl Iterator<Item = RecordView<'_>> {
+        let mut left = if id == 0 { 0 } else { self.base.first_after(id - 1) };
+        let mut written = self.overlay.entries.range(..id).rev().peekable();
+        std::iter::from_fn(move || {
+            let next_base = left.checked_sub(1).map(|index| (index, self.base.id_at(index)));
+            match (next_base, written.peek().copied()) {
+                (None, None) => None,
+                (Some((index, id)), next) if next.is_none_or(|(written, _)| id > *written) => {
+                    left -= 1;
+                    Some(RecordView { id, base: self.base, template: Some(index), entry: None })
+                }
+                (base, Some((id, entry))) => {
+                    written.next();
+                    if base.is_some_and(|(_, base)| base == *id) {
+                        left -= 1;
+                    }
+                    Some(RecordView { id: *id, base: self.base, template: entry.template, entry: Some(entry) })
+                }
+                (Some(_), None) => None,
+            }
+        })
+        .filter(|view| view.presence() == Presence::Live)
+    }
+}
+
+impl Writing<'_> {
+    /// The same records to read.
+    fn get(&self, id: u64) -> Option<Entry> {
+        if let Some(entry) = self.overlay.entries.get(&id) {
+            return Some(entry.clone());
+        }
+        let index = self.base.index_of(id)?;
+        Some(Entry {
+            template: Some(index),
+            is_base: true,
+            presence: Presence::Live,
+            created_at: self.base.created_at(index),
+            updated_at: self.base.updated_at(index),
+            values: HashMap::new(),
+        })
+    }
+
+    /// Sets properties of a live record. False when there is none.
+    pub(crate) fn update(&mut self, id: u64, changes: &Changes) -> bool {
+        let Some(mut entry) = self.get(id).filter(|entry| entry.presence == Presence::Live) else { return false };
+        set_values(&mut entry, changes);
+        // A change is always seen as later than the one before, even within a millisecond.
+        entry.updated_at = now().max(entry.updated_at + 1);
+        self.overlay.insert(id, entry);
+        true
+    }
+
+    /// Adds a record, empty but for `changes`, or filled as record `template` would be. Returns its id.
+    pub(crate) fn create(&mut self, changes: &Changes, template: Option<u64>) -> u64 {
+        let last_base = self.base.len().checked_sub(1).map_or(0, |index| self.base.id_at(index));
+        let last = self.overlay.entries.last_key_value().map_or(last_base, |(id, _)| last_base.max(*id));
+        let id = last + 1 + mix(last, 0x1D) % 40;
+        self.create_as(id, changes, template);
+        id
+    }
+
+    /// Adds a record under an id of the caller's choice, replacing what was there.
+    pub(crate) fn create_as(&mut self, id: u64, changes: &Changes, template: Option<u64>) {
+        let at = now();
+        let is_base = self.base.index_of(id).is_some();
+        let mut entry = Entry {
+            template,
+            is_base,
+            presence: Presence::Live,
+            created_at: at,
+            updated_at: at,
+            values: HashMap::new(),
+        };
+        set_values(&mut entry, changes);
+        self.overlay.insert(id, entry);
+    }
+
+    /// Takes a live record out of the list. False when there is none.
+    pub(crate) fn hide(&mut self, id: u64, presence: Presence) -> bool {
+        let Some(entry) = self.get(id).filter(|entry| entry.presence == Presence::Live) else { return false };
+        self.overlay.insert(id, entry);
+        self.overlay.set_presence(id, presence);
+        true
+    }
+
+    /// Merges record `id` into record `survivor`. False when either is not live or both are the same.
+    pub(crate) fn merge(&mut self, survivor: u64, id: u64) -> bool {
+        let is_live = |record: Option<Entry>| record.is_some_and(|entry| entry.presence == Presence::Live);
+        if survivor == id || !is_live(self.get(survivor)) || !self.hide(id, Presence::Merged(survivor)) {
+            return false;
+        }
+        self.note_merge(survivor, id, now());
+        true
+    }
+
+    fn note_merge(&mut self, survivor: u64, id: u64, at: i64) {
+        const MERGED: &str = "hs_merged_object_ids";
+        let Some(mut entry) = self.get(survivor) else { return };
+        let merged = match entry.values.get(MERGED) {
+            Some(Some(earlier)) => format!("{earlier};{id}"),
+            _ => id.to_string(),
+        };
+        entry.values.insert(MERGED.into(), Some(merged.into()));
+        entry.updated_at = at.max(entry.updated_at);
+        self.overlay.insert(survivor, entry);
+    }
+}
+
+fn set_values(entry: &mut Entry, changes: &Changes) {
+    for (name, value) in changes {
+        let value = (!value.is_empty()).then(|| value.as_str().into());
+        entry.values.insert(name.as_str().into(), value);
+    }
+}

@@ -1,0 +1,218 @@
+//! Things that go wrong: at random (but seeded) rates, or by script.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::data::random::Random;
+use crate::route::Endpoint;
+
+/// One thing that goes wrong with one call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Fault {
+    /// 429 for no visible reason and without Retry-After.
+    TooManyRequests,
+    /// 500 in the CRM's error shape.
+    InternalError,
+    /// 502 with an HTML body, as from the edge.
+    BadGateway,
+    /// 503 with an HTML body, as from the edge.
+    ServiceUnavailable,
+    /// 423.
+    Locked,
+    /// 477 with Retry-After: 2.
+    Migrating,
+    /// 401, as if the token had just expired.
+    TokenExpired,
+    /// The connection is reset in the middle of the body.
+    Reset,
+    /// 200, with a body that ends in the middle and a matching length.
+    TruncatedJson,
+    /// No answer for the configured time, then the connection is reset.
+    Hang,
+}
+
+/// How the CRM treats `after` in lists of records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Cursors {
+    /// The last record's id; any number can be started from.
+    #[default]
+    Ids,
+    /// A text that is no id and can only be handed back.
+    Opaque,
+    /// The last record's id, but a number that was not handed out before starts from the beginning.
+    Restart,
+    /// The last record's id, but a number that was not handed out before gets 400.
+    Refuse,
+    /// The last record's id, but a number that was not handed out before silently skips some records.
+    Skip,
+    /// The number of records passed, which looks like a small id.
+    Offsets,
+}
+
+/// A fault that happens to certain calls.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ScriptedFault {
+    /// What happens.
+    pub fault: Fault,
+    /// Only to calls of this endpoint.
+    #[serde(default)]
+    pub endpoint: Option<Endpoint>,
+    /// Only to calls for this object, by its plural name.
+    #[serde(default)]
+    pub object: Option<String>,
+    /// So many such calls pass unharmed first.
+    #[serde(default)]
+    pub skip: u32,
+    /// So many calls are hit; without end when absent.
+    #[serde(default = "once")]
+    pub times: Option<u32>,
+}
+
+// serde's `default` needs a function.
+#[expect(clippy::unnecessary_wraps, reason = "the field it fills is optional")]
+const fn once() -> Option<u32> {
+    Some(1)
+}
+
+/// Records that disappear and appear while somebody lists them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Churn {
+    /// Only for these objects; all when empty.
+    #[serde(default)]
+    pub objects: Vec<String>,
+    /// After every so many list pages of an object…
+    pub every_pages: u32,
+    /// …so many of its records are archived…
+    #[serde(default)]
+    pub delete: u32,
+    /// …and so many are created.
+    #[serde(default)]
+    pub create: u32,
+    /// So many times per object at most.
+    #[serde(default)]
+    pub times: Option<u32>,
+}
+
+/// Everything that goes wrong in a portal.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Faults {
+    /// The share of calls, from 0 to 1, that each fault happens to.
+    pub rates: BTreeMap<Fault, f64>,
+    /// Faults for certain calls. They are looked at in this order, before the rates.
+    pub script: Vec<ScriptedFault>,
+    /// How `after` is treated.
+    pub cursors: Cursors,
+    /// Records that disappear and appear.
+    pub churn: Option<Churn>,
+    /// How long a hang lasts, in milliseconds.
+    pub hang_ms: Option<u64>,
+}
+
+impl Faults {
+    /// How long a hang lasts when nothing else is said: longer than any sensible client waits.
+    pub(crate) const LONGEST_HANG_MS: u64 = 120_000;
+}
+
+/// The state of a portal's faults.
+#[derive(Debug)]
+pub(crate) struct FaultState {
+    random: Random,
+    /// Calls that each scripted fault has matched.
+    matched: Vec<u32>,
+    /// List pages served and churns done, per object.
+    churned: BTreeMap<String, (u32, u32)>,
+}
+
+impl FaultState {
+    pub(crate) fn new(seed: u64, faults: &Faults) -> Self {
+        Self { random: Random::new(seed ^ 0xFA_0175), matched: vec![0; faults.script.len()], churned: BTreeMap::new() }
+    }
+
+    /// What happens to the next call of `endpoint`.
+    pub(crate) fn next(&mut self, faults: &Faults, endpoint: Endpoint, object: Option<&str>) -> Option<Fault> {
+        let mut hit = None;
+        for (scripted, matched) in faults.script.iter().zip(&mut self.matched) {
+            let concerns = scripted.endpoint.is_none_or(|wanted| wanted == endpoint)
+                && scripted.object.as_deref().is_none_or(|wanted| Some(wanted) == object);
+            if !concerns {
+                continue;
+            }
+            let passed = *matched;
+            *matched = matched.saturating_add(1);
+            let is_due = passed >= scripted.skip && scripted.times.is_none_or(|times| passed - scripted.skip < times);
+            if is_due && hit.is_none() {
+                hit = Some(scripted.fault);
+            }
+        }
+        hit.or_else(|| self.by_chance(faults))
+    }
+
+    fn by_chance(&mut self, faults: &Faults) -> Option<Fault> {
+        if faults.rates.is_empty() {
+            return None;
+        }
+        #[expect(clippy::cast_precision_loss, reason = "53 bits are as many as a share needs")]
+        let mut left = (self.random.next() >> 11) as f64 / (1_u64 << 53) as f64;
+        for (fault, rate) in &faults.rates {
+            if left < *rate {
+                return Some(*fault);
+            }
+            left -= rate;
+        }
+        None
+    }
+
+    /// Whether records of `object` change after the page that has just been served.
+    pub(crate) fn churns_now(&mut self, faults: &Faults, object: &str) -> bool {
+        let Some(churn) = &faults.churn else { return false };
+        if !churn.objects.is_empty() && !churn.objects.iter().any(|name| name == object) {
+            return false;
+        }
+        let (pages, done) = self.churned.entry(object.to_owned()).or_default();
+        *pages += 1;
+        let is_due = pages.is_multiple_of(churn.every_pages.max(1)) && churn.times.is_none_or(|times| *done < times);
+        *done += u32::from(is_due);
+        is_due
+    }
+
+    pub(crate) fn random(&mut self) -> &mut Random {
+        &mut self.random
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_hits_the_calls_that_it_names() {
+        let faults: Faults = serde_json::from_str(
+            r#"{"script": [{"fault": "badGateway", "endpoint": "list", "object": "contacts", "skip": 2}]}"#,
+        )
+        .expect("valid");
+        let mut state = FaultState::new(1, &faults);
+        assert_eq!(state.next(&faults, Endpoint::List, Some("deals")), None);
+        let hits: Vec<_> = (0..5).map(|_| state.next(&faults, Endpoint::List, Some("contacts"))).collect();
+        assert_eq!(hits, [None, None, Some(Fault::BadGateway), None, None]);
+    }
+
+    #[test]
+    fn rates_are_kept_and_repeat_with_the_seed() {
+        let faults = Faults { rates: [(Fault::Locked, 0.1), (Fault::Reset, 0.05)].into(), ..Faults::default() };
+        let run = || {
+            let mut state = FaultState::new(9, &faults);
+            (0..10_000).map(|_| state.next(&faults, Endpoint::List, None)).collect::<Vec<_>>()
+        };
+        let hits = run();
+        let count = |fault| hits.iter().filter(|hit| **hit == Some(fault)).count();
+        assert!((850..1_150).contains(&count(Fault::Locked)));
+        assert!((400..600).contains(&count(Fault::Reset)));
+        assert_eq!(hits, run());
+    }
+}

@@ -1,0 +1,225 @@
+//! The way of a call: who is it, is it within the limits, does something go wrong, how long does it take.
+
+use std::io;
+use std::time::Duration;
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{ConnectInfo, Query, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use bytes::Bytes;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use crate::api::errors::{ApiError, correlation_id, rate_limit};
+use crate::api::reply::Reply;
+use crate::api::{ApiRequest, answer};
+use crate::calls::Call;
+use crate::config::Limits;
+use crate::data::clock::now;
+use crate::faults::{Fault, Faults};
+use crate::limits::{CallKind, Left};
+use crate::listener::Cut;
+use crate::portal::Portal;
+use crate::route::{Endpoint, route};
+use crate::server::Portals;
+
+/// Larger bodies are refused; no batch comes near it.
+const LARGEST_BODY: usize = 32 * 1024 * 1024;
+/// How long the first half of a body may take to reach the client before the connection is cut.
+const HALF_BODY: Duration = Duration::from_millis(30);
+
+/// Answers any call that is not for the control API.
+pub(crate) async fn serve(
+    State(portals): State<Portals>,
+    ConnectInfo(cut): ConnectInfo<Cut>,
+    request: Request,
+) -> Response<Body> {
+    let arrival = (Instant::now(), now());
+    let (parts, body) = request.into_parts();
+    // Some clients send a GET with a body; it must be read in any case for the connection to go on.
+    let Ok(body) = to_bytes(body, LARGEST_BODY).await else {
+        return respond(Reply::html(413, "Payload Too Large"), None, Body::from);
+    };
+    let portal = match bearer(&parts.headers) {
+        None => return respond(ApiError::no_token().reply(), None, Body::from),
+        Some(token) => portals.by_token(token),
+    };
+    let Some(portal) = portal else {
+        return respond(ApiError::bad_token().reply(), None, Body::from);
+    };
+    Visit { portal, cut, parts, body, arrival }.answer().await
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim()).filter(|token| !token.is_empty())
+}
+
+/// One call in a portal.
+struct Visit {
+    portal: Portal,
+    cut: Cut,
+    parts: Parts,
+    body: Bytes,
+    /// On the clock that only goes forward, and in milliseconds since 1970.
+    arrival: (Instant, i64),
+}
+
+impl Visit {
+    async fn answer(self) -> Response<Body> {
+        let route = route(&self.parts.method, self.parts.uri.path());
+        let endpoint = route.endpoint;
+        let object = route.object.and_then(|object| self.portal.store(object)).map(|store| store.schema().name.clone());
+        let settings = self.portal.settings();
+        if self.url_characters() > settings.limits.url_characters {
+            return self.end(endpoint, object, Reply::html(414, "Request-URI Too Large"), None, None);
+        }
+        if settings.revoked {
+            return self.end(endpoint, object, ApiError::bad_token().reply(), None, None);
+        }
+        let kind = if endpoint == Endpoint::Search { CallKind::Search } else { CallKind::Ordinary };
+        let (admitted, left) = self.portal.admit(kind);
+        // Searches come without limit headers.
+        let left = (kind == CallKind::Ordinary).then_some((settings.limits, left));
+        if let Err(policy) = admitted {
+            let reply = rate_limit(policy, self.portal.portal_id());
+            return self.end(endpoint, object, reply, left, None);
+        }
+        let fault = self.portal.next_fault(endpoint, object.as_deref());
+        let reply = match fault.and_then(instead) {
+            Some(reply) => reply,
+            None => self.reply(endpoint).await,
+        };
+        sleep_until(self.arrival.0 + Duration::from_millis(settings.latency_ms)).await;
+        if fault == Some(Fault::Hang) {
+            let hang = settings.faults.hang_ms.unwrap_or(Faults::LONGEST_HANG_MS);
+            sleep(Duration::from_millis(hang)).await;
+            self.cut.cut();
+        }
+        self.end(endpoint, object, reply, left, fault)
+    }
+
+    async fn reply(&self, endpoint: Endpoint) -> Reply {
+        let host = self.parts.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
+        let query = Query::<Vec<(String, String)>>::try_from_uri(&self.parts.uri);
+        let request = ApiRequest {
+            path: self.parts.uri.path().to_owned(),
+            query: query.map(|Query(query)| query).unwrap_or_default(),
+            origin: format!("http://{host}"),
+            body: self.body.clone(),
+        };
+        let (portal, method) = (self.portal.clone(), self.parts.method.clone());
+        let work = move || answer(&portal, route(&method, &request.path), &request);
+        if endpoint == Endpoint::Search {
+            // A search may look at every record.
+            let failed = |_| ApiError::new(500, "INTERNAL_ERROR", "internal error").reply();
+            return tokio::task::spawn_blocking(work).await.unwrap_or_else(failed);
+        }
+        work()
+    }
+
+    fn url_characters(&self) -> u32 {
+        let length = self.parts.uri.path_and_query().map_or(0, |path| path.as_str().len());
+        u32::try_from(length).unwrap_or(u32::MAX)
+    }
+
+    /// Notes the call and turns the reply into a response, damaged where a fault says so.
+    fn end(
+        self,
+        endpoint: Endpoint,
+        object: Option<String>,
+        reply: Reply,
+        left: Option<(Limits, Left)>,
+        fault: Option<Fault>,
+    ) -> Response<Body> {
+        let url_characters = self.url_characters();
+        let Self { portal, cut, parts, arrival, .. } = self;
+        let query = parts.uri.query().unwrap_or_default();
+        let after = query.split('&').find_map(|pair| pair.strip_prefix("after="));
+        portal.note(Call {
+            at_ms: arrival.1,
+            endpoint,
+            object,
+            status: if fault == Some(Fault::Hang) { 0 } else { reply.status },
+            records: reply.records,
+            after: after.map(str::to_owned),
+            url_characters,
+            fault,
+        });
+        match fault {
+            Some(Fault::Reset) => {
+                let length = reply.body.len();
+                let mut response = respond(reply, left, |body| half_then_cut(body, cut));
+                response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+                response
+            }
+            Some(Fault::TruncatedJson) => respond(reply, left, |mut body| {
+                body.truncate(body.len() * 2 / 3);
+                Body::from(body)
+            }),
+            _ => respond(reply, left, Body::from),
+        }
+    }
+}
+
+/// What some faults answer in place of the endpoint.
+fn instead(fault: Fault) -> Option<Reply> {
+    let error = |status, category, message: &str| ApiError::new(status, category, message).reply();
+    match fault {
+        Fault::TooManyRequests => Some(error(429, "RATE_LIMITS", "Too many requests")),
+        Fault::InternalError => Some(error(500, "INTERNAL_ERROR", "internal error")),
+        Fault::BadGateway => Some(Reply::html(502, "Bad Gateway")),
+        Fault::ServiceUnavailable => Some(Reply::html(503, "Service Temporarily Unavailable")),
+        Fault::Locked => Some(error(423, "LOCKED", "This resource is locked by another operation; try again later")),
+        Fault::Migrating => {
+            let reply = error(477, "MIGRATION_IN_PROGRESS", "The account is being moved to another data centre");
+            Some(Reply { retry_after: Some(2), ..reply })
+        }
+        Fault::TokenExpired => Some(ApiError::bad_token().reply()),
+        Fault::Reset | Fault::TruncatedJson | Fault::Hang => None,
+    }
+}
+
+/// A body whose second half never comes.
+fn half_then_cut(body: Vec<u8>, cut: Cut) -> Body {
+    let mut half = Bytes::from(body);
+    half.truncate(half.len() / 2);
+    let stream = futures_util::stream::unfold(Some(half), move |half| {
+        let cut = cut.clone();
+        async move {
+            let Some(half) = half else {
+                sleep(HALF_BODY).await;
+                cut.cut();
+                return Some((Err(io::Error::from(io::ErrorKind::ConnectionReset)), None));
+            };
+            Some((Ok(half), None))
+        }
+    });
+    Body::from_stream(stream)
+}
+
+/// The response to a reply; `body` decides what becomes of its bytes.
+fn respond(reply: Reply, left: Option<(Limits, Left)>, body: impl FnOnce(Vec<u8>) -> Body) -> Response<Body> {
+    let mut response = Response::new(body(reply.body));
+    *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(reply.content_type));
+    let mut number = |name: &'static str, value: u64| {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from(value));
+    };
+    if let Some((limits, left)) = left {
+        number("x-hubspot-ratelimit-max", u64::from(limits.per_ten_seconds));
+        number("x-hubspot-ratelimit-remaining", u64::from(left.in_ten_seconds));
+        number("x-hubspot-ratelimit-interval-milliseconds", 10_000);
+        number("x-hubspot-ratelimit-daily", u64::from(limits.per_day));
+        number("x-hubspot-ratelimit-daily-remaining", u64::from(left.today));
+    }
+    if let Some(seconds) = reply.retry_after {
+        number("retry-after", u64::from(seconds));
+    }
+    if let Ok(id) = HeaderValue::from_str(&correlation_id()) {
+        headers.insert(HeaderName::from_static("x-hubspot-correlation-id"), id);
+    }
+    response
+}

@@ -1,0 +1,105 @@
+//! `sandbox-crm`: the server as a program.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use sandbox_crm::{CustomObject, Plan, PortalConfig, PropertySet, Sandbox, SandboxConfig};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// A HubSpot-compatible CRM to test against, on 127.0.0.1.
+///
+/// Prints one line, "listening on http://127.0.0.1:PORT", once it accepts calls. Ends on SIGTERM or Ctrl-C. More
+/// portals, faults, counters and the truth about every record are to be had under /_sandbox while it runs.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    /// Port to listen on; 0 takes a free one
+    #[arg(long, default_value_t = 0)]
+    port: u16,
+    /// What the records are computed from
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Records per standard object, such as contacts=5000,deals=200; objects that are not named have none
+    #[arg(long, value_name = "OBJECT=COUNT,...", value_parser = counts)]
+    records: Option<BTreeMap<String, u64>>,
+    /// Custom objects with their records, such as machine=120,contract=0; none: an empty text
+    #[arg(long, value_name = "NAME=COUNT,...", value_parser = counts)]
+    custom_objects: Option<BTreeMap<String, u64>>,
+    /// Properties of the objects: standard, tiny, wide:1000 (on contacts) or columns:200/60 (of which 60 are set)
+    #[arg(long, default_value = "standard")]
+    properties: PropertySet,
+    /// Subscription, which decides the call limits: free, starter, professional, enterprise or unlimited
+    #[arg(long, default_value = "professional")]
+    plan: Plan,
+    /// How long every admitted call takes at least, in milliseconds
+    #[arg(long, default_value_t = 0)]
+    latency_ms: u64,
+    /// IANA time zone of the account, at whose midnight the daily limit resets
+    #[arg(long, default_value = "America/New_York")]
+    time_zone: String,
+    /// Serve a folder of CSV files instead: one file per object, the record id in the first column, every other
+    /// column a property; files that are not named like standard objects become custom objects
+    #[arg(long, value_name = "DIR")]
+    load: Option<PathBuf>,
+    /// The only Bearer token that is accepted (besides those of portals made later); without it any is
+    #[arg(long)]
+    token: Option<String>,
+}
+
+type Counts = BTreeMap<String, u64>;
+
+fn counts(text: &str) -> Result<Counts, String> {
+    let parse = |pair: &str| {
+        let (name, count) = pair.split_once('=').ok_or_else(|| format!("'{pair}' is not NAME=COUNT"))?;
+        let count = count.replace('_', "").parse().map_err(|_| format!("'{count}' is not a number"))?;
+        Ok((name.trim().to_owned(), count))
+    };
+    text.split(',').filter(|pair| !pair.is_empty()).map(parse).collect()
+}
+
+impl Arguments {
+    fn config(self) -> SandboxConfig {
+        let usual = PortalConfig::default();
+        let custom =
+            |counts: Counts| counts.into_iter().map(|(name, records)| CustomObject { name, records }).collect();
+        let default_portal = PortalConfig {
+            seed: self.seed,
+            records: self.records.unwrap_or(usual.records),
+            custom_objects: self.custom_objects.map_or(usual.custom_objects, custom),
+            property_set: self.properties,
+            plan: self.plan,
+            latency_ms: self.latency_ms,
+            time_zone: self.time_zone,
+            load: self.load,
+            token: self.token.clone(),
+            ..usual
+        };
+        SandboxConfig { port: self.port, default_portal, known_tokens_only: self.token.is_some() }
+    }
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Arguments::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(sentence) => {
+            eprintln!("sandbox-crm: {sentence}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: Arguments) -> Result<(), String> {
+    // Before the port is announced, so that no signal is missed.
+    let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
+    let sandbox = Sandbox::start(arguments.config()).await.map_err(|error| error.to_string())?;
+    println!("listening on {}", sandbox.base_url());
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+    sandbox.shutdown().await;
+    Ok(())
+}
