@@ -222,6 +222,10 @@ impl Reader<'_, '_, '_> {
         let mut more = self.scan.enter(b'{', b'}')?;
         while more {
             let column = self.property_name()?;
+            // Most properties of most records.
+            if self.scan.step_over(b"null,") {
+                continue;
+            }
             self.set(column)?;
             more = self.scan.goes_on(b'}')?;
         }

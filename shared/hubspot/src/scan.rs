@@ -3,7 +3,8 @@
 //!
 //! It accepts what `serde_json` accepts, with one exception: half of a surrogate pair, which a CRM can hold but UTF-8
 //! cannot, becomes U+FFFD instead of an error. Otherwise one such value would make its object impossible to back up.
-//! Why not `serde_json` itself: see `benches/page.rs`, which compares the two.
+//! `benches/page.rs` measures it: reading a page into rows takes about as long as `serde_json` takes to skip the page; a
+//! visitor on `serde_json` that did the same took 2.3 times as long.
 
 /// The document is not JSON, or not of the expected form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
