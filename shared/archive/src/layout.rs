@@ -318,3 +318,53 @@ pub fn file_names<'a>(objects: impl IntoIterator<Item = &'a ObjectType>) -> Vec<
     }
     names
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names_of(objects: &[&str]) -> Vec<String> {
+        let objects: Vec<_> = objects.iter().map(|name| ObjectType::parse(name).expect("an object type")).collect();
+        file_names(&objects)
+    }
+
+    #[test]
+    fn file_names_differ_by_more_than_case() {
+        assert_eq!(
+            names_of(&["contacts", "p1_Car", "p1_car", "p1_CAR", "p1_car-2"]),
+            ["contacts.csv", "p1_Car.csv", "p1_car-2.csv", "p1_CAR-3.csv", "p1_car-2-2.csv"]
+        );
+    }
+
+    fn file(name: &str, sha256: &str) -> CsvFile {
+        let summary = SegmentSummary {
+            rows: 1,
+            first_id: RecordId(1),
+            last_id: RecordId(1),
+            plain_bytes: 1,
+            packed_bytes: 1,
+            crc32: 0,
+            sha256: sha256.to_owned(),
+        };
+        let segment = StoredSegment { storage_key: "key".into(), etag: ETag("e".into()), summary };
+        CsvFile { name: name.to_owned(), header_row: b"a\r\n".to_vec(), segments: vec![segment] }
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_in_a_zip_is_refused_and_leaves_the_layout_as_it_was() {
+        let digest = "0".repeat(64);
+        let mut layout = ArchiveLayout::new(Timestamp::UNIX_EPOCH);
+        layout.add_file(file("a.csv", &digest)).expect("a valid file");
+        for name in ["", "../a.csv", "a\\b.csv", "c:a.csv", ".hidden", &"x".repeat(256), "a\0"] {
+            assert_eq!(layout.add_file(file(name, &digest)), Err(LayoutError::Name(name.to_owned())));
+        }
+        for name in ["A.csv", "Manifest.json"] {
+            assert_eq!(layout.add_file(file(name, &digest)), Err(LayoutError::NameTaken(name.to_owned())));
+        }
+        assert_eq!(layout.add_file(file("b.csv", "nonsense")), Err(LayoutError::Digest("key".to_owned())));
+
+        let mut untouched = ArchiveLayout::new(Timestamp::UNIX_EPOCH);
+        untouched.add_file(file("a.csv", &digest)).expect("a valid file");
+        assert_eq!(layout.finish(b"{}"), untouched.finish(b"{}"));
+    }
+}

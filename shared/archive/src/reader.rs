@@ -52,7 +52,7 @@ impl ReadError {
 impl From<std::io::Error> for ReadError {
     fn from(error: std::io::Error) -> Self {
         use std::io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
-        let undecodable = error.get_ref().is_some_and(|inner| inner.is::<DecompressError>());
+        let undecodable = error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<DecompressError>);
         if undecodable || matches!(error.kind(), InvalidData | InvalidInput | UnexpectedEof) {
             Self::Damaged(error.to_string())
         } else {

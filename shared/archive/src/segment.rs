@@ -17,8 +17,8 @@ use flate2::{Compress, Compression, FlushCompress};
 use crate::csv;
 use crate::digests::Digests;
 
-/// Compression level. On CRM data with 200 columns of which 60 are set, it is the fastest whose output stays well
-/// below 27% of the CSV.
+/// Compression level. Generated CRM data (200 columns of which 60 are set, 1.2 kB a row) shrinks to 28.3% at level 2,
+/// 26.5% at 3, and 25.0% at 4, which takes about half as long again as 3.
 pub const LEVEL: u32 = 3;
 
 /// Ends the DEFLATE stream behind any number of segments: a final block with nothing but its end in it (RFC 1951,
@@ -185,5 +185,126 @@ impl Piece {
         deflater.finish(&mut packed);
         let (crc32, sha256) = Digests::of(plain);
         Self { packed, crc32, sha256 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use flate2::{Decompress, FlushDecompress};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn rows(ids: Range<u64>, value: &str) -> RowBuffer {
+        let mut rows = RowBuffer::new(3);
+        for id in ids {
+            rows.begin_row(RecordId(id));
+            rows.set(0, &format!("{value}{}", id * id));
+            rows.set(2, "x, y");
+        }
+        rows
+    }
+
+    fn plain(rows: &RowBuffer) -> Vec<u8> {
+        let mut plain = Vec::new();
+        csv::write_rows(rows, 0..rows.len(), &mut plain);
+        plain
+    }
+
+    /// Inflates a whole stream that ends with [`TERMINATOR`].
+    fn inflate(packed: &[u8], expected: usize) -> Vec<u8> {
+        let mut plain = Vec::with_capacity(expected + 1);
+        let mut inflate = Decompress::new(false);
+        inflate.decompress_vec(packed, &mut plain, FlushDecompress::Finish).expect("DEFLATE");
+        assert_eq!(inflate.total_in(), packed.len() as u64, "nothing is left over");
+        plain
+    }
+
+    #[test]
+    fn segments_stand_one_behind_the_other_until_the_terminator_ends_them() {
+        let (one, other) = (rows(1..500, "a"), rows(500..700, "b"));
+        let mut stream = Vec::new();
+        for rows in [&one, &other] {
+            let mut writer = SegmentWriter::new();
+            writer.write_rows(rows, 0..rows.len());
+            let (packed, summary) = writer.finish();
+            assert_eq!(packed.len() as u64, summary.packed_bytes);
+            assert!(packed.ends_with(&[0, 0, 0xFF, 0xFF]), "a sync flush");
+            stream.extend(packed);
+        }
+        stream.extend(TERMINATOR);
+        let expected = [plain(&one), plain(&other)].concat();
+        assert_eq!(inflate(&stream, expected.len()), expected);
+    }
+
+    #[test]
+    fn the_summary_tells_what_is_in_the_segment() {
+        let page = rows(10..20, "value");
+        let mut writer = SegmentWriter::new();
+        writer.write_rows(&page, 2..5);
+        writer.write_rows(&page, 5..5);
+        writer.write_rows(&page, 5..9);
+        assert_eq!(writer.rows(), 7);
+        let whole = plain(&page);
+        let lines: Vec<_> = whole.split_inclusive(|byte| *byte == b'\n').collect();
+        let plain = lines[2..9].concat();
+        assert_eq!(writer.plain_bytes(), plain.len() as u64);
+        let (packed, summary) = writer.finish();
+        let (crc32, sha256) = Digests::of(&plain);
+        let expected = SegmentSummary {
+            rows: 7,
+            first_id: RecordId(12),
+            last_id: RecordId(18),
+            plain_bytes: plain.len() as u64,
+            packed_bytes: packed.len() as u64,
+            crc32,
+            sha256,
+        };
+        assert_eq!(summary, expected);
+    }
+
+    #[test]
+    fn a_segment_without_rows_is_an_empty_stretch_of_deflate() {
+        let (packed, summary) = SegmentWriter::new().finish();
+        assert_eq!((summary.rows, summary.plain_bytes), (0, 0));
+        assert_eq!(inflate(&[&packed[..], &TERMINATOR].concat(), 0), b"");
+    }
+
+    #[test]
+    fn nothing_is_handed_out_before_there_is_enough() {
+        let page = rows(1..2000, "some text that differs ");
+        let mut writer = SegmentWriter::new();
+        assert_eq!(writer.take_packed(1), None);
+        while writer.packed_bytes() < 50_000 {
+            assert_eq!(writer.take_packed(50_000), None);
+            writer.write_rows(&page, 0..page.len());
+        }
+        let taken = writer.take_packed(50_000).expect("enough");
+        assert!(taken.len() >= 50_000);
+        assert_eq!(writer.packed_bytes(), taken.len() as u64, "what was taken still counts");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn a_segment_is_the_same_however_its_bytes_are_taken(
+            pages in prop::collection::vec((1_u64..400, "[a-zü,\"\n]{0,40}"), 1..12),
+            at_least in 1_usize..20_000,
+        ) {
+            let (mut taking, mut keeping) = (SegmentWriter::new(), SegmentWriter::new());
+            let (mut taken, mut expected) = (Vec::new(), Vec::new());
+            for (count, value) in &pages {
+                let page = rows(1..count + 1, value);
+                expected.extend(plain(&page));
+                taking.write_rows(&page, 0..page.len());
+                keeping.write_rows(&page, 0..page.len());
+                taken.extend(taking.take_packed(at_least).unwrap_or_default());
+            }
+            let ((rest, summary), (whole, same_summary)) = (taking.finish(), keeping.finish());
+            taken.extend(rest);
+            prop_assert_eq!(&taken, &whole);
+            prop_assert_eq!(summary, same_summary);
+            prop_assert_eq!(inflate(&[&taken[..], &TERMINATOR].concat(), expected.len()), expected);
+        }
     }
 }

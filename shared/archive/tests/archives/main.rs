@@ -2,6 +2,7 @@
 
 mod damage;
 mod large;
+mod manifest;
 mod planner;
 mod readers;
 mod sample;

@@ -65,7 +65,7 @@ fn merged(extents: Vec<Extent>) -> Vec<Extent> {
     for extent in extents.into_iter().filter(|extent| extent.bytes() > 0) {
         match (merged.last_mut(), extent) {
             (Some(Extent::Literal(last)), Extent::Literal(next)) => {
-                *last = [last.as_ref(), next.as_ref()].concat().into()
+                *last = [last.as_ref(), next.as_ref()].concat().into();
             }
             (_, extent) => merged.push(extent),
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
+use archive::layout::MANIFEST_NAME;
 use archive::parts::{is_one_write, plan};
 use archive::reader::{ArchivedFile, files, read_file, verify};
 use futures_lite::future::block_on;
@@ -49,7 +50,7 @@ fn async_zip_reads(zip: &[u8]) -> (Vec<ArchivedFile>, BTreeMap<String, Vec<Vec<S
     block_on(async {
         let listed = verify(Cursor::new(zip)).await.expect("a sound archive");
         let mut tables = BTreeMap::new();
-        for file in listed.iter().filter(|file| file.name.ends_with(".csv")) {
+        for file in listed.iter().filter(|file| file.name != MANIFEST_NAME) {
             let bytes = read_file(Cursor::new(zip), &file.name, u64::MAX - 1).await.expect("a sound archive");
             tables.insert(file.name.clone(), read_csv(&bytes.expect("a listed file")));
         }

@@ -142,7 +142,7 @@ pub(crate) fn backup() -> Backup {
     Backup::accepted(reference, 4711, ApiVersion::V2026_09, by, created_at)
 }
 
-fn export(table: &Table, storage: &mut Storage) -> ExportedObject {
+pub(crate) fn export(table: &Table, storage: &mut Storage) -> ExportedObject {
     let segments: Vec<_> = table
         .rows
         .chunks(table.rows_per_segment)
@@ -166,7 +166,7 @@ fn export(table: &Table, storage: &mut Storage) -> ExportedObject {
 }
 
 /// Packs `rows` as a worker does, page by page, and puts the segment into `storage`.
-pub(crate) fn segment(key: &str, columns: usize, rows: &[(u64, Vec<String>)], storage: &mut Storage) -> StoredSegment {
+fn segment(key: &str, columns: usize, rows: &[(u64, Vec<String>)], storage: &mut Storage) -> StoredSegment {
     let mut writer = SegmentWriter::new();
     let mut bytes = Vec::new();
     let mut page = RowBuffer::new(columns);
