@@ -5,8 +5,10 @@
 //! local header · header row │ segment │ segment … │ 03 00 · local header · header row │ segment … │ 03 00 · …
 //! … local header of manifest.json · manifest · 03 00 · central directory · end records
 //! ```
-//! The same input makes the same bytes, so that a run can go on with what another one has begun. Every size and CRC is
-//! known before the first byte is written, so local headers are complete and there are no data descriptors.
+//! The same input makes the same bytes, so that a run can go on with what another one has begun. (Header rows and the
+//! manifest are deflated; zlib-rs packs them alike on every processor, though its next version may do otherwise.) Every
+//! size and CRC is known before the first byte is written, so local headers are complete and there are no data
+//! descriptors.
 
 use std::collections::HashSet;
 

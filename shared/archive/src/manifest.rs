@@ -1,6 +1,6 @@
 //! manifest.json: what is in an archive, so that anyone can check that nothing is missing.
 //!
-//! It is made out of what the layout knows ([`PlacedFile`]), so the two cannot disagree. It exists twice: as the
+//! It is made out of what the layout knows ([`crate::layout::PlacedFile`]), so the two cannot disagree. It exists twice: as the
 //! archive's last entry, and beside the archive in object storage, where each part also has its place inside the
 //! archive, so that a restore reads and inflates slices of one CSV straight from the zip.
 
