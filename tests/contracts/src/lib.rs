@@ -12,8 +12,10 @@
 //! `REQUIRE_ALL=1`. Every case makes a table, bucket or queue of its own and removes it.
 //!
 //! # What the emulators do not prove
-//! None of them raises `TransactionConflict` under load as `DynamoDB` does, throttles, or loses an index entry for a
-//! moment. MiniStack's S3 takes parts and copies that S3 refuses for their size.
+//! None of them raises `TransactionConflict` under load as `DynamoDB` does, throttles, or lets the index of due records
+//! lag. MiniStack takes parts that are too small or out of order; LocalStack ignores the `ETag` of a copy's source and
+//! signatures; both copy ranges of sources that are too small; DynamoDB Local takes one record twice in a transaction.
+//! A case that a backend does not enforce says so and runs on the others. Only the ports in memory enforce everything.
 
 pub mod backends;
 pub mod ledger;

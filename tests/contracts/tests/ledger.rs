@@ -1,7 +1,10 @@
 //! The ledger's contract on every ledger.
 
-use contracts::backends::{Backend, DYNAMODB_LOCAL, MINISTACK, with_table};
+use contracts::backends::{Backend, DYNAMODB_LOCAL, MINISTACK, raw_item, with_table};
 use contracts::ledger;
+use domain::ports::ledger::{Change, Key, Ledger, due_shard};
+use jiff::Timestamp;
+use serde_json::json;
 
 macro_rules! on_every_ledger {
     ($($case:ident),+ $(,)?) => {
@@ -24,6 +27,46 @@ macro_rules! on_every_ledger {
             })+
         }
     };
+}
+
+#[tokio::test]
+async fn one_record_twice_is_refused_in_memory() {
+    ledger::one_record_twice_is_refused(&in_memory::MemoryLedger::new()).await;
+}
+
+#[tokio::test]
+async fn one_record_twice_is_refused_by_ministack() {
+    on(MINISTACK, async |ledger| ledger::one_record_twice_is_refused(&ledger).await).await;
+}
+
+/// The deployed table's index and its time to live go by these attributes.
+#[tokio::test]
+async fn items_have_the_attributes_that_the_table_is_made_for() {
+    with_table(DYNAMODB_LOCAL, async |ledger, table| {
+        let at = |text: &str| text.parse::<Timestamp>().expect("a time");
+        let change = Change {
+            key: Key::new("p", "s"),
+            expected: None,
+            body: Some(json!({ "field": 1 })),
+            due_at: Some(at("2026-11-22T12:00:00.25Z")),
+            forget_at: Some(at("2026-11-23T12:00:00.25Z")),
+        };
+        ledger.commit(std::slice::from_ref(&change)).await.expect("committed");
+
+        let item = raw_item(DYNAMODB_LOCAL, &table, &change.key).await;
+
+        let names: Vec<_> = item.keys().map(String::as_str).collect();
+        let expected = ["dueAt", "dueShard", "forgetAt", "partition", "record", "sort", "version", "writer"];
+        assert_eq!(names, expected);
+        assert_eq!(item["dueAt"].as_deref(), Some("1795348800250"));
+        assert_eq!(item["dueShard"], Some(due_shard(&change.key).to_string()));
+        assert_eq!(item["forgetAt"].as_deref(), Some("1795435201"));
+        let undue = Change { expected: Some(1), due_at: None, forget_at: None, ..change };
+        ledger.commit(&[undue]).await.expect("committed");
+        let item = raw_item(DYNAMODB_LOCAL, &table, &Key::new("p", "s")).await;
+        assert!(["dueAt", "dueShard", "forgetAt"].iter().all(|name| !item.contains_key(*name)), "{item:?}");
+    })
+    .await;
 }
 
 async fn on(backend: Backend, case: impl AsyncFnOnce(aws::DynamoDbLedger)) {

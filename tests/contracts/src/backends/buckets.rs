@@ -19,9 +19,9 @@ pub async fn with_bucket(backend: Backend, case: impl AsyncFnOnce(S3Objects, Str
     let bucket = random_name("objects");
     client.create_bucket().bucket(&bucket).send().await.expect("bucket made");
     let objects = aws.objects(&bucket);
-    let removed = async {
+    let removed = Box::pin(async {
         objects.sweep("t/").await.expect("bucket emptied");
         client.delete_bucket().bucket(&bucket).send().await.expect("bucket removed");
-    };
-    finally(case(objects.clone(), bucket.clone()), removed).await;
+    });
+    finally(Box::pin(case(objects.clone(), bucket.clone())), removed).await;
 }

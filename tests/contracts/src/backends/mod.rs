@@ -13,7 +13,7 @@ use futures_util::FutureExt;
 
 pub use buckets::with_bucket;
 pub use queues::{TestQueues, with_queues};
-pub use tables::{create_table, with_table};
+pub use tables::{create_table, raw_item, with_table};
 
 /// An emulator that may be running.
 #[derive(Debug, Clone, Copy)]
@@ -61,9 +61,10 @@ fn random_name(kind: &str) -> String {
 }
 
 /// Does `case`, then `cleanup` also when the case panicked, then goes on panicking.
-async fn finally(case: impl Future<Output = ()>, cleanup: impl Future<Output = ()>) {
-    // Boxed, as the SDK's futures are large.
-    let outcome = AssertUnwindSafe(Box::pin(case)).catch_unwind().await;
+///
+/// Both are boxed by the caller, as the SDK's futures are large.
+async fn finally(case: impl Future<Output = ()> + Unpin, cleanup: impl Future<Output = ()> + Unpin) {
+    let outcome = AssertUnwindSafe(case).catch_unwind().await;
     cleanup.await;
     if let Err(panic) = outcome {
         resume_unwind(panic);

@@ -82,5 +82,5 @@ pub async fn with_queues(backend: Backend, case: impl AsyncFnOnce(SqsQueues, &Te
     let Some(url) = backend.url() else { return };
     let aws = connect(&url).await;
     let queues = TestQueues::create(Client::new(aws.sdk_config())).await;
-    finally(case(aws.queues(queues.urls()), &queues), queues.remove()).await;
+    finally(Box::pin(case(aws.queues(queues.urls()), &queues)), Box::pin(queues.remove())).await;
 }

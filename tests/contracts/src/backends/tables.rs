@@ -1,12 +1,15 @@
 //! Tables with the ledger's schema.
 
 use aws::DynamoDbLedger;
+use std::collections::BTreeMap;
+
 use aws::ledger::schema::{DUE_AT, DUE_INDEX, DUE_SHARD, PARTITION, SORT};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
-    ScalarAttributeType,
+    AttributeDefinition, AttributeValue, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
+    ProjectionType, ScalarAttributeType,
 };
+use domain::ports::ledger::Key;
 
 use super::{Backend, connect, finally, random_name};
 
@@ -19,11 +22,28 @@ pub async fn with_table(backend: Backend, case: impl AsyncFnOnce(DynamoDbLedger,
     let aws = connect(&url).await;
     let client = Client::new(aws.sdk_config());
     let table = random_name("ledger");
-    create_table(&client, &table).await;
-    let removed = async {
+    Box::pin(create_table(&client, &table)).await;
+    let removed = Box::pin(async {
         client.delete_table().table_name(&table).send().await.expect("table removed");
+    });
+    finally(Box::pin(case(aws.ledger(&table), table.clone())), removed).await;
+}
+
+/// An item of a table on `backend` as `DynamoDB` shows it: its attributes' names and, where they are texts or numbers,
+/// their values.
+///
+/// # Panics
+/// When there is no such item.
+pub async fn raw_item(backend: Backend, table: &str, key: &Key) -> BTreeMap<String, Option<String>> {
+    let aws = connect(&backend.url().expect("set, as there is a table")).await;
+    let get = Client::new(aws.sdk_config()).get_item().table_name(table);
+    let get = get.key(PARTITION, AttributeValue::S(key.partition.clone()));
+    let answer = get.key(SORT, AttributeValue::S(key.sort.clone())).send().await.expect("answered");
+    let text = |value: AttributeValue| match value {
+        AttributeValue::S(text) | AttributeValue::N(text) => Some(text),
+        _ => None,
     };
-    finally(case(aws.ledger(&table), table.clone()), removed).await;
+    answer.item.expect("an item").into_iter().map(|(name, value)| (name, text(value))).collect()
 }
 
 /// Makes a table as infra/template.yaml does.

@@ -23,7 +23,7 @@ pub async fn a_record_comes_back_as_it_was_written(ledger: &dyn Ledger) {
         "text": "Zoë \"q\" \u{0} \r\n 😀 עברית",
         "empty": "", "null": null, "yes": true, "no": false,
         "numbers": [0, u64::MAX, i64::MIN, -1, 9_007_199_254_740_993_u64, 0.5, -1.25e-7],
-        "nested": { "": [], "a.b #:": {}, "list": [null, [], {"deep": ["x"]}] },
+        "nested": { "none": [], "a.b #:": {}, "list": [null, [], {"deep": ["x"]}] },
     });
 
     commit(ledger, &[write(&key, None, body.clone())]).await;
