@@ -163,8 +163,22 @@ impl HubSpot {
     }
 
     pub(crate) async fn count_created(&self, object: &ObjectType, since: Timestamp) -> Result<Option<u64>, CrmError> {
-        let since = since.as_millisecond().to_string();
-        let created = Search::default().with(creation_property(object), "GTE", since);
+        let [usual, other] = creation_properties(object);
+        match self.count_since(object, usual, since).await {
+            Err(error) if error.kind == CrmErrorKind::Refused => {
+                self.count_since(object, other, since).await.map_err(|_| error)
+            }
+            counted => counted,
+        }
+    }
+
+    async fn count_since(
+        &self,
+        object: &ObjectType,
+        property: &'static str,
+        since: Timestamp,
+    ) -> Result<Option<u64>, CrmError> {
+        let created = Search::default().with(property, "GTE", since.as_millisecond().to_string());
         self.search(object, &created, |found| Ok(found.total)).await
     }
 
@@ -206,11 +220,12 @@ impl HubSpot {
     }
 }
 
-/// The property that holds the time of a record's creation.
-fn creation_property(object: &ObjectType) -> &'static str {
+/// The property that holds the time of a record's creation, and the one that does in other objects. No document lists
+/// which object has which, and a search by a property that does not exist is refused.
+fn creation_properties(object: &ObjectType) -> [&'static str; 2] {
     match object.as_str() {
-        "contacts" | "companies" | "deals" | "tickets" => "createdate",
-        _ => "hs_createdate",
+        "contacts" | "companies" | "deals" | "tickets" | "products" => ["createdate", "hs_createdate"],
+        _ => ["hs_createdate", "createdate"],
     }
 }
 

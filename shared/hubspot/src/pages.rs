@@ -47,8 +47,7 @@ impl HubSpot {
             if names > allowed {
                 return self.records_by_id(request, rows).await;
             }
-            let query = query_of(request).with("archived", "false").with_list("properties", request.properties);
-            let call = self.endpoints.list(request.object, query);
+            let call = self.endpoints.list(request.object, list_query(request, request.properties));
             match self.list(&call, Shape::Nested, request.properties, rows).await {
                 Err(CallError::Refused(refusal)) if refusal.status == 414 && allowed > 0 => {
                     self.list_urls.too_long(allowed);
@@ -75,8 +74,7 @@ impl HubSpot {
 
     /// Lists the ids alone, then reads the records. One that was deleted in between is left out.
     async fn records_by_id(&self, request: &PageRequest<'_>, rows: &mut RowBuffer) -> Result<PageEnd, CrmError> {
-        let query = query_of(request).with("archived", "false").with("properties", RECORD_ID_COLUMN);
-        let call = self.endpoints.list(request.object, query);
+        let call = self.endpoints.list(request.object, list_query(request, &[]));
         let mut listed = RowBuffer::new(0);
         let page = self.list(&call, Shape::Nested, &[], &mut listed).await;
         let end = page.map_err(|error| error.into_error(&call))?;
@@ -107,6 +105,12 @@ fn query_of(request: &PageRequest<'_>) -> Query {
         Cursor::AfterId(id) => query.with("after", &id.to_string()),
         Cursor::Opaque(text) => query.with("after", text),
     }
+}
+
+/// Asked for no property at all HubSpot answers with a choice of its own, so the least that can be asked for is the id.
+fn list_query(request: &PageRequest<'_>, properties: &[&str]) -> Query {
+    let properties = if properties.is_empty() { &[RECORD_ID_COLUMN] } else { properties };
+    query_of(request).with("archived", "false").with_list("properties", properties)
 }
 
 /// Puts `rows` into the order of `listed`: a batch read promises none. What was not listed (the survivor of a merge)

@@ -120,8 +120,15 @@ impl Refusal {
         self.status == 403 && self.details.is_about_scopes()
     }
 
+    /// HubSpot answers 404, or 400 with nothing but this message to tell by.
+    fn is_for_unknown_object(&self) -> bool {
+        let message = self.details.message.as_deref().unwrap_or_default();
+        self.status == 404 || self.status == 400 && message.starts_with("Unable to infer object type")
+    }
+
     /// The error of a refused call to `endpoint`, which needs `scope` if the CRM did not say which.
     pub(crate) fn into_error(self, endpoint: &str, scope: &str) -> CrmError {
+        let unknown_object = self.is_for_unknown_object();
         let Self { status, details } = self;
         match status {
             401 => error(
@@ -144,9 +151,9 @@ impl Refusal {
                 };
                 error(CrmErrorKind::MissingScopes(scopes), sentence)
             }
-            404 => error(
+            _ if unknown_object => error(
                 CrmErrorKind::NotFound,
-                format!("HubSpot found nothing at {endpoint} (404): this account has no such object type."),
+                format!("HubSpot found nothing at {endpoint} ({status}): this account has no such object type."),
             ),
             _ => error(CrmErrorKind::Refused, details.sentence(endpoint, status)),
         }
@@ -227,6 +234,14 @@ mod tests {
         let error = refusal(403, r#"{"category":"BANNED","message":"This account is suspended."}"#);
         assert_eq!(error.kind, CrmErrorKind::Refused);
         assert_eq!(error.sentence, "HubSpot refuses GET /x (403, BANNED): This account is suspended.");
+    }
+
+    #[test]
+    fn an_unknown_object_type_is_told_from_other_refusals() {
+        let unknown = refusal(400, r#"{"message":"Unable to infer object type from: p1_boat"}"#);
+        assert_eq!(unknown.kind, CrmErrorKind::NotFound);
+        assert_eq!(refusal(404, "").kind, CrmErrorKind::NotFound);
+        assert_eq!(refusal(400, r#"{"message":"limit is too high"}"#).kind, CrmErrorKind::Refused);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod definitions;
 mod failures;
 mod listing;
+mod logging;
 mod parsing;
 mod server;
 mod single_calls;

@@ -60,6 +60,21 @@ async fn records_are_counted_by_searches_and_searches_are_admitted_as_such() {
 }
 
 #[tokio::test]
+async fn creations_are_counted_by_whichever_property_the_object_has() {
+    let server = Server::start(|request, _| {
+        if request.body.contains("\"createdate\"") {
+            Reply::ok(r#"{"total":5,"results":[]}"#)
+        } else {
+            Reply::status(400, r#"{"category":"VALIDATION_ERROR","message":"no such property"}"#)
+        }
+    })
+    .await;
+    let count = Client::to(&server).crm.created_since(&object("p1_boat"), Timestamp::UNIX_EPOCH).await;
+    assert_eq!(count.expect("a count"), Some(5));
+    assert_eq!(server.seen().len(), 2);
+}
+
+#[tokio::test]
 async fn an_object_without_records_has_no_highest_id() {
     let server = Server::script([Reply::ok(r#"{"total":0,"results":[]}"#)]).await;
     let client = Client::to(&server);

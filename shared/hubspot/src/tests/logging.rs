@@ -1,0 +1,73 @@
+//! What an operator finds in the log, and what nobody may find there.
+
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+use domain::ports::crm::Cursor;
+use serde_json::Value;
+use tracing_subscriber::fmt::MakeWriter;
+
+use super::server::{Reply, Server};
+use super::{Client, ONE_CONTACT, TOKEN};
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("not poisoned").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Log {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}
+
+#[tokio::test]
+async fn every_failed_request_is_one_event_without_urls_tokens_or_values() {
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt().json().with_max_level(tracing::Level::TRACE).with_writer(log.clone());
+    let _until_dropped = tracing::subscriber::set_default(subscriber.finish());
+    let server = Server::script([
+        Reply::status(503, "secret-value"),
+        Reply::ok(ONE_CONTACT).broken(),
+        Reply::status(429, r#"{"policyName":"TEN_SECONDLY_ROLLING"}"#),
+        Reply::ok(ONE_CONTACT),
+        Reply::status(400, r#"{"category":"VALIDATION_ERROR","message":"secret-value"}"#),
+    ])
+    .await;
+    let client = Client::to(&server);
+    client
+        .page("contacts", &["name"], &Cursor::Opaque("secret-cursor".into()))
+        .await
+        .expect("the fourth answer is whole");
+    client.contacts().await.expect_err("the fifth is a refusal");
+
+    let text = String::from_utf8(log.0.lock().expect("not poisoned").clone()).expect("text");
+    let events: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let ours: Vec<&Value> = events.iter().filter(|event| event["target"] == "hubspot::call").collect();
+    let told: Vec<_> = ours
+        .iter()
+        .map(|event| (event["fields"]["message"].as_str(), event["fields"]["status"].as_u64(), event["level"].as_str()))
+        .collect();
+    let expected = [
+        (Some("crm.call.failed"), Some(503)),
+        (Some("crm.call.failed"), None),
+        (Some("crm.call.limited"), Some(429)),
+        (Some("crm.call.refused"), Some(400)),
+    ];
+    assert_eq!(told, expected.map(|(message, status)| (message, status, Some("WARN"))));
+    assert!(ours.iter().all(|event| event["fields"]["endpoint"] == "GET objects/{objectType}"));
+    for secret in [TOKEN, "secret-value", "secret-cursor", "Ä. "] {
+        assert!(ours.iter().all(|event| !event.to_string().contains(secret)), "{secret}");
+    }
+}

@@ -1,0 +1,307 @@
+//! The client against the sandbox CRM: what it reads is what the CRM holds.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use domain::account::ApiVersion;
+use domain::budget::{CallKind, CallLimits};
+use domain::ids::{ObjectType, RecordId};
+use domain::ports::call_gate::{CallGate, GateClosed, RefusedPolicy};
+use domain::ports::clock::Clock;
+use domain::ports::crm::{Census, Crm, CrmConnector, CrmErrorKind, CrmTarget, Cursor, PageRequest};
+use domain::property::{Columns, Sensitivity};
+use domain::rows::RowBuffer;
+use hubspot::Connector;
+use jiff::{SignedDuration, Timestamp};
+use sandbox_crm::{
+    Cursors, CustomObject, Endpoint, Fault, Faults, LimitOverrides, Plan, Portal, PortalConfig, PropertySet,
+    RecordState, Sandbox, SandboxConfig, TruthRecord,
+};
+use secrecy::SecretString;
+
+struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+}
+
+/// Admits everything at once.
+struct OpenGate;
+
+#[async_trait]
+impl CallGate for OpenGate {
+    async fn admit(&self, _: CallKind) -> Result<(), GateClosed> {
+        Ok(())
+    }
+    async fn refused(&self, _: CallKind, _: RefusedPolicy, _: SignedDuration) {}
+    async fn daily_remaining(&self, _: u32) {}
+}
+
+struct Setup {
+    sandbox: Sandbox,
+    portal: Portal,
+    crm: Arc<dyn Crm>,
+}
+
+impl Setup {
+    async fn with(config: PortalConfig) -> Self {
+        Self::speaking(ApiVersion::V2026_09, config).await
+    }
+
+    async fn speaking(api_version: ApiVersion, config: PortalConfig) -> Self {
+        let sandbox = Sandbox::start(SandboxConfig::default()).await.expect("a free port");
+        let portal = sandbox.add_portal(&config).expect("a valid portal");
+        let connector = Connector::new(Arc::new(SystemClock)).expect("the system has certificate authorities");
+        let target = CrmTarget { base_url: sandbox.base_url(), api_version };
+        let token = SecretString::from(portal.token());
+        let deadline = Timestamp::now() + SignedDuration::from_mins(2);
+        let crm = connector.connect(&target, token, Arc::new(OpenGate), deadline).expect("a usable target");
+        Self { sandbox, portal, crm }
+    }
+
+    async fn columns(&self, object: &ObjectType) -> Columns {
+        Columns::from_properties(self.crm.properties(object).await.expect("properties"))
+    }
+
+    /// All records of an object, read page by page, with the cursors taken as `cursor` says.
+    async fn export(&self, object: &ObjectType, columns: &Columns, cursor: fn(&str) -> Cursor) -> Vec<Exported> {
+        let properties: Vec<&str> = columns.names().collect();
+        let mut rows = RowBuffer::new(properties.len());
+        let (mut exported, mut at) = (Vec::new(), Cursor::START);
+        loop {
+            let request = PageRequest { object, properties: &properties, cursor: &at, limit: 100 };
+            let end = self.crm.page(&request, &mut rows).await.expect("a page");
+            exported.extend((0..rows.len()).map(|row| {
+                let values = rows.values(row).map(|value| String::from_utf8(value.to_vec()).expect("text"));
+                let named = properties.iter().map(|name| (*name).to_owned()).zip(values);
+                (rows.ids()[row].0, named.filter(|(_, value)| !value.is_empty()).collect())
+            }));
+            assert_eq!(end.last_listed, rows.ids().last().copied());
+            match end.next {
+                Some(next) => at = cursor(&next),
+                None => return exported,
+            }
+        }
+    }
+
+    fn truth(&self, object: &ObjectType) -> Vec<TruthRecord> {
+        self.portal.truth(object.as_str(), 0, 1_000_000).expect("the object exists")
+    }
+
+    /// What the CRM shows of an object: records that are there, without the record id's own property.
+    fn shown(&self, object: &ObjectType) -> Vec<Exported> {
+        let live = self.truth(object).into_iter().filter(|record| record.state == RecordState::Live);
+        live.map(|mut record| {
+            record.properties.retain(|name, value| name != "hs_object_id" && name != "id" && !value.is_empty());
+            (record.id, record.properties)
+        })
+        .collect()
+    }
+
+    async fn assert_export(&self, object: &ObjectType, cursor: fn(&str) -> Cursor) {
+        let columns = self.columns(object).await;
+        let (exported, shown) = (self.export(object, &columns, cursor).await, self.shown(object));
+        assert_eq!(exported.len(), shown.len(), "{object}");
+        for (exported, shown) in exported.iter().zip(&shown) {
+            assert_eq!(exported, shown, "{object}");
+        }
+    }
+}
+
+/// Id and set values.
+type Exported = (u64, BTreeMap<String, String>);
+
+fn by_id(next: &str) -> Cursor {
+    Cursor::AfterId(RecordId::parse(next).expect("a cursor that is an id"))
+}
+
+fn opaque(next: &str) -> Cursor {
+    Cursor::Opaque(next.to_owned())
+}
+
+fn object(name: &str) -> ObjectType {
+    ObjectType::parse(name).expect("valid")
+}
+
+fn unlimited(config: PortalConfig) -> PortalConfig {
+    PortalConfig { plan: Plan::Unlimited, ..config }
+}
+
+#[tokio::test]
+async fn every_value_of_every_object_is_read_in_both_versions() {
+    for version in [ApiVersion::V2026_09, ApiVersion::V3] {
+        let setup = Setup::speaking(version, unlimited(PortalConfig::default())).await;
+        let objects = setup.crm.object_types().await.expect("object types");
+        assert_eq!(objects.len(), 11);
+        for definition in &objects {
+            let object = &definition.object_type;
+            let cursor: fn(&str) -> Cursor = if definition.type_id.is_some() { by_id } else { opaque };
+            setup.assert_export(object, cursor).await;
+            let census = setup.crm.census(object).await.expect("a census");
+            let shown = setup.shown(object);
+            let highest_id = shown.last().map(|(id, _)| RecordId(*id));
+            let counted = Census { records: shown.len() as u64, highest_id };
+            assert_eq!(census, definition.type_id.is_some().then_some(counted), "{object}");
+        }
+        setup.sandbox.shutdown().await;
+    }
+}
+
+#[tokio::test]
+async fn sensitive_properties_are_among_the_columns_and_flagged() {
+    let setup = Setup::with(unlimited(PortalConfig::default())).await;
+    let columns = setup.columns(&object("contacts")).await;
+    let has = |level| columns.properties.iter().any(|property| property.sensitivity == level);
+    assert!(has(Sensitivity::Sensitive) && has(Sensitivity::HighlySensitive));
+    let all = setup.portal.property_names("contacts").expect("contacts exist");
+    assert_eq!(columns.names().len() + 1, all.len(), "all but the record id");
+    setup.sandbox.shutdown().await;
+}
+
+#[tokio::test]
+async fn wide_objects_are_read_whole_whatever_the_longest_url_is() {
+    for url_characters in [50_000, 16_000, 6_000, 1_000] {
+        let config = PortalConfig {
+            property_set: PropertySet::Wide(1_000),
+            limits: LimitOverrides { url_characters: Some(url_characters), ..LimitOverrides::default() },
+            ..PortalConfig::empty().with_records("contacts", 230).with_records("tasks", 40)
+        };
+        let setup = Setup::with(unlimited(config)).await;
+        setup.assert_export(&object("contacts"), by_id).await;
+        setup.assert_export(&object("tasks"), by_id).await;
+        setup.sandbox.shutdown().await;
+    }
+}
+
+#[tokio::test]
+async fn opaque_cursors_lead_through_the_whole_list() {
+    let faults = Faults { cursors: Cursors::Opaque, ..Faults::default() };
+    let config = PortalConfig { faults, ..PortalConfig::empty().with_records("deals", 350) };
+    let setup = Setup::with(unlimited(config)).await;
+    setup.assert_export(&object("deals"), opaque).await;
+    setup.sandbox.shutdown().await;
+}
+
+#[tokio::test]
+async fn an_unsteady_crm_is_read_whole() {
+    let rates = [
+        (Fault::TooManyRequests, 0.1),
+        (Fault::InternalError, 0.03),
+        (Fault::BadGateway, 0.03),
+        (Fault::ServiceUnavailable, 0.03),
+        (Fault::Reset, 0.05),
+        (Fault::TruncatedJson, 0.05),
+    ];
+    let config = PortalConfig {
+        faults: Faults { rates: rates.into(), ..Faults::default() },
+        property_set: PropertySet::Columns { total: 100, set: 30 },
+        ..PortalConfig::empty().with_records("contacts", 2_500)
+    };
+    let setup = Setup::with(unlimited(config)).await;
+    setup.assert_export(&object("contacts"), by_id).await;
+    let lists = setup.portal.calls().of(Endpoint::List, Some("contacts"));
+    assert!(lists.calls > 25, "some calls were sent again");
+    setup.sandbox.shutdown().await;
+}
+
+#[tokio::test]
+async fn counts_and_places_are_those_of_the_records() {
+    let setup = Setup::with(unlimited(PortalConfig::default())).await;
+    for name in ["contacts", "calls", "products"] {
+        let object = object(name);
+        let shown = setup.shown(&object);
+        let id = |place: usize| RecordId(shown[place].0);
+        let last = shown.len() - 1;
+        for (after, up_to) in [(id(0), None), (id(3), Some(id(17))), (id(20), Some(id(20))), (RecordId(0), None)] {
+            let range = |record: u64| record > after.0 && up_to.is_none_or(|up_to| record <= up_to.0);
+            let expected = shown.iter().filter(|(record, _)| range(*record)).count() as u64;
+            assert_eq!(setup.crm.count_in(&object, after, up_to).await.expect("a count"), Some(expected));
+        }
+        assert_eq!(setup.crm.nth_after(&object, RecordId(0), 1).await.expect("an id"), Some(id(0)));
+        assert_eq!(setup.crm.nth_after(&object, id(4), 30).await.expect("an id"), Some(id(34)));
+        assert_eq!(setup.crm.nth_after(&object, id(last - 3), 3).await.expect("an id"), Some(id(last)));
+        assert_eq!(setup.crm.nth_after(&object, id(last - 3), 4).await.expect("no id"), None);
+        let truth = setup.truth(&object);
+        let middle: Timestamp = truth[truth.len() / 2].created_at.parse().expect("a time");
+        let since = |record: &&TruthRecord| {
+            record.state == RecordState::Live && record.created_at.parse::<Timestamp>().expect("a time") >= middle
+        };
+        let expected = truth.iter().filter(since).count() as u64;
+        assert_eq!(setup.crm.created_since(&object, middle).await.expect("a count"), Some(expected), "{name}");
+    }
+    setup.sandbox.shutdown().await;
+}
+
+#[tokio::test]
+async fn only_records_that_are_there_under_their_own_id_exist() {
+    let config = PortalConfig { archived_per_mille: 200, merged_per_mille: 200, ..PortalConfig::empty() };
+    let setup = Setup::with(unlimited(config.with_records("contacts", 60))).await;
+    let contacts = object("contacts");
+    let truth = setup.truth(&contacts);
+    let states = |state| truth.iter().filter(move |record| record.state == state);
+    assert!(states(RecordState::Archived).next().is_some() && states(RecordState::Merged).next().is_some());
+    let asked: Vec<RecordId> = truth.iter().map(|record| RecordId(record.id)).collect();
+    let mut existing = setup.crm.existing(&contacts, &asked).await.expect("an answer");
+    existing.sort_unstable();
+    existing.dedup();
+    let expected: Vec<_> = states(RecordState::Live)
+        .map(|record| (RecordId(record.id), record.created_at.parse::<Timestamp>().expect("a time")))
+        .collect();
+    assert_eq!(existing, expected);
+    setup.sandbox.shutdown().await;
+}
+
+#[tokio::test]
+async fn the_account_names_itself_and_its_limits() {
+    let config = PortalConfig { plan: Plan::Professional, time_zone: "Europe/Berlin".into(), ..PortalConfig::empty() };
+    let setup = Setup::with(config).await;
+    let account = setup.crm.account().await.expect("an account");
+    assert_eq!(account.portal_id, setup.portal.portal_id());
+    assert_eq!(account.time_zone, "Europe/Berlin");
+    assert_eq!(account.call_limits, CallLimits { per_ten_seconds: 190, per_day: 625_000 });
+    setup.sandbox.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_missing_scope_is_named_by_the_call_that_needs_it() {
+    let custom_objects = vec![CustomObject { name: "car".into(), records: 3 }];
+    let config = PortalConfig { custom_objects, ..PortalConfig::empty() };
+    let setup = Setup::with(unlimited(config.with_records("contacts", 3).with_records("conversations", 3))).await;
+    let needed = [
+        ("contacts", "crm.objects.contacts.read"),
+        ("contacts", "crm.schemas.contacts.read"),
+        ("contacts", "crm.objects.contacts.sensitive.read"),
+        ("contacts", "crm.objects.contacts.highly_sensitive.read"),
+        ("conversations", "conversations.read"),
+        ("conversations", "crm.schemas.custom.read"),
+    ];
+    for (name, missing) in needed {
+        let others = needed.iter().map(|(_, scope)| (*scope).to_owned()).filter(|scope| scope != missing);
+        setup.portal.set_scopes(Some(others.collect()));
+        let object = object(name);
+        let discovered = async {
+            setup.crm.object_types().await?;
+            setup.crm.properties(&object).await?;
+            let request = PageRequest { object: &object, properties: &[], cursor: &Cursor::START, limit: 1 };
+            setup.crm.page(&request, &mut RowBuffer::new(0)).await
+        };
+        let error = discovered.await.expect_err(missing);
+        assert_eq!(error.kind, CrmErrorKind::MissingScopes(vec![missing.to_owned()]));
+        assert!(error.sentence.contains(missing), "{error}");
+    }
+    setup.sandbox.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_revoked_token_and_an_unknown_object_are_told_apart() {
+    let setup = Setup::with(unlimited(PortalConfig::default())).await;
+    let error = setup.crm.properties(&object("p1_nothing")).await.expect_err("no such object");
+    assert_eq!(error.kind, CrmErrorKind::NotFound, "{error}");
+    setup.portal.set_revoked(true);
+    let error = setup.crm.account().await.expect_err("the token is revoked");
+    assert_eq!(error.kind, CrmErrorKind::TokenRefused);
+    setup.sandbox.shutdown().await;
+}
