@@ -322,7 +322,7 @@ impl PortalConfig {
 }
 
 /// How a server starts.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct SandboxConfig {
     /// The port on 127.0.0.1; 0 takes a free one.
     pub port: u16,
@@ -330,12 +330,6 @@ pub struct SandboxConfig {
     pub default_portal: PortalConfig,
     /// Whether tokens that belong to no portal get 401 instead.
     pub known_tokens_only: bool,
-}
-
-impl Default for SandboxConfig {
-    fn default() -> Self {
-        Self { port: 0, default_portal: PortalConfig::default(), known_tokens_only: false }
-    }
 }
 
 #[cfg(test)]

@@ -100,15 +100,24 @@ struct PortalChange {
     limits: Option<LimitOverrides>,
     latency_ms: Option<u64>,
     token_revoked: Option<bool>,
-    /// Absent: stays. Null: all scopes.
-    #[serde(default, deserialize_with = "present")]
-    scopes: Option<Option<Vec<String>>>,
+    #[serde(default)]
+    scopes: ScopesChange,
 }
 
-/// Tells null from absent.
-#[expect(clippy::option_option, reason = "absent and null mean different things")]
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<Vec<String>>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
+/// What becomes of the token's scopes.
+#[derive(Default)]
+enum ScopesChange {
+    /// They stay, since the field is absent.
+    #[default]
+    Keep,
+    /// They become these, or, for null, all.
+    Set(Option<Vec<String>>),
+}
+
+impl<'de> Deserialize<'de> for ScopesChange {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Option::deserialize(deserializer).map(Self::Set)
+    }
 }
 
 async fn change_portal(
@@ -130,7 +139,7 @@ async fn change_portal(
     if let Some(revoked) = change.token_revoked {
         portal.set_revoked(revoked);
     }
-    if let Some(scopes) = change.scopes {
+    if let ScopesChange::Set(scopes) = change.scopes {
         portal.set_scopes(scopes);
     }
     Ok(Json(summary(&portal)))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::data::clock::write_time;
 use crate::data::overlay::Presence;
-use crate::data::store::RecordView;
+use crate::data::view::RecordView;
 use crate::property::Property;
 
 /// Appends `text` as a JSON string, quotes included.

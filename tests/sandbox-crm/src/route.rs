@@ -81,9 +81,7 @@ pub(crate) fn route<'a>(method: &Method, path: &'a str) -> Route<'a> {
         ["crm", "properties", DATED, rest @ ..] => (Version::Dated, properties(rest)),
         ["crm", "v3", "properties", rest @ ..] => (Version::V3, properties(rest)),
         ["crm-object-schemas", DATED, "schemas", rest @ ..] => (Version::Dated, schemas(rest)),
-        ["crm", "v3", "schemas", rest @ ..] | ["crm-object-schemas", "v3", "schemas", rest @ ..] => {
-            (Version::V3, schemas(rest))
-        }
+        ["crm" | "crm-object-schemas", "v3", "schemas", rest @ ..] => (Version::V3, schemas(rest)),
         ["conversations", "conversations", DATED, "threads", rest @ ..] => (Version::Dated, threads(rest)),
         ["conversations", "v3", "conversations", "threads", rest @ ..] => (Version::V3, threads(rest)),
         ["account-info", "v3" | DATED, "details"] => (Version::V3, Some((Endpoint::AccountDetails, None, None))),

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::clock::{now, time_text};
 use crate::data::overlay::Presence;
-use crate::data::store::{Changes, RecordView, Store};
+use crate::data::store::{Changes, Store};
+use crate::data::view::RecordView;
 use crate::portal::Portal;
 use crate::property::{Choice, Kind, Property, Sensitivity, Source};
 use crate::schema::Schema;

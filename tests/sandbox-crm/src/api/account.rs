@@ -1,6 +1,7 @@
 //! Who the token belongs to, and how many records there are.
 
 use jiff::Timestamp;
+use jiff::tz::Offset;
 use serde_json::{Value, json};
 
 use super::reply::Reply;
@@ -21,12 +22,19 @@ pub(super) fn details(portal: &Portal) -> Reply {
             "timeZone": name,
             "companyCurrency": "EUR",
             "additionalCurrencies": ["USD"],
-            "utcOffset": format!("{offset:#}"),
+            "utcOffset": offset_text(offset),
             "utcOffsetMilliseconds": i64::from(offset.seconds()) * 1_000,
             "uiDomain": "app.hubspot.com",
             "dataHostingLocation": "eu1",
         }),
     )
+}
+
+/// Such as `-05:00`.
+fn offset_text(offset: Offset) -> String {
+    let minutes = offset.seconds() / 60;
+    let sign = if minutes < 0 { '-' } else { '+' };
+    format!("{sign}{:02}:{:02}", minutes.abs() / 60, minutes.abs() % 60)
 }
 
 pub(super) fn record_limits(portal: &Portal) -> Reply {

@@ -83,7 +83,7 @@ pub(super) fn read(portal: &Portal, store: &Store, version: Version, request: &A
         writer.write(&view, &mut results);
     }
     results.push(b']');
-    Ok(batch_reply(200, &results, found.len(), &missing_errors(version, &schema, missing), started))
+    Ok(batch_reply(200, &results, found.len(), &missing_errors(version, &schema, &missing), started))
 }
 
 pub(super) fn update(
@@ -120,7 +120,7 @@ pub(super) fn update(
     writes.retain(|(id, changes)| writing.update(*id, changes));
     drop(writing);
     let results = write_results(portal, store, &schema, &writes);
-    Ok(batch_reply(200, &results, writes.len(), &missing_errors(version, &schema, missing), started))
+    Ok(batch_reply(200, &results, writes.len(), &missing_errors(version, &schema, &missing), started))
 }
 
 pub(super) fn create(
@@ -174,7 +174,7 @@ fn write_results(portal: &Portal, store: &Store, schema: &Schema, writes: &[(u64
 }
 
 /// On v3, ids that do not exist are named; on the dated version they are just absent.
-fn missing_errors(version: Version, schema: &Schema, missing: Vec<String>) -> Vec<Value> {
+fn missing_errors(version: Version, schema: &Schema, missing: &[String]) -> Vec<Value> {
     if version == Version::Dated || missing.is_empty() {
         return Vec::new();
     }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::errors::{ApiError, Detail};
 use crate::data::clock::parse_time;
-use crate::data::store::RecordView;
+use crate::data::view::RecordView;
 use crate::property::{Kind, Property, Source};
 use crate::schema::Schema;
 
@@ -18,11 +18,32 @@ pub(super) struct FilterInput {
     property_name: String,
     operator: Operator,
     #[serde(default)]
-    value: Option<String>,
+    value: Option<Scalar>,
     #[serde(default)]
-    high_value: Option<String>,
+    high_value: Option<Scalar>,
     #[serde(default)]
-    values: Vec<String>,
+    values: Vec<Scalar>,
+}
+
+/// A value, which the CRM takes as a text but also as a bare number or flag.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+enum Scalar {
+    Text(String),
+    Whole(i64),
+    Number(f64),
+    Flag(bool),
+}
+
+impl Scalar {
+    fn into_text(self) -> String {
+        match self {
+            Self::Text(text) => text,
+            Self::Whole(number) => number.to_string(),
+            Self::Number(number) => number.to_string(),
+            Self::Flag(flag) => flag.to_string(),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -67,12 +88,13 @@ impl Filter {
     /// 400 when the property does not exist or a value is missing or not of its type.
     pub(super) fn new(input: FilterInput, schema: &Schema) -> Result<Self, ApiError> {
         let property = known_property(schema, &input.property_name)?;
-        let texts: Vec<String> = match input.operator {
+        let given: Vec<Scalar> = match input.operator {
             Operator::HasProperty | Operator::NotHasProperty => Vec::new(),
             Operator::Between => input.value.into_iter().chain(input.high_value).collect(),
             Operator::In | Operator::NotIn => input.values,
             _ => input.value.into_iter().collect(),
         };
+        let texts: Vec<String> = given.into_iter().map(Scalar::into_text).collect();
         let complete = match input.operator {
             Operator::HasProperty | Operator::NotHasProperty => true,
             Operator::Between => texts.len() == 2,

@@ -35,14 +35,14 @@ fn needed(endpoint: Endpoint, schema: Option<&Schema>, request: &ApiRequest) -> 
         Endpoint::Properties | Endpoint::Property | Endpoint::LegacyProperties => {
             let mut scopes = vec![definitions(object)];
             match request.parameter("dataSensitivity") {
-                Some("sensitive") => scopes.extend(values(object, Sensitivity::Sensitive, "read")),
-                Some("highly_sensitive") => scopes.extend(values(object, Sensitivity::HighlySensitive, "read")),
+                Some("sensitive") => scopes.push(values(object, Sensitivity::Sensitive, "read")),
+                Some("highly_sensitive") => scopes.push(values(object, Sensitivity::HighlySensitive, "read")),
                 _ => {}
             }
             scopes
         }
         Endpoint::List | Endpoint::Get | Endpoint::BatchRead | Endpoint::Search => {
-            values(object, Sensitivity::NonSensitive, "read").into_iter().collect()
+            vec![values(object, Sensitivity::NonSensitive, "read")]
         }
         Endpoint::Create
         | Endpoint::Update
@@ -50,7 +50,7 @@ fn needed(endpoint: Endpoint, schema: Option<&Schema>, request: &ApiRequest) -> 
         | Endpoint::BatchCreate
         | Endpoint::BatchUpdate
         | Endpoint::BatchArchive
-        | Endpoint::Merge => values(object, Sensitivity::NonSensitive, "write").into_iter().collect(),
+        | Endpoint::Merge => vec![values(object, Sensitivity::NonSensitive, "write")],
     }
 }
 
@@ -60,21 +60,23 @@ fn definitions(object: &str) -> String {
 }
 
 /// The scope that reading or writing values of that sensitivity needs.
-fn values(object: &str, sensitivity: Sensitivity, action: &str) -> Option<String> {
+fn values(object: &str, sensitivity: Sensitivity, action: &str) -> String {
     match sensitivity {
-        Sensitivity::NonSensitive if object == "tickets" => Some(object.to_owned()),
-        Sensitivity::NonSensitive => Some(format!("crm.objects.{object}.{action}")),
-        Sensitivity::Sensitive => Some(format!("crm.objects.{object}.sensitive.{action}")),
-        Sensitivity::HighlySensitive => Some(format!("crm.objects.{object}.highly_sensitive.{action}")),
+        Sensitivity::NonSensitive if object == "tickets" => object.to_owned(),
+        Sensitivity::NonSensitive => format!("crm.objects.{object}.{action}"),
+        Sensitivity::Sensitive => format!("crm.objects.{object}.sensitive.{action}"),
+        Sensitivity::HighlySensitive => format!("crm.objects.{object}.highly_sensitive.{action}"),
     }
 }
 
-/// Whether the token may read (or write) values of that sensitivity.
+/// Whether the token may `read` or `write` values of that sensitivity; for those that are not sensitive [`check`] has
+/// seen to it.
+///
+/// # Errors
+/// The scope that is missing.
 pub(super) fn may(portal: &Portal, schema: &Schema, sensitivity: Sensitivity, action: &str) -> Result<(), String> {
     let settings = portal.settings();
     let Some(granted) = &settings.scopes else { return Ok(()) };
-    match values(schema.scope_name(), sensitivity, action) {
-        Some(scope) if sensitivity != Sensitivity::NonSensitive && !granted.contains(&scope) => Err(scope),
-        _ => Ok(()),
-    }
+    let scope = values(schema.scope_name(), sensitivity, action);
+    if sensitivity == Sensitivity::NonSensitive || granted.contains(&scope) { Ok(()) } else { Err(scope) }
 }

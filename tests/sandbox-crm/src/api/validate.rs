@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use super::errors::{ApiError, Detail};
 use super::scopes;
 use crate::data::clock::{parse_time, time_text, write_date};
-use crate::data::store::{Changes, RecordView};
+use crate::data::store::Changes;
+use crate::data::view::RecordView;
 use crate::portal::Portal;
 use crate::property::{Kind, Property};
 use crate::route::Version;
@@ -107,7 +108,7 @@ impl<'a> Validator<'a> {
 
     fn check_required(&mut self, changes: &Changes, current: Option<&RecordView<'_>>) {
         let value = |name: &str| match (changes.get(name), current) {
-            (Some(changed), _) => changed.clone(),
+            (Some(new), _) => new.clone(),
             (None, Some(current)) => {
                 self.schema.property(name).and_then(|property| current.value(property)).unwrap_or_default()
             }

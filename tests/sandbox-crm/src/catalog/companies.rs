@@ -4,7 +4,7 @@ use super::definition::{
     Choices, Definition, area, checkbox, date, external, flag, number, phone, radio, select, text, time,
 };
 use crate::data::values::Meaning::{
-    Cents, City, Company, Country, Domain, Iban, OtherRecord, Street, Text, Url, Whole, Zip,
+    City, Company, Country, Decimal, Domain, Iban, OtherRecord, Street, Text, Url, Whole, Zip,
 };
 
 const LIFECYCLE: Choices = &[
@@ -73,7 +73,7 @@ pub(super) const DEFINITIONS: &[Definition] = &[
     area("description", "Description", 400),
     area("about_us", "About Us", 120),
     number("numberofemployees", "Number of Employees", Whole(1, 120_000), 450),
-    number("annualrevenue", "Annual Revenue", Cents(10_000_00, 900_000_000_00), 350),
+    number("annualrevenue", "Annual Revenue", Decimal(10_000, 900_000_000), 350),
     text("timezone", "Time Zone", Text, 250),
     text("founded_year", "Year Founded", Whole(1_780, 2_026), 200),
     flag("is_public", "Is Public", 250),
@@ -98,19 +98,19 @@ pub(super) const DEFINITIONS: &[Definition] = &[
     time("first_contact_createdate", "First Contact Create Date", 600).calculated(),
     time("first_deal_created_date", "First Deal Created Date", 300).calculated(),
     time("recent_deal_close_date", "Recent Deal Close Date", 200).calculated(),
-    number("recent_deal_amount", "Recent Deal Amount", Cents(0, 900_000_00), 200).calculated(),
-    number("total_revenue", "Total Revenue", Cents(0, 9_000_000_00), 200).calculated(),
-    number("hs_total_deal_value", "Total open deal value", Cents(0, 9_000_000_00), 250).calculated(),
+    number("recent_deal_amount", "Recent Deal Amount", Decimal(0, 900_000), 200).calculated(),
+    number("total_revenue", "Total Revenue", Decimal(0, 9_000_000), 200).calculated(),
+    number("hs_total_deal_value", "Total open deal value", Decimal(0, 9_000_000), 250).calculated(),
     number("hs_num_open_deals", "Number of open deals", Whole(0, 12), 900).calculated(),
     select("hs_analytics_source", "Original Source Type", TRAFFIC, 700).read_only(),
     number("hs_analytics_num_page_views", "Number of Pageviews", Whole(0, 20_000), 600).read_only(),
     number("hs_analytics_num_visits", "Number of Sessions", Whole(0, 3_000), 600).read_only(),
     time("hs_analytics_first_timestamp", "Time First Seen", 600).read_only(),
     text("hs_last_sales_activity_type", "Last engagement type", Text, 150).read_only(),
-    number("hs_target_account_probability", "Target account probability", Cents(0, 100), 400).calculated(),
+    number("hs_target_account_probability", "Target account probability", Decimal(0, 1), 400).calculated(),
     select("payment_terms", "Zahlungsziel", TERMS, 350).custom(),
     date("contract_end", "Vertragsende", 250).custom(),
-    number("credit_limit", "Kreditlimit (€)", Cents(0, 1_000_000_00), 200).custom(),
+    number("credit_limit", "Kreditlimit (€)", Decimal(0, 1_000_000), 200).custom(),
     text("vat_id", "USt-IdNr.", Text, 200).custom().unique(),
     area("delivery_instructions", "Delivery instructions", 150).custom(),
     text("billing_iban", "Billing IBAN", Iban, 200).highly_sensitive(),

@@ -4,7 +4,7 @@ use super::definition::{
     Choices, Definition, area, checkbox, date, external, flag, number, phone, radio, select, text, time,
 };
 use crate::data::values::Meaning::{
-    Cents, City, Company, Country, Email, EmailDomain, EpochMillis, FirstName, FullName, Iban, IpAddress, JobTitle,
+    City, Company, Country, Decimal, Email, EmailDomain, EpochMillis, FirstName, FullName, Iban, IpAddress, JobTitle,
     LastName, NationalId, OtherRecord, Street, Text, Url, Whole, Zip,
 };
 
@@ -96,7 +96,7 @@ pub(super) const DEFINITIONS: &[Definition] = &[
     text("twitterhandle", "Twitter Username", Text, 40),
     text("hs_linkedin_url", "LinkedIn URL", Url, 160),
     number("numemployees", "Number of Employees", Whole(1, 90_000), 120),
-    number("annualrevenue", "Annual Revenue", Cents(10_000_00, 90_000_000_00), 90),
+    number("annualrevenue", "Annual Revenue", Decimal(10_000, 90_000_000), 90),
     radio("lifecyclestage", "Lifecycle Stage", LIFECYCLE, 900),
     radio("hs_lead_status", "Lead Status", LEAD_STATUS, 450),
     select("hs_persona", "Persona", PERSONAS, 200),
@@ -112,7 +112,7 @@ pub(super) const DEFINITIONS: &[Definition] = &[
     checkbox("newsletter_topics", "Newsletter topics", TOPICS, 400).custom(),
     flag("vip", "VIP", 600).custom(),
     date("customer_since", "Customer since", 350).custom(),
-    number("balance_due", "Balance due", Cents(-5_000_00, 20_000_00), 300).custom(),
+    number("balance_due", "Balance due", Decimal(-5_000, 20_000), 300).custom(),
     area("internal_remarks", "Internal remarks", 400).custom(),
 ];
 
@@ -130,8 +130,8 @@ pub(super) const ANALYTICS: &[Definition] = &[
     time("notes_last_updated", "Last Activity Date", 550).read_only(),
     time("notes_next_activity_date", "Next Activity Date", 100).read_only(),
     number("num_associated_deals", "Number of Associated Deals", Whole(0, 12), 350).calculated(),
-    number("recent_deal_amount", "Recent Deal Amount", Cents(0, 500_000_00), 250).calculated(),
-    number("total_revenue", "Total Revenue", Cents(0, 900_000_00), 150).calculated(),
+    number("recent_deal_amount", "Recent Deal Amount", Decimal(0, 500_000), 250).calculated(),
+    number("total_revenue", "Total Revenue", Decimal(0, 900_000), 150).calculated(),
     time("first_deal_created_date", "First Deal Created Date", 250).calculated(),
     select("hs_analytics_source", "Original Source", TRAFFIC, 950).read_only(),
     text("hs_analytics_source_data_1", "Original Source Drill-Down 1", Text, 900).read_only(),
@@ -140,7 +140,7 @@ pub(super) const ANALYTICS: &[Definition] = &[
     time("hs_analytics_first_timestamp", "Time First Seen", 950).read_only(),
     number("hs_analytics_num_page_views", "Number of Pageviews", Whole(0, 4_000), 950).read_only(),
     number("hs_analytics_num_visits", "Number of Sessions", Whole(0, 300), 950).read_only(),
-    number("hs_analytics_revenue", "Event Revenue", Cents(0, 50_000_00), 950).read_only(),
+    number("hs_analytics_revenue", "Event Revenue", Decimal(0, 50_000), 950).read_only(),
     select("hs_latest_source", "Latest Source", TRAFFIC, 900).read_only(),
     time("hs_latest_source_timestamp", "Latest Source Date", 900).read_only(),
     flag("hs_email_optout", "Unsubscribed from all email", 80),
@@ -165,7 +165,7 @@ pub(super) const ANALYTICS: &[Definition] = &[
 ];
 
 pub(super) const SENSITIVE: &[Definition] = &[
-    number("salary", "Salary", Cents(20_000_00, 250_000_00), 200).sensitive(),
+    number("salary", "Salary", Decimal(20_000, 250_000), 200).sensitive(),
     area("health_notes", "Health notes", 120).sensitive(),
     date("date_of_birth", "Date of birth", 350).sensitive(),
     text("national_id_number", "National ID number", NationalId, 250).highly_sensitive(),

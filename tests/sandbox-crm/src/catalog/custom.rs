@@ -2,7 +2,7 @@
 
 use super::definition::{Choices, Definition, area, checkbox, date, external, flag, number, select, text};
 use super::system;
-use crate::data::values::Meaning::{Cents, City, NationalId, Owner, ProductName, Text, Whole};
+use crate::data::values::Meaning::{City, Decimal, NationalId, Owner, ProductName, Text, Whole};
 use crate::property::Property;
 
 const STATES: Choices = &[("active", "Aktiv"), ("paused", "Pausiert"), ("ended", "Beendet")];
@@ -15,7 +15,7 @@ const DEFINITIONS: &[Definition] = &[
     checkbox("tags", "Tags", TAGS, 400).custom(),
     date("valid_from", "Gültig ab", 700).custom(),
     date("valid_to", "Gültig bis", 300).custom(),
-    number("monthly_price", "Preis pro Monat", Cents(0, 2_000_00), 700).custom(),
+    number("monthly_price", "Preis pro Monat", Decimal(0, 2_000), 700).custom(),
     number("quantity", "Stückzahl", Whole(1, 500), 600).custom(),
     text("location", "Standort", City, 500).custom(),
     text("remark", "Bemerkung", Text, 400).custom(),

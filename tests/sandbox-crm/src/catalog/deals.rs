@@ -1,7 +1,7 @@
 //! Deals.
 
 use super::definition::{Choices, Definition, area, date, external, flag, number, radio, select, text, time};
-use crate::data::values::Meaning::{Cents, Choice, DealName, OtherRecord, Owner, Text, Url, Whole};
+use crate::data::values::Meaning::{Choice, DealName, Decimal, OtherRecord, Owner, Text, Url, Whole};
 
 const PIPELINES: Choices = &[("default", "Sales Pipeline"), ("18422017", "Bestandskunden")];
 const STAGES: Choices = &[
@@ -34,7 +34,7 @@ const REGIONS: Choices =
 
 pub(super) const DEFINITIONS: &[Definition] = &[
     text("dealname", "Deal Name", DealName, 990),
-    number("amount", "Amount", Cents(100_00, 900_000_00), 850),
+    number("amount", "Amount", Decimal(100, 900_000), 850),
     external("pipeline", "Pipeline", Choice, 0).with(PIPELINES, 1_000),
     external("dealstage", "Deal Stage", Choice, 0).with(STAGES, 1_000),
     time("closedate", "Close Date", 800),
@@ -44,17 +44,17 @@ pub(super) const DEFINITIONS: &[Definition] = &[
     area("closed_won_reason", "Closed Won Reason", 120),
     select("hs_priority", "Priority", PRIORITIES, 300),
     select("hs_manual_forecast_category", "Forecast category", FORECAST, 350),
-    number("hs_forecast_probability", "Forecast probability", Cents(0, 100), 250),
+    number("hs_forecast_probability", "Forecast probability", Decimal(0, 1), 250),
     text("hs_next_step", "Next step", Text, 300),
     select("deal_currency_code", "Currency", CURRENCIES, 700),
-    number("hs_deal_stage_probability", "Deal probability", Cents(0, 100), 980).calculated(),
-    number("amount_in_home_currency", "Amount in company currency", Cents(100_00, 900_000_00), 850).calculated(),
-    number("hs_projected_amount", "Weighted amount", Cents(0, 900_000_00), 850).calculated(),
-    number("hs_forecast_amount", "Forecast amount", Cents(0, 900_000_00), 850).calculated(),
-    number("hs_arr", "Annual recurring revenue", Cents(0, 500_000_00), 300).calculated(),
-    number("hs_mrr", "Monthly recurring revenue", Cents(0, 50_000_00), 300).calculated(),
-    number("hs_tcv", "Total contract value", Cents(0, 900_000_00), 300).calculated(),
-    number("hs_acv", "Annual contract value", Cents(0, 500_000_00), 300).calculated(),
+    number("hs_deal_stage_probability", "Deal probability", Decimal(0, 1), 980).calculated(),
+    number("amount_in_home_currency", "Amount in company currency", Decimal(100, 900_000), 850).calculated(),
+    number("hs_projected_amount", "Weighted amount", Decimal(0, 900_000), 850).calculated(),
+    number("hs_forecast_amount", "Forecast amount", Decimal(0, 900_000), 850).calculated(),
+    number("hs_arr", "Annual recurring revenue", Decimal(0, 500_000), 300).calculated(),
+    number("hs_mrr", "Monthly recurring revenue", Decimal(0, 50_000), 300).calculated(),
+    number("hs_tcv", "Total contract value", Decimal(0, 900_000), 300).calculated(),
+    number("hs_acv", "Annual contract value", Decimal(0, 500_000), 300).calculated(),
     flag("hs_is_closed", "Is Deal Closed?", 990).calculated(),
     flag("hs_is_closed_won", "Is Closed Won", 990).calculated(),
     flag("hs_is_closed_lost", "Is closed lost", 990).calculated(),
@@ -76,8 +76,8 @@ pub(super) const DEFINITIONS: &[Definition] = &[
     number("hs_primary_associated_company", "Primary associated company", OtherRecord, 700).calculated(),
     select("sales_region", "Vertriebsregion", REGIONS, 500).custom(),
     date("contract_start", "Contract start", 300).custom(),
-    number("discount_percent", "Discount %", Cents(0, 40_00), 250).custom(),
+    number("discount_percent", "Discount %", Decimal(0, 40), 250).custom(),
     text("offer_link", "Offer link", Url, 250).custom(),
     area("competitor_notes", "Competitor notes", 150).custom(),
-    number("margin", "Margin", Cents(-10_000_00, 90_000_00), 200).sensitive(),
+    number("margin", "Margin", Decimal(-10_000, 90_000), 200).sensitive(),
 ];

@@ -45,7 +45,7 @@ fn property(number: usize, fill: u16, group: &str) -> Property {
     let label = format!("{} {number}", topic.replace('_', " "));
     let random = mix(hash_of(&name), 1);
     let (kind, field_type, meaning) = match random % 10 {
-        0 | 1 => (Kind::Number, "number", Meaning::Cents(0, 900_000)),
+        0 | 1 => (Kind::Number, "number", Meaning::Decimal(0, 9_000)),
         2 => (Kind::Date, "date", Meaning::Day),
         3 => (Kind::DateTime, "date", Meaning::Time),
         4 | 5 => (Kind::Enumeration, "select", Meaning::Choice),

@@ -68,11 +68,11 @@ pub(crate) fn read_folder(folder: &Path) -> Result<Vec<LoadedFile>, ConfigError>
         }
     }
     paths.sort();
-    paths.iter().map(|path| read_file(path)).collect()
+    paths.iter().map(PathBuf::as_path).map(read_file).collect()
 }
 
-fn read_file(path: &PathBuf) -> Result<LoadedFile, ConfigError> {
-    let fail = |reason: String| ConfigError::Load { path: path.clone(), reason };
+fn read_file(path: &Path) -> Result<LoadedFile, ConfigError> {
+    let fail = |reason: String| ConfigError::Load { path: path.to_owned(), reason };
     let object = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default().to_lowercase();
     let mut reader =
         csv::ReaderBuilder::new().flexible(true).from_path(path).map_err(|error| fail(error.to_string()))?;

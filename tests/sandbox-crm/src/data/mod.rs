@@ -9,4 +9,5 @@ pub(crate) mod random;
 pub(crate) mod store;
 pub(crate) mod text;
 pub(crate) mod values;
+pub(crate) mod view;
 pub(crate) mod vocabulary;

@@ -1,7 +1,7 @@
 //! Deterministic pseudo-random numbers. Everything that the sandbox makes up is a function of a seed, so that a
 //! million records cost no memory and every run sees the same ones.
 
-/// Mixes two numbers into one that looks random (the finaliser of SplitMix64).
+/// Mixes two numbers into one that looks random (the finaliser of `SplitMix64`).
 pub(crate) const fn mix(a: u64, b: u64) -> u64 {
     let mut z = a ^ b.wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29);
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -14,7 +14,7 @@ pub(crate) fn hash_of(text: &str) -> u64 {
     text.bytes().fold(0xCBF2_9CE4_8422_2325, |hash, byte| mix(hash, u64::from(byte) + 1))
 }
 
-/// A sequence of numbers that look random (SplitMix64).
+/// A sequence of numbers that look random (`SplitMix64`).
 #[derive(Debug, Clone)]
 pub(crate) struct Random(u64);
 

@@ -1,15 +1,14 @@
 //! The records of one object: the base, and the overlay of what was written since.
 
 use std::collections::HashMap;
-use std::fmt::Write;
 use std::ops::Bound;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::base::Base;
-use super::clock::{now, write_time};
+use super::clock::now;
 use super::overlay::{Entry, Overlay, Presence};
 use super::random::mix;
-use crate::property::{Property, Source};
+use super::view::{RecordView, in_order};
 use crate::schema::Schema;
 
 /// New values by property name; an empty one clears the property.
@@ -21,16 +20,6 @@ pub(crate) struct Store {
     schema: RwLock<Arc<Schema>>,
     base: Base,
     overlay: RwLock<Overlay>,
-}
-
-/// A record as it is now.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct RecordView<'a> {
-    pub(crate) id: u64,
-    base: &'a Base,
-    /// The index that unwritten values are computed from.
-    template: Option<u64>,
-    entry: Option<&'a Entry>,
 }
 
 /// The records of an object at one moment.
@@ -88,77 +77,6 @@ impl Store {
     }
 }
 
-impl RecordView<'_> {
-    /// Milliseconds since 1970.
-    pub(crate) fn created_at(&self) -> i64 {
-        match (self.entry, self.template) {
-            (Some(entry), _) => entry.created_at,
-            (None, Some(index)) => self.base.created_at(index),
-            (None, None) => 0,
-        }
-    }
-
-    /// Milliseconds since 1970.
-    pub(crate) fn updated_at(&self) -> i64 {
-        match (self.entry, self.template) {
-            (Some(entry), _) => entry.updated_at,
-            (None, Some(index)) => self.base.updated_at(index),
-            (None, None) => 0,
-        }
-    }
-
-    pub(crate) fn presence(&self) -> Presence {
-        self.entry.map_or(Presence::Live, |entry| entry.presence)
-    }
-
-    /// Appends the value of `property`, unless it is unset.
-    pub(crate) fn write_value(&self, property: &Property, out: &mut String) -> bool {
-        if let Some(written) = self.entry.and_then(|entry| entry.values.get(property.name.as_str())) {
-            out.push_str(written.as_deref().unwrap_or_default());
-            return written.is_some();
-        }
-        match property.source {
-            Source::RecordId => {
-                // Writing to a String cannot fail.
-                let _ = write!(out, "{}", self.id);
-                true
-            }
-            Source::CreatedAt => {
-                write_time(self.created_at(), out);
-                true
-            }
-            Source::UpdatedAt => {
-                write_time(self.updated_at(), out);
-                true
-            }
-            Source::CreatedColumn(column) => self.write_time_column(column, Base::created_at, self.created_at(), out),
-            Source::UpdatedColumn(column) => self.write_time_column(column, Base::updated_at, self.updated_at(), out),
-            _ => self.template.is_some_and(|index| self.base.write_value(index, property, out)),
-        }
-    }
-
-    /// Appends a time as it stands in the loaded file, or, where it has changed since, as it is now.
-    fn write_time_column(&self, column: usize, loaded: fn(&Base, u64) -> i64, time: i64, out: &mut String) -> bool {
-        let untouched = self.template.filter(|index| *index < self.base.len() && loaded(self.base, *index) == time);
-        match untouched.map(|index| self.base.loaded_cell(index, column)) {
-            Some(cell) => {
-                out.push_str(cell.unwrap_or_default());
-                cell.is_some()
-            }
-            None => {
-                write_time(time, out);
-                true
-            }
-        }
-    }
-
-    /// The value of `property`.
-    pub(crate) fn value(&self, property: &Property) -> Option<String> {
-        let mut text = String::new();
-        self.write_value(property, &mut text).then_some(text)
-    }
-}
-
 impl Reading<'_> {
     /// How many records are live.
     pub(crate) fn live_count(&self) -> u64 {
@@ -200,27 +118,9 @@ impl Reading<'_> {
 
     /// All records with ids greater than `id`, ascending, whatever has become of them.
     pub(crate) fn all_after(&self, id: u64) -> impl Iterator<Item = RecordView<'_>> {
-        let mut index = self.base.first_after(id);
-        let mut written = self.overlay.entries.range((Bound::Excluded(id), Bound::Unbounded)).peekable();
-        std::iter::from_fn(move || {
-            let next_base = (index < self.base.len()).then(|| self.base.id_at(index));
-            match (next_base, written.peek().copied()) {
-                (None, None) => None,
-                (Some(id), next) if next.is_none_or(|(written, _)| id < *written) => {
-                    let view = RecordView { id, base: self.base, template: Some(index), entry: None };
-                    index += 1;
-                    Some(view)
-                }
-                (base, Some((id, entry))) => {
-                    written.next();
-                    if base == Some(*id) {
-                        index += 1;
-                    }
-                    Some(RecordView { id: *id, base: self.base, template: entry.template, entry: Some(entry) })
-                }
-                (Some(_), None) => None,
-            }
-        })
+        let indexes = self.base.first_after(id)..self.base.len();
+        let written = self.overlay.entries.range((Bound::Excluded(id), Bound::Unbounded));
+        in_order(self.base, indexes, written, u64::lt)
     }
 
     /// Live records with ids greater than `id`, ascending.
@@ -241,32 +141,14 @@ impl Reading<'_> {
 
     /// Live records with ids smaller than `id`, descending.
     pub(crate) fn live_before(&self, id: u64) -> impl Iterator<Item = RecordView<'_>> {
-        let mut left = if id == 0 { 0 } else { self.base.first_after(id - 1) };
-        let mut written = self.overlay.entries.range(..id).rev().peekable();
-        std::iter::from_fn(move || {
-            let next_base = left.checked_sub(1).map(|index| (index, self.base.id_at(index)));
-            match (next_base, written.peek().copied()) {
-                (None, None) => None,
-                (Some((index, id)), next) if next.is_none_or(|(written, _)| id > *written) => {
-                    left -= 1;
-                    Some(RecordView { id, base: self.base, template: Some(index), entry: None })
-                }
-                (base, Some((id, entry))) => {
-                    written.next();
-                    if base.is_some_and(|(_, base)| base == *id) {
-                        left -= 1;
-                    }
-                    Some(RecordView { id: *id, base: self.base, template: entry.template, entry: Some(entry) })
-                }
-                (Some(_), None) => None,
-            }
-        })
-        .filter(|view| view.presence() == Presence::Live)
+        let indexes = 0..id.checked_sub(1).map_or(0, |last| self.base.first_after(last));
+        let written = self.overlay.entries.range(..id);
+        in_order(self.base, indexes.rev(), written.rev(), u64::gt).filter(|view| view.presence() == Presence::Live)
     }
 }
 
 impl Writing<'_> {
-    /// The same records to read.
+    /// The record `id` as an entry, made from the base where it was not written to before.
     fn get(&self, id: u64) -> Option<Entry> {
         if let Some(entry) = self.overlay.entries.get(&id) {
             return Some(entry.clone());

@@ -37,8 +37,8 @@ pub(crate) enum Meaning {
     Colour,
     /// A whole number from the first to the second bound.
     Whole(i64, i64),
-    /// Cents, written as a decimal number, from the first to the second bound.
-    Cents(i64, i64),
+    /// A number with up to two decimals from the first to the second bound.
+    Decimal(i64, i64),
     Day,
     Time,
     /// Milliseconds since 1970, as some old properties hold them.
@@ -102,7 +102,7 @@ pub(crate) fn write_value(meaning: Meaning, property: &Property, subject: Subjec
         Meaning::Url => {
             out.push_str("https://www.");
             write_domain(subject, out);
-            let _ = write!(out, "/{}?utm_source={}&id={}", random.pick(words::COLOURS), "mail", random.below(9_999));
+            let _ = write!(out, "/{}?utm_source=mail&id={}", random.pick(words::COLOURS), random.below(9_999));
         }
         Meaning::JobTitle => out.push_str(random.pick(words::JOB_TITLES)),
         Meaning::DealName => {
@@ -131,8 +131,8 @@ fn write_figure(meaning: Meaning, random: &mut Random, out: &mut String) {
     // Writing to a String cannot fail.
     let _ = match meaning {
         Meaning::Whole(low, high) => write!(out, "{}", between(random, low, high)),
-        Meaning::Cents(low, high) => {
-            let cents = between(random, low, high);
+        Meaning::Decimal(low, high) => {
+            let cents = between(random, low * 100, high * 100);
             let sign = if cents < 0 { "-" } else { "" };
             match cents.unsigned_abs() {
                 whole if whole.is_multiple_of(100) => write!(out, "{sign}{}", whole / 100),
