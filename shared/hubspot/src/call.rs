@@ -26,8 +26,14 @@ const MAX_ERROR: usize = 64 << 10;
 const LOCKED_WAIT: Duration = Duration::from_secs(2);
 /// After 477 without `Retry-After`.
 const MIGRATION_WAIT: Duration = Duration::from_secs(10);
-/// The window of a rate limit that does not name its own.
-const DEFAULT_WINDOW: Duration = Duration::from_secs(10);
+
+/// The window of a rate limit that does not name its own. Searches never do.
+const fn window_of(kind: CallKind) -> Duration {
+    match kind {
+        CallKind::Ordinary => Duration::from_secs(10),
+        CallKind::Search => Duration::from_secs(1),
+    }
+}
 
 /// A request, as often as it takes.
 #[derive(Debug)]
@@ -96,19 +102,69 @@ enum Trouble {
     },
     /// Anything that may be over soon.
     Failed {
-        reason: &'static str,
-        status: Option<u16>,
+        cause: Cause,
         at_least: Duration,
     },
 }
 
-impl Trouble {
-    fn failed(reason: &'static str) -> Self {
-        Self::Failed { reason, status: None, at_least: Duration::ZERO }
+/// Why a request failed.
+#[derive(Debug, Clone, Copy)]
+enum Cause {
+    Status(u16),
+    /// No answer, or half of one.
+    Connection(&'static str),
+    /// An answer that is not what the API promises.
+    Malformed(Malformed),
+}
+
+impl From<Cause> for Trouble {
+    fn from(cause: Cause) -> Self {
+        Self::Failed { cause, at_least: Duration::ZERO }
     }
 }
 
-const MALFORMED: &str = "malformed";
+impl From<reqwest::Error> for Trouble {
+    /// A word for what the error is. Its own text holds the URL.
+    fn from(error: reqwest::Error) -> Self {
+        let word = if error.is_timeout() {
+            "time-out"
+        } else if error.is_connect() {
+            "no connection"
+        } else {
+            "connection lost"
+        };
+        Cause::Connection(word).into()
+    }
+}
+
+impl Cause {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Status(_) => "server-error",
+            Self::Connection(word) => word,
+            Self::Malformed(_) => "malformed",
+        }
+    }
+
+    fn status(self) -> Option<u16> {
+        if let Self::Status(status) = self { Some(status) } else { None }
+    }
+
+    /// Where in the answer it was noticed.
+    fn at_byte(self) -> Option<usize> {
+        if let Self::Malformed(malformed) = self { Some(malformed.at) } else { None }
+    }
+
+    /// The error after the last retry.
+    fn into_error(self, call: &Call, sent: u32, at_least: Duration) -> CrmError {
+        let why = match self {
+            Self::Malformed(_) => return refusal::malformed(call.endpoint, sent),
+            Self::Status(status) => format!("status {status}"),
+            Self::Connection(word) => word.to_owned(),
+        };
+        refusal::unavailable(call.endpoint, &why, sent, at_least.max(NEXT_RUN))
+    }
+}
 
 impl HubSpot {
     /// Sends `call` until `read` understands its answer, and gives up as [`crate::retry`] says.
@@ -132,7 +188,7 @@ impl HubSpot {
             let trouble = match self.attempt(call).await {
                 Ok(answer) => match read(&answer) {
                     Ok(value) => return Ok(value),
-                    Err(_) => Trouble::failed(MALFORMED),
+                    Err(malformed) => Cause::Malformed(malformed).into(),
                 },
                 Err(trouble) => trouble,
             };
@@ -157,13 +213,13 @@ impl HubSpot {
                 self.gate.refused(call.kind, policy, pause).await;
                 if again { Ok(()) } else { Err(CallError::GaveUp(self.limited(policy, pause))) }
             }
-            Trouble::Failed { reason, status, at_least } => {
+            Trouble::Failed { cause, at_least } => {
                 let wait = retries.failed(&self.patience, at_least, fastrand::f64(), self.time_left());
-                let sent = retries.sent();
+                let (sent, reason, status, at_byte) = (retries.sent(), cause.word(), cause.status(), cause.at_byte());
                 let retry_ms = wait.and_then(|wait| u64::try_from(wait.as_millis()).ok());
-                tracing::warn!(endpoint = call.endpoint, status, reason, sent, retry_ms, "crm.call.failed");
+                tracing::warn!(endpoint = call.endpoint, status, reason, at_byte, sent, retry_ms, "crm.call.failed");
                 let Some(wait) = wait else {
-                    return Err(CallError::GaveUp(gave_up(call, reason, status, sent, at_least)));
+                    return Err(CallError::GaveUp(cause.into_error(call, sent, at_least)));
                 };
                 tokio::time::sleep(wait).await;
                 Ok(())
@@ -197,14 +253,14 @@ impl HubSpot {
         if let Some(body) = &call.body {
             request = request.header(CONTENT_TYPE, "application/json").body(body.clone());
         }
-        let response = request.send().await.map_err(|error| Trouble::failed(reason_of(&error)))?;
+        let response = request.send().await?;
         self.note_daily_remaining(response.headers()).await;
         if response.status().is_success() {
             let headers = response.headers().clone();
             let body = read_body(response, MAX_ANSWER).await?;
             return Ok(Answer { headers, body });
         }
-        Err(trouble_of(response).await)
+        Err(trouble_of(call.kind, response).await)
     }
 
     /// Tells the gate how many calls are left today: with the first answer, since other apps may have used the limit
@@ -221,30 +277,21 @@ impl HubSpot {
     }
 }
 
-fn gave_up(call: &Call, reason: &'static str, status: Option<u16>, sent: u32, at_least: Duration) -> CrmError {
-    if reason == MALFORMED {
-        return refusal::malformed(call.endpoint, sent);
-    }
-    let why = status.map_or(reason.to_owned(), |status| format!("status {status}"));
-    refusal::unavailable(call.endpoint, &why, sent, at_least.max(NEXT_RUN))
-}
-
-async fn trouble_of(response: Response) -> Trouble {
+async fn trouble_of(kind: CallKind, response: Response) -> Trouble {
     let status = response.status().as_u16();
     let asked: Option<u64> = number(response.headers(), RETRY_AFTER.as_str());
     let asked = asked.map(|seconds| Duration::from_secs(seconds.min(86_400)));
-    let failed = |reason, at_least: Duration| Trouble::Failed {
-        reason,
-        status: Some(status),
+    let failed = |at_least: Duration| Trouble::Failed {
+        cause: Cause::Status(status),
         at_least: asked.unwrap_or_default().max(at_least),
     };
     match status {
-        423 => failed("locked", LOCKED_WAIT),
-        477 => failed("migration", if asked.is_some() { Duration::ZERO } else { MIGRATION_WAIT }),
-        408 | 425 | 500..=599 => failed("server-error", Duration::ZERO),
+        423 => failed(LOCKED_WAIT),
+        477 => failed(if asked.is_some() { Duration::ZERO } else { MIGRATION_WAIT }),
+        408 | 425 | 500..=599 => failed(Duration::ZERO),
         429 => {
             let window = number(response.headers(), "x-hubspot-ratelimit-interval-milliseconds");
-            let window = window.map_or(DEFAULT_WINDOW, Duration::from_millis);
+            let window = window.map_or(window_of(kind), Duration::from_millis);
             Trouble::Limited { policy: details(response).await.policy(), asked, window }
         }
         _ => Trouble::Refused(Refusal { status, details: details(response).await }),
@@ -260,24 +307,13 @@ async fn details(response: Response) -> Details {
 async fn read_body(mut response: Response, limit: usize) -> Result<Vec<u8>, Trouble> {
     let announced = response.content_length().and_then(|length| usize::try_from(length).ok());
     let mut body = Vec::with_capacity(announced.unwrap_or(64 << 10).min(limit));
-    while let Some(part) = response.chunk().await.map_err(|error| Trouble::failed(reason_of(&error)))? {
+    while let Some(part) = response.chunk().await? {
         if body.len() + part.len() > limit {
-            return Err(Trouble::failed(MALFORMED));
+            return Err(Cause::Malformed(Malformed { at: limit }).into());
         }
         body.extend_from_slice(&part);
     }
     Ok(body)
-}
-
-/// A word for what the error is. Its own text holds the URL.
-fn reason_of(error: &reqwest::Error) -> &'static str {
-    if error.is_timeout() {
-        "time-out"
-    } else if error.is_connect() {
-        "no connection"
-    } else {
-        "connection lost"
-    }
 }
 
 /// A header's decimal number.

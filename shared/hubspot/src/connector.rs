@@ -17,7 +17,7 @@ use crate::refusal;
 use crate::retry::Patience;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// HubSpot closes idle connections after about as long, and a frozen function does not notice that they are gone.
+/// A frozen function does not notice that its idle connections are gone, so none is kept for long.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Makes connections to accounts. One per process: connections of all accounts share its pool, and what it learns about

@@ -127,7 +127,8 @@ async fn a_rate_that_stays_refused_ends_as_a_used_up_budget() {
     let error = client.crm.census(&super::object("deals")).await.expect_err("every call is refused");
     let CrmErrorKind::NoBudget { until, reason: WaitReason::RateLimit } = error.kind else { panic!("{error:?}") };
     assert!(until > before);
-    assert!(client.gate().refused.iter().all(|(kind, ..)| *kind == CallKind::Search));
+    let pause = (CallKind::Search, RefusedPolicy::Rate, SignedDuration::from_secs(1));
+    assert_eq!(client.gate().refused, [pause; 10], "the limit of searches is one per second");
     assert_eq!(server.seen().len(), 10);
 }
 
