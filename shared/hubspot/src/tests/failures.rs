@@ -128,7 +128,7 @@ async fn a_rate_that_stays_refused_ends_as_a_used_up_budget() {
     let CrmErrorKind::NoBudget { until, reason: WaitReason::RateLimit } = error.kind else { panic!("{error:?}") };
     assert!(until > before);
     let pause = (CallKind::Search, RefusedPolicy::Rate, SignedDuration::from_secs(1));
-    assert_eq!(client.gate().refused, [pause; 10], "the limit of searches is one per second");
+    assert_eq!(client.gate().refused, [pause; 10], "the window of that limit is a second");
     assert_eq!(server.seen().len(), 10);
 }
 
