@@ -4,6 +4,8 @@ mod body;
 mod handler;
 mod problems;
 mod representation;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

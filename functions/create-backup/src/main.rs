@@ -2,6 +2,8 @@
 
 mod handler;
 mod problems;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

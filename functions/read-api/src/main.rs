@@ -3,6 +3,8 @@
 mod handler;
 mod problems;
 mod progress;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

@@ -71,3 +71,72 @@ fn file_name(backup: &Backup) -> String {
     let day = backup.created_at.to_zoned(TimeZone::UTC).date();
     format!("crm-backup-{}-{day}.zip", backup.account_id)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use async_trait::async_trait;
+    use domain::Failure;
+    use domain::backup::BackupEvent;
+    use domain::ports::ledger::Change;
+    use in_memory::{ManualClock, MemoryLedger};
+    use jiff::SignedDuration;
+    use secrecy::ExposeSecret;
+
+    use super::*;
+    use crate::samples;
+
+    /// Makes links that say what they were asked for.
+    #[derive(Default)]
+    struct Links(Mutex<u32>);
+
+    #[async_trait]
+    impl DownloadLinks for Links {
+        async fn link(&self, key: &str, file_name: &str, valid_for: Duration) -> Result<SecretString, StorageError> {
+            let mut made = self.0.lock().expect("not poisoned");
+            *made += 1;
+            Ok(format!("{key} as {file_name} for {} s, link {made}", valid_for.as_secs()).into())
+        }
+    }
+
+    async fn linked(backup: &Backup, now: Timestamp, links: &Links) -> Result<Link, DownloadError> {
+        let ledger = MemoryLedger::new();
+        ledger.commit(&[Change::create(backup)]).await.expect("empty ledger");
+        let clock = ManualClock::at(now);
+        link(&ledger, links, &clock, &backup.reference(), Duration::from_mins(5)).await
+    }
+
+    #[tokio::test]
+    async fn every_request_gets_a_fresh_link_to_a_file_with_a_speaking_name() {
+        let backup = samples::completed(1, samples::NOW + SignedDuration::from_hours(14 * 24));
+        let links = Links::default();
+        for nth in 1..=2 {
+            let link = linked(&backup, samples::NOW, &links).await.expect("completed");
+            let expected = format!("archives/42/1.zip as crm-backup-42-2027-01-15.zip for 300 s, link {nth}");
+            assert_eq!(link.url.expose_secret(), expected);
+            assert_eq!(link.expires_at, samples::NOW + SignedDuration::from_secs(300));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_link_does_not_outlive_the_archive_and_there_is_none_after_it() {
+        let expires_at = samples::NOW + SignedDuration::from_hours(1);
+        let backup = samples::completed(1, expires_at);
+        let links = Links::default();
+        let link = linked(&backup, expires_at - SignedDuration::from_secs(60), &links).await.expect("not yet expired");
+        assert_eq!(link.expires_at, expires_at);
+        let late = linked(&backup, expires_at, &links).await;
+        assert!(matches!(late, Err(DownloadError::Expired(at)) if at == expires_at));
+    }
+
+    #[tokio::test]
+    async fn only_a_completed_backup_has_a_link() {
+        let failed = BackupEvent::Failed(Failure::new("k", "s"));
+        let failed = samples::exporting(1).apply(failed, samples::NOW).expect("running");
+        for backup in [samples::queued(1), samples::exporting(1), failed] {
+            let refused = linked(&backup, samples::NOW, &Links::default()).await;
+            assert!(matches!(refused, Err(DownloadError::NotCompleted(state)) if state == backup.state));
+        }
+    }
+}

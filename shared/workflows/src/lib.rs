@@ -17,3 +17,5 @@ pub mod export;
 pub mod read_backups;
 pub mod recover;
 pub mod run;
+#[cfg(test)]
+mod samples;

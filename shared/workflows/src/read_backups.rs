@@ -157,3 +157,148 @@ fn waiting(backup: &Backup, at_work: &[Chunk], now: Timestamp) -> Option<Wait> {
         BackupState::Completed | BackupState::Failed | BackupState::Cancelled => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use domain::budget::WaitReason;
+    use domain::object::{Committed, Counts, Verdict};
+    use domain::ports::ledger::Change;
+    use in_memory::MemoryLedger;
+    use jiff::SignedDuration;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::samples::{self, NOW};
+
+    const MINUTE: SignedDuration = SignedDuration::from_mins(1);
+
+    /// A ledger with an exporting backup, an object of 1,000 records of which 300 are committed, and its chunk.
+    async fn exporting(chunk: impl FnOnce(Chunk) -> Chunk) -> (MemoryLedger, Backup) {
+        let ledger = MemoryLedger::new();
+        let backup = samples::exporting(1);
+        let (object, first) = samples::discovered(&backup, "contacts", Some(1_000));
+        let added = Committed { records: 300, pages: 3, plain_bytes: 9_000, ..Committed::default() };
+        let object = object.commit(1, added, NOW).expect("exporting");
+        let chunk = chunk(first.activate(NOW).expect("waiting"));
+        let changes = [Change::create(&backup), Change::create(&object), Change::create(&chunk)];
+        ledger.commit(&changes).await.expect("empty ledger");
+        (ledger, backup)
+    }
+
+    fn working(chunk: &Chunk) -> Chunk {
+        let reading = Reading { records: 200, pages: 2, plain_bytes: 6_000 };
+        chunk.lease("run", NOW, MINUTE).expect("free").reading(1, reading).expect("leased")
+    }
+
+    fn waiting_until(chunk: &Chunk, until: Timestamp, reason: WaitReason) -> Chunk {
+        let leased = chunk.lease("run", NOW, MINUTE).expect("free");
+        leased.release(1, Some(Wait { until, reason }), NOW).expect("leased")
+    }
+
+    #[tokio::test]
+    async fn progress_counts_what_is_read_and_not_yet_committed() {
+        let (ledger, backup) = exporting(|chunk| working(&chunk)).await;
+
+        let progress = read(&ledger, &backup.reference(), NOW + MINUTE).await.expect("present");
+
+        let object = &progress.objects[0];
+        assert_eq!((object.records, object.pages, object.plain_bytes), (500, 5, 15_000));
+        assert_eq!((object.share_done, object.seconds_left), (Some(0.5), Some(60)));
+        assert_eq!(progress.waiting, None);
+    }
+
+    #[tokio::test]
+    async fn an_exported_object_is_done_whatever_was_expected() {
+        let backup = samples::exporting(1);
+        let (object, _) = samples::discovered(&backup, "contacts", Some(1_000));
+        let added = Committed { records: 990, chunk_done: true, ..Committed::default() };
+        let counts = Counts { before: Some(1_000), after: Some(990), created: Some(0) };
+        let object = object.commit(1, added, NOW).expect("open").close(1, counts, NOW, NOW).expect("all done");
+        let ledger = MemoryLedger::new();
+        ledger.commit(&[Change::create(&backup), Change::create(&object)]).await.expect("empty ledger");
+
+        let progress = read(&ledger, &backup.reference(), NOW + MINUTE).await.expect("present");
+
+        let object = &progress.objects[0];
+        assert_eq!((object.share_done, object.seconds_left), (Some(1.0), Some(0)));
+        assert_eq!(object.object.verdict, Some(Verdict::Exact));
+    }
+
+    #[tokio::test]
+    async fn a_backup_whose_chunks_all_wait_says_until_when_and_why() {
+        let midnight = NOW + SignedDuration::from_hours(5);
+        let (ledger, backup) = exporting(|chunk| waiting_until(&chunk, midnight, WaitReason::DailyLimit)).await;
+        let progress = read(&ledger, &backup.reference(), NOW).await.expect("present");
+        assert_eq!(progress.waiting, Some(Wait { until: midnight, reason: WaitReason::DailyLimit }));
+    }
+
+    #[test]
+    fn a_backup_goes_on_while_one_chunk_does_and_when_the_wait_is_over() {
+        let backup = samples::exporting(1);
+        let (_, chunk) = samples::discovered(&backup, "contacts", None);
+        let chunk = chunk.activate(NOW).expect("waiting");
+        let later = NOW + SignedDuration::from_hours(1);
+        let sooner = NOW + MINUTE;
+        let one = waiting_until(&chunk, later, WaitReason::DailyLimit);
+        let other = waiting_until(&chunk, sooner, WaitReason::CrmUnavailable);
+        let both = [one.clone(), other];
+        let wait = Wait { until: sooner, reason: WaitReason::CrmUnavailable };
+        assert_eq!(waiting(&backup, &both, NOW), Some(wait));
+        assert_eq!(waiting(&backup, &both, sooner), None);
+        assert_eq!(waiting(&backup, &[one, working(&chunk)], NOW), None);
+        assert_eq!(waiting(&backup, &[], NOW), None);
+    }
+
+    #[tokio::test]
+    async fn backups_are_listed_newest_first_page_by_page() {
+        let ledger = MemoryLedger::new();
+        let account = samples::connected_account("42");
+        let backups = [samples::queued(1), samples::queued(2), samples::queued(3)];
+        ledger.commit(&[Change::create(&account)]).await.expect("empty ledger");
+        for backup in &backups {
+            ledger.commit(&[Change::create(backup)]).await.expect("new");
+        }
+        let mut listed = Vec::new();
+        let mut after = None;
+        loop {
+            let page = list(&ledger, &account.account_id, after.as_ref(), 2).await.expect("present");
+            assert!(page.backups.len() <= 2);
+            listed.extend(page.backups);
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        let newest_first: Vec<_> = backups.into_iter().rev().collect();
+        assert_eq!(listed, newest_first);
+    }
+
+    #[tokio::test]
+    async fn what_does_not_exist_is_unknown() {
+        let ledger = MemoryLedger::new();
+        let listed = list(&ledger, &samples::account_id("42"), None, 10).await;
+        assert!(matches!(listed, Err(ReadError::AccountUnknown)));
+        let found = read(&ledger, &samples::queued(1).reference(), NOW).await;
+        assert!(matches!(found, Err(ReadError::BackupUnknown)));
+    }
+
+    proptest! {
+        /// Whatever the CRM counts and however many records turn up, an object that is not exported never looks done.
+        #[test]
+        fn what_is_not_exported_is_never_shown_as_done(
+            records in 0_u64..2_000,
+            expected in prop::option::of(0_u64..1_500),
+            elapsed in 0_i64..100_000,
+        ) {
+            let (object, _) = samples::discovered(&samples::exporting(1), "contacts", expected);
+            let object = ObjectExport { records, ..object };
+            let progress = object_progress(object, &[], NOW + SignedDuration::from_secs(elapsed));
+            prop_assert_eq!(progress.share_done.is_some(), expected.is_some());
+            prop_assert!(progress.share_done.is_none_or(|share| (0.0..=0.99).contains(&share)));
+            if let (Some(left), Some(expected)) = (progress.seconds_left, expected) {
+                prop_assert!(records > 0 && elapsed > 0);
+                prop_assert_eq!(left == 0, records >= expected);
+            }
+        }
+    }
+}

@@ -1,0 +1,388 @@
+//! Requests for settings, from API Gateway's event to the answer, over ports in memory.
+
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use domain::account::Account;
+use domain::budget::CallLimits;
+use domain::ids::{AccountId, ObjectType, RecordId};
+use domain::ports::call_gate::CallGate;
+use domain::ports::crm::{
+    Census, Crm, CrmAccount, CrmConnector, CrmError, CrmErrorKind, CrmTarget, PageEnd, PageRequest,
+};
+use domain::ports::ledger::{self, Ledger};
+use domain::ports::secrets::CrmTokens;
+use domain::property::{ObjectDefinition, Property};
+use domain::rows::RowBuffer;
+use in_memory::faults::{Fault, Faults};
+use in_memory::{ManualClock, MemoryLedger, MemoryTokens};
+use jiff::{SignedDuration, Timestamp};
+use lambda::http::Response;
+use lambda::testing::{AUDIENCE, ApiCall, document};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+use workflows::connect_account::ConnectAccount;
+
+use crate::handler::Handler;
+
+const BASE_URL: &str = "https://api.hubapi.com";
+const OTHER_URL: &str = "https://crm.example:8443";
+const ADMIN: &[&str] = &["42:super-admin"];
+const OPERATOR: &[&str] = &["operators"];
+
+/// A CRM that knows accounts by their tokens, `portal-7` being one of portal 7's, and notes whom it was asked by.
+#[derive(Default)]
+struct Crms {
+    asked: Mutex<Vec<(CrmTarget, String)>>,
+}
+
+struct Connected(String);
+
+impl CrmConnector for Crms {
+    fn connect(
+        &self,
+        target: &CrmTarget,
+        token: SecretString,
+        _: Arc<dyn CallGate>,
+        _: Timestamp,
+    ) -> Result<Arc<dyn Crm>, CrmError> {
+        let token = token.expose_secret().to_owned();
+        self.asked.lock().expect("not poisoned").push((target.clone(), token.clone()));
+        Ok(Arc::new(Connected(token)))
+    }
+}
+
+fn refusal(kind: CrmErrorKind) -> CrmError {
+    CrmError { kind, sentence: "The CRM said no.".to_owned() }
+}
+
+#[async_trait]
+impl Crm for Connected {
+    async fn account(&self) -> Result<CrmAccount, CrmError> {
+        match self.0.as_str() {
+            "revoked" => Err(refusal(CrmErrorKind::TokenRefused)),
+            "narrow" => Err(refusal(CrmErrorKind::MissingScopes(vec!["oauth".to_owned()]))),
+            "garbled" => Err(refusal(CrmErrorKind::Malformed)),
+            "down" => Err(refusal(CrmErrorKind::Unavailable { retry_after: SignedDuration::from_secs(30) })),
+            token => {
+                let portal_id = token.strip_prefix("portal-").and_then(|id| id.parse().ok()).expect("a test's token");
+                let call_limits = CallLimits { per_ten_seconds: 190, per_day: 625_000 };
+                Ok(CrmAccount { portal_id, time_zone: "Europe/Berlin".to_owned(), call_limits })
+            }
+        }
+    }
+
+    async fn object_types(&self) -> Result<Vec<ObjectDefinition>, CrmError> {
+        unreachable!("connecting asks for the account only")
+    }
+    async fn properties(&self, _: &ObjectType) -> Result<Vec<Property>, CrmError> {
+        unreachable!("connecting asks for the account only")
+    }
+    async fn page(&self, _: &PageRequest<'_>, _: &mut RowBuffer) -> Result<PageEnd, CrmError> {
+        unreachable!("connecting asks for the account only")
+    }
+    async fn existing(&self, _: &ObjectType, _: &[RecordId]) -> Result<Vec<(RecordId, Timestamp)>, CrmError> {
+        unreachable!("connecting asks for the account only")
+    }
+    async fn census(&self, _: &ObjectType) -> Result<Option<Census>, CrmError> {
+        unreachable!("connecting asks for the account only")
+    }
+    async fn count_in(&self, _: &ObjectType, _: RecordId, _: Option<RecordId>) -> Result<Option<u64>, CrmError> {
+        unreachable!("connecting asks for the account only")
+    }
+    async fn nth_after(&self, _: &ObjectType, _: RecordId, _: u16) -> Result<Option<RecordId>, CrmError> {
+        unreachable!("connecting asks for the account only")
+    }
+    async fn created_since(&self, _: &ObjectType, _: Timestamp) -> Result<Option<u64>, CrmError> {
+        unreachable!("connecting asks for the account only")
+    }
+}
+
+struct World {
+    ledger: Arc<MemoryLedger>,
+    tokens: Arc<MemoryTokens>,
+    crms: Arc<Crms>,
+    handler: Handler,
+}
+
+impl World {
+    fn new() -> Self {
+        let (ledger, tokens, crms) = (Arc::new(MemoryLedger::new()), Arc::new(MemoryTokens::new()), Arc::default());
+        let now = "2026-11-22T17:00:00Z".parse().expect("a time");
+        let accounts = ConnectAccount {
+            ledger: ledger.clone(),
+            tokens: tokens.clone(),
+            connector: Arc::<Crms>::clone(&crms),
+            clock: Arc::new(ManualClock::at(now)),
+            base_urls: vec![BASE_URL.to_owned(), OTHER_URL.to_owned()],
+        };
+        let handler = Handler { accounts, audience: AUDIENCE.to_owned() };
+        Self { ledger, tokens, crms, handler }
+    }
+
+    /// With account 42, which an operator has created.
+    async fn with_account() -> Self {
+        let world = Self::new();
+        assert_eq!(world.put(OPERATOR, &json!({})).await.status(), 201);
+        world
+    }
+
+    /// With account 42, connected to portal 7.
+    async fn with_connection() -> Self {
+        let world = Self::with_account().await;
+        let body = json!({"crmConnection": {"baseUrl": BASE_URL, "token": "portal-7"}});
+        assert_eq!(world.put(ADMIN, &body).await.status(), 200);
+        world
+    }
+
+    async fn answer(&self, call: ApiCall) -> Response {
+        call.answered_by(|request| self.handler.handle(request)).await
+    }
+
+    async fn put(&self, groups: &[&str], body: &Value) -> Response {
+        self.answer(ApiCall::new("PUT", "/accounts/42").by(groups).body(&body.to_string())).await
+    }
+
+    async fn account(&self) -> Option<Account> {
+        let id = AccountId::parse("42").expect("digits");
+        let loaded = ledger::load::<Account>(&*self.ledger, &Account::key_of(&id)).await.expect("readable");
+        loaded.map(|loaded| loaded.record)
+    }
+
+    async fn token(&self) -> Option<String> {
+        let id = AccountId::parse("42").expect("digits");
+        let token = self.tokens.token(&id).await.expect("readable");
+        token.map(|token| token.expose_secret().to_owned())
+    }
+
+    /// The answer to a PUT that must be refused and change nothing.
+    async fn refused(&self, groups: &[&str], body: &Value) -> (u16, Value) {
+        let before = (self.account().await, self.token().await);
+        let response = self.put(groups, body).await;
+        assert_eq!((self.account().await, self.token().await), before, "{}", response.body());
+        assert_eq!(response.headers()["content-type"], "application/problem+json");
+        (response.status().as_u16(), document(&response))
+    }
+}
+
+fn kind(word: &str) -> Value {
+    format!("urn:crm-backup:problem:{word}").into()
+}
+
+fn fields(document: &Value) -> Vec<&str> {
+    document["errors"].as_array().into_iter().flatten().filter_map(|error| error["field"].as_str()).collect()
+}
+
+#[tokio::test]
+async fn an_operator_creates_an_account_and_a_super_admin_connects_it() {
+    let world = World::new();
+    let created = world.put(OPERATOR, &json!({})).await;
+    assert_eq!(created.status(), 201);
+    assert_eq!(
+        document(&created),
+        json!({
+            "accountId": "42",
+            "createdAt": "2026-11-22T17:00:00Z",
+            "crmConnection": null,
+            "callShare": {"burstPercent": 100, "dailyPercent": 50},
+        })
+    );
+
+    let body = json!({
+        "crmConnection": {"baseUrl": BASE_URL, "token": "portal-7"},
+        "callShare": {"dailyPercent": 25},
+    });
+    let connected = world.put(ADMIN, &body).await;
+
+    assert_eq!(connected.status(), 200);
+    let expected = json!({
+        "accountId": "42",
+        "createdAt": "2026-11-22T17:00:00Z",
+        "crmConnection": {
+            "baseUrl": BASE_URL,
+            "apiVersion": "2026-09",
+            "portalId": 7,
+            "timeZone": "Europe/Berlin",
+            "callLimits": {"perTenSeconds": 190, "perDay": 625_000},
+            "connectedAt": "2026-11-22T17:00:00Z",
+        },
+        "callShare": {"burstPercent": 100, "dailyPercent": 25},
+    });
+    assert_eq!(document(&connected), expected);
+    assert_eq!(world.token().await.as_deref(), Some("portal-7"));
+    let read = world.answer(ApiCall::get("/accounts/42").by(ADMIN)).await;
+    assert_eq!(document(&read), expected);
+    let known = world.ledger.all().into_iter().map(|stored| stored.body.to_string());
+    assert!(!known.collect::<String>().contains("portal-7"), "the token is in the secret store only");
+}
+
+#[tokio::test]
+async fn what_is_absent_stays_as_it_is() {
+    let world = World::with_connection().await;
+    let version = json!({"crmConnection": {"apiVersion": "v3"}});
+    assert_eq!(document(&world.put(ADMIN, &version).await)["crmConnection"]["apiVersion"], "v3");
+    let share = json!({"callShare": {"burstPercent": 40}});
+    let account = document(&world.put(ADMIN, &share).await);
+    assert_eq!(account["crmConnection"]["apiVersion"], "v3");
+    assert_eq!(account["callShare"], json!({"burstPercent": 40, "dailyPercent": 50}));
+    let again = world.put(OPERATOR, &json!({})).await;
+    assert_eq!((again.status().as_u16(), document(&again)), (200, account));
+    // The stored token was used to check the other version.
+    let asked = world.crms.asked.lock().expect("not poisoned");
+    assert!(asked.len() == 2 && asked.iter().all(|(_, token)| token == "portal-7"));
+}
+
+#[tokio::test]
+async fn only_an_operator_creates_accounts_and_strangers_learn_nothing() {
+    let world = World::new();
+    assert_eq!(world.refused(ADMIN, &json!({})).await.1["type"], kind("account-unknown"));
+    let absent = world.refused(&["43:super-admin"], &json!({})).await;
+    let world = World::with_account().await;
+    let present = world.refused(&["43:super-admin"], &json!({})).await;
+    assert_eq!(absent, present);
+    assert_eq!((present.0, &present.1["type"]), (403, &kind("forbidden")));
+    let read = world.answer(ApiCall::get("/accounts/42").by(&["x42:super-admin", "42:super-admins"])).await;
+    assert_eq!(read.status(), 403);
+}
+
+#[tokio::test]
+async fn an_operator_is_told_what_an_accounts_id_looks_like() {
+    let world = World::new();
+    let response = world.answer(ApiCall::new("PUT", "/accounts/acme").by(OPERATOR).body("{}")).await;
+    assert_eq!((response.status().as_u16(), fields(&document(&response))), (400, vec!["accountId"]));
+    assert!(world.ledger.all().is_empty());
+}
+
+#[tokio::test]
+async fn a_base_url_that_is_not_on_the_list_is_refused_unasked() {
+    let world = World::with_account().await;
+    for url in ["https://evil.example", "https://api.hubapi.com/", "http://api.hubapi.com", "https://API.hubapi.com"] {
+        let body = json!({"crmConnection": {"baseUrl": url, "token": "portal-7"}});
+        let (status, problem) = world.refused(ADMIN, &body).await;
+        assert_eq!((status, &problem["type"]), (422, &kind("base-url-not-allowed")), "{url}");
+        assert_eq!(fields(&problem), ["crmConnection.baseUrl"]);
+        assert_eq!(problem["allowed"], json!([BASE_URL, OTHER_URL]));
+    }
+    assert!(world.crms.asked.lock().expect("not poisoned").is_empty());
+}
+
+#[tokio::test]
+async fn what_the_crm_does_not_confirm_is_not_stored() {
+    let world = World::with_connection().await;
+    for (token, status, word) in [
+        ("revoked", 422, "crm-token-refused"),
+        ("narrow", 422, "crm-scopes-missing"),
+        ("garbled", 502, "crm-answer-unusable"),
+        ("down", 503, "crm-unavailable"),
+        ("portal-8", 409, "portal-differs"),
+    ] {
+        let (answered, problem) = world.refused(ADMIN, &json!({"crmConnection": {"token": token}})).await;
+        assert_eq!((answered, &problem["type"]), (status, &kind(word)));
+        assert!(!problem.to_string().contains(token), "{problem}");
+    }
+    let (_, problem) = world.refused(ADMIN, &json!({"crmConnection": {"token": "narrow"}})).await;
+    assert_eq!(problem["scopes"], json!(["oauth"]));
+    let down = world.put(ADMIN, &json!({"crmConnection": {"token": "down"}})).await;
+    assert_eq!(down.headers()["retry-after"], "30");
+}
+
+#[tokio::test]
+async fn a_connection_needs_a_base_url_and_a_token_and_another_base_url_needs_a_token_again() {
+    let world = World::with_account().await;
+    let (status, problem) = world.refused(ADMIN, &json!({"crmConnection": {"token": "portal-7"}})).await;
+    assert_eq!((status, fields(&problem)), (422, vec!["crmConnection.baseUrl"]));
+    let (status, problem) = world.refused(ADMIN, &json!({"crmConnection": {"baseUrl": BASE_URL}})).await;
+    assert_eq!((status, fields(&problem)), (422, vec!["crmConnection.token"]));
+    let world = World::with_connection().await;
+    let (status, problem) = world.refused(ADMIN, &json!({"crmConnection": {"baseUrl": OTHER_URL}})).await;
+    assert_eq!((status, fields(&problem)), (422, vec!["crmConnection.token"]));
+    let asked = world.crms.asked.lock().expect("not poisoned");
+    assert!(asked.iter().all(|(target, _)| target.base_url == BASE_URL), "the stored token went nowhere else");
+}
+
+#[tokio::test]
+async fn every_field_at_fault_is_named_and_no_value_repeated() {
+    let world = World::with_account().await;
+    let body = json!({
+        "crmConnection": {"baseUrl": 7, "token": "has a blank", "apiVersion": "v4", "portalId": 8},
+        "callShare": {"burstPercent": 0, "dailyPercent": 100.5},
+        "plan": "enterprise",
+    });
+    let (status, problem) = world.refused(ADMIN, &body).await;
+    let expected = [
+        "crmConnection.baseUrl",
+        "crmConnection.apiVersion",
+        "crmConnection.token",
+        "crmConnection.portalId",
+        "callShare.burstPercent",
+        "callShare.dailyPercent",
+        "plan",
+    ];
+    assert_eq!((status, fields(&problem)), (422, expected.to_vec()));
+    assert!(!problem.to_string().contains("has a blank"));
+}
+
+#[tokio::test]
+async fn a_body_that_is_malformed_or_too_large_changes_nothing() {
+    let world = World::with_account().await;
+    let put = |body: &str| ApiCall::new("PUT", "/accounts/42").by(ADMIN).body(body);
+    for (body, status, word) in [
+        ("{\"crmConnection\":", 400, "json-malformed"),
+        ("[]", 400, "json-malformed"),
+        (&"x".repeat(70_000), 413, "body-too-large"),
+    ] {
+        let response = world.answer(put(body)).await;
+        assert_eq!((response.status().as_u16(), &document(&response)["type"]), (status, &kind(word)));
+    }
+    assert_eq!(world.account().await.expect("present").crm_connection, None);
+}
+
+#[tokio::test]
+async fn an_access_token_is_no_id_token() {
+    let world = World::with_account().await;
+    let claims = json!({"sub": "user-1", "client_id": AUDIENCE, "token_use": "access", "cognito:groups": ADMIN});
+    let response = world.answer(ApiCall::get("/accounts/42").with_claims(&claims)).await;
+    assert_eq!((response.status().as_u16(), &document(&response)["type"]), (401, &kind("token-unsuitable")));
+    assert_eq!(response.headers()["www-authenticate"], r#"Bearer error="invalid_token""#);
+    assert_eq!(world.answer(ApiCall::get("/accounts/42")).await.status(), 401);
+}
+
+#[tokio::test]
+async fn whatever_fails_on_the_way_repeating_the_request_connects() {
+    let body = json!({"crmConnection": {"baseUrl": BASE_URL, "token": "portal-7"}}).to_string();
+    for fault in [Fault::CallFails, Fault::AnswerLost] {
+        for nth in 1.. {
+            let world = World::with_account().await;
+            let faults = Faults::at(nth, fault);
+            let worker = faults.worker();
+            let accounts = ConnectAccount {
+                ledger: worker.wrap(world.ledger.clone()) as Arc<dyn Ledger>,
+                tokens: worker.wrap(world.tokens.clone()),
+                ..world.handler.accounts.clone()
+            };
+            let handler = Handler { accounts, audience: AUDIENCE.to_owned() };
+            let put = || ApiCall::new("PUT", "/accounts/42").by(ADMIN).body(&body);
+            let first = put().answered_by(|request| handler.handle(request)).await;
+            if faults.struck().is_empty() {
+                assert_eq!(first.status(), 200);
+                break;
+            }
+            assert_eq!(first.status(), 503, "{fault:?} at {:?}", faults.struck());
+            assert_eq!(put().answered_by(|request| handler.handle(request)).await.status(), 200);
+            assert_eq!(world.token().await.as_deref(), Some("portal-7"), "{fault:?} at {:?}", faults.struck());
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_answer_has_the_members_that_the_description_says() {
+    let world = World::with_connection().await;
+    let description: Value =
+        serde_json::from_str(include_str!("../../read-api/openapi.json")).expect("the description is JSON");
+    let names = |object: &Value| object.as_object().expect("an object").keys().cloned().collect::<Vec<_>>();
+    let account = document(&world.answer(ApiCall::get("/accounts/42").by(ADMIN)).await);
+    let schemas = &description["components"]["schemas"];
+    assert_eq!(names(&account), names(&schemas["Account"]["properties"]));
+    assert_eq!(names(&account["crmConnection"]), names(&schemas["CrmConnection"]["properties"]));
+    assert_eq!(names(&account["callShare"]), names(&schemas["CallShare"]["properties"]));
+}

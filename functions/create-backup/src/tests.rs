@@ -1,0 +1,240 @@
+//! Requests that begin or end a backup, from API Gateway's event to the answer, over ports in memory.
+
+use std::sync::Arc;
+
+use domain::Failure;
+use domain::account::{Account, ApiVersion, CallShare, CrmConnection};
+use domain::backup::{Backup, BackupEvent};
+use domain::budget::CallLimits;
+use domain::ids::{AccountId, BackupId};
+use domain::ports::ledger::{self, Change, Ledger};
+use domain::work::{BackupRef, Work};
+use in_memory::faults::{Fault, Faults};
+use in_memory::{ManualClock, MemoryLedger, MemoryQueue};
+use jiff::Timestamp;
+use lambda::http::Response;
+use lambda::testing::{AUDIENCE, ApiCall, document};
+use serde_json::{Value, json};
+use workflows::create_backup::CreateBackup;
+
+use crate::handler::Handler;
+
+const BACKUPS: &str = "/accounts/42/backups";
+const ADMIN: &[&str] = &["42:super-admin"];
+
+struct World {
+    ledger: Arc<MemoryLedger>,
+    queue: Arc<MemoryQueue>,
+    handler: Handler,
+}
+
+fn now() -> Timestamp {
+    "2026-11-22T17:00:00Z".parse().expect("a time")
+}
+
+fn account(connected: bool) -> Account {
+    let connection = CrmConnection {
+        base_url: "https://api.hubapi.com".to_owned(),
+        api_version: ApiVersion::V2026_09,
+        portal_id: 7,
+        time_zone: "Europe/Berlin".to_owned(),
+        call_limits: CallLimits::LOWEST,
+        connected_at: now(),
+    };
+    Account {
+        account_id: AccountId::parse("42").expect("digits"),
+        created_at: now(),
+        crm_connection: connected.then_some(connection),
+        call_share: CallShare::default(),
+    }
+}
+
+impl World {
+    fn empty() -> Self {
+        let clock = Arc::new(ManualClock::at(now()));
+        let (ledger, queue) = (Arc::new(MemoryLedger::new()), Arc::new(MemoryQueue::new(clock.clone())));
+        let create = CreateBackup { ledger: ledger.clone(), queue: queue.clone(), clock };
+        let handler = Handler { create, audience: AUDIENCE.to_owned() };
+        Self { ledger, queue, handler }
+    }
+
+    async fn connected() -> Self {
+        let world = Self::empty();
+        world.ledger.commit(&[Change::create(&account(true))]).await.expect("empty ledger");
+        world
+    }
+
+    async fn answer(&self, call: ApiCall) -> Response {
+        call.answered_by(|request| self.handler.handle(request)).await
+    }
+
+    async fn post(&self, path: &str) -> Response {
+        self.answer(ApiCall::new("POST", path).by(ADMIN)).await
+    }
+
+    /// The answer to a request that must be refused and change nothing.
+    async fn refused(&self, call: ApiCall) -> (u16, Value) {
+        let before = (self.ledger.all(), self.queue.queued());
+        let response = self.answer(call).await;
+        assert_eq!((self.ledger.all(), self.queue.queued()), before, "{}", response.body());
+        assert_eq!(response.headers()["content-type"], "application/problem+json");
+        (response.status().as_u16(), document(&response))
+    }
+}
+
+fn kind(word: &str) -> Value {
+    format!("urn:crm-backup:problem:{word}").into()
+}
+
+fn backup_id(response: &Response) -> String {
+    document(response)["backupId"].as_str().expect("an id").to_owned()
+}
+
+#[tokio::test]
+async fn a_backup_is_accepted_at_once_and_named() {
+    let world = World::connected().await;
+
+    let response = world.answer(ApiCall::new("POST", BACKUPS).by(ADMIN).body("{}")).await;
+
+    let id = backup_id(&response);
+    assert_eq!(response.status(), 202);
+    assert_eq!(response.headers()["location"], format!("{BACKUPS}/{id}").as_str());
+    assert_eq!(
+        document(&response),
+        json!({
+            "accountId": "42",
+            "backupId": id,
+            "portalId": 7,
+            "apiVersion": "2026-09",
+            "createdAt": "2026-11-22T17:00:00Z",
+            "createdBy": {"subject": "user-1", "email": "ada@example.com"},
+            "state": "queued",
+            "containsSensitiveData": null,
+            "expired": false,
+        })
+    );
+    assert!(matches!(world.queue.receive(), Some(Work::Discover { backup }) if backup.backup_id.as_str() == id));
+}
+
+#[tokio::test]
+async fn a_second_backup_is_told_which_one_is_running() {
+    let world = World::connected().await;
+    let running = backup_id(&world.post(BACKUPS).await);
+    let (status, problem) = world.refused(ApiCall::new("POST", BACKUPS).by(ADMIN)).await;
+    assert_eq!((status, &problem["type"]), (409, &kind("backup-running")));
+    assert_eq!(problem["runningBackupId"], running.as_str());
+}
+
+#[tokio::test]
+async fn repeating_a_request_with_its_key_gives_the_same_backup() {
+    let world = World::connected().await;
+    let call = || ApiCall::new("POST", BACKUPS).by(ADMIN).header("idempotency-key", "7f3c");
+    let first = world.answer(call()).await;
+    let again = world.answer(call()).await;
+    assert_eq!((first.status(), first.body()), (again.status(), again.body()));
+    assert_eq!(world.queue.queued().len(), 1);
+    let malformed = ApiCall::new("POST", BACKUPS).by(ADMIN).header("idempotency-key", "two words");
+    let (status, problem) = world.refused(malformed).await;
+    assert_eq!((status, &problem["errors"][0]["field"]), (400, &json!("Idempotency-Key")));
+}
+
+#[tokio::test]
+async fn who_is_no_super_admin_of_the_account_gets_403_whether_it_exists_or_not() {
+    let (with, without) = (World::connected().await, World::empty());
+    for groups in [
+        &[][..],
+        &["43:super-admin"],
+        &["operators"],
+        &["x42:super-admin"],
+        &["42:super-admin-of-nothing"],
+        &["[42:super-admin operators]"],
+    ] {
+        let call = || ApiCall::new("POST", BACKUPS).by(groups);
+        let (status, problem) = with.refused(call()).await;
+        assert_eq!((status, &problem["type"]), (403, &kind("forbidden")), "{groups:?}");
+        assert_eq!((status, problem), without.refused(call()).await, "{groups:?}");
+    }
+    let no_groups = json!({"sub": "user-1", "aud": AUDIENCE, "token_use": "id"});
+    assert_eq!(with.refused(ApiCall::new("POST", BACKUPS).with_claims(&no_groups)).await.0, 403);
+    // What is no account's id is nobody's account.
+    assert_eq!(with.refused(ApiCall::new("POST", "/accounts/acme/backups").by(ADMIN)).await.0, 403);
+}
+
+#[tokio::test]
+async fn an_access_token_or_none_gets_401() {
+    let world = World::connected().await;
+    let access = json!({"sub": "user-1", "client_id": AUDIENCE, "token_use": "access", "cognito:groups": ADMIN});
+    for call in [ApiCall::new("POST", BACKUPS).with_claims(&access), ApiCall::new("POST", BACKUPS)] {
+        let (status, problem) = world.refused(call).await;
+        assert_eq!((status, &problem["type"]), (401, &kind("token-unsuitable")));
+    }
+}
+
+#[tokio::test]
+async fn an_account_that_is_unknown_or_not_connected_has_no_backup() {
+    let world = World::empty();
+    let (status, problem) = world.refused(ApiCall::new("POST", BACKUPS).by(ADMIN)).await;
+    assert_eq!((status, &problem["type"]), (404, &kind("account-unknown")));
+    world.ledger.commit(&[Change::create(&account(false))]).await.expect("empty ledger");
+    let (status, problem) = world.refused(ApiCall::new("POST", BACKUPS).by(ADMIN)).await;
+    assert_eq!((status, &problem["type"]), (409, &kind("account-not-connected")));
+}
+
+#[tokio::test]
+async fn a_body_that_says_something_is_refused() {
+    let world = World::connected().await;
+    for (body, status, word) in [
+        ("{", 400, "json-malformed"),
+        (r#"{"objects":["contacts"]}"#, 422, "input-invalid"),
+        (&" ".repeat(65_537), 413, "body-too-large"),
+    ] {
+        let (answered, problem) = world.refused(ApiCall::new("POST", BACKUPS).by(ADMIN).body(body)).await;
+        assert_eq!((answered, &problem["type"]), (status, &kind(word)));
+    }
+}
+
+#[tokio::test]
+async fn a_running_backup_is_cancelled_once_and_says_so_twice() {
+    let world = World::connected().await;
+    let id = backup_id(&world.post(BACKUPS).await);
+    let cancel = format!("{BACKUPS}/{id}/cancel");
+
+    let cancelled = world.post(&cancel).await;
+
+    assert_eq!((cancelled.status().as_u16(), &document(&cancelled)["state"]), (200, &json!("cancelled")));
+    assert_eq!(world.post(&cancel).await.body(), cancelled.body());
+    assert_eq!(world.post(BACKUPS).await.status(), 202, "the account is free again");
+}
+
+#[tokio::test]
+async fn a_backup_that_has_ended_or_is_unknown_cannot_be_cancelled() {
+    let world = World::connected().await;
+    let id = BackupId::parse(&backup_id(&world.post(BACKUPS).await)).expect("an id");
+    let backup = BackupRef { account_id: AccountId::parse("42").expect("digits"), backup_id: id };
+    let loaded = ledger::load::<Backup>(&*world.ledger, &Backup::key_of(&backup)).await.expect("readable");
+    let loaded = loaded.expect("present");
+    let failed = BackupEvent::Failed(Failure::new("crm-token-refused", "The CRM refuses the token."));
+    let failed = loaded.record.apply(failed, now()).expect("running");
+    world.ledger.commit(&[Change::replace(&loaded, &failed)]).await.expect("unchanged");
+
+    let cancel = |id: &str| ApiCall::new("POST", &format!("{BACKUPS}/{id}/cancel")).by(ADMIN);
+    let (status, problem) = world.refused(cancel(backup.backup_id.as_str())).await;
+    assert_eq!((status, &problem["type"]), (409, &kind("backup-ended")));
+    for unknown in ["0198a000-0000-7000-8000-000000000000", "latest", ".."] {
+        let (status, problem) = world.refused(cancel(unknown)).await;
+        assert_eq!((status, &problem["type"]), (404, &kind("backup-unknown")), "{unknown}");
+    }
+}
+
+#[tokio::test]
+async fn a_ledger_that_does_not_answer_is_a_503_that_says_when_to_come_back() {
+    let world = World::connected().await;
+    let faults = Faults::at(1, Fault::CallFails);
+    let ledger = faults.worker().wrap(world.ledger.clone());
+    let create = CreateBackup { ledger, ..world.handler.create.clone() };
+    let handler = Handler { create, audience: AUDIENCE.to_owned() };
+    let response = ApiCall::new("POST", BACKUPS).by(ADMIN).answered_by(|request| handler.handle(request)).await;
+    assert_eq!((response.status().as_u16(), &document(&response)["type"]), (503, &kind("unavailable")));
+    assert_eq!(response.headers()["retry-after"], "1");
+    assert!(!response.body().contains("injected"), "what went wrong is for the log");
+}

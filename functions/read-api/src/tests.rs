@@ -1,0 +1,383 @@
+//! Requests that read, from API Gateway's event to the answer, over ports in memory; and the API's description.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use domain::Failure;
+use domain::account::{Account, ApiVersion, CallShare};
+use domain::backup::{Archive, Backup, BackupEvent, BackupState, Requester};
+use domain::ids::{AccountId, BackupId, ObjectType};
+use domain::object::{Committed, ObjectExport};
+use domain::ports::ledger::{Change, Ledger};
+use domain::ports::objects::{DownloadLinks, ETag, StorageError};
+use domain::property::ObjectDefinition;
+use domain::work::BackupRef;
+use in_memory::{ManualClock, MemoryLedger};
+use jiff::{SignedDuration, Timestamp};
+use lambda::http::Response;
+use lambda::problem::catalogue;
+use lambda::routes::ROUTES;
+use lambda::testing::{AUDIENCE, ApiCall, document};
+use secrecy::SecretString;
+use serde_json::{Value, json};
+
+use crate::handler::{DESCRIPTION, Handler};
+
+const ADMIN: &[&str] = &["42:super-admin"];
+
+struct Links;
+
+#[async_trait]
+impl DownloadLinks for Links {
+    async fn link(&self, key: &str, file_name: &str, valid_for: Duration) -> Result<SecretString, StorageError> {
+        let seconds = valid_for.as_secs();
+        Ok(format!("https://bucket.example/{key}?file={file_name}&seconds={seconds}").into())
+    }
+}
+
+struct World {
+    ledger: Arc<MemoryLedger>,
+    clock: Arc<ManualClock>,
+    handler: Handler,
+}
+
+fn now() -> Timestamp {
+    "2026-11-22T17:00:00Z".parse().expect("a time")
+}
+
+fn account_id() -> AccountId {
+    AccountId::parse("42").expect("digits")
+}
+
+impl World {
+    fn empty() -> Self {
+        let (ledger, clock) = (Arc::new(MemoryLedger::new()), Arc::new(ManualClock::at(now())));
+        let handler = Handler {
+            ledger: ledger.clone(),
+            links: Arc::new(Links),
+            clock: clock.clone(),
+            audience: AUDIENCE.to_owned(),
+            link_valid_for: Duration::from_mins(5),
+        };
+        Self { ledger, clock, handler }
+    }
+
+    async fn with_account() -> Self {
+        let world = Self::empty();
+        let account = Account {
+            account_id: account_id(),
+            created_at: now(),
+            crm_connection: None,
+            call_share: CallShare::default(),
+        };
+        world.ledger.commit(&[Change::create(&account)]).await.expect("empty ledger");
+        world
+    }
+
+    async fn with(backups: impl IntoIterator<Item = &Backup>) -> Self {
+        let world = Self::with_account().await;
+        for backup in backups {
+            world.ledger.commit(&[Change::create(backup)]).await.expect("new");
+        }
+        world
+    }
+
+    async fn answer(&self, call: ApiCall) -> Response {
+        call.answered_by(|request| self.handler.handle(request)).await
+    }
+
+    async fn get(&self, path: &str) -> Response {
+        self.answer(ApiCall::get(path).by(ADMIN)).await
+    }
+}
+
+/// A queued backup of account 42, the `nth` of its account.
+fn queued(nth: u8) -> Backup {
+    let created_at = now() + SignedDuration::from_mins(nth.into());
+    let backup = BackupRef { account_id: account_id(), backup_id: BackupId::new(created_at, [nth; 10]) };
+    let by = Requester { subject: "user-1".to_owned(), email: None };
+    Backup::accepted(backup, 7, ApiVersion::V2026_09, by, created_at)
+}
+
+fn failed(nth: u8) -> Backup {
+    let failure = Failure::new("crm-token-refused", "The CRM refuses the token.");
+    queued(nth).apply(BackupEvent::Failed(failure), now()).expect("running")
+}
+
+fn completed(nth: u8) -> Backup {
+    let archive = Archive {
+        storage_key: "archives/42/a.zip".to_owned(),
+        manifest_key: "archives/42/a.manifest.json".to_owned(),
+        etag: ETag("\"e\"".to_owned()),
+        bytes: 1_234,
+        expires_at: now() + SignedDuration::from_hours(14 * 24),
+    };
+    Backup {
+        state: BackupState::Completed,
+        contains_sensitive_data: Some(true),
+        archive: Some(archive),
+        ended_at: Some(now()),
+        ..queued(nth)
+    }
+}
+
+fn path(backup: &Backup) -> String {
+    format!("/accounts/42/backups/{}", backup.backup_id)
+}
+
+fn kind(word: &str) -> Value {
+    format!("urn:crm-backup:problem:{word}").into()
+}
+
+fn problem(response: &Response) -> (u16, Value) {
+    assert_eq!(response.headers()["content-type"], "application/problem+json");
+    (response.status().as_u16(), document(response)["type"].clone())
+}
+
+#[tokio::test]
+async fn backups_are_listed_newest_first_and_page_by_page() {
+    let backups = [queued(1), failed(2), completed(3)];
+    let world = World::with(&backups).await;
+    let mut listed = Vec::new();
+    let mut cursor: Option<String> = None;
+    for _ in 0..3 {
+        let mut call = ApiCall::get("/accounts/42/backups").by(ADMIN).query("limit", "2");
+        if let Some(cursor) = &cursor {
+            call = call.query("cursor", cursor);
+        }
+        let page = document(&world.answer(call).await);
+        listed.extend(page["backups"].as_array().expect("a list").clone());
+        cursor = page["next"].as_str().map(str::to_owned);
+        if cursor.is_none() {
+            break;
+        }
+    }
+    let states: Vec<_> = listed.iter().map(|backup| backup["state"].as_str().expect("a state")).collect();
+    assert_eq!((states, cursor), (vec!["completed", "failed", "queued"], None));
+    assert_eq!(listed[0]["archive"], json!({"bytes": 1_234, "expiresAt": "2026-12-06T17:00:00Z"}));
+    assert_eq!(listed[1]["failure"]["kind"], "crm-token-refused");
+}
+
+#[tokio::test]
+async fn parameters_that_cannot_be_are_named() {
+    let world = World::with_account().await;
+    let last_but_not_encoded = queued(1).backup_id.to_string();
+    for (name, value) in [
+        ("limit", "0"),
+        ("limit", "101"),
+        ("limit", "-1"),
+        ("limit", "ten"),
+        ("cursor", ""),
+        ("cursor", "!"),
+        ("cursor", &last_but_not_encoded),
+    ] {
+        let response = world.answer(ApiCall::get("/accounts/42/backups").by(ADMIN).query(name, value)).await;
+        assert_eq!(problem(&response), (400, kind("parameter-invalid")), "{name}={value}");
+        assert_eq!(document(&response)["errors"][0]["field"], name);
+    }
+}
+
+#[tokio::test]
+async fn a_backup_is_shown_with_progress_per_object() {
+    let backup = queued(1).lease("run", now(), SignedDuration::from_mins(5)).expect("queued").expect("free");
+    let definition = ObjectDefinition {
+        object_type: ObjectType::parse("contacts").expect("a name"),
+        type_id: Some("0-1".to_owned()),
+        label: "Contact".to_owned(),
+        custom: false,
+    };
+    let key = "columns.json".to_owned();
+    let (object, _) = ObjectExport::discovered(&backup.reference(), definition, key, 3, Some(900), now());
+    let added = Committed { records: 300, pages: 3, plain_bytes: 9_000, ..Committed::default() };
+    let object = object.commit(1, added, now()).expect("exporting");
+    let world = World::with([&backup]).await;
+    world.ledger.commit(&[Change::create(&object)]).await.expect("new");
+    world.clock.advance(SignedDuration::from_secs(10));
+
+    let shown = document(&world.get(&path(&backup)).await);
+
+    let described = description()["components"]["schemas"]["ObjectProgress"]["properties"].clone();
+    let names = |object: &Value| object.as_object().expect("an object").keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(&shown["objects"][0]), names(&described));
+    assert_eq!((&shown["state"], &shown["waiting"]), (&json!("discovering"), &Value::Null));
+    assert_eq!(
+        shown["objects"],
+        json!([{
+            "objectType": "contacts",
+            "label": "Contact",
+            "custom": false,
+            "state": "exporting",
+            "readMode": "ranges",
+            "columns": 3,
+            "records": 300,
+            "expectedRecords": 900,
+            "pages": 3,
+            "bytes": 9_000,
+            "shareDone": 0.3333,
+            "secondsLeft": 20,
+            "crmTotal": null,
+            "verdict": null,
+            "window": {"from": "2026-11-22T17:00:00Z", "to": null},
+        }])
+    );
+}
+
+#[tokio::test]
+async fn a_download_is_a_fresh_link_as_redirect_or_as_json() {
+    let backup = completed(1);
+    let world = World::with([&backup]).await;
+    let download = format!("{}/download", path(&backup));
+    let link = "https://bucket.example/archives/42/a.zip?file=crm-backup-42-2026-11-22.zip&seconds=300";
+
+    let redirect = world.get(&download).await;
+    assert_eq!((redirect.status().as_u16(), redirect.body()), (302, ""));
+    assert_eq!(redirect.headers()["location"], link);
+    assert_eq!(redirect.headers()["cache-control"], "no-store");
+
+    let accept = ApiCall::get(&download).by(ADMIN).header("accept", "text/html;q=0.5, application/json");
+    let as_json = world.answer(accept).await;
+    assert_eq!(document(&as_json), json!({"url": link, "expiresAt": "2026-11-22T17:05:00Z"}));
+}
+
+#[tokio::test]
+async fn an_expired_backup_stays_in_the_list_and_its_download_is_gone() {
+    let backup = completed(1);
+    let world = World::with([&backup]).await;
+    world.clock.advance(SignedDuration::from_hours(14 * 24));
+    let gone = world.get(&format!("{}/download", path(&backup))).await;
+    assert_eq!(problem(&gone), (410, kind("archive-expired")));
+    assert_eq!(document(&gone)["expiredAt"], "2026-12-06T17:00:00Z");
+    assert_eq!(document(&world.get("/accounts/42/backups").await)["backups"][0]["expired"], true);
+    assert_eq!(document(&world.get(&path(&backup)).await)["expired"], true);
+}
+
+#[tokio::test]
+async fn what_has_no_archive_cannot_be_downloaded() {
+    for backup in [queued(1), failed(1)] {
+        let world = World::with([&backup]).await;
+        let response = world.get(&format!("{}/download", path(&backup))).await;
+        assert_eq!(problem(&response), (409, kind("backup-not-completed")));
+    }
+}
+
+#[tokio::test]
+async fn unknown_accounts_backups_and_paths_are_told_apart() {
+    let world = World::empty();
+    assert_eq!(problem(&world.get("/accounts/42/backups").await), (404, kind("account-unknown")));
+    for unknown in [path(&queued(1)), format!("{}/download", path(&queued(1))), "/accounts/42/backups/x".to_owned()] {
+        assert_eq!(problem(&world.get(&unknown).await), (404, kind("backup-unknown")), "{unknown}");
+    }
+    for call in [ApiCall::get("/nothing"), ApiCall::get("/nothing").by(ADMIN), ApiCall::get("/accounts/42/backups/")] {
+        assert_eq!(problem(&world.answer(call).await), (404, kind("path-unknown")));
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_method_is_answered_with_the_right_ones_and_without_a_token() {
+    let world = World::empty();
+    for route in &ROUTES {
+        let response = world.answer(ApiCall::new("PATCH", &route.path.replace("{accountId}", "42"))).await;
+        assert_eq!(problem(&response), (405, kind("method-unsupported")), "{}", route.path);
+        let allowed = response.headers()["allow"].to_str().expect("ASCII");
+        assert!(allowed.split(", ").any(|method| method == route.method.as_str()), "{} {allowed}", route.path);
+    }
+}
+
+#[tokio::test]
+async fn nobody_but_a_super_admin_of_the_account_sees_anything_of_it() {
+    let backup = completed(1);
+    let (with, without) = (World::with([&backup]).await, World::empty());
+    let paths = ["/accounts/42/backups".to_owned(), path(&backup), format!("{}/download", path(&backup))];
+    for (path, groups) in paths.iter().flat_map(|path| [(path, &["43:super-admin"]), (path, &["operators"])]) {
+        let call = || ApiCall::get(path).by(groups);
+        let (seen, unseen) = (with.answer(call()).await, without.answer(call()).await);
+        assert_eq!(problem(&seen), (403, kind("forbidden")), "{path}");
+        assert_eq!(seen.body(), unseen.body(), "{path}");
+    }
+    for path in &paths {
+        // As the `$default` route would let it through, if a path slipped past the others.
+        assert_eq!(problem(&with.answer(ApiCall::get(path)).await), (401, kind("token-unsuitable")));
+    }
+}
+
+#[tokio::test]
+async fn another_accounts_backup_is_unknown_under_ones_own_account() {
+    let foreign = Backup { account_id: AccountId::parse("43").expect("digits"), ..completed(1) };
+    let world = World::with([&foreign]).await;
+    assert_eq!(problem(&world.get(&path(&foreign)).await), (404, kind("backup-unknown")));
+}
+
+fn description() -> Value {
+    serde_json::from_str(DESCRIPTION).expect("the description is JSON")
+}
+
+#[tokio::test]
+async fn everyone_may_read_the_description() {
+    let response = World::empty().answer(ApiCall::get("/openapi.json")).await;
+    assert_eq!((response.status().as_u16(), document(&response)), (200, description()));
+}
+
+#[test]
+fn the_description_has_every_route_and_no_other() {
+    let description = description();
+    let mut described = BTreeSet::new();
+    for (path, item) in description["paths"].as_object().expect("paths") {
+        for method in item.as_object().expect("methods").keys().filter(|key| *key != "parameters") {
+            described.insert(format!("{} {path}", method.to_uppercase()));
+        }
+    }
+    let routes: BTreeSet<_> = ROUTES.iter().map(|route| format!("{} {}", route.method, route.path)).collect();
+    assert_eq!(described, routes);
+}
+
+#[test]
+fn the_description_has_every_kind_of_problem_and_no_other() {
+    let description = description();
+    let described = description["components"]["schemas"]["Problem"]["properties"]["type"]["enum"].clone();
+    let kinds: Vec<_> = catalogue::ALL.iter().map(lambda::problem::ProblemType::uri).collect();
+    assert_eq!(described, json!(kinds));
+    for kind in catalogue::ALL {
+        assert!(DESCRIPTION.contains(&format!("`{}`", kind.word)), "{} is explained at no route", kind.word);
+    }
+}
+
+#[test]
+fn references_in_the_description_lead_somewhere() {
+    fn check(part: &Value, whole: &Value) {
+        match part {
+            Value::Object(members) => {
+                if let Some(reference) = members.get("$ref").and_then(Value::as_str) {
+                    let pointer = reference.strip_prefix('#').expect("inside the document");
+                    assert!(whole.pointer(pointer).is_some(), "{reference}");
+                }
+                members.values().for_each(|member| check(member, whole));
+            }
+            Value::Array(items) => items.iter().for_each(|item| check(item, whole)),
+            _ => {}
+        }
+    }
+    let description = description();
+    check(&description, &description);
+}
+
+#[tokio::test]
+async fn answers_have_the_members_that_the_description_says() {
+    fn names(object: &Value) -> BTreeSet<String> {
+        object.as_object().expect("an object").keys().cloned().collect()
+    }
+    let description = description();
+    let properties = |schema: &str| names(&description["components"]["schemas"][schema]["properties"]);
+    let mut possible = BTreeSet::new();
+    for backup in [completed(1), failed(1)] {
+        let world = World::with([&backup]).await;
+        possible.extend(names(&document(&world.get("/accounts/42/backups").await)["backups"][0]));
+        let required = &description["components"]["schemas"]["Backup"]["required"];
+        for name in required.as_array().expect("names") {
+            let shown = document(&world.get(&path(&backup)).await);
+            assert!(shown.get(name.as_str().expect("a name")).is_some(), "{name}");
+        }
+    }
+    assert_eq!(possible, properties("Backup"));
+}
