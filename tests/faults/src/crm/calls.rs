@@ -1,0 +1,118 @@
+//! The calls of the simulated CRM.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use domain::budget::CallKind;
+use domain::ids::{ObjectType, RecordId};
+use domain::ports::call_gate::{CallGate, RefusedPolicy};
+use domain::ports::clock::Clock;
+use domain::ports::crm::{Census, Crm, CrmAccount, CrmError, PageEnd, PageRequest};
+use domain::property::{ObjectDefinition, Property};
+use domain::rows::RowBuffer;
+use jiff::{SignedDuration, Timestamp};
+
+use super::{LATENCY, SimulatedCrm, State, Trouble, trouble};
+use crate::lock;
+
+/// The pause after the limit per day is used up, as the CRM names none.
+const DAILY_PAUSE: SignedDuration = SignedDuration::from_mins(15);
+
+/// One run's client.
+pub(super) struct Client {
+    pub(super) crm: SimulatedCrm,
+    pub(super) gate: Arc<dyn CallGate>,
+}
+
+impl Client {
+    /// Sends a call for as long as only a limit is in its way and the gate admits it.
+    async fn call<T>(
+        &self,
+        name: &'static str,
+        kind: CallKind,
+        mut answer: impl FnMut(&mut State, Timestamp) -> Result<T, CrmError> + Send,
+    ) -> Result<T, CrmError> {
+        loop {
+            self.gate.admit(kind).await?;
+            self.crm.clock.pass(LATENCY).await;
+            let now = self.crm.clock.now();
+            let present = lock(&self.crm.state).called(name, now);
+            match present {
+                None => return answer(&mut lock(&self.crm.state), now),
+                Some(Trouble::Unavailable) => return Err(trouble::unavailable()),
+                Some(Trouble::Malformed) => return Err(trouble::malformed()),
+                Some(Trouble::TokenRefused) => return Err(trouble::token_refused()),
+                Some(Trouble::RateLimit(pause)) => self.gate.refused(kind, RefusedPolicy::Rate, pause).await,
+                Some(Trouble::DailyLimit) => self.gate.refused(kind, RefusedPolicy::Daily, DAILY_PAUSE).await,
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Crm for Client {
+    async fn account(&self) -> Result<CrmAccount, CrmError> {
+        self.call("account", CallKind::Ordinary, |state, _| {
+            Ok(CrmAccount { portal_id: state.portal_id, time_zone: state.time_zone.clone(), call_limits: state.limits })
+        })
+        .await
+    }
+
+    async fn object_types(&self) -> Result<Vec<ObjectDefinition>, CrmError> {
+        self.call("object_types", CallKind::Ordinary, |state, _| {
+            Ok(state.objects.iter().map(|object| object.definition.clone()).collect())
+        })
+        .await
+    }
+
+    async fn properties(&self, object: &ObjectType) -> Result<Vec<Property>, CrmError> {
+        self.call("properties", CallKind::Ordinary, |state, _| {
+            let object = state.object(object)?;
+            object.check_scopes()?;
+            Ok(object.properties.clone())
+        })
+        .await
+    }
+
+    async fn page(&self, request: &PageRequest<'_>, rows: &mut RowBuffer) -> Result<PageEnd, CrmError> {
+        self.call("page", CallKind::Ordinary, |state, now| state.object(request.object)?.page(request, rows, now)).await
+    }
+
+    async fn existing(&self, object: &ObjectType, ids: &[RecordId]) -> Result<Vec<(RecordId, Timestamp)>, CrmError> {
+        self.call("existing", CallKind::Ordinary, |state, _| {
+            let object = state.object(object)?;
+            Ok(ids.iter().filter_map(|id| Some((*id, object.created(*id)?))).collect())
+        })
+        .await
+    }
+
+    async fn census(&self, object: &ObjectType) -> Result<Option<Census>, CrmError> {
+        self.call("census", CallKind::Search, |state, _| Ok(state.object(object)?.census())).await
+    }
+
+    async fn count_in(
+        &self,
+        object: &ObjectType,
+        after: RecordId,
+        up_to: Option<RecordId>,
+    ) -> Result<Option<u64>, CrmError> {
+        self.call("count_in", CallKind::Search, |state, _| {
+            let object = state.object(object)?;
+            let inside = object.above(after.0).take_while(|id| up_to.is_none_or(|up_to| *id <= up_to)).count();
+            Ok(object.counted.then_some(inside as u64))
+        })
+        .await
+    }
+
+    async fn nth_after(&self, object: &ObjectType, after: RecordId, n: u16) -> Result<Option<RecordId>, CrmError> {
+        self.call("nth_after", CallKind::Search, |state, _| {
+            let object = state.object(object)?;
+            Ok(object.above(after.0).nth(usize::from(n) - 1).filter(|_| object.counted))
+        })
+        .await
+    }
+
+    async fn created_since(&self, object: &ObjectType, since: Timestamp) -> Result<Option<u64>, CrmError> {
+        self.call("created_since", CallKind::Search, |state, _| Ok(state.object(object)?.created_since(since))).await
+    }
+}

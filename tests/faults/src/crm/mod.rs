@@ -1,0 +1,127 @@
+//! A CRM whose every answer follows from its objects, a script and the time.
+
+mod calls;
+mod object;
+mod trouble;
+mod values;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use domain::budget::CallLimits;
+use domain::ids::ObjectType;
+use domain::ports::call_gate::CallGate;
+use domain::ports::crm::{Crm, CrmConnector, CrmError, CrmTarget};
+use jiff::{SignedDuration, Timestamp};
+use secrecy::SecretString;
+
+use self::calls::Client;
+pub use self::object::{Change, Cursors, Otherwise, SimulatedObject};
+pub use self::trouble::{Period, Trouble};
+use crate::{SimulatedClock, Table, lock};
+
+/// What a call takes.
+const LATENCY: SignedDuration = SignedDuration::from_millis(300);
+
+/// One account of a CRM. Clones are the same account.
+#[derive(Debug, Clone)]
+pub struct SimulatedCrm {
+    clock: Arc<SimulatedClock>,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug)]
+struct State {
+    portal_id: u64,
+    time_zone: String,
+    limits: CallLimits,
+    objects: Vec<SimulatedObject>,
+    troubles: Vec<(Period, Trouble)>,
+    calls: BTreeMap<&'static str, u64>,
+}
+
+impl State {
+    fn object(&mut self, object: &ObjectType) -> Result<&mut SimulatedObject, CrmError> {
+        let found = self.objects.iter_mut().find(|found| found.definition.object_type == *object);
+        found.ok_or_else(|| trouble::not_found(object))
+    }
+
+    /// Counts a call and tells what is wrong at the moment.
+    fn called(&mut self, name: &'static str, now: Timestamp) -> Option<Trouble> {
+        *self.calls.entry(name).or_default() += 1;
+        let nth = self.calls.values().sum();
+        let present = self.troubles.iter().find(|(period, _)| period.contains(nth, now));
+        present.map(|(_, trouble)| *trouble)
+    }
+}
+
+impl SimulatedCrm {
+    /// A CRM in a good state that holds `objects`. Its limits are so high that the call budget costs hardly any time.
+    pub fn new(clock: Arc<SimulatedClock>, objects: Vec<SimulatedObject>) -> Self {
+        let state = State {
+            portal_id: 7_654_321,
+            time_zone: "Europe/Berlin".to_owned(),
+            limits: CallLimits { per_ten_seconds: 10_000_000, per_day: 1_000_000_000 },
+            objects,
+            troubles: Vec::new(),
+            calls: BTreeMap::new(),
+        };
+        Self { clock, state: Arc::new(Mutex::new(state)) }
+    }
+
+    /// Other limits, as the CRM will name them from now on.
+    #[must_use]
+    pub fn with_limits(self, limits: CallLimits) -> Self {
+        lock(&self.state).limits = limits;
+        self
+    }
+
+    /// From now on the token belongs to another portal.
+    pub fn become_portal(&self, portal_id: u64) {
+        lock(&self.state).portal_id = portal_id;
+    }
+
+    /// Whatever is called in `period` meets `trouble`.
+    pub fn trouble(&self, period: Period, trouble: Trouble) {
+        lock(&self.state).troubles.push((period, trouble));
+    }
+
+    /// Changes an object, such as its script or the scopes that it needs.
+    ///
+    /// # Panics
+    /// When there is no such object.
+    pub fn change<T>(&self, object: &str, change: impl FnOnce(&mut SimulatedObject) -> T) -> T {
+        let mut state = lock(&self.state);
+        let found = state.objects.iter_mut().find(|found| found.definition.object_type.as_str() == object);
+        change(found.expect("an object of this CRM"))
+    }
+
+    /// How often a method of [`Crm`] has been called, such as `page`.
+    pub fn calls(&self, method: &str) -> u64 {
+        lock(&self.state).calls.get(method).copied().unwrap_or(0)
+    }
+
+    /// How often any method of [`Crm`] has been called.
+    pub fn all_calls(&self) -> u64 {
+        lock(&self.state).calls.values().sum()
+    }
+
+    /// What an archive of all that the CRM holds now must hold, by file name.
+    pub fn truth(&self) -> BTreeMap<String, Table> {
+        let state = lock(&self.state);
+        let filled = state.objects.iter().filter(|object| object.count() > 0);
+        filled.map(|object| (format!("{}.csv", object.definition.object_type), object.table())).collect()
+    }
+}
+
+impl CrmConnector for SimulatedCrm {
+    fn connect(
+        &self,
+        _: &CrmTarget,
+        _: SecretString,
+        gate: Arc<dyn CallGate>,
+        _: Timestamp,
+    ) -> Result<Arc<dyn Crm>, CrmError> {
+        Ok(Arc::new(Client { crm: self.clone(), gate }))
+    }
+}

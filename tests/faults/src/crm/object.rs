@@ -1,0 +1,249 @@
+//! One object type of the simulated CRM.
+
+use std::collections::{BTreeMap, HashSet};
+
+use domain::ids::{ObjectType, RecordId};
+use domain::ports::crm::{Census, CrmError, Cursor, PageEnd, PageRequest};
+use domain::property::{Columns, ObjectDefinition, Property, RECORD_ID_COLUMN, Sensitivity};
+use domain::rows::RowBuffer;
+use jiff::Timestamp;
+
+use super::trouble;
+use super::values;
+use crate::Table;
+
+/// How the CRM's lists can be gone on with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cursors {
+    /// By the last record's id, and so from any id.
+    Ids,
+    /// By a text that only the CRM can read.
+    Opaque,
+    /// By a text that looks like the last record's id, and only by one that the CRM has given.
+    OnlyGiven(Otherwise),
+}
+
+/// What happens to a list that is started where the CRM has given no cursor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Otherwise {
+    /// It starts at the beginning.
+    Restarts,
+    /// It is refused.
+    Refused,
+    /// It leaves out so many records without saying so.
+    Skips(usize),
+}
+
+/// What people do in the CRM while a backup runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// A record appears.
+    Create(RecordId),
+    /// A record is archived.
+    Delete(RecordId),
+    /// A record is archived after the page has listed it and before its values are read.
+    DeleteOnceListed(RecordId),
+}
+
+/// An object type and its records.
+#[derive(Debug, Clone)]
+pub struct SimulatedObject {
+    /// What it is.
+    pub definition: ObjectDefinition,
+    /// Its properties.
+    pub properties: Vec<Property>,
+    /// How its lists can be gone on with.
+    pub cursors: Cursors,
+    /// Whether the CRM counts and searches it.
+    pub counted: bool,
+    /// Scopes that the token lacks for it.
+    pub missing_scopes: Vec<String>,
+    /// The length of its long texts, for those that have the property `notes`.
+    pub text_length: usize,
+    records: BTreeMap<RecordId, Timestamp>,
+    script: BTreeMap<u64, Vec<Change>>,
+    pages: u64,
+    given: HashSet<u64>,
+}
+
+impl SimulatedObject {
+    /// An object type with `properties`, whose names tell their sensitivity (`sensitive_…`, `highly_sensitive_…`), and
+    /// records that were created at `created`.
+    ///
+    /// # Panics
+    /// When `name` is not an object type.
+    pub fn new(name: &str, properties: &[&str], ids: impl IntoIterator<Item = u64>, created: Timestamp) -> Self {
+        let object_type = ObjectType::parse(name).expect("an object type");
+        let custom = name.starts_with('p') && name.contains('_');
+        let definition =
+            ObjectDefinition { object_type, type_id: Some(format!("0-{name}")), label: name.to_uppercase(), custom };
+        Self {
+            definition,
+            properties: properties.iter().map(|name| property(name)).collect(),
+            cursors: Cursors::Ids,
+            counted: true,
+            missing_scopes: Vec::new(),
+            text_length: 0,
+            records: ids.into_iter().map(|id| (RecordId(id), created)).collect(),
+            script: BTreeMap::new(),
+            pages: 0,
+            given: HashSet::new(),
+        }
+    }
+
+    /// As conversations are: without a type id, not counted, with opaque cursors.
+    #[must_use]
+    pub fn uncounted(mut self) -> Self {
+        self.definition.type_id = None;
+        self.counted = false;
+        self.cursors = Cursors::Opaque;
+        self
+    }
+
+    /// With other cursors.
+    #[must_use]
+    pub fn with_cursors(mut self, cursors: Cursors) -> Self {
+        self.cursors = cursors;
+        self
+    }
+
+    /// Does `change` just before page `nth` is read (counted from 1, that of discovery included).
+    pub fn at_page(&mut self, nth: u64, change: Change) {
+        self.script.entry(nth).or_default().push(change);
+    }
+
+    /// How many pages were read so far.
+    pub fn pages(&self) -> u64 {
+        self.pages
+    }
+
+    /// How many records there are.
+    pub fn count(&self) -> u64 {
+        self.records.len() as u64
+    }
+
+    /// The ids of all records, in order.
+    pub fn ids(&self) -> Vec<RecordId> {
+        self.records.keys().copied().collect()
+    }
+
+    /// What its file must hold now.
+    pub fn table(&self) -> Table {
+        let columns = Columns::from_properties(self.properties.clone());
+        let header = std::iter::once(RECORD_ID_COLUMN).chain(columns.names()).map(str::to_owned).collect();
+        let row = |id: &RecordId| {
+            let values = columns.names().map(|name| self.value(*id, name).unwrap_or_default());
+            std::iter::once(id.to_string()).chain(values).collect()
+        };
+        Table { header, rows: self.records.keys().map(row).collect() }
+    }
+
+    fn value(&self, id: RecordId, property: &str) -> Option<String> {
+        values::value(&self.definition.object_type, id, property, self.text_length)
+    }
+
+    pub(super) fn check_scopes(&self) -> Result<(), CrmError> {
+        if self.missing_scopes.is_empty() { Ok(()) } else { Err(trouble::scopes_missing(&self.missing_scopes)) }
+    }
+
+    pub(super) fn page(
+        &mut self,
+        request: &PageRequest<'_>,
+        rows: &mut RowBuffer,
+        now: Timestamp,
+    ) -> Result<PageEnd, CrmError> {
+        self.check_scopes()?;
+        self.pages += 1;
+        let mut vanishing = HashSet::new();
+        for change in self.script.remove(&self.pages).unwrap_or_default() {
+            match change {
+                Change::Create(id) => drop(self.records.insert(id, now)),
+                Change::Delete(id) => drop(self.records.remove(&id)),
+                Change::DeleteOnceListed(id) => drop(vanishing.insert(id)),
+            }
+        }
+        let (after, skipped) = self.start(request.cursor)?;
+        let mut rest = self.above(after).skip(skipped);
+        let listed: Vec<RecordId> = rest.by_ref().take(usize::from(request.limit)).collect();
+        let more = rest.next().is_some();
+        drop(rest);
+        self.records.retain(|id, _| !vanishing.contains(id));
+        rows.clear();
+        for id in listed.iter().filter(|id| !vanishing.contains(id)) {
+            rows.begin_row(*id);
+            for (column, name) in request.properties.iter().enumerate() {
+                if let Some(value) = self.value(*id, name) {
+                    rows.set(column, &value);
+                }
+            }
+        }
+        let last_listed = listed.last().copied();
+        let next = last_listed.filter(|_| more).map(|last| self.give(last));
+        Ok(PageEnd { next, last_listed, response_bytes: 0 })
+    }
+
+    /// The id that a list goes on behind, and how many records it leaves out there.
+    fn start(&self, cursor: &Cursor) -> Result<(u64, usize), CrmError> {
+        let wanted = match (cursor, self.cursors) {
+            (Cursor::AfterId(RecordId(0)), _) => return Ok((0, 0)),
+            (Cursor::AfterId(_), Cursors::Opaque) => return Err(trouble::cursor_refused()),
+            (Cursor::AfterId(id), _) => id.0,
+            (Cursor::Opaque(text), _) => {
+                let number = text.strip_prefix(OPAQUE).unwrap_or(text);
+                number.parse().map_err(|_| trouble::cursor_refused())?
+            }
+        };
+        match self.cursors {
+            Cursors::OnlyGiven(otherwise) if !self.given.contains(&wanted) => match otherwise {
+                Otherwise::Restarts => Ok((0, 0)),
+                Otherwise::Refused => Err(trouble::cursor_refused()),
+                Otherwise::Skips(records) => Ok((wanted, records)),
+            },
+            _ => Ok((wanted, 0)),
+        }
+    }
+
+    fn give(&mut self, last: RecordId) -> String {
+        self.given.insert(last.0);
+        if self.cursors == Cursors::Opaque { format!("{OPAQUE}{last}") } else { last.to_string() }
+    }
+
+    pub(super) fn above(&self, after: u64) -> impl Iterator<Item = RecordId> {
+        self.records.range(RecordId(after + 1)..).map(|(id, _)| *id)
+    }
+
+    pub(super) fn created(&self, id: RecordId) -> Option<Timestamp> {
+        self.records.get(&id).copied()
+    }
+
+    pub(super) fn census(&self) -> Option<Census> {
+        let highest_id = self.records.keys().next_back().copied();
+        self.counted.then(|| Census { records: self.count(), highest_id })
+    }
+
+    pub(super) fn created_since(&self, since: Timestamp) -> Option<u64> {
+        let created = self.records.values().filter(|created| **created >= since).count();
+        self.counted.then_some(created as u64)
+    }
+}
+
+/// What begins a cursor that only the CRM can read.
+const OPAQUE: &str = "NTI1Cg.";
+
+fn property(name: &str) -> Property {
+    let sensitivity = if name.starts_with("highly_sensitive") {
+        Sensitivity::HighlySensitive
+    } else if name.starts_with("sensitive") {
+        Sensitivity::Sensitive
+    } else {
+        Sensitivity::NonSensitive
+    };
+    Property {
+        name: name.to_owned(),
+        label: name.to_uppercase(),
+        kind: "string".to_owned(),
+        sensitivity,
+        calculated: false,
+        read_only: name == RECORD_ID_COLUMN,
+    }
+}

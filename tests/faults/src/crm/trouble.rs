@@ -1,0 +1,71 @@
+//! What can be wrong with a CRM for a while.
+
+use std::ops::Range;
+
+use domain::ids::ObjectType;
+use domain::ports::crm::{CrmError, CrmErrorKind};
+use jiff::{SignedDuration, Timestamp};
+
+/// When something is wrong.
+#[derive(Debug, Clone)]
+pub enum Period {
+    /// For a span of time.
+    Times(Range<Timestamp>),
+    /// For a number of calls, counted from 1 over all methods.
+    Calls(Range<u64>),
+}
+
+impl Period {
+    pub(super) fn contains(&self, nth: u64, now: Timestamp) -> bool {
+        match self {
+            Self::Times(times) => times.contains(&now),
+            Self::Calls(calls) => calls.contains(&nth),
+        }
+    }
+}
+
+/// What is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// Every call fails, for longer than a client retries.
+    Unavailable,
+    /// Answers are not what they should be, for longer than a client retries.
+    Malformed,
+    /// 429 because of the limit per ten seconds, with the wish for this pause.
+    RateLimit(SignedDuration),
+    /// 429 because of the limit per day.
+    DailyLimit,
+    /// The token was revoked.
+    TokenRefused,
+}
+
+/// After how long the client of a CRM that is down says it makes sense to try again.
+const RETRY_AFTER: SignedDuration = SignedDuration::from_secs(30);
+
+fn error(kind: CrmErrorKind, sentence: impl Into<String>) -> CrmError {
+    CrmError { kind, sentence: sentence.into() }
+}
+
+pub(super) fn unavailable() -> CrmError {
+    error(CrmErrorKind::Unavailable { retry_after: RETRY_AFTER }, "The CRM does not answer; try again later.")
+}
+
+pub(super) fn malformed() -> CrmError {
+    error(CrmErrorKind::Malformed, "The CRM's answer is not what its API promises.")
+}
+
+pub(super) fn token_refused() -> CrmError {
+    error(CrmErrorKind::TokenRefused, "The CRM refuses the token; connect the account again.")
+}
+
+pub(super) fn not_found(object: &ObjectType) -> CrmError {
+    error(CrmErrorKind::NotFound, format!("The CRM has no object type {object}."))
+}
+
+pub(super) fn scopes_missing(scopes: &[String]) -> CrmError {
+    error(CrmErrorKind::MissingScopes(scopes.to_vec()), format!("The token lacks {}.", scopes.join(", ")))
+}
+
+pub(super) fn cursor_refused() -> CrmError {
+    error(CrmErrorKind::Refused, "The CRM does not know the cursor.")
+}

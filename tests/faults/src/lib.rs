@@ -1,0 +1,28 @@
+//! Whole backups in one process, in which anything can go wrong at any moment.
+//!
+//! A [`World`] holds the use cases of a running backup over a ledger of choice, storage and a queue in memory, and a
+//! [`SimulatedCrm`]. It delivers messages until nothing is left to do, wakes what is stalled when it is due, and lets
+//! time pass in between, so that days take no time. What comes out is an [`Exported`] archive, to be compared with
+//! what the CRM holds or with what another run has made.
+//!
+//! `tests/` asks the same of every run, whatever was done to it: the archive of the calm run, or a visible end.
+
+mod clock;
+pub mod crm;
+mod exported;
+mod latency;
+pub mod samples;
+mod world;
+
+pub use clock::{Pace, SimulatedClock};
+pub use crm::{SimulatedCrm, SimulatedObject};
+pub use exported::{Exported, Table};
+pub use latency::Latent;
+pub use world::{Copies, FailedMessages, Settings, World};
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Locks `mutex`. A test that panicked while it held the lock has failed already.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,143 @@
+//! Delivering messages to workers.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use domain::ports::clock::Clock;
+use domain::ports::crm::CrmConnector;
+use domain::ports::queue::WorkQueue;
+use domain::work::Work;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use in_memory::faults::Worker;
+use jiff::SignedDuration;
+use workflows::assemble::Assemble;
+use workflows::crm_session::CrmSessions;
+use workflows::discover::Discover;
+use workflows::dispatch::WorkerCap;
+use workflows::export::Export;
+use workflows::run::{Run, StepError};
+
+use super::{Copies, FailedMessages, World};
+
+/// From when a run begins nothing new to when it is stopped.
+const MARGIN: SignedDuration = SignedDuration::from_secs(10);
+
+/// How long after its run a message that was not handled is delivered again.
+const VISIBLE_AFTER: Duration = Duration::from_mins(1);
+
+/// How often a world with free workers looks for messages while others work.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+impl World {
+    /// Delivers every message that can be received now, and those that come up meanwhile, to as many workers at once as
+    /// there may be. Returns whether there was any.
+    pub(super) async fn deliver_some(&self) -> bool {
+        let mut busy = FuturesUnordered::new();
+        let mut any = false;
+        loop {
+            while busy.len() < self.settings.workers
+                && let Some(work) = self.queue.receive()
+            {
+                any = true;
+                if self.settings.copies == Copies::TwoAtOnce {
+                    busy.push(self.deliver(work.clone()));
+                }
+                busy.push(self.deliver(work));
+            }
+            if busy.is_empty() {
+                return any;
+            }
+            if busy.len() < self.settings.workers {
+                tokio::select! {
+                    biased;
+                    _ = busy.next() => {}
+                    () = tokio::time::sleep(LOOK_EVERY) => {}
+                }
+            } else {
+                busy.next().await;
+            }
+        }
+    }
+
+    /// Delivers one message to a worker of its own.
+    pub async fn deliver(&self, work: Work) {
+        let worker = self.settings.faults.worker();
+        let run = self.run();
+        match worker.run(Box::pin(self.handle(&worker, &work, &run))).await {
+            Some(Ok(()) | Err(StepError::TakenOver)) => {}
+            Some(Err(_)) | None => self.come_back(work, &run).await,
+        }
+    }
+
+    async fn come_back(&self, work: Work, run: &Run) {
+        if self.settings.failed == FailedMessages::AreLost {
+            return;
+        }
+        let left = Duration::try_from(run.stopped_at.duration_since(self.clock.now())).unwrap_or_default();
+        self.queue.send(&[work], left + VISIBLE_AFTER).await.expect("memory takes it");
+    }
+
+    fn run(&self) -> Run {
+        let number = self.runs.fetch_add(1, Ordering::Relaxed);
+        let ends = self.clock.now() + self.settings.run;
+        Run { owner: format!("run-{number}"), ends, stopped_at: ends + MARGIN }
+    }
+
+    async fn handle(&self, worker: &Arc<Worker>, work: &Work, run: &Run) -> Result<(), StepError> {
+        match work {
+            Work::Discover { backup } => self.discover(worker).run(backup, run).await,
+            Work::Export { backup, chunk } => self.export(worker).run(backup, chunk, run).await.map(drop),
+            Work::CloseObject { backup, object_type } => {
+                self.export(worker).close_object(backup, object_type, run).await
+            }
+            Work::Assemble { backup } => self.assemble(worker).run(backup, run).await,
+            Work::Sweep { backup } => self.assemble(worker).sweep(backup).await,
+        }
+    }
+
+    fn sessions(&self, worker: &Arc<Worker>) -> CrmSessions {
+        let connector: Arc<dyn CrmConnector> = Arc::new(self.crm.clone());
+        CrmSessions {
+            ledger: worker.wrap(self.ledger.clone()),
+            clock: self.clock.clone(),
+            tokens: worker.wrap(self.tokens.clone()),
+            connector: worker.wrap(connector),
+        }
+    }
+
+    fn discover(&self, worker: &Arc<Worker>) -> Discover {
+        Discover {
+            sessions: self.sessions(worker),
+            queue: worker.wrap(self.queue.clone()),
+            reader: worker.wrap(self.objects.clone()),
+            writer: worker.wrap(self.objects.clone()),
+            cap: WorkerCap(self.settings.workers),
+            retry_base: Self::RETRY_BASE,
+        }
+    }
+
+    fn export(&self, worker: &Arc<Worker>) -> Export {
+        Export {
+            sessions: self.sessions(worker),
+            queue: worker.wrap(self.queue.clone()),
+            reader: worker.wrap(self.objects.clone()),
+            writer: worker.wrap(self.objects.clone()),
+            uploads: worker.wrap(self.objects.clone()),
+            cap: WorkerCap(self.settings.workers),
+            retry_base: Self::RETRY_BASE,
+        }
+    }
+
+    fn assemble(&self, worker: &Arc<Worker>) -> Assemble {
+        Assemble {
+            ledger: worker.wrap(self.ledger.clone()),
+            queue: worker.wrap(self.queue.clone()),
+            clock: self.clock.clone(),
+            reader: worker.wrap(self.objects.clone()),
+            writer: worker.wrap(self.objects.clone()),
+            uploads: worker.wrap(self.objects.clone()),
+            sweeper: worker.wrap(self.objects.clone()),
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! recover-stalled, every minute in which something is due.
+
+use domain::backup::Backup;
+use domain::chunk::Chunk;
+use domain::object::ObjectExport;
+use domain::ports::clock::Clock;
+use domain::ports::ledger::{self, DUE_SHARDS, Key, Record, Stored};
+use jiff::{SignedDuration, Timestamp};
+use workflows::dispatch::WorkerCap;
+use workflows::recover::Recover;
+
+use super::World;
+use crate::lock;
+
+/// recover-stalled runs once in this time.
+const EVERY: SignedDuration = SignedDuration::from_mins(1);
+
+impl World {
+    /// When recover-stalled will next find something to do.
+    pub(super) async fn next_recovery(&self) -> Option<Timestamp> {
+        let due = self.next_due().await?;
+        let next_round = lock(&self.recovered_at).map(|at| at + EVERY);
+        Some(next_round.map_or(due, |round| round.max(due)))
+    }
+
+    pub(super) async fn recover_if_due(&self) {
+        let round = lock(&self.recovered_at).map(|at| at + EVERY);
+        if round.is_some_and(|round| round > self.clock.now()) {
+            return;
+        }
+        if self.next_due().await.is_some_and(|due| due <= self.clock.now()) {
+            self.recover().await;
+        }
+    }
+
+    /// Runs recover-stalled now.
+    pub async fn recover(&self) {
+        *lock(&self.recovered_at) = Some(self.clock.now());
+        let worker = self.settings.faults.worker();
+        let recover = Recover {
+            ledger: worker.wrap(self.ledger.clone()),
+            queue: worker.wrap(self.queue.clone()),
+            clock: self.clock.clone(),
+            cap: WorkerCap(self.settings.workers),
+        };
+        // It fails or dies like everything else; what was due is due in the next round too.
+        drop(worker.run(recover.round()).await);
+    }
+
+    /// The earliest time at which anything of this account is due.
+    async fn next_due(&self) -> Option<Timestamp> {
+        let some_day = self.clock.now() + SignedDuration::from_hours(24 * 365);
+        let mut earliest: Option<Timestamp> = None;
+        for shard in 0..DUE_SHARDS {
+            for key in self.ledger.due(shard, some_day, 1_000).await.expect("the ledger answers") {
+                if let Some(at) = self.due_at(&key).await {
+                    earliest = Some(earliest.map_or(at, |earliest| earliest.min(at)));
+                }
+            }
+        }
+        earliest
+    }
+
+    async fn due_at(&self, key: &Key) -> Option<Timestamp> {
+        let stored = self.ledger.get(key).await.expect("the ledger answers")?;
+        due_at(stored)
+    }
+}
+
+/// The due time that a record was stored with.
+pub(super) fn due_at(stored: Stored) -> Option<Timestamp> {
+    fn of<T: Record>(stored: Stored) -> Option<Timestamp> {
+        ledger::read::<T>(stored).expect("a record of ours").record.due_at()
+    }
+    let sort = stored.key.sort.as_str();
+    if sort.starts_with("CHUNK#") {
+        of::<Chunk>(stored)
+    } else if sort.starts_with(ObjectExport::PREFIX) {
+        of::<ObjectExport>(stored)
+    } else if sort.starts_with(Backup::PREFIX) {
+        of::<Backup>(stored)
+    } else {
+        None
+    }
+}

@@ -1,0 +1,249 @@
+//! The use cases of a running backup, and everything that happens between them.
+
+mod delivery;
+mod due;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::allowance::Allowance;
+use domain::backup::{Backup, Requester};
+use domain::ids::AccountId;
+use domain::object::ObjectExport;
+use domain::ports::clock::Clock;
+use domain::ports::ledger::{self, Ledger};
+use domain::work::BackupRef;
+use in_memory::faults::Faults;
+use in_memory::{MemoryObjects, MemoryQueue, MemoryTokens};
+use jiff::SignedDuration;
+use secrecy::SecretString;
+use workflows::connect_account::{AccountChange, ConnectAccount, ConnectionChange};
+use workflows::create_backup::{CreateBackup, Request};
+use workflows::dispatch;
+
+use crate::{Exported, SimulatedClock, SimulatedCrm, SimulatedObject};
+
+/// More deliveries and waits than any backup of a test takes; beyond it goes round in circles.
+const MOST_STEPS: u32 = 3_000;
+
+/// How messages are delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Copies {
+    /// Once.
+    One,
+    /// Twice, the second time after the first has been handled, and after everything that was queued before.
+    TwoInARow,
+    /// Twice at the same moment.
+    TwoAtOnce,
+}
+
+/// What becomes of a message whose handling failed, or whose worker died.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailedMessages {
+    /// It is delivered again when its visibility time-out is over.
+    ComeBack,
+    /// It is lost.
+    AreLost,
+}
+
+/// What a world is like.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Workers at the same time, and the cap of an account.
+    pub workers: usize,
+    /// How messages are delivered.
+    pub copies: Copies,
+    /// What becomes of failed ones.
+    pub failed: FailedMessages,
+    /// How long a run may begin something new.
+    pub run: SignedDuration,
+    /// What goes wrong at which call of a port.
+    pub faults: Arc<Faults>,
+}
+
+impl Default for Settings {
+    /// One worker at a time, every message once, nothing wrong.
+    fn default() -> Self {
+        Self {
+            workers: 1,
+            copies: Copies::One,
+            failed: FailedMessages::ComeBack,
+            run: SignedDuration::from_secs(290),
+            faults: Faults::none(),
+        }
+    }
+}
+
+/// A deployment with one account.
+pub struct World {
+    /// The ledger.
+    pub ledger: Arc<dyn Ledger>,
+    /// Segments and archives.
+    pub objects: Arc<MemoryObjects>,
+    /// The messages.
+    pub queue: Arc<MemoryQueue>,
+    /// The time.
+    pub clock: Arc<SimulatedClock>,
+    /// The account's CRM.
+    pub crm: SimulatedCrm,
+    /// The account.
+    pub account: AccountId,
+    /// What this world is like.
+    pub settings: Settings,
+    tokens: Arc<MemoryTokens>,
+    runs: std::sync::atomic::AtomicU64,
+    recovered_at: std::sync::Mutex<Option<jiff::Timestamp>>,
+}
+
+impl World {
+    /// A deployment whose only account, a new one of the ledger, is connected to a CRM that holds `objects`.
+    ///
+    /// # Panics
+    /// When the account cannot be connected.
+    pub async fn new(
+        ledger: Arc<dyn Ledger>,
+        clock: SimulatedClock,
+        objects: Vec<SimulatedObject>,
+        settings: Settings,
+    ) -> Self {
+        let clock = Arc::new(clock);
+        let crm = SimulatedCrm::new(clock.clone(), objects);
+        Self::with_crm(ledger, clock, crm, settings).await
+    }
+
+    /// As [`World::new`], with a CRM that was made before.
+    ///
+    /// # Panics
+    /// When the account cannot be connected.
+    pub async fn with_crm(
+        ledger: Arc<dyn Ledger>,
+        clock: Arc<SimulatedClock>,
+        crm: SimulatedCrm,
+        settings: Settings,
+    ) -> Self {
+        let time: Arc<dyn Clock> = clock.clone();
+        let queue = match settings.copies {
+            Copies::TwoInARow => MemoryQueue::delivering_twice(time),
+            Copies::One | Copies::TwoAtOnce => MemoryQueue::new(time),
+        };
+        let account = AccountId::parse(&fastrand::u64(1..).to_string()).expect("digits");
+        let world = Self {
+            ledger,
+            objects: Arc::new(MemoryObjects::new()),
+            queue: Arc::new(queue),
+            clock,
+            crm,
+            account,
+            settings,
+            tokens: Arc::new(MemoryTokens::new()),
+            runs: 0.into(),
+            recovered_at: None.into(),
+        };
+        world.connect().await;
+        world
+    }
+
+    async fn connect(&self) {
+        const CRM: &str = "https://crm.test";
+        let connect = ConnectAccount {
+            ledger: self.ledger.clone(),
+            tokens: self.tokens.clone(),
+            connector: Arc::new(self.crm.clone()),
+            clock: self.clock.clone(),
+            base_urls: vec![CRM.to_owned()],
+        };
+        let connection = ConnectionChange {
+            base_url: Some(CRM.to_owned()),
+            api_version: None,
+            token: Some(SecretString::from("token")),
+        };
+        let change = AccountChange { connection: Some(connection), daily_percent: Some(100), burst_percent: None };
+        let deadline = self.clock.now() + SignedDuration::from_secs(20);
+        connect.change(&self.account, true, &change, deadline).await.expect("the account is connected");
+    }
+
+    /// Asks for a backup.
+    ///
+    /// # Panics
+    /// When it is not accepted.
+    pub async fn request(&self) -> BackupRef {
+        let create = CreateBackup { ledger: self.ledger.clone(), queue: self.queue.clone(), clock: self.clock.clone() };
+        let requester = Requester { subject: "somebody".to_owned(), email: None };
+        let request = Request {
+            account_id: self.account.clone(),
+            requester,
+            idempotency_key: None,
+            random: std::array::from_fn(|_| fastrand::u8(..)),
+        };
+        create.create(&request).await.expect("the backup is accepted").reference()
+    }
+
+    /// Delivers messages, and lets time pass, until nothing is queued and nothing is due. Returns the backup.
+    ///
+    /// # Panics
+    /// When that never happens, or the ledger does not answer.
+    pub async fn to_the_end(&self, backup: &BackupRef) -> Backup {
+        for _ in 0..MOST_STEPS {
+            if !self.step().await {
+                return self.backup(backup).await;
+            }
+        }
+        panic!("no end is in sight: {:?} with {:?}", self.backup(backup).await, self.queue.queued());
+    }
+
+    /// Does what is next: what is due, the messages that can be received, or nothing until something can be done.
+    /// Returns whether there was anything to do.
+    ///
+    /// # Panics
+    /// When the ledger does not answer.
+    pub async fn step(&self) -> bool {
+        self.recover_if_due().await;
+        if self.deliver_some().await {
+            return true;
+        }
+        let Some(next) = [self.queue.next_available_at(), self.next_recovery().await].into_iter().flatten().min()
+        else {
+            return false;
+        };
+        self.clock.pass_until(next).await;
+        true
+    }
+
+    /// The backup as it is now.
+    ///
+    /// # Panics
+    /// When there is none, or the ledger does not answer.
+    pub async fn backup(&self, backup: &BackupRef) -> Backup {
+        let loaded = ledger::load::<Backup>(&*self.ledger, &Backup::key_of(backup)).await.expect("the ledger answers");
+        loaded.expect("the backup").record
+    }
+
+    /// The backup's objects as they are now.
+    ///
+    /// # Panics
+    /// When the ledger does not answer.
+    pub async fn objects_of(&self, backup: &BackupRef) -> Vec<ObjectExport> {
+        dispatch::objects(&*self.ledger, &backup.backup_id).await.expect("the ledger answers")
+    }
+
+    /// Whether the account may have another backup now.
+    ///
+    /// # Panics
+    /// When the ledger does not answer.
+    pub async fn may_begin_another(&self) -> bool {
+        let key = Allowance::key_of(&self.account);
+        let loaded = ledger::load::<Allowance>(&*self.ledger, &key).await.expect("the ledger answers");
+        loaded.is_none_or(|loaded| loaded.record.running.is_none())
+    }
+
+    /// Reads the archive of a completed backup back.
+    ///
+    /// # Panics
+    /// When there is none, or it is not what it should be.
+    pub async fn exported(&self, backup: &BackupRef) -> Exported {
+        Exported::read(&self.objects, &self.backup(backup).await).await
+    }
+
+    /// First pause of a worker while the CRM is down.
+    const RETRY_BASE: Duration = Duration::from_secs(30);
+}

@@ -1,0 +1,58 @@
+//! Every message is delivered twice.
+
+use std::sync::Arc;
+
+use contracts::backends::{DYNAMODB_LOCAL, with_table};
+use faults::crm::Cursors;
+use faults::{Copies, Settings, SimulatedObject, World, samples};
+use jiff::SignedDuration;
+
+use crate::worlds::{assert_complete, assert_tidy, in_memory, on_ledger};
+
+/// Runs are so short that objects take several.
+fn settings(copies: Copies, workers: usize, run: i64) -> Settings {
+    Settings { copies, workers, run: SignedDuration::from_secs(run), ..Settings::default() }
+}
+
+fn objects() -> Vec<SimulatedObject> {
+    let mut objects = samples::one_of_everything();
+    objects[0] = samples::many_contacts(3_400, Cursors::Ids);
+    objects
+}
+
+async fn nothing_is_twice_and_nothing_is_missing(world: &World) {
+    let backup = world.request().await;
+    let ended = world.to_the_end(&backup).await;
+    assert_complete(world, &ended).await;
+    assert_tidy(world, &backup).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_after_the_other() {
+    for workers in [1, 4] {
+        let world = in_memory(objects(), settings(Copies::TwoInARow, workers, 2), 1).await;
+        nothing_is_twice_and_nothing_is_missing(&world).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_once() {
+    for seed in 0..20 {
+        for workers in [1, 4] {
+            let world = in_memory(objects(), settings(Copies::TwoAtOnce, workers, 2), seed).await;
+            nothing_is_twice_and_nothing_is_missing(&world).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn on_dynamodb_local() {
+    with_table(DYNAMODB_LOCAL, async |ledger, _| {
+        let ledger = Arc::new(ledger);
+        for copies in [Copies::TwoInARow, Copies::TwoAtOnce] {
+            let world = on_ledger(ledger.clone(), objects(), settings(copies, 4, 10)).await;
+            nothing_is_twice_and_nothing_is_missing(&world).await;
+        }
+    })
+    .await;
+}
