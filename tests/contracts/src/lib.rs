@@ -22,4 +22,5 @@ pub mod ledger;
 pub mod lossy_proxy;
 pub mod objects;
 pub mod queue;
+pub mod scripted_server;
 pub mod tokens;

@@ -1,8 +1,8 @@
-//! A proxy that can lose an answer: the request has been carried out, and its sender never learns of it.
+//! A proxy that can lose an answer, or the rest of one: the request has been carried out, and its sender never learns
+//! of it.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -12,8 +12,39 @@ use tokio::task::JoinHandle;
 #[derive(Debug)]
 pub struct LossyProxy {
     address: SocketAddr,
-    to_lose: Arc<AtomicU32>,
+    losses: Arc<Mutex<Losses>>,
     server: JoinHandle<()>,
+}
+
+/// Which answers are to be lost.
+#[derive(Debug, Default)]
+struct Losses {
+    /// How many.
+    answers: u32,
+    /// How much of each still gets through.
+    after_bytes: usize,
+    /// How much of the present one has got through.
+    passed: usize,
+}
+
+impl Losses {
+    /// How many of the next `count` bytes get through.
+    fn admit(&mut self, count: usize) -> usize {
+        if self.answers == 0 {
+            return count;
+        }
+        let admitted = count.min(self.after_bytes - self.passed);
+        self.passed += admitted;
+        if admitted < count {
+            self.answers -= 1;
+            self.passed = 0;
+        }
+        admitted
+    }
+}
+
+fn lock(losses: &Mutex<Losses>) -> MutexGuard<'_, Losses> {
+    losses.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl LossyProxy {
@@ -25,14 +56,14 @@ impl LossyProxy {
         let target = url.trim_start_matches("http://").trim_end_matches('/').to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound");
-        let to_lose = Arc::new(AtomicU32::new(0));
-        let losses = to_lose.clone();
+        let losses = Arc::<Mutex<Losses>>::default();
+        let shared = losses.clone();
         let server = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(serve(client, target.clone(), losses.clone()));
+                tokio::spawn(serve(client, target.clone(), shared.clone()));
             }
         });
-        Self { address, to_lose, server }
+        Self { address, losses, server }
     }
 
     /// Where clients reach it.
@@ -42,12 +73,17 @@ impl LossyProxy {
 
     /// Loses the next `count` answers: the connection is closed in place of each.
     pub fn lose_answers(&self, count: u32) {
-        self.to_lose.store(count, Ordering::SeqCst);
+        self.cut_answers(count, 0);
+    }
+
+    /// Closes the connection when `after_bytes` of an answer have got through, for each of the next `count` answers.
+    pub fn cut_answers(&self, count: u32, after_bytes: usize) {
+        *lock(&self.losses) = Losses { answers: count, after_bytes, passed: 0 };
     }
 
     /// How many answers are still to be lost.
     pub fn still_to_lose(&self) -> u32 {
-        self.to_lose.load(Ordering::SeqCst)
+        lock(&self.losses).answers
     }
 }
 
@@ -57,23 +93,22 @@ impl Drop for LossyProxy {
     }
 }
 
-async fn serve(client: TcpStream, target: String, to_lose: Arc<AtomicU32>) {
+async fn serve(client: TcpStream, target: String, losses: Arc<Mutex<Losses>>) {
     let Ok(server) = TcpStream::connect(&target).await else { return };
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
     tokio::select! {
-        () = pass(from_client, to_server, || true) => {}
-        () = pass(from_server, to_client, || {
-            to_lose.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_err()
-        }) => {}
+        () = pass(from_client, to_server, |count| count) => {}
+        () = pass(from_server, to_client, |count| lock(&losses).admit(count)) => {}
     }
 }
 
-/// Copies until either side ends or `may_pass` says no; both connections are closed then.
-async fn pass(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, may_pass: impl Fn() -> bool) {
+/// Copies until either side ends or `admit` lets less through than there is; both connections are closed then.
+async fn pass(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, admit: impl Fn(usize) -> usize) {
     let mut buffer = vec![0; 64 * 1024];
     while let Ok(count @ 1..) = from.read(&mut buffer).await {
-        if !may_pass() || to.write_all(&buffer[..count]).await.is_err() {
+        let admitted = admit(count);
+        if to.write_all(&buffer[..admitted]).await.is_err() || admitted < count {
             return;
         }
     }

@@ -1,6 +1,6 @@
 //! Answers that are lost on the way: the SDK sends again, and must not take its own work for somebody else's.
 
-use aws::DynamoDbLedger;
+use aws::{DynamoDbLedger, S3Objects};
 use bytes::Bytes;
 use contracts::backends::{Backend, DYNAMODB_LOCAL, MINISTACK, connect, with_bucket, with_table};
 use contracts::lossy_proxy::LossyProxy;
@@ -73,18 +73,43 @@ async fn a_ledger_that_never_answers_is_unavailable() {
     .await;
 }
 
-#[tokio::test]
-async fn an_object_whose_answer_is_lost_is_found_by_looking() {
+/// Runs `case` with storage behind a proxy, and the same storage without one.
+async fn storage_behind_a_proxy(case: impl AsyncFnOnce(&LossyProxy, S3Objects, S3Objects)) {
     with_bucket(MINISTACK, async |direct, bucket| {
         let url = MINISTACK.url().expect("set, as there is a bucket");
         let proxy = LossyProxy::before(&url).await;
-        let objects = connect(&proxy.url()).await.objects(bucket);
+        let proxied = connect(&proxy.url()).await.objects(bucket);
+        case(&proxy, proxied, direct).await;
+        assert_eq!(proxy.still_to_lose(), 0, "the answers were lost");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_object_whose_answer_is_lost_is_found_by_looking() {
+    storage_behind_a_proxy(async |proxy, objects, direct| {
         proxy.lose_answers(1);
 
         let outcome = objects.write_new("t/0001", Bytes::from_static(b"ours"), "text/plain").await;
 
         assert_eq!(outcome, Err(StorageError::AlreadyExists("t/0001".to_owned())));
         assert_eq!(direct.head("t/0001").await.expect("answered").expect("written").size, 4);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_object_that_breaks_off_is_read_again() {
+    storage_behind_a_proxy(async |proxy, objects, direct| {
+        let bytes: Bytes = (0..2_000_000_u32).map(|n| n.to_le_bytes()[n as usize % 3]).collect();
+        direct.write_new("t/large", bytes.clone(), "text/plain").await.expect("written");
+
+        proxy.cut_answers(2, 1_000_000);
+        assert_eq!(objects.read("t/large", None).await, Ok(bytes.clone()));
+
+        proxy.cut_answers(3, 1_000_000);
+        let outcome = objects.read("t/large", Some(0..1_500_000)).await;
+        assert!(matches!(outcome, Err(StorageError::Unavailable(_))), "half of an object is not an object");
     })
     .await;
 }

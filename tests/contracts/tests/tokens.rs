@@ -1,6 +1,6 @@
 //! The contract of the token store on every store.
 
-use contracts::backends::{MINISTACK, connect};
+use contracts::backends::{MINISTACK, with_tokens};
 use contracts::tokens;
 
 #[tokio::test]
@@ -10,7 +10,5 @@ async fn the_latest_token_comes_back_in_memory() {
 
 #[tokio::test]
 async fn the_latest_token_comes_back_on_ministack() {
-    let Some(url) = MINISTACK.url() else { return };
-    let prefix = format!("contract-{}/", uuid::Uuid::new_v4().simple());
-    tokens::the_latest_token_comes_back(&connect(&url).await.tokens(prefix)).await;
+    with_tokens(MINISTACK, async |store| tokens::the_latest_token_comes_back(&store).await).await;
 }

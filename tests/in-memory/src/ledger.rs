@@ -74,14 +74,13 @@ impl Ledger for MemoryLedger {
     }
 
     async fn list(&self, request: &ListRequest) -> Result<ListPage, LedgerError> {
-        let wanted = |key: &Key| {
-            let behind = |after: &String| if request.newest_first { key.sort < *after } else { key.sort > *after };
-            key.partition == request.partition
-                && key.sort.starts_with(&request.prefix)
-                && request.after.as_ref().is_none_or(behind)
-        };
+        let behind = |sort: &str, after: &str| if request.newest_first { sort < after } else { sort > after };
         let items = lock(&self.items);
-        let mut found: Vec<_> = items.iter().filter(|(key, _)| wanted(key)).collect();
+        let mut found: Vec<_> = items
+            .range(Key::new(&request.partition, &request.prefix)..)
+            .take_while(|(key, _)| key.partition == request.partition && key.sort.starts_with(&request.prefix))
+            .filter(|(key, _)| request.after.as_ref().is_none_or(|after| behind(&key.sort, after)))
+            .collect();
         if request.newest_first {
             found.reverse();
         }

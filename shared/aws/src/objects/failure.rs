@@ -66,3 +66,70 @@ const REFUSALS: [&str; 5] = ["EntityTooSmall", "InvalidArgument", "InvalidPart",
 pub(super) fn etag(operation: &str, found: Option<String>) -> Result<ETag, StorageError> {
     found.map(ETag).ok_or_else(|| StorageError::Unavailable(format!("{operation}: answer without an ETag")))
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_s3::error::ErrorMetadata;
+    use aws_sdk_s3::primitives::SdkBody;
+
+    use super::*;
+
+    fn of(status: u16, code: &str, met: Met<'_>) -> StorageError {
+        let metadata = ErrorMetadata::builder().code(code).message("names 'key' and a value").build();
+        let raw = HttpResponse::new(status.try_into().expect("a status"), SdkBody::empty());
+        storage_error("Op", "key", met, &SdkError::service_error(metadata, raw))
+    }
+
+    fn is_unavailable(error: &StorageError) -> bool {
+        matches!(error, StorageError::Unavailable(_))
+    }
+
+    fn is_refused(error: &StorageError) -> bool {
+        matches!(error, StorageError::Refused(_))
+    }
+
+    #[test]
+    fn failed_preconditions_name_what_they_met() {
+        assert_eq!(of(412, "PreconditionFailed", Met::Target), StorageError::AlreadyExists("key".into()));
+        assert_eq!(of(412, "PreconditionFailed", Met::Source("from")), StorageError::Changed("from".into()));
+        assert_eq!(of(200, "PreconditionFailed", Met::Target), StorageError::AlreadyExists("key".into()));
+    }
+
+    #[test]
+    fn what_is_absent_is_named() {
+        assert_eq!(of(404, "", Met::Nothing), StorageError::Absent("key".into()));
+        assert_eq!(of(404, "NoSuchKey", Met::Source("from")), StorageError::Absent("from".into()));
+        assert_eq!(of(404, "NoSuchUpload", Met::Source("from")), StorageError::Absent("key".into()));
+        assert!(is_refused(&of(404, "NoSuchBucket", Met::Nothing)));
+    }
+
+    #[test]
+    fn only_what_may_pass_is_worth_a_retry() {
+        for (status, code) in [
+            (503, "SlowDown"),
+            (500, "InternalError"),
+            (200, "InternalError"),
+            (409, "ConditionalRequestConflict"),
+            (429, "TooManyRequests"),
+            (400, "RequestTimeout"),
+            (400, "ThrottlingException"),
+        ] {
+            assert!(is_unavailable(&of(status, code, Met::Target)), "{status} {code}");
+        }
+        for (status, code) in
+            [(403, "AccessDenied"), (400, "EntityTooSmall"), (200, "EntityTooSmall"), (416, "InvalidRange")]
+        {
+            assert!(is_refused(&of(status, code, Met::Target)), "{status} {code}");
+        }
+        let timed_out = SdkError::<ErrorMetadata, _>::timeout_error("slow");
+        assert!(is_unavailable(&storage_error("Op", "key", Met::Nothing, &timed_out)));
+    }
+
+    #[test]
+    fn sentences_hold_the_code_and_not_the_message() {
+        assert_eq!(
+            of(403, "AccessDenied", Met::Nothing).to_string(),
+            "object storage refused: Op: AccessDenied (HTTP 403)"
+        );
+    }
+}

@@ -41,6 +41,6 @@ mod tests {
     #[test]
     fn file_names_cannot_leave_their_quotes() {
         assert_eq!(attachment("crm-backup 1.zip"), "attachment; filename=\"crm-backup 1.zip\"");
-        assert_eq!(attachment("a\"; x=\r\nü"), "attachment; filename=\"a__ x_____\"");
+        assert_eq!(attachment("a\"; x=\r\nü"), "attachment; filename=\"a__ x____\"");
     }
 }

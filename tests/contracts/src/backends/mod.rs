@@ -2,6 +2,7 @@
 
 mod buckets;
 mod queues;
+mod secrets;
 mod tables;
 
 use std::panic::{AssertUnwindSafe, resume_unwind};
@@ -13,6 +14,7 @@ use futures_util::FutureExt;
 
 pub use buckets::with_bucket;
 pub use queues::{TestQueues, with_queues};
+pub use secrets::with_tokens;
 pub use tables::{create_table, raw_item, with_table};
 
 /// An emulator that may be running.
