@@ -7,6 +7,10 @@
 //! [`StorageError::AlreadyExists`], [`StorageError::Absent`] on completing, and [`StorageError::Unavailable`] they look
 //! with `head` and take the object for theirs when its size is the one they meant.
 //!
+//! # Permissions
+//! Besides those for the calls themselves, whoever asks about objects that may be absent needs `s3:ListBucket`, without
+//! a condition on the prefix: S3 answers 403 in place of 404 without it, which is a refusal here.
+//!
 //! # Integrity
 //! Bodies are signed with their SHA-256, which S3 checks, so no further checksum is sent: objects made of copied
 //! ranges would need one for every source, and signed links would need a header that browsers do not send.
