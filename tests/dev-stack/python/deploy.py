@@ -85,7 +85,7 @@ def reason(cloudformation, stack):
 
 
 def apply_what_the_emulator_ignores(template, outputs, key_id, endpoint):
-    """Settings of bucket and table that AWS takes from the template and this emulator only from calls."""
+    """Settings of bucket, queues and table that AWS takes from the template and this emulator only from calls."""
     bucket = template["Resources"]["Bucket"]["Properties"]
     [encryption] = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
     s3 = client("s3", endpoint)
@@ -100,6 +100,11 @@ def apply_what_the_emulator_ignores(template, outputs, key_id, endpoint):
         Bucket=outputs["BucketName"],
         LifecycleConfiguration={"Rules": [lifecycle(r) for r in bucket["LifecycleConfiguration"]["Rules"]]},
     )
+    # A concurrency that comes from a parameter arrives as text, over which the emulator's poller stumbles.
+    functions = client("lambda", endpoint)
+    for mapping in functions.list_event_source_mappings()["EventSourceMappings"]:
+        most = int(mapping["ScalingConfig"]["MaximumConcurrency"])
+        functions.update_event_source_mapping(UUID=mapping["UUID"], ScalingConfig={"MaximumConcurrency": most})
     table = template["Resources"]["Ledger"]["Properties"]
     client("dynamodb", endpoint).update_time_to_live(
         TableName=outputs["TableName"], TimeToLiveSpecification=table["TimeToLiveSpecification"]

@@ -16,6 +16,16 @@ use crate::progress::Progress;
 /// How long the backup may take; it should take less than a minute.
 const PATIENCE: Duration = Duration::from_mins(5);
 
+/// An account of a middling size with all kinds of objects, one of them empty, whose CRM takes its time to answer.
+const ACCOUNT: [&str; 6] = [
+    "--records",
+    "contacts=12000,companies=5000,deals=4500,tickets=3000,products=600,calls=2200,tasks=1500,conversations=500",
+    "--custom-objects",
+    "machine=800,rental_contract=400,site_inspection=0",
+    "--latency-ms",
+    "100",
+];
+
 /// A file of the archive that agrees with the manifest.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -33,7 +43,7 @@ struct CheckedFile {
 /// # Errors
 /// When a step fails.
 pub(crate) fn run(places: &Places) -> Result<()> {
-    let mut running = Running::bring_up(places, Wishes { name: "demo", ..Wishes::default() })?;
+    let mut running = Running::bring_up(places, Wishes { name: "demo", sandbox: &ACCOUNT, ..Wishes::default() })?;
     let stack = running.stack();
     let backups = Backups::of(stack.api().with_token(&stack.super_admin.id_token), &stack.account_id);
     let began = Instant::now();

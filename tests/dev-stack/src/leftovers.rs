@@ -1,61 +1,85 @@
-//! Stacks that are still running: told of, and ended by `cargo dev down`.
+//! Stacks that outlived the tool that brought them up, because it was killed: found and ended.
+//!
+//! A stack's process groups are noted in `target/dev/{name}.processes.json` as soon as they start.
 
-use std::fs;
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
 
-use crate::failure::Result;
+use crate::failure::{Failure, OrFailure, Result};
 use crate::functions::processes;
-use crate::places::Places;
-use crate::processes::end_group;
-use crate::stack::Stack;
+use crate::places::{Places, make_folder};
+use crate::processes::{Group, TransientFile, end_group};
 
-/// A stack whose state file is still there.
+const NOTES: &str = ".processes.json";
+
+/// The right to bring up the stack of a name: one tool at a time has it.
 #[derive(Debug)]
-pub struct Leftover {
-    /// Its state file.
-    pub state_file: PathBuf,
-    /// Its process groups that are still running; none when it has ended without removing the file.
-    pub groups: Vec<i32>,
+pub struct Claim {
+    notes: TransientFile,
+    groups: BTreeMap<String, i32>,
+    _lock: File,
 }
 
-impl Leftover {
-    /// Whether it is the running stack called `name`.
-    pub fn is(&self, name: &str) -> bool {
-        self.state_file.file_stem().is_some_and(|stem| stem == name) && !self.groups.is_empty()
+impl Claim {
+    /// Takes the name, and ends what is left of a stack of that name whose tool was killed.
+    ///
+    /// # Errors
+    /// When another tool has it.
+    pub fn take(places: &Places, name: &str) -> Result<Self> {
+        make_folder(&places.dev())?;
+        let path = places.dev().join(format!("{name}.lock"));
+        let lock = File::create(&path).or_failure(|| format!("cannot write {}", path.display()))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(Failure::new(format!("a stack called '{name}' is running; `cargo dev down` ends it")));
+            }
+            Err(TryLockError::Error(error)) => Err(error).or_failure(|| format!("cannot lock {}", path.display()))?,
+        }
+        let notes = places.dev().join(format!("{name}{NOTES}"));
+        end(places, &notes)?;
+        Ok(Self { notes: TransientFile::new(notes), groups: BTreeMap::new(), _lock: lock })
+    }
+
+    /// Notes a process group of the stack.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn note(&mut self, group: &Group) -> Result<()> {
+        self.groups.insert(group.name().to_owned(), group.id());
+        let path = self.notes.path();
+        let text = serde_json::to_vec_pretty(&self.groups).or_failure(|| "cannot note processes".to_owned())?;
+        fs::write(path, text).or_failure(|| format!("cannot write {}", path.display()))
     }
 }
 
-/// The stacks of this checkout that were not ended.
+/// Ends all stacks of this checkout, and says how many were running.
 ///
 /// # Errors
 /// When the processes of this machine cannot be listed.
-pub fn leftovers(places: &Places) -> Result<Vec<Leftover>> {
-    let Ok(entries) = fs::read_dir(places.dev()) else { return Ok(Vec::new()) };
+pub fn end_all(places: &Places) -> Result<usize> {
+    let Ok(entries) = fs::read_dir(places.dev()) else { return Ok(0) };
     let files = entries.filter_map(|entry| entry.ok().map(|entry| entry.path()));
-    let stacks = files.filter_map(|file| Stack::read(&file).ok().map(|stack| (file, stack)));
+    let notes: Vec<PathBuf> = files.filter(|file| file.to_string_lossy().ends_with(NOTES)).collect();
+    let mut ended = 0;
+    for file in notes {
+        ended += usize::from(end(places, &file)?);
+    }
+    Ok(ended)
+}
+
+/// Ends the process groups that `notes` names, and says whether any was running.
+fn end(places: &Places, notes: &Path) -> Result<bool> {
+    let Ok(text) = fs::read(notes) else { return Ok(false) };
+    let groups: BTreeMap<String, i32> = serde_json::from_slice(&text).unwrap_or_default();
     let running = processes()?;
     let target = places.target().to_string_lossy().into_owned();
     // A group's id can have been given away since: only processes from under target/ are the stack's.
-    let is_ours = |group: i32| running.iter().any(|p| p.group == group && p.command.contains(&target));
-    Ok(stacks
-        .map(|(state_file, stack)| {
-            let groups = stack.process_groups.into_values().filter(|group| is_ours(*group)).collect();
-            Leftover { state_file, groups }
-        })
-        .collect())
-}
-
-/// Ends the stacks of this checkout that are still running, and says how many there were.
-///
-/// # Errors
-/// When the processes of this machine cannot be listed.
-pub fn end_leftovers(places: &Places) -> Result<usize> {
-    let mut ended = 0;
-    for leftover in leftovers(places)? {
-        leftover.groups.iter().copied().for_each(end_group);
-        ended += usize::from(!leftover.groups.is_empty());
-        // The tool that made the file may have removed it just now.
-        let _ = fs::remove_file(leftover.state_file);
-    }
-    Ok(ended)
+    let is_ours = |group: &i32| running.iter().any(|p| p.group == *group && p.command.contains(&target));
+    let ours: Vec<i32> = groups.into_values().filter(is_ours).collect();
+    ours.iter().copied().for_each(end_group);
+    // The tool that made the file may have removed it just now.
+    let _ = fs::remove_file(notes);
+    Ok(!ours.is_empty())
 }

@@ -9,8 +9,8 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use dev_stack::failure::{Failure, Result};
-use dev_stack::leftovers::{end_leftovers, leftovers};
+use dev_stack::failure::Result;
+use dev_stack::leftovers::end_all;
 use dev_stack::places::Places;
 use dev_stack::processes::end_all_on_interrupt;
 use dev_stack::stack::{Running, Stack, Wishes};
@@ -61,18 +61,14 @@ fn run(command: &Command) -> Result<()> {
         Command::Test { require_all } => checks::run(&places, *require_all),
         Command::Up { port } => up(&places, *port),
         Command::Down => {
-            println!("stacks ended: {}", end_leftovers(&places)?);
+            println!("stacks ended: {}", end_all(&places)?);
             Ok(())
         }
     }
 }
 
 fn up(places: &Places, port: u16) -> Result<()> {
-    let name = "stack";
-    if leftovers(places)?.iter().any(|left| left.is(name)) {
-        return Err(Failure::new("a stack is running already; `cargo dev down` ends it"));
-    }
-    let mut running = Running::bring_up(places, Wishes { name, port, ..Wishes::default() })?;
+    let mut running = Running::bring_up(places, Wishes { name: "stack", port, ..Wishes::default() })?;
     describe(running.stack());
     println!("state file        {}", running.state_file().display());
     println!("Ctrl-C ends it.");

@@ -1,8 +1,8 @@
 //! Python environments under `target/`, made when first needed and again when their requirements change.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::{env, fs, iter};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -60,6 +60,14 @@ impl Environment {
     /// Where a program of the environment is.
     pub fn program(&self, program: &str) -> PathBuf {
         self.folder.join("bin").join(program)
+    }
+
+    /// The PATH of this process with this environment's programs in front.
+    pub fn first_on_path(&self) -> String {
+        let path = env::var_os("PATH").unwrap_or_default();
+        let programs = iter::once(self.folder.join("bin")).chain(env::split_paths(&path));
+        // Joining fails only for a folder with a colon in its name, which cannot be on the PATH anyway.
+        env::join_paths(programs).unwrap_or(path).to_string_lossy().into_owned()
     }
 
     /// Runs one of this crate's scripts with `request` as JSON, and reads its answer as JSON.

@@ -11,8 +11,9 @@ use crate::api::Api;
 use crate::binaries;
 use crate::emulator::Emulator;
 use crate::failure::{Failure, OrFailure, Result};
+use crate::leftovers::Claim;
 use crate::places::{Places, make_folder};
-use crate::processes::{Group, TransientFile};
+use crate::processes::TransientFile;
 use crate::python::Environment;
 use crate::sandbox::Sandbox;
 use crate::users::{OPERATORS, User, UserPool};
@@ -51,8 +52,6 @@ pub struct Stack {
     pub account_id: String,
     /// Its super admin, signed in.
     pub super_admin: User,
-    /// The process groups of emulator and sandbox CRM, by name.
-    pub process_groups: BTreeMap<String, i32>,
 }
 
 /// The answer of `deploy.py`.
@@ -141,6 +140,7 @@ pub struct Running {
     emulator: Emulator,
     sandbox: Sandbox,
     state_file: TransientFile,
+    _claim: Claim,
 }
 
 impl Running {
@@ -149,6 +149,7 @@ impl Running {
     /// # Errors
     /// When a step fails; what was started has ended then.
     pub fn bring_up(places: &Places, wishes: Wishes<'_>) -> Result<Self> {
+        let mut claim = Claim::take(places, wishes.name)?;
         let python = Environment::prepare(places, places.dev().join("venv"), "requirements.txt")?;
         eprintln!("building the functions …");
         let executables = binaries::build(places)?;
@@ -156,7 +157,9 @@ impl Running {
         make_folder(&folder)?;
         eprintln!("starting the emulator and the sandbox CRM …");
         let sandbox = Sandbox::start(&executables, &folder, wishes.sandbox)?;
+        claim.note(sandbox.group())?;
         let emulator = Emulator::start(&python, &folder, wishes.port)?;
+        claim.note(emulator.group())?;
         eprintln!("deploying infra/template.yaml …");
         let name = "crm-backup";
         let mut parameters = BTreeMap::from([
@@ -178,7 +181,7 @@ impl Running {
         let state_file = places.dev().join(format!("{}.json", wishes.name));
         let text = serde_json::to_vec_pretty(&stack).or_failure(|| "cannot describe the stack".to_owned())?;
         fs::write(&state_file, text).or_failure(|| format!("cannot write {}", state_file.display()))?;
-        Ok(Self { stack, emulator, sandbox, state_file: TransientFile::new(state_file) })
+        Ok(Self { stack, emulator, sandbox, state_file: TransientFile::new(state_file), _claim: claim })
     }
 
     /// What it is made of.
@@ -216,7 +219,6 @@ fn sign_in(
         python: python.program("python"),
         script: python.script("users.py"),
     };
-    let group = |group: &Group| (group.name().to_owned(), group.id());
     Ok(Stack {
         emulator_url: emulator.url().to_owned(),
         api_url: format!("{}/_aws/execute-api/{}/$default", emulator.url(), deployment.output("ApiId")?),
@@ -234,7 +236,6 @@ fn sign_in(
         account_id: FIRST_ACCOUNT.to_owned(),
         super_admin: users.new_super_admin(FIRST_ACCOUNT)?,
         users,
-        process_groups: BTreeMap::from([group(emulator.group()), group(sandbox.group())]),
     })
 }
 

@@ -16,10 +16,8 @@ pub(super) fn run(places: &Places, report: &mut Report, built: &[TestProgram]) {
     report.check("end-to-end tests", || {
         let readers = Environment::prepare(places, places.dev().join("readers-venv"), "readers.txt")?;
         let running = Running::bring_up(places, Wishes { name: "test", ..Wishes::default() })?;
-        let mut variables = vec![
-            (STACK_FILE, running.state_file().display().to_string()),
-            ("READERS_PYTHON", readers.program("python").display().to_string()),
-        ];
+        let mut variables =
+            vec![(STACK_FILE, running.state_file().display().to_string()), ("PATH", readers.first_on_path())];
         if require_all {
             variables.push(("REQUIRE_ALL", "1".to_owned()));
         }

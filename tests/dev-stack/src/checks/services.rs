@@ -84,8 +84,12 @@ fn start_localstack(places: &Places) -> Result<(Group, String)> {
     bare(&mut command)
         .env("GATEWAY_LISTEN", format!("127.0.0.1:{port}"))
         .env("SERVICES", "s3")
+        // Everything it writes goes here, even where it takes this machine for its container.
+        .env("OVERRIDE_IN_DOCKER", "0")
+        .env("FILESYSTEM_ROOT", scratch.join("files"))
         .env("HOME", &scratch)
         .env("TMPDIR", &scratch)
+        .env("DNS_ADDRESS", "0")
         .env("DISABLE_EVENTS", "1")
         .env("SKIP_SSL_CERT_DOWNLOAD", "1");
     let mut group = Group::start("LocalStack", &mut command, &scratch.join("output.log"))?;
