@@ -27,6 +27,9 @@ pub enum ConfigError {
     /// A portal id is taken already.
     #[error("portal {0} exists already")]
     PortalTaken(u64),
+    /// So many records archived and merged that the listed ones would be hard to find.
+    #[error("archivedPerMille and mergedPerMille may be 900 together at most")]
+    TooManyHidden,
     /// Not an IANA time zone.
     #[error("'{0}' is not an IANA time zone")]
     TimeZone(String),

@@ -110,12 +110,14 @@ pub struct Faults {
     pub cursors: Cursors,
     /// Records that disappear and appear.
     pub churn: Option<Churn>,
-    /// How long a hang lasts, in milliseconds.
+    /// How long a hang lasts, in milliseconds; two minutes when absent, longer than any sensible client waits.
     pub hang_ms: Option<u64>,
+    /// How long searches neither find what was created nor miss what was archived, in milliseconds.
+    pub search_lag_ms: u64,
 }
 
 impl Faults {
-    /// How long a hang lasts when nothing else is said: longer than any sensible client waits.
+    /// How long a hang lasts when nothing else is said.
     pub(crate) const LONGEST_HANG_MS: u64 = 120_000;
 }
 

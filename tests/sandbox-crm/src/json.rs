@@ -1,9 +1,9 @@
 //! Records as JSON, written as bytes straight from their values: pages are too many for a tree per record.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use crate::data::clock::write_time;
+use crate::data::digits::write_number;
 use crate::data::overlay::Presence;
 use crate::data::view::RecordView;
 use crate::property::Property;
@@ -55,8 +55,7 @@ impl RecordWriter {
     pub(crate) fn write(&mut self, view: &RecordView<'_>, out: &mut Vec<u8>) {
         out.extend_from_slice(b"{\"id\":\"");
         self.value.clear();
-        // Writing to a String cannot fail.
-        let _ = write!(self.value, "{}", view.id);
+        write_number(view.id, &mut self.value);
         out.extend_from_slice(self.value.as_bytes());
         out.extend_from_slice(b"\",\"properties\":");
         self.write_properties(view, out);

@@ -65,6 +65,9 @@ impl Portal {
     pub(crate) fn new(portal_id: u64, token: String, config: &PortalConfig) -> Result<Self, ConfigError> {
         let time_zone =
             TimeZone::get(&config.time_zone).map_err(|_| ConfigError::TimeZone(config.time_zone.clone()))?;
+        if config.archived_per_mille.saturating_add(config.merged_per_mille) > 900 {
+            return Err(ConfigError::TooManyHidden);
+        }
         let mut stores = match &config.load {
             Some(folder) => loaded_stores(portal_id, config, folder)?,
             None => generated_stores(portal_id, config)?,
@@ -215,7 +218,7 @@ impl Portal {
         let (last, records) = {
             let reading = store.read();
             let base = reading.base();
-            (reading.live_before(u64::MAX).next().map_or(0, |view| view.id), base.len())
+            (reading.all_before(u64::MAX).next().map_or(0, |view| view.id), base.len())
         };
         for _ in 0..churn.delete {
             let from = random.below(last.max(1));

@@ -38,11 +38,10 @@ pub(crate) struct Schema {
 impl Schema {
     /// A standard object with the properties of `set`.
     pub(crate) fn standard(object: &StandardObject, set: PropertySet) -> Self {
-        let own = |created, updated| catalog::record_properties("record", created, updated);
         let properties = match set {
             PropertySet::Tiny => object.tiny(),
             PropertySet::Columns { total, set } if object.name != catalog::CONVERSATIONS => {
-                let mut properties = own(object.created, object.updated);
+                let mut properties = of_record(&object.properties());
                 properties.extend(catalog::columns(total as usize, set as usize, "benchmark"));
                 properties
             }
@@ -60,8 +59,7 @@ impl Schema {
     /// A standard object whose properties are the columns of a file.
     pub(crate) fn standard_loaded(object: &StandardObject, columns: &[String]) -> Self {
         let known = object.properties();
-        let record = catalog::record_properties("record", object.created, object.updated);
-        let properties = loaded_properties(&known, record, columns);
+        let properties = loaded_properties(&known, columns);
         Self::build(object.name, object.type_id, (object.singular, object.plural), object.defaults, properties)
     }
 
@@ -69,10 +67,7 @@ impl Schema {
     pub(crate) fn custom(portal_id: u64, number: u64, name: &str, columns: Option<&[String]>) -> Self {
         let known = catalog::custom_properties(&format!("{name}_information"));
         let properties = match columns {
-            Some(columns) => {
-                let record = catalog::record_properties("record", "hs_createdate", "hs_lastmodifieddate");
-                loaded_properties(&[], record, columns)
-            }
+            Some(columns) => loaded_properties(&of_record(&known), columns),
             None => known,
         };
         let primary = columns.and_then(|columns| columns.first()).map_or("name", String::as_str).to_owned();
@@ -178,9 +173,14 @@ impl Schema {
     }
 }
 
+/// The properties that every record has: its id and the two times.
+fn of_record(properties: &[Property]) -> Vec<Property> {
+    properties.iter().filter(|property| property.is_of_record()).cloned().collect()
+}
+
 /// Every column a property: as the CRM knows it, or else a text. The id and the two times exist in any case.
-fn loaded_properties(known: &[Property], record: Vec<Property>, columns: &[String]) -> Vec<Property> {
-    let mut properties = record;
+fn loaded_properties(known: &[Property], columns: &[String]) -> Vec<Property> {
+    let mut properties = of_record(known);
     for (at, column) in columns.iter().enumerate() {
         let is_own = |property: &&mut Property| property.name == *column;
         if let Some(own) = properties.iter_mut().find(is_own) {

@@ -63,10 +63,12 @@ pub(super) fn read(portal: &Portal, store: &Store, version: Version, request: &A
     let schema = store.schema();
     let started = now();
     let reading = store.read();
+    let archived = request.parameter("archived") == Some("true");
+    let find = |id: u64| if archived { reading.archived(id) } else { reading.resolve(id) };
     let (mut found, mut missing) = (Vec::new(), Vec::new());
     for input in &input.inputs {
         let text = id_text(&input.id);
-        match text.parse().ok().and_then(|id| reading.resolve(id)) {
+        match text.parse().ok().and_then(find) {
             Some(view) => found.push(view.id),
             None => missing.push(text),
         }

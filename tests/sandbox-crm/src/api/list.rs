@@ -179,11 +179,7 @@ pub(super) fn one(portal: &Portal, store: &Store, id: &str, request: &ApiRequest
     let id = id.parse::<u64>().map_err(|_| ApiError::not_found())?;
     let archived = request.parameter("archived") == Some("true");
     let reading = store.read();
-    let found = if archived {
-        reading.archived_after(id.saturating_sub(1)).next().filter(|view| view.id == id)
-    } else {
-        reading.resolve(id)
-    };
+    let found = if archived { reading.archived(id) } else { reading.resolve(id) };
     let view = found.ok_or_else(ApiError::not_found)?;
     let mut body = Vec::new();
     RecordWriter::new(selection(portal, &schema, &request.list_parameter("properties"))).write(&view, &mut body);

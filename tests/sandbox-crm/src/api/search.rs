@@ -11,7 +11,7 @@ use super::filter::{Comparable, Filter, FilterInput, Operator, known_property, v
 use super::list::selection;
 use super::reply::Reply;
 use crate::data::base::Base;
-use crate::data::overlay::Presence;
+use crate::data::clock::now;
 use crate::data::store::{Reading, Store};
 use crate::data::view::RecordView;
 use crate::json::{RecordWriter, write_string};
@@ -53,6 +53,8 @@ struct Search {
     groups: Vec<Vec<Filter>>,
     sort: Option<(std::sync::Arc<crate::property::Property>, bool)>,
     text: Option<String>,
+    /// What was created and archived later is not in the index yet; milliseconds since 1970.
+    known_until: i64,
 }
 
 pub(super) fn search(portal: &Portal, store: &Store, request: &ApiRequest) -> Result<Reply, ApiError> {
@@ -70,7 +72,9 @@ pub(super) fn search(portal: &Portal, store: &Store, request: &ApiRequest) -> Re
         return Err(ApiError::invalid(format!("Paging past {MOST_RESULTS} results is not supported")));
     }
     let writer = RecordWriter::new(selection(portal, &schema, &input.properties));
-    let search = Search::new(input.filter_groups, &input.sorts, input.query, &schema)?;
+    let lag = portal.settings().faults.search_lag_ms;
+    let known_until = if lag == 0 { i64::MAX } else { now().saturating_sub_unsigned(lag) };
+    let search = Search { known_until, ..Search::new(input.filter_groups, &input.sorts, input.query, &schema)? };
     let reading = store.read();
     let (total, ids) = search.run(&reading, offset, limit, &schema);
     Ok(render(&reading, writer, total, &ids, offset))
@@ -120,37 +124,37 @@ impl Search {
             groups: groups.into_iter().map(understand).collect::<Result<_, _>>()?,
             sort: sorts.first().map(|sort| understand_sort(sort, schema)).transpose()?,
             text: text.filter(|text| !text.is_empty()).map(|text| text.to_lowercase()),
+            known_until: i64::MAX,
         })
     }
 
     fn matches(&self, view: &RecordView<'_>, schema: &Schema) -> bool {
         let groups = &self.groups;
-        (groups.is_empty() || groups.iter().any(|group| group.iter().all(|filter| filter.matches(view))))
+        view.is_indexed(self.known_until)
+            && (groups.is_empty() || groups.iter().any(|group| group.iter().all(|filter| filter.matches(view))))
             && self.text.as_ref().is_none_or(|text| has_text(view, schema, text))
     }
 
     /// How many records match, and the ids of the page.
     fn run(&self, reading: &Reading<'_>, offset: usize, limit: usize, schema: &Schema) -> (u64, Vec<u64>) {
-        match (self.count_by_ranges(reading), self.order()) {
-            (Some(total), Some(descending)) => {
-                let wanted = (offset + limit).min(usize::try_from(total).unwrap_or(usize::MAX));
-                let collect = |views: &mut dyn Iterator<Item = RecordView<'_>>| {
-                    let matching = views.filter(|view| self.matches(view, schema)).map(|view| view.id);
-                    matching.take(wanted).skip(offset).collect()
-                };
-                let ids = if descending {
-                    collect(&mut reading.live_before(u64::MAX))
-                } else {
-                    collect(&mut reading.live_after(0))
-                };
-                (total, ids)
-            }
-            _ => self.scan(reading, offset, limit, schema),
-        }
+        let (Some(span), Some(descending)) = (self.span(reading), self.order()) else {
+            return self.scan(reading, offset, limit, schema);
+        };
+        let wanted = (offset + limit).min(usize::try_from(span.total).unwrap_or(usize::MAX));
+        let collect = |views: &mut dyn Iterator<Item = RecordView<'_>>| {
+            let matching = views.filter(|view| self.matches(view, schema)).map(|view| view.id);
+            matching.take(wanted).skip(offset).collect()
+        };
+        let ids = if descending {
+            collect(&mut reading.all_before(span.last.saturating_add(1)))
+        } else {
+            collect(&mut reading.all_after(span.first.saturating_sub(1)))
+        };
+        (span.total, ids)
     }
 
     fn scan(&self, reading: &Reading<'_>, offset: usize, limit: usize, schema: &Schema) -> (u64, Vec<u64>) {
-        let matching = reading.live_after(0).filter(|view| self.matches(view, schema));
+        let matching = reading.all_after(0).filter(|view| self.matches(view, schema));
         let mut found: Vec<(Option<Comparable>, u64)> = match &self.sort {
             None => matching.map(|view| (None, view.id)).collect(),
             Some((property, _)) => matching.map(|view| (value_of(&view, property), view.id)).collect(),
@@ -174,9 +178,9 @@ impl Search {
         }
     }
 
-    /// How many records match, where that takes no look at every record: no condition, or only bounds of the id and
-    /// of the time of creation.
-    fn count_by_ranges(&self, reading: &Reading<'_>) -> Option<u64> {
+    /// What matches, where that takes no look at every record: no condition, or only bounds of the id and of the time
+    /// of creation.
+    fn span(&self, reading: &Reading<'_>) -> Option<Span> {
         if self.text.is_some() || self.groups.len() > 1 {
             return None;
         }
@@ -188,18 +192,37 @@ impl Search {
             from = from.max(low);
             until = until.min(high);
         }
-        let matches = |view: &RecordView<'_>| filters.iter().all(|filter| filter.matches(view));
-        let mut total = until.saturating_sub(from);
+        let mut span = Span { total: until.saturating_sub(from), first: u64::MAX, last: 0 };
+        if from < until {
+            (span.first, span.last) = (base.id_at(from), base.id_at(until - 1));
+        }
         for (id, entry) in reading.entries() {
-            let Some(view) = reading.get(id) else { continue };
-            match (entry.is_base, entry.presence == Presence::Live) {
-                (true, false) => total -= u64::from(base.index_of(id).is_some_and(|at| (from..until).contains(&at))),
-                (false, true) => total += u64::from(matches(&view)),
+            match (entry.is_base, entry.is_indexed(self.known_until)) {
+                (true, false) => {
+                    let inside = base.index_of(id).is_some_and(|at| (from..until).contains(&at));
+                    span.total -= u64::from(inside);
+                }
+                (false, true) => {
+                    let view = reading.get(id);
+                    if view.is_some_and(|view| filters.iter().all(|filter| filter.matches(&view))) {
+                        span.total += 1;
+                        (span.first, span.last) = (span.first.min(id), span.last.max(id));
+                    }
+                }
                 _ => {}
             }
         }
-        Some(total)
+        Some(span)
     }
+}
+
+/// The records that match a search for bounds.
+struct Span {
+    total: u64,
+    /// No matching record has a smaller id.
+    first: u64,
+    /// No matching record has a greater id.
+    last: u64,
 }
 
 /// The indexes of the base records that meet a bound of the id or of the time of creation, both of which ascend.

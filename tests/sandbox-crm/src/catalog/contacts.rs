@@ -4,8 +4,8 @@ use super::definition::{
     Choices, Definition, area, checkbox, date, external, flag, number, phone, radio, select, text, time,
 };
 use crate::data::values::Meaning::{
-    City, Company, Country, Decimal, Email, EmailDomain, EpochMillis, FirstName, FullName, Iban, IpAddress, JobTitle,
-    LastName, NationalId, OtherRecord, Street, Text, Url, Whole, Zip,
+    City, Company, Country, Decimal, Email, EmailDomain, EpochMillis, FirstName, FullName, Iban, JobTitle, LastName,
+    NationalId, OtherRecord, Street, Text, Url, Whole, Zip,
 };
 
 const LIFECYCLE: Choices = &[
@@ -156,7 +156,6 @@ pub(super) const ANALYTICS: &[Definition] = &[
     text("hs_ip_timezone", "IP Timezone", Text, 300).read_only(),
     text("ip_city", "IP City", City, 300).read_only(),
     text("ip_country", "IP Country", Country, 300).read_only(),
-    text("hs_latest_ip", "Latest IP address", IpAddress, 200).read_only().hidden(),
     number("hubspotscore", "HubSpot Score", Whole(-20, 120), 800).calculated(),
     select("hs_predictivescoringtier", "Contact priority", TIERS, 300).calculated(),
     flag("currentlyinworkflow", "Currently in workflow", 500).read_only(),

@@ -1,7 +1,7 @@
 //! Calls and tasks.
 
 use super::definition::{Choices, Definition, area, external, flag, html, number, phone, select, text, time};
-use crate::data::values::Meaning::{EpochMillis, JobTitle, OtherRecord, Owner, TaskSubject, Text, Url, Uuid, Whole};
+use crate::data::values::Meaning::{EpochMillis, OtherRecord, Owner, TaskSubject, Text, Url, Uuid, Whole};
 
 const DIRECTIONS: Choices = &[("INBOUND", "Inbound"), ("OUTBOUND", "Outbound")];
 const CALL_STATUS: Choices = &[
@@ -80,6 +80,5 @@ pub(super) const TASKS: &[Definition] = &[
     flag("hs_task_is_overdue", "Is overdue", 900).calculated(),
     number("hs_num_associated_contacts", "Number of associated contacts", Whole(0, 4), 900).calculated(),
     number("hs_num_associated_companies", "Number of associated companies", Whole(0, 2), 900).calculated(),
-    text("hs_task_contact_job_title", "Contact's job title", JobTitle, 200).read_only().hidden(),
     text("hs_task_sequence_step_order", "Sequence step", Whole(1, 9), 60).read_only().hidden(),
 ];

@@ -166,11 +166,6 @@ impl StandardObject {
     }
 }
 
-/// The properties that every object has whatever the property set: the id and the two times.
-pub(crate) fn record_properties(group: &str, created: &'static str, updated: &'static str) -> Vec<Property> {
-    system::record_properties(group, created, updated)
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;

@@ -1,7 +1,7 @@
 //! Properties that the CRM keeps itself, on every object.
 
 use super::definition::{Choices, Definition, checkbox, external, flag, number, select, text, time};
-use crate::data::values::Meaning::{Note, OtherRecord, Owner, Text, Uuid, Whole};
+use crate::data::values::Meaning::{OtherRecord, Owner, Text, Uuid, Whole};
 use crate::property::{Property, Source};
 
 /// The property that holds the record's id.
@@ -51,7 +51,6 @@ pub(super) const OWNED: &[Definition] = &[
     number("hs_updated_by_user_id", "Updated by user ID", Whole(1_000_000, 9_999_999), 500).read_only(),
     text("hs_merged_object_ids", "Merged record IDs", OtherRecord, 0).read_only(),
     text("hs_unique_creation_key", "Unique creation key", Uuid, 0).read_only().hidden().unique(),
-    text("hs_source_object_remark", "Source remark", Note, 20).read_only().hidden(),
 ];
 
 /// The id and the two times, under the names that they have on this object.

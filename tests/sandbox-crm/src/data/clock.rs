@@ -1,8 +1,8 @@
 //! Times as the CRM writes them: ISO 8601 in UTC with milliseconds.
 
-use std::fmt::Write;
-
 use jiff::Timestamp;
+
+use super::digits::write_padded;
 
 /// Milliseconds since 1970 at which the generated account was opened (2014-02-03).
 pub(crate) const OPENED: i64 = 1_391_385_600_000;
@@ -32,18 +32,28 @@ fn civil(days: i64) -> (i64, i64, i64) {
 
 /// Appends `millis` as `2026-10-31T08:15:00.123Z`.
 pub(crate) fn write_time(millis: i64, out: &mut String) {
-    let (year, month, day) = civil(millis.div_euclid(DAY));
-    let of_day = millis.rem_euclid(DAY);
-    let (hour, minute) = (of_day / 3_600_000, of_day / 60_000 % 60);
-    let (second, milli) = (of_day / 1_000 % 60, of_day % 1_000);
-    // Writing to a String cannot fail.
-    let _ = write!(out, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z");
+    write_date(millis, out);
+    let of_day = millis.rem_euclid(DAY).unsigned_abs();
+    for (separator, digits, value) in [
+        ('T', 2, of_day / 3_600_000),
+        (':', 2, of_day / 60_000 % 60),
+        (':', 2, of_day / 1_000 % 60),
+        ('.', 3, of_day % 1_000),
+    ] {
+        out.push(separator);
+        write_padded(value, digits, out);
+    }
+    out.push('Z');
 }
 
 /// Appends the day of `millis` as `2026-10-31`.
 pub(crate) fn write_date(millis: i64, out: &mut String) {
     let (year, month, day) = civil(millis.div_euclid(DAY));
-    let _ = write!(out, "{year:04}-{month:02}-{day:02}");
+    write_padded(year.unsigned_abs(), 4, out);
+    for value in [month, day] {
+        out.push('-');
+        write_padded(value.unsigned_abs(), 2, out);
+    }
 }
 
 /// `millis` as text.

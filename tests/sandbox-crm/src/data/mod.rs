@@ -2,6 +2,7 @@
 
 pub(crate) mod base;
 pub(crate) mod clock;
+pub(crate) mod digits;
 pub(crate) mod layout;
 pub(crate) mod loaded;
 pub(crate) mod overlay;

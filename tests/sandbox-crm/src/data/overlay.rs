@@ -31,6 +31,17 @@ pub(crate) struct Entry {
     pub(crate) values: HashMap<Box<str>, Option<Box<str>>>,
 }
 
+impl Entry {
+    /// See [`RecordView::is_indexed`](super::view::RecordView::is_indexed).
+    pub(crate) fn is_indexed(&self, known_until: i64) -> bool {
+        match self.presence {
+            Presence::Live => self.is_base || self.created_at <= known_until,
+            Presence::Archived(at) => at > known_until && (self.is_base || self.created_at <= known_until),
+            Presence::Merged(_) | Presence::Gone => false,
+        }
+    }
+}
+
 /// All written records of an object.
 #[derive(Debug, Default)]
 pub(crate) struct Overlay {

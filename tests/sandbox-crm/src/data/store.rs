@@ -116,6 +116,11 @@ impl Reading<'_> {
         None
     }
 
+    /// The archived record `id`.
+    pub(crate) fn archived(&self, id: u64) -> Option<RecordView<'_>> {
+        self.get(id).filter(|view| matches!(view.presence(), Presence::Archived(_)))
+    }
+
     /// All records with ids greater than `id`, ascending, whatever has become of them.
     pub(crate) fn all_after(&self, id: u64) -> impl Iterator<Item = RecordView<'_>> {
         let indexes = self.base.first_after(id)..self.base.len();
@@ -139,11 +144,11 @@ impl Reading<'_> {
         })
     }
 
-    /// Live records with ids smaller than `id`, descending.
-    pub(crate) fn live_before(&self, id: u64) -> impl Iterator<Item = RecordView<'_>> {
+    /// All records with ids smaller than `id`, descending, whatever has become of them.
+    pub(crate) fn all_before(&self, id: u64) -> impl Iterator<Item = RecordView<'_>> {
         let indexes = 0..id.checked_sub(1).map_or(0, |last| self.base.first_after(last));
         let written = self.overlay.entries.range(..id);
-        in_order(self.base, indexes.rev(), written.rev(), u64::gt).filter(|view| view.presence() == Presence::Live)
+        in_order(self.base, indexes.rev(), written.rev(), u64::gt)
     }
 }
 
@@ -236,3 +241,6 @@ fn set_values(entry: &mut Entry, changes: &Changes) {
         entry.values.insert(name.as_str().into(), value);
     }
 }
+
+#[cfg(test)]
+mod tests;

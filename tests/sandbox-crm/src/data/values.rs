@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::clock::{GENERATED_UNTIL, OPENED, write_date, write_time};
+use super::digits::{write_number, write_padded};
 use super::random::{Random, mix};
 use super::text;
 use super::vocabulary as words;
@@ -56,7 +57,6 @@ pub(crate) enum Meaning {
     Uuid,
     Iban,
     NationalId,
-    IpAddress,
 }
 
 /// Which record a value is for.
@@ -128,37 +128,63 @@ pub(crate) fn write_value(meaning: Meaning, property: &Property, subject: Subjec
 
 /// Appends a number, a time or an identifier.
 fn write_figure(meaning: Meaning, random: &mut Random, out: &mut String) {
-    // Writing to a String cannot fail.
-    let _ = match meaning {
-        Meaning::Whole(low, high) => write!(out, "{}", between(random, low, high)),
-        Meaning::Decimal(low, high) => {
-            let cents = between(random, low * 100, high * 100);
-            let sign = if cents < 0 { "-" } else { "" };
-            match cents.unsigned_abs() {
-                whole if whole.is_multiple_of(100) => write!(out, "{sign}{}", whole / 100),
-                broken => write!(out, "{sign}{}.{:02}", broken / 100, broken % 100),
-            }
-        }
-        Meaning::EpochMillis => write!(out, "{}", between(random, OPENED, GENERATED_UNTIL)),
-        Meaning::Owner => write!(out, "{}", 40_000_000 + random.below(25) * 7_919),
-        Meaning::OtherRecord => write!(out, "{}", 51 + random.below(9_000_000_000)),
-        Meaning::Uuid => {
-            let (high, low) = (random.next(), random.next());
-            let (a, b, c) = (high >> 32, (high >> 16) & 0xFFFF, high & 0xFFF);
-            write!(out, "{a:08x}-{b:04x}-4{c:03x}-9{:03x}-{:012x}", low >> 52, low & 0xFFFF_FFFF_FFFF)
-        }
-        Meaning::Iban => write!(out, "DE{:02}{:018}", 2 + random.below(97), random.below(1_000_000_000_000_000_000)),
-        Meaning::NationalId => {
-            let (a, b, c) = (100 + random.below(800), 10 + random.below(90), 1_000 + random.below(9_000));
-            write!(out, "{a}-{b}-{c}")
-        }
-        Meaning::IpAddress => write!(out, "203.0.113.{}", random.below(256)),
-        _ => Ok(()),
-    };
     match meaning {
+        Meaning::Whole(low, high) => write_signed(between(random, low, high), out),
+        Meaning::Decimal(low, high) => write_cents(between(random, low * 100, high * 100), out),
+        Meaning::EpochMillis => write_signed(between(random, OPENED, GENERATED_UNTIL), out),
+        Meaning::Owner => write_number(40_000_000 + random.below(25) * 7_919, out),
+        Meaning::OtherRecord => write_number(51 + random.below(9_000_000_000), out),
         Meaning::Day => write_date(between(random, OPENED, GENERATED_UNTIL), out),
         Meaning::Time => write_time(between(random, OPENED, GENERATED_UNTIL), out),
+        Meaning::Uuid => write_uuid(random, out),
+        Meaning::Iban => {
+            out.push_str("DE");
+            write_padded(2 + random.below(97), 2, out);
+            write_padded(random.below(1_000_000_000_000_000_000), 18, out);
+        }
+        Meaning::NationalId => {
+            write_number(100 + random.below(800), out);
+            for (least, most) in [(10, 90), (1_000, 9_000)] {
+                out.push('-');
+                write_number(least + random.below(most), out);
+            }
+        }
         _ => {}
+    }
+}
+
+fn write_signed(number: i64, out: &mut String) {
+    if number < 0 {
+        out.push('-');
+    }
+    write_number(number.unsigned_abs(), out);
+}
+
+/// Whole amounts come without decimals.
+fn write_cents(cents: i64, out: &mut String) {
+    if cents < 0 {
+        out.push('-');
+    }
+    let cents = cents.unsigned_abs();
+    write_number(cents / 100, out);
+    if !cents.is_multiple_of(100) {
+        out.push('.');
+        write_padded(cents % 100, 2, out);
+    }
+}
+
+fn write_uuid(random: &mut Random, out: &mut String) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut bits = (u128::from(random.next()) << 64) | u128::from(random.next());
+    for place in 0..36 {
+        match place {
+            8 | 13 | 18 | 23 => out.push('-'),
+            14 => out.push('4'),
+            _ => {
+                out.push(char::from(DIGITS[(bits & 0xF) as usize]));
+                bits >>= 4;
+            }
+        }
     }
 }
 

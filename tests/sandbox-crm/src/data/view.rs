@@ -1,9 +1,8 @@
 //! A record as it is now.
 
-use std::fmt::Write;
-
 use super::base::Base;
 use super::clock::write_time;
+use super::digits::write_number;
 use super::overlay::{Entry, Presence};
 use crate::property::{Property, Source};
 
@@ -36,6 +35,12 @@ impl RecordView<'_> {
         }
     }
 
+    /// Whether a search finds it when its index knows what was created and archived up to `known_until`
+    /// (milliseconds since 1970).
+    pub(crate) fn is_indexed(&self, known_until: i64) -> bool {
+        self.entry.is_none_or(|entry| entry.is_indexed(known_until))
+    }
+
     pub(crate) fn presence(&self) -> Presence {
         self.entry.map_or(Presence::Live, |entry| entry.presence)
     }
@@ -48,8 +53,7 @@ impl RecordView<'_> {
         }
         match property.source {
             Source::RecordId => {
-                // Writing to a String cannot fail.
-                let _ = write!(out, "{}", self.id);
+                write_number(self.id, out);
                 true
             }
             Source::CreatedAt => {

@@ -37,8 +37,17 @@ async fn a_folder_of_csvs_is_served_as_it_is() {
          30,a@example.com,2019-01-01T00:00:00Z,,=1+1\r\n",
     );
     folder.write("boat.csv", "id,name,length\n5,Ahab,12\n");
+    folder.write("conversations.csv", "id,status,spam,createdAt\n8,OPEN,false,2024-01-01T00:00:00Z\n");
     let fixture = Fixture::with(PortalConfig { load: Some(folder.0.clone()), ..PortalConfig::empty() }).await;
 
+    let threads = fixture.get("/conversations/v3/conversations/threads").await.json();
+    assert_eq!(
+        threads["results"][0],
+        json!({
+            "id": "8", "status": "OPEN", "spam": false, "createdAt": "2024-01-01T00:00:00Z",
+            "latestMessageTimestamp": "2026-10-31T00:00:00.000Z",
+        })
+    );
     let page = fixture.get("/crm/v3/objects/contacts?properties=email,createdate,Odd%20name,note").await.json();
     assert_eq!(page["results"][0]["id"], "30");
     let first = &page["results"][0]["properties"];

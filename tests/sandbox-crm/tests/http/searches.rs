@@ -1,4 +1,4 @@
-use sandbox_crm::{Plan, PortalConfig, RecordChanges};
+use sandbox_crm::{Faults, Plan, PortalConfig, RecordChanges};
 use serde_json::{Value, json};
 
 use crate::client::Fixture;
@@ -64,6 +64,25 @@ async fn bounds_of_ids_and_times_count_what_a_look_at_every_record_counts() {
     let group = scanned["filterGroups"][0].clone();
     scanned["filterGroups"] = json!([group, group]);
     assert_eq!(total(&fixture, scanned).await, 300);
+}
+
+#[tokio::test]
+async fn the_index_can_lag_behind() {
+    let faults = Faults { search_lag_ms: 3_600_000, ..Faults::default() };
+    let fixture = fixture(PortalConfig { faults, ..PortalConfig::empty() }, 50).await;
+    let archive = vec![fixture.live_ids("contacts")[7]];
+    fixture.portal.change_records("contacts", &RecordChanges { archive, ..RecordChanges::default() });
+    for _ in 0..3 {
+        fixture.post("/crm/objects/2026-09/contacts", json!({"properties": {}})).await;
+    }
+    let every_kind = [json!({}), json!({"sorts": ["email"]})];
+    for search in &every_kind {
+        assert_eq!(total(&fixture, search.clone()).await, 50);
+    }
+    fixture.portal.set_faults(Faults::default());
+    for search in &every_kind {
+        assert_eq!(total(&fixture, search.clone()).await, 52);
+    }
 }
 
 #[tokio::test]

@@ -183,6 +183,8 @@ async fn records_are_created_archived_and_merged() {
     let archive = json!({"inputs": [{"id": new[0].to_string()}]});
     assert_eq!(fixture.post(&format!("{DATED}/batch/archive"), archive).await.status, 204);
     assert_eq!(fixture.walk(&format!("{DATED}?limit=100&archived=true")).await, [new[0]]);
+    let read = json!({"inputs": [{"id": new[0].to_string()}, {"id": new[1].to_string()}], "properties": []});
+    assert_eq!(fixture.post(&format!("{DATED}/batch/read?archived=true"), read).await.ids(), [new[0]]);
 
     let old = fixture.live_ids("contacts")[3];
     let merge = json!({"primaryObjectId": new[1].to_string(), "objectIdToMerge": old.to_string()});
