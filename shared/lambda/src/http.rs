@@ -246,23 +246,24 @@ where
             .unwrap_or_else(|_| Err(Problem::internal("the handler panicked"))),
         Err(problem) => Err(problem),
     };
-    let response = outcome.unwrap_or_else(|problem| {
-        let kind = problem.kind();
-        if kind.status.is_server_error() {
-            tracing::error!(problem.word = kind.word, problem.cause = problem.cause(), "request.failed");
-        } else {
-            tracing::info!(problem.word = kind.word, problem.cause = problem.cause(), "request.refused");
-        }
-        Response::problem(&problem, request_id)
-    });
-    let millis = Timestamp::now().duration_since(begin).as_millis();
-    tracing::info!(
-        http.method = %method,
-        http.path = path,
-        http.status = response.status.as_u16(),
-        request.milliseconds = i64::try_from(millis).unwrap_or(i64::MAX),
-        "request.answered"
-    );
+    let millis = i64::try_from(Timestamp::now().duration_since(begin).as_millis()).unwrap_or(i64::MAX);
+    let (word, cause) = match &outcome {
+        Ok(_) => (None, None),
+        Err(problem) => (Some(problem.kind().word), problem.cause().map(str::to_owned)),
+    };
+    let response = outcome.unwrap_or_else(|problem| Response::problem(&problem, request_id));
+    let status = response.status.as_u16();
+    if response.status.is_server_error() {
+        tracing::error!(
+            http.method = %method, http.path = path, http.status = status, request.milliseconds = millis,
+            problem.word = word, problem.cause = cause, "request.failed"
+        );
+    } else {
+        tracing::info!(
+            http.method = %method, http.path = path, http.status = status, request.milliseconds = millis,
+            problem.word = word, problem.cause = cause, "request.answered"
+        );
+    }
     response
 }
 

@@ -1,6 +1,7 @@
-//! Requests that read, from API Gateway's event to the answer, over ports in memory; and the API's description.
+//! Requests that read, from API Gateway's event to the answer, over ports in memory.
 
-use std::collections::BTreeSet;
+mod description;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,13 +18,12 @@ use domain::work::BackupRef;
 use in_memory::{ManualClock, MemoryLedger};
 use jiff::{SignedDuration, Timestamp};
 use lambda::http::Response;
-use lambda::problem::catalogue;
 use lambda::routes::ROUTES;
 use lambda::testing::{AUDIENCE, ApiCall, document};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use crate::handler::{DESCRIPTION, Handler};
+use crate::handler::Handler;
 
 const ADMIN: &[&str] = &["42:super-admin"];
 
@@ -198,7 +198,7 @@ async fn a_backup_is_shown_with_progress_per_object() {
 
     let shown = document(&world.get(&path(&backup)).await);
 
-    let described = description()["components"]["schemas"]["ObjectProgress"]["properties"].clone();
+    let described = description::description()["components"]["schemas"]["ObjectProgress"]["properties"].clone();
     let names = |object: &Value| object.as_object().expect("an object").keys().cloned().collect::<Vec<_>>();
     assert_eq!(names(&shown["objects"][0]), names(&described));
     assert_eq!((&shown["state"], &shown["waiting"]), (&json!("discovering"), &Value::Null));
@@ -307,77 +307,4 @@ async fn another_accounts_backup_is_unknown_under_ones_own_account() {
     let foreign = Backup { account_id: AccountId::parse("43").expect("digits"), ..completed(1) };
     let world = World::with([&foreign]).await;
     assert_eq!(problem(&world.get(&path(&foreign)).await), (404, kind("backup-unknown")));
-}
-
-fn description() -> Value {
-    serde_json::from_str(DESCRIPTION).expect("the description is JSON")
-}
-
-#[tokio::test]
-async fn everyone_may_read_the_description() {
-    let response = World::empty().answer(ApiCall::get("/openapi.json")).await;
-    assert_eq!((response.status().as_u16(), document(&response)), (200, description()));
-}
-
-#[test]
-fn the_description_has_every_route_and_no_other() {
-    let description = description();
-    let mut described = BTreeSet::new();
-    for (path, item) in description["paths"].as_object().expect("paths") {
-        for method in item.as_object().expect("methods").keys().filter(|key| *key != "parameters") {
-            described.insert(format!("{} {path}", method.to_uppercase()));
-        }
-    }
-    let routes: BTreeSet<_> = ROUTES.iter().map(|route| format!("{} {}", route.method, route.path)).collect();
-    assert_eq!(described, routes);
-}
-
-#[test]
-fn the_description_has_every_kind_of_problem_and_no_other() {
-    let description = description();
-    let described = description["components"]["schemas"]["Problem"]["properties"]["type"]["enum"].clone();
-    let kinds: Vec<_> = catalogue::ALL.iter().map(lambda::problem::ProblemType::uri).collect();
-    assert_eq!(described, json!(kinds));
-    for kind in catalogue::ALL {
-        assert!(DESCRIPTION.contains(&format!("`{}`", kind.word)), "{} is explained at no route", kind.word);
-    }
-}
-
-#[test]
-fn references_in_the_description_lead_somewhere() {
-    fn check(part: &Value, whole: &Value) {
-        match part {
-            Value::Object(members) => {
-                if let Some(reference) = members.get("$ref").and_then(Value::as_str) {
-                    let pointer = reference.strip_prefix('#').expect("inside the document");
-                    assert!(whole.pointer(pointer).is_some(), "{reference}");
-                }
-                members.values().for_each(|member| check(member, whole));
-            }
-            Value::Array(items) => items.iter().for_each(|item| check(item, whole)),
-            _ => {}
-        }
-    }
-    let description = description();
-    check(&description, &description);
-}
-
-#[tokio::test]
-async fn answers_have_the_members_that_the_description_says() {
-    fn names(object: &Value) -> BTreeSet<String> {
-        object.as_object().expect("an object").keys().cloned().collect()
-    }
-    let description = description();
-    let properties = |schema: &str| names(&description["components"]["schemas"][schema]["properties"]);
-    let mut possible = BTreeSet::new();
-    for backup in [completed(1), failed(1)] {
-        let world = World::with([&backup]).await;
-        possible.extend(names(&document(&world.get("/accounts/42/backups").await)["backups"][0]));
-        let required = &description["components"]["schemas"]["Backup"]["required"];
-        for name in required.as_array().expect("names") {
-            let shown = document(&world.get(&path(&backup)).await);
-            assert!(shown.get(name.as_str().expect("a name")).is_some(), "{name}");
-        }
-    }
-    assert_eq!(possible, properties("Backup"));
 }

@@ -1,0 +1,105 @@
+//! The API's description agrees with the routes, the problems, the answers and the template.
+
+use std::collections::BTreeSet;
+
+use lambda::problem::{ProblemType, catalogue};
+use lambda::routes::ROUTES;
+use lambda::testing::{ApiCall, document};
+use serde_json::{Value, json};
+
+use super::{World, completed, failed, path};
+use crate::handler::DESCRIPTION;
+
+pub(super) fn description() -> Value {
+    serde_json::from_str(DESCRIPTION).expect("the description is JSON")
+}
+
+#[tokio::test]
+async fn everyone_may_read_the_description() {
+    let response = World::empty().answer(ApiCall::get("/openapi.json")).await;
+    assert_eq!((response.status().as_u16(), document(&response)), (200, description()));
+}
+
+#[test]
+fn the_description_has_every_route_and_no_other() {
+    let description = description();
+    let mut described = BTreeSet::new();
+    for (path, item) in description["paths"].as_object().expect("paths") {
+        for method in item.as_object().expect("methods").keys().filter(|key| *key != "parameters") {
+            described.insert(format!("{} {path}", method.to_uppercase()));
+        }
+    }
+    let routes: BTreeSet<_> = ROUTES.iter().map(|route| format!("{} {}", route.method, route.path)).collect();
+    assert_eq!(described, routes);
+}
+
+#[test]
+fn the_description_has_every_kind_of_problem_and_no_other() {
+    let description = description();
+    let described = description["components"]["schemas"]["Problem"]["properties"]["type"]["enum"].clone();
+    let kinds: Vec<_> = catalogue::ALL.iter().map(ProblemType::uri).collect();
+    assert_eq!(described, json!(kinds));
+    for kind in catalogue::ALL {
+        assert!(DESCRIPTION.contains(&format!("`{}`", kind.word)), "{} is explained at no route", kind.word);
+    }
+}
+
+#[test]
+fn references_in_the_description_lead_somewhere() {
+    fn check(part: &Value, whole: &Value) {
+        match part {
+            Value::Object(members) => {
+                if let Some(reference) = members.get("$ref").and_then(Value::as_str) {
+                    let pointer = reference.strip_prefix('#').expect("inside the document");
+                    assert!(whole.pointer(pointer).is_some(), "{reference}");
+                }
+                members.values().for_each(|member| check(member, whole));
+            }
+            Value::Array(items) => items.iter().for_each(|item| check(item, whole)),
+            _ => {}
+        }
+    }
+    let description = description();
+    check(&description, &description);
+}
+
+#[tokio::test]
+async fn answers_have_the_members_that_the_description_says() {
+    fn names(object: &Value) -> BTreeSet<String> {
+        object.as_object().expect("an object").keys().cloned().collect()
+    }
+    let description = description();
+    let properties = |schema: &str| names(&description["components"]["schemas"][schema]["properties"]);
+    let mut possible = BTreeSet::new();
+    for backup in [completed(1), failed(1)] {
+        let world = World::with([&backup]).await;
+        possible.extend(names(&document(&world.get("/accounts/42/backups").await)["backups"][0]));
+        let required = &description["components"]["schemas"]["Backup"]["required"];
+        for name in required.as_array().expect("names") {
+            let shown = document(&world.get(&path(&backup)).await);
+            assert!(shown.get(name.as_str().expect("a name")).is_some(), "{name}");
+        }
+    }
+    assert_eq!(possible, properties("Backup"));
+}
+
+/// Blocks of the template that are routes, as `(RouteKey, AuthorizationType)`.
+fn deployed_routes() -> BTreeSet<(String, String)> {
+    let template = include_str!("../../../../infra/template.yaml");
+    let value = |block: &str, name: &str| {
+        let line = block.lines().find_map(|line| line.trim().strip_prefix(name)?.strip_prefix(": "));
+        line.expect("a route has both").to_owned()
+    };
+    let blocks = template.split("\n\n").filter(|block| block.contains("Type: AWS::ApiGatewayV2::Route\n"));
+    blocks.map(|block| (value(block, "RouteKey"), value(block, "AuthorizationType"))).collect()
+}
+
+#[test]
+fn every_route_is_deployed_and_all_but_the_description_need_a_token() {
+    let mut expected = BTreeSet::from([("$default".to_owned(), "NONE".to_owned())]);
+    for route in &ROUTES {
+        let authorization = if route.path == "/openapi.json" { "NONE" } else { "JWT" };
+        expected.insert((format!("{} {}", route.method, route.path), authorization.to_owned()));
+    }
+    assert_eq!(deployed_routes(), expected);
+}
