@@ -1,6 +1,7 @@
 //! The truth about a portal's records, past all limits, and changes to it, for tests.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -183,7 +184,7 @@ impl Portal {
 }
 
 fn describe(schema: &Schema, view: &RecordView<'_>) -> TruthRecord {
-    let value = |property: &std::sync::Arc<Property>| Some((property.name.clone(), view.value(property)?));
+    let value = |property: &Arc<Property>| Some((property.name.clone(), view.value(property)?));
     TruthRecord {
         id: view.id,
         state: match view.presence() {

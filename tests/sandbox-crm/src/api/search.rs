@@ -1,6 +1,7 @@
 //! Searches, with the CRM's bounds: 200 a page, 10,000 results a query, 3,000 characters of body.
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -16,7 +17,7 @@ use crate::data::store::{Reading, Store};
 use crate::data::view::RecordView;
 use crate::json::{RecordWriter, write_string};
 use crate::portal::Portal;
-use crate::property::Source;
+use crate::property::{Property, Source};
 use crate::schema::Schema;
 
 const MOST_PER_PAGE: usize = 200;
@@ -51,7 +52,8 @@ struct GroupInput {
 struct Search {
     /// Any of these, all conditions of which are met; every record when there is none.
     groups: Vec<Vec<Filter>>,
-    sort: Option<(std::sync::Arc<crate::property::Property>, bool)>,
+    /// By which property, and whether in descending order.
+    sort: Option<(Arc<Property>, bool)>,
     text: Option<String>,
     /// What was created and archived later is not in the index yet; milliseconds since 1970.
     known_until: i64,
@@ -68,7 +70,7 @@ pub(super) fn search(portal: &Portal, store: &Store, request: &ApiRequest) -> Re
         return Err(ApiError::invalid(format!("limit must be at most {MOST_PER_PAGE}")));
     }
     let offset = offset(input.after.as_ref())?;
-    if offset + limit > MOST_RESULTS {
+    if offset.saturating_add(limit) > MOST_RESULTS {
         return Err(ApiError::invalid(format!("Paging past {MOST_RESULTS} results is not supported")));
     }
     let writer = RecordWriter::new(selection(portal, &schema, &input.properties));
@@ -252,10 +254,7 @@ fn index_range(filter: &Filter, base: &Base) -> Option<(u64, u64)> {
     }
 }
 
-fn understand_sort(
-    sort: &Value,
-    schema: &Schema,
-) -> Result<(std::sync::Arc<crate::property::Property>, bool), ApiError> {
+fn understand_sort(sort: &Value, schema: &Schema) -> Result<(Arc<Property>, bool), ApiError> {
     let (name, direction) = match sort {
         Value::String(name) => (name.as_str(), "ASCENDING"),
         _ => (sort["propertyName"].as_str().unwrap_or_default(), sort["direction"].as_str().unwrap_or("ASCENDING")),

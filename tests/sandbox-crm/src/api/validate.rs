@@ -201,7 +201,6 @@ fn choice(property: &Property, text: &str) -> Result<String, Refusal> {
     } else {
         vec![text]
     };
-    // Option values may hold the separator themselves; then only the whole text can be right.
     let allowed = |value: &str| property.options.iter().any(|option| option.value == value);
     if let Some(unknown) = chosen.iter().find(|value| !allowed(value)) {
         let options: Vec<&str> = property.options.iter().map(|option| option.value.as_str()).collect();

@@ -191,12 +191,13 @@ impl Writing<'_> {
     /// Adds a record under an id of the caller's choice, replacing what was there.
     pub(crate) fn create_as(&mut self, id: u64, changes: &Changes, template: Option<u64>) {
         let at = now();
-        let is_base = self.base.index_of(id).is_some();
+        let place = self.base.index_of(id);
         let mut entry = Entry {
             template,
-            is_base,
+            is_base: place.is_some(),
             presence: Presence::Live,
-            created_at: at,
+            // The base's times of creation ascend with the ids, and searches rely on it.
+            created_at: place.map_or(at, |index| self.base.created_at(index)),
             updated_at: at,
             values: HashMap::new(),
         };

@@ -136,6 +136,7 @@ async fn what_exceeds_the_bounds_of_a_search_is_refused() {
     let fixture = fixture(PortalConfig::empty(), 5).await;
     for bad in [
         json!({"limit": 201}),
+        json!({"after": u64::MAX.to_string()}),
         json!({"sorts": ["email", "firstname"]}),
         json!({"query": "x".repeat(3_000)}),
         one("nonsense", "EQ", "1"),
