@@ -3,7 +3,8 @@
 //! ```text
 //! queued ─▶ discovering ─▶ exporting ─▶ assembling ─▶ completed        any of the first four ─▶ failed | cancelled
 //! ```
-//! The last three never change again. That an archive has expired is not a state but a matter of the time.
+//! The last three never change again; a backup that has ended is only noted as swept once what it needed while it ran
+//! is removed. That an archive has expired is not a state but a matter of the time.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -111,7 +112,7 @@ pub struct Backup {
     pub state: BackupState,
     /// Who does the step that only one run may do (discovery, assembly).
     pub leasing: Leasing,
-    /// When such a step was last queued, or the export last checked.
+    /// When such a step or the sweeping was last queued, or the export last checked.
     pub queued_at: Timestamp,
     /// Objects that are not exported, plus one while discovery goes on.
     pub open_objects: u32,
@@ -127,6 +128,8 @@ pub struct Backup {
     pub failure: Option<Failure>,
     /// When it reached its last state.
     pub ended_at: Option<Timestamp>,
+    /// When what was only needed while it ran was removed.
+    pub swept_at: Option<Timestamp>,
 }
 
 /// What can happen to a backup.
@@ -179,6 +182,8 @@ pub enum BackupEvent {
     },
     /// Its step was queued again, or its export was checked.
     Requeued,
+    /// It has ended, and what was only needed while it ran is removed.
+    Swept,
 }
 
 impl Backup {
@@ -207,6 +212,7 @@ impl Backup {
             archive: None,
             failure: None,
             ended_at: None,
+            swept_at: None,
         }
     }
 
@@ -215,12 +221,15 @@ impl Backup {
         BackupRef { account_id: self.account_id.clone(), backup_id: self.backup_id.clone() }
     }
 
-    /// The message for its next step that only one run may do, if it is at one.
+    /// The message for its next step that is not a chunk's or an object's, if it is at one.
     pub fn work(&self) -> Option<Work> {
         match self.state {
             BackupState::Queued | BackupState::Discovering => Some(Work::Discover { backup: self.reference() }),
+            BackupState::Exporting => None,
             BackupState::Assembling => Some(Work::Assemble { backup: self.reference() }),
-            BackupState::Exporting | BackupState::Completed | BackupState::Failed | BackupState::Cancelled => None,
+            BackupState::Completed | BackupState::Failed | BackupState::Cancelled => {
+                self.swept_at.is_none().then(|| Work::Sweep { backup: self.reference() })
+            }
         }
     }
 
@@ -254,7 +263,8 @@ impl Backup {
     /// [`Refused`] when the event does not belong to the present state; nothing has changed.
     pub fn apply(&self, event: BackupEvent, now: Timestamp) -> Result<Self, Refused> {
         use BackupEvent as Event;
-        if self.state.is_terminal() {
+        let to_sweep = self.state.is_terminal() && self.swept_at.is_none();
+        if self.state.is_terminal() && !(to_sweep && matches!(event, Event::Requeued | Event::Swept)) {
             return Err(Refused::new("changing a backup", "it has ended"));
         }
         let mut next = self.clone();
@@ -318,6 +328,12 @@ impl Backup {
                 next.queued_at = now;
             }
             Event::Requeued => next.queued_at = now,
+            Event::Swept => {
+                if !to_sweep {
+                    return Err(Refused::new("sweeping a backup", "it has not ended"));
+                }
+                next.swept_at = Some(now);
+            }
         }
         Ok(next)
     }
@@ -334,6 +350,7 @@ impl Backup {
     fn end(&mut self, state: BackupState, now: Timestamp) {
         self.state = state;
         self.leasing = self.leasing.released(None);
+        self.queued_at = now;
         self.ended_at = Some(now);
     }
 
@@ -367,7 +384,9 @@ impl Record for Backup {
                 Some(self.leasing.due_at(self.queued_at, QUEUE_GRACE))
             }
             BackupState::Exporting => Some(self.queued_at + EXPORT_CHECK_EVERY),
-            BackupState::Completed | BackupState::Failed | BackupState::Cancelled => None,
+            BackupState::Completed | BackupState::Failed | BackupState::Cancelled => {
+                self.swept_at.is_none().then(|| self.queued_at + QUEUE_GRACE)
+            }
         }
     }
 }
@@ -416,12 +435,26 @@ mod tests {
     fn what_has_ended_never_changes() {
         for end in [BackupEvent::Cancelled, BackupEvent::Failed(Failure::new("k", "s"))] {
             let ended = queued().apply(end, at(1)).expect("running");
-            assert!(ended.due_at().is_none());
-            for event in [BackupEvent::Cancelled, BackupEvent::ObjectAdded, BackupEvent::Requeued] {
+            for event in [BackupEvent::Cancelled, BackupEvent::ObjectAdded] {
                 assert!(ended.apply(event, at(2)).is_err());
             }
             assert!(ended.lease("a", at(3), MINUTE).is_err());
         }
+    }
+
+    #[test]
+    fn what_has_ended_is_due_until_it_is_swept() {
+        assert!(queued().apply(BackupEvent::Swept, at(1)).is_err(), "it is needed still");
+        let ended = queued().apply(BackupEvent::Cancelled, at(1)).expect("running");
+        assert!(matches!(ended.work(), Some(Work::Sweep { .. })));
+        let queued_again = ended.apply(BackupEvent::Requeued, at(200)).expect("not swept");
+        assert_eq!(queued_again.due_at(), Some(at(200) + QUEUE_GRACE));
+
+        let swept = queued_again.apply(BackupEvent::Swept, at(201)).expect("not swept");
+        assert_eq!((swept.work(), swept.due_at()), (None, None));
+        assert_eq!((swept.state, swept.ended_at), (BackupState::Cancelled, Some(at(1))));
+        assert!(swept.apply(BackupEvent::Requeued, at(202)).is_err());
+        assert!(swept.apply(BackupEvent::Swept, at(202)).is_err());
     }
 
     #[test]

@@ -54,7 +54,7 @@ pub async fn end(
             failure.kind = ended.failure.as_ref().map(|failure| failure.kind.as_str()),
             "backup.ended"
         );
-        // If this is lost the lifecycle rule removes the segments.
+        // If this is lost, recover-stalled queues it.
         if let Err(error) = queue.send(&[Work::Sweep { backup: backup.clone() }], Duration::ZERO).await {
             tracing::warn!(%error, backup.id = %backup.backup_id, "backup.sweep-not-queued");
         }

@@ -128,7 +128,8 @@ impl Recover {
         let now = self.clock.now();
         let Some(due_at) = loaded.record.due_at().filter(|due| *due <= now) else { return Ok(None) };
         let backup = loaded.record.reference();
-        if now.duration_since(loaded.record.created_at) > LONGEST_RUN {
+        let runs = !loaded.record.state.is_terminal();
+        if runs && now.duration_since(loaded.record.created_at) > LONGEST_RUN {
             ending::fail(&*self.ledger, &*self.queue, &*self.clock, &backup, took_too_long()).await?;
             return Ok(Some(due_at));
         }

@@ -98,12 +98,13 @@ impl Assemble {
             }
             Err(error) => error,
         };
+        tracing::warn!(%error, backup.id = %backup.backup_id, "assembly.interrupted");
         match error.remedy(self.clock.now(), leased.leasing.attempts, REPEAT_AFTER) {
-            Remedy::Stop => Ok(()),
+            // If the backup has ended meanwhile, what this run wrote came after the sweep.
+            Remedy::Stop => self.sweep(backup).await,
             Remedy::Fail(failure) => self.fail(backup, failure).await,
             // Assembling calls no CRM, so there is nothing to wait for; what is left is to try again.
             Remedy::Wait(_) | Remedy::Retry => {
-                tracing::warn!(%error, backup.id = %backup.backup_id, "assembly.repeats");
                 // Best effort: without it the lease runs out by itself.
                 let _ = self.release(backup, lease, None).await;
                 Ok(self.queue.send(&[Work::Assemble { backup: backup.clone() }], REPEAT_AFTER).await?)

@@ -1,7 +1,7 @@
 //! Removes what a backup that has ended leaves behind. Lifecycle rules would remove it too, days later.
 
-use domain::backup::{Backup, BackupState};
-use domain::ports::ledger;
+use domain::backup::{Backup, BackupEvent, BackupState};
+use domain::ports::ledger::{self, Change, LedgerError};
 use domain::storage_keys;
 use domain::work::BackupRef;
 
@@ -9,8 +9,9 @@ use super::Assemble;
 use crate::run::StepError;
 
 impl Assemble {
-    /// Deletes the segments of a backup that has ended, and if it has no archive whatever was made of one. A backup
-    /// that runs is left alone. Running it twice is fine.
+    /// Deletes the segments of a backup that has ended, and if it has no archive whatever was made of one, and notes
+    /// that in the ledger; until then recover-stalled asks for it. A backup that runs is left alone. Running it twice is
+    /// fine, and removes what a run that was still busy has written since.
     ///
     /// # Errors
     /// [`StepError`] when the message should be delivered again.
@@ -25,6 +26,11 @@ impl Assemble {
             swept += self.sweeper.sweep(&storage_keys::archive_prefix(backup)).await?;
         }
         tracing::info!(backup.id = %backup.backup_id, objects = swept, "backup.swept");
-        Ok(())
+        let Ok(next) = loaded.record.apply(BackupEvent::Swept, self.clock.now()) else { return Ok(()) };
+        match self.ledger.commit(&[Change::replace(&loaded, &next)]).await {
+            // Queued again at the same time: then it is noted by that sweep.
+            Ok(()) | Err(LedgerError::Conflict) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 }
