@@ -98,18 +98,17 @@ impl Discover {
             other => other?,
         }
         let Err(error) = self.discover(backup, lease, run).await else { return Ok(()) };
+        tracing::warn!(%error, backup.id = %backup.backup_id, "discovery.interrupted");
         match error.remedy(self.sessions.clock.now(), attempts, self.retry_base) {
             Remedy::Stop => Ok(()),
             Remedy::Fail(failure) => self.fail(backup, failure).await,
             Remedy::Wait(wait) => {
-                tracing::warn!(%error, backup.id = %backup.backup_id, "discovery.waits");
                 let released = self.apply(backup, |_| BackupEvent::Released { lease, wait: Some(wait) }).await;
                 let delay = delay_until(wait.until, self.sessions.clock.now());
                 self.queue.send(&[Work::Discover { backup: backup.clone() }], delay).await?;
                 released
             }
             Remedy::Retry => {
-                tracing::warn!(%error, backup.id = %backup.backup_id, "discovery.repeats");
                 // Best effort: without it the lease runs out by itself.
                 let _ = self.apply(backup, |_| BackupEvent::Released { lease, wait: None }).await;
                 Ok(self.queue.send(&[Work::Discover { backup: backup.clone() }], self.retry_base).await?)

@@ -31,11 +31,11 @@ impl Export {
         }
         let Err(error) = self.prove_and_close(backup, &loaded.record, run).await else { return Ok(()) };
         let now = self.sessions.clock.now();
+        tracing::warn!(%error, backup.id = %backup.backup_id, object = %object, "close-object.interrupted");
         match error.remedy(now, loaded.record.close_attempts + 1, self.retry_base) {
             Remedy::Stop => Ok(()),
             Remedy::Fail(failure) => self.fail(backup, failure).await,
             Remedy::Wait(wait) => {
-                tracing::warn!(%error, backup.id = %backup.backup_id, object = %object, "close-object.waits");
                 if wait.reason.is_fruitless() {
                     self.count_close_attempt(&loaded).await?;
                 }

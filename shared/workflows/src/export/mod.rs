@@ -128,16 +128,15 @@ impl Export {
             Ok(Some(subject)) => subject.chunk.record.leasing.attempts,
             _ => 1,
         };
+        tracing::warn!(%error, backup.id = %backup.backup_id, object = %key.object_type, "export.interrupted");
         match error.remedy(now, attempts, self.retry_base) {
             Remedy::Stop => {}
             Remedy::Fail(failure) => self.fail(backup, failure).await?,
             Remedy::Wait(wait) => {
-                tracing::warn!(%error, backup.id = %backup.backup_id, object = %key.object_type, "export.waits");
                 self.release(backup, key, lease, Some(wait)).await?;
                 self.requeue(backup, key, delay_until(wait.until, now)).await?;
             }
             Remedy::Retry => {
-                tracing::warn!(%error, backup.id = %backup.backup_id, object = %key.object_type, "export.repeats");
                 // Best effort: without it the lease runs out by itself and recover-stalled queues the chunk.
                 let _ = self.release(backup, key, lease, None).await;
                 self.requeue(backup, key, self.retry_base).await?;
