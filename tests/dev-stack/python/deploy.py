@@ -60,6 +60,15 @@ def package(template, binaries, s3):
     return f"{s3.meta.endpoint_url}/{ARTIFACTS}/template.json", code
 
 
+def allow_batches(template):
+    """On AWS who may send a message may send a batch of them; for the emulator that is an action of its own."""
+    for resource in template["Resources"].values():
+        for policy in resource.get("Properties", {}).get("Policies", []) if resource["Type"] == "AWS::IAM::Role" else []:
+            for statement in policy["PolicyDocument"]["Statement"]:
+                if statement["Action"] == "sqs:SendMessage":
+                    statement["Action"] = ["sqs:SendMessage", "sqs:SendMessageBatch"]
+
+
 def create(cloudformation, stack, template_url, parameters):
     cloudformation.create_stack(
         StackName=stack, TemplateURL=template_url, Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
@@ -84,11 +93,13 @@ def reason(cloudformation, stack):
     return status.get("StackStatusReason", status["StackStatus"])
 
 
-def apply_what_the_emulator_ignores(template, outputs, key_id, endpoint):
-    """Settings of bucket, queues and table that AWS takes from the template and this emulator only from calls."""
+def apply_what_the_emulator_takes_otherwise(template, outputs, key_id, endpoint):
+    """Settings of bucket, queues and table that the emulator takes only from calls, or cannot keep to."""
     bucket = template["Resources"]["Bucket"]["Properties"]
     [encryption] = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
     s3 = client("s3", endpoint)
+    # The bucket takes requests over TLS only, and the emulator has none.
+    s3.delete_bucket_policy(Bucket=outputs["BucketName"])
     s3.put_bucket_encryption(
         Bucket=outputs["BucketName"],
         ServerSideEncryptionConfiguration={"Rules": [{
@@ -125,13 +136,14 @@ def main():
     request = json.load(sys.stdin)
     endpoint, stack = request["endpoint"], request["stack"]
     template = yaml_parse(Path(request["template"]).read_text(encoding="utf-8"))
+    allow_batches(template)
     cloudformation = client("cloudformation", endpoint)
     url, code = package(template, request["binaries"], client("s3", endpoint))
     created = create(cloudformation, stack, url, request["parameters"])
     outputs = {output["OutputKey"]: output["OutputValue"] for output in created["Outputs"]}
     key_id = cloudformation.describe_stack_resource(StackName=stack, LogicalResourceId="Key")
     key_id = key_id["StackResourceDetail"]["PhysicalResourceId"]
-    apply_what_the_emulator_ignores(template, outputs, key_id, endpoint)
+    apply_what_the_emulator_takes_otherwise(template, outputs, key_id, endpoint)
     json.dump({"outputs": outputs, "code": code}, sys.stdout)
 
 
