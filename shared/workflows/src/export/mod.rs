@@ -155,8 +155,9 @@ impl Export {
     ) -> Result<Ending, StepError> {
         let Some(subject) = self.load(backup, key).await? else { return Err(StepError::TakenOver) };
         let columns = self.columns(&subject.object.columns_key).await?;
+        let target = reading::segment_target(&dispatch::objects(self.ledger(), &backup.backup_id).await?);
         let session = self.sessions.open(&backup.account_id, run.ends).await?;
-        let ending = Reading::new(self, subject, &columns, &*session.crm, lease, run).through(usage).await;
+        let ending = Reading::new(self, subject, &columns, target, &*session.crm, lease, run).through(usage).await;
         usage.gate = session.gate.usage();
         ending
     }

@@ -25,9 +25,9 @@ const PAGE: u8 = 100;
 /// How often a run reports progress, notices that it was cancelled, and considers a split.
 const LOOK_EVERY: SignedDuration = SignedDuration::from_secs(2);
 
-/// Segments are sized so that this many hold an object: with 10,000 parts in an upload there is room for copies that
-/// must be cut and for small parts between.
-const SEGMENTS_PER_OBJECT: u64 = 6_000;
+/// Segments are sized so that this many hold a whole backup: with 10,000 parts in an upload there is room for buffers
+/// between copies and for runs that end early.
+const SEGMENTS_PER_ARCHIVE: u64 = 6_000;
 const SMALLEST_TARGET: u64 = 16 * 1024 * 1024;
 const LARGEST_TARGET: u64 = 128 * 1024 * 1024;
 
@@ -53,6 +53,7 @@ pub(super) struct Reading<'a> {
     crm: &'a dyn Crm,
     lease: u32,
     run: &'a Run,
+    segment_target: u64,
     rows: RowBuffer,
     cursor: Cursor,
     last_id: RecordId,
@@ -65,6 +66,7 @@ impl<'a> Reading<'a> {
         export: &'a Export,
         subject: Subject,
         columns: &'a Columns,
+        segment_target: u64,
         crm: &'a dyn Crm,
         lease: u32,
         run: &'a Run,
@@ -73,7 +75,20 @@ impl<'a> Reading<'a> {
         let rows = RowBuffer::new(properties.len());
         let cursor = subject.chunk.record.cursor.clone();
         let last_id = subject.chunk.record.committed_to;
-        Self { export, subject, properties, crm, lease, run, rows, cursor, last_id, first_seen: None, looked_at: None }
+        Self {
+            export,
+            subject,
+            properties,
+            crm,
+            lease,
+            run,
+            segment_target,
+            rows,
+            cursor,
+            last_id,
+            first_seen: None,
+            looked_at: None,
+        }
     }
 
     /// Reads and commits segment after segment until the range or the run ends.
@@ -125,12 +140,11 @@ impl<'a> Reading<'a> {
 
     /// Reads pages into the segment until it is large enough or there is a reason to stop.
     async fn fill(&mut self, segment: &mut SegmentUpload<'_>) -> Result<Filled, StepError> {
-        let target = segment_target(&self.subject.object);
         loop {
             if self.export.sessions.clock.now() >= self.run.ends {
                 return Ok(Filled::RunOver);
             }
-            if segment.packed_bytes() >= target {
+            if segment.packed_bytes() >= self.segment_target {
                 return Ok(Filled::Target);
             }
             let request = PageRequest {
@@ -365,8 +379,12 @@ fn commit_or_stop(answer: Result<(), LedgerError>) -> Result<(), StepError> {
     }
 }
 
-fn segment_target(object: &ObjectExport) -> u64 {
-    let per_record = object.packed_bytes.checked_div(object.records).unwrap_or(PACKED_RECORD).max(1);
-    let expected = object.counts.before.unwrap_or(0) * per_record;
-    (expected / SEGMENTS_PER_OBJECT).clamp(SMALLEST_TARGET, LARGEST_TARGET)
+/// How large a segment should get, so that all objects of the backup together fit into one archive's parts.
+pub(super) fn segment_target(objects: &[ObjectExport]) -> u64 {
+    let expected_bytes = |object: &ObjectExport| {
+        let per_record = object.packed_bytes.checked_div(object.records).unwrap_or(PACKED_RECORD).max(1);
+        object.counts.before.unwrap_or(0).max(object.records) * per_record
+    };
+    let expected: u64 = objects.iter().map(expected_bytes).sum();
+    (expected / SEGMENTS_PER_ARCHIVE).clamp(SMALLEST_TARGET, LARGEST_TARGET)
 }
