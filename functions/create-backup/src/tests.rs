@@ -110,7 +110,6 @@ async fn a_backup_is_accepted_at_once_and_named() {
             "createdBy": {"subject": "user-1", "email": "ada@example.com"},
             "state": "queued",
             "containsSensitiveData": null,
-            "expired": false,
         })
     );
     assert!(matches!(world.queue.receive(), Some(Work::Discover { backup }) if backup.backup_id.as_str() == id));

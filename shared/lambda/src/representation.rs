@@ -16,16 +16,29 @@ pub struct BackupRepresentation<'a> {
     api_version: &'static str,
     created_at: Timestamp,
     created_by: &'a Requester,
-    state: BackupState,
+    state: StateRepresentation,
     /// Unknown until the backup has discovered the account's properties.
     contains_sensitive_data: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     archive: Option<ArchiveRepresentation>,
-    expired: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     failure: Option<&'a Failure>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ended_at: Option<Timestamp>,
+}
+
+/// A backup's state, and the one thing more that users see: that its archive is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+enum StateRepresentation {
+    Own(BackupState),
+    Shown(&'static str),
+}
+
+impl StateRepresentation {
+    fn of(backup: &Backup, now: Timestamp) -> Self {
+        if backup.is_expired(now) { Self::Shown("expired") } else { Self::Own(backup.state) }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -46,11 +59,10 @@ impl<'a> BackupRepresentation<'a> {
             api_version: backup.api_version.as_str(),
             created_at: backup.created_at,
             created_by: &backup.created_by,
-            state: backup.state,
+            state: StateRepresentation::of(backup, now),
             contains_sensitive_data: backup.contains_sensitive_data,
             archive: archive
                 .map(|archive| ArchiveRepresentation { bytes: archive.bytes, expires_at: archive.expires_at }),
-            expired: backup.is_expired(now),
             failure: backup.failure.as_ref(),
             ended_at: backup.ended_at,
         }
@@ -84,7 +96,6 @@ mod tests {
                 "createdBy": {"subject": "user-1", "email": null},
                 "state": "queued",
                 "containsSensitiveData": null,
-                "expired": false,
             })
         );
     }

@@ -249,8 +249,8 @@ async fn an_expired_backup_stays_in_the_list_and_its_download_is_gone() {
     let gone = world.get(&format!("{}/download", path(&backup))).await;
     assert_eq!(problem(&gone), (410, kind("archive-expired")));
     assert_eq!(document(&gone)["expiredAt"], "2026-12-06T17:00:00Z");
-    assert_eq!(document(&world.get("/accounts/42/backups").await)["backups"][0]["expired"], true);
-    assert_eq!(document(&world.get(&path(&backup)).await)["expired"], true);
+    assert_eq!(document(&world.get("/accounts/42/backups").await)["backups"][0]["state"], "expired");
+    assert_eq!(document(&world.get(&path(&backup)).await)["state"], "expired");
 }
 
 #[tokio::test]
