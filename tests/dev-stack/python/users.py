@@ -47,19 +47,15 @@ def sign_in_with_password(cognito, client_id, email, password):
     )
 
 
-def enrol(cognito, answer):
-    """Adds a second factor. AWS asks for it in a challenge; the emulator signs a user without one in, so it has a token."""
-    if "AuthenticationResult" in answer:
-        who = {"AccessToken": answer["AuthenticationResult"]["AccessToken"]}
-    else:
-        who = {"Session": answer["Session"]}
-    associated = cognito.associate_software_token(**who)
-    secret = associated["SecretCode"]
-    if "Session" in who:
-        who = {"Session": associated["Session"]}
-    cognito.verify_software_token(UserCode=totp(secret), **who)
-    if "AccessToken" in who:
-        cognito.set_user_mfa_preference(SoftwareTokenMfaSettings={"Enabled": True, "PreferredMfa": True}, **who)
+def enrol(cognito, client_id, email, password):
+    """Adds a second factor. AWS answers a sign-in without one with a challenge to set one up; the emulator lets it pass."""
+    answer = sign_in_with_password(cognito, client_id, email, password)
+    token = answer["AuthenticationResult"]["AccessToken"]
+    secret = cognito.associate_software_token(AccessToken=token)["SecretCode"]
+    cognito.verify_software_token(AccessToken=token, UserCode=totp(secret))
+    cognito.set_user_mfa_preference(
+        AccessToken=token, SoftwareTokenMfaSettings={"Enabled": True, "PreferredMfa": True}
+    )
     return secret
 
 
@@ -82,7 +78,7 @@ def main():
     )
     client_id, email, password = request["clientId"], request["email"], request["password"]
     create(cognito, request["userPoolId"], email, password, request["groups"])
-    secret = enrol(cognito, sign_in_with_password(cognito, client_id, email, password))
+    secret = enrol(cognito, client_id, email, password)
     tokens = sign_in(cognito, client_id, email, password, secret)
     json.dump({
         "totpSecret": secret, "idToken": tokens["IdToken"], "accessToken": tokens["AccessToken"],

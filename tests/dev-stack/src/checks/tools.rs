@@ -18,13 +18,16 @@ const CARGO_DENY: &str = "0.20.2";
 pub(super) fn cargo_deny(places: &Places) -> Result<Outcome> {
     let tools = places.tools();
     let deny = tools.join("bin/cargo-deny");
-    let mut install = cargo(places);
-    // Built like a test rather than a product: it runs for a second, and optimising it takes minutes. A version that is
-    // there already is kept.
-    install.args(["install", "--locked", "--debug", "--quiet", "--version", CARGO_DENY, "--root"]).arg(&tools);
-    install.arg("cargo-deny").env("CARGO_TARGET_DIR", tools.join("build"));
-    if !processes::run("cargo install", &mut install)?.success() {
-        return Err(Failure::new(format!("cargo-deny {CARGO_DENY} cannot be installed, see above")));
+    let version = Command::new(&deny).arg("--version").output();
+    let installed = version.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).trim().ends_with(CARGO_DENY));
+    if !installed {
+        let mut install = cargo(places);
+        // Built like a test rather than a product: it runs for a second, and optimising it takes minutes.
+        install.args(["install", "--locked", "--debug", "--force", "--version", CARGO_DENY, "--root"]).arg(&tools);
+        install.args(["--quiet", "cargo-deny"]).env("CARGO_TARGET_DIR", tools.join("build"));
+        if !processes::run("cargo install", &mut install)?.success() {
+            return Err(Failure::new(format!("cargo-deny {CARGO_DENY} cannot be installed, see above")));
+        }
     }
     let mut check = Command::new(deny);
     check.current_dir(places.root()).args(["--log-level", "error", "--locked", "check", "bans", "licenses", "sources"]);
