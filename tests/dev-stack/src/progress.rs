@@ -10,45 +10,63 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 const STEPS: u64 = 1_000;
 
 /// What has been shown so far.
-pub(crate) enum Progress {
+pub(crate) struct Progress {
+    state: String,
+    objects: Objects,
+}
+
+enum Objects {
     Bars { all: MultiProgress, by_object: BTreeMap<String, ProgressBar> },
-    Lines { state: String, tenths: BTreeMap<String, u64> },
+    Lines { tenths: BTreeMap<String, u64> },
 }
 
 impl Progress {
     /// Bars if standard error is a terminal.
     pub(crate) fn new() -> Self {
-        if stderr().is_terminal() {
-            Self::Bars { all: MultiProgress::new(), by_object: BTreeMap::new() }
+        let objects = if stderr().is_terminal() {
+            Objects::Bars { all: MultiProgress::new(), by_object: BTreeMap::new() }
         } else {
-            Self::Lines { state: String::new(), tenths: BTreeMap::new() }
-        }
+            Objects::Lines { tenths: BTreeMap::new() }
+        };
+        Self { state: String::new(), objects }
     }
 
     /// Shows what has changed since the last call.
     pub(crate) fn show(&mut self, backup: &Backup) {
+        if self.state != backup.state {
+            self.state.clone_from(&backup.state);
+            self.objects.tell(&format!("backup {} is {}", backup.backup_id, backup.state));
+        }
+        for object in &backup.objects {
+            self.objects.show(object, backup.has_ended());
+        }
+    }
+}
+
+impl Objects {
+    fn tell(&self, line: &str) {
+        match self {
+            // Above the bars. A terminal that has gone away is nobody's loss.
+            Self::Bars { all, .. } => drop(all.println(line)),
+            Self::Lines { .. } => eprintln!("{line}"),
+        }
+    }
+
+    fn show(&mut self, object: &Object, is_last: bool) {
         match self {
             Self::Bars { all, by_object } => {
-                for object in &backup.objects {
-                    let bar = by_object.entry(object.object_type.clone()).or_insert_with(|| all.add(new_bar(object)));
-                    bar.set_position(share_in(STEPS, object));
-                    bar.set_message(described(object));
-                    if backup.has_ended() || is_done(object) {
-                        bar.abandon();
-                    }
+                let bar = by_object.entry(object.object_type.clone()).or_insert_with(|| all.add(new_bar(object)));
+                bar.set_position(share_in(STEPS, object));
+                bar.set_message(described(object));
+                if is_last || is_done(object) {
+                    bar.abandon();
                 }
             }
-            Self::Lines { state, tenths } => {
-                if *state != backup.state {
-                    state.clone_from(&backup.state);
-                    eprintln!("backup {} is {state}", backup.backup_id);
-                }
-                for object in &backup.objects {
-                    // Nothing yet, a tenth of it and being done are each told once.
-                    let tenth = if is_done(object) { 11 } else { share_in(10, object) };
-                    if tenths.insert(object.object_type.clone(), tenth) != Some(tenth) {
-                        eprintln!("  {:<24} {}", object.object_type, described(object));
-                    }
+            Self::Lines { tenths } => {
+                // Nothing yet, each tenth of it and being done are told once.
+                let tenth = if is_done(object) { 11 } else { share_in(10, object) };
+                if tenths.insert(object.object_type.clone(), tenth) != Some(tenth) {
+                    eprintln!("  {:<28} {}", object.object_type, described(object));
                 }
             }
         }
@@ -56,7 +74,7 @@ impl Progress {
 }
 
 fn new_bar(object: &Object) -> ProgressBar {
-    let style = ProgressStyle::with_template("{prefix:24!} {bar:30} {msg}").expect("the template is well formed");
+    let style = ProgressStyle::with_template("{prefix:28!} {bar:30} {msg}").expect("the template is well formed");
     ProgressBar::new(STEPS).with_style(style).with_prefix(object.object_type.clone())
 }
 
