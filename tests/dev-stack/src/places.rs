@@ -21,7 +21,12 @@ impl Places {
         let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let root = fs::canonicalize(&here).or_failure(|| format!("cannot find the checkout at {}", here.display()))?;
         let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |dir| root.join(dir));
-        Ok(Self { root, target })
+        Ok(Self::new(root, target))
+    }
+
+    /// Those of the checkout at `root` that is built in `target`.
+    pub fn new(root: PathBuf, target: PathBuf) -> Self {
+        Self { root, target }
     }
 
     /// The checkout.
