@@ -13,7 +13,7 @@ use dev_stack::failure::Result;
 use dev_stack::leftovers::end_all;
 use dev_stack::places::Places;
 use dev_stack::processes::end_all_on_interrupt;
-use dev_stack::stack::{Running, Stack, Wishes};
+use dev_stack::stack::{IMPATIENT, Running, Stack, Wishes};
 
 /// The whole system on one machine: emulated AWS, a sandbox CRM, and the deployed template.
 #[derive(Parser)]
@@ -68,7 +68,7 @@ fn run(command: &Command) -> Result<()> {
 }
 
 fn up(places: &Places, port: u16) -> Result<()> {
-    let mut running = Running::bring_up(places, Wishes { name: "stack", port, ..Wishes::default() })?;
+    let mut running = Running::bring_up(places, Wishes { name: "stack", port, parameters: &IMPATIENT, ..Wishes::default() })?;
     describe(running.stack());
     println!("state file        {}", running.state_file().display());
     println!("Ctrl-C ends it.");

@@ -2,7 +2,7 @@
 
 use dev_stack::places::Places;
 use dev_stack::python::Environment;
-use dev_stack::stack::{Running, STACK_FILE, Wishes};
+use dev_stack::stack::{IMPATIENT, Running, STACK_FILE, Wishes};
 
 use super::test_programs::{self, TestProgram};
 use super::tools::on_path;
@@ -15,7 +15,7 @@ pub(super) fn run(places: &Places, report: &mut Report, built: &[TestProgram]) {
     report.check("Info-ZIP as a reader of archives", || Ok(present(&["unzip"], "unzip")));
     report.check("end-to-end tests", || {
         let readers = Environment::prepare(places, places.dev().join("readers-venv"), "readers.txt")?;
-        let running = Running::bring_up(places, Wishes { name: "test", ..Wishes::default() })?;
+        let running = Running::bring_up(places, Wishes { name: "test", parameters: &IMPATIENT, ..Wishes::default() })?;
         let mut variables =
             vec![(STACK_FILE, running.state_file().display().to_string()), ("PATH", readers.first_on_path())];
         if require_all {

@@ -1,0 +1,95 @@
+//! The emulated AWS behind a stack, through a Python script that has an AWS client: looking at what no user sees.
+
+use std::path::Path;
+
+use dev_stack::failure::Result;
+use dev_stack::python;
+use dev_stack::stack::Stack;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::journey::stack_folder;
+
+/// Access to the resources of a stack.
+#[derive(Debug, Clone, Copy)]
+pub struct Aws<'a> {
+    stack: &'a Stack,
+}
+
+impl<'a> Aws<'a> {
+    /// The resources of `stack`.
+    pub fn of(stack: &'a Stack) -> Self {
+        Self { stack }
+    }
+
+    /// The keys of the objects in the bucket under a prefix, unfinished uploads included.
+    ///
+    /// # Errors
+    /// When the emulator refuses.
+    pub fn keys(self, prefix: &str) -> Result<Vec<String>> {
+        self.ask(&json!({ "do": "keys", "bucket": self.stack.bucket, "prefix": prefix }))
+    }
+
+    /// How S3 says an object is encrypted: its `ServerSideEncryption`, `BucketKeyEnabled`.
+    ///
+    /// # Errors
+    /// When the emulator refuses.
+    pub fn encryption(self, key: &str) -> Result<Value> {
+        self.ask(&json!({ "do": "encryption", "bucket": self.stack.bucket, "key": key }))
+    }
+
+    /// Lets a completed backup's archive have expired a minute ago.
+    ///
+    /// # Errors
+    /// When the emulator refuses.
+    pub fn expire_archive(self, account_id: &str, backup_id: &str) -> Result<()> {
+        self.ask(&json!({
+            "do": "expire_archive", "table": self.stack.table, "partition": format!("ACCOUNT#{account_id}"),
+            "sort": format!("BACKUP#{backup_id}"),
+        }))
+    }
+
+    /// What the emulator keeps of bucket, table, user pool, queues and API.
+    ///
+    /// # Errors
+    /// When the emulator refuses.
+    pub fn deployed(self) -> Result<Value> {
+        self.ask(&json!({
+            "do": "deployed", "bucket": self.stack.bucket, "table": self.stack.table, "queues": self.stack.queues,
+            "userPoolId": self.stack.users.user_pool_id, "clientId": self.stack.users.client_id, "name": self.stack.name,
+        }))
+    }
+
+    /// The template as JSON, its intrinsic functions in their long form.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn template(self, path: &Path) -> Result<Value> {
+        self.ask(&json!({ "do": "template", "path": path }))
+    }
+
+    /// Which of `needles` occur in the logs, each as `{log group}: {needle}`, and how many lines were looked at.
+    ///
+    /// # Errors
+    /// When the emulator refuses.
+    pub fn search_logs(self, needles: &[String]) -> Result<Value> {
+        self.ask(&json!({ "do": "search_logs", "needles": needles, "name": self.stack.name }))
+    }
+
+    /// The same ID token, signed by the user pool, but having expired an hour ago.
+    ///
+    /// # Errors
+    /// When it cannot be signed.
+    pub fn expired(self, id_token: &str) -> Result<String> {
+        let pool = &self.stack.users.user_pool_id;
+        let key = stack_folder().join("emulator/state/cognito-pool-keys").join(format!("{pool}-id.pem"));
+        self.ask(&json!({ "do": "expired", "token": id_token, "key": key }))
+    }
+
+    fn ask<T: DeserializeOwned>(self, request: &Value) -> Result<T> {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("python/aws.py");
+        let mut request = request.clone();
+        request["endpoint"] = json!(self.stack.emulator_url);
+        python::ask(&self.stack.users.python, &script, &request)
+    }
+}

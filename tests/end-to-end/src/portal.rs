@@ -1,0 +1,131 @@
+//! A portal of the sandbox CRM: one CRM account, made for one journey.
+
+use std::collections::BTreeMap;
+
+use dev_stack::api::{Answer, Api};
+use dev_stack::failure::{Failure, OrFailure, Result};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use ureq::http::Method;
+
+use crate::truth::{Record, Truth};
+
+/// Every token of a portal that journeys make begins so, which makes it easy to look for in logs.
+pub const TOKEN_PREFIX: &str = "pat-journey-";
+
+/// A portal, past all limits and faults.
+#[derive(Debug, Clone)]
+pub struct Portal {
+    /// The CRM's id of the account.
+    pub portal_id: u64,
+    /// What calls for it must carry.
+    pub token: String,
+    control: Api,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Made {
+    portal_id: u64,
+    token: String,
+}
+
+#[derive(Deserialize)]
+struct Created {
+    created: Vec<u64>,
+}
+
+impl Portal {
+    /// Makes a portal in the sandbox CRM at `sandbox_url`. `config` is the sandbox's `PortalConfig` without a token;
+    /// `name` makes the token, and must be new.
+    ///
+    /// # Errors
+    /// When the sandbox refuses.
+    pub fn make(sandbox_url: &str, name: &str, config: &Value) -> Result<Self> {
+        let control = Api::new(format!("{sandbox_url}/_sandbox"));
+        let mut config = config.clone();
+        config["token"] = json!(format!("{TOKEN_PREFIX}{name}"));
+        let answer = accepted("making a portal", control.post("/portals", &config)?)?;
+        let Made { portal_id, token } = parsed(&answer)?;
+        Ok(Self { portal_id, token, control })
+    }
+
+    /// Changes faults, limits, latency, scopes, or whether the token is revoked.
+    ///
+    /// # Errors
+    /// When the sandbox refuses.
+    pub fn change(&self, change: &Value) -> Result<()> {
+        let body = change.to_string().into_bytes();
+        accepted("changing a portal", self.control.send(&Method::PATCH, &self.path(""), &[], body)?).map(drop)
+    }
+
+    /// Everything that the portal holds of an object, archived and merged records included.
+    ///
+    /// # Errors
+    /// When the sandbox refuses.
+    pub fn truth(&self, object: &str) -> Result<Truth> {
+        let answer = self.control.get(&self.path(&format!("/objects/{object}/records")))?;
+        let answer = accepted("reading the truth", answer)?;
+        let lines = answer.body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        let records = lines.map(|line| {
+            let mut record: Record =
+                serde_json::from_slice(line).or_failure(|| "a record cannot be read".to_owned())?;
+            if object == "conversations" {
+                // Threads have no properties; the field that names them stands for the record id.
+                record.properties.remove("id");
+            }
+            Ok((record.id, record))
+        });
+        records.collect::<Result<_>>().map(Truth::new)
+    }
+
+    /// Live records by object, in the sandbox's own names.
+    ///
+    /// # Errors
+    /// When the sandbox refuses.
+    pub fn records(&self) -> Result<BTreeMap<String, u64>> {
+        let answer = accepted("asking about a portal", self.control.get(&self.path(""))?)?;
+        serde_json::from_value(answer.json()["records"].clone()).or_failure(|| "there are no counts".to_owned())
+    }
+
+    /// Creates, changes and removes records past all checks; returns the ids of the new ones.
+    ///
+    /// # Errors
+    /// When the sandbox refuses.
+    pub fn change_records(&self, object: &str, changes: &Value) -> Result<Vec<u64>> {
+        let answer = self.control.post(&self.path(&format!("/objects/{object}/records")), changes)?;
+        parsed(&accepted("changing records", answer)?).map(|Created { created }| created)
+    }
+
+    /// Adds a property to an object. `definition` is the sandbox's `NewProperty`.
+    ///
+    /// # Errors
+    /// When the sandbox refuses.
+    pub fn define_property(&self, object: &str, name: &str, definition: &Value) -> Result<()> {
+        let path = self.path(&format!("/objects/{object}/properties/{name}"));
+        accepted("defining a property", self.control.put(&path, definition)?).map(drop)
+    }
+
+    /// What was called since the portal was made: the sandbox's `CallReport` with up to `recent` calls in full.
+    ///
+    /// # Errors
+    /// When the sandbox refuses.
+    pub fn calls(&self, recent: usize) -> Result<Value> {
+        Ok(accepted("asking for calls", self.control.get(&self.path(&format!("/calls?recent={recent}")))?)?.json())
+    }
+
+    fn path(&self, rest: &str) -> String {
+        format!("/portals/{}{rest}", self.portal_id)
+    }
+}
+
+fn accepted(what: &str, answer: Answer) -> Result<Answer> {
+    if answer.status.is_success() {
+        return Ok(answer);
+    }
+    Err(Failure::new(format!("{what} was answered with {}: {}", answer.status, answer.text())))
+}
+
+fn parsed<T: for<'a> Deserialize<'a>>(answer: &Answer) -> Result<T> {
+    serde_json::from_slice(&answer.body).or_failure(|| "the sandbox gave an unknown answer".to_owned())
+}
