@@ -100,7 +100,7 @@ impl Discover {
         let Err(error) = self.discover(backup, lease, run).await else { return Ok(()) };
         tracing::warn!(%error, backup.id = %backup.backup_id, "discovery.interrupted");
         match error.remedy(self.sessions.clock.now(), attempts, self.retry_base) {
-            Remedy::Stop => Ok(()),
+            Remedy::Stop => ending::sweep_if_ended(self.ledger(), &*self.queue, backup).await,
             Remedy::Fail(failure) => self.fail(backup, failure).await,
             Remedy::Wait(wait) => {
                 let released = self.apply(backup, |_| BackupEvent::Released { lease, wait: Some(wait) }).await;

@@ -14,6 +14,7 @@ use domain::ports::queue::WorkQueue;
 use domain::work::{BackupRef, Work};
 
 use crate::contention::{self, Attempt};
+use crate::run::StepError;
 
 /// What became of the wish to end a backup.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,6 +75,20 @@ pub async fn fail(
     failure: Failure,
 ) -> Result<(), EndError> {
     end(ledger, queue, clock, backup, BackupEvent::Failed(failure)).await.map(|_| ())
+}
+
+/// Queues the sweep once more if the backup has ended, after a run that was under way at that moment: what it wrote may
+/// have come after the sweep.
+pub(crate) async fn sweep_if_ended(
+    ledger: &dyn Ledger,
+    queue: &dyn WorkQueue,
+    backup: &BackupRef,
+) -> Result<(), StepError> {
+    let loaded = ledger::load::<Backup>(ledger, &Backup::key_of(backup)).await?;
+    if loaded.is_some_and(|loaded| loaded.record.state.is_terminal()) {
+        queue.send(&[Work::Sweep { backup: backup.clone() }], Duration::ZERO).await?;
+    }
+    Ok(())
 }
 
 async fn try_end(

@@ -100,8 +100,7 @@ impl Assemble {
         };
         tracing::warn!(%error, backup.id = %backup.backup_id, "assembly.interrupted");
         match error.remedy(self.clock.now(), leased.leasing.attempts, REPEAT_AFTER) {
-            // If the backup has ended meanwhile, what this run wrote came after the sweep.
-            Remedy::Stop => self.sweep(backup).await,
+            Remedy::Stop => ending::sweep_if_ended(&*self.ledger, &*self.queue, backup).await,
             Remedy::Fail(failure) => self.fail(backup, failure).await,
             // Assembling calls no CRM, so there is nothing to wait for; what is left is to try again.
             Remedy::Wait(_) | Remedy::Retry => {

@@ -99,7 +99,9 @@ impl Export {
             Err(LedgerError::Conflict) => return Ok(ExportUsage::default()),
             other => other?,
         }
-        self.work(backup, key, leased.leasing.last_number, run).await
+        let worked = self.work(backup, key, leased.leasing.last_number, run).await;
+        ending::sweep_if_ended(self.ledger(), &*self.queue, backup).await?;
+        worked
     }
 
     /// Reads under `lease` until the range or the run ends, and cleans up after whatever went wrong.
