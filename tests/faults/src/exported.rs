@@ -46,36 +46,22 @@ impl Exported {
         let manifest = Manifest::parse(&files.remove(MANIFEST_NAME).expect("a manifest")).expect("a sound manifest");
         let beside = objects.read(&archive.manifest_key, None).await.expect("the manifest is in storage");
         assert_eq!(Manifest::parse(&beside).expect("a sound manifest").without_places(), manifest);
-        let exported = Self { files, manifest };
-        exported.check();
-        exported
-    }
-
-    fn check(&self) {
-        let named: Vec<_> = self.manifest.files.iter().map(|file| &file.name).collect();
-        assert_eq!(self.files.keys().collect::<Vec<_>>(), named, "the manifest names every file");
-        for (file, bytes) in self.manifest.files.iter().zip(self.files.values()) {
-            let table = Table::parse(bytes);
-            assert_eq!(file.bytes, bytes.len() as u64, "{}", file.name);
-            assert_eq!(file.rows, table.rows.len() as u64, "{}", file.name);
-            assert!(file.columns.iter().map(|column| &column.name).eq(&table.header), "{}", file.name);
-        }
+        let named: Vec<_> = manifest.files.iter().map(|file| (&file.name, file.bytes)).collect();
+        let found: Vec<_> = files.iter().map(|(name, bytes)| (name, bytes.len() as u64)).collect();
+        assert_eq!(found, named, "the manifest names every file");
+        Self { files, manifest }
     }
 
     /// A file, value by value.
     ///
     /// # Panics
-    /// When there is no such file, or it is not CSV.
+    /// When there is no such file, it is not CSV, or it is not what the manifest says.
     pub fn table(&self, name: &str) -> Table {
-        Table::parse(self.files.get(name).unwrap_or_else(|| panic!("no file {name}")))
-    }
-
-    /// All files, value by value.
-    ///
-    /// # Panics
-    /// When one is not CSV.
-    pub fn tables(&self) -> BTreeMap<String, Table> {
-        self.files.iter().map(|(name, bytes)| (name.clone(), Table::parse(bytes))).collect()
+        let table = Table::parse(self.files.get(name).unwrap_or_else(|| panic!("no file {name}")));
+        let stated = self.manifest.files.iter().find(|file| file.name == name).expect("every file is in the manifest");
+        assert_eq!(stated.rows, table.rows.len() as u64, "{name}");
+        assert!(stated.columns.iter().map(|column| &column.name).eq(&table.header), "{name}");
+        table
     }
 }
 

@@ -26,37 +26,39 @@ impl<L: Ledger> Latent<L> {
         Self { ledger, random: Mutex::new(fastrand::Rng::with_seed(seed)) }
     }
 
-    async fn wire(&self) {
-        let millis = lock(&self.random).u64(MILLIS);
-        tokio::time::sleep(Duration::from_millis(millis)).await;
+    /// One call: on its way for a while, or its answer.
+    async fn wire<T>(&self, call: impl Future<Output = T> + Send) -> T {
+        let (millis, there) = {
+            let mut random = lock(&self.random);
+            (random.u64(MILLIS), random.bool())
+        };
+        let wire = tokio::time::sleep(Duration::from_millis(millis));
+        if there {
+            wire.await;
+            call.await
+        } else {
+            let answer = call.await;
+            wire.await;
+            answer
+        }
     }
 }
 
 #[async_trait]
 impl<L: Ledger> Ledger for Latent<L> {
     async fn get(&self, key: &Key) -> Result<Option<Stored>, LedgerError> {
-        self.wire().await;
-        let answer = self.ledger.get(key).await;
-        self.wire().await;
-        answer
+        self.wire(self.ledger.get(key)).await
     }
 
     async fn list(&self, request: &ListRequest) -> Result<ListPage, LedgerError> {
-        self.wire().await;
-        let answer = self.ledger.list(request).await;
-        self.wire().await;
-        answer
+        self.wire(self.ledger.list(request)).await
     }
 
     async fn commit(&self, changes: &[Change]) -> Result<(), LedgerError> {
-        self.wire().await;
-        let answer = self.ledger.commit(changes).await;
-        self.wire().await;
-        answer
+        self.wire(self.ledger.commit(changes)).await
     }
 
     async fn due(&self, shard: u8, now: Timestamp, limit: u32) -> Result<Vec<Key>, LedgerError> {
-        self.wire().await;
-        self.ledger.due(shard, now, limit).await
+        self.wire(self.ledger.due(shard, now, limit)).await
     }
 }

@@ -167,7 +167,9 @@ impl SimulatedObject {
         let listed: Vec<RecordId> = rest.by_ref().take(usize::from(request.limit)).collect();
         let more = rest.next().is_some();
         drop(rest);
-        self.records.retain(|id, _| !vanishing.contains(id));
+        for id in &vanishing {
+            self.records.remove(id);
+        }
         rows.clear();
         for id in listed.iter().filter(|id| !vanishing.contains(id)) {
             rows.begin_row(*id);

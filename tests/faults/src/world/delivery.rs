@@ -20,6 +20,12 @@ use workflows::run::{Run, StepError};
 
 use super::{Copies, FailedMessages, World};
 
+/// How long a run of discover-objects may begin something new.
+const DISCOVER_RUN: SignedDuration = SignedDuration::from_secs(290);
+
+/// The same for assemble-archive.
+const ASSEMBLE_RUN: SignedDuration = SignedDuration::from_secs(890);
+
 /// From when a run begins nothing new to when it is stopped.
 const MARGIN: SignedDuration = SignedDuration::from_secs(10);
 
@@ -63,7 +69,7 @@ impl World {
     /// Delivers one message to a worker of its own.
     pub async fn deliver(&self, work: Work) {
         let worker = self.settings.faults.worker();
-        let run = self.run();
+        let run = self.run_of(&work);
         match worker.run(Box::pin(self.handle(&worker, &work, &run))).await {
             Some(Ok(()) | Err(StepError::TakenOver)) => {}
             Some(Err(_)) | None => self.come_back(work, &run).await,
@@ -78,9 +84,14 @@ impl World {
         self.queue.send(&[work], left + VISIBLE_AFTER).await.expect("memory takes it");
     }
 
-    fn run(&self) -> Run {
+    fn run_of(&self, work: &Work) -> Run {
         let number = self.runs.fetch_add(1, Ordering::Relaxed);
-        let ends = self.clock.now() + self.settings.run;
+        let length = match work {
+            Work::Export { .. } | Work::CloseObject { .. } => self.settings.export_run,
+            Work::Discover { .. } => DISCOVER_RUN,
+            Work::Assemble { .. } | Work::Sweep { .. } => ASSEMBLE_RUN,
+        };
+        let ends = self.clock.now() + length;
         Run { owner: format!("run-{number}"), ends, stopped_at: ends + MARGIN }
     }
 

@@ -19,13 +19,15 @@ impl World {
     /// When recover-stalled will next find something to do.
     pub(super) async fn next_recovery(&self) -> Option<Timestamp> {
         let due = self.next_due().await?;
-        let next_round = lock(&self.recovered_at).map(|at| at + EVERY);
-        Some(next_round.map_or(due, |round| round.max(due)))
+        Some(due.max(self.next_round()))
+    }
+
+    fn next_round(&self) -> Timestamp {
+        *lock(&self.recovered_at) + EVERY
     }
 
     pub(super) async fn recover_if_due(&self) {
-        let round = lock(&self.recovered_at).map(|at| at + EVERY);
-        if round.is_some_and(|round| round > self.clock.now()) {
+        if self.next_round() > self.clock.now() {
             return;
         }
         if self.next_due().await.is_some_and(|due| due <= self.clock.now()) {
@@ -35,7 +37,7 @@ impl World {
 
     /// Runs recover-stalled now.
     pub async fn recover(&self) {
-        *lock(&self.recovered_at) = Some(self.clock.now());
+        *lock(&self.recovered_at) = self.clock.now();
         let worker = self.settings.faults.worker();
         let recover = Recover {
             ledger: worker.wrap(self.ledger.clone()),

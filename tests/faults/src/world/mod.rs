@@ -3,7 +3,8 @@
 mod delivery;
 mod due;
 
-use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use domain::allowance::Allowance;
@@ -15,7 +16,7 @@ use domain::ports::ledger::{self, Ledger};
 use domain::work::BackupRef;
 use in_memory::faults::Faults;
 use in_memory::{MemoryObjects, MemoryQueue, MemoryTokens};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 use workflows::connect_account::{AccountChange, ConnectAccount, ConnectionChange};
 use workflows::create_backup::{CreateBackup, Request};
@@ -55,8 +56,8 @@ pub struct Settings {
     pub copies: Copies,
     /// What becomes of failed ones.
     pub failed: FailedMessages,
-    /// How long a run may begin something new.
-    pub run: SignedDuration,
+    /// How long a run of export-chunk may begin something new.
+    pub export_run: SignedDuration,
     /// What goes wrong at which call of a port.
     pub faults: Arc<Faults>,
 }
@@ -68,7 +69,7 @@ impl Default for Settings {
             workers: 1,
             copies: Copies::One,
             failed: FailedMessages::ComeBack,
-            run: SignedDuration::from_secs(290),
+            export_run: SignedDuration::from_secs(290),
             faults: Faults::none(),
         }
     }
@@ -91,8 +92,8 @@ pub struct World {
     /// What this world is like.
     pub settings: Settings,
     tokens: Arc<MemoryTokens>,
-    runs: std::sync::atomic::AtomicU64,
-    recovered_at: std::sync::Mutex<Option<jiff::Timestamp>>,
+    runs: AtomicU64,
+    recovered_at: Mutex<Timestamp>,
 }
 
 impl World {
@@ -121,6 +122,7 @@ impl World {
         crm: SimulatedCrm,
         settings: Settings,
     ) -> Self {
+        let now = clock.now();
         let time: Arc<dyn Clock> = clock.clone();
         let queue = match settings.copies {
             Copies::TwoInARow => MemoryQueue::delivering_twice(time),
@@ -137,7 +139,7 @@ impl World {
             settings,
             tokens: Arc::new(MemoryTokens::new()),
             runs: 0.into(),
-            recovered_at: None.into(),
+            recovered_at: now.into(),
         };
         world.connect().await;
         world

@@ -22,7 +22,7 @@ const NOT_STARTABLE: [(Cursors, &str); 5] = [
 ];
 
 async fn world(cursors: Cursors, run: i64, seed: u64) -> World {
-    let settings = Settings { workers: CAP, run: SignedDuration::from_secs(run), ..Settings::default() };
+    let settings = Settings { workers: CAP, export_run: SignedDuration::from_secs(run), ..Settings::default() };
     in_memory(vec![samples::many_contacts(10_000, cursors)], settings, seed).await
 }
 
@@ -63,7 +63,7 @@ async fn lists_that_do_not_are_read_by_one_worker_on_dynamodb_local() {
     with_table(DYNAMODB_LOCAL, async |ledger, _| {
         let ledger = Arc::new(ledger);
         for (cursors, what) in NOT_STARTABLE {
-            let settings = Settings { workers: CAP, run: SignedDuration::from_secs(20), ..Settings::default() };
+            let settings = Settings { workers: CAP, export_run: SignedDuration::from_secs(20), ..Settings::default() };
             let contacts = samples::many_contacts(10_000, cursors);
             let world = on_ledger(ledger.clone(), vec![contacts], settings).await;
             assert_eq!(read(&world).await, ReadMode::Sequential, "{what}");

@@ -1,6 +1,12 @@
 //! Backups in which things go wrong, compared with what the CRM holds and with the calm run.
 
 mod calm;
+mod cancelled;
+mod cases;
+mod continued;
 mod cursors;
+mod drift;
+mod port_calls;
 mod twice;
 mod worlds;
+mod zombies;

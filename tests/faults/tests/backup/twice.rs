@@ -11,7 +11,7 @@ use crate::worlds::{assert_complete, assert_tidy, in_memory, on_ledger};
 
 /// Runs are so short that objects take several.
 fn settings(copies: Copies, workers: usize, run: i64) -> Settings {
-    Settings { copies, workers, run: SignedDuration::from_secs(run), ..Settings::default() }
+    Settings { copies, workers, export_run: SignedDuration::from_secs(run), ..Settings::default() }
 }
 
 fn objects() -> Vec<SimulatedObject> {

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use domain::backup::{Backup, BackupState};
-use domain::ports::ledger::Ledger;
+use domain::chunk::{Chunk, ChunkState};
+use domain::ports::ledger::{self, Ledger};
+use domain::segment::Segment;
 use domain::storage_keys;
 use domain::work::BackupRef;
-use faults::{Latent, Pace, Settings, SimulatedObject, World, samples};
+use faults::{Exported, Latent, Pace, Settings, SimulatedObject, World, samples};
 use in_memory::MemoryLedger;
 
 /// A world in memory whose ledger takes its time as `seed` says. For tokio's paused clock.
@@ -31,7 +33,11 @@ pub(crate) async fn assert_tidy(world: &World, backup: &BackupRef) {
 /// The backup is completed, has the CRM's present records, and left nothing else behind.
 pub(crate) async fn assert_complete(world: &World, backup: &Backup) {
     assert_eq!(backup.state, BackupState::Completed, "{:?}", backup.failure);
-    let exported = world.exported(&backup.reference()).await;
+    assert_true(world, &world.exported(&backup.reference()).await);
+}
+
+/// The archive has the CRM's present records.
+pub(crate) fn assert_true(world: &World, exported: &Exported) {
     let truth = world.crm.truth();
     assert_eq!(exported.files.keys().collect::<Vec<_>>(), truth.keys().collect::<Vec<_>>());
     for (name, expected) in &truth {
@@ -40,4 +46,30 @@ pub(crate) async fn assert_complete(world: &World, backup: &Backup) {
         assert_eq!(found.ids(), expected.ids(), "{name}");
         assert!(found.rows == expected.rows, "a value of {name} differs");
     }
+}
+
+/// What the ledger counts is what it holds: chunks, segments, records.
+pub(crate) async fn assert_consistent(world: &World, backup: &BackupRef) {
+    let partition = format!("BACKUP#{}", backup.backup_id);
+    for object in world.objects_of(backup).await {
+        let name = &object.definition.object_type;
+        let prefix = format!("CHUNK#{name}#{:04}#", object.generation);
+        let chunks = ledger::list::<Chunk>(&*world.ledger, &partition, &prefix).await.expect("the ledger answers");
+        let prefix = Segment::prefix(name, object.generation);
+        let segments = ledger::list::<Segment>(&*world.ledger, &partition, &prefix).await.expect("the ledger answers");
+
+        assert_eq!(object.open_chunks, 0, "{name}");
+        assert!(chunks.iter().all(|chunk| chunk.record.state == ChunkState::Done), "{name}");
+        assert_eq!(object.segments as usize, segments.len(), "{name}");
+        assert_eq!(chunks.iter().map(|chunk| chunk.record.next_sequence).sum::<u32>(), object.segments, "{name}");
+        assert_eq!(segments.iter().map(|segment| segment.record.summary.rows).sum::<u64>(), object.records, "{name}");
+        assert_eq!(chunks.iter().map(|chunk| chunk.record.records).sum::<u64>(), object.records, "{name}");
+    }
+}
+
+/// Storage holds one archive of the backup and its manifest.
+pub(crate) fn assert_one_archive(world: &World, backup: &Backup) {
+    let archive = backup.archive.as_ref().expect("an archive");
+    let keys = world.objects.keys(&storage_keys::archive_prefix(&backup.reference()));
+    assert_eq!(keys, [archive.manifest_key.clone(), archive.storage_key.clone()]);
 }

@@ -1,0 +1,119 @@
+//! A backup is cancelled while a worker is at a call of a port: at every call in turn.
+
+use std::sync::Arc;
+
+use contracts::backends::{DYNAMODB_LOCAL, with_table};
+use domain::backup::BackupState;
+use domain::ports::ledger::Ledger;
+use domain::storage_keys;
+use domain::work::BackupRef;
+use faults::{FailedMessages, World};
+use in_memory::faults::{Fault, Faults};
+use workflows::cancel_backup::{self, CancelError};
+
+use crate::cases::{Case, FALLBACK, SMALL, SPLIT};
+use crate::worlds::{assert_complete, assert_tidy};
+use crate::zombies::until_frozen;
+
+/// What happens between the cancelling and the worker's next call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Meanwhile {
+    /// Nothing.
+    Nothing,
+    /// Everything is swept, and another backup begins.
+    TheNextBackup,
+}
+
+/// Cancels the backup. False when it was completed before.
+async fn cancel(world: &World, backup: &BackupRef) -> bool {
+    match cancel_backup::cancel(&*world.ledger, &*world.queue, &*world.clock, backup).await {
+        Ok(_) => true,
+        Err(CancelError::Ended(ended)) => {
+            assert_eq!(ended.state, BackupState::Completed);
+            false
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// Returns whether there was a call to cancel the backup at.
+async fn it_stays_cancelled(world: &World, meanwhile: Meanwhile) -> bool {
+    let backup = world.request().await;
+    let Some(frozen) = until_frozen(world).await else { return false };
+    let cancelled = cancel(world, &backup).await;
+    let next = match meanwhile {
+        Meanwhile::Nothing => None,
+        Meanwhile::TheNextBackup => {
+            world.to_the_end(&backup).await;
+            Some(world.request().await)
+        }
+    };
+
+    world.settings.faults.release();
+    frozen.await;
+
+    let ended = world.to_the_end(&backup).await;
+    if cancelled {
+        assert_eq!(ended.state, BackupState::Cancelled);
+        assert_eq!(world.objects.keys(&storage_keys::archive_prefix(&backup)), [""; 0], "no archive");
+        assert_eq!(
+            world.objects.keys(&storage_keys::working_prefix(&backup)),
+            [""; 0],
+            "swept after {:?}",
+            world.settings.faults.struck()
+        );
+    } else {
+        assert_complete(world, &ended).await;
+    }
+    match next {
+        None => assert_tidy(world, &backup).await,
+        Some(next) => {
+            assert_complete(world, &world.to_the_end(&next).await).await;
+            assert_tidy(world, &next).await;
+        }
+    }
+    assert!(cancel(world, &backup).await == cancelled, "cancelling again gives the same answer");
+    true
+}
+
+async fn at_calls(case: Case, stride: usize) {
+    for meanwhile in [Meanwhile::Nothing, Meanwhile::TheNextBackup] {
+        for nth in (1..).step_by(stride) {
+            let faults = Faults::at(nth, Fault::CallHeld);
+            let world = case.in_memory(faults, FailedMessages::ComeBack).await;
+            if !it_stays_cancelled(&world, meanwhile).await {
+                break;
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_every_call_of_a_small_backup() {
+    at_calls(SMALL, 1).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_many_calls_while_an_object_is_split() {
+    at_calls(SPLIT, 5).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_many_calls_while_an_object_falls_back_to_one_worker() {
+    at_calls(FALLBACK, 3).await;
+}
+
+#[tokio::test]
+async fn at_some_calls_on_dynamodb_local() {
+    with_table(DYNAMODB_LOCAL, async |ledger, _| {
+        let ledger: Arc<dyn Ledger> = Arc::new(ledger);
+        for nth in (3..).step_by(41) {
+            let faults = Faults::at(nth, Fault::CallHeld);
+            let world = SMALL.on(ledger.clone(), faults, FailedMessages::ComeBack).await;
+            if !it_stays_cancelled(&world, Meanwhile::TheNextBackup).await {
+                break;
+            }
+        }
+    })
+    .await;
+}

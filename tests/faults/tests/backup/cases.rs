@@ -1,0 +1,73 @@
+//! Backups to try everything on.
+
+use std::sync::Arc;
+
+use domain::backup::BackupState;
+use domain::ports::ledger::Ledger;
+use faults::crm::Cursors;
+use faults::{Exported, FailedMessages, Settings, SimulatedObject, World, samples};
+use in_memory::faults::Faults;
+use jiff::SignedDuration;
+
+use crate::worlds::{assert_consistent, assert_one_archive, assert_tidy, assert_true, in_memory, on_ledger};
+
+/// What is backed up, and by whom.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Case {
+    pub(crate) workers: usize,
+    /// How long a run of export-chunk may begin something new.
+    pub(crate) run_seconds: i64,
+    pub(crate) objects: fn() -> Vec<SimulatedObject>,
+}
+
+/// One worker, so that the same calls are made every time; objects that take several runs.
+pub(crate) const SMALL: Case = Case {
+    workers: 1,
+    run_seconds: 3,
+    objects: || {
+        let mut objects = samples::one_of_everything();
+        objects[0] = samples::many_contacts(950, Cursors::Ids);
+        objects
+    },
+};
+
+/// Several workers that split an object among them.
+pub(crate) const SPLIT: Case =
+    Case { workers: 4, run_seconds: 6, objects: || vec![samples::many_contacts(6_000, Cursors::Ids)] };
+
+/// A fallback to one worker half-way.
+pub(crate) const FALLBACK: Case =
+    Case { workers: 2, run_seconds: 6, objects: || vec![samples::many_contacts(950, Cursors::Opaque)] };
+
+impl Case {
+    pub(crate) fn settings(self, faults: Arc<Faults>, failed: FailedMessages) -> Settings {
+        let export_run = SignedDuration::from_secs(self.run_seconds);
+        Settings { workers: self.workers, export_run, faults, failed, ..Settings::default() }
+    }
+
+    pub(crate) async fn in_memory(self, faults: Arc<Faults>, failed: FailedMessages) -> World {
+        in_memory((self.objects)(), self.settings(faults, failed), 1).await
+    }
+
+    pub(crate) async fn on(self, ledger: Arc<dyn Ledger>, faults: Arc<Faults>, failed: FailedMessages) -> World {
+        on_ledger(ledger, (self.objects)(), self.settings(faults, failed)).await
+    }
+}
+
+/// The archive of a run, which must have ended well and left nothing else.
+pub(crate) async fn archive_of(world: &World) -> Exported {
+    let backup = world.request().await;
+    let ended = world.to_the_end(&backup).await;
+    assert_eq!(ended.state, BackupState::Completed, "{:?} {:?}", ended.failure, world.settings.faults.struck());
+    assert_consistent(world, &backup).await;
+    assert_one_archive(world, &ended);
+    assert_tidy(world, &backup).await;
+    world.exported(&backup).await
+}
+
+/// The archive of a run in which nothing goes wrong, which must hold what the CRM holds.
+pub(crate) async fn calm_archive(world: &World) -> Exported {
+    let archive = archive_of(world).await;
+    assert_true(world, &archive);
+    archive
+}

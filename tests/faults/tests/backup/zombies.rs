@@ -1,0 +1,101 @@
+//! A worker is frozen at a call of a port, long enough for its lease to run out; another one takes over and finishes;
+//! then the first goes on as if nothing had been: at every call in turn.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use contracts::backends::{DYNAMODB_LOCAL, with_table};
+use domain::backup::BackupState;
+use domain::storage_keys;
+use faults::{Exported, FailedMessages, World};
+use in_memory::faults::{Fault, Faults};
+
+use crate::cases::{Case, FALLBACK, SMALL, SPLIT, calm_archive};
+use crate::worlds::assert_one_archive;
+
+/// What a frozen worker will do when it is released.
+pub(crate) type Frozen<'a> = Pin<Box<dyn Future<Output = bool> + 'a>>;
+
+/// Runs the world until a worker is frozen, and returns what is left of it to do; None when nothing is left to do.
+pub(crate) async fn until_frozen(world: &World) -> Option<Frozen<'_>> {
+    loop {
+        let mut step: Frozen<'_> = Box::pin(world.step());
+        tokio::select! {
+            biased;
+            more = &mut step => if !more { return None },
+            () = world.settings.faults.until_struck() => return Some(step),
+        }
+    }
+}
+
+/// Freezes a worker at call `nth`, finishes the backup without it, asks for another one, and lets it go on. Returns
+/// whether there was such a call.
+async fn nothing_changes(world: &World, calm: &Exported) -> bool {
+    let backup = world.request().await;
+    let Some(frozen) = until_frozen(world).await else { return false };
+    let ended = world.to_the_end(&backup).await;
+    assert_eq!(ended.state, BackupState::Completed, "{:?}", ended.failure);
+    let finished = world.exported(&backup).await;
+    assert!(finished.files == calm.files);
+    let next = world.request().await;
+
+    world.settings.faults.release();
+    frozen.await;
+
+    let next_ended = world.to_the_end(&next).await;
+    assert_eq!(next_ended.state, BackupState::Completed, "{:?}", next_ended.failure);
+    assert!(world.exported(&next).await.files == calm.files);
+    assert_eq!(world.backup(&backup).await, ended);
+    assert_eq!(world.exported(&backup).await, finished);
+    assert_one_archive(world, &ended);
+    assert!(world.may_begin_another().await);
+    assert_eq!(
+        world.objects.keys(&storage_keys::working_prefix(&backup)),
+        [""; 0],
+        "swept after {:?}",
+        world.settings.faults.struck()
+    );
+    true
+}
+
+async fn a_late_worker_changes_nothing(case: Case, stride: usize) {
+    let calm = calm_archive(&case.in_memory(Faults::none(), FailedMessages::ComeBack).await).await;
+    for nth in (1..).step_by(stride) {
+        let faults = Faults::at(nth, Fault::CallHeld);
+        let world = case.in_memory(faults.clone(), FailedMessages::ComeBack).await;
+        if !nothing_changes(&world, &calm).await {
+            break;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_every_call_of_a_small_backup() {
+    a_late_worker_changes_nothing(SMALL, 1).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_many_calls_while_an_object_is_split() {
+    a_late_worker_changes_nothing(SPLIT, 3).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_every_call_while_an_object_falls_back_to_one_worker() {
+    a_late_worker_changes_nothing(FALLBACK, 1).await;
+}
+
+#[tokio::test]
+async fn at_some_calls_on_dynamodb_local() {
+    with_table(DYNAMODB_LOCAL, async |ledger, _| {
+        let ledger = Arc::new(ledger);
+        let calm = calm_archive(&SMALL.on(ledger.clone(), Faults::none(), FailedMessages::ComeBack).await).await;
+        for nth in (1..).step_by(29) {
+            let faults = Faults::at(nth, Fault::CallHeld);
+            let world = SMALL.on(ledger.clone(), faults, FailedMessages::ComeBack).await;
+            if !nothing_changes(&world, &calm).await {
+                break;
+            }
+        }
+    })
+    .await;
+}
