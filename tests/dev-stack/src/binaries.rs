@@ -18,6 +18,16 @@ pub const SANDBOX: &str = "sandbox-crm";
 /// Executables by name.
 pub type Executables = BTreeMap<String, PathBuf>;
 
+/// How executables are built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Profile {
+    /// As for tests: quick to build.
+    #[default]
+    Dev,
+    /// As for AWS: small and fast.
+    Release,
+}
+
 /// A Cargo command in the checkout, as if typed into a fresh terminal: what `cargo run` puts into the environment for
 /// this tool would make build scripts run again.
 pub fn cargo(places: &Places) -> Command {
@@ -51,14 +61,25 @@ pub fn functions(places: &Places) -> Result<Vec<String>> {
 ///
 /// # Errors
 /// When they do not build; Cargo has said why.
-pub fn build(places: &Places) -> Result<Executables> {
+pub fn build(places: &Places, profile: Profile) -> Result<Executables> {
     let mut packages = functions(places)?;
     packages.push(SANDBOX.to_owned());
+    build_packages(places, profile, &packages)
+}
+
+/// Builds the executables of some packages, and says where they are.
+///
+/// # Errors
+/// When they do not build; Cargo has said why.
+pub fn build_packages(places: &Places, profile: Profile, packages: &[String]) -> Result<Executables> {
     let mut command = cargo(places);
     command.args(["build", "--bins", "--message-format=json-render-diagnostics"]).stderr(Stdio::inherit());
+    if profile == Profile::Release {
+        command.arg("--release");
+    }
     command.args(packages.iter().flat_map(|name| ["--package", name]));
     let messages = processes::run_for_stdout("cargo build", &mut command)?;
-    let messages = messages.ok_or_else(|| Failure::new("the functions do not build"))?;
+    let messages = messages.ok_or_else(|| Failure::new(format!("cannot build {}", packages.join(", "))))?;
     Ok(executables(&messages))
 }
 

@@ -1,5 +1,6 @@
 //! `cargo dev`: the whole system on one machine.
 
+mod bench;
 mod checks;
 mod demo;
 mod progress;
@@ -41,6 +42,12 @@ enum Command {
     },
     /// End a stack that was left running
     Down,
+    /// Measure, with release builds, and print what was measured next to what is wanted
+    Bench {
+        /// Which figures: codec, saturation, assembly, million, cold-start; all if none is named
+        #[arg(value_name = "FIGURES")]
+        figures: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -64,11 +71,13 @@ fn run(command: &Command) -> Result<()> {
             println!("stacks ended: {}", end_all(&places)?);
             Ok(())
         }
+        Command::Bench { figures } => bench::run(&places, figures),
     }
 }
 
 fn up(places: &Places, port: u16) -> Result<()> {
-    let mut running = Running::bring_up(places, Wishes { name: "stack", port, parameters: &IMPATIENT, ..Wishes::default() })?;
+    let mut running =
+        Running::bring_up(places, Wishes { name: "stack", port, parameters: &IMPATIENT, ..Wishes::default() })?;
     describe(running.stack());
     println!("state file        {}", running.state_file().display());
     println!("Ctrl-C ends it.");

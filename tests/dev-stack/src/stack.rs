@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::api::Api;
-use crate::binaries;
+use crate::binaries::{self, Profile};
 use crate::emulator::Emulator;
 use crate::failure::{Failure, OrFailure, Result};
 use crate::leftovers::Claim;
@@ -133,6 +133,8 @@ pub struct Wishes<'a> {
     pub port: u16,
     /// More arguments for the sandbox CRM.
     pub sandbox: &'a [&'a str],
+    /// How the functions and the sandbox CRM are built.
+    pub profile: Profile,
     /// More template parameters.
     pub parameters: &'a [(&'a str, &'a str)],
 }
@@ -156,7 +158,7 @@ impl Running {
         let mut claim = Claim::take(places, wishes.name)?;
         let python = Environment::prepare(places, places.dev().join("venv"), "requirements.txt")?;
         eprintln!("building the functions …");
-        let executables = binaries::build(places)?;
+        let executables = binaries::build(places, wishes.profile)?;
         let folder = places.dev().join(wishes.name);
         make_folder(&folder)?;
         eprintln!("starting the emulator and the sandbox CRM …");

@@ -1,0 +1,88 @@
+//! What is promised about speed, size and memory, measured on this machine: `cargo dev bench [FIGURES]`.
+//!
+//! Prints a table of every figure next to what is wanted and how it was taken, and writes the same to
+//! `target/bench/results.json`. Build it as for AWS; `cargo dev bench` does.
+
+mod assembly;
+mod codec;
+mod cold_start;
+mod export;
+mod figure;
+mod memory;
+mod million;
+mod sample;
+mod saturation;
+
+use std::process::ExitCode;
+
+use clap::{Parser, ValueEnum};
+use dev_stack::failure::{Failure, Result};
+use dev_stack::places::Places;
+use dev_stack::processes::end_all_on_interrupt;
+
+use crate::figure::Figure;
+
+#[derive(Parser)]
+#[command(name = "cargo dev bench", bin_name = "cargo dev bench")]
+struct CommandLine {
+    /// Which figures; all if none is named
+    figures: Vec<Benchmark>,
+}
+
+/// Figures that are taken together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Benchmark {
+    /// Page JSON to CSV to DEFLATE, on one core
+    Codec,
+    /// Start of the smallest and the largest function, and the sizes of all
+    ColdStart,
+    /// How much of the CRM's call limit a backup uses
+    Saturation,
+    /// An archive of more than 1 GiB, assembled inside object storage
+    Assembly,
+    /// A million records with the call limit off
+    Million,
+}
+
+impl Benchmark {
+    fn run(self, places: &Places) -> Result<Vec<Figure>> {
+        match self {
+            Self::Codec => codec::run(),
+            Self::ColdStart => cold_start::run(places),
+            Self::Saturation => saturation::run(places),
+            Self::Assembly => assembly::run(places),
+            Self::Million => million::run(places),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    match run(&CommandLine::parse().figures) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("cargo dev bench: {failure}.");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(wanted: &[Benchmark]) -> Result<()> {
+    end_all_on_interrupt()?;
+    let places = Places::find()?;
+    let wanted = if wanted.is_empty() { Benchmark::value_variants() } else { wanted };
+    let (mut figures, mut failures) = (Vec::new(), Vec::new());
+    for benchmark in wanted {
+        match benchmark.run(&places) {
+            Ok(taken) => figures.extend(taken),
+            Err(failure) => failures.push(failure),
+        }
+    }
+    figure::print(&figures);
+    println!("{}", figure::write(&places, &figures)?.display());
+    let missed = figures.iter().filter(|figure| figure.is_missed()).count();
+    match failures.into_iter().next() {
+        Some(failure) => Err(failure),
+        None if missed > 0 => Err(Failure::new(format!("{missed} of {} figures miss their targets", figures.len()))),
+        None => Ok(()),
+    }
+}
