@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::api::Api;
 use crate::binaries::{self, Profile};
-use crate::emulator::Emulator;
+use crate::emulator::{Emulator, usable_port};
 use crate::failure::{Failure, OrFailure, Result};
 use crate::leftovers::Claim;
 use crate::places::{Places, make_folder};
@@ -156,6 +156,8 @@ impl Running {
     /// When a step fails; what was started has ended then.
     pub fn bring_up(places: &Places, wishes: Wishes<'_>) -> Result<Self> {
         let mut claim = Claim::take(places, wishes.name)?;
+        // Before anything is built: a free port is chosen only when it is needed.
+        usable_port(wishes.port)?;
         let python = Environment::prepare(places, places.dev().join("venv"), "requirements.txt")?;
         eprintln!("building the functions …");
         let executables = binaries::build(places, wishes.profile)?;
