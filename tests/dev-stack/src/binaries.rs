@@ -24,6 +24,8 @@ pub enum Profile {
     /// As for tests: quick to build.
     #[default]
     Dev,
+    /// Together with all tests, so that the features of dependencies are the same and none is built twice.
+    WithTests,
     /// As for AWS: small and fast.
     Release,
 }
@@ -62,6 +64,9 @@ pub fn functions(places: &Places) -> Result<Vec<String>> {
 /// # Errors
 /// When they do not build; Cargo has said why.
 pub fn build(places: &Places, profile: Profile) -> Result<Executables> {
+    if profile == Profile::WithTests {
+        return build_all(places).map(|messages| executables(&messages));
+    }
     let mut packages = functions(places)?;
     packages.push(SANDBOX.to_owned());
     build_packages(places, profile, &packages)
@@ -83,17 +88,37 @@ pub fn build_packages(places: &Places, profile: Profile, packages: &[String]) ->
     Ok(executables(&messages))
 }
 
-/// The executables that Cargo's messages name.
+/// Builds all executables and all test programs, and returns Cargo's messages about them, one JSON document a line.
+///
+/// # Errors
+/// When something does not build; Cargo has said why.
+pub fn build_all(places: &Places) -> Result<String> {
+    let mut command = cargo(places);
+    command.args(["build", "--workspace", "--locked", "--lib", "--bins", "--tests"]);
+    command.arg("--message-format=json-render-diagnostics").stderr(Stdio::inherit());
+    let messages = processes::run_for_stdout("cargo build", &mut command)?;
+    messages.ok_or_else(|| Failure::new("the functions and tests do not build, see above"))
+}
+
+/// The executables that Cargo's messages name, test programs left out.
 fn executables(messages: &str) -> Executables {
     #[derive(Deserialize)]
     struct Target {
         name: String,
     }
     #[derive(Deserialize)]
+    struct BuiltFor {
+        test: bool,
+    }
+    #[derive(Deserialize)]
     struct Artifact {
         target: Target,
+        profile: BuiltFor,
         executable: PathBuf,
     }
     let artifacts = messages.lines().filter_map(|line| serde_json::from_str::<Artifact>(line).ok());
-    artifacts.map(|artifact| (artifact.target.name, artifact.executable)).collect()
+    artifacts
+        .filter(|artifact| !artifact.profile.test)
+        .map(|artifact| (artifact.target.name, artifact.executable))
+        .collect()
 }

@@ -1,9 +1,9 @@
 //! The test programs: built once, all together, so that no dependency is built twice, then run group by group.
 
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use dev_stack::binaries::cargo;
+use dev_stack::binaries::build_all;
 use dev_stack::failure::{Failure, Result};
 use dev_stack::places::Places;
 use dev_stack::processes;
@@ -29,11 +29,7 @@ pub(super) struct TestProgram {
 
 /// Builds all test programs.
 pub(super) fn build(places: &Places) -> Result<Vec<TestProgram>> {
-    let mut command = cargo(places);
-    command.args(["test", "--workspace", "--locked", "--no-run", "--message-format=json-render-diagnostics"]);
-    let messages = processes::run_for_stdout("cargo test", command.stderr(Stdio::inherit()))?;
-    let messages = messages.ok_or_else(|| Failure::new("the tests do not build, see above"))?;
-    Ok(messages.lines().filter_map(test_program).collect())
+    Ok(build_all(places)?.lines().filter_map(test_program).collect())
 }
 
 fn test_program(message: &str) -> Option<TestProgram> {
