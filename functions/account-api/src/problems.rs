@@ -6,6 +6,8 @@ use workflows::connect_account::ConnectError;
 
 const TOKEN: &str = "crmConnection.token";
 const BASE_URL: &str = "crmConnection.baseUrl";
+/// Seconds after which connecting to a CRM that did not answer makes sense again at the earliest.
+const TRY_AGAIN: u64 = 10;
 
 pub(crate) fn of_connect(error: ConnectError, base_urls: &[String]) -> Problem {
     match error {
@@ -44,11 +46,11 @@ fn of_crm(error: &CrmError) -> Problem {
             .fault(TOKEN, "It lacks the scopes in `scopes`.")
             .member("scopes", scopes.clone()),
         CrmErrorKind::Unavailable { retry_after } => {
-            let seconds = u64::try_from(retry_after.as_secs()).unwrap_or(0).max(1);
-            Problem::new(catalogue::CRM_UNAVAILABLE, sentence).retry_after(seconds).caused_by(error)
+            let asked = u64::try_from(retry_after.as_secs()).unwrap_or(0);
+            Problem::new(catalogue::CRM_UNAVAILABLE, sentence).retry_after(asked.max(TRY_AGAIN)).caused_by(error)
         }
         CrmErrorKind::NoBudget { .. } => {
-            Problem::new(catalogue::CRM_UNAVAILABLE, sentence).retry_after(10).caused_by(error)
+            Problem::new(catalogue::CRM_UNAVAILABLE, sentence).retry_after(TRY_AGAIN).caused_by(error)
         }
         CrmErrorKind::NotFound | CrmErrorKind::Refused | CrmErrorKind::Malformed => {
             Problem::new(catalogue::CRM_ANSWER_UNUSABLE, sentence).caused_by(error)

@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use crate::connector::HubSpot;
 use crate::endpoints::Query;
 use crate::refusal::{self, Details, Refusal};
-use crate::retry::{NEXT_RUN, Retries};
+use crate::retry::Retries;
 use crate::scan::Malformed;
 
 /// No page of a hundred records comes near this; it keeps a broken answer from using the memory up.
@@ -162,7 +162,7 @@ impl Cause {
             Self::Status(status) => format!("status {status}"),
             Self::Connection(word) => word.to_owned(),
         };
-        refusal::unavailable(call.endpoint, &why, sent, at_least.max(NEXT_RUN))
+        refusal::unavailable(call.endpoint, &why, sent, at_least)
     }
 }
 

@@ -29,8 +29,6 @@ const RATE_REFUSALS: u32 = 10;
 const DAILY_REFUSALS: u32 = 2;
 /// The longest back-off.
 const LONGEST_WAIT: Duration = Duration::from_secs(8);
-/// When the CRM failed for longer than a run retries, the next run should not begin earlier than this.
-pub(crate) const NEXT_RUN: Duration = Duration::from_secs(30);
 /// The pause after the limit per day is used up, where the CRM names none.
 const DAILY_PAUSE: Duration = Duration::from_mins(15);
 /// The first pause after a refused rate, where the CRM names none. The limit's window rolls, so a second frees a tenth

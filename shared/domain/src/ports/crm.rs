@@ -196,7 +196,7 @@ pub enum CrmErrorKind {
     Malformed,
     /// 429, 5xx, resets, time-outs, for longer than the retries.
     Unavailable {
-        /// When it makes sense to try again.
+        /// How long the CRM asked to be left alone; zero where it named nothing.
         retry_after: SignedDuration,
     },
     /// The call budget admits nothing in the time that this run has.
@@ -212,6 +212,11 @@ impl CrmErrorKind {
     /// Whether the same call may succeed later without anybody doing anything.
     pub const fn is_retryable(&self) -> bool {
         matches!(self, Self::Unavailable { .. } | Self::NoBudget { .. } | Self::Malformed)
+    }
+
+    /// Whether the CRM did not answer, or not usefully, for longer than the retries.
+    pub const fn is_unavailable(&self) -> bool {
+        matches!(self, Self::Unavailable { .. })
     }
 
     /// A stable word for programs.

@@ -51,7 +51,7 @@ async fn passing_failures_are_retried_until_the_answer_is_whole() {
 #[tokio::test]
 async fn a_crm_that_stays_down_is_unavailable_after_five_calls() {
     let (kind, calls) = kind_after([Reply::status(503, "")]).await;
-    assert_eq!(kind, CrmErrorKind::Unavailable { retry_after: SignedDuration::from_secs(30) });
+    assert_eq!(kind, CrmErrorKind::Unavailable { retry_after: SignedDuration::ZERO });
     assert_eq!(calls, 5);
     let (kind, calls) = kind_after([Reply::silence()]).await;
     assert!(matches!(kind, CrmErrorKind::Unavailable { .. }), "{kind:?}");
@@ -68,9 +68,9 @@ async fn answers_that_stay_cut_off_are_malformed() {
 async fn nothing_is_waited_for_beyond_the_deadline() {
     // Locked records ask for two seconds, a migration for what it says: more than there is.
     for (reply, retry_after) in [
-        (Reply::status(423, ""), 30),
+        (Reply::status(423, ""), 2),
         (Reply::status(477, "").header("retry-after", 100), 100),
-        (Reply::status(477, ""), 30),
+        (Reply::status(477, ""), 10),
         (Reply::status(503, "").header("retry-after", 45), 45),
     ] {
         let server = Server::script([reply]).await;
