@@ -62,8 +62,8 @@ impl Worker {
 }
 
 impl CrmWorker {
-    /// Reads `LEDGER_TABLE`, `ARCHIVE_BUCKET`, `CRM_TOKEN_PREFIX`, `WORKERS_PER_ACCOUNT`, `CRM_RETRY_BASE_SECONDS`, and
-    /// what `queues` reads.
+    /// Reads `LEDGER_TABLE`, `ARCHIVE_BUCKET`, `CRM_TOKEN_PREFIX`, `CRM_BASE_URLS`, `WORKERS_PER_ACCOUNT`,
+    /// `CRM_RETRY_BASE_SECONDS`, and what `queues` reads.
     ///
     /// # Errors
     /// When a variable is missing or wrong (the error names all of them), or the system has no certificate authorities.
@@ -71,8 +71,9 @@ impl CrmWorker {
         let mut env = Environment::of_process();
         let (table, bucket, tokens) = (env.ledger_table(), env.archive_bucket(), env.crm_token_prefix());
         let (cap, retry_base, urls) = (env.workers_per_account(), env.crm_retry_base(), queues(&mut env));
-        let (table, bucket, tokens, cap, retry_base) =
-            env.finish(|| Some((table?, bucket?, tokens?, cap?, retry_base?)))?;
+        let base_urls = env.crm_base_urls();
+        let (table, bucket, tokens, cap, retry_base, base_urls) =
+            env.finish(|| Some((table?, bucket?, tokens?, cap?, retry_base?, base_urls?)))?;
         let aws = Aws::load().await;
         let worker = Worker::on(&aws, table, urls);
         let sessions = CrmSessions {
@@ -80,6 +81,7 @@ impl CrmWorker {
             clock: worker.clock.clone(),
             tokens: Arc::new(aws.tokens(tokens)),
             connector: Arc::new(hubspot::Connector::new(worker.clock.clone())?),
+            base_urls: base_urls.into(),
         };
         let objects = Arc::new(aws.objects(bucket));
         Ok(Self { worker, sessions, objects, cap: WorkerCap(usize::try_from(cap)?), retry_base })
