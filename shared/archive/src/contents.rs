@@ -1,13 +1,13 @@
 //! A whole archive out of what the ledger knows: the files, the manifest about them, and where everything goes.
 
 use domain::backup::Backup;
-use domain::object::ObjectExport;
+use domain::object::{ObjectExport, Verdict};
 use domain::property::Columns;
 use jiff::Timestamp;
 
 use crate::csv::header_row;
 use crate::layout::{ArchiveLayout, CsvFile, Extent, LaidOut, LayoutError, PlacedFile, StoredSegment, file_names};
-use crate::manifest::{Column, File, Manifest, NOT_INCLUDED, Part, SPREADSHEETS, Window};
+use crate::manifest::{Column, File, Manifest, NOT_INCLUDED, Part, SPREADSHEETS, Window, WithoutFile};
 
 /// An exported object, as it goes into the archive.
 #[derive(Debug, Clone)]
@@ -44,8 +44,7 @@ pub fn lay_out(
     completed_at: Timestamp,
 ) -> Result<ArchiveContents, LayoutError> {
     objects.iter().try_for_each(check_rows)?;
-    let mut objects = objects;
-    objects.retain(|object| object.export.records > 0);
+    let (objects, without): (Vec<_>, Vec<_>) = objects.into_iter().partition(|object| object.export.records > 0);
 
     let names = file_names(objects.iter().map(|object| &object.export.definition.object_type));
     let sensitive = objects.iter().any(|object| object.columns.contains_sensitive_data());
@@ -55,7 +54,7 @@ pub fn lay_out(
         let ExportedObject { export, columns, segments } = object;
         let header_row = header_row(columns.names());
         let placed = layout.add_file(CsvFile { name, header_row, segments })?;
-        files.push(describe(placed, export, &columns, completed_at));
+        files.push(describe(placed, &export, &columns, completed_at));
     }
     let manifest = Manifest {
         backup_id: backup.backup_id.clone(),
@@ -68,6 +67,7 @@ pub fn lay_out(
         not_included: NOT_INCLUDED.to_owned(),
         spreadsheets: SPREADSHEETS.to_owned(),
         files,
+        without_file: without.iter().map(|object| describe_absent(&object.export, completed_at)).collect(),
     };
     let LaidOut { extents, bytes } = layout.finish(&manifest.without_places().to_json());
     Ok(ArchiveContents { extents, bytes, manifest })
@@ -83,19 +83,37 @@ fn check_rows(object: &ExportedObject) -> Result<(), LayoutError> {
     Err(LayoutError::Rows { object: object.export.definition.object_type.clone(), held, counted })
 }
 
-fn describe(placed: PlacedFile, export: ObjectExport, columns: &Columns, completed_at: Timestamp) -> File {
+fn describe(placed: PlacedFile, export: &ObjectExport, columns: &Columns, completed_at: Timestamp) -> File {
     File {
         name: placed.name,
-        object_type: export.definition.object_type,
-        label: export.definition.label,
+        object_type: export.definition.object_type.clone(),
+        label: export.definition.label.clone(),
         rows: export.records,
         bytes: placed.bytes,
         crc32: placed.crc32,
         columns: Column::all(columns),
         sha256_tree: placed.sha256_tree,
-        window: Window { from: export.window_from, to: export.window_to.unwrap_or(completed_at) },
+        window: window(export, completed_at),
         crm_total: export.counts.after,
-        verdict: export.verdict.unwrap_or_else(|| export.counts.verdict(export.records)),
+        verdict: verdict(export),
         parts: placed.parts.into_iter().map(Part::from).collect(),
     }
+}
+
+fn describe_absent(export: &ObjectExport, completed_at: Timestamp) -> WithoutFile {
+    WithoutFile {
+        object_type: export.definition.object_type.clone(),
+        label: export.definition.label.clone(),
+        window: window(export, completed_at),
+        crm_total: export.counts.after,
+        verdict: verdict(export),
+    }
+}
+
+fn window(export: &ObjectExport, completed_at: Timestamp) -> Window {
+    Window { from: export.window_from, to: export.window_to.unwrap_or(completed_at) }
+}
+
+fn verdict(export: &ObjectExport) -> Verdict {
+    export.verdict.unwrap_or_else(|| export.counts.verdict(export.records))
 }

@@ -46,6 +46,24 @@ pub struct Manifest {
     pub spreadsheets: String,
     /// The CSV files, in archive order.
     pub files: Vec<File>,
+    /// The objects of which no record was read, and which so have no file.
+    pub without_file: Vec<WithoutFile>,
+}
+
+/// An object of which no record was read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WithoutFile {
+    /// The object type.
+    pub object_type: ObjectType,
+    /// The object's singular label.
+    pub label: String,
+    /// When its records were looked for.
+    pub window: Window,
+    /// How many records the CRM counted at the end of that time; null where it does not count.
+    pub crm_total: Option<u64>,
+    /// How no record compares with that.
+    pub verdict: Verdict,
 }
 
 /// One CSV file.
