@@ -24,6 +24,10 @@ pub const ARCHIVE_LIFETIME: SignedDuration = SignedDuration::from_hours(14 * 24)
 /// A backup that is not done by then fails.
 pub const LONGEST_RUN: SignedDuration = SignedDuration::from_hours(6 * 24);
 
+/// How long the ledger keeps a backup's chunks and segments, counted from its creation: long enough to look into what
+/// went wrong.
+pub const WORK_KEPT_FOR: SignedDuration = SignedDuration::from_hours(30 * 24);
+
 /// How often recover-stalled looks at a backup whose objects are being exported.
 const EXPORT_CHECK_EVERY: SignedDuration = SignedDuration::from_mins(5);
 
@@ -233,6 +237,11 @@ impl Backup {
         }
     }
 
+    /// Since when its next step should have been worked on; None when nobody should.
+    pub fn overdue_since(&self) -> Option<Timestamp> {
+        self.work().map(|_| self.leasing.overdue_since(self.queued_at, QUEUE_GRACE))
+    }
+
     /// Whether its archive has been removed by now.
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.archive.as_ref().is_some_and(|archive| archive.expires_at <= now)
@@ -303,8 +312,8 @@ impl Backup {
                 if self.assembly.is_some() {
                     return Err(Refused::new("planning the archive", "there is a plan already"));
                 }
+                // Settling anew is no progress: an upload that keeps vanishing must run out of attempts.
                 next.assembly = Some(assembly);
-                next.leasing = self.leasing.progressed();
             }
             Event::AssemblyDropped { lease } => {
                 self.check("dropping the archive's plan", BackupState::Assembling, Some(lease))?;
@@ -327,6 +336,7 @@ impl Backup {
                 next.leasing = self.leasing.released(wait);
                 next.queued_at = now;
             }
+            Event::Requeued if self.work().is_some() => next.leasing = self.leasing.requeued(now),
             Event::Requeued => next.queued_at = now,
             Event::Swept => {
                 if !to_sweep {
@@ -385,7 +395,7 @@ impl Record for Backup {
             }
             BackupState::Exporting => Some(self.queued_at + EXPORT_CHECK_EVERY),
             BackupState::Completed | BackupState::Failed | BackupState::Cancelled => {
-                self.swept_at.is_none().then(|| self.queued_at + QUEUE_GRACE)
+                self.swept_at.is_none().then(|| self.leasing.due_at(self.queued_at, QUEUE_GRACE))
             }
         }
     }

@@ -50,6 +50,8 @@ pub enum WaitReason {
     CrmUnavailable,
     /// The run's time was over before the work was; another run goes on at once.
     RunOver,
+    /// The CRM's counts lag behind its records, and are asked for again.
+    CountsLag,
 }
 
 impl WaitReason {
@@ -69,6 +71,9 @@ pub struct BudgetPolicy {
     /// Where the account's day begins.
     pub time_zone: TimeZone,
 }
+
+/// For how long what the CRM said of the calls left today is believed.
+const REMAINING_HOLDS: SignedDuration = SignedDuration::from_mins(30);
 
 /// Searches per second and account that HubSpot allows.
 const SEARCHES_PER_SECOND: u32 = 5;
@@ -144,6 +149,8 @@ pub struct CallBudget {
     pub day_ends_at: Timestamp,
     /// What the CRM said is left today for all apps, less what was leased since.
     pub remaining_today: Option<u32>,
+    /// When it said so. A figure is forgotten after a while, so that a stale one never stops an account for long.
+    pub remaining_seen_at: Timestamp,
 }
 
 /// The answer to a wish for slots.
@@ -171,6 +178,7 @@ impl CallBudget {
             used_today: 0,
             day_ends_at: policy.next_midnight(now),
             remaining_today: None,
+            remaining_seen_at: now,
         }
     }
 
@@ -187,7 +195,9 @@ impl CallBudget {
         let left_of_share = policy.calls_per_day().saturating_sub(next.used_today);
         let left = next.remaining_today.map_or(left_of_share, |remaining| remaining.min(left_of_share));
         if left == 0 {
-            let grant = Grant::Wait { until: next.day_ends_at, reason: WaitReason::DailyLimit };
+            // If only the CRM's figure stands against it, it is asked again by and by: its day may end before ours.
+            let until = if left_of_share == 0 { next.day_ends_at } else { next.remaining_seen_at + REMAINING_HOLDS };
+            let grant = Grant::Wait { until: until.min(next.day_ends_at), reason: WaitReason::DailyLimit };
             return (next, grant);
         }
         let pace = policy.pace(kind);
@@ -227,9 +237,7 @@ impl CallBudget {
     /// The CRM says that `remaining` calls are left today, all apps together.
     #[must_use]
     pub fn daily_remaining(&self, policy: &BudgetPolicy, remaining: u32, now: Timestamp) -> Self {
-        let next = self.at(policy, now);
-        let lowest = next.remaining_today.map_or(remaining, |known| known.min(remaining));
-        Self { remaining_today: Some(lowest), ..next }
+        Self { remaining_today: Some(remaining), remaining_seen_at: now, ..self.at(policy, now) }
     }
 
     /// The budget as of `now`: a new day starts from zero.
@@ -239,6 +247,9 @@ impl CallBudget {
             next.used_today = 0;
             next.remaining_today = None;
             next.day_ends_at = policy.next_midnight(now);
+        }
+        if now >= self.remaining_seen_at + REMAINING_HOLDS {
+            next.remaining_today = None;
         }
         next
     }
@@ -340,6 +351,17 @@ mod tests {
         assert_eq!(grant, Grant::Slots(vec![at(0)]));
         let (_, grant) = budget.lease(&policy, CallKind::Ordinary, 5, at(0), at(9_000));
         assert!(matches!(grant, Grant::Wait { reason: WaitReason::DailyLimit, .. }));
+    }
+
+    #[test]
+    fn a_stale_figure_of_the_crm_stops_nobody_for_long() {
+        let policy = policy(100, 1_000);
+        let refused = budget(&policy).daily_remaining(&policy, 0, at(0));
+        let half_an_hour = at(30 * 60_000);
+        let (waiting, grant) = refused.lease(&policy, CallKind::Ordinary, 1, at(0), at(0));
+        assert_eq!(grant, Grant::Wait { until: half_an_hour, reason: WaitReason::DailyLimit });
+        let (_, grant) = waiting.lease(&policy, CallKind::Ordinary, 1, half_an_hour, half_an_hour);
+        assert_eq!(grant, Grant::Slots(vec![half_an_hour]));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::Refused;
+use crate::backup::WORK_KEPT_FOR;
 use crate::ids::{AccountId, BackupId, ObjectType, RecordId};
 use crate::lease::{Leasing, NotLeased, Wait};
 use crate::ports::crm::Cursor;
@@ -199,7 +200,12 @@ impl Chunk {
     /// Notes that it was put into the queue again.
     #[must_use]
     pub fn requeued(&self, now: Timestamp) -> Self {
-        Self { queued_at: now, ..self.clone() }
+        Self { leasing: self.leasing.requeued(now), ..self.clone() }
+    }
+
+    /// Since when it should have been worked on; None when nobody should.
+    pub fn overdue_since(&self) -> Option<Timestamp> {
+        (self.state == ChunkState::Ready).then(|| self.leasing.overdue_since(self.queued_at, QUEUE_GRACE))
     }
 
     /// Takes the lease for a run.
@@ -310,6 +316,9 @@ impl Record for Chunk {
     }
     fn due_at(&self) -> Option<Timestamp> {
         (self.state == ChunkState::Ready).then(|| self.leasing.due_at(self.queued_at, QUEUE_GRACE))
+    }
+    fn forget_at(&self) -> Option<Timestamp> {
+        Some(self.backup_id.created_at() + WORK_KEPT_FOR)
     }
 }
 

@@ -52,6 +52,13 @@ impl BackupId {
         Self(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid().hyphenated().to_string())
     }
 
+    /// When it was made, to the millisecond; the epoch where the id does not tell.
+    pub fn created_at(&self) -> Timestamp {
+        let time = uuid::Uuid::parse_str(&self.0).ok().and_then(|id| id.get_timestamp());
+        let seconds = time.and_then(|time| i64::try_from(time.to_unix().0).ok());
+        seconds.and_then(|seconds| Timestamp::from_second(seconds).ok()).unwrap_or(Timestamp::UNIX_EPOCH)
+    }
+
     /// # Errors
     /// [`MalformedId`] when `text` is not a hyphenated lower-case UUID.
     pub fn parse(text: &str) -> Result<Self, MalformedId> {

@@ -1,5 +1,5 @@
-//! The right to work on one item for a while. Only the ledger hands leases out; a lease that has run out is worth
-//! nothing, whatever its holder still believes.
+//! The right to work on one item for a while. Only the ledger hands leases out; from the moment on at which somebody
+//! else takes over a lease that has run out, it is worth nothing, whatever its holder still believes.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -35,6 +35,9 @@ pub struct Leasing {
     /// Nobody needs to look before that is over.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub wait: Option<Wait>,
+    /// When recover-stalled queued it again since the latest lease.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub requeued_at: Option<Timestamp>,
 }
 
 /// What an item waits for.
@@ -75,7 +78,7 @@ impl Leasing {
         }
         let number = self.last_number + 1;
         let lease = Lease { number, owner: owner.to_owned(), expires_at: now + length };
-        Ok(Self { lease: Some(lease), last_number: number, attempts: self.attempts + 1, wait: None })
+        Ok(Self { lease: Some(lease), last_number: number, attempts: self.attempts + 1, wait: None, requeued_at: None })
     }
 
     /// Whether lease `number` is the current one. A lease that ran out but was not taken over still counts: its
@@ -95,12 +98,24 @@ impl Leasing {
     pub fn released(&self, wait: Option<Wait>) -> Self {
         let fruitless = wait.is_none_or(|wait| wait.reason.is_fruitless());
         let attempts = if fruitless { self.attempts } else { self.attempts.saturating_sub(1) };
-        Self { lease: None, attempts, wait, last_number: self.last_number }
+        Self { lease: None, attempts, wait, last_number: self.last_number, requeued_at: None }
     }
 
-    /// When somebody should look whether the item is still being worked on: when its lease runs out, when its wait is
-    /// over, or `grace` after `queued_at`.
+    /// Notes that it was queued again.
+    #[must_use]
+    pub fn requeued(&self, now: Timestamp) -> Self {
+        Self { requeued_at: Some(now), ..self.clone() }
+    }
+
+    /// When somebody should look whether the item is being worked on: once it is overdue, and then every `grace`.
     pub fn due_at(&self, queued_at: Timestamp, grace: SignedDuration) -> Timestamp {
+        let overdue = self.overdue_since(queued_at, grace);
+        self.requeued_at.map_or(overdue, |at| overdue.max(at + grace))
+    }
+
+    /// Since when somebody should have worked on the item: its lease ran out, its wait was over, or `grace` had passed
+    /// since `queued_at`. Queueing it again does not change that.
+    pub fn overdue_since(&self, queued_at: Timestamp, grace: SignedDuration) -> Timestamp {
         let after_queueing = queued_at + grace;
         match (&self.lease, self.wait) {
             (Some(lease), _) => lease.expires_at.max(after_queueing),

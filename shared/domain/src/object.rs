@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::Refused;
 use crate::chunk::{Chunk, ChunkKey};
 use crate::ids::{AccountId, BackupId, ObjectType, RecordId};
+use crate::lease::Wait;
 use crate::ports::ledger::{Key, Record};
 use crate::property::ObjectDefinition;
 use crate::work::{BackupRef, Work};
@@ -108,6 +109,12 @@ pub struct ObjectExport {
     pub segments: u32,
     /// Fruitless attempts to close it, while the CRM was down.
     pub close_attempts: u32,
+    /// What closing it waits for.
+    pub close_wait: Option<Wait>,
+    /// Whether its rows were counted again because they seemed too few: the CRM's counts lag behind its records.
+    pub recounted: bool,
+    /// When its closing was queued again since anything changed.
+    pub requeued_at: Option<Timestamp>,
     /// What the CRM counts.
     pub counts: Counts,
     /// How the rows compare with that, once exported.
@@ -140,13 +147,14 @@ pub struct Committed {
 }
 
 impl ObjectExport {
-    /// An object at its discovery, with the first chunk, which covers everything.
+    /// An object at its discovery, with the first chunk, which covers everything. `before` is how many records the CRM
+    /// counted, and when: what is created after that moment may or may not be read.
     pub fn discovered(
         backup: &BackupRef,
         definition: ObjectDefinition,
         columns_key: String,
         column_count: u32,
-        before: Option<u64>,
+        before: (Option<u64>, Timestamp),
         now: Timestamp,
     ) -> (Self, Chunk) {
         // Conversations have no ids to start from.
@@ -167,9 +175,12 @@ impl ObjectExport {
             packed_bytes: 0,
             segments: 0,
             close_attempts: 0,
-            counts: Counts { before, after: None, created: None },
+            close_wait: None,
+            recounted: false,
+            requeued_at: None,
+            counts: Counts { before: before.0, after: None, created: None },
             verdict: None,
-            window_from: now,
+            window_from: before.1,
             window_to: None,
             updated_at: now,
             dropped: false,
@@ -249,6 +260,10 @@ impl ObjectExport {
             plain_bytes: 0,
             packed_bytes: 0,
             segments: 0,
+            close_attempts: 0,
+            close_wait: None,
+            recounted: false,
+            requeued_at: None,
             updated_at: now,
             ..self.clone()
         };
@@ -283,14 +298,28 @@ impl ObjectExport {
 
     /// Notes that its closing was queued again.
     #[must_use]
-    pub fn looked_at(&self, now: Timestamp) -> Self {
-        Self { updated_at: now, ..self.clone() }
+    pub fn requeued(&self, now: Timestamp) -> Self {
+        Self { requeued_at: Some(now), ..self.clone() }
     }
 
-    /// Notes that closing it has failed, because the CRM was down.
+    /// Notes that closing it has to wait.
     #[must_use]
-    pub fn close_attempted(&self) -> Self {
-        Self { close_attempts: self.close_attempts + 1, ..self.clone() }
+    pub fn close_later(&self, wait: Wait) -> Self {
+        let close_attempts = self.close_attempts + u32::from(wait.reason.is_fruitless());
+        Self { close_attempts, close_wait: Some(wait), requeued_at: None, ..self.clone() }
+    }
+
+    /// Notes that its rows seemed too few and are counted again after `wait`.
+    #[must_use]
+    pub fn recount(&self, wait: Wait) -> Self {
+        Self { recounted: true, ..self.close_later(wait) }
+    }
+
+    /// Since when its closing should have been worked on; None when nobody should.
+    pub fn overdue_since(&self) -> Option<Timestamp> {
+        let stalled = self.state == ObjectState::Exporting && self.open_chunks == 0 && !self.dropped;
+        let queued = self.updated_at + crate::chunk::QUEUE_GRACE;
+        stalled.then(|| self.close_wait.map_or(queued, |wait| queued.max(wait.until)))
     }
 
     fn check_generation(&self, what: &'static str, generation: u32) -> Result<(), Refused> {
@@ -317,8 +346,8 @@ impl Record for ObjectExport {
         Self::key_of(&self.backup_id, &self.definition.object_type)
     }
     fn due_at(&self) -> Option<Timestamp> {
-        let stalled = self.state == ObjectState::Exporting && self.open_chunks == 0 && !self.dropped;
-        stalled.then(|| self.updated_at + crate::chunk::QUEUE_GRACE)
+        let again = self.requeued_at.map(|at| at + crate::chunk::QUEUE_GRACE);
+        self.overdue_since().map(|since| again.map_or(since, |again| since.max(again)))
     }
 }
 

@@ -1,7 +1,9 @@
 //! A segment: the DEFLATE bytes that one worker run produced for a chunk, as the ledger remembers them.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::backup::WORK_KEPT_FOR;
 use crate::ids::{BackupId, ObjectType, RecordId};
 use crate::ports::ledger::{Key, Record};
 use crate::ports::objects::ETag;
@@ -63,5 +65,8 @@ impl Record for Segment {
             format!("BACKUP#{}", self.backup_id),
             format!("{}{:020}#{:06}", Self::prefix(&self.object_type, self.generation), self.lower.0, self.sequence),
         )
+    }
+    fn forget_at(&self) -> Option<Timestamp> {
+        Some(self.backup_id.created_at() + WORK_KEPT_FOR)
     }
 }

@@ -25,7 +25,7 @@ const LEASE_AHEAD: SignedDuration = SignedDuration::from_secs(1);
 /// A slot that has been missed by more than this is given up: calls that all come late would come at once.
 const LATEST_USE: SignedDuration = SignedDuration::from_secs(2);
 
-/// How often a ledger that does not answer is asked again before the gate closes for this run.
+/// When to ask again for a ledger that does not answer.
 const CLOSED_FOR: SignedDuration = SignedDuration::from_secs(30);
 
 /// Admits the calls of one run.

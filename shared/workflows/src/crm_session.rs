@@ -3,18 +3,17 @@
 use std::sync::Arc;
 
 use domain::Failure;
-use domain::account::{Account, CrmConnection};
+use domain::account::{Account, ApiVersion, CrmConnection};
 use domain::budget::BudgetPolicy;
 use domain::ids::AccountId;
 use domain::ports::clock::Clock;
 use domain::ports::crm::{Crm, CrmConnector, CrmTarget};
 use domain::ports::ledger::{self, Ledger};
 use domain::ports::secrets::CrmTokens;
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::call_gate::LedgerCallGate;
-use crate::run::StepError;
+use crate::run::{Run, StepError};
 
 /// Opens sessions; lives as long as the process.
 #[derive(Clone)]
@@ -27,6 +26,8 @@ pub struct CrmSessions {
     pub tokens: Arc<dyn CrmTokens>,
     /// Makes clients.
     pub connector: Arc<dyn CrmConnector>,
+    /// Where a CRM may be. A connection made before an address was taken off this list is not used any more.
+    pub base_urls: Arc<[String]>,
 }
 
 /// A client and the gate that it passes.
@@ -38,14 +39,18 @@ pub struct CrmSession {
 }
 
 impl CrmSessions {
-    /// A session for `account` in which nothing begins after `ends`.
+    /// A session of `run` for `account`, in the API version that its backup began with.
     ///
     /// # Errors
-    /// [`StepError::Fatal`] when the account has no CRM connection or no token; others when a port failed.
-    pub async fn open(&self, account: &AccountId, ends: Timestamp) -> Result<CrmSession, StepError> {
+    /// [`StepError::Fatal`] when the account has no CRM connection or no token, or its address is not allowed any more;
+    /// others when a port failed.
+    pub async fn open(&self, account: &AccountId, version: ApiVersion, run: &Run) -> Result<CrmSession, StepError> {
         let loaded = ledger::load::<Account>(&*self.ledger, &Account::key_of(account)).await?;
         let Some(account) = loaded.map(|loaded| loaded.record) else { return Err(not_connected()) };
         let Some(connection) = account.crm_connection.clone() else { return Err(not_connected()) };
+        if !self.base_urls.contains(&connection.base_url) {
+            return Err(not_allowed());
+        }
         let Some(token) = self.tokens.token(&account.account_id).await? else { return Err(not_connected()) };
         let policy = policy_of(&account, &connection);
         let gate = Arc::new(LedgerCallGate::new(
@@ -53,10 +58,10 @@ impl CrmSessions {
             self.clock.clone(),
             account.account_id.clone(),
             policy,
-            ends,
+            run.ends,
         ));
-        let target = CrmTarget { base_url: connection.base_url, api_version: connection.api_version };
-        let crm = self.connector.connect(&target, token, gate.clone(), ends)?;
+        let target = CrmTarget { base_url: connection.base_url, api_version: version };
+        let crm = self.connector.connect(&target, token, gate.clone(), run.calls_end())?;
         Ok(CrmSession { crm, gate })
     }
 }
@@ -66,9 +71,16 @@ pub fn policy_of(account: &Account, connection: &CrmConnection) -> BudgetPolicy 
     BudgetPolicy {
         limits: connection.call_limits,
         share: account.call_share,
-        // A zone that this version does not know costs at most a day's offset of the daily limit.
+        // Of a zone that this version does not know, the day is taken as UTC's; what the CRM says of it counts more.
         time_zone: TimeZone::get(&connection.time_zone).unwrap_or(TimeZone::UTC),
     }
+}
+
+fn not_allowed() -> StepError {
+    StepError::Fatal(Failure::new(
+        "crm-base-url-not-allowed",
+        "The deployment does not allow the CRM address that the account is connected to; connect it again.",
+    ))
 }
 
 fn not_connected() -> StepError {

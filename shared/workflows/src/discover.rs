@@ -22,6 +22,7 @@ use domain::rows::RowBuffer;
 use domain::storage_keys;
 use domain::work::{BackupRef, Work};
 use futures_util::{StreamExt, TryStreamExt, stream};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::crm_session::CrmSessions;
@@ -65,6 +66,7 @@ struct DiscoveredObject {
     columns_key: String,
     column_count: u32,
     records: Option<u64>,
+    counted_at: Timestamp,
 }
 
 impl Discover {
@@ -108,10 +110,10 @@ impl Discover {
                 self.queue.send(&[Work::Discover { backup: backup.clone() }], delay).await?;
                 released
             }
-            Remedy::Retry => {
+            Remedy::Retry(pause) => {
                 // Best effort: without it the lease runs out by itself.
                 let _ = self.apply(backup, |_| BackupEvent::Released { lease, wait: None }).await;
-                Ok(self.queue.send(&[Work::Discover { backup: backup.clone() }], self.retry_base).await?)
+                Ok(self.queue.send(&[Work::Discover { backup: backup.clone() }], pause).await?)
             }
         }
     }
@@ -121,7 +123,8 @@ impl Discover {
         let discovery = if let Some(key) = &loaded.record.discovery_key {
             self.read_discovery(key).await?
         } else {
-            let session = self.sessions.open(&backup.account_id, run.ends).await?;
+            let version = loaded.record.api_version;
+            let session = self.sessions.open(&backup.account_id, version, run).await?;
             self.check_portal(&*session.crm, &loaded.record).await?;
             self.list(&*session.crm, backup, lease).await?
         };
@@ -151,7 +154,7 @@ impl Discover {
         let definitions = crm.object_types().await?;
         let asked: Vec<_> = stream::iter(definitions)
             .map(|definition| async move {
-                match describe(crm, definition).await {
+                match self.describe(crm, definition).await {
                     Err(CrmError { kind: CrmErrorKind::MissingScopes(scopes), .. }) => Ok(Err(scopes)),
                     Err(error) => Err(error),
                     Ok(described) => Ok(Ok(described)),
@@ -180,6 +183,7 @@ impl Discover {
                 columns_key,
                 column_count,
                 records: object.records,
+                counted_at: object.counted_at,
             });
         }
         let discovery = Discovery { objects };
@@ -192,6 +196,18 @@ impl Discover {
         })
         .await?;
         Ok(discovery)
+    }
+
+    /// Everything about one object type, and proof that its records can be read.
+    async fn describe(&self, crm: &dyn Crm, definition: ObjectDefinition) -> Result<Described, CrmError> {
+        let object = &definition.object_type;
+        let columns = Columns::from_properties(crm.properties(object).await?);
+        let request = PageRequest { object, properties: &[], cursor: &Cursor::START, limit: 1 };
+        crm.page(&request, &mut RowBuffer::new(0)).await?;
+        // Taken before the count, so that whatever is created after it counts as created while the backup ran.
+        let counted_at = self.sessions.clock.now();
+        let records = crm.census(object).await?.map(|census| census.records);
+        Ok(Described { definition, columns, records, counted_at })
     }
 
     /// Puts the objects that are not in the ledger yet.
@@ -214,7 +230,7 @@ impl Discover {
                     found.definition.clone(),
                     found.columns_key.clone(),
                     found.column_count,
-                    found.records,
+                    (found.records, found.counted_at),
                     now,
                 );
                 changes.extend([Change::create(&object), Change::create(&chunk)]);
@@ -262,15 +278,7 @@ struct Described {
     definition: ObjectDefinition,
     columns: Columns,
     records: Option<u64>,
-}
-
-/// Everything about one object type, and proof that its records can be read.
-async fn describe(crm: &dyn Crm, definition: ObjectDefinition) -> Result<Described, CrmError> {
-    let columns = Columns::from_properties(crm.properties(&definition.object_type).await?);
-    let request = PageRequest { object: &definition.object_type, properties: &[], cursor: &Cursor::START, limit: 1 };
-    crm.page(&request, &mut RowBuffer::new(0)).await?;
-    let records = crm.census(&definition.object_type).await?.map(|census| census.records);
-    Ok(Described { definition, columns, records })
+    counted_at: Timestamp,
 }
 
 fn out_of_attempts() -> Failure {

@@ -7,6 +7,7 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::time::Duration;
 
+use domain::backup::Backup;
 use domain::chunk::{Chunk, ChunkState};
 use domain::ids::{BackupId, ObjectType};
 use domain::object::ObjectExport;
@@ -48,7 +49,7 @@ pub async fn objects(ledger: &dyn Ledger, backup: &BackupId) -> Result<Vec<Objec
     Ok(objects.into_iter().map(|object| object.record).collect())
 }
 
-/// Activates and queues as many waiting chunks as there are free places, those of the largest objects first, since
+/// Unless the backup has ended, activates and queues as many waiting chunks as there are free places, those of the largest objects first, since
 /// they take longest.
 ///
 /// # Errors
@@ -60,6 +61,10 @@ pub async fn dispatch(
     backup: &BackupRef,
     cap: WorkerCap,
 ) -> Result<(), StepError> {
+    let parent = ledger::load::<Backup>(ledger, &Backup::key_of(backup)).await?;
+    if parent.is_none_or(|parent| parent.record.state.is_terminal()) {
+        return Ok(());
+    }
     let objects = objects(ledger, &backup.backup_id).await?;
     let chunks = present_chunks(ledger, &backup.backup_id, &objects).await?;
     let active = chunks.iter().filter(|chunk| chunk.record.state == ChunkState::Ready).count();

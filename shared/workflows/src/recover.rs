@@ -46,31 +46,38 @@ pub struct Recovered {
 }
 
 impl Recover {
-    /// Looks at everything that is due.
+    /// Looks at everything that is due, all shards at the same time.
     ///
     /// # Errors
     /// [`StepError`] when the list of due work itself cannot be read.
     pub async fn round(&self) -> Result<Recovered, StepError> {
+        let shards = futures_util::future::try_join_all((0..DUE_SHARDS).map(|shard| self.shard(shard))).await?;
+        Ok(shards.into_iter().fold(Recovered::default(), |all, shard| Recovered {
+            due: all.due + shard.due,
+            oldest: all.oldest.max(shard.oldest),
+            failed: all.failed + shard.failed,
+        }))
+    }
+
+    async fn shard(&self, shard: u8) -> Result<Recovered, StepError> {
         let mut recovered = Recovered::default();
-        for shard in 0..DUE_SHARDS {
-            for key in self.ledger.due(shard, self.clock.now(), PER_SHARD).await? {
-                match self.look_at(&key).await {
-                    Ok(None) => {}
-                    Ok(Some(due_at)) => {
-                        recovered.due += 1;
-                        recovered.oldest = recovered.oldest.max(self.clock.now().duration_since(due_at));
-                    }
-                    Err(error) => {
-                        recovered.failed += 1;
-                        tracing::warn!(%error, partition = key.partition, sort = key.sort, "recover.item-failed");
-                    }
+        for key in self.ledger.due(shard, self.clock.now(), PER_SHARD).await? {
+            match self.look_at(&key).await {
+                Ok(None) => {}
+                Ok(Some(since)) => {
+                    recovered.due += 1;
+                    recovered.oldest = recovered.oldest.max(self.clock.now().duration_since(since));
+                }
+                Err(error) => {
+                    recovered.failed += 1;
+                    tracing::warn!(%error, partition = key.partition, sort = key.sort, "recover.item-failed");
                 }
             }
         }
         Ok(recovered)
     }
 
-    /// Returns since when the item is due, or None if it is not: the list of due work may lag.
+    /// Looks at one item. Returns since when nobody has worked on it, or None if all is well: the list may lag.
     async fn look_at(&self, key: &Key) -> Result<Option<Timestamp>, StepError> {
         let Some(stored) = self.ledger.get(key).await? else { return Ok(None) };
         if key.sort.starts_with("CHUNK#") {
@@ -85,7 +92,7 @@ impl Recover {
     async fn look_at_chunk(&self, stored: Stored) -> Result<Option<Timestamp>, StepError> {
         let chunk = ledger::read::<Chunk>(stored)?;
         let now = self.clock.now();
-        let Some(due_at) = chunk.record.due_at().filter(|due| *due <= now) else { return Ok(None) };
+        let (Some(since), true) = (chunk.record.overdue_since(), is_due(&chunk.record, now)) else { return Ok(None) };
         let backup = chunk.record.backup();
         let parent = ledger::load::<Backup>(&*self.ledger, &Backup::key_of(&backup)).await?;
         let ended = parent.is_none_or(|parent| parent.record.state.is_terminal());
@@ -100,7 +107,7 @@ impl Recover {
         if lives {
             self.queue.send(&[chunk.record.work()], Duration::ZERO).await?;
         }
-        Ok(lives.then_some(due_at))
+        Ok(lives.then_some(since))
     }
 
     async fn is_void(&self, chunk: &Chunk) -> Result<bool, StepError> {
@@ -112,32 +119,34 @@ impl Recover {
     async fn look_at_object(&self, stored: Stored) -> Result<Option<Timestamp>, StepError> {
         let object = ledger::read::<ObjectExport>(stored)?;
         let now = self.clock.now();
-        let Some(due_at) = object.record.due_at().filter(|due| *due <= now) else { return Ok(None) };
+        let (Some(since), true) = (object.record.overdue_since(), is_due(&object.record, now)) else { return Ok(None) };
         let parent = ledger::load::<Backup>(&*self.ledger, &Backup::key_of(&object.record.backup())).await?;
         let ended = parent.is_none_or(|parent| parent.record.state.is_terminal());
-        let next = if ended { object.record.dropped() } else { object.record.looked_at(now) };
+        let next = if ended { object.record.dropped() } else { object.record.requeued(now) };
         self.replace(Change::replace(&object, &next)).await?;
         if !ended {
             self.queue.send(&[object.record.close_work()], Duration::ZERO).await?;
         }
-        Ok((!ended).then_some(due_at))
+        Ok((!ended).then_some(since))
     }
 
     async fn look_at_backup(&self, stored: Stored) -> Result<Option<Timestamp>, StepError> {
         let loaded = ledger::read::<Backup>(stored)?;
         let now = self.clock.now();
-        let Some(due_at) = loaded.record.due_at().filter(|due| *due <= now) else { return Ok(None) };
+        if !is_due(&loaded.record, now) {
+            return Ok(None);
+        }
         let backup = loaded.record.reference();
         let runs = !loaded.record.state.is_terminal();
         if runs && now.duration_since(loaded.record.created_at) > LONGEST_RUN {
             ending::fail(&*self.ledger, &*self.queue, &*self.clock, &backup, took_too_long()).await?;
-            return Ok(Some(due_at));
+            return Ok(None);
         }
         let Ok(next) = loaded.record.apply(BackupEvent::Requeued, now) else { return Ok(None) };
         self.replace(Change::replace(&loaded, &next)).await?;
         if let Some(work) = loaded.record.work() {
             self.queue.send(&[work], Duration::ZERO).await?;
-            return Ok(Some(due_at));
+            return Ok(loaded.record.overdue_since());
         }
         // An export is looked at every few minutes without being stalled: a dispatch may have been lost.
         if loaded.record.state == BackupState::Exporting {
@@ -153,6 +162,10 @@ impl Recover {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+fn is_due(record: &impl Record, now: Timestamp) -> bool {
+    record.due_at().is_some_and(|due| due <= now)
 }
 
 fn took_too_long() -> Failure {

@@ -27,6 +27,12 @@ pub struct Run {
 const LEASE_BEYOND_RUN: SignedDuration = SignedDuration::from_secs(10);
 
 impl Run {
+    /// Until when an answer of the CRM is waited for that was asked for before the run's end: half of the time that is
+    /// kept for finishing.
+    pub fn calls_end(&self) -> Timestamp {
+        self.ends + self.stopped_at.duration_since(self.ends) / 2
+    }
+
     /// How long a lease taken now must last.
     pub fn lease_length(&self, now: Timestamp) -> SignedDuration {
         self.stopped_at.duration_since(now) + LEASE_BEYOND_RUN
@@ -77,14 +83,15 @@ pub enum Remedy {
     Fail(Failure),
     /// Wait, then try again.
     Wait(Wait),
-    /// Try again soon; something of our own did not answer.
-    Retry,
+    /// Try again after a pause; something of our own did not answer.
+    Retry(Duration),
 }
 
 impl StepError {
-    /// What to do about it, in a run that is the `attempts`-th without progress; `retry_base` is the first pause while
-    /// the CRM is down, and doubles with every attempt.
+    /// What to do about it, in a run that is the `attempts`-th without progress; `retry_base` is the first pause, and
+    /// doubles with every attempt.
     pub fn remedy(&self, now: Timestamp, attempts: u32, retry_base: Duration) -> Remedy {
+        let pause = retry_base * 2_u32.pow(attempts.saturating_sub(1).min(10));
         match self {
             Self::TakenOver => Remedy::Stop,
             Self::Fatal(failure) => Remedy::Fail(failure.clone()),
@@ -94,7 +101,6 @@ impl StepError {
                     if attempts >= domain::lease::MAX_ATTEMPTS {
                         return Remedy::Fail(Failure::new(error.kind.word(), error.sentence.clone()));
                     }
-                    let pause = retry_base * 2_u32.pow(attempts.saturating_sub(1).min(10));
                     let asked = match error.kind {
                         CrmErrorKind::Unavailable { retry_after } => retry_after,
                         _ => SignedDuration::ZERO,
@@ -112,7 +118,7 @@ impl StepError {
                 "ledger-refused",
                 "The ledger refused a record, or holds one that this version cannot read; see the function's log.",
             )),
-            Self::Ledger(_) | Self::Storage(_) | Self::Queue(_) | Self::Secrets(_) => Remedy::Retry,
+            Self::Ledger(_) | Self::Storage(_) | Self::Queue(_) | Self::Secrets(_) => Remedy::Retry(pause),
         }
     }
 }

@@ -84,7 +84,7 @@ pub(crate) fn discovered(backup: &Backup, name: &str, expected: Option<u64>) -> 
         custom: false,
     };
     let (object, chunk) =
-        ObjectExport::discovered(&backup.reference(), definition, "columns.json".to_owned(), 3, expected, NOW);
+        ObjectExport::discovered(&backup.reference(), definition, "columns.json".to_owned(), 3, (expected, NOW), NOW);
     assert_eq!(object.mode, ReadMode::Ranges);
     (object, chunk)
 }

@@ -8,6 +8,7 @@ mod sweep;
 mod upload;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use archive::contents::{self, ArchiveContents, ExportedObject};
@@ -33,7 +34,7 @@ use crate::backup_step;
 use crate::contention;
 use crate::dispatch;
 use crate::ending;
-use crate::run::{Remedy, Run, StepError};
+use crate::run::{Remedy, Run, StepError, delay_until};
 
 const ZIP: &str = "application/zip";
 const JSON: &str = "application/json";
@@ -89,7 +90,8 @@ impl Assemble {
             Err(LedgerError::Conflict) => return Ok(()),
             other => other?,
         }
-        let error = match self.assemble(backup, lease, run).await {
+        let progressed = AtomicBool::new(false);
+        let error = match self.assemble(backup, lease, run, &progressed).await {
             Ok(Assembled::Completed) => return Ok(()),
             Ok(Assembled::RunOver) => {
                 let wait = Wait { until: self.clock.now(), reason: WaitReason::RunOver };
@@ -103,15 +105,32 @@ impl Assemble {
             Remedy::Stop => ending::sweep_if_ended(&*self.ledger, &*self.queue, backup).await,
             Remedy::Fail(failure) => self.fail(backup, failure).await,
             // Assembling calls no CRM, so there is nothing to wait for; what is left is to try again.
-            Remedy::Wait(_) | Remedy::Retry => {
-                // Best effort: without it the lease runs out by itself.
-                let _ = self.release(backup, lease, None).await;
-                Ok(self.queue.send(&[Work::Assemble { backup: backup.clone() }], REPEAT_AFTER).await?)
-            }
+            Remedy::Wait(Wait { until, .. }) => self.repeat(backup, lease, delay_until(until, now), &progressed).await,
+            Remedy::Retry(pause) => self.repeat(backup, lease, pause, &progressed).await,
         }
     }
 
-    async fn assemble(&self, backup: &BackupRef, lease: u32, run: &Run) -> Result<Assembled, StepError> {
+    /// Gives the lease back, to go on after `pause`. A run that has made parts of the archive was not in vain.
+    async fn repeat(
+        &self,
+        backup: &BackupRef,
+        lease: u32,
+        pause: Duration,
+        progressed: &AtomicBool,
+    ) -> Result<(), StepError> {
+        let wait = Wait { until: self.clock.now(), reason: WaitReason::RunOver };
+        // Best effort: without it the lease runs out by itself.
+        let _ = self.release(backup, lease, progressed.load(Ordering::Relaxed).then_some(wait)).await;
+        Ok(self.queue.send(&[Work::Assemble { backup: backup.clone() }], pause).await?)
+    }
+
+    async fn assemble(
+        &self,
+        backup: &BackupRef,
+        lease: u32,
+        run: &Run,
+        progressed: &AtomicBool,
+    ) -> Result<Assembled, StepError> {
         let loaded = ledger::load::<Backup>(&*self.ledger, &Backup::key_of(backup)).await?;
         let record = loaded.ok_or(StepError::TakenOver)?.record;
         let objects = self.exported(&record).await?;
@@ -124,11 +143,11 @@ impl Assemble {
             None => self.settle(backup, &contents, lease, planned_at).await?,
         };
         let key = storage_keys::archive(backup, assembly.attempt);
-        let upload = Upload { assemble: self, key: &key, contents: &contents, run };
+        let upload = Upload { assemble: self, key: &key, contents: &contents, run, progressed };
         let made = match &assembly.upload_id {
             None => upload.in_one_write().await?,
             Some(upload_id) => match upload.in_parts(upload_id).await {
-                Err(StepError::Storage(StorageError::Absent(_))) => {
+                Err(StepError::Storage(StorageError::Absent(gone))) if gone == key => {
                     // The upload has ended without an archive, by the lifecycle rule perhaps: begin again.
                     let dropped = |_: &Backup| BackupEvent::AssemblyDropped { lease };
                     backup_step::apply(&*self.ledger, &*self.clock, backup, dropped).await?;
@@ -141,7 +160,8 @@ impl Assemble {
         upload.check().await?;
         let manifest_key = storage_keys::manifest(backup, assembly.attempt);
         self.write(&manifest_key, contents.manifest.to_json()).await?;
-        let expires_at = self.clock.now() + ARCHIVE_LIFETIME;
+        // Counted from when the upload began, as the bucket's lifecycle rule counts.
+        let expires_at = assembly.planned_at + ARCHIVE_LIFETIME;
         let archive = Archive { storage_key: key, manifest_key, etag, bytes: contents.bytes, expires_at };
         self.complete(backup, lease, archive).await?;
         Ok(Assembled::Completed)

@@ -1,6 +1,7 @@
 //! Makes the zip in object storage out of its layout.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use archive::contents::ArchiveContents;
 use archive::layout::Extent;
@@ -25,6 +26,8 @@ pub(super) struct Upload<'a> {
     pub(super) key: &'a str,
     pub(super) contents: &'a ArchiveContents,
     pub(super) run: &'a Run,
+    /// Set as soon as a part was made.
+    pub(super) progressed: &'a AtomicBool,
 }
 
 impl Upload<'_> {
@@ -96,6 +99,7 @@ impl Upload<'_> {
                 uploads.write_part(self.key, upload, number, bytes).await?
             }
         };
+        self.progressed.store(true, Ordering::Relaxed);
         Ok(Some(made))
     }
 

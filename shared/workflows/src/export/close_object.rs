@@ -3,17 +3,22 @@
 use std::time::Duration;
 
 use domain::backup::{Backup, BackupEvent, BackupState};
+use domain::budget::WaitReason;
 use domain::chunk::Chunk;
 use domain::ids::{ObjectType, RecordId};
-use domain::object::{Counts, ObjectExport, ObjectState, ReadMode};
+use domain::lease::Wait;
+use domain::object::{Counts, ObjectExport, ObjectState, ReadMode, Verdict};
 use domain::ports::crm::{Crm, CrmError};
 use domain::ports::ledger::{self, Change, LedgerError, Versioned};
 use domain::work::{BackupRef, Work};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::Export;
 use crate::contention::{self, Attempt};
 use crate::run::{Remedy, Run, StepError, delay_until};
+
+/// How long the CRM's counts are given to follow its records before too few rows are taken for a fact.
+const RECOUNT_AFTER: SignedDuration = SignedDuration::from_secs(30);
 
 /// The most records that one call can ask for.
 const IDS_PER_CALL: usize = 100;
@@ -26,43 +31,61 @@ impl Export {
     pub async fn close_object(&self, backup: &BackupRef, object: &ObjectType, run: &Run) -> Result<(), StepError> {
         let key = ObjectExport::key_of(&backup.backup_id, object);
         let Some(loaded) = ledger::load::<ObjectExport>(self.ledger(), &key).await? else { return Ok(()) };
-        if loaded.record.state == ObjectState::Exported || loaded.record.open_chunks > 0 {
+        let now = self.sessions.clock.now();
+        let waits = loaded.record.close_wait.is_some_and(|wait| wait.until > now);
+        if loaded.record.state == ObjectState::Exported || loaded.record.open_chunks > 0 || waits {
             return Ok(());
         }
-        let Err(error) = self.prove_and_close(backup, &loaded.record, run).await else { return Ok(()) };
+        let parent = ledger::load::<Backup>(self.ledger(), &Backup::key_of(backup)).await?;
+        let Some(parent) = parent.filter(|parent| !parent.record.state.is_terminal()) else { return Ok(()) };
+        let Err(error) = self.prove_and_close(&parent.record, &loaded, run).await else { return Ok(()) };
         let now = self.sessions.clock.now();
         tracing::warn!(%error, backup.id = %backup.backup_id, object = %object, "close-object.interrupted");
         match error.remedy(now, loaded.record.close_attempts + 1, self.retry_base) {
             Remedy::Stop => Ok(()),
             Remedy::Fail(failure) => self.fail(backup, failure).await,
-            Remedy::Wait(wait) => {
-                if wait.reason.is_fruitless() {
-                    self.count_close_attempt(&loaded).await?;
-                }
-                Ok(self.queue.send(&[loaded.record.close_work()], delay_until(wait.until, now)).await?)
-            }
-            Remedy::Retry => Err(error),
+            Remedy::Wait(wait) => self.close_later(&loaded, &loaded.record.close_later(wait), wait).await,
+            Remedy::Retry(_) => Err(error),
         }
     }
 
-    async fn count_close_attempt(&self, object: &Versioned<ObjectExport>) -> Result<(), StepError> {
-        let counted = object.record.close_attempted();
-        match self.ledger().commit(&[Change::replace(object, &counted)]).await {
-            // Somebody else has looked at it meanwhile.
+    /// Notes that closing `object` waits, as `waiting` says, and queues it for then.
+    async fn close_later(
+        &self,
+        object: &Versioned<ObjectExport>,
+        waiting: &ObjectExport,
+        wait: Wait,
+    ) -> Result<(), StepError> {
+        match self.ledger().commit(&[Change::replace(object, waiting)]).await {
+            // Somebody else has looked at it meanwhile, and queued what is to come.
             Err(LedgerError::Conflict) => Ok(()),
-            other => Ok(other?),
+            other => {
+                other?;
+                let delay = delay_until(wait.until, self.sessions.clock.now());
+                Ok(self.queue.send(&[waiting.close_work()], delay).await?)
+            }
         }
     }
 
-    async fn prove_and_close(&self, backup: &BackupRef, object: &ObjectExport, run: &Run) -> Result<(), StepError> {
+    async fn prove_and_close(
+        &self,
+        parent: &Backup,
+        loaded: &Versioned<ObjectExport>,
+        run: &Run,
+    ) -> Result<(), StepError> {
+        let (backup, object) = (&parent.reference(), &loaded.record);
         let chunks = self.chunks_of(backup, object).await?;
-        let session = self.sessions.open(&backup.account_id, run.ends).await?;
+        let session = self.sessions.open(&parent.account_id, parent.api_version, run).await?;
         if object.mode == ReadMode::Ranges && !boundaries_hold(&*session.crm, object, &chunks).await? {
             let name = &object.definition.object_type;
             self.read_sequentially(backup, name, object.generation, "a boundary does not fit").await?;
             return self.dispatch(backup).await;
         }
         let counts = counts(&*session.crm, object).await?;
+        if counts.verdict(object.records) == Verdict::Short && !object.recounted {
+            let wait = Wait { until: self.sessions.clock.now() + RECOUNT_AFTER, reason: WaitReason::CountsLag };
+            return self.close_later(loaded, &object.recount(wait), wait).await;
+        }
         let to = chunks.iter().filter_map(|chunk| chunk.finished_at).max().unwrap_or(object.window_from);
         self.commit_close(backup, object, counts, to).await
     }

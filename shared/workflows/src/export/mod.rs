@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::Failure;
+use domain::account::ApiVersion;
 use domain::backup::Backup;
 use domain::chunk::{Chunk, ChunkKey, ChunkState};
 use domain::ids::ObjectType;
@@ -61,6 +62,7 @@ pub struct ExportUsage {
 /// The records that a run works on, as loaded at its start.
 struct Subject {
     backup: BackupRef,
+    api_version: ApiVersion,
     object: ObjectExport,
     chunk: Versioned<Chunk>,
 }
@@ -109,6 +111,11 @@ impl Export {
         let mut usage = ExportUsage::default();
         let read = self.read(backup, key, lease, run, &mut usage).await;
         let now = self.sessions.clock.now();
+        let read = match read {
+            // The call that was under way when the run's time was over says nothing about the CRM.
+            Err(StepError::Crm(error)) if error.kind.is_unavailable() && now >= run.ends => Ok(Ending::RunOver),
+            other => other,
+        };
         let error = match read {
             Ok(Ending::RangeRead) => {
                 self.after_chunk(backup, &key.object_type, run).await?;
@@ -138,10 +145,10 @@ impl Export {
                 self.release(backup, key, lease, Some(wait)).await?;
                 self.requeue(backup, key, delay_until(wait.until, now)).await?;
             }
-            Remedy::Retry => {
+            Remedy::Retry(pause) => {
                 // Best effort: without it the lease runs out by itself and recover-stalled queues the chunk.
                 let _ = self.release(backup, key, lease, None).await;
-                self.requeue(backup, key, self.retry_base).await?;
+                self.requeue(backup, key, pause).await?;
             }
         }
         Ok(usage)
@@ -158,7 +165,7 @@ impl Export {
         let Some(subject) = self.load(backup, key).await? else { return Err(StepError::TakenOver) };
         let columns = self.columns(&subject.object.columns_key).await?;
         let target = reading::segment_target(&dispatch::objects(self.ledger(), &backup.backup_id).await?);
-        let session = self.sessions.open(&backup.account_id, run.ends).await?;
+        let session = self.sessions.open(&backup.account_id, subject.api_version, run).await?;
         let ending = Reading::new(self, subject, &columns, target, &*session.crm, lease, run).through(usage).await;
         usage.gate = session.gate.usage();
         ending
@@ -181,7 +188,8 @@ impl Export {
         if loaded_backup.record.state.is_terminal() || void {
             return Ok(None);
         }
-        Ok(Some(Subject { backup: backup.clone(), object: object.record, chunk }))
+        let api_version = loaded_backup.record.api_version;
+        Ok(Some(Subject { backup: backup.clone(), api_version, object: object.record, chunk }))
     }
 
     async fn columns(&self, key: &str) -> Result<Columns, StepError> {

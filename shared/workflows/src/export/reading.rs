@@ -14,7 +14,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::range::{self, Next};
 use super::segment_upload::{SegmentStore, SegmentUpload};
-use super::{Export, ExportUsage, Subject, split};
+use super::split::{self, Other};
+use super::{Export, ExportUsage, Subject};
 use crate::contention::{self, Attempt};
 use crate::dispatch;
 use crate::run::{Run, StepError};
@@ -24,6 +25,9 @@ const PAGE: u8 = 100;
 
 /// How often a run reports progress, notices that it was cancelled, and considers a split.
 const LOOK_EVERY: SignedDuration = SignedDuration::from_secs(2);
+
+/// How long a run leaves splitting alone after a search that failed.
+const NO_SPLIT_FOR: SignedDuration = SignedDuration::from_mins(1);
 
 /// Segments are sized so that this many hold a whole backup: with 10,000 parts in an upload there is room for buffers
 /// between copies and for runs that end early.
@@ -59,6 +63,7 @@ pub(super) struct Reading<'a> {
     last_id: RecordId,
     first_seen: Option<(RecordId, Timestamp)>,
     looked_at: Option<Timestamp>,
+    no_split_before: Option<Timestamp>,
 }
 
 impl<'a> Reading<'a> {
@@ -88,6 +93,7 @@ impl<'a> Reading<'a> {
             last_id,
             first_seen: None,
             looked_at: None,
+            no_split_before: None,
         }
     }
 
@@ -210,7 +216,7 @@ impl<'a> Reading<'a> {
         self.replace_chunk(&reported).await?;
         if self.subject.object.mode == ReadMode::Ranges {
             let chunks = dispatch::present_chunks(ledger, &backup_id, &objects).await?;
-            self.split(&chunks, now).await?;
+            self.split_or_wait(&chunks, &objects, now).await?;
         }
         Ok(())
     }
@@ -227,11 +233,39 @@ impl<'a> Reading<'a> {
         Ok(())
     }
 
+    /// Splits if it can be done now. Reading goes on all the same: a search that fails must not stop it.
+    async fn split_or_wait(
+        &mut self,
+        chunks: &[Versioned<Chunk>],
+        objects: &[ObjectExport],
+        now: Timestamp,
+    ) -> Result<(), StepError> {
+        if self.no_split_before.is_some_and(|at| now < at) {
+            return Ok(());
+        }
+        match self.split(chunks, objects, now).await {
+            Err(StepError::Crm(error)) => {
+                tracing::info!(%error, object = %self.subject.chunk.record.key.object_type, "export.not-split");
+                self.no_split_before = Some(now + NO_SPLIT_FOR);
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
     /// Gives a part of the chunk away if workers are free and it is worth it.
-    async fn split(&mut self, chunks: &[Versioned<Chunk>], now: Timestamp) -> Result<(), StepError> {
+    async fn split(
+        &mut self,
+        chunks: &[Versioned<Chunk>],
+        objects: &[ObjectExport],
+        now: Timestamp,
+    ) -> Result<(), StepError> {
         let own = &self.subject.chunk.record;
-        let others: Vec<&Chunk> =
-            chunks.iter().map(|chunk| &chunk.record).filter(|chunk| chunk.key != own.key).collect();
+        let others: Vec<Other<'_>> = chunks
+            .iter()
+            .filter(|chunk| chunk.record.key != own.key)
+            .map(|chunk| Other { chunk: &chunk.record, can_split: can_split(&chunk.record, objects) })
+            .collect();
         let cap = self.export.cap.0;
         let left = own.expected_left().unwrap_or(0);
         if split::wanted_parts(own, &others, left, cap) < 2 {
@@ -377,6 +411,11 @@ fn commit_or_stop(answer: Result<(), LedgerError>) -> Result<(), StepError> {
         Err(LedgerError::Conflict) => Err(StepError::TakenOver),
         other => Ok(other?),
     }
+}
+
+fn can_split(chunk: &Chunk, objects: &[ObjectExport]) -> bool {
+    let object = objects.iter().find(|object| object.definition.object_type == chunk.key.object_type);
+    object.is_some_and(|object| object.mode == ReadMode::Ranges)
 }
 
 /// How large a segment should get, so that all objects of the backup together fit into one archive's parts.

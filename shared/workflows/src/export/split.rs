@@ -6,6 +6,7 @@
 use domain::chunk::{Chunk, ChunkState};
 use domain::ids::{ObjectType, RecordId};
 use domain::ports::crm::{Crm, CrmError, FARTHEST};
+use domain::ports::ledger::MAX_CHANGES;
 
 /// A part of a split has at least this many records: below it, the calls that a boundary costs show.
 pub(crate) const SMALLEST_PART: u64 = 1_500;
@@ -16,16 +17,27 @@ const MOST_HOPS: u64 = 5;
 /// Searches that a bisection may take.
 const MOST_PROBES: u32 = 48;
 
+/// Another chunk of the backup.
+pub(crate) struct Other<'a> {
+    pub(crate) chunk: &'a Chunk,
+    /// Whether its object is read by ranges.
+    pub(crate) can_split: bool,
+}
+
+/// A split puts its new chunks into one transaction with the old one and their object.
+const MOST_PARTS: u64 = MAX_CHANGES as u64 - 10;
+
 /// Into how many parts the holder of `own` should split it now: as many as there are free places, but only if no other
-/// open chunk has more left to read. 1: not at all.
-pub(crate) fn wanted_parts(own: &Chunk, others: &[&Chunk], left: u64, cap: usize) -> u64 {
-    let open = others.iter().filter(|chunk| chunk.state != ChunkState::Done).count();
+/// chunk that could split has more left to read. 1: not at all.
+pub(crate) fn wanted_parts(own: &Chunk, others: &[Other<'_>], left: u64, cap: usize) -> u64 {
+    let open = others.iter().filter(|other| other.chunk.state != ChunkState::Done).count();
     // The own chunk holds a place as well.
     let free = cap.saturating_sub(open + 1) as u64;
-    let larger = others.iter().any(|chunk| {
-        chunk.state == ChunkState::Ready && (chunk.expected_left(), &chunk.key.lower) > (Some(left), &own.key.lower)
-    });
-    if free == 0 || larger { 1 } else { (free + 1).min(left / SMALLEST_PART).max(1) }
+    let larger = others
+        .iter()
+        .filter(|other| other.can_split && other.chunk.state == ChunkState::Ready)
+        .any(|other| (other.chunk.expected_left(), &other.chunk.key.lower) > (Some(left), &own.key.lower));
+    if free == 0 || larger { 1 } else { (free + 1).min(left / SMALLEST_PART).clamp(1, MOST_PARTS) }
 }
 
 /// Bounds that cut what is above `read_to` into `parts` parts of about `each` records, ascending and inside the range.

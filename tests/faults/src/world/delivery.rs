@@ -23,9 +23,6 @@ use super::{Copies, FailedMessages, World};
 /// How long a run of discover-objects may begin something new.
 const DISCOVER_RUN: SignedDuration = SignedDuration::from_secs(290);
 
-/// The same for assemble-archive.
-const ASSEMBLE_RUN: SignedDuration = SignedDuration::from_secs(890);
-
 /// From when a run begins nothing new to when it is stopped.
 const MARGIN: SignedDuration = SignedDuration::from_secs(10);
 
@@ -66,6 +63,19 @@ impl World {
         }
     }
 
+    /// Delivers the message that can be received first, or lets time pass until there is one.
+    ///
+    /// # Panics
+    /// When there will be none.
+    pub async fn deliver_one(&self) {
+        loop {
+            if let Some(work) = self.queue.receive() {
+                return self.deliver(work).await;
+            }
+            assert!(self.step().await, "a message comes");
+        }
+    }
+
     /// Delivers one message to a worker of its own.
     pub async fn deliver(&self, work: Work) {
         let worker = self.settings.faults.worker();
@@ -89,7 +99,7 @@ impl World {
         let length = match work {
             Work::Export { .. } | Work::CloseObject { .. } => self.settings.export_run,
             Work::Discover { .. } => DISCOVER_RUN,
-            Work::Assemble { .. } | Work::Sweep { .. } => ASSEMBLE_RUN,
+            Work::Assemble { .. } | Work::Sweep { .. } => self.settings.assemble_run,
         };
         let ends = self.clock.now() + length;
         Run { owner: format!("run-{number}"), ends, stopped_at: ends + MARGIN }
@@ -114,6 +124,7 @@ impl World {
             clock: self.clock.clone(),
             tokens: worker.wrap(self.tokens.clone()),
             connector: worker.wrap(connector),
+            base_urls: Arc::new([super::CRM.to_owned()]),
         }
     }
 
@@ -121,8 +132,8 @@ impl World {
         Discover {
             sessions: self.sessions(worker),
             queue: worker.wrap(self.queue.clone()),
-            reader: worker.wrap(self.objects.clone()),
-            writer: worker.wrap(self.objects.clone()),
+            reader: worker.wrap(self.storage.clone()),
+            writer: worker.wrap(self.storage.clone()),
             cap: WorkerCap(self.settings.workers),
             retry_base: Self::RETRY_BASE,
         }
@@ -132,9 +143,9 @@ impl World {
         Export {
             sessions: self.sessions(worker),
             queue: worker.wrap(self.queue.clone()),
-            reader: worker.wrap(self.objects.clone()),
-            writer: worker.wrap(self.objects.clone()),
-            uploads: worker.wrap(self.objects.clone()),
+            reader: worker.wrap(self.storage.clone()),
+            writer: worker.wrap(self.storage.clone()),
+            uploads: worker.wrap(self.storage.clone()),
             cap: WorkerCap(self.settings.workers),
             retry_base: Self::RETRY_BASE,
         }
@@ -145,10 +156,10 @@ impl World {
             ledger: worker.wrap(self.ledger.clone()),
             queue: worker.wrap(self.queue.clone()),
             clock: self.clock.clone(),
-            reader: worker.wrap(self.objects.clone()),
-            writer: worker.wrap(self.objects.clone()),
-            uploads: worker.wrap(self.objects.clone()),
-            sweeper: worker.wrap(self.objects.clone()),
+            reader: worker.wrap(self.storage.clone()),
+            writer: worker.wrap(self.storage.clone()),
+            uploads: worker.wrap(self.storage.clone()),
+            sweeper: worker.wrap(self.storage.clone()),
         }
     }
 }
