@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use dev_stack::binaries::{self, Executables, Profile, SANDBOX};
+use dev_stack::binaries::{self, Executables, Profile};
 use dev_stack::failure::{Failure, OrFailure, Result};
 use dev_stack::places::{Places, make_folder};
 use dev_stack::processes::Group;
@@ -30,7 +30,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) fn run(places: &Places) -> Result<Vec<Figure>> {
     eprintln!("cold start: building the functions …");
     let mut functions = binaries::build(places, Profile::Release)?;
-    functions.remove(SANDBOX);
+    let names = binaries::functions(places)?;
+    functions.retain(|name, _| names.contains(name));
     let sizes = sizes(&functions)?;
     let folder = places.target().join("bench");
     make_folder(&folder)?;

@@ -3,19 +3,17 @@
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use dev_stack::binaries::{Profile, build_packages};
+use dev_stack::binaries::{self, BENCH, Profile};
 use dev_stack::failure::{Failure, Result};
 use dev_stack::places::Places;
-
-const BENCH: &str = "bench";
 
 /// Runs the benchmarks in place of this process, so that a Ctrl-C reaches them and they end what they have started.
 ///
 /// # Errors
 /// When they cannot be built or started; otherwise this does not return.
 pub(crate) fn run(places: &Places, figures: &[String]) -> Result<()> {
-    eprintln!("building the benchmarks …");
-    let executables = build_packages(places, Profile::Release, &[BENCH.to_owned()])?;
+    eprintln!("building the functions and the benchmarks …");
+    let executables = binaries::build(places, Profile::Release)?;
     let program = executables.get(BENCH).ok_or_else(|| Failure::new("the benchmarks were not built"))?;
     let error = Command::new(program).args(figures).exec();
     Err(Failure::new(format!("cannot start the benchmarks: {error}")))

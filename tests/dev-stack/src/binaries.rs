@@ -15,6 +15,9 @@ use crate::processes;
 /// The sandbox CRM's crate and binary.
 pub const SANDBOX: &str = "sandbox-crm";
 
+/// The benchmarks' crate and binary.
+pub const BENCH: &str = "bench";
+
 /// Executables by name.
 pub type Executables = BTreeMap<String, PathBuf>;
 
@@ -26,7 +29,7 @@ pub enum Profile {
     Dev,
     /// Together with all tests, so that the features of dependencies are the same and none is built twice.
     WithTests,
-    /// As for AWS: small and fast.
+    /// As for AWS: small and fast. Together with the benchmarks, so that no dependency is built twice.
     Release,
 }
 
@@ -59,7 +62,7 @@ pub fn functions(places: &Places) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Builds all functions and the sandbox CRM, and says where their executables are.
+/// Builds all functions, the sandbox CRM and what else `profile` says, and says where their executables are.
 ///
 /// # Errors
 /// When they do not build; Cargo has said why.
@@ -69,22 +72,15 @@ pub fn build(places: &Places, profile: Profile) -> Result<Executables> {
     }
     let mut packages = functions(places)?;
     packages.push(SANDBOX.to_owned());
-    build_packages(places, profile, &packages)
-}
-
-/// Builds the executables of some packages, and says where they are.
-///
-/// # Errors
-/// When they do not build; Cargo has said why.
-pub fn build_packages(places: &Places, profile: Profile, packages: &[String]) -> Result<Executables> {
     let mut command = cargo(places);
     command.args(["build", "--bins", "--message-format=json-render-diagnostics"]).stderr(Stdio::inherit());
     if profile == Profile::Release {
         command.arg("--release");
+        packages.push(BENCH.to_owned());
     }
     command.args(packages.iter().flat_map(|name| ["--package", name]));
     let messages = processes::run_for_stdout("cargo build", &mut command)?;
-    let messages = messages.ok_or_else(|| Failure::new(format!("cannot build {}", packages.join(", "))))?;
+    let messages = messages.ok_or_else(|| Failure::new("the functions do not build"))?;
     Ok(executables(&messages))
 }
 

@@ -86,7 +86,7 @@ async fn begin(parts: &Parts, account: &AccountId, number: u8) -> Result<Exporti
     let definition =
         ObjectDefinition { object_type, type_id: Some("0-1".to_owned()), label: "Contact".to_owned(), custom: false };
     let count = u32::try_from(COLUMNS + 1).or_failure(|| "columns".to_owned())?;
-    let (object, _) = ObjectExport::discovered(&backup, definition, columns_key, count, None, now);
+    let (object, _) = ObjectExport::discovered(&backup, definition, columns_key, count, (None, now), now);
     let requester = Requester { subject: "bench".to_owned(), email: None };
     let backup = Backup::accepted(backup, 1, ApiVersion::default(), requester, now);
     Ok(Exporting { backup, object, segments: Vec::new() })
