@@ -34,6 +34,11 @@ impl SimulatedClock {
         Self { pace, began: now, began_at: Instant::now(), skipped: Mutex::default() }
     }
 
+    /// How time passes on it.
+    pub fn pace(&self) -> Pace {
+        self.pace
+    }
+
     /// Returns when `duration` has passed on this clock.
     pub async fn pass(&self, duration: SignedDuration) {
         match self.pace {

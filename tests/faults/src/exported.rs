@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use archive::layout::MANIFEST_NAME;
-use archive::manifest::Manifest;
+use archive::manifest::{File, Manifest, Part};
 use archive::reader;
+use bytes::Bytes;
 use domain::backup::Backup;
 use domain::ports::objects::ObjectReader;
 use futures_lite::io::Cursor;
@@ -29,27 +30,36 @@ pub struct Exported {
 }
 
 impl Exported {
-    /// Reads the archive of `backup` and checks it against its checksums and its manifests.
+    /// Reads the archive of `backup` piece by piece, by the places that the manifest beside it names, and checks every
+    /// piece against the manifest.
     ///
     /// # Panics
     /// When there is none, or anything does not agree.
     pub(crate) async fn read(objects: &MemoryObjects, backup: &Backup) -> Self {
-        let archive = backup.archive.as_ref().expect("a completed backup has an archive");
-        let zip = objects.read(&archive.storage_key, None).await.expect("the archive is in storage");
-        assert_eq!(zip.len() as u64, archive.bytes);
-        let listed = reader::verify(Cursor::new(&zip)).await.expect("the archive is sound");
-        let mut files = BTreeMap::new();
-        for file in listed {
-            let bytes = reader::read_file(Cursor::new(&zip), &file.name, file.bytes).await.expect("readable");
-            files.insert(file.name, bytes.expect("listed"));
-        }
-        let manifest = Manifest::parse(&files.remove(MANIFEST_NAME).expect("a manifest")).expect("a sound manifest");
-        let beside = objects.read(&archive.manifest_key, None).await.expect("the manifest is in storage");
-        assert_eq!(Manifest::parse(&beside).expect("a sound manifest").without_places(), manifest);
-        let named: Vec<_> = manifest.files.iter().map(|file| (&file.name, file.bytes)).collect();
-        let found: Vec<_> = files.iter().map(|(name, bytes)| (name, bytes.len() as u64)).collect();
-        assert_eq!(found, named, "the manifest names every file");
+        let zip = zip(objects, backup).await;
+        let manifest_key = &backup.archive.as_ref().expect("an archive").manifest_key;
+        let beside = objects.read(manifest_key, None).await.expect("the manifest is in storage");
+        let beside = Manifest::parse(&beside).expect("a sound manifest");
+        let files = beside.files.iter().map(|file| (file.name.clone(), csv(&zip, file))).collect();
+        let manifest = reader::read_file(Cursor::new(&zip), MANIFEST_NAME, zip.len() as u64).await;
+        let manifest = manifest.expect("a readable archive").expect("a manifest in it");
+        let manifest = Manifest::parse(&manifest).expect("a sound manifest");
+        assert_eq!(beside.without_places(), manifest);
         Self { files, manifest }
+    }
+
+    /// Reads the archive of `backup` as any program does that knows zip files only, and checks that it finds the same.
+    ///
+    /// # Panics
+    /// When anything does not agree.
+    pub(crate) async fn check_zip(&self, objects: &MemoryObjects, backup: &Backup) {
+        let zip = zip(objects, backup).await;
+        let listed = reader::verify(Cursor::new(&zip)).await.expect("the archive is sound");
+        assert_eq!(listed.len(), self.files.len() + 1, "the manifest names every file");
+        for (name, bytes) in &self.files {
+            let found = reader::read_file(Cursor::new(&zip), name, bytes.len() as u64).await.expect("readable");
+            assert!(found.as_ref() == Some(bytes), "{name}");
+        }
     }
 
     /// A file, value by value.
@@ -63,6 +73,26 @@ impl Exported {
         assert!(stated.columns.iter().map(|column| &column.name).eq(&table.header), "{name}");
         table
     }
+}
+
+async fn zip(objects: &MemoryObjects, backup: &Backup) -> Bytes {
+    let archive = backup.archive.as_ref().expect("a completed backup has an archive");
+    let zip = objects.read(&archive.storage_key, None).await.expect("the archive is in storage");
+    assert_eq!(zip.len() as u64, archive.bytes);
+    zip
+}
+
+/// A file's bytes, out of its pieces in the archive.
+fn csv(zip: &Bytes, file: &File) -> Vec<u8> {
+    let piece = |part: &Part| {
+        let place = part.place.expect("the manifest beside the archive has places");
+        let start = usize::try_from(place.archive_offset).expect("in memory");
+        let length = usize::try_from(place.packed_length).expect("in memory");
+        reader::inflate_slice(&zip[start..start + length], part).expect("a sound piece")
+    };
+    let bytes: Vec<u8> = file.parts.iter().flat_map(piece).collect();
+    assert_eq!(bytes.len() as u64, file.bytes, "{}", file.name);
+    bytes
 }
 
 impl Table {

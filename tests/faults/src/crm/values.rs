@@ -1,5 +1,7 @@
 //! Property values as people type them, each a pure function of where it stands.
 
+use std::sync::LazyLock;
+
 use domain::ids::{ObjectType, RecordId};
 
 /// What is hard to keep: by CSV, by UTF-8, by spreadsheets and by whoever trims.
@@ -39,13 +41,20 @@ pub(super) fn value(object: &ObjectType, id: RecordId, property: &str, length: u
     }
 }
 
+/// So many characters make DEFLATE's window forget what it has seen before.
+const LONGEST_TEXT: usize = 4 << 20;
+
 /// The property whose values have the length that the object says.
 pub(super) const LONG_TEXT: &str = "notes";
 
-/// Printable characters that hardly compress.
+/// Printable characters that hardly compress: a piece of a text that is made once.
 fn long_text(seed: u64, length: usize) -> String {
-    let mut random = fastrand::Rng::with_seed(seed);
-    (0..length).map(|_| char::from(random.u8(b' '..=b'~'))).collect()
+    static TEXT: LazyLock<String> = LazyLock::new(|| {
+        let mut random = fastrand::Rng::with_seed(7);
+        (0..LONGEST_TEXT).map(|_| char::from(random.u8(b' '..=b'~'))).collect()
+    });
+    let start = fastrand::Rng::with_seed(seed).usize(..=LONGEST_TEXT - length);
+    TEXT[start..start + length].to_owned()
 }
 
 /// FNV-1a.

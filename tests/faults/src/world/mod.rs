@@ -3,7 +3,7 @@
 mod delivery;
 mod due;
 
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -22,10 +22,13 @@ use workflows::connect_account::{AccountChange, ConnectAccount, ConnectionChange
 use workflows::create_backup::{CreateBackup, Request};
 use workflows::dispatch;
 
-use crate::{Exported, SimulatedClock, SimulatedCrm, SimulatedObject};
+use crate::{Exported, Latent, SimulatedClock, SimulatedCrm, SimulatedObject};
 
 /// More deliveries and waits than any backup of a test takes; beyond it goes round in circles.
 const MOST_STEPS: u32 = 3_000;
+
+/// Where the account's CRM is.
+const CRM: &str = "https://crm.test";
 
 /// How messages are delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,8 +61,12 @@ pub struct Settings {
     pub failed: FailedMessages,
     /// How long a run of export-chunk may begin something new.
     pub export_run: SignedDuration,
+    /// The same for assemble-archive.
+    pub assemble_run: SignedDuration,
     /// What goes wrong at which call of a port.
     pub faults: Arc<Faults>,
+    /// What the delays of the simulated ports follow from.
+    pub seed: u64,
 }
 
 impl Default for Settings {
@@ -70,7 +77,9 @@ impl Default for Settings {
             copies: Copies::One,
             failed: FailedMessages::ComeBack,
             export_run: SignedDuration::from_secs(290),
+            assemble_run: SignedDuration::from_secs(890),
             faults: Faults::none(),
+            seed: 1,
         }
     }
 }
@@ -92,6 +101,7 @@ pub struct World {
     /// What this world is like.
     pub settings: Settings,
     tokens: Arc<MemoryTokens>,
+    storage: Arc<Latent<MemoryObjects>>,
     runs: AtomicU64,
     recovered_at: Mutex<Timestamp>,
 }
@@ -128,10 +138,13 @@ impl World {
             Copies::TwoInARow => MemoryQueue::delivering_twice(time),
             Copies::One | Copies::TwoAtOnce => MemoryQueue::new(time),
         };
+        let objects = Arc::new(MemoryObjects::new());
+        let (pace, seed) = (clock.pace(), settings.seed);
         let account = AccountId::parse(&fastrand::u64(1..).to_string()).expect("digits");
         let world = Self {
-            ledger,
-            objects: Arc::new(MemoryObjects::new()),
+            ledger: Arc::new(Latent::new(ledger, pace, seed)),
+            storage: Arc::new(Latent::new(objects.clone(), pace, seed + 1)),
+            objects,
             queue: Arc::new(queue),
             clock,
             crm,
@@ -146,7 +159,6 @@ impl World {
     }
 
     async fn connect(&self) {
-        const CRM: &str = "https://crm.test";
         let connect = ConnectAccount {
             ledger: self.ledger.clone(),
             tokens: self.tokens.clone(),
@@ -238,12 +250,27 @@ impl World {
         loaded.is_none_or(|loaded| loaded.record.running.is_none())
     }
 
+    /// How many messages were delivered so far.
+    pub fn deliveries(&self) -> u64 {
+        self.runs.load(Ordering::Relaxed)
+    }
+
     /// Reads the archive of a completed backup back.
     ///
     /// # Panics
     /// When there is none, or it is not what it should be.
     pub async fn exported(&self, backup: &BackupRef) -> Exported {
         Exported::read(&self.objects, &self.backup(backup).await).await
+    }
+
+    /// As [`World::exported`], and checks that any program can read the archive.
+    ///
+    /// # Panics
+    /// When there is none, or it is not what it should be.
+    pub async fn exported_for_anyone(&self, backup: &BackupRef) -> Exported {
+        let exported = self.exported(backup).await;
+        exported.check_zip(&self.objects, &self.backup(backup).await).await;
+        exported
     }
 
     /// First pause of a worker while the CRM is down.

@@ -51,15 +51,15 @@ fn backup_window(backup: &domain::backup::Backup, at: jiff::Timestamp) -> bool {
 
 #[tokio::test(start_paused = true)]
 async fn the_archive_holds_what_the_crm_holds_in_memory() {
-    let world = in_memory(samples::one_of_everything(), Settings::default(), 1).await;
+    let world = in_memory(samples::one_of_everything(), Settings::default()).await;
     the_archive_holds_what_the_crm_holds(&world).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn several_workers_make_the_same_archive() {
     for seed in 0..20 {
-        let settings = Settings { workers: 6, ..Settings::default() };
-        the_archive_holds_what_the_crm_holds(&in_memory(samples::one_of_everything(), settings, seed).await).await;
+        let settings = Settings { workers: 6, seed, ..Settings::default() };
+        the_archive_holds_what_the_crm_holds(&in_memory(samples::one_of_everything(), settings).await).await;
     }
 }
 

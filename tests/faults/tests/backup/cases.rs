@@ -46,7 +46,12 @@ impl Case {
     }
 
     pub(crate) async fn in_memory(self, faults: Arc<Faults>, failed: FailedMessages) -> World {
-        in_memory((self.objects)(), self.settings(faults, failed), 1).await
+        in_memory((self.objects)(), self.settings(faults, failed)).await
+    }
+
+    /// A world in memory in which the CRM is the only one that may make trouble.
+    pub(crate) async fn calm(self) -> World {
+        self.in_memory(Faults::none(), FailedMessages::ComeBack).await
     }
 
     pub(crate) async fn on(self, ledger: Arc<dyn Ledger>, faults: Arc<Faults>, failed: FailedMessages) -> World {

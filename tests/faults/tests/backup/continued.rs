@@ -15,7 +15,7 @@ async fn any_number_of_runs_makes_the_same_archive() {
             let settings = Settings { workers, export_run, ..Settings::default() };
             let mut objects = samples::one_of_everything();
             objects[0] = samples::many_contacts(1_730, cursors);
-            let world = in_memory(objects, settings, 1).await;
+            let world = in_memory(objects, settings).await;
 
             let backup = world.request().await;
             let ended = world.to_the_end(&backup).await;
@@ -34,7 +34,7 @@ async fn runs_that_are_over_at_once_and_delivered_twice_make_the_same_archive() 
     for copies in [Copies::TwoInARow, Copies::TwoAtOnce] {
         let export_run = SignedDuration::from_millis(150);
         let settings = Settings { workers: 3, copies, export_run, ..Settings::default() };
-        let world = in_memory(vec![samples::many_contacts(1_730, Cursors::Ids)], settings, 1).await;
+        let world = in_memory(vec![samples::many_contacts(1_730, Cursors::Ids)], settings).await;
         let backup = world.request().await;
         assert_complete(&world, &world.to_the_end(&backup).await).await;
         assert_tidy(&world, &backup).await;

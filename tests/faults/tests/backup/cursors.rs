@@ -22,8 +22,9 @@ const NOT_STARTABLE: [(Cursors, &str); 5] = [
 ];
 
 async fn world(cursors: Cursors, run: i64, seed: u64) -> World {
-    let settings = Settings { workers: CAP, export_run: SignedDuration::from_secs(run), ..Settings::default() };
-    in_memory(vec![samples::many_contacts(10_000, cursors)], settings, seed).await
+    let export_run = SignedDuration::from_secs(run);
+    let settings = Settings { workers: CAP, export_run, seed, ..Settings::default() };
+    in_memory(vec![samples::many_contacts(10_000, cursors)], settings).await
 }
 
 /// The archive is complete and in order, and says so; it was read in the mode returned.

@@ -15,7 +15,7 @@ const RECORDS: u64 = 3_400;
 
 async fn world() -> World {
     let settings = Settings { workers: 2, ..Settings::default() };
-    in_memory(vec![samples::many_contacts(RECORDS, Cursors::Ids)], settings, 1).await
+    in_memory(vec![samples::many_contacts(RECORDS, Cursors::Ids)], settings).await
 }
 
 /// Where the calm run splits the contacts, and how many pages it reads.

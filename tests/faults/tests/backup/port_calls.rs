@@ -13,7 +13,7 @@ const FAILED: [FailedMessages; 2] = [FailedMessages::ComeBack, FailedMessages::A
 
 /// Goes through the calls of a backup, `stride` at a time, until no fault strikes any more.
 async fn the_archive_is_that_of_the_calm_run(case: Case, stride: usize) {
-    let calm = calm_archive(&case.in_memory(Faults::none(), FailedMessages::ComeBack).await).await;
+    let calm = calm_archive(&case.calm().await).await;
     for fault in FAULTS {
         for failed in FAILED {
             for nth in (1..).step_by(stride) {
@@ -52,7 +52,7 @@ async fn at_some_calls_on_dynamodb_local() {
         let case = Case { run_seconds: 10, ..SMALL };
         let calm = calm_archive(&case.on(ledger.clone(), Faults::none(), FailedMessages::ComeBack).await).await;
         for (place, fault) in FAULTS.into_iter().enumerate() {
-            for nth in (1 + place as u64..).step_by(37) {
+            for nth in (1 + place as u64..).step_by(53) {
                 let faults = Faults::at(nth, fault);
                 let world = case.on(ledger.clone(), faults.clone(), FAILED[place % 2]).await;
                 let archive = archive_of(&world).await;

@@ -30,7 +30,7 @@ async fn nothing_is_twice_and_nothing_is_missing(world: &World) {
 #[tokio::test(start_paused = true)]
 async fn one_after_the_other() {
     for workers in [1, 4] {
-        let world = in_memory(objects(), settings(Copies::TwoInARow, workers, 2), 1).await;
+        let world = in_memory(objects(), settings(Copies::TwoInARow, workers, 2)).await;
         nothing_is_twice_and_nothing_is_missing(&world).await;
     }
 }
@@ -39,7 +39,7 @@ async fn one_after_the_other() {
 async fn at_once() {
     for seed in 0..20 {
         for workers in [1, 4] {
-            let world = in_memory(objects(), settings(Copies::TwoAtOnce, workers, 2), seed).await;
+            let world = in_memory(objects(), Settings { seed, ..settings(Copies::TwoAtOnce, workers, 2) }).await;
             nothing_is_twice_and_nothing_is_missing(&world).await;
         }
     }

@@ -8,13 +8,12 @@ use domain::ports::ledger::{self, Ledger};
 use domain::segment::Segment;
 use domain::storage_keys;
 use domain::work::BackupRef;
-use faults::{Exported, Latent, Pace, Settings, SimulatedObject, World, samples};
+use faults::{Exported, Pace, Settings, SimulatedObject, World, samples};
 use in_memory::MemoryLedger;
 
-/// A world in memory whose ledger takes its time as `seed` says. For tokio's paused clock.
-pub(crate) async fn in_memory(objects: Vec<SimulatedObject>, settings: Settings, seed: u64) -> World {
-    let ledger = Arc::new(Latent::new(MemoryLedger::new(), seed));
-    World::new(ledger, samples::clock(Pace::Simulated), objects, settings).await
+/// A world in memory, for tokio's paused clock.
+pub(crate) async fn in_memory(objects: Vec<SimulatedObject>, settings: Settings) -> World {
+    World::new(Arc::new(MemoryLedger::new()), samples::clock(Pace::Simulated), objects, settings).await
 }
 
 /// A world on a ledger that is reached over the network.
@@ -33,7 +32,7 @@ pub(crate) async fn assert_tidy(world: &World, backup: &BackupRef) {
 /// The backup is completed, has the CRM's present records, and left nothing else behind.
 pub(crate) async fn assert_complete(world: &World, backup: &Backup) {
     assert_eq!(backup.state, BackupState::Completed, "{:?}", backup.failure);
-    assert_true(world, &world.exported(&backup.reference()).await);
+    assert_true(world, &world.exported_for_anyone(&backup.reference()).await);
 }
 
 /// The archive has the CRM's present records.

@@ -59,7 +59,7 @@ async fn nothing_changes(world: &World, calm: &Exported) -> bool {
 }
 
 async fn a_late_worker_changes_nothing(case: Case, stride: usize) {
-    let calm = calm_archive(&case.in_memory(Faults::none(), FailedMessages::ComeBack).await).await;
+    let calm = calm_archive(&case.calm().await).await;
     for nth in (1..).step_by(stride) {
         let faults = Faults::at(nth, Fault::CallHeld);
         let world = case.in_memory(faults.clone(), FailedMessages::ComeBack).await;
@@ -89,7 +89,7 @@ async fn at_some_calls_on_dynamodb_local() {
     with_table(DYNAMODB_LOCAL, async |ledger, _| {
         let ledger = Arc::new(ledger);
         let calm = calm_archive(&SMALL.on(ledger.clone(), Faults::none(), FailedMessages::ComeBack).await).await;
-        for nth in (1..).step_by(29) {
+        for nth in (1..).step_by(47) {
             let faults = Faults::at(nth, Fault::CallHeld);
             let world = SMALL.on(ledger.clone(), faults, FailedMessages::ComeBack).await;
             if !nothing_changes(&world, &calm).await {

@@ -1,0 +1,76 @@
+//! Object storage behind a wire.
+
+use std::ops::Range;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use domain::ports::objects::{
+    CopySource, ETag, MultipartUploads, ObjectInfo, ObjectReader, ObjectSweeper, ObjectWriter, StorageError, UploadId,
+    UploadedPart,
+};
+
+use super::Latent;
+
+#[async_trait]
+impl<T: ObjectReader + ?Sized> ObjectReader for Latent<T> {
+    async fn head(&self, key: &str) -> Result<Option<ObjectInfo>, StorageError> {
+        self.wire(self.port.head(key)).await
+    }
+
+    async fn read(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes, StorageError> {
+        self.wire(self.port.read(key, range)).await
+    }
+}
+
+#[async_trait]
+impl<T: ObjectWriter + ?Sized> ObjectWriter for Latent<T> {
+    async fn write_new(&self, key: &str, bytes: Bytes, content_type: &str) -> Result<ETag, StorageError> {
+        self.wire(self.port.write_new(key, bytes, content_type)).await
+    }
+}
+
+#[async_trait]
+impl<T: MultipartUploads + ?Sized> MultipartUploads for Latent<T> {
+    async fn begin(&self, key: &str, content_type: &str) -> Result<UploadId, StorageError> {
+        self.wire(self.port.begin(key, content_type)).await
+    }
+
+    async fn write_part(
+        &self,
+        key: &str,
+        upload: &UploadId,
+        number: u16,
+        bytes: Bytes,
+    ) -> Result<UploadedPart, StorageError> {
+        self.wire(self.port.write_part(key, upload, number, bytes)).await
+    }
+
+    async fn copy_part(
+        &self,
+        key: &str,
+        upload: &UploadId,
+        number: u16,
+        source: &CopySource,
+    ) -> Result<UploadedPart, StorageError> {
+        self.wire(self.port.copy_part(key, upload, number, source)).await
+    }
+
+    async fn parts(&self, key: &str, upload: &UploadId) -> Result<Option<Vec<UploadedPart>>, StorageError> {
+        self.wire(self.port.parts(key, upload)).await
+    }
+
+    async fn complete_new(&self, key: &str, upload: &UploadId, parts: &[UploadedPart]) -> Result<ETag, StorageError> {
+        self.wire(self.port.complete_new(key, upload, parts)).await
+    }
+
+    async fn abort(&self, key: &str, upload: &UploadId) -> Result<(), StorageError> {
+        self.wire(self.port.abort(key, upload)).await
+    }
+}
+
+#[async_trait]
+impl<T: ObjectSweeper + ?Sized> ObjectSweeper for Latent<T> {
+    async fn sweep(&self, prefix: &str) -> Result<u64, StorageError> {
+        self.wire(self.port.sweep(prefix)).await
+    }
+}

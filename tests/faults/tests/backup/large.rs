@@ -1,0 +1,104 @@
+//! An archive that is made in parts, out of segments that are copied inside storage.
+
+use domain::backup::{BackupState, LONGEST_RUN};
+use domain::ports::clock::Clock;
+use faults::{Settings, SimulatedObject, World, samples};
+use in_memory::faults::{Fault, Faults};
+use jiff::SignedDuration;
+
+use crate::cases::archive_of;
+use crate::worlds::{assert_complete, assert_consistent, assert_one_archive, assert_tidy, in_memory};
+use crate::zombies::until_frozen;
+
+/// Segments of 9, 5 and 1 MB: one is written in parts itself, two can be copied from, one only goes through buffers.
+fn objects() -> Vec<SimulatedObject> {
+    vec![
+        samples::long_notes("contacts", 1_350, 8_000),
+        samples::long_notes("companies", 820, 8_000),
+        samples::long_notes("deals", 150, 8_000),
+    ]
+}
+
+async fn world(settings: Settings) -> World {
+    in_memory(objects(), settings).await
+}
+
+/// The calls of a calm run during which the archive is made.
+async fn calls_of_assembly() -> std::ops::Range<u64> {
+    let world = world(Settings::default()).await;
+    let backup = world.request().await;
+    while world.backup(&backup).await.state != BackupState::Assembling {
+        world.deliver_one().await;
+    }
+    let first = world.settings.faults.calls() + 1;
+    while world.backup(&backup).await.state != BackupState::Completed {
+        world.deliver_one().await;
+    }
+    first..world.settings.faults.calls() + 1
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_holds_what_the_crm_holds() {
+    let world = world(Settings::default()).await;
+    let backup = world.request().await;
+    let ended = world.to_the_end(&backup).await;
+    assert_complete(&world, &ended).await;
+    assert_consistent(&world, &backup).await;
+    assert_tidy(&world, &backup).await;
+    let etag = &ended.archive.expect("an archive").etag.0;
+    assert!(etag.contains('-'), "it was made in parts: {etag}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_is_the_same_whatever_goes_wrong_while_it_is_made() {
+    let calm = archive_of(&world(Settings::default()).await).await;
+    let calls = calls_of_assembly().await;
+    for (shift, fault) in [(0, Fault::CallFails), (1, Fault::AnswerLost), (3, Fault::WorkerDies)] {
+        for nth in calls.clone().step_by(4) {
+            let faults = Faults::at(nth + shift, fault);
+            let world = world(Settings { faults: faults.clone(), ..Settings::default() }).await;
+            let backup = world.request().await;
+            let ended = world.to_the_end(&backup).await;
+
+            let what = faults.struck();
+            assert_eq!(ended.state, BackupState::Completed, "{what:?}: {:?}", ended.failure);
+            assert!(world.exported(&backup).await.files == calm.files, "{what:?}");
+            assert_one_archive(&world, &ended);
+            // An upload that was begun without anybody learning of it is ended by a lifecycle rule.
+            assert!(world.objects.open_uploads() <= 1, "{what:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_is_made_in_many_runs_where_each_is_over_soon() {
+    let settings = Settings { assemble_run: SignedDuration::from_millis(30), ..Settings::default() };
+    let world = world(settings).await;
+    let backup = world.request().await;
+    let ended = world.to_the_end(&backup).await;
+    assert_complete(&world, &ended).await;
+    assert_tidy(&world, &backup).await;
+    assert!(ended.leasing.last_number > 1, "it took several runs");
+    assert!(world.clock.now() < samples::beginning() + LONGEST_RUN);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_assembler_changes_nothing() {
+    let calm = archive_of(&world(Settings::default()).await).await;
+    for nth in calls_of_assembly().await.step_by(3) {
+        let world = world(Settings { faults: Faults::at(nth, Fault::CallHeld), ..Settings::default() }).await;
+        let backup = world.request().await;
+        let frozen = until_frozen(&world).await.expect("such a call");
+        let ended = world.to_the_end(&backup).await;
+        let finished = world.exported(&backup).await;
+        assert!(finished.files == calm.files);
+
+        world.settings.faults.release();
+        frozen.await;
+        world.to_the_end(&backup).await;
+
+        assert_eq!(world.backup(&backup).await.archive, ended.archive);
+        assert_eq!(world.exported(&backup).await, finished);
+        assert_one_archive(&world, &ended);
+    }
+}

@@ -1,0 +1,114 @@
+//! The CRM is down, refuses, or is not the one it was.
+
+use domain::backup::{Backup, BackupState};
+use faults::crm::{Period, Trouble};
+use faults::{Settings, World, samples};
+use jiff::SignedDuration;
+
+use crate::cases::{Case, FALLBACK, SMALL, SPLIT};
+use crate::worlds::{assert_complete, assert_tidy, in_memory};
+
+async fn small() -> World {
+    in_memory(samples::one_of_everything(), Settings::default()).await
+}
+
+/// Runs a backup to its end, which must be a failure of this kind that leaves nothing behind. Returns it.
+async fn fails(world: &World, kind: &str) -> Backup {
+    let backup = world.request().await;
+    let ended = world.to_the_end(&backup).await;
+    assert_eq!(ended.state, BackupState::Failed);
+    assert_eq!(ended.failure.as_ref().map(|failure| failure.kind.as_str()), Some(kind));
+    assert_tidy(world, &backup).await;
+    ended
+}
+
+async fn completes(world: &World) {
+    let backup = world.request().await;
+    assert_complete(world, &world.to_the_end(&backup).await).await;
+    assert_tidy(world, &backup).await;
+}
+
+/// How many calls a backup without trouble makes, after those that connected the account.
+async fn calls_of(case: Case) -> (u64, u64) {
+    let world = case.calm().await;
+    let connected = world.crm.all_calls();
+    completes(&world).await;
+    (connected, world.crm.all_calls())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crm_that_stays_down_fails_the_backup_whenever_it_goes_down() {
+    for (trouble, kind) in [(Trouble::Unavailable, "crm-unavailable"), (Trouble::Malformed, "crm-answer-malformed")] {
+        for case in [SMALL, SPLIT, FALLBACK] {
+            let (connected, all) = calls_of(case).await;
+            for nth in connected + 1..=all {
+                let world = case.calm().await;
+                world.crm.trouble(Period::Calls(nth..u64::MAX), trouble);
+                let ended = fails(&world, kind).await;
+                let lasted = ended.ended_at.expect("an end").duration_since(ended.created_at);
+                assert!(lasted < SignedDuration::from_hours(3), "the user learns of it in time, not after {lasted:#}");
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crm_that_comes_back_is_waited_for() {
+    for case in [SMALL, FALLBACK] {
+        let (connected, all) = calls_of(case).await;
+        for nth in connected + 1..=all {
+            let world = case.calm().await;
+            world.crm.trouble(Period::Calls(nth..nth + 4), Trouble::Unavailable);
+            completes(&world).await;
+        }
+    }
+    let world = small().await;
+    let down = samples::beginning()..samples::beginning() + SignedDuration::from_mins(10);
+    world.crm.trouble(Period::Times(down), Trouble::Unavailable);
+    completes(&world).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_revoked_token_fails_the_backup_at_once() {
+    let (connected, all) = calls_of(SMALL).await;
+    for nth in connected + 1..=all {
+        let world = SMALL.calm().await;
+        world.crm.trouble(Period::Calls(nth..u64::MAX), Trouble::TokenRefused);
+        let ended = fails(&world, "crm-token-refused").await;
+        assert!(world.crm.all_calls() < nth + 5, "a token that is refused is not tried again and again");
+        assert!(ended.ended_at.expect("an end") < samples::beginning() + SignedDuration::from_mins(5));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_missing_scopes_are_named_before_anything_is_read() {
+    let world = small().await;
+    world.crm.change("contacts", |contacts| contacts.missing_scopes = vec!["crm.objects.contacts.read".to_owned()]);
+    world.crm.change("p7654321_pets", |pets| pets.missing_scopes = vec!["crm.objects.custom.read".to_owned()]);
+    let ended = fails(&world, "crm-scopes-missing").await;
+    let sentence = ended.failure.as_ref().expect("a failure").sentence.as_str();
+    assert!(sentence.contains("crm.objects.contacts.read") && sentence.contains("crm.objects.custom.read"));
+    assert_eq!(world.objects_of(&ended.reference()).await, []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_scope_that_is_taken_away_half_way_is_named() {
+    let world = small().await;
+    let backup = world.request().await;
+    while world.backup(&backup).await.state != BackupState::Exporting {
+        world.deliver_one().await;
+    }
+    world.crm.change("contacts", |contacts| contacts.missing_scopes = vec!["crm.objects.contacts.read".to_owned()]);
+    let failure = world.to_the_end(&backup).await.failure.expect("a failure");
+    assert_eq!(failure.kind, "crm-scopes-missing");
+    assert!(failure.sentence.contains("crm.objects.contacts.read"));
+    assert_tidy(&world, &backup).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_of_another_portal_is_noticed() {
+    let world = small().await;
+    world.crm.become_portal(1);
+    fails(&world, "crm-other-portal").await;
+    assert_eq!(world.crm.calls("page"), 0, "nothing of the other portal was read");
+}
