@@ -4,19 +4,20 @@ use crate::data::random::{hash_of, mix};
 use crate::data::values::Meaning;
 use crate::property::{Choice, Kind, Property, Source};
 
+/// As long as the names that people and apps give.
 const TOPICS: [&str; 12] = [
-    "survey_answer",
-    "onboarding_step",
-    "import_field",
-    "campaign_touch",
-    "score_component",
-    "legacy_crm_value",
-    "event_attendance",
-    "preference_center",
-    "shipping_detail",
-    "usage_metric",
-    "billing_attribute",
-    "form_reply",
+    "survey_answer_score",
+    "onboarding_step_state",
+    "import_field_value",
+    "campaign_touch_source",
+    "score_component_part",
+    "legacy_crm_value_text",
+    "event_attendance_info",
+    "preference_center_flag",
+    "shipping_detail_line",
+    "usage_metric_total",
+    "billing_attribute_key",
+    "form_reply_content",
 ];
 
 /// `count` properties such as a grown account collects: most of them empty in most records.
@@ -45,16 +46,18 @@ fn property(number: usize, fill: u16, group: &str) -> Property {
     let label = format!("{} {number}", topic.replace('_', " "));
     let random = mix(hash_of(&name), 1);
     let (kind, field_type, meaning) = match random % 10 {
-        0 | 1 => (Kind::Number, "number", Meaning::Decimal(0, 9_000)),
-        2 => (Kind::Date, "date", Meaning::Day),
-        3 => (Kind::DateTime, "date", Meaning::Time),
-        4 | 5 => (Kind::Enumeration, "select", Meaning::Choice),
-        6 => (Kind::Bool, "booleancheckbox", Meaning::Flag),
-        7 => (Kind::String, "text", Meaning::Uuid),
+        0 => (Kind::Number, "number", Meaning::Decimal(0, 9_000)),
+        1 => (Kind::Date, "date", Meaning::Day),
+        2 => (Kind::DateTime, "date", Meaning::Time),
+        3 | 4 => (Kind::Enumeration, "select", Meaning::Choice),
+        5 => (Kind::Bool, "booleancheckbox", Meaning::Flag),
+        6 => (Kind::String, "text", Meaning::Uuid),
         _ => (Kind::String, "text", Meaning::Text),
     };
     let options = match kind {
-        Kind::Enumeration => ["not_started", "in_progress", "waiting_for_customer", "done"].as_slice(),
+        Kind::Enumeration => {
+            ["not_started_yet", "in_progress_with_partner", "waiting_for_customer", "completed"].as_slice()
+        }
         Kind::Bool => &["true", "false"],
         _ => &[],
     };
