@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use dev_stack::failure::{Failure, Result};
 use dev_stack::places::Places;
+use dev_stack::python::Environment;
 
 use services::Services;
 
@@ -100,7 +101,12 @@ pub(crate) fn run(places: &Places, require_all: bool) -> Result<()> {
     report.check("documentation tests", || rust::documentation_tests(places));
     let services = Services::start(places, &mut report);
     report.check("contract tests", || test_programs::contracts(&built, services.environment()));
-    report.check("unit, property and fault tests", || test_programs::others(&built, services.environment()));
+    report.check("unit, property and fault tests", || {
+        let client = Environment::prepare(places, places.dev().join("crm-client-venv"), "crm-client.txt")?;
+        let mut variables = services.environment().to_vec();
+        variables.push(("SANDBOX_OFFICIAL_CLIENT_PYTHON", client.program("python").display().to_string()));
+        test_programs::others(&built, &variables)
+    });
     drop(services);
     journeys::run(places, &mut report, &built);
     report.close()
