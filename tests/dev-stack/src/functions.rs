@@ -54,10 +54,13 @@ impl Stack {
     /// # Errors
     /// See [`Stack::processes_of`].
     pub fn kill_function(&self, name: &str) -> Result<usize> {
-        let ids = self.processes_of(name)?;
-        // One that has ended in between is as good as killed.
-        Ok(ids.into_iter().filter(|id| kill(Pid::from_raw(*id), Signal::SIGKILL).is_ok()).count())
+        Ok(kill_processes(&self.processes_of(name)?))
     }
+}
+
+/// Kills processes with SIGKILL, and says how many of them were still there.
+pub fn kill_processes(ids: &[i32]) -> usize {
+    ids.iter().filter(|id| kill(Pid::from_raw(**id), Signal::SIGKILL).is_ok()).count()
 }
 
 #[cfg(test)]

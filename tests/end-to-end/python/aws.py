@@ -60,10 +60,7 @@ def deployed(endpoint, bucket, table, queues, userPoolId, clientId, name):
     return {
         "lifecycle": s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"],
         "encryption": s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"],
-        "publicAccess": s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"],
         "timeToLive": dynamodb.describe_time_to_live(TableName=table)["TimeToLiveDescription"],
-        "recovery": dynamodb.describe_continuous_backups(TableName=table)["ContinuousBackupsDescription"],
-        "table": dynamodb.describe_table(TableName=table)["Table"],
         "queues": attributes,
         "userPool": cognito.describe_user_pool(UserPoolId=userPoolId)["UserPool"],
         "userPoolMfa": cognito.get_user_pool_mfa_config(UserPoolId=userPoolId),

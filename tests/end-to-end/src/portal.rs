@@ -36,16 +36,19 @@ struct Created {
 }
 
 impl Portal {
-    /// Makes a portal in the sandbox CRM at `sandbox_url`. `config` is the sandbox's `PortalConfig` without a token;
-    /// `name` makes the token, and must be new.
+    /// Makes a portal in the sandbox CRM at `sandbox_url`. `config` is the sandbox's `PortalConfig`, which has no records
+    /// and no custom objects unless it names them; `name` makes the token, and must be new.
     ///
     /// # Errors
     /// When the sandbox refuses.
     pub fn make(sandbox_url: &str, name: &str, config: &Value) -> Result<Self> {
         let control = Api::new(format!("{sandbox_url}/_sandbox"));
-        let mut config = config.clone();
-        config["token"] = json!(format!("{TOKEN_PREFIX}{name}"));
-        let answer = accepted("making a portal", control.post("/portals", &config)?)?;
+        let mut whole = json!({ "records": {}, "customObjects": [], "archivedPerMille": 0, "mergedPerMille": 0 });
+        whole["token"] = json!(format!("{TOKEN_PREFIX}{name}"));
+        for (member, value) in config.as_object().into_iter().flatten() {
+            whole[member] = value.clone();
+        }
+        let answer = accepted("making a portal", control.post("/portals", &whole)?)?;
         let Made { portal_id, token } = parsed(&answer)?;
         Ok(Self { portal_id, token, control })
     }

@@ -90,7 +90,7 @@ fn csv(zip: &Bytes, file: &File) -> Vec<u8> {
         let length = usize::try_from(place.packed_length).expect("in memory");
         reader::inflate_slice(&zip[start..start + length], part).expect("a sound piece")
     };
-    let bytes: Vec<u8> = file.parts.iter().flat_map(piece).collect();
+    let bytes = file.parts.iter().map(piece).collect::<Vec<_>>().concat();
     assert_eq!(bytes.len() as u64, file.bytes, "{}", file.name);
     bytes
 }

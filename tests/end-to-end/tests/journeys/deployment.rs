@@ -1,0 +1,135 @@
+//! What is deployed protects what it holds: read in the template, and in the emulator where that keeps it.
+
+use std::path::Path;
+
+use dev_stack::failure::Result;
+use end_to_end::aws::Aws;
+use end_to_end::journey::{Journey, stack};
+use serde_json::{Value, json};
+
+fn template(aws: Aws<'_>) -> Result<Value> {
+    aws.template(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../infra/template.yaml"))
+}
+
+/// All resources of a type, by their name in the template.
+fn of_type<'a>(template: &'a Value, kind: &'a str) -> impl Iterator<Item = (&'a String, &'a Value)> {
+    template["Resources"].as_object().into_iter().flatten().filter(move |(_, resource)| resource["Type"] == kind)
+}
+
+#[test]
+fn the_template_keeps_and_protects_what_is_stored() -> Result<()> {
+    let Some(stack) = stack()? else { return Ok(()) };
+    let template = template(Aws::of(&stack))?;
+    let resources = &template["Resources"];
+
+    for kept in ["Key", "Bucket", "Ledger"] {
+        let policies = (&resources[kept]["DeletionPolicy"], &resources[kept]["UpdateReplacePolicy"]);
+        assert_eq!(policies, (&json!("Retain"), &json!("Retain")), "{kept}");
+    }
+    assert_eq!(resources["Key"]["Properties"]["EnableKeyRotation"], true);
+    let bucket = &resources["Bucket"]["Properties"];
+    let key = json!({ "Fn::GetAtt": ["Key", "Arn"] });
+    assert_eq!(
+        bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"],
+        json!([{
+            "BucketKeyEnabled": true,
+            "ServerSideEncryptionByDefault": { "SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key },
+        }])
+    );
+    let blocked = bucket["PublicAccessBlockConfiguration"].as_object();
+    assert_eq!(blocked.map(|all| all.values().filter(|is| **is == json!(true)).count()), Some(4));
+    assert_eq!(
+        bucket["LifecycleConfiguration"]["Rules"],
+        json!([
+            { "Id": "archives", "Status": "Enabled", "Prefix": "archives/", "ExpirationInDays": 14 },
+            { "Id": "segments", "Status": "Enabled", "Prefix": "segments/", "ExpirationInDays": 14 },
+            {
+                "Id": "unfinished-uploads", "Status": "Enabled",
+                "AbortIncompleteMultipartUpload": { "DaysAfterInitiation": 7 },
+            },
+        ])
+    );
+    let policy = &resources["BucketPolicy"]["Properties"]["PolicyDocument"]["Statement"][0];
+    assert_eq!((&policy["Effect"], &policy["Principal"]), (&json!("Deny"), &json!("*")));
+    assert_eq!(policy["Condition"], json!({ "Bool": { "aws:SecureTransport": "false" } }));
+    let table = &resources["Ledger"]["Properties"];
+    assert_eq!(table["BillingMode"], "PAY_PER_REQUEST");
+    assert_eq!(table["PointInTimeRecoverySpecification"], json!({ "PointInTimeRecoveryEnabled": true }));
+    assert_eq!(table["TimeToLiveSpecification"], json!({ "AttributeName": "forgetAt", "Enabled": true }));
+    assert_eq!(table["SSESpecification"], json!({ "SSEEnabled": true, "SSEType": "KMS", "KMSMasterKeyId": key }));
+    Ok(())
+}
+
+#[test]
+fn the_template_lets_nothing_fail_in_silence() -> Result<()> {
+    let Some(stack) = stack()? else { return Ok(()) };
+    let template = template(Aws::of(&stack))?;
+    let functions: Vec<_> = of_type(&template, "AWS::Serverless::Function").collect();
+    assert_eq!(functions.len(), 7);
+
+    let alarms: Vec<_> = of_type(&template, "AWS::CloudWatch::Alarm").map(|(_, alarm)| &alarm["Properties"]).collect();
+    let watched = |dimension: &Value| alarms.iter().any(|alarm| alarm["Dimensions"][0]["Value"] == *dimension);
+    let mut roles = Vec::new();
+    for (name, function) in functions {
+        let function = &function["Properties"];
+        assert!(watched(&json!({ "Ref": name })), "no alarm for errors of {name}");
+        let log = &template["Resources"][function["LoggingConfig"]["LogGroup"]["Ref"].as_str().unwrap_or_default()];
+        assert_eq!(log["Properties"]["RetentionInDays"], json!({ "Ref": "LogRetentionDays" }), "{name}");
+        roles.push(function["Role"].to_string());
+        for event in function["Events"].as_object().into_iter().flat_map(|events| events.values()) {
+            if event["Type"] == "SQS" {
+                let event = &event["Properties"];
+                assert_eq!(event["FunctionResponseTypes"], json!(["ReportBatchItemFailures"]), "{name}");
+                assert!(!event["ScalingConfig"]["MaximumConcurrency"].is_null(), "{name}");
+            }
+        }
+    }
+    let count = roles.len();
+    roles.sort_unstable();
+    roles.dedup();
+    assert_eq!(roles.len(), count, "every function has a role of its own");
+    for (name, queue) in of_type(&template, "AWS::SQS::Queue").filter(|(name, _)| name.ends_with("Queue")) {
+        let redrive = &queue["Properties"]["RedrivePolicy"];
+        assert_eq!(redrive["maxReceiveCount"], 5, "{name}");
+        let letters = redrive["deadLetterTargetArn"]["Fn::GetAtt"][0].as_str().unwrap_or_default();
+        assert!(watched(&json!({ "Fn::GetAtt": [letters, "QueueName"] })), "no alarm for dead letters of {name}");
+    }
+    assert!(alarms.iter().any(|alarm| alarm["MetricName"] == "OldestStalledSeconds"));
+    for (name, role) in of_type(&template, "AWS::IAM::Role") {
+        let text = role["Properties"]["Policies"].to_string();
+        assert!(!text.contains(r#""Resource":"*""#) && !text.contains(r#":*""#), "{name} may do too much");
+    }
+    Ok(())
+}
+
+#[test]
+fn what_is_deployed_is_what_the_template_says() -> Result<()> {
+    let portal = json!({ "seed": 36, "propertySet": "tiny", "records": { "tasks": 3 } });
+    let Some(journey) = Journey::begin(&portal)? else { return Ok(()) };
+    let backup = journey.complete_backup()?;
+    let archive = journey.aws().keys(&format!("archives/{}/{}/", journey.account_id, backup.backup_id))?;
+    assert_eq!(archive.len(), 2, "the archive and its manifest: {archive:?}");
+    for key in &archive {
+        let encryption = journey.aws().encryption(key)?;
+        assert_eq!(encryption["ServerSideEncryption"], "aws:kms", "{key}");
+    }
+
+    let deployed = journey.aws().deployed()?;
+    let days = |prefix: &str| {
+        let rules = deployed["lifecycle"].as_array().into_iter().flatten();
+        rules.filter(|rule| rule["Filter"]["Prefix"] == prefix).find_map(|rule| rule["Expiration"]["Days"].as_u64())
+    };
+    assert_eq!((days("archives/"), days("segments/")), (Some(14), Some(14)), "{}", deployed["lifecycle"]);
+    assert_eq!(deployed["encryption"][0]["BucketKeyEnabled"], true);
+    assert_eq!(deployed["timeToLive"]["AttributeName"], "forgetAt");
+    assert_eq!(deployed["userPoolMfa"]["MfaConfiguration"], "ON");
+    assert_eq!(deployed["userPool"]["AdminCreateUserConfig"]["AllowAdminCreateUserOnly"], true);
+    assert_eq!(deployed["functions"].as_array().map(Vec::len), Some(7));
+    for mapping in deployed["mappings"].as_array().into_iter().flatten() {
+        assert_eq!(mapping["FunctionResponseTypes"], json!(["ReportBatchItemFailures"]), "{mapping}");
+    }
+    for (name, queue) in deployed["queues"].as_object().into_iter().flatten() {
+        assert!(queue["RedrivePolicy"].as_str().is_some_and(|policy| policy.contains("deadLetterTargetArn")), "{name}");
+    }
+    Ok(())
+}

@@ -1,0 +1,70 @@
+//! Who the API lets in at all, and what it says about itself to everyone.
+
+use std::path::Path;
+
+use dev_stack::failure::{OrFailure, Result};
+use end_to_end::aws::Aws;
+use end_to_end::journey::{expect, new_account_id, stack};
+use serde_json::{Value, json};
+use ureq::http::Method;
+
+/// A backup id that nothing has.
+const NO_BACKUP: &str = "0198a000-0000-7000-8000-000000000000";
+
+#[test]
+fn the_api_describes_itself_and_lets_nobody_in_without_a_valid_token() -> Result<()> {
+    let Some(stack) = stack()? else { return Ok(()) };
+    let description = expect(200, stack.api().get("/openapi.json")?)?.json();
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../functions/read-api/openapi.json");
+    let written = std::fs::read(file).or_failure(|| "cannot read openapi.json".to_owned())?;
+    assert_eq!(serde_json::from_slice::<Value>(&written).ok().as_ref(), Some(&description));
+
+    let account_id = new_account_id();
+    let valid = stack.users.new_super_admin(&account_id)?.id_token;
+    let tokens = [
+        ("no token", None),
+        ("what is no token at all", Some("garbage".to_owned())),
+        ("a token of somebody else's making", Some(forged(&valid))),
+        ("a token whose signature was cut", Some(valid[..valid.len() - 8].to_owned())),
+        ("a token that has expired", Some(Aws::of(&stack).expired(&valid)?)),
+    ];
+    let routes = routes(&description, &account_id);
+    assert_eq!(routes.len(), 7, "{routes:?}");
+    for (method, path) in &routes {
+        for (what, token) in &tokens {
+            let api = stack.api();
+            let api = token.as_ref().map_or(api.clone(), |token| api.with_token(token));
+            let answer = api.send(method, path, &[], Vec::new())?;
+            let told = (answer.status.as_u16(), answer.json());
+            assert_eq!(told, (401, json!({ "message": "Unauthorized" })), "{method} {path} with {what}");
+        }
+    }
+    // The very same requests get past the gateway with the token that all of these were made of.
+    for (method, path) in &routes {
+        let answer = stack.api().with_token(&valid).send(method, path, &[], Vec::new())?;
+        assert_eq!(answer.status.as_u16(), 404, "{method} {path}: {}", answer.text());
+    }
+    Ok(())
+}
+
+/// All requests that need a token, as the description lists them.
+fn routes(description: &Value, account_id: &str) -> Vec<(Method, String)> {
+    let mut routes = Vec::new();
+    for (path, operations) in description["paths"].as_object().into_iter().flatten() {
+        let path = path.replace("{accountId}", account_id).replace("{backupId}", NO_BACKUP);
+        for (method, operation) in operations.as_object().into_iter().flatten() {
+            if operation["operationId"].is_string() && operation["security"] != json!([]) {
+                let method = Method::from_bytes(method.to_ascii_uppercase().as_bytes());
+                routes.push((method.expect("a method"), path.clone()));
+            }
+        }
+    }
+    routes
+}
+
+/// The token with one character of its claims changed.
+fn forged(token: &str) -> String {
+    let place = token.find('.').map_or(0, |dot| dot + 20);
+    let other = if &token[place..=place] == "A" { "B" } else { "A" };
+    format!("{}{other}{}", &token[..place], &token[place + 1..])
+}

@@ -1,0 +1,42 @@
+//! Functions die in the middle of their work, again and again. Alone in its program, so that it runs while no other
+//! journey does: whatever works in the stack is killed.
+
+use std::time::{Duration, Instant};
+
+use dev_stack::failure::Result;
+use dev_stack::functions::kill_processes;
+use end_to_end::download::Download;
+use end_to_end::journey::Journey;
+use end_to_end::patience::eventually;
+use serde_json::json;
+
+const RECORDS: u64 = 10_000;
+
+/// A death costs a lease (40 s here), two minutes of patience with the queue, and the wait for recover-stalled.
+const PATIENCE: Duration = Duration::from_mins(6);
+
+#[test]
+fn a_backup_whose_functions_are_killed_completes_by_itself_and_holds_everything() -> Result<()> {
+    let portal = json!({
+        "seed": 6, "propertySet": "tiny", "records": { "contacts": RECORDS, "conversations": 400 }, "latencyMs": 400,
+    });
+    let Some(journey) = Journey::begin(&portal)? else { return Ok(()) };
+    let (stack, backups) = (&journey.stack, journey.backups());
+    let backup_id = backups.create()?;
+    let began = Instant::now();
+    let read = || -> Result<u64> { Ok(backups.get(&backup_id)?.objects.iter().map(|object| object.records).sum()) };
+
+    // Some of the workers die while the others go on, then others, and at last all.
+    let mut killed = 0;
+    for (percent, survivors) in [(10, 2), (25, 2), (40, 0)] {
+        eventually("progress", PATIENCE, || Ok((read()? >= RECORDS * percent / 100).then_some(())))?;
+        let workers = stack.processes_of("export-chunk")?;
+        killed += kill_processes(workers.get(survivors..).unwrap_or_default());
+    }
+
+    assert!(killed >= 4, "only {killed} processes were killed");
+    let backup = backups.watch(&backup_id, PATIENCE, |_| Ok(()))?;
+    println!("{killed} processes killed; {} after {} s", backup.state, began.elapsed().as_secs());
+    assert_eq!(backup.state, "completed", "{:?}", backup.failure);
+    Download::of(&journey, &backup_id)?.must_hold_all_of(&journey.portal)
+}
