@@ -189,7 +189,7 @@ async fn a_backup_is_shown_with_progress_per_object() {
         custom: false,
     };
     let key = "columns.json".to_owned();
-    let (object, _) = ObjectExport::discovered(&backup.reference(), definition, key, 3, Some(900), now());
+    let (object, _) = ObjectExport::discovered(&backup.reference(), definition, key, 3, (Some(900), now()), now());
     let added = Committed { records: 300, pages: 3, plain_bytes: 9_000, ..Committed::default() };
     let object = object.commit(1, added, now()).expect("exporting");
     let world = World::with([&backup]).await;
