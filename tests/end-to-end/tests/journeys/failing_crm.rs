@@ -119,7 +119,7 @@ fn a_crm_that_is_down_for_longer_than_the_retries_fails_the_backup() -> Result<(
 }
 
 /// The scopes that the README asks for, as far as an account without custom objects needs them.
-const SCOPES: [&str; 19] = [
+const SCOPES: [&str; 20] = [
     "conversations.read",
     "crm.objects.companies.highly_sensitive.read",
     "crm.objects.companies.read",
@@ -131,6 +131,7 @@ const SCOPES: [&str; 19] = [
     "crm.objects.deals.read",
     "crm.objects.deals.sensitive.read",
     "crm.objects.products.read",
+    "crm.objects.products.sensitive.read",
     "crm.objects.tickets.sensitive.read",
     "crm.objects.tickets.highly_sensitive.read",
     "crm.schemas.companies.read",
