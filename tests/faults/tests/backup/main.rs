@@ -3,6 +3,7 @@
 mod calm;
 mod cancelled;
 mod cases;
+mod chaos;
 mod continued;
 mod cursors;
 mod drift;
