@@ -77,6 +77,7 @@ fn it_has_the_fields_that_are_documented() {
             "verdict": "exact",
             "parts": parts,
         }],
+        "withoutFile": [],
     });
     assert_eq!(manifest, expected);
     let said = [&manifest["notIncluded"], &manifest["spreadsheets"]].map(|note| note.as_str().expect("text"));
