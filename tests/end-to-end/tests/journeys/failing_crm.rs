@@ -86,7 +86,7 @@ fn a_missing_scope_fails_the_backup_before_anything_is_read_and_is_named() -> Re
     for lacking in
         ["crm.objects.deals.read", "crm.objects.contacts.sensitive.read", "crm.schemas.custom.read", "tickets"]
     {
-        let scopes: Vec<_> = SCOPES.into_iter().filter(|scope| *scope != lacking).collect();
+        let scopes: Vec<_> = all_scopes().into_iter().filter(|scope| scope != lacking).collect();
         journey.portal.change(&json!({ "scopes": scopes }))?;
 
         let backup_id = journey.backups().create()?;
@@ -96,7 +96,7 @@ fn a_missing_scope_fails_the_backup_before_anything_is_read_and_is_named() -> Re
         assert!(sentence.contains(lacking), "{sentence}");
         assert_eq!(journey.shown(&backup_id)?["objects"], json!([]), "without {lacking}");
     }
-    journey.portal.change(&json!({ "scopes": SCOPES }))?;
+    journey.portal.change(&json!({ "scopes": all_scopes() }))?;
     succeeds_now(&journey)
 }
 
@@ -118,29 +118,16 @@ fn a_crm_that_is_down_for_longer_than_the_retries_fails_the_backup() -> Result<(
     succeeds_now(&journey)
 }
 
-/// The scopes that the README asks for, as far as an account without custom objects needs them.
-const SCOPES: [&str; 20] = [
-    "conversations.read",
-    "crm.objects.companies.highly_sensitive.read",
-    "crm.objects.companies.read",
-    "crm.objects.companies.sensitive.read",
-    "crm.objects.contacts.highly_sensitive.read",
-    "crm.objects.contacts.read",
-    "crm.objects.contacts.sensitive.read",
-    "crm.objects.deals.highly_sensitive.read",
-    "crm.objects.deals.read",
-    "crm.objects.deals.sensitive.read",
-    "crm.objects.products.read",
-    "crm.objects.products.sensitive.read",
-    "crm.objects.tickets.sensitive.read",
-    "crm.objects.tickets.highly_sensitive.read",
-    "crm.schemas.companies.read",
-    "crm.schemas.contacts.read",
-    "crm.schemas.custom.read",
-    "crm.schemas.deals.read",
-    "crm.schemas.products.read",
-    "tickets",
-];
+/// The scopes that the README asks for.
+fn all_scopes() -> Vec<String> {
+    let mut scopes: Vec<_> = ["conversations.read", "tickets"].map(str::to_owned).into();
+    for object in ["companies", "contacts", "custom", "deals", "products", "tickets"] {
+        let of_object =
+            ["objects.{}.read", "schemas.{}.read", "objects.{}.sensitive.read", "objects.{}.highly_sensitive.read"];
+        scopes.extend(of_object.map(|scope| format!("crm.{}", scope.replace("{}", object))));
+    }
+    scopes
+}
 
 /// A fault that hits every call.
 fn endless(fault: &str) -> Value {
