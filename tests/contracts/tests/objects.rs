@@ -30,6 +30,7 @@ on_every_storage!(
     an_absent_object_is_absent,
     objects_are_read_as_they_were_written,
     ranges_outside_of_the_object_are_refused,
+    a_source_is_read_unless_it_has_changed,
     an_object_is_not_written_over,
     one_writer_of_several_at_once_wins,
     a_sweep_takes_what_is_below_its_prefix,

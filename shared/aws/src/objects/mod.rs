@@ -29,7 +29,7 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{Builder, Config, RequestChecksumCalculation, ResponseChecksumValidation};
 use aws_sdk_s3::primitives::{AggregatedBytes, ByteStream};
 use bytes::Bytes;
-use domain::ports::objects::{ETag, ObjectInfo, ObjectReader, ObjectWriter, StorageError};
+use domain::ports::objects::{CopySource, ETag, ObjectInfo, ObjectReader, ObjectWriter, StorageError};
 
 use self::failure::{Met, etag, storage_error};
 
@@ -49,19 +49,52 @@ impl S3Objects {
         Self { client, bucket: bucket.into() }
     }
 
-    async fn read_once(&self, key: &str, range: Option<&Range<u64>>) -> Result<Bytes, StorageError> {
+    async fn read_once(
+        &self,
+        key: &str,
+        range: Option<&Range<u64>>,
+        content: Option<&ETag>,
+    ) -> Result<Bytes, StorageError> {
+        let met = if content.is_some() { Met::Source(key) } else { Met::Nothing };
         let answer = self
             .client
             .get_object()
             .bucket(&self.bucket)
             .key(key)
             .set_range(range.map(range_header))
+            .set_if_match(content.map(|etag| etag.0.clone()))
             .send()
             .await
-            .map_err(|e| storage_error("GetObject", key, Met::Nothing, &e))?;
+            .map_err(|e| storage_error("GetObject", key, met, &e))?;
         let body = answer.body.collect().await;
         body.map(AggregatedBytes::into_bytes)
             .map_err(|_| StorageError::Unavailable("GetObject: body broke off".to_owned()))
+    }
+
+    /// The bytes of `range` or all of them, if `content` is given only of the object that it names.
+    async fn read_if(
+        &self,
+        key: &str,
+        range: Option<&Range<u64>>,
+        content: Option<&ETag>,
+    ) -> Result<Bytes, StorageError> {
+        if range.is_some_and(Range::is_empty) {
+            return Err(StorageError::Refused(format!("an empty range of '{key}'")));
+        }
+        let mut answer = self.read_once(key, range, content).await;
+        for _ in 1..READS {
+            if !answer.as_ref().is_err_and(StorageError::is_retryable) {
+                break;
+            }
+            answer = self.read_once(key, range, content).await;
+        }
+        let bytes = answer?;
+        match range {
+            Some(range) if (bytes.len() as u64) < range.end - range.start => {
+                Err(StorageError::Refused(format!("a range that goes past the end of '{key}'")))
+            }
+            _ => Ok(bytes),
+        }
     }
 }
 
@@ -98,23 +131,11 @@ impl ObjectReader for S3Objects {
     }
 
     async fn read(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes, StorageError> {
-        if range.as_ref().is_some_and(Range::is_empty) {
-            return Err(StorageError::Refused(format!("an empty range of '{key}'")));
-        }
-        let mut answer = self.read_once(key, range.as_ref()).await;
-        for _ in 1..READS {
-            if !answer.as_ref().is_err_and(StorageError::is_retryable) {
-                break;
-            }
-            answer = self.read_once(key, range.as_ref()).await;
-        }
-        let bytes = answer?;
-        match range {
-            Some(range) if (bytes.len() as u64) < range.end - range.start => {
-                Err(StorageError::Refused(format!("a range that goes past the end of '{key}'")))
-            }
-            _ => Ok(bytes),
-        }
+        self.read_if(key, range.as_ref(), None).await
+    }
+
+    async fn read_source(&self, source: &CopySource) -> Result<Bytes, StorageError> {
+        self.read_if(&source.key, Some(&source.range), Some(&source.etag)).await
     }
 }
 

@@ -51,6 +51,12 @@ pub trait ObjectReader: Send + Sync {
     /// # Errors
     /// [`StorageError`], [`StorageError::Absent`] among them.
     async fn read(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes, StorageError>;
+
+    /// The bytes of a range of an object, as long as its content is still the one that `source.etag` names.
+    ///
+    /// # Errors
+    /// [`StorageError::Changed`] when it is not; others, [`StorageError::Absent`] among them.
+    async fn read_source(&self, source: &CopySource) -> Result<Bytes, StorageError>;
 }
 
 /// Writes whole objects.
@@ -111,7 +117,7 @@ pub trait MultipartUploads: Send + Sync {
     async fn abort(&self, key: &str, upload: &UploadId) -> Result<(), StorageError>;
 }
 
-/// A range of an object to copy from.
+/// A range of an object to copy or read from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CopySource {
     /// The object.

@@ -116,7 +116,7 @@ impl Upload<'_> {
     async fn read(&self, piece: &Piece) -> Result<Bytes, StepError> {
         match piece {
             Piece::Literal(bytes) => Ok(bytes.clone()),
-            Piece::Object(source) => Ok(self.assemble.reader.read(&source.key, Some(source.range.clone())).await?),
+            Piece::Object(source) => Ok(self.assemble.reader.read_source(source).await?),
         }
     }
 

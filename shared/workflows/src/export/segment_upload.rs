@@ -85,13 +85,13 @@ impl<'a> SegmentUpload<'a> {
         };
         let etag = match written {
             Ok(etag) => etag,
-            // The key holds our own lease's number, so it is our own write whose answer was lost.
-            Err(StorageError::AlreadyExists(key) | StorageError::Absent(key)) => {
-                let info = self.store.reader.head(&self.key).await?.ok_or(StorageError::Absent(key))?;
-                if info.size != summary.packed_bytes {
-                    return Err(StorageError::Changed(self.key));
+            // Perhaps our own write whose answer was lost: the key holds our own lease's number.
+            Err(error @ (StorageError::AlreadyExists(_) | StorageError::Absent(_) | StorageError::Unavailable(_))) => {
+                match self.store.reader.head(&self.key).await? {
+                    Some(info) if info.size == summary.packed_bytes => info.etag,
+                    Some(_) => return Err(StorageError::Changed(self.key)),
+                    None => return Err(error),
                 }
-                info.etag
             }
             Err(error) => return Err(error),
         };

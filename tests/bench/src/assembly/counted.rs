@@ -40,6 +40,10 @@ impl ObjectReader for CountedObjects {
     async fn read(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes, StorageError> {
         self.objects.read(key, range).await.inspect(|bytes| self.count(bytes))
     }
+
+    async fn read_source(&self, source: &CopySource) -> Result<Bytes, StorageError> {
+        self.objects.read_source(source).await.inspect(|bytes| self.count(bytes))
+    }
 }
 
 #[async_trait]

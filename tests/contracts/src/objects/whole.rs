@@ -1,7 +1,7 @@
 //! Whole objects: writing, reading, sweeping.
 
 use bytes::Bytes;
-use domain::ports::objects::StorageError;
+use domain::ports::objects::{CopySource, ETag, StorageError};
 use futures_util::{StreamExt, stream};
 
 use super::{Objects, TYPE, noise, put, read};
@@ -46,6 +46,21 @@ pub async fn ranges_outside_of_the_object_are_refused(objects: &dyn Objects) {
         let outcome = objects.read("t/a", Some(range.clone())).await;
         assert!(matches!(outcome, Err(StorageError::Refused(_))), "{range:?}: {outcome:?}");
     }
+}
+
+/// A range of an object is read as long as the object is the one that was meant.
+///
+/// # Panics
+/// When the storage breaks its contract.
+pub async fn a_source_is_read_unless_it_has_changed(objects: &dyn Objects) {
+    let bytes = noise(1, 1_000);
+    let etag = put(objects, "t/a", &bytes).await;
+    let other = put(objects, "t/b", &noise(2, 1_000)).await;
+    let from = |key: &str, etag: &ETag| CopySource { key: key.to_owned(), etag: etag.clone(), range: 10..900 };
+
+    assert_eq!(objects.read_source(&from("t/a", &etag)).await, Ok(bytes.slice(10..900)));
+    assert_eq!(objects.read_source(&from("t/a", &other)).await, Err(StorageError::Changed("t/a".to_owned())));
+    assert_eq!(objects.read_source(&from("t/c", &etag)).await, Err(StorageError::Absent("t/c".to_owned())));
 }
 
 /// An object is not written over, and its `ETag` tells contents apart.

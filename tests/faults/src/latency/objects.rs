@@ -20,6 +20,10 @@ impl<T: ObjectReader + ?Sized> ObjectReader for Latent<T> {
     async fn read(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes, StorageError> {
         self.wire(self.port.read(key, range)).await
     }
+
+    async fn read_source(&self, source: &CopySource) -> Result<Bytes, StorageError> {
+        self.wire(self.port.read_source(source)).await
+    }
 }
 
 #[async_trait]

@@ -47,6 +47,10 @@ impl<T: ObjectReader + ?Sized> ObjectReader for Faulty<T> {
     async fn read(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes, StorageError> {
         self.call("ObjectReader::read", self.port.read(key, range), StorageError::Unavailable).await
     }
+
+    async fn read_source(&self, source: &CopySource) -> Result<Bytes, StorageError> {
+        self.call("ObjectReader::read_source", self.port.read_source(source), StorageError::Unavailable).await
+    }
 }
 
 #[async_trait]

@@ -11,7 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use domain::ports::objects::{
-    DownloadLinks, ETag, ObjectInfo, ObjectReader, ObjectSweeper, ObjectWriter, StorageError,
+    CopySource, DownloadLinks, ETag, ObjectInfo, ObjectReader, ObjectSweeper, ObjectWriter, StorageError,
 };
 use secrecy::SecretString;
 
@@ -130,6 +130,15 @@ impl ObjectReader for MemoryObjects {
             Some(range) => object.slice(key, &range),
             None => Ok(object.bytes.clone()),
         }
+    }
+
+    async fn read_source(&self, source: &CopySource) -> Result<Bytes, StorageError> {
+        let state = lock(&self.state);
+        let object = state.object(&source.key)?;
+        if object.etag != source.etag {
+            return Err(StorageError::Changed(source.key.clone()));
+        }
+        object.slice(&source.key, &source.range)
     }
 }
 
