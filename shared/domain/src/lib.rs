@@ -17,6 +17,7 @@ pub mod property;
 pub mod rows;
 pub mod segment;
 pub mod storage_keys;
+pub mod trail;
 pub mod work;
 
 use serde::{Deserialize, Serialize};

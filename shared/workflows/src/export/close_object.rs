@@ -7,7 +7,7 @@ use domain::budget::WaitReason;
 use domain::chunk::Chunk;
 use domain::ids::{ObjectType, RecordId};
 use domain::lease::Wait;
-use domain::object::{Counts, ObjectExport, ObjectState, ReadMode, Verdict};
+use domain::object::{Counts, ObjectExport, ObjectState, ReadMode};
 use domain::ports::crm::{Crm, CrmError};
 use domain::ports::ledger::{self, Change, LedgerError, Versioned};
 use domain::work::{BackupRef, Work};
@@ -17,7 +17,7 @@ use super::Export;
 use crate::contention::{self, Attempt};
 use crate::run::{Remedy, Run, StepError, delay_until};
 
-/// How long the CRM's counts are given to follow its records before too few rows are taken for a fact.
+/// How long the CRM's counts are given to follow its records before what they do not explain is taken for a fact.
 const RECOUNT_AFTER: SignedDuration = SignedDuration::from_secs(30);
 
 /// The most records that one call can ask for.
@@ -82,7 +82,7 @@ impl Export {
             return self.dispatch(backup).await;
         }
         let counts = counts(&*session.crm, object).await?;
-        if counts.verdict(object.records) == Verdict::Short && !object.recounted {
+        if counts.verdict(object.records).is_unexplained() && !object.recounted {
             let wait = Wait { until: self.sessions.clock.now() + RECOUNT_AFTER, reason: WaitReason::CountsLag };
             return self.close_later(loaded, &object.recount(wait), wait).await;
         }

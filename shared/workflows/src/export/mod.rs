@@ -20,7 +20,7 @@ use domain::ids::ObjectType;
 use domain::lease::NotLeased;
 use domain::object::{ObjectExport, ObjectState};
 use domain::ports::ledger::{self, Change, Ledger, LedgerError, Versioned};
-use domain::ports::objects::{MultipartUploads, ObjectReader, ObjectWriter, StorageError};
+use domain::ports::objects::{MultipartUploads, ObjectReader, ObjectWriter};
 use domain::ports::queue::WorkQueue;
 use domain::property::Columns;
 use domain::work::BackupRef;
@@ -31,6 +31,7 @@ use crate::dispatch::{self, WorkerCap};
 use crate::ending;
 use crate::export::reading::{Ending, Reading};
 use crate::run::{Remedy, Run, StepError, delay_until};
+use crate::stored_json;
 
 /// The use case.
 pub struct Export {
@@ -163,7 +164,7 @@ impl Export {
         usage: &mut ExportUsage,
     ) -> Result<Ending, StepError> {
         let Some(subject) = self.load(backup, key).await? else { return Err(StepError::TakenOver) };
-        let columns = self.columns(&subject.object.columns_key).await?;
+        let columns: Columns = stored_json::read(&*self.reader, &subject.object.columns_key).await?;
         let target = reading::segment_target(&dispatch::objects(self.ledger(), &backup.backup_id).await?);
         let session = self.sessions.open(&backup.account_id, subject.api_version, run).await?;
         let ending = Reading::new(self, subject, &columns, target, &*session.crm, lease, run).through(usage).await;
@@ -190,12 +191,6 @@ impl Export {
         }
         let api_version = loaded_backup.record.api_version;
         Ok(Some(Subject { backup: backup.clone(), api_version, object: object.record, chunk }))
-    }
-
-    async fn columns(&self, key: &str) -> Result<Columns, StepError> {
-        let bytes = self.reader.read(key, None).await?;
-        serde_json::from_slice(&bytes)
-            .map_err(|error| StepError::Storage(StorageError::Refused(format!("{key} is unreadable: {error}"))))
     }
 
     /// What may follow from a finished chunk: its object is complete, and a worker place is free.

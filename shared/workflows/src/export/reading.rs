@@ -1,5 +1,6 @@
 //! One run's reading of a chunk: pages into segments, segments into the ledger.
 
+use domain::Failure;
 use domain::backup::Backup;
 use domain::chunk::{Advance, Chunk, RangeEnd, Reading as ReadSoFar};
 use domain::ids::RecordId;
@@ -10,11 +11,11 @@ use domain::property::Columns;
 use domain::rows::RowBuffer;
 use domain::segment::Segment;
 use domain::storage_keys;
+use domain::trail::Trail;
 use jiff::{SignedDuration, Timestamp};
 
-use super::range::{self, Next};
+use super::range::{self, Accepted, Next, NotHonoured};
 use super::segment_upload::{SegmentStore, SegmentUpload};
-use super::split::{self, Other};
 use super::{Export, ExportUsage, Subject};
 use crate::contention::{self, Attempt};
 use crate::dispatch;
@@ -25,9 +26,6 @@ const PAGE: u8 = 100;
 
 /// How often a run reports progress, notices that it was cancelled, and considers a split.
 const LOOK_EVERY: SignedDuration = SignedDuration::from_secs(2);
-
-/// How long a run leaves splitting alone after a search that failed.
-const NO_SPLIT_FOR: SignedDuration = SignedDuration::from_mins(1);
 
 /// Segments are sized so that this many hold a whole backup: with 10,000 parts in an upload there is room for buffers
 /// between copies and for runs that end early.
@@ -51,19 +49,22 @@ pub(super) enum Ending {
 
 /// A reading under way.
 pub(super) struct Reading<'a> {
-    export: &'a Export,
-    subject: Subject,
+    pub(super) export: &'a Export,
+    pub(super) subject: Subject,
     properties: Vec<&'a str>,
-    crm: &'a dyn Crm,
-    lease: u32,
+    pub(super) crm: &'a dyn Crm,
+    pub(super) lease: u32,
     run: &'a Run,
     segment_target: u64,
     rows: RowBuffer,
     cursor: Cursor,
-    last_id: RecordId,
+    pub(super) last_id: RecordId,
     first_seen: Option<(RecordId, Timestamp)>,
+    trail: Trail,
+    /// The cursor whose page was read once more, because it broke a rule.
+    second_look: Option<Cursor>,
     looked_at: Option<Timestamp>,
-    no_split_before: Option<Timestamp>,
+    pub(super) no_split_before: Option<Timestamp>,
 }
 
 impl<'a> Reading<'a> {
@@ -79,6 +80,7 @@ impl<'a> Reading<'a> {
         let properties: Vec<_> = columns.names().collect();
         let rows = RowBuffer::new(properties.len());
         let cursor = subject.chunk.record.cursor.clone();
+        let trail = subject.chunk.record.trail.clone();
         let last_id = subject.chunk.record.committed_to;
         Self {
             export,
@@ -92,6 +94,8 @@ impl<'a> Reading<'a> {
             cursor,
             last_id,
             first_seen: None,
+            trail,
+            second_look: None,
             looked_at: None,
             no_split_before: None,
         }
@@ -161,15 +165,22 @@ impl<'a> Reading<'a> {
             };
             let end = match self.crm.page(&request, &mut self.rows).await {
                 Err(CrmError { kind: CrmErrorKind::Refused, .. }) if self.may_start_again() => {
-                    return Ok(Filled::NotHonoured(range::NotHonoured("a start in the middle was refused")));
+                    return Ok(Filled::NotHonoured(NotHonoured("a start in the middle was refused")));
                 }
                 other => other?,
             };
             let now = self.export.sessions.clock.now();
             let upper = self.subject.chunk.record.upper;
             let mode = self.subject.object.mode;
-            let accepted = match range::accept(mode, &self.cursor, upper, self.rows.ids(), &end) {
+            let judged = range::accept(mode, &self.cursor, upper, self.rows.ids(), &end);
+            let accepted = match judged.and_then(|accepted| self.follow(accepted)) {
                 Ok(accepted) => accepted,
+                // One odd answer is no reason to read everything again, if there is time to look twice.
+                Err(why) if self.second_look.as_ref() != Some(&self.cursor) && now < self.run.ends => {
+                    tracing::info!(%why, object = %self.subject.chunk.record.key.object_type, "export.second-look");
+                    self.second_look = Some(self.cursor.clone());
+                    continue;
+                }
                 Err(why) => return Ok(Filled::NotHonoured(why)),
             };
             if self.first_seen.is_none() && self.subject.chunk.record.first_seen.is_none() {
@@ -184,6 +195,14 @@ impl<'a> Reading<'a> {
                 Next::Page(cursor) => self.cursor = cursor,
             }
             self.look(segment, now).await?;
+        }
+    }
+
+    /// Notes where the list leads.
+    fn follow(&mut self, accepted: Accepted) -> Result<Accepted, NotHonoured> {
+        match &accepted.next {
+            Next::Page(next) if !self.trail.follow(next) => Err(NotHonoured("it leads in a circle")),
+            _ => Ok(accepted),
         }
     }
 
@@ -226,78 +245,11 @@ impl<'a> Reading<'a> {
         self.reload_chunk().await
     }
 
-    async fn reload_chunk(&mut self) -> Result<(), StepError> {
+    pub(super) async fn reload_chunk(&mut self) -> Result<(), StepError> {
         let key = self.subject.chunk.record.key.ledger_key(&self.subject.backup.backup_id);
         let loaded = ledger::load::<Chunk>(self.export.ledger(), &key).await?;
         self.subject.chunk = loaded.ok_or(StepError::TakenOver)?;
         Ok(())
-    }
-
-    /// Splits if it can be done now. Reading goes on all the same: a search that fails must not stop it.
-    async fn split_or_wait(
-        &mut self,
-        chunks: &[Versioned<Chunk>],
-        objects: &[ObjectExport],
-        now: Timestamp,
-    ) -> Result<(), StepError> {
-        if self.no_split_before.is_some_and(|at| now < at) {
-            return Ok(());
-        }
-        match self.split(chunks, objects, now).await {
-            Err(StepError::Crm(error)) => {
-                tracing::info!(%error, object = %self.subject.chunk.record.key.object_type, "export.not-split");
-                self.no_split_before = Some(now + NO_SPLIT_FOR);
-                Ok(())
-            }
-            other => other,
-        }
-    }
-
-    /// Gives a part of the chunk away if workers are free and it is worth it.
-    async fn split(
-        &mut self,
-        chunks: &[Versioned<Chunk>],
-        objects: &[ObjectExport],
-        now: Timestamp,
-    ) -> Result<(), StepError> {
-        let own = &self.subject.chunk.record;
-        let others: Vec<Other<'_>> = chunks
-            .iter()
-            .filter(|chunk| chunk.record.key != own.key)
-            .map(|chunk| Other { chunk: &chunk.record, can_split: can_split(&chunk.record, objects) })
-            .collect();
-        let cap = self.export.cap.0;
-        let left = own.expected_left().unwrap_or(0);
-        if split::wanted_parts(own, &others, left, cap) < 2 {
-            return Ok(());
-        }
-        let object = own.key.object_type.clone();
-        // Counted anew: the expectation may be old.
-        let Some(left) = self.crm.count_in(&object, self.last_id, own.upper).await? else { return Ok(()) };
-        let parts = split::wanted_parts(own, &others, left, cap);
-        let each = left / parts.max(1);
-        let bounds = split::bounds(self.crm, &object, self.last_id, own.upper, parts, each).await?;
-        if bounds.is_empty() {
-            return Ok(());
-        }
-        let Ok((left_part, right)) = own.split(self.lease, self.last_id, &bounds, each, now) else { return Ok(()) };
-        self.commit_split(&left_part, &right, now).await?;
-        self.reload_chunk().await?;
-        self.export.dispatch(&self.subject.backup).await
-    }
-
-    async fn commit_split(&self, left_part: &Chunk, right: &[Chunk], now: Timestamp) -> Result<(), StepError> {
-        let ledger = self.export.ledger();
-        let generation = left_part.key.generation;
-        let more = u32::try_from(right.len()).unwrap_or(u32::MAX);
-        contention::retry(|| async {
-            let object = self.load_object().await?;
-            let counted = object.record.split(generation, more, now).map_err(|_| StepError::TakenOver)?;
-            let mut changes = vec![Change::replace(&self.subject.chunk, left_part), Change::replace(&object, &counted)];
-            changes.extend(right.iter().map(Change::create));
-            self.settle(ledger.commit(&changes).await).await
-        })
-        .await
     }
 
     /// Finishes the segment and commits it with the cursor, and with the end of the range if that was reached.
@@ -317,6 +269,7 @@ impl<'a> Reading<'a> {
             lease: self.lease,
             from,
             to: self.cursor.clone(),
+            trail: self.trail.clone(),
             last_id: self.last_id,
             rows,
             first_seen: self.first_seen,
@@ -363,7 +316,7 @@ impl<'a> Reading<'a> {
     }
 
     /// On a conflict: the object's record is busy, which passes, or the chunk is not ours any more.
-    async fn settle(&self, answer: Result<(), LedgerError>) -> Result<Attempt<()>, StepError> {
+    pub(super) async fn settle(&self, answer: Result<(), LedgerError>) -> Result<Attempt<()>, StepError> {
         if answer != Err(LedgerError::Conflict) {
             return Ok(contention::settle(answer, ())?);
         }
@@ -374,18 +327,23 @@ impl<'a> Reading<'a> {
         }
     }
 
-    async fn load_object(&self) -> Result<Versioned<ObjectExport>, StepError> {
+    pub(super) async fn load_object(&self) -> Result<Versioned<ObjectExport>, StepError> {
         let chunk = &self.subject.chunk.record;
         let key = ObjectExport::key_of(&chunk.backup_id, &chunk.key.object_type);
         ledger::load(self.export.ledger(), &key).await?.ok_or(StepError::TakenOver)
     }
 
-    async fn start_again(&self, why: range::NotHonoured) -> Result<Ending, StepError> {
+    async fn start_again(&self, why: NotHonoured) -> Result<Ending, StepError> {
         if self.subject.object.mode == ReadMode::Sequential {
-            return Err(StepError::Crm(CrmError {
-                kind: CrmErrorKind::Malformed,
-                sentence: format!("The CRM's list cannot be read to its end ({}); try again later.", why.0),
-            }));
+            let label = &self.subject.object.definition.label;
+            return Err(StepError::Fatal(Failure::new(
+                "crm-list-unreadable",
+                format!(
+                    "The CRM's list of {label} records cannot be read to its end ({}); make a new backup, and tell the \
+                     CRM's support if that fails too.",
+                    why.0
+                ),
+            )));
         }
         let generation = self.subject.chunk.record.key.generation;
         let object = &self.subject.chunk.record.key.object_type;
@@ -403,7 +361,7 @@ enum Filled {
     /// The run has to end.
     RunOver,
     /// The CRM broke a rule.
-    NotHonoured(range::NotHonoured),
+    NotHonoured(NotHonoured),
 }
 
 fn commit_or_stop(answer: Result<(), LedgerError>) -> Result<(), StepError> {
@@ -411,11 +369,6 @@ fn commit_or_stop(answer: Result<(), LedgerError>) -> Result<(), StepError> {
         Err(LedgerError::Conflict) => Err(StepError::TakenOver),
         other => Ok(other?),
     }
-}
-
-fn can_split(chunk: &Chunk, objects: &[ObjectExport]) -> bool {
-    let object = objects.iter().find(|object| object.definition.object_type == chunk.key.object_type);
-    object.is_some_and(|object| object.mode == ReadMode::Ranges)
 }
 
 /// How large a segment should get, so that all objects of the backup together fit into one archive's parts.

@@ -5,11 +5,20 @@
 
 use domain::chunk::{Chunk, ChunkState};
 use domain::ids::{ObjectType, RecordId};
+use domain::object::{ObjectExport, ReadMode};
 use domain::ports::crm::{Crm, CrmError, FARTHEST};
-use domain::ports::ledger::MAX_CHANGES;
+use domain::ports::ledger::{Change, MAX_CHANGES, Versioned};
+use jiff::{SignedDuration, Timestamp};
+
+use super::reading::Reading;
+use crate::contention;
+use crate::run::StepError;
+
+/// How long a run leaves splitting alone after a search that failed.
+const NO_SPLIT_FOR: SignedDuration = SignedDuration::from_mins(1);
 
 /// A part of a split has at least this many records: below it, the calls that a boundary costs show.
-pub(crate) const SMALLEST_PART: u64 = 1_500;
+const SMALLEST_PART: u64 = 1_500;
 
 /// Up to so many searches walk to a bound; farther ones are bisected.
 const MOST_HOPS: u64 = 5;
@@ -17,19 +26,93 @@ const MOST_HOPS: u64 = 5;
 /// Searches that a bisection may take.
 const MOST_PROBES: u32 = 48;
 
-/// Another chunk of the backup.
-pub(crate) struct Other<'a> {
-    pub(crate) chunk: &'a Chunk,
-    /// Whether its object is read by ranges.
-    pub(crate) can_split: bool,
-}
-
 /// A split puts its new chunks into one transaction with the old one and their object.
 const MOST_PARTS: u64 = MAX_CHANGES as u64 - 10;
 
+impl Reading<'_> {
+    /// Splits if it can be done now. Reading goes on all the same: a search that fails must not stop it.
+    pub(super) async fn split_or_wait(
+        &mut self,
+        chunks: &[Versioned<Chunk>],
+        objects: &[ObjectExport],
+        now: Timestamp,
+    ) -> Result<(), StepError> {
+        if self.no_split_before.is_some_and(|at| now < at) {
+            return Ok(());
+        }
+        match self.split(chunks, objects, now).await {
+            Err(StepError::Crm(error)) => {
+                tracing::info!(%error, object = %self.subject.chunk.record.key.object_type, "export.not-split");
+                self.no_split_before = Some(now + NO_SPLIT_FOR);
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    /// Gives a part of the chunk away if workers are free and it is worth it.
+    async fn split(
+        &mut self,
+        chunks: &[Versioned<Chunk>],
+        objects: &[ObjectExport],
+        now: Timestamp,
+    ) -> Result<(), StepError> {
+        let own = &self.subject.chunk.record;
+        let others: Vec<Other<'_>> = chunks
+            .iter()
+            .filter(|chunk| chunk.record.key != own.key)
+            .map(|chunk| Other { chunk: &chunk.record, can_split: can_split(&chunk.record, objects) })
+            .collect();
+        let cap = self.export.cap.0;
+        let left = own.expected_left().unwrap_or(0);
+        if wanted_parts(own, &others, left, cap) < 2 {
+            return Ok(());
+        }
+        let object = own.key.object_type.clone();
+        // Counted anew: the expectation may be old.
+        let Some(left) = self.crm.count_in(&object, self.last_id, own.upper).await? else { return Ok(()) };
+        let parts = wanted_parts(own, &others, left, cap);
+        let each = left / parts.max(1);
+        let found = bounds(self.crm, &object, self.last_id, own.upper, parts, each).await?;
+        if found.is_empty() {
+            return Ok(());
+        }
+        let Ok((left_part, right)) = own.split(self.lease, self.last_id, &found, each, now) else { return Ok(()) };
+        self.commit_split(&left_part, &right, now).await?;
+        self.reload_chunk().await?;
+        self.export.dispatch(&self.subject.backup).await
+    }
+
+    async fn commit_split(&self, left_part: &Chunk, right: &[Chunk], now: Timestamp) -> Result<(), StepError> {
+        let ledger = self.export.ledger();
+        let generation = left_part.key.generation;
+        let more = u32::try_from(right.len()).unwrap_or(u32::MAX);
+        contention::retry(|| async {
+            let object = self.load_object().await?;
+            let counted = object.record.split(generation, more, now).map_err(|_| StepError::TakenOver)?;
+            let mut changes = vec![Change::replace(&self.subject.chunk, left_part), Change::replace(&object, &counted)];
+            changes.extend(right.iter().map(Change::create));
+            self.settle(ledger.commit(&changes).await).await
+        })
+        .await
+    }
+}
+
+fn can_split(chunk: &Chunk, objects: &[ObjectExport]) -> bool {
+    let object = objects.iter().find(|object| object.definition.object_type == chunk.key.object_type);
+    object.is_some_and(|object| object.mode == ReadMode::Ranges)
+}
+
+/// Another chunk of the backup.
+struct Other<'a> {
+    chunk: &'a Chunk,
+    /// Whether its object is read by ranges.
+    can_split: bool,
+}
+
 /// Into how many parts the holder of `own` should split it now: as many as there are free places, but only if no other
 /// chunk that could split has more left to read. 1: not at all.
-pub(crate) fn wanted_parts(own: &Chunk, others: &[Other<'_>], left: u64, cap: usize) -> u64 {
+fn wanted_parts(own: &Chunk, others: &[Other<'_>], left: u64, cap: usize) -> u64 {
     let open = others.iter().filter(|other| other.chunk.state != ChunkState::Done).count();
     // The own chunk holds a place as well.
     let free = cap.saturating_sub(open + 1) as u64;
@@ -45,7 +128,7 @@ pub(crate) fn wanted_parts(own: &Chunk, others: &[Other<'_>], left: u64, cap: us
 ///
 /// # Errors
 /// [`CrmError`].
-pub(crate) async fn bounds(
+async fn bounds(
     crm: &dyn Crm,
     object: &ObjectType,
     read_to: RecordId,

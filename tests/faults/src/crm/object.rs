@@ -19,6 +19,8 @@ pub enum Cursors {
     Ids,
     /// By a text that only the CRM can read.
     Opaque,
+    /// By a text that only the CRM can read, and on the last page by that of the first: the list never ends.
+    Circle,
     /// By a text that looks like the last record's id, and only by one that the CRM has given.
     OnlyGiven(Otherwise),
 }
@@ -32,6 +34,8 @@ pub enum Otherwise {
     Refused,
     /// It leaves out so many records without saying so.
     Skips(usize),
+    /// It starts at the beginning, and where it should when asked again.
+    RestartsOnce,
 }
 
 /// What people do in the CRM while a backup runs.
@@ -180,15 +184,19 @@ impl SimulatedObject {
             }
         }
         let last_listed = listed.last().copied();
-        let next = last_listed.filter(|_| more).map(|last| self.give(last));
+        let next = match last_listed {
+            Some(last) if more => Some(self.give(last)),
+            Some(_) if self.cursors == Cursors::Circle => Some(format!("{OPAQUE}0")),
+            _ => None,
+        };
         Ok(PageEnd { next, last_listed, response_bytes: 0 })
     }
 
     /// The id that a list goes on behind, and how many records it leaves out there.
-    fn start(&self, cursor: &Cursor) -> Result<(u64, usize), CrmError> {
+    fn start(&mut self, cursor: &Cursor) -> Result<(u64, usize), CrmError> {
         let wanted = match (cursor, self.cursors) {
             (Cursor::AfterId(RecordId(0)), _) => return Ok((0, 0)),
-            (Cursor::AfterId(_), Cursors::Opaque) => return Err(trouble::cursor_refused()),
+            (Cursor::AfterId(_), Cursors::Opaque | Cursors::Circle) => return Err(trouble::cursor_refused()),
             (Cursor::AfterId(id), _) => id.0,
             (Cursor::Opaque(text), _) => {
                 let number = text.strip_prefix(OPAQUE).unwrap_or(text);
@@ -200,6 +208,10 @@ impl SimulatedObject {
                 Otherwise::Restarts => Ok((0, 0)),
                 Otherwise::Refused => Err(trouble::cursor_refused()),
                 Otherwise::Skips(records) => Ok((wanted, records)),
+                Otherwise::RestartsOnce => {
+                    self.given.insert(wanted);
+                    Ok((0, 0))
+                }
             },
             _ => Ok((wanted, 0)),
         }
@@ -207,7 +219,11 @@ impl SimulatedObject {
 
     fn give(&mut self, last: RecordId) -> String {
         self.given.insert(last.0);
-        if self.cursors == Cursors::Opaque { format!("{OPAQUE}{last}") } else { last.to_string() }
+        if matches!(self.cursors, Cursors::Opaque | Cursors::Circle) {
+            format!("{OPAQUE}{last}")
+        } else {
+            last.to_string()
+        }
     }
 
     pub(super) fn above(&self, after: u64) -> impl Iterator<Item = RecordId> {

@@ -132,7 +132,6 @@ impl World {
         Discover {
             sessions: self.sessions(worker),
             queue: worker.wrap(self.queue.clone()),
-            reader: worker.wrap(self.storage.clone()),
             writer: worker.wrap(self.storage.clone()),
             cap: WorkerCap(self.settings.workers),
             retry_base: Self::RETRY_BASE,

@@ -50,6 +50,27 @@ async fn lists_that_start_anywhere_are_read_by_several_workers() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_odd_answer_is_asked_for_again() {
+    let world = world(Cursors::OnlyGiven(Otherwise::RestartsOnce), 290, 1).await;
+    assert_eq!(read(&world).await, ReadMode::Ranges);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_without_an_end_fails_the_backup() {
+    for run in [5, 290] {
+        let world = world(Cursors::Circle, run, 1).await;
+        let backup = world.request().await;
+        let ended = world.to_the_end(&backup).await;
+        assert_eq!(
+            ended.failure.map(|failure| failure.kind),
+            Some("crm-list-unreadable".to_owned()),
+            "runs of {run} s"
+        );
+        assert_tidy(&world, &backup).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn lists_that_do_not_are_read_by_one_worker() {
     for (cursors, what) in NOT_STARTABLE {
         for run in [5, 290] {
