@@ -19,7 +19,6 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let discover = Discover {
         sessions: worker.sessions,
         queue: worker.worker.queue,
-        reader: worker.objects.clone(),
         writer: worker.objects,
         cap: worker.cap,
         retry_base: worker.retry_base,

@@ -8,7 +8,7 @@ use crate::chunk::{Chunk, ChunkKey};
 use crate::ids::{AccountId, BackupId, ObjectType, RecordId};
 use crate::lease::Wait;
 use crate::ports::ledger::{Key, Record};
-use crate::property::ObjectDefinition;
+use crate::property::{Columns, ObjectDefinition};
 use crate::work::{BackupRef, Work};
 
 /// How an object is read.
@@ -41,6 +41,8 @@ pub enum Verdict {
     Drift,
     /// Fewer rows than that explains. The backup says so.
     Short,
+    /// More rows than that explains: the count lags, or leaves some records out. Nothing is missing.
+    Surplus,
     /// The CRM does not count this object (conversations).
     Uncounted,
 }
@@ -57,6 +59,13 @@ pub struct Counts {
     pub created: Option<u64>,
 }
 
+impl Verdict {
+    /// Whether the rows cannot be explained. The CRM's counts lag behind its records, so a later look may explain them.
+    pub const fn is_unexplained(self) -> bool {
+        matches!(self, Self::Short | Self::Surplus)
+    }
+}
+
 impl Counts {
     /// How `rows` compare with the counts.
     ///
@@ -70,8 +79,11 @@ impl Counts {
         let before = self.before.unwrap_or(after);
         let created = self.created.unwrap_or(0);
         let deleted = (before + created).saturating_sub(after);
-        // More rows than explained is the count's lag behind the records, never a loss.
-        if rows >= before.saturating_sub(deleted) { Verdict::Drift } else { Verdict::Short }
+        match rows {
+            few if few < before.saturating_sub(deleted) => Verdict::Short,
+            many if many > before + created => Verdict::Surplus,
+            _ => Verdict::Drift,
+        }
     }
 }
 
@@ -89,6 +101,8 @@ pub struct ObjectExport {
     pub columns_key: String,
     /// How many columns its file has, the record id included.
     pub column_count: u32,
+    /// Whether one of them is sensitive or highly sensitive.
+    pub contains_sensitive_data: bool,
     /// Where it is in the backup.
     pub state: ObjectState,
     /// How it is read.
@@ -111,7 +125,7 @@ pub struct ObjectExport {
     pub close_attempts: u32,
     /// What closing it waits for.
     pub close_wait: Option<Wait>,
-    /// Whether its rows were counted again because they seemed too few: the CRM's counts lag behind its records.
+    /// Whether the CRM was asked for its counts again because they did not explain the rows: they lag behind.
     pub recounted: bool,
     /// When its closing was queued again since anything changed.
     pub requeued_at: Option<Timestamp>,
@@ -147,13 +161,14 @@ pub struct Committed {
 }
 
 impl ObjectExport {
-    /// An object at its discovery, with the first chunk, which covers everything. `before` is how many records the CRM
-    /// counted, and when: what is created after that moment may or may not be read.
+    /// An object at its discovery, with the first chunk, which covers everything. `columns` are at `columns_key` in
+    /// object storage. `before` is how many records the CRM counted, and when: what is created after that moment may or
+    /// may not be read.
     pub fn discovered(
         backup: &BackupRef,
         definition: ObjectDefinition,
+        columns: &Columns,
         columns_key: String,
-        column_count: u32,
         before: (Option<u64>, Timestamp),
         now: Timestamp,
     ) -> (Self, Chunk) {
@@ -164,7 +179,8 @@ impl ObjectExport {
             backup_id: backup.backup_id.clone(),
             definition,
             columns_key,
-            column_count,
+            column_count: u32::try_from(columns.properties.len() + 1).unwrap_or(u32::MAX),
+            contains_sensitive_data: columns.contains_sensitive_data(),
             state: ObjectState::Exporting,
             mode,
             generation: 1,
@@ -309,7 +325,7 @@ impl ObjectExport {
         Self { close_attempts, close_wait: Some(wait), requeued_at: None, ..self.clone() }
     }
 
-    /// Notes that its rows seemed too few and are counted again after `wait`.
+    /// Notes that the counts do not explain its rows and are asked for again after `wait`.
     #[must_use]
     pub fn recount(&self, wait: Wait) -> Self {
         Self { recounted: true, ..self.close_later(wait) }
@@ -365,6 +381,9 @@ mod tests {
         assert_eq!(counts(100, 97, 0).verdict(96), Verdict::Short);
         assert_eq!(counts(100, 100, 0).verdict(99), Verdict::Short);
         assert_eq!(counts(100, 100, 2).verdict(98), Verdict::Drift);
+        assert_eq!(counts(100, 100, 2).verdict(102), Verdict::Drift);
+        assert_eq!(counts(100, 100, 2).verdict(103), Verdict::Surplus);
+        assert_eq!(counts(100, 100, 0).verdict(101), Verdict::Surplus);
         assert_eq!(Counts::default().verdict(5), Verdict::Uncounted);
     }
 }

@@ -3,7 +3,6 @@
 //! ```text
 //! archives/{account}/{backup}/{attempt}.zip          the archive; removed after 14 days
 //! archives/{account}/{backup}/{attempt}.manifest.json
-//! segments/{account}/{backup}/discovery/{attempt}.json
 //! segments/{account}/{backup}/columns/{object}.{attempt}.json
 //! segments/{account}/{backup}/rows/{object}/{generation}/{lower}/{sequence}.{attempt}.deflate
 //! ```
@@ -35,11 +34,6 @@ pub fn manifest(backup: &BackupRef, attempt: u32) -> String {
 /// Everything of a backup that is only needed while it runs.
 pub fn working_prefix(backup: &BackupRef) -> String {
     format!("{SEGMENTS}{}/{}/", backup.account_id, backup.backup_id)
-}
-
-/// The list of objects that discovery run `attempt` has found.
-pub fn discovery(backup: &BackupRef, attempt: u32) -> String {
-    format!("{}discovery/{attempt:04}.json", working_prefix(backup))
 }
 
 /// An object's columns as discovery run `attempt` has found them.

@@ -1,33 +1,148 @@
-//! Applies one event to a backup, whoever else changes it at the same time.
+//! A step of a backup that one run does at a time: discovery, assembly. What they have in common: taking the lease,
+//! changing the backup under it, and giving it back when the run ends before the step is done.
 
+use std::time::Duration;
+
+use domain::Failure;
 use domain::backup::{Backup, BackupEvent};
+use domain::budget::WaitReason;
+use domain::lease::{NotLeased, Wait};
 use domain::ports::clock::Clock;
-use domain::ports::ledger::{self, Change, Ledger};
-use domain::work::BackupRef;
+use domain::ports::ledger::{self, Change, Ledger, LedgerError, Versioned};
+use domain::ports::queue::WorkQueue;
+use domain::work::{BackupRef, Work};
 
 use crate::contention;
-use crate::run::StepError;
+use crate::ending;
+use crate::run::{Remedy, Run, StepError, delay_until};
 
-/// Loads the backup, applies the event that `event` makes of it, and commits; again on a conflict. Returns the backup
-/// as it is now.
-///
-/// # Errors
-/// [`StepError::TakenOver`] when the event is refused or the backup is gone; others when the ledger failed.
-pub(crate) async fn apply(
-    ledger: &dyn Ledger,
-    clock: &dyn Clock,
-    backup: &BackupRef,
-    event: impl Fn(&Backup) -> BackupEvent,
-) -> Result<Backup, StepError> {
-    contention::retry(|| async {
-        let loaded = ledger::load::<Backup>(ledger, &Backup::key_of(backup)).await?;
-        let Some(loaded) = loaded else { return Err(StepError::TakenOver) };
-        let applied = loaded.record.apply(event(&loaded.record), clock.now());
-        let next = applied.map_err(|refused| {
-            tracing::debug!(%refused, backup.id = %backup.backup_id, "backup.event-refused");
+/// A backup at such a step, and the ports to change it.
+#[derive(Clone, Copy)]
+pub(crate) struct BackupStep<'a> {
+    pub(crate) ledger: &'a dyn Ledger,
+    pub(crate) queue: &'a dyn WorkQueue,
+    pub(crate) clock: &'a dyn Clock,
+    pub(crate) backup: &'a BackupRef,
+}
+
+/// The step's lease, as this run holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct HeldLease {
+    /// Its number.
+    pub(crate) number: u32,
+    /// Runs since the last progress, this one included.
+    attempts: u32,
+    /// The message that gets the step done.
+    work: Work,
+}
+
+impl BackupStep<'_> {
+    /// The backup, or None when there is none.
+    pub(crate) async fn load(&self) -> Result<Option<Versioned<Backup>>, LedgerError> {
+        ledger::load::<Backup>(self.ledger, &Backup::key_of(self.backup)).await
+    }
+
+    /// Takes the lease of the step that `loaded` is at. None when there is nothing to do for this run; after too many
+    /// fruitless runs the backup has then failed, by `out_of_attempts`.
+    pub(crate) async fn lease(
+        &self,
+        loaded: &Versioned<Backup>,
+        run: &Run,
+        out_of_attempts: impl FnOnce() -> Failure,
+    ) -> Result<Option<HeldLease>, StepError> {
+        let now = self.clock.now();
+        let Some(work) = loaded.record.work() else { return Ok(None) };
+        let leased = match loaded.record.lease(&run.owner, now, run.lease_length(now)) {
+            Ok(Ok(leased)) => leased,
+            Ok(Err(NotLeased::OutOfAttempts)) => {
+                self.fail(out_of_attempts()).await?;
+                return Ok(None);
+            }
+            Ok(Err(NotLeased::Held(_) | NotLeased::Waiting(_))) | Err(_) => return Ok(None),
+        };
+        match self.ledger.commit(&[Change::replace(loaded, &leased)]).await {
+            // Another delivery of the same message was first.
+            Err(LedgerError::Conflict) => return Ok(None),
+            other => other?,
+        }
+        Ok(Some(HeldLease { number: leased.leasing.last_number, attempts: leased.leasing.attempts, work }))
+    }
+
+    /// Applies `event`, whoever else changes the backup at the same time, and returns the backup as it is then.
+    ///
+    /// # Errors
+    /// [`StepError::TakenOver`] when the event is refused or the backup is gone; others when the ledger failed.
+    pub(crate) async fn apply(&self, event: BackupEvent) -> Result<Backup, StepError> {
+        contention::retry(|| async {
+            let Some(loaded) = self.load().await? else { return Err(StepError::TakenOver) };
+            let next = self.after(&loaded, event.clone())?;
+            Ok(contention::settle(self.ledger.commit(&[Change::replace(&loaded, &next)]).await, next)?)
+        })
+        .await
+    }
+
+    /// The backup after `event`, not committed yet.
+    ///
+    /// # Errors
+    /// [`StepError::TakenOver`] when the event is refused.
+    pub(crate) fn after(&self, loaded: &Versioned<Backup>, event: BackupEvent) -> Result<Backup, StepError> {
+        loaded.record.apply(event, self.clock.now()).map_err(|refused| {
+            tracing::debug!(%refused, backup.id = %self.backup.backup_id, "backup.event-refused");
             StepError::TakenOver
-        })?;
-        Ok(contention::settle(ledger.commit(&[Change::replace(&loaded, &next)]).await, next)?)
-    })
-    .await
+        })
+    }
+
+    /// What follows when a run ends by `error` before the step is done. A run that has `progressed` was not in vain.
+    ///
+    /// # Errors
+    /// [`StepError`] when the message should be delivered again.
+    pub(crate) async fn interrupted(
+        &self,
+        held: HeldLease,
+        error: &StepError,
+        progressed: bool,
+        retry_base: Duration,
+    ) -> Result<(), StepError> {
+        let now = self.clock.now();
+        match error.remedy(now, held.attempts, retry_base) {
+            Remedy::Stop => ending::sweep_if_ended(self.ledger, self.queue, self.backup).await,
+            Remedy::Fail(failure) => self.fail(failure).await,
+            Remedy::Wait(wait) => {
+                self.release(held.number, Some(wait)).await?;
+                self.queue_again(held.work, delay_until(wait.until, now)).await
+            }
+            Remedy::Retry(pause) => {
+                let wait = progressed.then_some(Wait { until: now, reason: WaitReason::RunOver });
+                // Best effort: without it the lease runs out by itself.
+                let _ = self.release(held.number, wait).await;
+                self.queue_again(held.work, pause).await
+            }
+        }
+    }
+
+    /// What follows when a run's time is over before the step is done.
+    ///
+    /// # Errors
+    /// [`StepError`] when the message should be delivered again.
+    pub(crate) async fn run_over(&self, held: HeldLease) -> Result<(), StepError> {
+        let wait = Wait { until: self.clock.now(), reason: WaitReason::RunOver };
+        self.release(held.number, Some(wait)).await?;
+        self.queue_again(held.work, Duration::ZERO).await
+    }
+
+    /// Ends the backup as failed.
+    ///
+    /// # Errors
+    /// [`StepError`] when the ledger failed.
+    pub(crate) async fn fail(&self, failure: Failure) -> Result<(), StepError> {
+        Ok(ending::fail(self.ledger, self.queue, self.clock, self.backup, failure).await?)
+    }
+
+    async fn release(&self, lease: u32, wait: Option<Wait>) -> Result<(), StepError> {
+        self.apply(BackupEvent::Released { lease, wait }).await.map(|_| ())
+    }
+
+    async fn queue_again(&self, work: Work, delay: Duration) -> Result<(), StepError> {
+        Ok(self.queue.send(&[work], delay).await?)
+    }
 }

@@ -7,7 +7,7 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::time::Duration;
 
-use domain::backup::Backup;
+use domain::backup::{Backup, BackupState};
 use domain::chunk::{Chunk, ChunkState};
 use domain::ids::{BackupId, ObjectType};
 use domain::object::ObjectExport;
@@ -49,8 +49,8 @@ pub async fn objects(ledger: &dyn Ledger, backup: &BackupId) -> Result<Vec<Objec
     Ok(objects.into_iter().map(|object| object.record).collect())
 }
 
-/// Unless the backup has ended, activates and queues as many waiting chunks as there are free places, those of the largest objects first, since
-/// they take longest.
+/// While the backup exports, activates and queues as many waiting chunks as there are free places, those of the largest
+/// objects first, since they take longest.
 ///
 /// # Errors
 /// [`StepError`]; some chunks may have been activated. Repeating it is fine.
@@ -62,7 +62,7 @@ pub async fn dispatch(
     cap: WorkerCap,
 ) -> Result<(), StepError> {
     let parent = ledger::load::<Backup>(ledger, &Backup::key_of(backup)).await?;
-    if parent.is_none_or(|parent| parent.record.state.is_terminal()) {
+    if parent.is_none_or(|parent| parent.record.state != BackupState::Exporting) {
         return Ok(());
     }
     let objects = objects(ledger, &backup.backup_id).await?;

@@ -19,3 +19,4 @@ pub mod recover;
 pub mod run;
 #[cfg(test)]
 mod samples;
+mod stored_json;

@@ -6,7 +6,7 @@ use domain::budget::CallLimits;
 use domain::ids::{AccountId, BackupId, ObjectType};
 use domain::object::ObjectExport;
 use domain::ports::objects::ETag;
-use domain::property::ObjectDefinition;
+use domain::property::{Columns, ObjectDefinition};
 use domain::work::BackupRef;
 use domain::{chunk::Chunk, object::ReadMode};
 use jiff::{SignedDuration, Timestamp};
@@ -56,8 +56,9 @@ pub(crate) fn discovering(nth: u8) -> Backup {
 
 /// The same with one object, `contacts`, to export.
 pub(crate) fn exporting(nth: u8) -> Backup {
-    let added = discovering(nth).apply(BackupEvent::ObjectAdded, NOW).expect("discovering");
-    added.apply(BackupEvent::DiscoveryFinished, NOW).expect("discovering")
+    let added = discovering(nth).apply(BackupEvent::ObjectAdded { lease: 1 }, NOW).expect("discovering");
+    let finished = BackupEvent::DiscoveryFinished { lease: 1, contains_sensitive_data: false };
+    added.apply(finished, NOW).expect("discovering")
 }
 
 /// The same with an archive that can be downloaded until `expires_at`.
@@ -83,8 +84,15 @@ pub(crate) fn discovered(backup: &Backup, name: &str, expected: Option<u64>) -> 
         label: name.to_owned(),
         custom: false,
     };
-    let (object, chunk) =
-        ObjectExport::discovered(&backup.reference(), definition, "columns.json".to_owned(), 3, (expected, NOW), NOW);
+    let columns = Columns { properties: Vec::new() };
+    let (object, chunk) = ObjectExport::discovered(
+        &backup.reference(),
+        definition,
+        &columns,
+        "columns.json".to_owned(),
+        (expected, NOW),
+        NOW,
+    );
     assert_eq!(object.mode, ReadMode::Ranges);
     (object, chunk)
 }

@@ -13,7 +13,7 @@ use domain::ids::{AccountId, BackupId, ObjectType};
 use domain::object::{Committed, ObjectExport};
 use domain::ports::ledger::{Change, Ledger};
 use domain::ports::objects::{DownloadLinks, ETag, StorageError};
-use domain::property::ObjectDefinition;
+use domain::property::{Columns, ObjectDefinition, Property, Sensitivity};
 use domain::work::BackupRef;
 use in_memory::{ManualClock, MemoryLedger};
 use jiff::{SignedDuration, Timestamp};
@@ -179,6 +179,17 @@ async fn parameters_that_cannot_be_are_named() {
     }
 }
 
+fn property(name: &str) -> Property {
+    Property {
+        name: name.to_owned(),
+        label: name.to_owned(),
+        kind: "string".to_owned(),
+        sensitivity: Sensitivity::NonSensitive,
+        calculated: false,
+        read_only: false,
+    }
+}
+
 #[tokio::test]
 async fn a_backup_is_shown_with_progress_per_object() {
     let backup = queued(1).lease("run", now(), SignedDuration::from_mins(5)).expect("queued").expect("free");
@@ -188,8 +199,10 @@ async fn a_backup_is_shown_with_progress_per_object() {
         label: "Contact".to_owned(),
         custom: false,
     };
+    let columns = Columns { properties: ["email", "firstname"].map(property).into() };
     let key = "columns.json".to_owned();
-    let (object, _) = ObjectExport::discovered(&backup.reference(), definition, key, 3, (Some(900), now()), now());
+    let (object, _) =
+        ObjectExport::discovered(&backup.reference(), definition, &columns, key, (Some(900), now()), now());
     let added = Committed { records: 300, pages: 3, plain_bytes: 9_000, ..Committed::default() };
     let object = object.commit(1, added, now()).expect("exporting");
     let world = World::with([&backup]).await;

@@ -158,7 +158,7 @@ pub(crate) fn export(table: &Table, storage: &mut Storage) -> ExportedObject {
     };
     let from = time("2026-11-22T03:01:00Z");
     let (object, _) =
-        ObjectExport::discovered(&backup().reference(), definition, "columns".into(), 1, (Some(0), from), from);
+        ObjectExport::discovered(&backup().reference(), definition, &columns, "columns".into(), (Some(0), from), from);
     let records = table.rows.len() as u64;
     let done = Committed { records, chunk_done: true, ..Committed::default() };
     let counts = Counts { before: Some(records), after: Some(records), created: Some(0) };

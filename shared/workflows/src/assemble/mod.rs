@@ -14,30 +14,25 @@ use std::time::Duration;
 use archive::contents::{self, ArchiveContents, ExportedObject};
 use archive::layout::StoredSegment;
 use archive::parts;
-use bytes::Bytes;
 use domain::Failure;
-use domain::backup::{self, ARCHIVE_LIFETIME, Archive, Assembly, Backup, BackupEvent, BackupState};
-use domain::budget::WaitReason;
-use domain::lease::{NotLeased, Wait};
-use domain::object::ObjectExport;
+use domain::backup::{ARCHIVE_LIFETIME, Archive, Assembly, Backup, BackupEvent, BackupState};
 use domain::ports::clock::Clock;
-use domain::ports::ledger::{self, Change, Ledger, LedgerError, Versioned};
+use domain::ports::ledger::{self, Change, Ledger, Versioned};
 use domain::ports::objects::{ETag, MultipartUploads, ObjectReader, ObjectSweeper, ObjectWriter, StorageError};
 use domain::ports::queue::WorkQueue;
-use domain::property::Columns;
 use domain::segment::Segment;
 use domain::storage_keys;
 use domain::work::{BackupRef, Work};
 
 use crate::assemble::upload::Upload;
-use crate::backup_step;
+use crate::backup_step::BackupStep;
 use crate::contention;
 use crate::dispatch;
 use crate::ending;
-use crate::run::{Remedy, Run, StepError, delay_until};
+use crate::run::{Run, StepError};
+use crate::stored_json;
 
 const ZIP: &str = "application/zip";
-const JSON: &str = "application/json";
 
 /// Pause before a step is repeated that met trouble of our own.
 const REPEAT_AFTER: Duration = Duration::from_secs(10);
@@ -69,59 +64,30 @@ enum Assembled {
 }
 
 impl Assemble {
+    fn step<'a>(&'a self, backup: &'a BackupRef) -> BackupStep<'a> {
+        BackupStep { ledger: &*self.ledger, queue: &*self.queue, clock: &*self.clock, backup }
+    }
+
     /// Assembles the archive of `backup`, or what is left to do of it.
     ///
     /// # Errors
     /// [`StepError`] when the message should be delivered again.
     pub async fn run(&self, backup: &BackupRef, run: &Run) -> Result<(), StepError> {
-        let now = self.clock.now();
-        let Some(loaded) = ledger::load::<Backup>(&*self.ledger, &Backup::key_of(backup)).await? else { return Ok(()) };
+        let step = self.step(backup);
+        let Some(loaded) = step.load().await? else { return Ok(()) };
         if loaded.record.state != BackupState::Assembling {
             return Ok(());
         }
-        let leased = match loaded.record.lease(&run.owner, now, run.lease_length(now)) {
-            Ok(Ok(leased)) => leased,
-            Ok(Err(NotLeased::OutOfAttempts)) => return self.fail(backup, out_of_attempts()).await,
-            Ok(Err(NotLeased::Held(_) | NotLeased::Waiting(_))) | Err(_) => return Ok(()),
-        };
-        let lease = leased.leasing.last_number;
-        match self.ledger.commit(&[Change::replace(&loaded, &leased)]).await {
-            // Another delivery of the same message was first.
-            Err(LedgerError::Conflict) => return Ok(()),
-            other => other?,
-        }
+        let Some(held) = step.lease(&loaded, run, out_of_attempts).await? else { return Ok(()) };
         let progressed = AtomicBool::new(false);
-        let error = match self.assemble(backup, lease, run, &progressed).await {
-            Ok(Assembled::Completed) => return Ok(()),
-            Ok(Assembled::RunOver) => {
-                let wait = Wait { until: self.clock.now(), reason: WaitReason::RunOver };
-                self.release(backup, lease, Some(wait)).await?;
-                return Ok(self.queue.send(&[Work::Assemble { backup: backup.clone() }], Duration::ZERO).await?);
+        match self.assemble(backup, held.number, run, &progressed).await {
+            Ok(Assembled::Completed) => Ok(()),
+            Ok(Assembled::RunOver) => step.run_over(held).await,
+            Err(error) => {
+                tracing::warn!(%error, backup.id = %backup.backup_id, "assembly.interrupted");
+                step.interrupted(held, &error, progressed.load(Ordering::Relaxed), REPEAT_AFTER).await
             }
-            Err(error) => error,
-        };
-        tracing::warn!(%error, backup.id = %backup.backup_id, "assembly.interrupted");
-        match error.remedy(self.clock.now(), leased.leasing.attempts, REPEAT_AFTER) {
-            Remedy::Stop => ending::sweep_if_ended(&*self.ledger, &*self.queue, backup).await,
-            Remedy::Fail(failure) => self.fail(backup, failure).await,
-            // Assembling calls no CRM, so there is nothing to wait for; what is left is to try again.
-            Remedy::Wait(Wait { until, .. }) => self.repeat(backup, lease, delay_until(until, now), &progressed).await,
-            Remedy::Retry(pause) => self.repeat(backup, lease, pause, &progressed).await,
         }
-    }
-
-    /// Gives the lease back, to go on after `pause`. A run that has made parts of the archive was not in vain.
-    async fn repeat(
-        &self,
-        backup: &BackupRef,
-        lease: u32,
-        pause: Duration,
-        progressed: &AtomicBool,
-    ) -> Result<(), StepError> {
-        let wait = Wait { until: self.clock.now(), reason: WaitReason::RunOver };
-        // Best effort: without it the lease runs out by itself.
-        let _ = self.release(backup, lease, progressed.load(Ordering::Relaxed).then_some(wait)).await;
-        Ok(self.queue.send(&[Work::Assemble { backup: backup.clone() }], pause).await?)
     }
 
     async fn assemble(
@@ -131,8 +97,7 @@ impl Assemble {
         run: &Run,
         progressed: &AtomicBool,
     ) -> Result<Assembled, StepError> {
-        let loaded = ledger::load::<Backup>(&*self.ledger, &Backup::key_of(backup)).await?;
-        let record = loaded.ok_or(StepError::TakenOver)?.record;
+        let record = self.step(backup).load().await?.ok_or(StepError::TakenOver)?.record;
         let objects = self.exported(&record).await?;
         let planned_at = record.assembly.as_ref().map_or_else(|| self.clock.now(), |assembly| assembly.planned_at);
         let contents = contents::lay_out(&record, objects, planned_at).map_err(|error| {
@@ -149,8 +114,7 @@ impl Assemble {
             Some(upload_id) => match upload.in_parts(upload_id).await {
                 Err(StepError::Storage(StorageError::Absent(gone))) if gone == key => {
                     // The upload has ended without an archive, by the lifecycle rule perhaps: begin again.
-                    let dropped = |_: &Backup| BackupEvent::AssemblyDropped { lease };
-                    backup_step::apply(&*self.ledger, &*self.clock, backup, dropped).await?;
+                    self.step(backup).apply(BackupEvent::AssemblyDropped { lease }).await?;
                     return Err(StorageError::Unavailable("the archive's upload has ended".to_owned()).into());
                 }
                 other => other?,
@@ -159,7 +123,7 @@ impl Assemble {
         let Some(etag) = made else { return Ok(Assembled::RunOver) };
         upload.check().await?;
         let manifest_key = storage_keys::manifest(backup, assembly.attempt);
-        self.write(&manifest_key, contents.manifest.to_json()).await?;
+        stored_json::write_bytes(&*self.writer, &manifest_key, contents.manifest.to_json()).await?;
         // Counted from when the upload began, as the bucket's lifecycle rule counts.
         let expires_at = assembly.planned_at + ARCHIVE_LIFETIME;
         let archive = Archive { storage_key: key, manifest_key, etag, bytes: contents.bytes, expires_at };
@@ -179,8 +143,8 @@ impl Assemble {
         let upload_id =
             if parts::is_one_write(contents.bytes) { None } else { Some(self.uploads.begin(&key, ZIP).await?) };
         let assembly = Assembly { attempt: lease, upload_id, planned_at };
-        let planned = |_: &Backup| BackupEvent::AssemblyPlanned { lease, assembly: assembly.clone() };
-        backup_step::apply(&*self.ledger, &*self.clock, backup, planned).await?;
+        let planned = BackupEvent::AssemblyPlanned { lease, assembly: assembly.clone() };
+        self.step(backup).apply(planned).await?;
         Ok(assembly)
     }
 
@@ -192,34 +156,18 @@ impl Assemble {
             let prefix = Segment::prefix(&export.definition.object_type, export.generation);
             let segments: Vec<Versioned<Segment>> = ledger::list(&*self.ledger, &partition, &prefix).await?;
             let segments = segments.into_iter().map(|segment| StoredSegment::from(segment.record)).collect();
-            let columns = self.columns(&export).await?;
+            let columns = stored_json::read(&*self.reader, &export.columns_key).await?;
             exported.push(ExportedObject { export, columns, segments });
         }
         Ok(exported)
     }
 
-    async fn columns(&self, object: &ObjectExport) -> Result<Columns, StepError> {
-        let key = &object.columns_key;
-        let bytes = self.reader.read(key, None).await?;
-        serde_json::from_slice(&bytes)
-            .map_err(|error| StepError::Storage(StorageError::Refused(format!("{key} is unreadable: {error}"))))
-    }
-
-    async fn write(&self, key: &str, json: Vec<u8>) -> Result<(), StepError> {
-        match self.writer.write_new(key, Bytes::from(json), JSON).await {
-            // The same layout makes the same manifest, whichever run wrote it.
-            Ok(_) | Err(StorageError::AlreadyExists(_)) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
-    }
-
     /// The backup is completed and the account's allowance free again, in one transaction.
     async fn complete(&self, backup: &BackupRef, lease: u32, archive: Archive) -> Result<(), StepError> {
         let completed = contention::retry(|| async {
-            let key = Backup::key_of(backup);
-            let loaded = ledger::load::<Backup>(&*self.ledger, &key).await?.ok_or(StepError::TakenOver)?;
-            let event = BackupEvent::Completed { lease, archive: archive.clone() };
-            let next = loaded.record.apply(event, self.clock.now()).map_err(|_| StepError::TakenOver)?;
+            let step = self.step(backup);
+            let loaded = step.load().await?.ok_or(StepError::TakenOver)?;
+            let next = step.after(&loaded, BackupEvent::Completed { lease, archive: archive.clone() })?;
             let mut changes = vec![Change::replace(&loaded, &next)];
             changes.extend(ending::give_allowance_back(&*self.ledger, backup).await?);
             Ok::<_, StepError>(contention::settle(self.ledger.commit(&changes).await, next)?)
@@ -232,15 +180,6 @@ impl Assemble {
             "backup.completed"
         );
         Ok(self.queue.send(&[Work::Sweep { backup: backup.clone() }], Duration::ZERO).await?)
-    }
-
-    async fn release(&self, backup: &BackupRef, lease: u32, wait: Option<Wait>) -> Result<(), StepError> {
-        let released = |_: &Backup| backup::BackupEvent::Released { lease, wait };
-        backup_step::apply(&*self.ledger, &*self.clock, backup, released).await.map(|_| ())
-    }
-
-    async fn fail(&self, backup: &BackupRef, failure: Failure) -> Result<(), StepError> {
-        Ok(ending::fail(&*self.ledger, &*self.queue, &*self.clock, backup, failure).await?)
     }
 }
 

@@ -85,8 +85,7 @@ async fn begin(parts: &Parts, account: &AccountId, number: u8) -> Result<Exporti
     written.or_failure(|| "columns".to_owned())?;
     let definition =
         ObjectDefinition { object_type, type_id: Some("0-1".to_owned()), label: "Contact".to_owned(), custom: false };
-    let count = u32::try_from(COLUMNS + 1).or_failure(|| "columns".to_owned())?;
-    let (object, _) = ObjectExport::discovered(&backup, definition, columns_key, count, (None, now), now);
+    let (object, _) = ObjectExport::discovered(&backup, definition, &columns, columns_key, (None, now), now);
     let requester = Requester { subject: "bench".to_owned(), email: None };
     let backup = Backup::accepted(backup, 1, ApiVersion::default(), requester, now);
     Ok(Exporting { backup, object, segments: Vec::new() })
@@ -159,9 +158,8 @@ fn exported(backup: &Backup, now: Timestamp) -> std::result::Result<Backup, Refu
     let leased = backup.lease("bench", now, SignedDuration::from_mins(1))?;
     let leased = leased.map_err(|_| Refused::new("leasing a backup", "somebody else has it"))?;
     let lease = leased.leasing.last_number;
-    let discovered =
-        BackupEvent::Discovered { lease, discovery_key: "discovery".to_owned(), contains_sensitive_data: false };
-    [discovered, BackupEvent::ObjectAdded, BackupEvent::DiscoveryFinished, BackupEvent::ObjectExported]
+    let finished = BackupEvent::DiscoveryFinished { lease, contains_sensitive_data: false };
+    [BackupEvent::ObjectAdded { lease }, finished, BackupEvent::ObjectExported]
         .into_iter()
         .try_fold(leased, |backup, event| backup.apply(event, now))
 }

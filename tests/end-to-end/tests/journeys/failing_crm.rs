@@ -94,7 +94,7 @@ fn a_missing_scope_fails_the_backup_before_anything_is_read_and_is_named() -> Re
         let (kind, sentence) = reason(&journey.await_end(&backup_id)?);
         assert_eq!(kind, "crm-scopes-missing", "without {lacking}: {sentence}");
         assert!(sentence.contains(lacking), "{sentence}");
-        assert_eq!(journey.shown(&backup_id)?["objects"], json!([]), "without {lacking}");
+        assert!(nothing_was_read(&journey.shown(&backup_id)?), "without {lacking}");
     }
     journey.portal.change(&json!({ "scopes": all_scopes() }))?;
     succeeds_now(&journey)
@@ -116,6 +116,10 @@ fn a_crm_that_is_down_for_longer_than_the_retries_fails_the_backup() -> Result<(
     assert!(sentence.contains("503"), "{sentence}");
     journey.portal.change(&json!({ "faults": {} }))?;
     succeeds_now(&journey)
+}
+
+fn nothing_was_read(backup: &Value) -> bool {
+    backup["objects"].as_array().is_some_and(|objects| objects.iter().all(|object| object["pages"] == json!(0)))
 }
 
 /// The scopes that the README asks for.

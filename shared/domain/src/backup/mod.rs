@@ -1,0 +1,225 @@
+//! A backup: one run, from the request to its archive.
+//!
+//! ```text
+//! queued ─▶ discovering ─▶ exporting ─▶ assembling ─▶ completed        any of the first four ─▶ failed | cancelled
+//! ```
+//! The last three never change again; a backup that has ended is only noted as swept once what it needed while it ran
+//! is removed. That an archive has expired is not a state but a matter of the time.
+
+mod transitions;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+pub use self::transitions::BackupEvent;
+
+use crate::Failure;
+use crate::account::ApiVersion;
+use crate::chunk::QUEUE_GRACE;
+use crate::ids::{AccountId, BackupId};
+use crate::lease::Leasing;
+use crate::ports::ledger::{Key, Record};
+use crate::ports::objects::{ETag, UploadId};
+use crate::work::{BackupRef, Work};
+
+/// How long an archive can be downloaded. The bucket's lifecycle rule says the same.
+pub const ARCHIVE_LIFETIME: SignedDuration = SignedDuration::from_hours(14 * 24);
+
+/// A backup that is not done by then fails.
+pub const LONGEST_RUN: SignedDuration = SignedDuration::from_hours(6 * 24);
+
+/// How long the ledger keeps a backup's chunks and segments, counted from its creation: long enough to look into what
+/// went wrong.
+pub const WORK_KEPT_FOR: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+/// How often recover-stalled looks at a backup whose objects are being exported.
+const EXPORT_CHECK_EVERY: SignedDuration = SignedDuration::from_mins(5);
+
+/// Where a backup is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BackupState {
+    /// Accepted; nobody has started.
+    Queued,
+    /// Object types and properties are being listed.
+    Discovering,
+    /// Records are being read.
+    Exporting,
+    /// The archive is being laid out.
+    Assembling,
+    /// The archive can be downloaded until it expires.
+    Completed,
+    /// It ended without an archive, for a reason that it names.
+    Failed,
+    /// Somebody ended it.
+    Cancelled,
+}
+
+impl BackupState {
+    /// Whether it never changes again.
+    pub const fn is_terminal(self) -> bool {
+        matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
+    }
+}
+
+/// Who asked for something, as their sign-in says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Requester {
+    /// The `sub` claim.
+    pub subject: String,
+    /// The `email` claim, where there is one.
+    pub email: Option<String>,
+}
+
+/// The layout that an assembly has settled on; a rerun continues it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Assembly {
+    /// The lease number of the run that settled it; part of the archive's key.
+    pub attempt: u32,
+    /// The unfinished upload, or None where the archive is small enough for one write.
+    pub upload_id: Option<UploadId>,
+    /// The time that the manifest states as `completedAt`, fixed so that a rerun makes the same bytes.
+    pub planned_at: Timestamp,
+}
+
+/// A finished archive.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Archive {
+    /// The zip in object storage.
+    pub storage_key: String,
+    /// The manifest beside it.
+    pub manifest_key: String,
+    /// Which bytes the zip has.
+    pub etag: ETag,
+    /// The zip's size.
+    pub bytes: u64,
+    /// From then on it cannot be downloaded.
+    pub expires_at: Timestamp,
+}
+
+/// One run of a backup.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Backup {
+    /// The account.
+    pub account_id: AccountId,
+    /// The backup.
+    pub backup_id: BackupId,
+    /// The CRM's own id of the account.
+    pub portal_id: u64,
+    /// The CRM API's version that it was read with.
+    pub api_version: ApiVersion,
+    /// When it was asked for.
+    pub created_at: Timestamp,
+    /// By whom.
+    pub created_by: Requester,
+    /// Where it is.
+    pub state: BackupState,
+    /// Who does the step that only one run may do (discovery, assembly).
+    pub leasing: Leasing,
+    /// When such a step or the sweeping was last queued, or the export last checked.
+    pub queued_at: Timestamp,
+    /// Objects that are not exported, plus one while discovery goes on.
+    pub open_objects: u32,
+    /// Whether any column is sensitive, once discovered.
+    pub contains_sensitive_data: Option<bool>,
+    /// The layout of the archive, once settled.
+    pub assembly: Option<Assembly>,
+    /// The archive, once completed.
+    pub archive: Option<Archive>,
+    /// Why it failed, if it did.
+    pub failure: Option<Failure>,
+    /// When it reached its last state.
+    pub ended_at: Option<Timestamp>,
+    /// When what was only needed while it ran was removed.
+    pub swept_at: Option<Timestamp>,
+}
+
+impl Backup {
+    /// A backup that was just accepted.
+    pub fn accepted(
+        backup: BackupRef,
+        portal_id: u64,
+        api_version: ApiVersion,
+        created_by: Requester,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            account_id: backup.account_id,
+            backup_id: backup.backup_id,
+            portal_id,
+            api_version,
+            created_at: now,
+            created_by,
+            state: BackupState::Queued,
+            leasing: Leasing::default(),
+            queued_at: now,
+            open_objects: 1,
+            contains_sensitive_data: None,
+            assembly: None,
+            archive: None,
+            failure: None,
+            ended_at: None,
+            swept_at: None,
+        }
+    }
+
+    /// Its name.
+    pub fn reference(&self) -> BackupRef {
+        BackupRef { account_id: self.account_id.clone(), backup_id: self.backup_id.clone() }
+    }
+
+    /// The message for its next step that is not a chunk's or an object's, if it is at one.
+    pub fn work(&self) -> Option<Work> {
+        match self.state {
+            BackupState::Queued | BackupState::Discovering => Some(Work::Discover { backup: self.reference() }),
+            BackupState::Exporting => None,
+            BackupState::Assembling => Some(Work::Assemble { backup: self.reference() }),
+            BackupState::Completed | BackupState::Failed | BackupState::Cancelled => {
+                self.swept_at.is_none().then(|| Work::Sweep { backup: self.reference() })
+            }
+        }
+    }
+
+    /// Since when its next step should have been worked on; None when nobody should.
+    pub fn overdue_since(&self) -> Option<Timestamp> {
+        self.work().map(|_| self.leasing.overdue_since(self.queued_at, QUEUE_GRACE))
+    }
+
+    /// Whether its archive has been removed by now.
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        self.archive.as_ref().is_some_and(|archive| archive.expires_at <= now)
+    }
+
+    /// Sort-key prefix of all backups of an account; they list in order of creation.
+    pub const PREFIX: &'static str = "BACKUP#";
+
+    /// The ledger's key of a backup.
+    pub fn key_of(backup: &BackupRef) -> Key {
+        Key::new(format!("ACCOUNT#{}", backup.account_id), format!("{}{}", Self::PREFIX, backup.backup_id))
+    }
+}
+
+impl Record for Backup {
+    fn key(&self) -> Key {
+        Self::key_of(&self.reference())
+    }
+
+    fn due_at(&self) -> Option<Timestamp> {
+        match self.state {
+            BackupState::Queued | BackupState::Discovering | BackupState::Assembling => {
+                Some(self.leasing.due_at(self.queued_at, QUEUE_GRACE))
+            }
+            BackupState::Exporting => Some(self.queued_at + EXPORT_CHECK_EVERY),
+            BackupState::Completed | BackupState::Failed | BackupState::Cancelled => {
+                self.swept_at.is_none().then(|| self.leasing.due_at(self.queued_at, QUEUE_GRACE))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,90 @@
+use jiff::SignedDuration;
+
+use super::*;
+use crate::Failure;
+
+const MINUTE: SignedDuration = SignedDuration::from_secs(60);
+
+/// By the lease that `discovering` holds.
+const ADDED: BackupEvent = BackupEvent::ObjectAdded { lease: 1 };
+const FINISHED: BackupEvent = BackupEvent::DiscoveryFinished { lease: 1, contains_sensitive_data: false };
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).expect("in range")
+}
+
+fn queued() -> Backup {
+    let backup =
+        BackupRef { account_id: AccountId::parse("1").expect("valid"), backup_id: BackupId::new(at(0), [1; 10]) };
+    let by = Requester { subject: "s".into(), email: None };
+    Backup::accepted(backup, 1, ApiVersion::V2026_09, by, at(0))
+}
+
+fn discovering() -> Backup {
+    queued().lease("a", at(1), MINUTE).expect("right step").expect("free")
+}
+
+#[test]
+fn it_cannot_be_assembled_before_everything_was_added_and_exported() {
+    let backup = discovering().apply(ADDED, at(2)).expect("discovering");
+    let backup = backup.apply(BackupEvent::ObjectExported, at(3)).expect("exported early");
+    assert_eq!(backup.state, BackupState::Discovering);
+    let backup = backup.apply(ADDED, at(4)).expect("discovering");
+    let backup = backup.apply(FINISHED, at(5)).expect("discovering");
+    assert_eq!((backup.state, backup.open_objects), (BackupState::Exporting, 1));
+    let backup = backup.apply(BackupEvent::ObjectExported, at(6)).expect("exporting");
+    assert_eq!(backup.state, BackupState::Assembling);
+    assert!(backup.apply(BackupEvent::ObjectExported, at(7)).is_err());
+}
+
+#[test]
+fn an_account_without_any_object_is_assembled_at_once() {
+    let backup = discovering().apply(FINISHED, at(5)).expect("discovering");
+    assert_eq!(backup.state, BackupState::Assembling);
+}
+
+#[test]
+fn what_has_ended_never_changes() {
+    for end in [BackupEvent::Cancelled, BackupEvent::Failed(Failure::new("k", "s"))] {
+        let ended = queued().apply(end, at(1)).expect("running");
+        for event in [BackupEvent::Cancelled, ADDED] {
+            assert!(ended.apply(event, at(2)).is_err());
+        }
+        assert!(ended.lease("a", at(3), MINUTE).is_err());
+    }
+}
+
+#[test]
+fn what_has_ended_is_due_until_it_is_swept() {
+    assert!(queued().apply(BackupEvent::Swept, at(1)).is_err(), "it is needed still");
+    let ended = queued().apply(BackupEvent::Cancelled, at(1)).expect("running");
+    assert!(matches!(ended.work(), Some(Work::Sweep { .. })));
+    let queued_again = ended.apply(BackupEvent::Requeued, at(200)).expect("not swept");
+    assert_eq!(queued_again.due_at(), Some(at(200) + QUEUE_GRACE));
+
+    let swept = queued_again.apply(BackupEvent::Swept, at(201)).expect("not swept");
+    assert_eq!((swept.work(), swept.due_at()), (None, None));
+    assert_eq!((swept.state, swept.ended_at), (BackupState::Cancelled, Some(at(1))));
+    assert!(swept.apply(BackupEvent::Requeued, at(202)).is_err());
+    assert!(swept.apply(BackupEvent::Swept, at(202)).is_err());
+}
+
+#[test]
+fn a_run_that_lost_its_lease_changes_nothing() {
+    let first = discovering();
+    let second = first.lease("b", at(100), MINUTE).expect("right step").expect("ran out");
+    for event in [ADDED, FINISHED, BackupEvent::Released { lease: 1, wait: None }] {
+        assert!(second.apply(event, at(101)).is_err());
+    }
+}
+
+#[test]
+fn a_discovery_that_gets_on_has_its_attempts_back() {
+    let mut backup = queued();
+    for attempt in 1..20 {
+        backup = backup.lease("a", at(attempt * 100), MINUTE).expect("right step").expect("has attempts left");
+        let added = BackupEvent::ObjectAdded { lease: backup.leasing.last_number };
+        backup = backup.apply(added, at(attempt * 100)).expect("held");
+    }
+    assert_eq!(backup.open_objects, 20);
+}

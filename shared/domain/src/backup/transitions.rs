@@ -1,0 +1,182 @@
+//! What can happen to a backup, and what it is afterwards.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Archive, Assembly, Backup, BackupState};
+use crate::lease::{NotLeased, Wait};
+use crate::{Failure, Refused};
+
+/// What can happen to a backup.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BackupEvent {
+    /// The run under `lease` has put an object and its first chunk into the ledger.
+    ObjectAdded {
+        /// The lease.
+        lease: u32,
+    },
+    /// The run under `lease` has seen that all objects are in the ledger.
+    DiscoveryFinished {
+        /// The lease.
+        lease: u32,
+        /// Whether any column of any object is sensitive.
+        contains_sensitive_data: bool,
+    },
+    /// An object is exported.
+    ObjectExported,
+    /// The run under `lease` has settled on a layout.
+    AssemblyPlanned {
+        /// The lease.
+        lease: u32,
+        /// The layout.
+        assembly: Assembly,
+    },
+    /// A settled layout turned out unusable (its upload has ended); the next plan starts afresh.
+    AssemblyDropped {
+        /// The lease.
+        lease: u32,
+    },
+    /// The archive is complete and checked.
+    Completed {
+        /// The lease.
+        lease: u32,
+        /// The archive.
+        archive: Archive,
+    },
+    /// It cannot go on.
+    Failed(Failure),
+    /// Somebody wants it to end.
+    Cancelled,
+    /// The run under `lease` stops before its step is done.
+    Released {
+        /// The lease.
+        lease: u32,
+        /// What to wait for, if anything.
+        wait: Option<Wait>,
+    },
+    /// Its step was queued again, or its export was checked.
+    Requeued,
+    /// It has ended, and what was only needed while it ran is removed.
+    Swept,
+}
+
+impl Backup {
+    /// Takes the lease for discovery or assembly.
+    ///
+    /// # Errors
+    /// Ok(Err) says why the lease is not to be had; the outer [`Refused`] that the backup is at no such step.
+    pub fn lease(
+        &self,
+        owner: &str,
+        now: Timestamp,
+        length: SignedDuration,
+    ) -> Result<Result<Self, NotLeased>, Refused> {
+        let state = match self.state {
+            BackupState::Queued | BackupState::Discovering => BackupState::Discovering,
+            BackupState::Assembling => BackupState::Assembling,
+            _ => return Err(Refused::new("leasing a backup", "it is at no step that one run does")),
+        };
+        let leased = self.leasing.take(owner, now, length);
+        Ok(leased.map(|leasing| Self { leasing, state, queued_at: now, ..self.clone() }))
+    }
+
+    /// The state after `event`.
+    ///
+    /// # Errors
+    /// [`Refused`] when the event does not belong to the present state; nothing has changed.
+    pub fn apply(&self, event: BackupEvent, now: Timestamp) -> Result<Self, Refused> {
+        use BackupEvent as Event;
+        let to_sweep = self.state.is_terminal() && self.swept_at.is_none();
+        if self.state.is_terminal() && !(to_sweep && matches!(event, Event::Requeued | Event::Swept)) {
+            return Err(Refused::new("changing a backup", "it has ended"));
+        }
+        let mut next = self.clone();
+        match event {
+            Event::ObjectAdded { lease } => {
+                self.check("adding an object", BackupState::Discovering, Some(lease))?;
+                next.open_objects += 1;
+                next.leasing = self.leasing.progressed();
+            }
+            Event::DiscoveryFinished { lease, contains_sensitive_data } => {
+                self.check("finishing discovery", BackupState::Discovering, Some(lease))?;
+                next.state = BackupState::Exporting;
+                next.contains_sensitive_data = Some(contains_sensitive_data);
+                next.leasing = self.leasing.progressed().released(None);
+                next.queued_at = now;
+                next.count_off(now);
+            }
+            Event::ObjectExported => {
+                if !matches!(self.state, BackupState::Discovering | BackupState::Exporting) {
+                    return Err(Refused::new("counting off an object", "the backup is not exporting"));
+                }
+                if self.open_objects == 0 {
+                    return Err(Refused::new("counting off an object", "none is open"));
+                }
+                next.count_off(now);
+            }
+            Event::AssemblyPlanned { lease, assembly } => {
+                self.check("planning the archive", BackupState::Assembling, Some(lease))?;
+                if self.assembly.is_some() {
+                    return Err(Refused::new("planning the archive", "there is a plan already"));
+                }
+                // Settling anew is no progress: an upload that keeps vanishing must run out of attempts.
+                next.assembly = Some(assembly);
+            }
+            Event::AssemblyDropped { lease } => {
+                self.check("dropping the archive's plan", BackupState::Assembling, Some(lease))?;
+                next.assembly = None;
+            }
+            Event::Completed { lease, archive } => {
+                self.check("completing a backup", BackupState::Assembling, Some(lease))?;
+                next.archive = Some(archive);
+                next.end(BackupState::Completed, now);
+            }
+            Event::Failed(failure) => {
+                next.failure = Some(failure);
+                next.end(BackupState::Failed, now);
+            }
+            Event::Cancelled => next.end(BackupState::Cancelled, now),
+            Event::Released { lease, wait } => {
+                if !self.leasing.is_held_by(lease) {
+                    return Err(Refused::new("releasing a backup", "another run has taken it over"));
+                }
+                next.leasing = self.leasing.released(wait);
+                next.queued_at = now;
+            }
+            Event::Requeued if self.work().is_some() => next.leasing = self.leasing.requeued(now),
+            Event::Requeued => next.queued_at = now,
+            Event::Swept => {
+                if !to_sweep {
+                    return Err(Refused::new("sweeping a backup", "it has not ended"));
+                }
+                next.swept_at = Some(now);
+            }
+        }
+        Ok(next)
+    }
+
+    fn count_off(&mut self, now: Timestamp) {
+        self.open_objects -= 1;
+        if self.open_objects == 0 {
+            self.state = BackupState::Assembling;
+            self.leasing = self.leasing.progressed().released(None);
+            self.queued_at = now;
+        }
+    }
+
+    fn end(&mut self, state: BackupState, now: Timestamp) {
+        self.state = state;
+        self.leasing = self.leasing.released(None);
+        self.queued_at = now;
+        self.ended_at = Some(now);
+    }
+
+    fn check(&self, what: &'static str, state: BackupState, lease: Option<u32>) -> Result<(), Refused> {
+        if self.state != state {
+            return Err(Refused::new(what, "the backup is at another step"));
+        }
+        if lease.is_some_and(|number| !self.leasing.is_held_by(number)) {
+            return Err(Refused::new(what, "another run has taken the step over"));
+        }
+        Ok(())
+    }
+}
