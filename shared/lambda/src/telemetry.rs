@@ -1,7 +1,7 @@
 //! Logs: one JSON object a line on standard output, which CloudWatch Logs takes as it is.
 //!
 //! Rules for everything that logs:
-//! - An event is named by its message in dotted words, thing first: `backup.ended`, `chunk.split`. Fields are dotted
+//! - An event is named by its message in dotted words, thing first: `backup.failed`, `chunk.split`. Fields are dotted
 //!   too (`backup.id`, `chunk.records`) and carry their unit where they have one (`lease.seconds`, `page.bytes`).
 //! - A failure is logged once, where it is dealt with: as `error` when somebody has to look, as `warn` when the system
 //!   deals with it itself. Whoever passes an error on does not log it.
