@@ -72,6 +72,9 @@ impl Crm for Connected {
         }
     }
 
+    fn standard_object_types(&self) -> Vec<ObjectDefinition> {
+        unreachable!("connecting asks for the account only")
+    }
     async fn object_types(&self) -> Result<Vec<ObjectDefinition>, CrmError> {
         unreachable!("connecting asks for the account only")
     }

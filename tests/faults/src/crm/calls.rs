@@ -58,6 +58,12 @@ impl Crm for Client {
         .await
     }
 
+    fn standard_object_types(&self) -> Vec<ObjectDefinition> {
+        let state = lock(&self.crm.state);
+        let standard = state.objects.iter().filter(|object| !object.definition.custom);
+        standard.map(|object| object.definition.clone()).collect()
+    }
+
     async fn object_types(&self) -> Result<Vec<ObjectDefinition>, CrmError> {
         self.call("object_types", CallKind::Ordinary, |state, _| {
             Ok(state.objects.iter().map(|object| object.definition.clone()).collect())
