@@ -1,8 +1,9 @@
 //! Creating an account and connecting it to its CRM.
 //!
 //! A connection is only stored once it works: the CRM is asked who the token belongs to, then the token goes to the
-//! secret store, then everything else to the ledger. If that fails half-way, a token of the same portal was replaced
-//! and nothing else. An account stays with the portal it was first connected to, since its backups are of that portal;
+//! secret store, together with its base URL, then everything else to the ledger. If that fails half-way, a token of the
+//! same portal was replaced and nothing else; if that is one of another base URL, nothing is sent to either until the
+//! change is made again. An account stays with the portal it was first connected to, since its backups are of that portal;
 //! should two first connections race with tokens of different portals, one is refused, and discovery checks the portal
 //! again.
 
@@ -16,7 +17,7 @@ use domain::ports::call_gate::{CallGate, GateClosed, RefusedPolicy};
 use domain::ports::clock::Clock;
 use domain::ports::crm::{CrmConnector, CrmError, CrmTarget};
 use domain::ports::ledger::{self, Change, Ledger, LedgerError, Versioned};
-use domain::ports::secrets::{CrmTokens, SecretsError};
+use domain::ports::secrets::{CrmToken, CrmTokens, SecretsError};
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 
@@ -34,7 +35,7 @@ pub struct AccountChange {
 }
 
 /// What to change about the connection. The first one needs a base URL and a token; another base URL needs a token too,
-/// so that a stored one is never sent to another host.
+/// since a stored one is only sent to the base URL that it was stored with.
 #[derive(Debug, Clone, Default)]
 pub struct ConnectionChange {
     /// Scheme, host and port, exactly as in the deployment's allow-list.
@@ -158,16 +159,13 @@ impl ConnectAccount {
         let target = self.target(current, wanted)?;
         let token = match &wanted.token {
             Some(token) => token.clone(),
-            None if current.is_some_and(|current| current.base_url == target.base_url) => {
-                self.tokens.token(account).await?.ok_or(ConnectError::TokenMissing)?
-            }
-            None => return Err(ConnectError::TokenMissing),
+            None => self.stored_token(account, &target).await?,
         };
         let crm = self.connector.connect(&target, token.clone(), Arc::new(OneQuestion), deadline)?;
         let answer = crm.account().await?;
         same_portal(current, answer.portal_id)?;
         if wanted.token.is_some() {
-            self.tokens.store_token(account, &token).await?;
+            self.tokens.store_token(account, &CrmToken::new(&target.base_url, token)).await?;
         }
         Ok(CrmConnection {
             base_url: target.base_url,
@@ -177,6 +175,13 @@ impl ConnectAccount {
             call_limits: answer.call_limits,
             connected_at: self.clock.now(),
         })
+    }
+
+    /// The account's token, if it was stored for the target's base URL.
+    async fn stored_token(&self, account: &AccountId, target: &CrmTarget) -> Result<SecretString, ConnectError> {
+        let stored = self.tokens.token(account).await?;
+        let token = stored.as_ref().and_then(|stored| stored.for_base_url(&target.base_url));
+        token.cloned().ok_or(ConnectError::TokenMissing)
     }
 
     fn target(&self, current: Option<&CrmConnection>, wanted: &ConnectionChange) -> Result<CrmTarget, ConnectError> {

@@ -22,6 +22,8 @@ const DAILY_PAUSE: SignedDuration = SignedDuration::from_mins(15);
 pub(super) struct Client {
     pub(super) crm: SimulatedCrm,
     pub(super) gate: Arc<dyn CallGate>,
+    /// The base URL and the token.
+    pub(super) sends_to: (String, String),
 }
 
 impl Client {
@@ -36,7 +38,7 @@ impl Client {
             self.gate.admit(kind).await?;
             self.crm.clock.pass(LATENCY).await;
             let now = self.crm.clock.now();
-            let present = lock(&self.crm.state).called(name, now);
+            let present = lock(&self.crm.state).called(name, &self.sends_to, now);
             match present {
                 None => return answer(&mut lock(&self.crm.state), now),
                 Some(Trouble::Unavailable) => return Err(trouble::unavailable()),
