@@ -9,18 +9,16 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use domain::account::{Account, ApiVersion, CallShare, CrmConnection};
-use domain::budget::CallKind;
 use domain::ids::AccountId;
-use domain::ports::call_gate::{CallGate, GateClosed, RefusedPolicy};
 use domain::ports::clock::Clock;
 use domain::ports::crm::{CrmConnector, CrmError, CrmTarget};
 use domain::ports::ledger::{self, Change, Ledger, LedgerError, Versioned};
 use domain::ports::secrets::{CrmToken, CrmTokens, SecretsError};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use secrecy::SecretString;
 
+use crate::connection_gate::ConnectionGate;
 use crate::contention::{self, Attempt};
 
 /// What to change about an account. What is None stays as it is.
@@ -132,10 +130,7 @@ impl ConnectAccount {
             Err(error) => return Err(error),
         };
         let connection = match &change.connection {
-            Some(wanted) => {
-                let current = present.and_then(|present| present.crm_connection);
-                Some(self.connect(account, current.as_ref(), wanted, deadline).await?)
-            }
+            Some(wanted) => Some(self.connect(account, present.as_ref(), wanted, deadline).await?),
             None => None,
         };
         let changed = contention::retry(|| self.try_store(account, change, connection.as_ref())).await?;
@@ -152,16 +147,18 @@ impl ConnectAccount {
     async fn connect(
         &self,
         account: &AccountId,
-        current: Option<&CrmConnection>,
+        present: Option<&Account>,
         wanted: &ConnectionChange,
         deadline: Timestamp,
     ) -> Result<CrmConnection, ConnectError> {
+        let current = present.and_then(|present| present.crm_connection.as_ref());
         let target = self.target(current, wanted)?;
         let token = match &wanted.token {
             Some(token) => token.clone(),
             None => self.stored_token(account, &target).await?,
         };
-        let crm = self.connector.connect(&target, token.clone(), Arc::new(OneQuestion), deadline)?;
+        let gate = Arc::new(ConnectionGate::new(&self.ledger, &self.clock, present, deadline));
+        let crm = self.connector.connect(&target, token.clone(), gate, deadline)?;
         let answer = crm.account().await?;
         same_portal(current, answer.portal_id)?;
         if wanted.token.is_some() {
@@ -231,17 +228,4 @@ fn same_portal(current: Option<&CrmConnection>, given: u64) -> Result<(), Connec
         }
         _ => Ok(()),
     }
-}
-
-/// Lets the one question through that a connection begins with. The account's limits are only known from its answer,
-/// so it cannot be held to them; a refusal is for the client to retry and counts against nobody else.
-struct OneQuestion;
-
-#[async_trait]
-impl CallGate for OneQuestion {
-    async fn admit(&self, _: CallKind) -> Result<(), GateClosed> {
-        Ok(())
-    }
-    async fn refused(&self, _: CallKind, _: RefusedPolicy, _: SignedDuration) {}
-    async fn daily_remaining(&self, _: u32) {}
 }
