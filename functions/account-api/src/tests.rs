@@ -72,6 +72,9 @@ impl Crm for Connected {
         }
     }
 
+    fn standard_object_types(&self) -> Vec<ObjectDefinition> {
+        unreachable!("connecting asks for the account only")
+    }
     async fn object_types(&self) -> Result<Vec<ObjectDefinition>, CrmError> {
         unreachable!("connecting asks for the account only")
     }
@@ -149,10 +152,11 @@ impl World {
         loaded.map(|loaded| loaded.record)
     }
 
+    /// The token that is stored for [`BASE_URL`].
     async fn token(&self) -> Option<String> {
         let id = AccountId::parse("42").expect("digits");
-        let token = self.tokens.token(&id).await.expect("readable");
-        token.map(|token| token.expose_secret().to_owned())
+        let stored = self.tokens.token(&id).await.expect("readable");
+        stored.as_ref()?.for_base_url(BASE_URL).map(|token| token.expose_secret().to_owned())
     }
 
     /// The answer to a PUT that must be refused and change nothing.

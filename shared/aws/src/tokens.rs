@@ -1,4 +1,4 @@
-//! CRM tokens in Secrets Manager, one secret per account.
+//! CRM tokens in Secrets Manager, one secret per account: the JSON of [`CrmToken::to_json`].
 
 use async_trait::async_trait;
 use aws_sdk_secretsmanager::Client;
@@ -6,7 +6,7 @@ use aws_sdk_secretsmanager::operation::create_secret::CreateSecretError;
 use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
 use aws_sdk_secretsmanager::operation::put_secret_value::PutSecretValueError;
 use domain::ids::AccountId;
-use domain::ports::secrets::{CrmTokens, SecretsError};
+use domain::ports::secrets::{CrmToken, CrmTokens, SecretsError};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::failure;
@@ -29,44 +29,52 @@ impl SecretsManagerTokens {
     }
 
     /// Replaces the secret's value; false when there is no such secret.
-    async fn replace(&self, name: &str, token: &SecretString) -> Result<bool, SecretsError> {
-        let answer = self.client.put_secret_value().secret_id(name).secret_string(token.expose_secret()).send().await;
+    async fn replace(&self, name: &str, value: &SecretString) -> Result<bool, SecretsError> {
+        let answer = self.client.put_secret_value().secret_id(name).secret_string(value.expose_secret()).send().await;
         match answer {
             Ok(_) => Ok(true),
             Err(e) if e.as_service_error().is_some_and(PutSecretValueError::is_resource_not_found_exception) => {
                 Ok(false)
             }
-            Err(e) => Err(SecretsError(failure::describe("PutSecretValue", &e))),
+            Err(e) => Err(unavailable(failure::describe("PutSecretValue", &e))),
         }
     }
 
     /// Makes the secret; false when somebody else has just made it.
-    async fn create(&self, name: &str, token: &SecretString) -> Result<bool, SecretsError> {
-        let answer = self.client.create_secret().name(name).secret_string(token.expose_secret()).send().await;
+    async fn create(&self, name: &str, value: &SecretString) -> Result<bool, SecretsError> {
+        let answer = self.client.create_secret().name(name).secret_string(value.expose_secret()).send().await;
         match answer {
             Ok(_) => Ok(true),
             Err(e) if e.as_service_error().is_some_and(CreateSecretError::is_resource_exists_exception) => Ok(false),
-            Err(e) => Err(SecretsError(failure::describe("CreateSecret", &e))),
+            Err(e) => Err(unavailable(failure::describe("CreateSecret", &e))),
         }
     }
 }
 
 #[async_trait]
 impl CrmTokens for SecretsManagerTokens {
-    async fn token(&self, account: &AccountId) -> Result<Option<SecretString>, SecretsError> {
+    async fn token(&self, account: &AccountId) -> Result<Option<CrmToken>, SecretsError> {
         match self.client.get_secret_value().secret_id(self.name(account)).send().await {
-            Ok(found) => Ok(found.secret_string.map(SecretString::from)),
+            Ok(found) => {
+                let token = found.secret_string.as_deref().and_then(CrmToken::from_json);
+                token.map(Some).ok_or_else(|| unavailable("GetSecretValue: the secret holds no token and base URL"))
+            }
             Err(e) if e.as_service_error().is_some_and(GetSecretValueError::is_resource_not_found_exception) => {
                 Ok(None)
             }
-            Err(e) => Err(SecretsError(failure::describe("GetSecretValue", &e))),
+            Err(e) => Err(unavailable(failure::describe("GetSecretValue", &e))),
         }
     }
 
-    async fn store_token(&self, account: &AccountId, token: &SecretString) -> Result<(), SecretsError> {
-        let name = self.name(account);
-        let stored =
-            self.replace(&name, token).await? || self.create(&name, token).await? || self.replace(&name, token).await?;
-        if stored { Ok(()) } else { Err(SecretsError("the secret comes and goes".to_owned())) }
+    async fn store_token(&self, account: &AccountId, token: &CrmToken) -> Result<(), SecretsError> {
+        let (name, value) = (self.name(account), token.to_json());
+        let stored = self.replace(&name, &value).await?
+            || self.create(&name, &value).await?
+            || self.replace(&name, &value).await?;
+        if stored { Ok(()) } else { Err(unavailable("the secret comes and goes")) }
     }
+}
+
+fn unavailable(why: impl Into<String>) -> SecretsError {
+    SecretsError::Unavailable(why.into())
 }

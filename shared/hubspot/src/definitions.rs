@@ -4,12 +4,13 @@
 //! scope but values do, and connectors report that a call naming a sensitive property is refused with 403 when the scope
 //! is missing. So after listing, one search names a property of each level that was found: a missing scope shows before
 //! the backup has begun, not as a refused page later or as values that are left out. An account without sensitive
-//! data (its plan may not even have the feature) needs none of those scopes.
+//! data (its plan may not even have the feature) needs none of those scopes. A call that is refused for a scope does
+//! not keep the others from being asked, so that all missing scopes are told at once.
 
 use std::collections::HashSet;
 
 use domain::ids::ObjectType;
-use domain::ports::crm::CrmError;
+use domain::ports::crm::{CrmError, MissingScopes};
 use domain::property::{ObjectDefinition, Property, Sensitivity};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -18,7 +19,7 @@ use crate::call::{Answer, CallError};
 use crate::connector::HubSpot;
 use crate::counts::Search;
 use crate::endpoints::{CONVERSATIONS, Query, definition_scope, is_conversations, sensitive_scope};
-use crate::refusal::Refusal;
+use crate::refusal::{self, Refusal};
 use crate::scan::Malformed;
 
 /// Name, type id and singular label of the object types that every account has.
@@ -100,35 +101,35 @@ impl HubSpot {
     pub(crate) async fn defined_objects(&self) -> Result<Vec<ObjectDefinition>, CrmError> {
         let call = self.endpoints.schemas();
         let schemas = self.fetch(&call, Listed::<Schema>::read).await?;
-        let standard = STANDARD.iter().map(|&(name, type_id, label)| ObjectDefinition {
-            object_type: ObjectType::parse(name).expect("a valid object type"),
-            type_id: type_id.map(str::to_owned),
-            label: label.to_owned(),
-            custom: false,
-        });
         let custom = schemas.into_iter().filter(|schema| !schema.archived).filter_map(Schema::into_definition);
-        Ok(standard.chain(custom).collect())
+        Ok(standard_objects().into_iter().chain(custom).collect())
     }
 
     pub(crate) async fn defined_properties(&self, object: &ObjectType) -> Result<Vec<Property>, CrmError> {
         if is_conversations(object) {
             return Ok(conversation_properties());
         }
-        let query = Query::default().with("archived", "false");
-        let call = self.endpoints.properties(object, query, definition_scope(object));
-        let listed = self.fetch(&call, Listed::<PropertyDocument>::read).await?;
-        let mut properties = into_properties(listed, Sensitivity::NonSensitive, &HashSet::new());
+        let mut missing = MissingScopes::default();
+        let mut properties = missing.note(self.plain_properties(object).await)?.unwrap_or_default();
         for (level, parameter) in
             [(Sensitivity::Sensitive, "sensitive"), (Sensitivity::HighlySensitive, "highly_sensitive")]
         {
             let known = properties.iter().map(|property| property.name.clone()).collect();
-            let found = self.sensitive_properties(object, level, parameter, &known).await?;
+            let found = self.sensitive_properties(object, level, parameter, &known).await;
+            let found = missing.note(found)?.unwrap_or_default();
             if let Some(example) = found.iter().find(|property| property.sensitivity == level) {
-                self.check_sensitive_scope(object, parameter, &example.name).await?;
+                missing.note(self.check_sensitive_scope(object, parameter, &example.name).await)?;
             }
             properties.extend(found);
         }
-        Ok(properties)
+        if missing.is_empty() { Ok(properties) } else { Err(refusal::missing_scopes(missing.into_names())) }
+    }
+
+    async fn plain_properties(&self, object: &ObjectType) -> Result<Vec<Property>, CrmError> {
+        let query = Query::default().with("archived", "false");
+        let call = self.endpoints.properties(object, query, definition_scope(object));
+        let listed = self.fetch(&call, Listed::<PropertyDocument>::read).await?;
+        Ok(into_properties(listed, Sensitivity::NonSensitive, &HashSet::new()))
     }
 
     /// An account, or an object type, that has no sensitive data at all may refuse the question; that means none. Only
@@ -158,6 +159,16 @@ impl HubSpot {
             answer => answer.map_err(|error| error.into_error(&call)),
         }
     }
+}
+
+pub(crate) fn standard_objects() -> Vec<ObjectDefinition> {
+    let standard = STANDARD.iter().map(|&(name, type_id, label)| ObjectDefinition {
+        object_type: ObjectType::parse(name).expect("a valid object type"),
+        type_id: type_id.map(str::to_owned),
+        label: label.to_owned(),
+        custom: false,
+    });
+    standard.collect()
 }
 
 fn means_no_such_data(refusal: &Refusal) -> bool {

@@ -45,6 +45,10 @@ impl Crm for HubSpot {
         self.details().await
     }
 
+    fn standard_object_types(&self) -> Vec<ObjectDefinition> {
+        definitions::standard_objects()
+    }
+
     async fn object_types(&self) -> Result<Vec<ObjectDefinition>, CrmError> {
         self.defined_objects().await
     }

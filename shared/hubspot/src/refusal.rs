@@ -139,17 +139,7 @@ impl Refusal {
             ),
             403 if details.is_about_scopes() => {
                 let scopes = if details.scopes.is_empty() { vec![scope.to_owned()] } else { details.scopes };
-                let sentence = match scopes.as_slice() {
-                    [one] => {
-                        format!("The HubSpot token lacks the scope {one}. Add it to the app in HubSpot and try again.")
-                    }
-                    several => format!(
-                        "The HubSpot token lacks one or more of these scopes: {}. Add them to the app in HubSpot and try \
-                         again.",
-                        several.join(", ")
-                    ),
-                };
-                error(CrmErrorKind::MissingScopes(scopes), sentence)
+                missing_scopes(scopes)
             }
             _ if unknown_object => error(
                 CrmErrorKind::NotFound,
@@ -171,6 +161,18 @@ impl Details {
         let message = self.message.as_deref().map_or(String::new(), |message| format!(": {message}"));
         format!("HubSpot refuses {endpoint} ({status}{category}){message}")
     }
+}
+
+/// The token lacks scopes. HubSpot names several for one call when any of them would do.
+pub(crate) fn missing_scopes(scopes: Vec<String>) -> CrmError {
+    let sentence = match scopes.as_slice() {
+        [one] => format!("The HubSpot token lacks the scope {one}. Add it to the app in HubSpot and try again."),
+        several => format!(
+            "The HubSpot token lacks one or more of these scopes: {}. Add them to the app in HubSpot and try again.",
+            several.join(", ")
+        ),
+    };
+    error(CrmErrorKind::MissingScopes(scopes), sentence)
 }
 
 /// The CRM failed for longer than the retries.

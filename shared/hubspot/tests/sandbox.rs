@@ -296,6 +296,20 @@ async fn a_missing_scope_is_named_by_the_call_that_needs_it() {
 }
 
 #[tokio::test]
+async fn all_scopes_that_are_missing_for_properties_are_named_at_once() {
+    let setup = Setup::with(unlimited(PortalConfig::empty().with_records("contacts", 3))).await;
+    let missing = [
+        "crm.objects.contacts.highly_sensitive.read",
+        "crm.objects.contacts.sensitive.read",
+        "crm.schemas.contacts.read",
+    ];
+    setup.portal.set_scopes(Some(["crm.objects.contacts.read".to_owned()].into()));
+    let error = setup.crm.properties(&object("contacts")).await.expect_err("three scopes are missing");
+    assert_eq!(error.kind, CrmErrorKind::MissingScopes(missing.map(str::to_owned).into()));
+    setup.sandbox.shutdown().await;
+}
+
+#[tokio::test]
 async fn a_revoked_token_and_an_unknown_object_are_told_apart() {
     let setup = Setup::with(unlimited(PortalConfig::default())).await;
     let error = setup.crm.properties(&object("p1_nothing")).await.expect_err("no such object");

@@ -178,11 +178,11 @@ impl CallGate for LedgerCallGate {
         Ok(())
     }
 
-    async fn refused(&self, kind: CallKind, policy: RefusedPolicy, pause: SignedDuration) {
+    /// The client has logged the refusal, with the call that it was for.
+    async fn refused(&self, _: CallKind, policy: RefusedPolicy, pause: SignedDuration) {
         self.calls_refused.fetch_add(1, Ordering::Relaxed);
         self.ordinary.lock().await.held.clear();
         self.search.lock().await.held.clear();
-        tracing::warn!(call.kind = ?kind, limit = ?policy, pause.ms = pause.as_millis(), "call-budget.refused");
         let changed = self
             .change(|budget, now| match policy {
                 RefusedPolicy::Daily => (budget.daily_remaining(&self.policy, 0, now), ()),

@@ -1,25 +1,24 @@
 //! Creating an account and connecting it to its CRM.
 //!
 //! A connection is only stored once it works: the CRM is asked who the token belongs to, then the token goes to the
-//! secret store, then everything else to the ledger. If that fails half-way, a token of the same portal was replaced
-//! and nothing else. An account stays with the portal it was first connected to, since its backups are of that portal;
+//! secret store, together with its base URL, then everything else to the ledger. If that fails half-way, a token of the
+//! same portal was replaced and nothing else; if that is one of another base URL, nothing is sent to either until the
+//! change is made again. An account stays with the portal it was first connected to, since its backups are of that portal;
 //! should two first connections race with tokens of different portals, one is refused, and discovery checks the portal
 //! again.
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use domain::account::{Account, ApiVersion, CallShare, CrmConnection};
-use domain::budget::CallKind;
 use domain::ids::AccountId;
-use domain::ports::call_gate::{CallGate, GateClosed, RefusedPolicy};
 use domain::ports::clock::Clock;
 use domain::ports::crm::{CrmConnector, CrmError, CrmTarget};
 use domain::ports::ledger::{self, Change, Ledger, LedgerError, Versioned};
-use domain::ports::secrets::{CrmTokens, SecretsError};
-use jiff::{SignedDuration, Timestamp};
+use domain::ports::secrets::{CrmToken, CrmTokens, SecretsError};
+use jiff::Timestamp;
 use secrecy::SecretString;
 
+use crate::connection_gate::ConnectionGate;
 use crate::contention::{self, Attempt};
 
 /// What to change about an account. What is None stays as it is.
@@ -34,7 +33,7 @@ pub struct AccountChange {
 }
 
 /// What to change about the connection. The first one needs a base URL and a token; another base URL needs a token too,
-/// so that a stored one is never sent to another host.
+/// since a stored one is only sent to the base URL that it was stored with.
 #[derive(Debug, Clone, Default)]
 pub struct ConnectionChange {
     /// Scheme, host and port, exactly as in the deployment's allow-list.
@@ -131,10 +130,7 @@ impl ConnectAccount {
             Err(error) => return Err(error),
         };
         let connection = match &change.connection {
-            Some(wanted) => {
-                let current = present.and_then(|present| present.crm_connection);
-                Some(self.connect(account, current.as_ref(), wanted, deadline).await?)
-            }
+            Some(wanted) => Some(self.connect(account, present.as_ref(), wanted, deadline).await?),
             None => None,
         };
         let changed = contention::retry(|| self.try_store(account, change, connection.as_ref())).await?;
@@ -151,23 +147,22 @@ impl ConnectAccount {
     async fn connect(
         &self,
         account: &AccountId,
-        current: Option<&CrmConnection>,
+        present: Option<&Account>,
         wanted: &ConnectionChange,
         deadline: Timestamp,
     ) -> Result<CrmConnection, ConnectError> {
+        let current = present.and_then(|present| present.crm_connection.as_ref());
         let target = self.target(current, wanted)?;
         let token = match &wanted.token {
             Some(token) => token.clone(),
-            None if current.is_some_and(|current| current.base_url == target.base_url) => {
-                self.tokens.token(account).await?.ok_or(ConnectError::TokenMissing)?
-            }
-            None => return Err(ConnectError::TokenMissing),
+            None => self.stored_token(account, &target).await?,
         };
-        let crm = self.connector.connect(&target, token.clone(), Arc::new(OneQuestion), deadline)?;
+        let gate = Arc::new(ConnectionGate::new(&self.ledger, &self.clock, present, deadline));
+        let crm = self.connector.connect(&target, token.clone(), gate, deadline)?;
         let answer = crm.account().await?;
         same_portal(current, answer.portal_id)?;
         if wanted.token.is_some() {
-            self.tokens.store_token(account, &token).await?;
+            self.tokens.store_token(account, &CrmToken::new(&target.base_url, token)).await?;
         }
         Ok(CrmConnection {
             base_url: target.base_url,
@@ -177,6 +172,13 @@ impl ConnectAccount {
             call_limits: answer.call_limits,
             connected_at: self.clock.now(),
         })
+    }
+
+    /// The account's token, if it was stored for the target's base URL.
+    async fn stored_token(&self, account: &AccountId, target: &CrmTarget) -> Result<SecretString, ConnectError> {
+        let stored = self.tokens.token(account).await?;
+        let token = stored.as_ref().and_then(|stored| stored.for_base_url(&target.base_url));
+        token.cloned().ok_or(ConnectError::TokenMissing)
     }
 
     fn target(&self, current: Option<&CrmConnection>, wanted: &ConnectionChange) -> Result<CrmTarget, ConnectError> {
@@ -226,17 +228,4 @@ fn same_portal(current: Option<&CrmConnection>, given: u64) -> Result<(), Connec
         }
         _ => Ok(()),
     }
-}
-
-/// Lets the one question through that a connection begins with. The account's limits are only known from its answer,
-/// so it cannot be held to them; a refusal is for the client to retry and counts against nobody else.
-struct OneQuestion;
-
-#[async_trait]
-impl CallGate for OneQuestion {
-    async fn admit(&self, _: CallKind) -> Result<(), GateClosed> {
-        Ok(())
-    }
-    async fn refused(&self, _: CallKind, _: RefusedPolicy, _: SignedDuration) {}
-    async fn daily_remaining(&self, _: u32) {}
 }

@@ -9,7 +9,7 @@ use domain::ids::AccountId;
 use domain::ports::clock::Clock;
 use domain::ports::crm::{Crm, CrmConnector, CrmTarget};
 use domain::ports::ledger::{self, Ledger};
-use domain::ports::secrets::CrmTokens;
+use domain::ports::secrets::{CrmTokens, SecretsError};
 use jiff::tz::TimeZone;
 
 use crate::call_gate::LedgerCallGate;
@@ -43,7 +43,7 @@ impl CrmSessions {
     ///
     /// # Errors
     /// [`StepError::Fatal`] when the account has no CRM connection or no token, or its address is not allowed any more;
-    /// others when a port failed.
+    /// [`SecretsError::ConnectionChanging`] when its token is one of another address; others when a port failed.
     pub async fn open(&self, account: &AccountId, version: ApiVersion, run: &Run) -> Result<CrmSession, StepError> {
         let loaded = ledger::load::<Account>(&*self.ledger, &Account::key_of(account)).await?;
         let Some(account) = loaded.map(|loaded| loaded.record) else { return Err(not_connected()) };
@@ -51,7 +51,9 @@ impl CrmSessions {
         if !self.base_urls.contains(&connection.base_url) {
             return Err(not_allowed());
         }
-        let Some(token) = self.tokens.token(&account.account_id).await? else { return Err(not_connected()) };
+        let Some(stored) = self.tokens.token(&account.account_id).await? else { return Err(not_connected()) };
+        // A new token is stored before the new base URL is in the ledger: in between, nothing may be sent anywhere.
+        let token = stored.for_base_url(&connection.base_url).ok_or(SecretsError::ConnectionChanging)?.clone();
         let policy = policy_of(&account, &connection);
         let gate = Arc::new(LedgerCallGate::new(
             self.ledger.clone(),

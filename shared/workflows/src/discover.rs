@@ -4,7 +4,7 @@
 //! Each object is put there as soon as it is known, so a run that takes over goes on with those that are missing.
 //! Nothing is read before the whole discovery has finished: what a token lacks is said before, and all of it.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use domain::Failure;
 use domain::backup::{Backup, BackupEvent, BackupState};
 use domain::ids::ObjectType;
 use domain::object::ObjectExport;
-use domain::ports::crm::{Crm, CrmError, CrmErrorKind, Cursor, PageRequest};
+use domain::ports::crm::{Crm, CrmError, Cursor, MissingScopes, PageRequest};
 use domain::ports::ledger::{Change, Ledger};
 use domain::ports::objects::ObjectWriter;
 use domain::ports::queue::WorkQueue;
@@ -55,9 +55,6 @@ struct Described {
     counted_at: Timestamp,
 }
 
-/// Scopes that the token lacks.
-type MissingScopes = BTreeSet<String>;
-
 impl Discover {
     fn ledger(&self) -> &dyn Ledger {
         &*self.sessions.ledger
@@ -96,8 +93,7 @@ impl Discover {
         let reference = &backup.reference();
         let session = self.sessions.open(&backup.account_id, backup.api_version, run).await?;
         check_portal(&*session.crm, backup).await?;
-        let definitions = session.crm.object_types().await?;
-        self.add_missing(&*session.crm, reference, lease, definitions).await?;
+        self.add_missing(&*session.crm, reference, lease).await?;
         let objects = dispatch::objects(self.ledger(), &reference.backup_id).await?;
         let contains_sensitive_data = objects.iter().any(|object| object.contains_sensitive_data);
         let finished = BackupEvent::DiscoveryFinished { lease, contains_sensitive_data };
@@ -109,24 +105,19 @@ impl Discover {
         self.dispatch(reference).await
     }
 
-    /// Asks the CRM about the objects of `definitions` that are not in the ledger yet, and puts them there.
-    async fn add_missing(
-        &self,
-        crm: &dyn Crm,
-        backup: &BackupRef,
-        lease: u32,
-        definitions: Vec<ObjectDefinition>,
-    ) -> Result<(), StepError> {
+    /// Asks the CRM about the objects that are not in the ledger yet, and puts them there.
+    async fn add_missing(&self, crm: &dyn Crm, backup: &BackupRef, lease: u32) -> Result<(), StepError> {
+        let mut lacking = MissingScopes::default();
+        let definitions = lacking.note(crm.object_types().await)?.unwrap_or_else(|| crm.standard_object_types());
         let present = dispatch::objects(self.ledger(), &backup.backup_id).await?;
         let present: HashSet<ObjectType> = present.into_iter().map(|object| object.definition.object_type).collect();
         let missing = definitions.into_iter().filter(|definition| !present.contains(&definition.object_type));
         let mut asked =
             stream::iter(missing).map(|definition| self.describe(crm, definition)).buffer_unordered(OBJECTS_AT_ONCE);
-        let mut lacking = MissingScopes::new();
         while let Some(answer) = asked.next().await {
             match answer? {
                 Ok(described) => self.add(backup, lease, described).await?,
-                Err(scopes) => lacking.extend(scopes),
+                Err(scopes) => lacking.merge(scopes),
             }
         }
         if lacking.is_empty() { Ok(()) } else { Err(scopes_missing(lacking)) }
@@ -140,13 +131,13 @@ impl Discover {
         definition: ObjectDefinition,
     ) -> Result<Result<Described, MissingScopes>, CrmError> {
         let object = &definition.object_type;
-        let mut lacking = MissingScopes::new();
-        let properties = granted(crm.properties(object).await, &mut lacking)?;
+        let mut lacking = MissingScopes::default();
+        let properties = lacking.note(crm.properties(object).await)?;
         let request = PageRequest { object, properties: &[], cursor: &Cursor::START, limit: 1 };
-        granted(crm.page(&request, &mut RowBuffer::new(0)).await, &mut lacking)?;
+        lacking.note(crm.page(&request, &mut RowBuffer::new(0)).await)?;
         // Taken before the count, so that whatever is created after it counts as created while the backup ran.
         let counted_at = self.sessions.clock.now();
-        let census = granted(crm.census(object).await, &mut lacking)?;
+        let census = lacking.note(crm.census(object).await)?;
         match (properties, census) {
             (Some(properties), Some(census)) if lacking.is_empty() => {
                 let columns = Columns::from_properties(properties);
@@ -192,21 +183,9 @@ async fn check_portal(crm: &dyn Crm, backup: &Backup) -> Result<(), StepError> {
     )))
 }
 
-/// The answer, or None when it takes scopes that the token lacks; they are added to `lacking`.
-fn granted<T>(answer: Result<T, CrmError>, lacking: &mut MissingScopes) -> Result<Option<T>, CrmError> {
-    match answer {
-        Ok(answer) => Ok(Some(answer)),
-        Err(CrmError { kind: CrmErrorKind::MissingScopes(scopes), .. }) => {
-            lacking.extend(scopes);
-            Ok(None)
-        }
-        Err(error) => Err(error),
-    }
-}
-
 /// All missing scopes at once, so that the user need not find them one backup at a time.
 fn scopes_missing(scopes: MissingScopes) -> StepError {
-    let names = scopes.into_iter().collect::<Vec<_>>().join(", ");
+    let names = scopes.into_names().join(", ");
     let sentence = format!("The CRM token lacks scopes that a backup needs: {names}. Add them and try again.");
     StepError::Fatal(Failure::new("crm-scopes-missing", sentence))
 }

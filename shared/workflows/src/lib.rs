@@ -6,6 +6,7 @@ mod backup_step;
 pub mod call_gate;
 pub mod cancel_backup;
 pub mod connect_account;
+mod connection_gate;
 pub mod contention;
 pub mod create_backup;
 pub mod crm_session;

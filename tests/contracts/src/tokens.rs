@@ -1,25 +1,27 @@
 //! What every store of CRM tokens does. See [`domain::ports::secrets`] for the contract.
 
 use domain::ids::AccountId;
-use domain::ports::secrets::CrmTokens;
-use secrecy::{ExposeSecret, SecretString};
+use domain::ports::secrets::{CrmToken, CrmTokens};
+use secrecy::ExposeSecret;
 
-/// The latest token of an account comes back, and only to that account.
+/// The latest token of an account comes back with the base URL that it was stored with, and only to that account.
 ///
 /// # Panics
 /// When the store breaks its contract.
 pub async fn the_latest_token_comes_back(tokens: &dyn CrmTokens) {
     let (ours, theirs) = (AccountId::parse("77").expect("valid"), AccountId::parse("7").expect("valid"));
-    let token = async |account| {
-        let token = tokens.token(account).await.expect("answered");
-        token.map(|token| token.expose_secret().to_owned())
-    };
-    assert_eq!(token(&ours).await, None);
+    assert!(tokens.token(&ours).await.expect("answered").is_none());
 
-    for text in ["first", "second-ü"] {
-        tokens.store_token(&ours, &SecretString::from(text)).await.expect("stored");
-        assert_eq!(token(&ours).await.as_deref(), Some(text));
+    let urls = ["https://crm.example", "https://new.crm.example:8443"];
+    let stored = [("first", urls[0]), ("second-ü \"quoted\"", urls[0]), ("third", urls[1])];
+    for (text, base_url) in stored {
+        tokens.store_token(&ours, &CrmToken::new(base_url, text.into())).await.expect("stored");
+        let token = tokens.token(&ours).await.expect("answered").expect("a token");
+        for url in urls {
+            let given = token.for_base_url(url).map(ExposeSecret::expose_secret);
+            assert_eq!(given, (url == base_url).then_some(text), "for {url}");
+        }
     }
 
-    assert_eq!(token(&theirs).await, None);
+    assert!(tokens.token(&theirs).await.expect("answered").is_none());
 }

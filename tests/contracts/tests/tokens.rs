@@ -1,7 +1,11 @@
-//! The contract of the token store on every store.
+//! The contract of the token store on every store, and what no store can be brought to hold.
 
-use contracts::backends::{MINISTACK, with_tokens};
+use contracts::backends::{MINISTACK, connect, with_tokens};
+use contracts::scripted_server::{Answer, ScriptedServer};
 use contracts::tokens;
+use domain::ids::AccountId;
+use domain::ports::secrets::{CrmTokens, SecretsError};
+use serde_json::json;
 
 #[tokio::test]
 async fn the_latest_token_comes_back_in_memory() {
@@ -11,4 +15,18 @@ async fn the_latest_token_comes_back_in_memory() {
 #[tokio::test]
 async fn the_latest_token_comes_back_on_ministack() {
     with_tokens(MINISTACK, async |store| tokens::the_latest_token_comes_back(&store).await).await;
+}
+
+#[tokio::test]
+async fn a_secret_that_somebody_else_has_written_is_an_error_that_does_not_show_it() {
+    for value in ["pat-secret", r#"{"token":"pat-secret"}"#, r#"{"baseUrl":["pat-secret"],"token":"x"}"#] {
+        let body = json!({ "Name": "7", "SecretString": value }).to_string();
+        let server = ScriptedServer::answering([Answer { status: 200, body }]).await;
+        let tokens = connect(&server.url()).await.tokens("tokens/");
+
+        let error = tokens.token(&AccountId::parse("7").expect("valid")).await.expect_err("no token of ours");
+
+        assert!(matches!(error, SecretsError::Unavailable(_)), "{error:?}");
+        assert!(!format!("{error} {error:?}").contains("pat-secret"), "{error:?}");
+    }
 }

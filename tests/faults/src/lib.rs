@@ -18,7 +18,7 @@ pub use clock::{Pace, SimulatedClock};
 pub use crm::{SimulatedCrm, SimulatedObject};
 pub use exported::{Exported, Table};
 pub use latency::Latent;
-pub use world::{Copies, FailedMessages, Settings, World};
+pub use world::{CRM, Copies, FailedMessages, OTHER_CRM, Settings, TOKEN, World};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

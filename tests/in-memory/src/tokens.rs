@@ -5,14 +5,13 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 use domain::ids::AccountId;
-use domain::ports::secrets::{CrmTokens, SecretsError};
-use secrecy::SecretString;
+use domain::ports::secrets::{CrmToken, CrmTokens, SecretsError};
 
 use crate::lock;
 
 /// Keeps tokens in a map.
 #[derive(Debug, Default)]
-pub struct MemoryTokens(Mutex<HashMap<AccountId, SecretString>>);
+pub struct MemoryTokens(Mutex<HashMap<AccountId, CrmToken>>);
 
 impl MemoryTokens {
     /// No tokens.
@@ -23,11 +22,11 @@ impl MemoryTokens {
 
 #[async_trait]
 impl CrmTokens for MemoryTokens {
-    async fn token(&self, account: &AccountId) -> Result<Option<SecretString>, SecretsError> {
+    async fn token(&self, account: &AccountId) -> Result<Option<CrmToken>, SecretsError> {
         Ok(lock(&self.0).get(account).cloned())
     }
 
-    async fn store_token(&self, account: &AccountId, token: &SecretString) -> Result<(), SecretsError> {
+    async fn store_token(&self, account: &AccountId, token: &CrmToken) -> Result<(), SecretsError> {
         lock(&self.0).insert(account.clone(), token.clone());
         Ok(())
     }

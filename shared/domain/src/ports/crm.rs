@@ -1,5 +1,6 @@
 //! The CRM, as the workflows see it. HubSpot's API is its first implementation; nothing but that crate knows URLs.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -24,6 +25,10 @@ pub trait Crm: Send + Sync {
     /// [`CrmError`].
     async fn account(&self) -> Result<CrmAccount, CrmError>;
 
+    /// The object types that every account has. Nothing is asked, so they are known even when
+    /// [`Crm::object_types`] is refused.
+    fn standard_object_types(&self) -> Vec<ObjectDefinition>;
+
     /// All object types that a backup holds: the standard ones and every custom object.
     ///
     /// # Errors
@@ -33,7 +38,7 @@ pub trait Crm: Send + Sync {
     /// All properties of an object type, sensitive and highly sensitive ones included, archived ones not.
     ///
     /// # Errors
-    /// [`CrmError`], with the scope's name when one is missing.
+    /// [`CrmError`], with the names of all scopes that are missing for properties of any sensitivity.
     async fn properties(&self, object: &ObjectType) -> Result<Vec<Property>, CrmError>;
 
     /// Reads one page of records into `rows`, which is cleared first. Values land in the column of their property's
@@ -233,9 +238,72 @@ impl CrmErrorKind {
     }
 }
 
+/// Scopes that several calls were refused for, gathered so that people learn of all of them at once.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MissingScopes(BTreeSet<String>);
+
+impl MissingScopes {
+    /// What a call answered; None when it was refused for scopes, which are noted.
+    ///
+    /// # Errors
+    /// Every other error of the call: then nobody knows what it would have been refused for.
+    pub fn note<T>(&mut self, answer: Result<T, CrmError>) -> Result<Option<T>, CrmError> {
+        match answer {
+            Ok(answer) => Ok(Some(answer)),
+            Err(CrmError { kind: CrmErrorKind::MissingScopes(scopes), .. }) => {
+                self.0.extend(scopes);
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Adds what others were refused for.
+    pub fn merge(&mut self, others: Self) {
+        self.0.extend(others.0);
+    }
+
+    /// Whether no call was refused for scopes.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Their names, each once, in alphabetical order.
+    pub fn into_names(self) -> Vec<String> {
+        self.0.into_iter().collect()
+    }
+}
+
 impl From<GateClosed> for CrmError {
     fn from(closed: GateClosed) -> Self {
         let sentence = closed.to_string();
         Self { kind: CrmErrorKind::NoBudget { until: closed.until, reason: closed.reason }, sentence }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused_for(scopes: &[&str]) -> Result<(), CrmError> {
+        let kind = CrmErrorKind::MissingScopes(scopes.iter().map(|scope| (*scope).to_owned()).collect());
+        Err(CrmError { kind, sentence: "no".to_owned() })
+    }
+
+    #[test]
+    fn missing_scopes_of_all_calls_are_gathered_and_other_errors_are_not_taken_for_any() {
+        let mut missing = MissingScopes::default();
+        assert_eq!(missing.note(Ok(7)).expect("an answer"), Some(7));
+        assert!(missing.is_empty());
+        assert_eq!(missing.note(refused_for(&["tickets", "a.read"])).expect("noted"), None);
+        let down = CrmErrorKind::Unavailable { retry_after: SignedDuration::ZERO };
+        let error = missing.note::<()>(Err(CrmError { kind: down.clone(), sentence: String::new() }));
+        assert_eq!(error.expect_err("not about scopes").kind, down);
+
+        let mut others = MissingScopes::default();
+        assert_eq!(others.note(refused_for(&["b.read", "tickets"])).expect("noted"), None);
+        missing.merge(others);
+
+        assert_eq!(missing.into_names(), ["a.read", "b.read", "tickets"]);
     }
 }

@@ -40,8 +40,11 @@ async fn standard_and_custom_object_types_are_found() {
 #[tokio::test]
 async fn a_missing_schema_scope_is_named() {
     let server = Server::script([Reply::status(403, r#"{"category":"MISSING_SCOPES"}"#)]).await;
-    let error = Client::to(&server).crm.object_types().await.expect_err("no scope");
+    let crm = Client::to(&server).crm;
+    let error = crm.object_types().await.expect_err("no scope");
     assert_eq!(error.kind, CrmErrorKind::MissingScopes(vec!["crm.schemas.custom.read".into()]));
+    let known = crm.standard_object_types();
+    assert!(known.len() == 8 && known.iter().all(|object| !object.custom), "what needs no question is known anyway");
 }
 
 /// An account with one property of each level, that answers a question for `level` with `reply`.
@@ -90,6 +93,39 @@ async fn a_missing_sensitive_scope_is_named_whether_definitions_or_values_need_i
         assert_eq!(error.kind, CrmErrorKind::MissingScopes(vec![scope.into()]));
         assert!(error.sentence.contains(scope), "{error}");
     }
+}
+
+#[tokio::test]
+async fn all_scopes_that_an_objects_properties_lack_are_named_at_once() {
+    let definitions = "crm.schemas.contacts.read";
+    let sensitive = "crm.objects.contacts.sensitive.read";
+    let highly_sensitive = "crm.objects.contacts.highly_sensitive.read";
+    let whole = answering("", Reply::ok(""));
+    // The first may not list, the second may list and not read, of the third both is refused.
+    let server = Server::start(move |request, place| match request.parameter("dataSensitivity") {
+        None if request.body.contains("a_sensitive_one") => scopes_missing(sensitive),
+        None if !request.path().ends_with("/search") => scopes_missing(definitions),
+        Some("highly_sensitive") => scopes_missing(highly_sensitive),
+        _ => whole(request, place),
+    })
+    .await;
+    let error = Client::to(&server).crm.properties(&object("contacts")).await.expect_err("no scopes");
+    let all = [highly_sensitive, sensitive, definitions];
+    assert_eq!(error.kind, CrmErrorKind::MissingScopes(all.map(str::to_owned).into()));
+    assert!(all.iter().all(|scope| error.sentence.contains(scope)), "{error}");
+}
+
+#[tokio::test]
+async fn scopes_are_not_told_as_if_they_were_all_when_another_call_has_failed() {
+    let refused = scopes_missing("crm.objects.contacts.sensitive.read");
+    let account = answering("sensitive", refused);
+    let server = Server::start(move |request, place| match request.parameter("dataSensitivity") {
+        Some("highly_sensitive") => Reply::status(503, ""),
+        _ => account(request, place),
+    })
+    .await;
+    let error = Client::to(&server).crm.properties(&object("contacts")).await.expect_err("the last call fails");
+    assert!(error.kind.is_unavailable(), "{error:?}");
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 //! A CRM that refuses or does not answer: whoever connects is told at once, a backup fails with a reason, and neither
 //! keeps anybody from trying again.
 
+use std::collections::BTreeSet;
+
 use dev_stack::backups::Backup;
 use dev_stack::failure::Result;
 use end_to_end::download::Download;
@@ -97,6 +99,36 @@ fn a_missing_scope_fails_the_backup_before_anything_is_read_and_is_named() -> Re
         assert!(nothing_was_read(&journey.shown(&backup_id)?), "without {lacking}");
     }
     journey.portal.change(&json!({ "scopes": all_scopes() }))?;
+    succeeds_now(&journey)
+}
+
+#[test]
+fn all_missing_scopes_of_all_objects_are_named_at_once() -> Result<()> {
+    let portal = json!({ "seed": 37, "records": { "contacts": 20, "deals": 20, "conversations": 5 } });
+    let Some(journey) = Journey::begin(&portal)? else { return Ok(()) };
+    let lacking = BTreeSet::from([
+        "conversations.read",
+        "crm.objects.contacts.highly_sensitive.read",
+        "crm.objects.contacts.sensitive.read",
+        "crm.objects.deals.read",
+        "crm.schemas.contacts.read",
+        "crm.schemas.custom.read",
+        "crm.schemas.products.read",
+        "tickets",
+    ]);
+    let granted: Vec<_> = all_scopes().into_iter().filter(|scope| !lacking.contains(scope.as_str())).collect();
+    journey.portal.change(&json!({ "scopes": granted }))?;
+
+    let backup_id = journey.backups().create()?;
+
+    let (kind, sentence) = reason(&journey.await_end(&backup_id)?);
+    assert_eq!(kind, "crm-scopes-missing", "{sentence}");
+    let words: Vec<_> = sentence.split([' ', ',']).map(|word| word.trim_end_matches('.')).collect();
+    let known = all_scopes();
+    let named: BTreeSet<_> = known.iter().map(String::as_str).filter(|scope| words.contains(scope)).collect();
+    assert_eq!(named, lacking, "{sentence}");
+    assert!(nothing_was_read(&journey.shown(&backup_id)?));
+    journey.portal.change(&json!({ "scopes": known }))?;
     succeeds_now(&journey)
 }
 

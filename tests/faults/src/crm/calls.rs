@@ -22,6 +22,8 @@ const DAILY_PAUSE: SignedDuration = SignedDuration::from_mins(15);
 pub(super) struct Client {
     pub(super) crm: SimulatedCrm,
     pub(super) gate: Arc<dyn CallGate>,
+    /// The base URL and the token.
+    pub(super) sends_to: (String, String),
 }
 
 impl Client {
@@ -36,7 +38,7 @@ impl Client {
             self.gate.admit(kind).await?;
             self.crm.clock.pass(LATENCY).await;
             let now = self.crm.clock.now();
-            let present = lock(&self.crm.state).called(name, now);
+            let present = lock(&self.crm.state).called(name, &self.sends_to, now);
             match present {
                 None => return answer(&mut lock(&self.crm.state), now),
                 Some(Trouble::Unavailable) => return Err(trouble::unavailable()),
@@ -56,6 +58,12 @@ impl Crm for Client {
             Ok(CrmAccount { portal_id: state.portal_id, time_zone: state.time_zone.clone(), call_limits: state.limits })
         })
         .await
+    }
+
+    fn standard_object_types(&self) -> Vec<ObjectDefinition> {
+        let state = lock(&self.crm.state);
+        let standard = state.objects.iter().filter(|object| !object.definition.custom);
+        standard.map(|object| object.definition.clone()).collect()
     }
 
     async fn object_types(&self) -> Result<Vec<ObjectDefinition>, CrmError> {

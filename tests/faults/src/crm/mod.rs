@@ -5,7 +5,7 @@ mod object;
 mod trouble;
 mod values;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use domain::budget::CallLimits;
@@ -13,7 +13,7 @@ use domain::ids::ObjectType;
 use domain::ports::call_gate::CallGate;
 use domain::ports::crm::{Crm, CrmConnector, CrmError, CrmTarget};
 use jiff::{SignedDuration, Timestamp};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use self::calls::Client;
 pub use self::object::{Change, Cursors, Otherwise, SimulatedObject};
@@ -38,6 +38,7 @@ struct State {
     objects: Vec<SimulatedObject>,
     troubles: Vec<(Period, Trouble)>,
     calls: BTreeMap<&'static str, u64>,
+    reached: BTreeSet<(String, String)>,
 }
 
 impl State {
@@ -47,7 +48,8 @@ impl State {
     }
 
     /// Counts a call and tells what is wrong at the moment.
-    fn called(&mut self, name: &'static str, now: Timestamp) -> Option<Trouble> {
+    fn called(&mut self, name: &'static str, at: &(String, String), now: Timestamp) -> Option<Trouble> {
+        self.reached.insert(at.clone());
         *self.calls.entry(name).or_default() += 1;
         let nth = self.calls.values().sum();
         let present = self.troubles.iter().find(|(period, _)| period.contains(nth, now));
@@ -65,6 +67,7 @@ impl SimulatedCrm {
             objects,
             troubles: Vec::new(),
             calls: BTreeMap::new(),
+            reached: BTreeSet::new(),
         };
         Self { clock, state: Arc::new(Mutex::new(state)) }
     }
@@ -106,6 +109,11 @@ impl SimulatedCrm {
         lock(&self.state).calls.values().sum()
     }
 
+    /// At which base URLs it has been called, and with which tokens there.
+    pub fn reached(&self) -> BTreeSet<(String, String)> {
+        lock(&self.state).reached.clone()
+    }
+
     /// What an archive of all that the CRM holds now must hold, by file name.
     pub fn truth(&self) -> BTreeMap<String, Table> {
         let state = lock(&self.state);
@@ -117,11 +125,12 @@ impl SimulatedCrm {
 impl CrmConnector for SimulatedCrm {
     fn connect(
         &self,
-        _: &CrmTarget,
-        _: SecretString,
+        target: &CrmTarget,
+        token: SecretString,
         gate: Arc<dyn CallGate>,
         _: Timestamp,
     ) -> Result<Arc<dyn Crm>, CrmError> {
-        Ok(Arc::new(Client { crm: self.clone(), gate }))
+        let sends_to = (target.base_url.clone(), token.expose_secret().to_owned());
+        Ok(Arc::new(Client { crm: self.clone(), gate, sends_to }))
     }
 }

@@ -124,7 +124,7 @@ impl World {
             clock: self.clock.clone(),
             tokens: worker.wrap(self.tokens.clone()),
             connector: worker.wrap(connector),
-            base_urls: Arc::new([super::CRM.to_owned()]),
+            base_urls: Arc::new(super::base_urls()),
         }
     }
 

@@ -12,13 +12,14 @@ use domain::backup::{Backup, Requester};
 use domain::ids::AccountId;
 use domain::object::ObjectExport;
 use domain::ports::clock::Clock;
+use domain::ports::crm::CrmConnector;
 use domain::ports::ledger::{self, Ledger};
 use domain::work::BackupRef;
-use in_memory::faults::Faults;
+use in_memory::faults::{Faults, Worker};
 use in_memory::{MemoryObjects, MemoryQueue, MemoryTokens};
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
-use workflows::connect_account::{AccountChange, ConnectAccount, ConnectionChange};
+use workflows::connect_account::{AccountChange, Changed, ConnectAccount, ConnectError, ConnectionChange};
 use workflows::create_backup::{CreateBackup, Request};
 use workflows::dispatch;
 
@@ -28,7 +29,17 @@ use crate::{Exported, Latent, SimulatedClock, SimulatedCrm, SimulatedObject};
 const MOST_STEPS: u32 = 3_000;
 
 /// Where the account's CRM is.
-const CRM: &str = "https://crm.test";
+pub const CRM: &str = "https://crm.test";
+
+/// Another address that it has, to which accounts may be connected too.
+pub const OTHER_CRM: &str = "https://other.crm.test";
+
+/// The token that accounts are first connected with.
+pub const TOKEN: &str = "token";
+
+fn base_urls() -> [String; 2] {
+    [CRM, OTHER_CRM].map(str::to_owned)
+}
 
 /// How messages are delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -154,26 +165,38 @@ impl World {
             runs: 0.into(),
             recovered_at: now.into(),
         };
-        world.connect().await;
+        let connected = world.connect(&Faults::none().worker(), CRM, Some(TOKEN)).await;
+        connected.expect("the account is connected");
         world
     }
 
-    async fn connect(&self) {
+    /// Connects the account to its CRM at `base_url`, with the token that is stored if none is given, and gives it all
+    /// of the CRM's limits. The world is reached through `worker`.
+    ///
+    /// # Errors
+    /// As [`ConnectAccount::change`].
+    pub async fn connect(
+        &self,
+        worker: &Arc<Worker>,
+        base_url: &str,
+        token: Option<&str>,
+    ) -> Result<Changed, ConnectError> {
+        let connector: Arc<dyn CrmConnector> = Arc::new(self.crm.clone());
         let connect = ConnectAccount {
-            ledger: self.ledger.clone(),
-            tokens: self.tokens.clone(),
-            connector: Arc::new(self.crm.clone()),
+            ledger: worker.wrap(self.ledger.clone()),
+            tokens: worker.wrap(self.tokens.clone()),
+            connector: worker.wrap(connector),
             clock: self.clock.clone(),
-            base_urls: vec![CRM.to_owned()],
+            base_urls: base_urls().into(),
         };
         let connection = ConnectionChange {
-            base_url: Some(CRM.to_owned()),
+            base_url: Some(base_url.to_owned()),
             api_version: None,
-            token: Some(SecretString::from("token")),
+            token: token.map(SecretString::from),
         };
         let change = AccountChange { connection: Some(connection), daily_percent: Some(100), burst_percent: None };
         let deadline = self.clock.now() + SignedDuration::from_secs(20);
-        connect.change(&self.account, true, &change, deadline).await.expect("the account is connected");
+        connect.change(&self.account, true, &change, deadline).await
     }
 
     /// Asks for a backup.

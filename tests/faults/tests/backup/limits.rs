@@ -17,12 +17,12 @@ use crate::cases::SMALL;
 use crate::worlds::{assert_complete, assert_tidy};
 
 /// Midnight in the account's time zone, Berlin, after the beginning of the simulation.
-fn midnight() -> Timestamp {
+pub(crate) fn midnight() -> Timestamp {
     "2026-11-20T23:00:00Z".parse().expect("a time")
 }
 
 /// A world whose account may make so many calls a day, by its own settings.
-async fn with_calls_a_day(per_day: u32, contacts: u64) -> World {
+pub(crate) async fn with_calls_a_day(per_day: u32, contacts: u64) -> World {
     let clock = Arc::new(samples::clock(Pace::Simulated));
     let limits = CallLimits { per_ten_seconds: 100, per_day };
     let contacts = samples::many_contacts(contacts, Cursors::Ids);

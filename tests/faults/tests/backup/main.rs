@@ -4,6 +4,7 @@ mod calm;
 mod cancelled;
 mod cases;
 mod chaos;
+mod connection;
 mod continued;
 mod cursors;
 mod drift;

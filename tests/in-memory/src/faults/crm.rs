@@ -38,6 +38,11 @@ impl<T: Crm + ?Sized> Crm for Faulty<T> {
         self.call("Crm::account", self.port.account(), unavailable).await
     }
 
+    fn standard_object_types(&self) -> Vec<ObjectDefinition> {
+        // Nothing is sent.
+        self.port.standard_object_types()
+    }
+
     async fn object_types(&self) -> Result<Vec<ObjectDefinition>, CrmError> {
         self.call("Crm::object_types", self.port.object_types(), unavailable).await
     }

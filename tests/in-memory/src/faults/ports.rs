@@ -12,7 +12,7 @@ use domain::ports::objects::{
     StorageError, UploadId, UploadedPart,
 };
 use domain::ports::queue::{QueueError, WorkQueue};
-use domain::ports::secrets::{CrmTokens, SecretsError};
+use domain::ports::secrets::{CrmToken, CrmTokens, SecretsError};
 use domain::work::Work;
 use jiff::Timestamp;
 use secrecy::SecretString;
@@ -127,11 +127,12 @@ impl<T: WorkQueue + ?Sized> WorkQueue for Faulty<T> {
 
 #[async_trait]
 impl<T: CrmTokens + ?Sized> CrmTokens for Faulty<T> {
-    async fn token(&self, account: &AccountId) -> Result<Option<SecretString>, SecretsError> {
-        self.call("CrmTokens::token", self.port.token(account), SecretsError).await
+    async fn token(&self, account: &AccountId) -> Result<Option<CrmToken>, SecretsError> {
+        self.call("CrmTokens::token", self.port.token(account), SecretsError::Unavailable).await
     }
 
-    async fn store_token(&self, account: &AccountId, token: &SecretString) -> Result<(), SecretsError> {
-        self.call("CrmTokens::store_token", self.port.store_token(account, token), SecretsError).await
+    async fn store_token(&self, account: &AccountId, token: &CrmToken) -> Result<(), SecretsError> {
+        let call = self.port.store_token(account, token);
+        self.call("CrmTokens::store_token", call, SecretsError::Unavailable).await
     }
 }
