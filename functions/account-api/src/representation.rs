@@ -1,7 +1,8 @@
 //! How an account looks in the API's answers. The token is not part of it.
 
-use domain::account::{Account, CallShare, CrmConnection};
+use domain::account::{Account, CrmConnection};
 use domain::budget::CallLimits;
+use domain::budget::CallShare;
 use domain::ids::AccountId;
 use jiff::Timestamp;
 use serde::Serialize;

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use domain::Failure;
-use domain::account::{Account, ApiVersion, CallShare, CrmConnection};
+use domain::account::{Account, ApiVersion, CrmConnection};
 use domain::backup::{Backup, BackupEvent};
 use domain::budget::CallLimits;
+use domain::budget::CallShare;
 use domain::ids::{AccountId, BackupId};
 use domain::ports::ledger::{self, Change, Ledger};
 use domain::work::{BackupRef, Work};

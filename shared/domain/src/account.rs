@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::budget::CallLimits;
+use crate::budget::{CallLimits, CallShare};
 use crate::ids::AccountId;
 use crate::ports::ledger::{Key, Record};
 
@@ -59,29 +59,6 @@ impl ApiVersion {
             Self::V2026_09 => "2026-09",
             Self::V3 => "v3",
         }
-    }
-}
-
-/// Share of the CRM's limits that backups may use, in percent from 1 to 100.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct CallShare {
-    /// Of the limit per ten seconds. That limit is this app's own, so the default is all of it.
-    pub burst_percent: u8,
-    /// Of the limit per day. Other apps of the account draw on it too, so the default is half.
-    pub daily_percent: u8,
-}
-
-impl Default for CallShare {
-    fn default() -> Self {
-        Self { burst_percent: 100, daily_percent: 50 }
-    }
-}
-
-impl CallShare {
-    /// Whether both percentages are from 1 to 100.
-    pub fn is_valid(self) -> bool {
-        (1..=100).contains(&self.burst_percent) && (1..=100).contains(&self.daily_percent)
     }
 }
 

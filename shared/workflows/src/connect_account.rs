@@ -9,7 +9,8 @@
 
 use std::sync::Arc;
 
-use domain::account::{Account, ApiVersion, CallShare, CrmConnection};
+use domain::account::{Account, ApiVersion, CrmConnection};
+use domain::budget::CallShare;
 use domain::ids::AccountId;
 use domain::ports::clock::Clock;
 use domain::ports::crm::{CrmConnector, CrmError, CrmTarget};

@@ -1,8 +1,9 @@
 //! What the tests of the API's use cases begin with.
 
-use domain::account::{Account, ApiVersion, CallShare, CrmConnection};
+use domain::account::{Account, ApiVersion, CrmConnection};
 use domain::backup::{Archive, Backup, BackupEvent, Requester};
 use domain::budget::CallLimits;
+use domain::budget::CallShare;
 use domain::ids::{AccountId, BackupId, ObjectType};
 use domain::object::ObjectExport;
 use domain::ports::objects::ETag;

@@ -32,6 +32,9 @@ fn logs_hold_no_token_no_value_and_no_link() -> Result<()> {
     assert_eq!(searched["found"], json!([]), "secrets in logs");
     let control = journey.aws().search_logs(std::slice::from_ref(&backup_id))?;
     assert_ne!(control["found"], json!([]), "what may be in logs is found there");
+    let counted = r#""message":"backup.failed""#.to_owned();
+    let failed = journey.aws().search_logs(std::slice::from_ref(&counted))?;
+    assert_ne!(failed["found"], json!([]), "the alarm counts an event that nobody logs");
     for function in ["create-backup", "read-api", "account-api", "discover-objects", "export-chunk", "assemble-archive"]
     {
         let group = format!("/aws/lambda/{}-{function}", journey.stack.name);

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::Failure;
-use domain::account::{Account, ApiVersion, CallShare};
+use domain::account::{Account, ApiVersion};
 use domain::backup::{Archive, Backup, BackupEvent, BackupState, Requester};
+use domain::budget::CallShare;
 use domain::ids::{AccountId, BackupId, ObjectType};
 use domain::object::{Committed, ObjectExport};
 use domain::ports::ledger::{Change, Ledger};

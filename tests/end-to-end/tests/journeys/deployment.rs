@@ -95,6 +95,14 @@ fn the_template_lets_nothing_fail_in_silence() -> Result<()> {
         assert!(watched(&json!({ "Fn::GetAtt": [letters, "QueueName"] })), "no alarm for dead letters of {name}");
     }
     assert!(alarms.iter().any(|alarm| alarm["MetricName"] == "OldestStalledSeconds"));
+    // That functions log this event is seen in `logs.rs`.
+    for log in ["DiscoverObjectsLog", "ExportChunkLog", "AssembleArchiveLog", "RecoverStalledLog"] {
+        let counted = of_type(&template, "AWS::Logs::MetricFilter").any(|(_, filter)| {
+            filter["Properties"]["LogGroupName"]["Ref"] == log
+                && filter["Properties"]["FilterPattern"] == r#"{ $.message = "backup.failed" }"#
+        });
+        assert!(counted, "failed backups in {log} are not counted");
+    }
     for (name, role) in of_type(&template, "AWS::IAM::Role") {
         let text = role["Properties"]["Policies"].to_string();
         assert!(!text.contains(r#""Resource":"*""#) && !text.contains(r#":*""#), "{name} may do too much");
