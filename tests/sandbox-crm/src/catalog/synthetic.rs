@@ -45,13 +45,18 @@ fn property(number: usize, fill: u16, group: &str) -> Property {
     let name = format!("{topic}_{number:04}");
     let label = format!("{} {number}", topic.replace('_', " "));
     let random = mix(hash_of(&name), 1);
-    let (kind, field_type, meaning) = match random % 10 {
-        0 => (Kind::Number, "number", Meaning::Decimal(0, 9_000)),
-        1 => (Kind::Date, "date", Meaning::Day),
-        2 => (Kind::DateTime, "date", Meaning::Time),
-        3 | 4 => (Kind::Enumeration, "select", Meaning::Choice),
-        5 => (Kind::Bool, "booleancheckbox", Meaning::Flag),
-        6 => (Kind::String, "text", Meaning::Uuid),
+    // As in a grown account: mostly what is chosen, counted or assigned; free text and ids of other systems are few.
+    let (kind, field_type, meaning) = match random % 20 {
+        0 | 1 => (Kind::Number, "number", Meaning::Whole(0, 40)),
+        2 => (Kind::Number, "number", Meaning::Decimal(0, 9_000)),
+        3 => (Kind::Date, "date", Meaning::Day),
+        4 | 5 => (Kind::DateTime, "date", Meaning::Time),
+        6 => (Kind::Enumeration, "select", Meaning::Owner),
+        7..=13 => (Kind::Enumeration, "select", Meaning::Choice),
+        14 | 15 => (Kind::Bool, "booleancheckbox", Meaning::Flag),
+        16 if random % 40 < 20 => (Kind::String, "text", Meaning::Uuid),
+        16 | 17 => (Kind::String, "text", Meaning::Url),
+        18 => (Kind::String, "text", Meaning::TicketSubject),
         _ => (Kind::String, "text", Meaning::Text),
     };
     let options = match kind {
