@@ -93,11 +93,15 @@ impl Leasing {
         Self { attempts: 0, ..self.clone() }
     }
 
-    /// Gives the lease back, to be taken again after `wait`. Waiting for call budget is not a fruitless run.
+    /// Gives the lease back, to be taken again after `wait`. Waiting for call budget is not a fruitless run, and a run
+    /// that ends only because its time is over has got on.
     #[must_use]
     pub fn released(&self, wait: Option<Wait>) -> Self {
-        let fruitless = wait.is_none_or(|wait| wait.reason.is_fruitless());
-        let attempts = if fruitless { self.attempts } else { self.attempts.saturating_sub(1) };
+        let attempts = match wait.map(|wait| wait.reason) {
+            Some(WaitReason::RunOver) => 0,
+            Some(reason) if !reason.is_fruitless() => self.attempts.saturating_sub(1),
+            _ => self.attempts,
+        };
         Self { lease: None, attempts, wait, last_number: self.last_number, requeued_at: None }
     }
 

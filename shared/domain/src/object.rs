@@ -41,7 +41,7 @@ pub enum Verdict {
     Drift,
     /// Fewer rows than that explains. The backup says so.
     Short,
-    /// More rows than that explains: the count lags, or leaves some records out. Nothing is missing.
+    /// More rows than that explains: the count lags, or leaves some records out.
     Surplus,
     /// The CRM does not count this object (conversations).
     Uncounted,
@@ -331,11 +331,15 @@ impl ObjectExport {
         Self { recounted: true, ..self.close_later(wait) }
     }
 
+    /// Whether all its chunks are done, and what is left is to close it.
+    pub fn is_closing(&self) -> bool {
+        self.state == ObjectState::Exporting && self.open_chunks == 0 && !self.dropped
+    }
+
     /// Since when its closing should have been worked on; None when nobody should.
     pub fn overdue_since(&self) -> Option<Timestamp> {
-        let stalled = self.state == ObjectState::Exporting && self.open_chunks == 0 && !self.dropped;
         let queued = self.updated_at + crate::chunk::QUEUE_GRACE;
-        stalled.then(|| self.close_wait.map_or(queued, |wait| queued.max(wait.until)))
+        self.is_closing().then(|| self.close_wait.map_or(queued, |wait| queued.max(wait.until)))
     }
 
     fn check_generation(&self, what: &'static str, generation: u32) -> Result<(), Refused> {

@@ -210,7 +210,7 @@ impl HubSpot {
                 let sent = retries.sent();
                 tracing::warn!(endpoint = call.endpoint, status = 429, sent, ?policy, pause_ms, "crm.call.limited");
                 let pause = SignedDuration::try_from(pause).unwrap_or(SignedDuration::MAX);
-                self.gate.refused(call.kind, policy, pause).await;
+                self.gate.refused(policy, pause).await;
                 if again { Ok(()) } else { Err(CallError::GaveUp(self.limited(policy, pause))) }
             }
             Trouble::Failed { cause, at_least } => {

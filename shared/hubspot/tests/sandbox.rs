@@ -36,7 +36,7 @@ impl CallGate for OpenGate {
     async fn admit(&self, _: CallKind) -> Result<(), GateClosed> {
         Ok(())
     }
-    async fn refused(&self, _: CallKind, _: RefusedPolicy, _: SignedDuration) {}
+    async fn refused(&self, _: RefusedPolicy, _: SignedDuration) {}
     async fn daily_remaining(&self, _: u32) {}
 }
 

@@ -30,8 +30,6 @@ pub(crate) struct BackupStep<'a> {
 pub(crate) struct HeldLease {
     /// Its number.
     pub(crate) number: u32,
-    /// Runs since the last progress, this one included.
-    attempts: u32,
     /// The message that gets the step done.
     work: Work,
 }
@@ -65,7 +63,7 @@ impl BackupStep<'_> {
             Err(LedgerError::Conflict) => return Ok(None),
             other => other?,
         }
-        Ok(Some(HeldLease { number: leased.leasing.last_number, attempts: leased.leasing.attempts, work }))
+        Ok(Some(HeldLease { number: leased.leasing.last_number, work }))
     }
 
     /// Applies `event`, whoever else changes the backup at the same time, and returns the backup as it is then.
@@ -104,7 +102,9 @@ impl BackupStep<'_> {
         retry_base: Duration,
     ) -> Result<(), StepError> {
         let now = self.clock.now();
-        match error.remedy(now, held.attempts, retry_base) {
+        // Progress has set the count of fruitless runs back, so it is read again.
+        let attempts = self.load().await?.map_or(1, |loaded| loaded.record.leasing.attempts);
+        match error.remedy(now, attempts, retry_base) {
             Remedy::Stop => ending::sweep_if_ended(self.ledger, self.queue, self.backup).await,
             Remedy::Fail(failure) => self.fail(failure).await,
             Remedy::Wait(wait) => {
@@ -112,21 +112,19 @@ impl BackupStep<'_> {
                 self.queue_again(held.work, delay_until(wait.until, now)).await
             }
             Remedy::Retry(pause) => {
-                let wait = progressed.then_some(Wait { until: now, reason: WaitReason::RunOver });
                 // Best effort: without it the lease runs out by itself.
-                let _ = self.release(held.number, wait).await;
+                let _ = self.release(held.number, self.gone_on(progressed)).await;
                 self.queue_again(held.work, pause).await
             }
         }
     }
 
-    /// What follows when a run's time is over before the step is done.
+    /// What follows when a run's time is over before the step is done. A run that has `progressed` was not in vain.
     ///
     /// # Errors
     /// [`StepError`] when the message should be delivered again.
-    pub(crate) async fn run_over(&self, held: HeldLease) -> Result<(), StepError> {
-        let wait = Wait { until: self.clock.now(), reason: WaitReason::RunOver };
-        self.release(held.number, Some(wait)).await?;
+    pub(crate) async fn run_over(&self, held: HeldLease, progressed: bool) -> Result<(), StepError> {
+        self.release(held.number, self.gone_on(progressed)).await?;
         self.queue_again(held.work, Duration::ZERO).await
     }
 
@@ -136,6 +134,10 @@ impl BackupStep<'_> {
     /// [`StepError`] when the ledger failed.
     pub(crate) async fn fail(&self, failure: Failure) -> Result<(), StepError> {
         Ok(ending::fail(self.ledger, self.queue, self.clock, self.backup, failure).await?)
+    }
+
+    fn gone_on(&self, progressed: bool) -> Option<Wait> {
+        progressed.then(|| Wait { until: self.clock.now(), reason: WaitReason::RunOver })
     }
 
     async fn release(&self, lease: u32, wait: Option<Wait>) -> Result<(), StepError> {

@@ -179,10 +179,8 @@ impl CallGate for LedgerCallGate {
     }
 
     /// The client has logged the refusal, with the call that it was for.
-    async fn refused(&self, _: CallKind, policy: RefusedPolicy, pause: SignedDuration) {
+    async fn refused(&self, policy: RefusedPolicy, pause: SignedDuration) {
         self.calls_refused.fetch_add(1, Ordering::Relaxed);
-        self.ordinary.lock().await.held.clear();
-        self.search.lock().await.held.clear();
         let changed = self
             .change(|budget, now| match policy {
                 RefusedPolicy::Daily => (budget.daily_remaining(&self.policy, 0, now), ()),
@@ -192,6 +190,9 @@ impl CallGate for LedgerCallGate {
         if let Err(error) = changed {
             tracing::warn!(%error, "call-budget.unavailable");
         }
+        // Last, since calls that wait for their slot hold these.
+        self.ordinary.lock().await.held.clear();
+        self.search.lock().await.held.clear();
     }
 
     async fn daily_remaining(&self, remaining: u32) {

@@ -14,8 +14,9 @@ use jiff::{SignedDuration, Timestamp};
 use crate::call_gate::LedgerCallGate;
 use crate::crm_session::policy_of;
 
-/// Whoever connects an account waits for an answer, so the question is not held up for longer.
-const LONGEST_WAIT: SignedDuration = SignedDuration::from_secs(5);
+/// Whoever connects an account waits for an answer, so the question is not held up for longer. Long enough to get a slot
+/// beside eight workers that use a tenth of the rate; with less than that, the answer is when to try again.
+const LONGEST_WAIT: SignedDuration = SignedDuration::from_secs(15);
 
 /// Admits the question, as often as the client has to send it.
 ///
@@ -72,7 +73,7 @@ impl CallGate for ConnectionGate {
         }
     }
 
-    async fn refused(&self, _: CallKind, policy: RefusedPolicy, pause: SignedDuration) {
+    async fn refused(&self, policy: RefusedPolicy, pause: SignedDuration) {
         let reason = match policy {
             RefusedPolicy::Daily => WaitReason::DailyLimit,
             RefusedPolicy::Rate => WaitReason::RateLimit,

@@ -81,9 +81,10 @@ impl Discover {
         let Err(error) = self.discover(&loaded.record, held.number, run).await else { return Ok(()) };
         tracing::warn!(%error, backup.id = %backup.backup_id, "discovery.interrupted");
         match error {
-            // The call that was under way when the run's time was over says nothing about the CRM.
+            // The call that was under way when the run's time was over says nothing about the CRM. Every object that was
+            // added is noted as progress already.
             StepError::Crm(error) if error.kind.is_unavailable() && self.sessions.clock.now() >= run.ends => {
-                step.run_over(held).await
+                step.run_over(held, false).await
             }
             error => step.interrupted(held, &error, false, self.retry_base).await,
         }

@@ -2,6 +2,7 @@
 
 use domain::account::Account;
 use domain::backup::{Backup, BackupState};
+use domain::budget::WaitReason;
 use domain::chunk::{Chunk, ChunkState, Reading};
 use domain::ids::{AccountId, BackupId};
 use domain::lease::Wait;
@@ -106,7 +107,7 @@ pub async fn read(ledger: &dyn Ledger, backup: &BackupRef, now: Timestamp) -> Re
         let chunks = dispatch::present_chunks(ledger, &backup.backup_id, &objects).await?;
         at_work.extend(chunks.into_iter().map(|c| c.record).filter(|chunk| chunk.state == ChunkState::Ready));
     }
-    let waiting = waiting(&found, &at_work, now);
+    let waiting = waiting(&found, &at_work, &objects, now);
     let objects = objects.into_iter().map(|object| object_progress(object, &at_work, now)).collect();
     Ok(BackupProgress { backup: found, objects, waiting })
 }
@@ -144,15 +145,19 @@ fn seconds_left(records: u64, expected: u64, elapsed: f64) -> Option<u64> {
     (elapsed > 0.0 && records > 0).then(|| (expected.saturating_sub(records) as f64 / rate).ceil() as u64)
 }
 
-/// What a backup waits for: its own next step, or the first of its chunks if none of them is being worked on.
-fn waiting(backup: &Backup, at_work: &[Chunk], now: Timestamp) -> Option<Wait> {
+/// What a backup waits for: its own next step, or the first of its chunks and of the objects to be closed, if none of them
+/// is being worked on.
+fn waiting(backup: &Backup, at_work: &[Chunk], objects: &[ObjectExport], now: Timestamp) -> Option<Wait> {
+    let to_come = |wait: Option<Wait>| wait.filter(|wait| wait.until > now);
     match backup.state {
-        BackupState::Queued | BackupState::Discovering | BackupState::Assembling => {
-            backup.leasing.wait.filter(|wait| wait.until > now)
-        }
+        BackupState::Queued | BackupState::Discovering | BackupState::Assembling => to_come(backup.leasing.wait),
         BackupState::Exporting => {
-            let waits = at_work.iter().map(|chunk| chunk.leasing.wait.filter(|wait| wait.until > now));
-            waits.collect::<Option<Vec<_>>>()?.into_iter().min_by_key(|wait| wait.until)
+            let reading = at_work.iter().map(|chunk| to_come(chunk.leasing.wait));
+            let closing = objects.iter().filter(|object| object.is_closing());
+            // Counts that lag behind are asked for again in a moment; that is work and not a reason to worry.
+            let closing =
+                closing.map(|object| to_come(object.close_wait).filter(|wait| wait.reason != WaitReason::CountsLag));
+            reading.chain(closing).collect::<Option<Vec<_>>>()?.into_iter().min_by_key(|wait| wait.until)
         }
         BackupState::Completed | BackupState::Failed | BackupState::Cancelled => None,
     }
@@ -160,7 +165,6 @@ fn waiting(backup: &Backup, at_work: &[Chunk], now: Timestamp) -> Option<Wait> {
 
 #[cfg(test)]
 mod tests {
-    use domain::budget::WaitReason;
     use domain::object::{Committed, Counts, Verdict};
     use domain::ports::ledger::Change;
     use in_memory::MemoryLedger;
@@ -243,10 +247,22 @@ mod tests {
         let other = waiting_until(&chunk, sooner, WaitReason::CrmUnavailable);
         let both = [one.clone(), other];
         let wait = Wait { until: sooner, reason: WaitReason::CrmUnavailable };
-        assert_eq!(waiting(&backup, &both, NOW), Some(wait));
-        assert_eq!(waiting(&backup, &both, sooner), None);
-        assert_eq!(waiting(&backup, &[one, working(&chunk)], NOW), None);
-        assert_eq!(waiting(&backup, &[], NOW), None);
+        assert_eq!(waiting(&backup, &both, &[], NOW), Some(wait));
+        assert_eq!(waiting(&backup, &both, &[], sooner), None);
+        assert_eq!(waiting(&backup, &[one, working(&chunk)], &[], NOW), None);
+        assert_eq!(waiting(&backup, &[], &[], NOW), None);
+    }
+
+    #[test]
+    fn a_backup_waits_for_the_object_that_cannot_be_closed_yet() {
+        let backup = samples::exporting(1);
+        let (object, _) = samples::discovered(&backup, "contacts", Some(0));
+        let read = object.commit(1, Committed { chunk_done: true, ..Committed::default() }, NOW).expect("exporting");
+        let wait = Wait { until: NOW + MINUTE, reason: WaitReason::DailyLimit };
+        assert_eq!(waiting(&backup, &[], &[read.close_later(wait)], NOW), Some(wait));
+        let recount = Wait { until: NOW + MINUTE, reason: WaitReason::CountsLag };
+        assert_eq!(waiting(&backup, &[], &[read.recount(recount)], NOW), None, "only for a moment");
+        assert_eq!(waiting(&backup, &[], &[read], NOW), None, "it is being closed");
     }
 
     #[tokio::test]

@@ -118,6 +118,13 @@ impl StepError {
                 "ledger-refused",
                 "The ledger refused a record, or holds one that this version cannot read; see the function's log.",
             )),
+            Self::Secrets(SecretsError::ConnectionChanging) if attempts >= domain::lease::MAX_ATTEMPTS => {
+                Remedy::Fail(Failure::new(
+                    "crm-connection-unfinished",
+                    "A change of the account's CRM connection was not finished; connect the account again with \
+                     PUT /accounts/{account} and make a new backup.",
+                ))
+            }
             Self::Ledger(_) | Self::Storage(_) | Self::Queue(_) | Self::Secrets(_) => Remedy::Retry(pause),
         }
     }

@@ -9,7 +9,6 @@ use bytes::Bytes;
 use domain::backup::Backup;
 use domain::ports::objects::ObjectReader;
 use futures_lite::io::Cursor;
-use in_memory::MemoryObjects;
 
 /// No manifest of a test is larger.
 const LARGEST_MANIFEST: u64 = 1 << 24;
@@ -38,7 +37,7 @@ impl Exported {
     ///
     /// # Panics
     /// When there is none, or anything does not agree.
-    pub(crate) async fn read(objects: &MemoryObjects, backup: &Backup) -> Self {
+    pub(crate) async fn read(objects: &(impl ObjectReader + ?Sized), backup: &Backup) -> Self {
         let zip = zip(objects, backup).await;
         let manifest_key = &backup.archive.as_ref().expect("an archive").manifest_key;
         let beside = objects.read(manifest_key, None).await.expect("the manifest is in storage");
@@ -55,7 +54,7 @@ impl Exported {
     ///
     /// # Panics
     /// When anything does not agree.
-    pub(crate) async fn check_zip(&self, objects: &MemoryObjects, backup: &Backup) {
+    pub(crate) async fn check_zip(&self, objects: &(impl ObjectReader + ?Sized), backup: &Backup) {
         let zip = zip(objects, backup).await;
         let listed = reader::verify(Cursor::new(&zip)).await.expect("the archive is sound");
         assert_eq!(listed.len(), self.files.len() + 1, "the manifest names every file");
@@ -78,7 +77,7 @@ impl Exported {
     }
 }
 
-async fn zip(objects: &MemoryObjects, backup: &Backup) -> Bytes {
+async fn zip(objects: &(impl ObjectReader + ?Sized), backup: &Backup) -> Bytes {
     let archive = backup.archive.as_ref().expect("a completed backup has an archive");
     let zip = objects.read(&archive.storage_key, None).await.expect("the archive is in storage");
     assert_eq!(zip.len() as u64, archive.bytes);

@@ -1,6 +1,6 @@
 //! Whole backups in one process, in which anything can go wrong at any moment.
 //!
-//! A [`World`] holds the use cases of a running backup over a ledger of choice, storage and a queue in memory, and a
+//! A [`World`] holds the use cases of a running backup over a ledger and a storage of choice, a queue in memory, and a
 //! [`SimulatedCrm`]. It delivers messages until nothing is left to do, wakes what is stalled when it is due, and lets
 //! time pass in between, so that days take no time. What comes out is an [`Exported`] archive, to be compared with
 //! what the CRM holds or with what another run has made.
@@ -17,7 +17,7 @@ mod world;
 pub use clock::{Pace, SimulatedClock};
 pub use crm::{SimulatedCrm, SimulatedObject};
 pub use exported::{Exported, Table};
-pub use latency::Latent;
+pub use latency::{Latent, Storage};
 pub use world::{CRM, Copies, FailedMessages, OTHER_CRM, Settings, TOKEN, World};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

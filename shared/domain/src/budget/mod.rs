@@ -47,8 +47,10 @@ pub enum WaitReason {
     RateLimit,
     /// The CRM does not answer.
     CrmUnavailable,
-    /// The run's time was over before the work was; another run goes on at once.
+    /// The run has got on, and its time was over before the work was; another run goes on at once.
     RunOver,
+    /// A service of the deployment does not answer, or refuses.
+    ServiceUnavailable,
     /// The CRM's counts lag behind its records, and are asked for again.
     CountsLag,
 }
@@ -56,7 +58,7 @@ pub enum WaitReason {
 impl WaitReason {
     /// Whether a run that ends with such a wait counts as an attempt.
     pub const fn is_fruitless(self) -> bool {
-        matches!(self, Self::CrmUnavailable)
+        matches!(self, Self::CrmUnavailable | Self::ServiceUnavailable)
     }
 }
 

@@ -234,9 +234,8 @@ impl Chunk {
     }
 
     /// Lowers the upper bound to the first of `bounds` and returns the chunks that take over the ranges above: from
-    /// each bound to the next, the last to the old upper bound. `read_to` is the highest id that the run has seen, and
-    /// `expected_each` about how many records each part will have; what is left of this chunk has about as many more
-    /// than were read.
+    /// each bound to the next, the last to the old upper bound. `read_to` is the highest id that the run has seen. About
+    /// `expected` records are left above it, and about `expected_each` between two bounds; the rest is the last part's.
     ///
     /// # Errors
     /// [`Refused`] when another run has taken over, or the bounds do not ascend strictly between `read_to` and the
@@ -246,7 +245,7 @@ impl Chunk {
         lease: u32,
         read_to: RecordId,
         bounds: &[RecordId],
-        expected_each: u64,
+        (expected, expected_each): (u64, u64),
         now: Timestamp,
     ) -> Result<(Self, Vec<Self>), Refused> {
         self.check_lease("splitting a chunk", lease)?;
@@ -260,7 +259,9 @@ impl Chunk {
         let uppers = bounds[1..].iter().copied().map(Some).chain([self.upper]);
         let right = bounds.iter().zip(uppers).map(|(lower, upper)| {
             let key = ChunkKey { lower: *lower, ..self.key.clone() };
-            Self::waiting(&self.backup(), key, upper, Some(expected_each), now)
+            let of_last = expected.saturating_sub(expected_each * bounds.len() as u64);
+            let expected = if upper == self.upper { of_last } else { expected_each };
+            Self::waiting(&self.backup(), key, upper, Some(expected), now)
         });
         let expected_records = Some(self.records + self.reading.records + expected_each);
         Ok((Self { upper: Some(*first), expected_records, ..self.clone() }, right.collect()))

@@ -48,7 +48,7 @@ fn a_finished_chunk_is_left_alone() {
     assert_eq!(done.due_at(), None);
     assert!(done.advance(&step(1, 10, 20)).is_err());
     assert!(done.release(1, None, at(3)).is_err());
-    assert!(done.split(1, RecordId(10), &[RecordId(20)], 5, at(3)).is_err());
+    assert!(done.split(1, RecordId(10), &[RecordId(20)], (10, 5), at(3)).is_err());
 }
 
 proptest! {
@@ -62,7 +62,7 @@ proptest! {
         let chunk = Chunk { upper: upper.map(RecordId), ..leased() };
         let bounds: Vec<_> = bounds.into_iter().map(RecordId).collect();
         let legal = bounds[0].0 > read_to && upper.is_none_or(|upper| bounds[bounds.len() - 1].0 < upper);
-        match chunk.split(1, RecordId(read_to), &bounds, 10, at(1)) {
+        match chunk.split(1, RecordId(read_to), &bounds, (1_000, 10), at(1)) {
             Ok((left, right)) => {
                 prop_assert!(legal);
                 let mut end = left.upper;

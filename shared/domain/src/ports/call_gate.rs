@@ -14,8 +14,8 @@ pub trait CallGate: Send + Sync {
     /// [`GateClosed`] when that would be later than this run may last.
     async fn admit(&self, kind: CallKind) -> Result<(), GateClosed>;
 
-    /// The CRM has refused a call of `kind` for its rate: nobody calls before `pause` is over.
-    async fn refused(&self, kind: CallKind, policy: RefusedPolicy, pause: SignedDuration);
+    /// The CRM has refused a call for the rate or the day that `policy` names: nobody calls before `pause` is over.
+    async fn refused(&self, policy: RefusedPolicy, pause: SignedDuration);
 
     /// The CRM said how many calls are left today, for all apps of the account.
     async fn daily_remaining(&self, remaining: u32);

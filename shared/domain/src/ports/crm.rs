@@ -214,11 +214,6 @@ pub enum CrmErrorKind {
 }
 
 impl CrmErrorKind {
-    /// Whether the same call may succeed later without anybody doing anything.
-    pub const fn is_retryable(&self) -> bool {
-        matches!(self, Self::Unavailable { .. } | Self::NoBudget { .. } | Self::Malformed)
-    }
-
     /// Whether the CRM did not answer, or not usefully, for longer than the retries.
     pub const fn is_unavailable(&self) -> bool {
         matches!(self, Self::Unavailable { .. })

@@ -114,7 +114,7 @@ async fn a_refused_rate_pauses_the_account_and_the_call_is_admitted_anew() {
     let client = Client::to(&server);
     client.contacts().await.expect("the third call is within the rate");
     let gate = client.gate();
-    let pause = |seconds| (CallKind::Ordinary, RefusedPolicy::Rate, SignedDuration::from_secs(seconds));
+    let pause = |seconds| (RefusedPolicy::Rate, SignedDuration::from_secs(seconds));
     assert_eq!(gate.refused, [pause(1), pause(4)]);
     assert_eq!(gate.admitted, [CallKind::Ordinary; 3]);
 }
@@ -127,7 +127,7 @@ async fn a_rate_that_stays_refused_ends_as_a_used_up_budget() {
     let error = client.crm.census(&super::object("deals")).await.expect_err("every call is refused");
     let CrmErrorKind::NoBudget { until, reason: WaitReason::RateLimit } = error.kind else { panic!("{error:?}") };
     assert!(until > before);
-    let pause = (CallKind::Search, RefusedPolicy::Rate, SignedDuration::from_secs(1));
+    let pause = (RefusedPolicy::Rate, SignedDuration::from_secs(1));
     assert_eq!(client.gate().refused, [pause; 10], "the window of that limit is a second");
     assert_eq!(server.seen().len(), 10);
 }
@@ -139,7 +139,7 @@ async fn the_daily_limit_is_told_to_the_gate_as_such() {
     let client = Client::with(&server, &connector(), ApiVersion::V3, gate, SignedDuration::from_mins(1));
     let error = client.contacts().await.expect_err("the gate closes");
     assert!(matches!(error.kind, CrmErrorKind::NoBudget { reason: WaitReason::DailyLimit, .. }), "{error:?}");
-    assert!(matches!(client.gate().refused[..], [(_, RefusedPolicy::Daily, _)]));
+    assert!(matches!(client.gate().refused[..], [(RefusedPolicy::Daily, _)]));
     assert_eq!(server.seen().len(), 1);
 }
 

@@ -46,7 +46,7 @@ struct Gate {
 #[derive(Default, Clone)]
 struct GateLog {
     admitted: Vec<CallKind>,
-    refused: Vec<(CallKind, RefusedPolicy, SignedDuration)>,
+    refused: Vec<(RefusedPolicy, SignedDuration)>,
     remaining: Vec<u32>,
 }
 
@@ -61,8 +61,8 @@ impl CallGate for Gate {
         Ok(())
     }
 
-    async fn refused(&self, kind: CallKind, policy: RefusedPolicy, pause: SignedDuration) {
-        self.log.lock().expect("not poisoned").refused.push((kind, policy, pause));
+    async fn refused(&self, policy: RefusedPolicy, pause: SignedDuration) {
+        self.log.lock().expect("not poisoned").refused.push((policy, pause));
     }
 
     async fn daily_remaining(&self, remaining: u32) {

@@ -80,12 +80,14 @@ impl Assemble {
         }
         let Some(held) = step.lease(&loaded, run, out_of_attempts).await? else { return Ok(()) };
         let progressed = AtomicBool::new(false);
-        match self.assemble(backup, held.number, run, &progressed).await {
+        let assembled = self.assemble(backup, held.number, run, &progressed).await;
+        let progressed = progressed.load(Ordering::Relaxed);
+        match assembled {
             Ok(Assembled::Completed) => Ok(()),
-            Ok(Assembled::RunOver) => step.run_over(held).await,
+            Ok(Assembled::RunOver) => step.run_over(held, progressed).await,
             Err(error) => {
                 tracing::warn!(%error, backup.id = %backup.backup_id, "assembly.interrupted");
-                step.interrupted(held, &error, progressed.load(Ordering::Relaxed), REPEAT_AFTER).await
+                step.interrupted(held, &error, progressed, REPEAT_AFTER).await
             }
         }
     }

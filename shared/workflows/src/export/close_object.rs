@@ -6,14 +6,14 @@ use domain::backup::{Backup, BackupEvent, BackupState};
 use domain::budget::WaitReason;
 use domain::chunk::Chunk;
 use domain::ids::{ObjectType, RecordId};
-use domain::lease::Wait;
+use domain::lease::{MAX_ATTEMPTS, Wait};
 use domain::object::{Counts, ObjectExport, ObjectState, ReadMode};
 use domain::ports::crm::{Crm, CrmError};
 use domain::ports::ledger::{self, Change, LedgerError, Versioned};
 use domain::work::{BackupRef, Work};
 use jiff::{SignedDuration, Timestamp};
 
-use super::Export;
+use super::{Export, out_of_attempts};
 use crate::contention::{self, Attempt};
 use crate::run::{Remedy, Run, StepError, delay_until};
 
@@ -41,11 +41,17 @@ impl Export {
         let Err(error) = self.prove_and_close(&parent.record, &loaded, run).await else { return Ok(()) };
         let now = self.sessions.clock.now();
         tracing::warn!(%error, backup.id = %backup.backup_id, object = %object, "close-object.interrupted");
-        match error.remedy(now, loaded.record.close_attempts + 1, self.retry_base) {
+        let attempts = loaded.record.close_attempts + 1;
+        match error.remedy(now, attempts, self.retry_base) {
             Remedy::Stop => Ok(()),
             Remedy::Fail(failure) => self.fail(backup, failure).await,
             Remedy::Wait(wait) => self.close_later(&loaded, &loaded.record.close_later(wait), wait).await,
-            Remedy::Retry(_) => Err(error),
+            Remedy::Retry(_) if attempts >= MAX_ATTEMPTS => self.fail(backup, out_of_attempts(&loaded.record)).await,
+            Remedy::Retry(pause) => {
+                let pause = SignedDuration::try_from(pause).unwrap_or(SignedDuration::from_mins(5));
+                let wait = Wait { until: now + pause, reason: WaitReason::ServiceUnavailable };
+                self.close_later(&loaded, &loaded.record.close_later(wait), wait).await
+            }
         }
     }
 

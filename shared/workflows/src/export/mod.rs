@@ -78,7 +78,11 @@ impl Export {
     /// # Errors
     /// [`StepError`] when the message should be delivered again.
     pub async fn run(&self, backup: &BackupRef, key: &ChunkKey, run: &Run) -> Result<ExportUsage, StepError> {
-        let Some(subject) = self.load(backup, key).await? else { return Ok(ExportUsage::default()) };
+        let Some(subject) = self.load(backup, key).await? else {
+            // The run that closed the object, or began it again, may have died before it gave the free place away.
+            self.dispatch(backup).await?;
+            return Ok(ExportUsage::default());
+        };
         match subject.chunk.record.state {
             ChunkState::Waiting => return Ok(ExportUsage::default()),
             ChunkState::Done => {
@@ -136,7 +140,9 @@ impl Export {
         // Committing has set the count of fruitless runs back, so it is read again.
         let attempts = match self.load(backup, key).await {
             Ok(Some(subject)) => subject.chunk.record.leasing.attempts,
-            _ => 1,
+            // The backup has ended, or the object has started again: this trouble is nobody's any more.
+            Ok(None) => return Ok(usage),
+            Err(_) => 1,
         };
         tracing::warn!(%error, backup.id = %backup.backup_id, object = %key.object_type, "export.interrupted");
         match error.remedy(now, attempts, self.retry_base) {

@@ -54,7 +54,7 @@ pub(super) struct Reading<'a> {
     properties: Vec<&'a str>,
     pub(super) crm: &'a dyn Crm,
     pub(super) lease: u32,
-    run: &'a Run,
+    pub(super) run: &'a Run,
     segment_target: u64,
     rows: RowBuffer,
     cursor: Cursor,
@@ -63,6 +63,8 @@ pub(super) struct Reading<'a> {
     trail: Trail,
     /// The cursor whose page was read once more, because it broke a rule.
     second_look: Option<Cursor>,
+    /// Whether the ledger did not answer to a change of the chunk, so that nobody knows how it is now.
+    unclear: bool,
     looked_at: Option<Timestamp>,
     pub(super) no_split_before: Option<Timestamp>,
 }
@@ -96,6 +98,7 @@ impl<'a> Reading<'a> {
             first_seen: None,
             trail,
             second_look: None,
+            unclear: false,
             looked_at: None,
             no_split_before: None,
         }
@@ -151,6 +154,10 @@ impl<'a> Reading<'a> {
     /// Reads pages into the segment until it is large enough or there is a reason to stop.
     async fn fill(&mut self, segment: &mut SegmentUpload<'_>) -> Result<Filled, StepError> {
         loop {
+            if self.unclear {
+                self.reload_chunk().await?;
+                self.unclear = false;
+            }
             if self.export.sessions.clock.now() >= self.run.ends {
                 return Ok(Filled::RunOver);
             }
@@ -175,8 +182,12 @@ impl<'a> Reading<'a> {
             let judged = range::accept(mode, &self.cursor, upper, self.rows.ids(), &end);
             let accepted = match judged.and_then(|accepted| self.follow(accepted)) {
                 Ok(accepted) => accepted,
-                // One odd answer is no reason to read everything again, if there is time to look twice.
-                Err(why) if self.second_look.as_ref() != Some(&self.cursor) && now < self.run.ends => {
+                // One odd answer is no reason to read everything again.
+                Err(why) if self.second_look.as_ref() != Some(&self.cursor) => {
+                    if now >= self.run.ends {
+                        // Another run looks again, unless runs are too short for more than one look.
+                        return Ok(if segment.pages > 0 { Filled::RunOver } else { Filled::NotHonoured(why) });
+                    }
                     tracing::info!(%why, object = %self.subject.chunk.record.key.object_type, "export.second-look");
                     self.second_look = Some(self.cursor.clone());
                     continue;
@@ -218,6 +229,18 @@ impl<'a> Reading<'a> {
             return Ok(());
         }
         self.looked_at = Some(now);
+        match self.look_now(segment, now).await {
+            // What was read so far is worth more than a report of it.
+            Err(StepError::Ledger(LedgerError::Unavailable(why))) => {
+                tracing::warn!(why, object = %self.subject.chunk.record.key.object_type, "export.progress-not-reported");
+                self.unclear = true;
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    async fn look_now(&mut self, segment: &SegmentUpload<'_>, now: Timestamp) -> Result<(), StepError> {
         let export = self.export;
         let ledger = export.ledger();
         let backup_key = Backup::key_of(&self.subject.backup);
@@ -227,7 +250,11 @@ impl<'a> Reading<'a> {
             dispatch::objects(ledger, &backup_id),
         )
         .await?;
-        if backup.is_none_or(|backup| backup.record.state.is_terminal()) {
+        let key = &self.subject.chunk.record.key;
+        let is_present = |object: &ObjectExport| {
+            object.definition.object_type == key.object_type && object.generation == key.generation
+        };
+        if backup.is_none_or(|backup| backup.record.state.is_terminal()) || !objects.iter().any(is_present) {
             return Err(StepError::TakenOver);
         }
         let so_far = ReadSoFar { records: segment.rows(), pages: segment.pages, plain_bytes: segment.plain_bytes() };
@@ -248,7 +275,8 @@ impl<'a> Reading<'a> {
     pub(super) async fn reload_chunk(&mut self) -> Result<(), StepError> {
         let key = self.subject.chunk.record.key.ledger_key(&self.subject.backup.backup_id);
         let loaded = ledger::load::<Chunk>(self.export.ledger(), &key).await?;
-        self.subject.chunk = loaded.ok_or(StepError::TakenOver)?;
+        let present = loaded.filter(|chunk| chunk.record.leasing.is_held_by(self.lease));
+        self.subject.chunk = present.ok_or(StepError::TakenOver)?;
         Ok(())
     }
 
@@ -297,8 +325,10 @@ impl<'a> Reading<'a> {
             chunk_done: end.is_some(),
         };
         self.commit_step(&next, segment.as_ref(), added).await?;
-        self.reload_chunk().await?;
         usage.records += rows;
+        if end.is_none() {
+            self.reload_chunk().await?;
+        }
         Ok(())
     }
 

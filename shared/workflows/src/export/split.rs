@@ -3,6 +3,8 @@
 //! Ids are clumpy: equal ranges of ids hold very unequal numbers of records. So bounds are found by asking the CRM's
 //! search for the id so many records ahead, and where that is too far, by bisecting with counts.
 
+use std::time::Duration;
+
 use domain::chunk::{Chunk, ChunkState};
 use domain::ids::{ObjectType, RecordId};
 use domain::object::{ObjectExport, ReadMode};
@@ -14,7 +16,10 @@ use super::reading::Reading;
 use crate::contention;
 use crate::run::StepError;
 
-/// How long a run leaves splitting alone after a search that failed.
+/// How long bounds are looked for at a time.
+const LONGEST_SEARCH: Duration = Duration::from_secs(15);
+
+/// How long a run leaves splitting alone after a search that failed or took too long.
 const NO_SPLIT_FOR: SignedDuration = SignedDuration::from_mins(1);
 
 /// A part of a split has at least this many records: below it, the calls that a boundary costs show.
@@ -73,14 +78,28 @@ impl Reading<'_> {
         let Some(left) = self.crm.count_in(&object, self.last_id, own.upper).await? else { return Ok(()) };
         let parts = wanted_parts(own, &others, left, cap);
         let each = left / parts.max(1);
-        let found = bounds(self.crm, &object, self.last_id, own.upper, parts, each).await?;
+        let mut found = Vec::new();
+        let search = bounds(self.crm, &object, self.last_id, own.upper, parts, each, &mut found);
+        let searched = tokio::time::timeout(self.time_to_search(now), search).await;
+        if !matches!(searched, Ok(Ok(()))) {
+            // What was found is used; the part that is left over can be split later.
+            self.no_split_before = Some(now + NO_SPLIT_FOR);
+        }
         if found.is_empty() {
             return Ok(());
         }
-        let Ok((left_part, right)) = own.split(self.lease, self.last_id, &found, each, now) else { return Ok(()) };
+        let Ok((left_part, right)) = own.split(self.lease, self.last_id, &found, (left, each), now) else {
+            return Ok(());
+        };
         self.commit_split(&left_part, &right, now).await?;
         self.reload_chunk().await?;
         self.export.dispatch(&self.subject.backup).await
+    }
+
+    /// Meanwhile nothing is read, so a split gets a small part of the run only.
+    fn time_to_search(&self, now: Timestamp) -> Duration {
+        let left = Duration::try_from(self.run.ends.duration_since(now)).unwrap_or_default();
+        (left / 4).min(LONGEST_SEARCH)
     }
 
     async fn commit_split(&self, left_part: &Chunk, right: &[Chunk], now: Timestamp) -> Result<(), StepError> {
@@ -124,7 +143,8 @@ fn wanted_parts(own: &Chunk, others: &[Other<'_>], left: u64, cap: usize) -> u64
 }
 
 /// Bounds that cut what is above `read_to` into `parts` parts of about `each` records, ascending and inside the range.
-/// Fewer than wanted, or none, where the search index knows no better.
+/// Fewer than wanted, or none, where the search index knows no better. They go to `found` one by one, so that some are
+/// there when the search breaks off.
 ///
 /// # Errors
 /// [`CrmError`].
@@ -135,8 +155,8 @@ async fn bounds(
     upper: Option<RecordId>,
     parts: u64,
     each: u64,
-) -> Result<Vec<RecordId>, CrmError> {
-    let mut found = Vec::new();
+    found: &mut Vec<RecordId>,
+) -> Result<(), CrmError> {
     let mut from = read_to;
     for _ in 1..parts {
         let Some(bound) = bound_after(crm, object, from, upper, each).await? else { break };
@@ -146,7 +166,7 @@ async fn bounds(
         found.push(bound);
         from = bound;
     }
-    Ok(found)
+    Ok(())
 }
 
 /// The id about `n` records above `from`.

@@ -3,11 +3,12 @@
 use aws::S3Objects;
 use aws_sdk_s3::Client;
 use domain::ports::objects::ObjectSweeper;
+use domain::storage_keys::{ARCHIVES, SEGMENTS};
 
 use super::{Backend, connect, finally, random_name};
 
 /// Runs `case` with a bucket on `backend` that is removed afterwards; the bucket's name comes
-/// second. Keys of a case begin with `t/`.
+/// second. Keys of a case begin with `t/`, or are those of a backup.
 ///
 /// # Panics
 /// When the case does, or the bucket cannot be made or removed.
@@ -20,7 +21,9 @@ pub async fn with_bucket(backend: Backend, case: impl AsyncFnOnce(S3Objects, Str
     client.create_bucket().bucket(&bucket).send().await.expect("bucket made");
     let objects = aws.objects(&bucket);
     let removed = Box::pin(async {
-        objects.sweep("t/").await.expect("bucket emptied");
+        for prefix in ["t/", SEGMENTS, ARCHIVES] {
+            objects.sweep(prefix).await.expect("bucket emptied");
+        }
         client.delete_bucket().bucket(&bucket).send().await.expect("bucket removed");
     });
     finally(Box::pin(case(objects.clone(), bucket.clone())), removed).await;

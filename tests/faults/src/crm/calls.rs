@@ -44,8 +44,8 @@ impl Client {
                 Some(Trouble::Unavailable) => return Err(trouble::unavailable()),
                 Some(Trouble::Malformed) => return Err(trouble::malformed()),
                 Some(Trouble::TokenRefused) => return Err(trouble::token_refused()),
-                Some(Trouble::RateLimit(pause)) => self.gate.refused(kind, RefusedPolicy::Rate, pause).await,
-                Some(Trouble::DailyLimit) => self.gate.refused(kind, RefusedPolicy::Daily, DAILY_PAUSE).await,
+                Some(Trouble::RateLimit(pause)) => self.gate.refused(RefusedPolicy::Rate, pause).await,
+                Some(Trouble::DailyLimit) => self.gate.refused(RefusedPolicy::Daily, DAILY_PAUSE).await,
             }
         }
     }

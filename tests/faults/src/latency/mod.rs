@@ -3,6 +3,8 @@
 mod ledger;
 mod objects;
 
+pub use objects::Storage;
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 

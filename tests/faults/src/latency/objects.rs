@@ -11,6 +11,11 @@ use domain::ports::objects::{
 
 use super::Latent;
 
+/// All that the use cases need of object storage.
+pub trait Storage: ObjectReader + ObjectWriter + MultipartUploads + ObjectSweeper {}
+
+impl<T: ObjectReader + ObjectWriter + MultipartUploads + ObjectSweeper + ?Sized> Storage for T {}
+
 #[async_trait]
 impl<T: ObjectReader + ?Sized> ObjectReader for Latent<T> {
     async fn head(&self, key: &str) -> Result<Option<ObjectInfo>, StorageError> {

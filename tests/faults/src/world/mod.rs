@@ -23,7 +23,7 @@ use workflows::connect_account::{AccountChange, Changed, ConnectAccount, Connect
 use workflows::create_backup::{CreateBackup, Request};
 use workflows::dispatch;
 
-use crate::{Exported, Latent, SimulatedClock, SimulatedCrm, SimulatedObject};
+use crate::{Exported, Latent, SimulatedClock, SimulatedCrm, SimulatedObject, Storage};
 
 /// More deliveries and waits than any backup of a test takes; beyond it goes round in circles.
 const MOST_STEPS: u32 = 3_000;
@@ -99,7 +99,7 @@ impl Default for Settings {
 pub struct World {
     /// The ledger.
     pub ledger: Arc<dyn Ledger>,
-    /// Segments and archives.
+    /// Segments and archives, if they are in memory.
     pub objects: Arc<MemoryObjects>,
     /// The messages.
     pub queue: Arc<MemoryQueue>,
@@ -112,7 +112,8 @@ pub struct World {
     /// What this world is like.
     pub settings: Settings,
     tokens: Arc<MemoryTokens>,
-    storage: Arc<Latent<MemoryObjects>>,
+    stored: Arc<dyn Storage>,
+    storage: Arc<Latent<dyn Storage>>,
     runs: AtomicU64,
     recovered_at: Mutex<Timestamp>,
 }
@@ -154,7 +155,8 @@ impl World {
         let account = AccountId::parse(&fastrand::u64(1..).to_string()).expect("digits");
         let world = Self {
             ledger: Arc::new(Latent::new(ledger, pace, seed)),
-            storage: Arc::new(Latent::new(objects.clone(), pace, seed + 1)),
+            storage: Arc::new(Latent::new(objects.clone() as Arc<dyn Storage>, pace, seed + 1)),
+            stored: objects.clone(),
             objects,
             queue: Arc::new(queue),
             clock,
@@ -168,6 +170,14 @@ impl World {
         let connected = world.connect(&Faults::none().worker(), CRM, Some(TOKEN)).await;
         connected.expect("the account is connected");
         world
+    }
+
+    /// The same with `storage` for segments and archives.
+    #[must_use]
+    pub fn with_storage(mut self, storage: Arc<dyn Storage>) -> Self {
+        self.storage = Arc::new(Latent::new(storage.clone(), self.clock.pace(), self.settings.seed + 1));
+        self.stored = storage;
+        self
     }
 
     /// Connects the account to its CRM at `base_url`, with the token that is stored if none is given, and gives it all
@@ -283,7 +293,7 @@ impl World {
     /// # Panics
     /// When there is none, or it is not what it should be.
     pub async fn exported(&self, backup: &BackupRef) -> Exported {
-        Exported::read(&self.objects, &self.backup(backup).await).await
+        Exported::read(&*self.stored, &self.backup(backup).await).await
     }
 
     /// As [`World::exported`], and checks that any program can read the archive.
@@ -292,7 +302,7 @@ impl World {
     /// When there is none, or it is not what it should be.
     pub async fn exported_for_anyone(&self, backup: &BackupRef) -> Exported {
         let exported = self.exported(backup).await;
-        exported.check_zip(&self.objects, &self.backup(backup).await).await;
+        exported.check_zip(&*self.stored, &self.backup(backup).await).await;
         exported
     }
 

@@ -191,5 +191,5 @@ async fn a_crm_that_refuses_the_rate_is_asked_again_after_the_pause() {
     let sent = world.crm.all_calls();
     world.crm.trouble(Period::Calls(sent + 1..u64::MAX), Trouble::RateLimit(pause));
     limited_until(change(&world, &Faults::none().worker()).await);
-    assert_eq!(world.crm.all_calls(), sent + 3, "as often as fits into the wait");
+    assert_eq!(world.crm.all_calls(), sent + 7, "as often as fits into the wait");
 }

@@ -1,8 +1,12 @@
 //! An archive that is made in parts, out of segments that are copied inside storage.
 
+use std::sync::Arc;
+
+use contracts::backends::{LOCALSTACK_S3, with_bucket};
 use domain::backup::{BackupState, LONGEST_RUN};
 use domain::ports::clock::Clock;
-use faults::{Settings, SimulatedObject, World, samples};
+use faults::{Pace, Settings, SimulatedObject, World, samples};
+use in_memory::MemoryLedger;
 use in_memory::faults::{Fault, Faults};
 use jiff::SignedDuration;
 
@@ -49,6 +53,21 @@ async fn it_holds_what_the_crm_holds() {
     assert!(etag.contains('-'), "it was made in parts: {etag}");
 }
 
+/// S3 refuses parts and copies that are too small; most emulators, and storage in memory, are not asked here.
+#[tokio::test]
+async fn its_parts_are_such_as_a_strict_storage_accepts() {
+    with_bucket(LOCALSTACK_S3, async |storage, _| {
+        let clock = samples::clock(Pace::Real);
+        let world = World::new(Arc::new(MemoryLedger::new()), clock, objects(), Settings::default()).await;
+        let world = world.with_storage(Arc::new(storage));
+        let ended = world.to_the_end(&world.request().await).await;
+        assert_complete(&world, &ended).await;
+        let etag = &ended.archive.expect("an archive").etag.0;
+        assert!(etag.contains('-'), "it was made in parts: {etag}");
+    })
+    .await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn it_is_the_same_whatever_goes_wrong_while_it_is_made() {
     let calm = archive_of(&world(Settings::default()).await).await;
@@ -72,7 +91,7 @@ async fn it_is_the_same_whatever_goes_wrong_while_it_is_made() {
 
 #[tokio::test(start_paused = true)]
 async fn it_is_made_in_many_runs_where_each_is_over_soon() {
-    let settings = Settings { assemble_run: SignedDuration::from_millis(30), ..Settings::default() };
+    let settings = Settings { assemble_run: SignedDuration::from_millis(100), ..Settings::default() };
     let world = world(settings).await;
     let backup = world.request().await;
     let ended = world.to_the_end(&backup).await;
