@@ -31,6 +31,13 @@ pub(crate) const SMALL: Case = Case {
     },
 };
 
+/// So small that every call can be tried on a ledger that is reached over the network.
+pub(crate) const TINY: Case = Case {
+    workers: 1,
+    run_seconds: 290,
+    objects: || vec![SimulatedObject::new("contacts", &["email"], [7, 8, 4_000], samples::beginning())],
+};
+
 /// Several workers that split an object among them.
 pub(crate) const SPLIT: Case =
     Case { workers: 4, run_seconds: 6, objects: || vec![samples::many_contacts(6_000, Cursors::Ids)] };

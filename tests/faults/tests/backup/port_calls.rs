@@ -6,7 +6,7 @@ use contracts::backends::{DYNAMODB_LOCAL, with_table};
 use faults::FailedMessages;
 use in_memory::faults::{Fault, Faults};
 
-use crate::cases::{Case, FALLBACK, SMALL, SPLIT, archive_of, calm_archive};
+use crate::cases::{Case, FALLBACK, SMALL, SPLIT, TINY, archive_of, calm_archive};
 
 const FAULTS: [Fault; 3] = [Fault::CallFails, Fault::AnswerLost, Fault::WorkerDies];
 const FAILED: [FailedMessages; 2] = [FailedMessages::ComeBack, FailedMessages::AreLost];
@@ -44,13 +44,21 @@ async fn at_every_call_while_an_object_falls_back_to_one_worker() {
 }
 
 #[tokio::test]
-async fn at_some_calls_on_dynamodb_local() {
+async fn at_every_call_of_a_tiny_backup_on_dynamodb_local() {
+    on_dynamodb_local(TINY, 1).await;
+}
+
+#[tokio::test]
+async fn at_some_calls_of_a_small_backup_on_dynamodb_local() {
+    on_dynamodb_local(Case { run_seconds: 10, ..SMALL }, 53).await;
+}
+
+async fn on_dynamodb_local(case: Case, stride: usize) {
     with_table(DYNAMODB_LOCAL, async |ledger, _| {
         let ledger = Arc::new(ledger);
-        let case = Case { run_seconds: 10, ..SMALL };
         let calm = calm_archive(&case.on(ledger.clone(), Faults::none(), FailedMessages::ComeBack).await).await;
         for (place, fault) in FAULTS.into_iter().enumerate() {
-            for nth in (1 + place as u64..).step_by(53) {
+            for nth in (1 + place as u64 % stride as u64..).step_by(stride) {
                 let faults = Faults::at(nth, fault);
                 let world = case.on(ledger.clone(), faults.clone(), FAILED[place % 2]).await;
                 let archive = archive_of(&world).await;

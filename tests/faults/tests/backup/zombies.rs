@@ -10,7 +10,7 @@ use domain::storage_keys;
 use faults::{Exported, FailedMessages, World};
 use in_memory::faults::{Fault, Faults};
 
-use crate::cases::{Case, FALLBACK, SMALL, SPLIT, calm_archive};
+use crate::cases::{Case, FALLBACK, SMALL, SPLIT, TINY, calm_archive};
 use crate::worlds::assert_one_archive;
 
 /// What a frozen worker will do when it is released.
@@ -85,13 +85,22 @@ async fn at_every_call_while_an_object_falls_back_to_one_worker() {
 }
 
 #[tokio::test]
-async fn at_some_calls_on_dynamodb_local() {
+async fn at_every_call_of_a_tiny_backup_on_dynamodb_local() {
+    on_dynamodb_local(TINY, 1).await;
+}
+
+#[tokio::test]
+async fn at_some_calls_of_a_small_backup_on_dynamodb_local() {
+    on_dynamodb_local(SMALL, 47).await;
+}
+
+async fn on_dynamodb_local(case: Case, stride: usize) {
     with_table(DYNAMODB_LOCAL, async |ledger, _| {
         let ledger = Arc::new(ledger);
-        let calm = calm_archive(&SMALL.on(ledger.clone(), Faults::none(), FailedMessages::ComeBack).await).await;
-        for nth in (1..).step_by(47) {
+        let calm = calm_archive(&case.on(ledger.clone(), Faults::none(), FailedMessages::ComeBack).await).await;
+        for nth in (1..).step_by(stride) {
             let faults = Faults::at(nth, Fault::CallHeld);
-            let world = SMALL.on(ledger.clone(), faults, FailedMessages::ComeBack).await;
+            let world = case.on(ledger.clone(), faults, FailedMessages::ComeBack).await;
             if !nothing_changes(&world, &calm).await {
                 break;
             }
