@@ -4,6 +4,7 @@
 //! chunk's cursor in one transaction, so a page is either in exactly one committed segment or will be read again.
 
 mod close_object;
+mod commit;
 mod range;
 mod reading;
 mod segment_upload;

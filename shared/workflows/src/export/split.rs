@@ -35,7 +35,8 @@ const MOST_PROBES: u32 = 48;
 const MOST_PARTS: u64 = MAX_CHANGES as u64 - 10;
 
 impl Reading<'_> {
-    /// Splits if it can be done now. Reading goes on all the same: a search that fails must not stop it.
+    /// Gives a part of the chunk away if workers are free and it is worth it. Reading goes on all the same: a search that
+    /// fails or takes long must not stop it.
     pub(super) async fn split_or_wait(
         &mut self,
         chunks: &[Versioned<Chunk>],
@@ -45,50 +46,46 @@ impl Reading<'_> {
         if self.no_split_before.is_some_and(|at| now < at) {
             return Ok(());
         }
-        match self.split(chunks, objects, now).await {
-            Err(StepError::Crm(error)) => {
-                tracing::info!(%error, object = %self.subject.chunk.record.key.object_type, "export.not-split");
-                self.no_split_before = Some(now + NO_SPLIT_FOR);
-                Ok(())
-            }
-            other => other,
-        }
-    }
-
-    /// Gives a part of the chunk away if workers are free and it is worth it.
-    async fn split(
-        &mut self,
-        chunks: &[Versioned<Chunk>],
-        objects: &[ObjectExport],
-        now: Timestamp,
-    ) -> Result<(), StepError> {
         let own = &self.subject.chunk.record;
         let others: Vec<Other<'_>> = chunks
             .iter()
             .filter(|chunk| chunk.record.key != own.key)
             .map(|chunk| Other { chunk: &chunk.record, can_split: can_split(&chunk.record, objects) })
             .collect();
-        let cap = self.export.cap.0;
-        let left = own.expected_left().unwrap_or(0);
-        if wanted_parts(own, &others, left, cap) < 2 {
+        if wanted_parts(own, &others, own.expected_left().unwrap_or(0), self.export.cap.0) < 2 {
             return Ok(());
         }
-        let object = own.key.object_type.clone();
-        // Counted anew: the expectation may be old.
-        let Some(left) = self.crm.count_in(&object, self.last_id, own.upper).await? else { return Ok(()) };
-        let parts = wanted_parts(own, &others, left, cap);
-        let each = left / parts.max(1);
-        let mut found = Vec::new();
-        let search = bounds(self.crm, &object, self.last_id, own.upper, parts, each, &mut found);
-        let searched = tokio::time::timeout(self.time_to_search(now), search).await;
-        if !matches!(searched, Ok(Ok(()))) {
-            // What was found is used; the part that is left over can be split later.
+        let mut found = Found::default();
+        let searched = tokio::time::timeout(self.time_to_search(now), self.search(&others, &mut found)).await;
+        let why = match searched {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(_) => Some("the search takes long".to_owned()),
+        };
+        if let Some(why) = why {
+            tracing::info!(why, bounds = found.bounds.len(), object = %own.key.object_type, "export.split-broke-off");
             self.no_split_before = Some(now + NO_SPLIT_FOR);
         }
-        if found.is_empty() {
+        self.split(&found, now).await
+    }
+
+    /// Looks for bounds; those that are found are in `found` also when it breaks off.
+    async fn search(&self, others: &[Other<'_>], found: &mut Found) -> Result<(), CrmError> {
+        let own = &self.subject.chunk.record;
+        let object = &own.key.object_type;
+        // Counted anew: the expectation may be old.
+        let Some(left) = self.crm.count_in(object, self.last_id, own.upper).await? else { return Ok(()) };
+        let parts = wanted_parts(own, others, left, self.export.cap.0);
+        (found.left, found.each) = (left, left / parts.max(1));
+        bounds(self.crm, object, self.last_id, own.upper, parts, found.each, &mut found.bounds).await
+    }
+
+    async fn split(&mut self, found: &Found, now: Timestamp) -> Result<(), StepError> {
+        let (own, expected) = (&self.subject.chunk.record, (found.left, found.each));
+        if found.bounds.is_empty() {
             return Ok(());
         }
-        let Ok((left_part, right)) = own.split(self.lease, self.last_id, &found, (left, each), now) else {
+        let Ok((left_part, right)) = own.split(self.lease, self.last_id, &found.bounds, expected, now) else {
             return Ok(());
         };
         self.commit_split(&left_part, &right, now).await?;
@@ -120,6 +117,16 @@ impl Reading<'_> {
 fn can_split(chunk: &Chunk, objects: &[ObjectExport]) -> bool {
     let object = objects.iter().find(|object| object.definition.object_type == chunk.key.object_type);
     object.is_some_and(|object| object.mode == ReadMode::Ranges)
+}
+
+/// Where to split.
+#[derive(Default)]
+struct Found {
+    /// Records that are left.
+    left: u64,
+    /// About so many between two bounds.
+    each: u64,
+    bounds: Vec<RecordId>,
 }
 
 /// Another chunk of the backup.
