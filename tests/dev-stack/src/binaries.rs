@@ -15,6 +15,10 @@ use crate::processes;
 /// The sandbox CRM's crate and binary.
 pub const SANDBOX: &str = "sandbox-crm";
 
+/// A test program. Where one is among what is built, Cargo takes the tests' dependencies into account when it chooses
+/// features, as it does for all tests.
+const ANY_TEST: &str = "logs";
+
 /// The benchmarks' crate and binary.
 pub const BENCH: &str = "bench";
 
@@ -24,11 +28,9 @@ pub type Executables = BTreeMap<String, PathBuf>;
 /// How executables are built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Profile {
-    /// As for tests: quick to build.
+    /// As for tests: quick to build, and with the same features of dependencies, so that none is built twice.
     #[default]
     Dev,
-    /// Together with all tests, so that the features of dependencies are the same and none is built twice.
-    WithTests,
     /// As for AWS: small and fast. Together with the benchmarks, so that no dependency is built twice.
     Release,
 }
@@ -67,18 +69,16 @@ pub fn functions(places: &Places) -> Result<Vec<String>> {
 /// # Errors
 /// When they do not build; Cargo has said why.
 pub fn build(places: &Places, profile: Profile) -> Result<Executables> {
-    if profile == Profile::WithTests {
-        return build_all(places).map(|messages| executables(&messages));
-    }
-    let mut packages = functions(places)?;
-    packages.push(SANDBOX.to_owned());
     let mut command = cargo(places);
     command.args(["build", "--bins", "--message-format=json-render-diagnostics"]).stderr(Stdio::inherit());
-    if profile == Profile::Release {
-        command.arg("--release");
-        packages.push(BENCH.to_owned());
-    }
-    command.args(packages.iter().flat_map(|name| ["--package", name]));
+    match profile {
+        Profile::Dev => command.args(["--workspace", "--test", ANY_TEST]),
+        Profile::Release => {
+            let mut packages = functions(places)?;
+            packages.extend([SANDBOX, BENCH].map(str::to_owned));
+            command.arg("--release").args(packages.iter().flat_map(|name| ["--package", name]))
+        }
+    };
     let messages = processes::run_for_stdout("cargo build", &mut command)?;
     let messages = messages.ok_or_else(|| Failure::new("the functions do not build"))?;
     Ok(executables(&messages))

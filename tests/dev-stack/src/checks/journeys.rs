@@ -1,6 +1,5 @@
 //! The journeys through a deployed stack.
 
-use dev_stack::binaries::Profile;
 use dev_stack::places::Places;
 use dev_stack::python::Environment;
 use dev_stack::stack::{IMPATIENT, Running, STACK_FILE, Wishes};
@@ -16,10 +15,7 @@ pub(super) fn run(places: &Places, report: &mut Report, built: &[TestProgram]) {
     report.check("Info-ZIP as a reader of archives", || Ok(present(&["unzip"], "unzip")));
     report.check("end-to-end tests", || {
         let readers = Environment::prepare(places, places.dev().join("readers-venv"), "readers.txt")?;
-        let running = Running::bring_up(
-            places,
-            Wishes { name: "test", profile: Profile::WithTests, parameters: &IMPATIENT, ..Wishes::default() },
-        )?;
+        let running = Running::bring_up(places, Wishes { name: "test", parameters: &IMPATIENT, ..Wishes::default() })?;
         let mut variables =
             vec![(STACK_FILE, running.state_file().display().to_string()), ("PATH", readers.first_on_path())];
         if require_all {
