@@ -25,6 +25,9 @@ const NO_SPLIT_FOR: SignedDuration = SignedDuration::from_mins(1);
 /// A part of a split has at least this many records: below it, the calls that a boundary costs show.
 const SMALLEST_PART: u64 = 1_500;
 
+/// About as many records are read between two reports of progress, or a little more.
+const STALE_BY: u64 = 2_000;
+
 /// Up to so many searches walk to a bound; farther ones are bisected.
 const MOST_HOPS: u64 = 5;
 
@@ -136,17 +139,30 @@ struct Other<'a> {
     can_split: bool,
 }
 
-/// Into how many parts the holder of `own` should split it now: as many as there are free places, but only if no other
-/// chunk that could split has more left to read. 1: not at all.
+/// Into how many parts the holder of `own`, which has `left` records to read, should split it now: so many that the free
+/// places are taken, which it shares with chunks that have about as much left, and leaves to those that have clearly
+/// more. 1: not at all.
+///
+/// What others have left is some seconds old, and so always a little more than true. Were it taken for exact, two chunks
+/// of the same size would each leave the free places to the other.
 fn wanted_parts(own: &Chunk, others: &[Other<'_>], left: u64, cap: usize) -> u64 {
     let open = others.iter().filter(|other| other.chunk.state != ChunkState::Done).count();
     // The own chunk holds a place as well.
     let free = cap.saturating_sub(open + 1) as u64;
-    let larger = others
+    let about = (left / 8).max(STALE_BY);
+    let rivals = others
         .iter()
-        .filter(|other| other.can_split && other.chunk.state == ChunkState::Ready)
-        .any(|other| (other.chunk.expected_left(), &other.chunk.key.lower) > (Some(left), &own.key.lower));
-    if free == 0 || larger { 1 } else { (free + 1).min(left / SMALLEST_PART).clamp(1, MOST_PARTS) }
+        .filter(|other| other.can_split && other.chunk.state == ChunkState::Ready && other.chunk.key != own.key)
+        .map(|other| other.chunk.expected_left().unwrap_or(0));
+    let (mut larger, mut alike) = (false, 0);
+    for others_left in rivals {
+        larger |= others_left > left + about;
+        alike += u64::from(others_left + about >= left);
+    }
+    if free == 0 || larger {
+        return 1;
+    }
+    (free.div_ceil(alike + 1) + 1).min(left / SMALLEST_PART).clamp(1, MOST_PARTS)
 }
 
 /// Bounds that cut what is above `read_to` into `parts` parts of about `each` records, ascending and inside the range.
@@ -226,4 +242,65 @@ async fn bisect(
         if count < n { low = middle } else { high = middle }
     }
     Ok((high < highest.0).then_some(RecordId(high)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples::{self, NOW};
+
+    const CAP: usize = 8;
+
+    /// Chunks that are being read, with so many records left.
+    fn reading<const N: usize>(left: [u64; N]) -> [Chunk; N] {
+        let backup = samples::exporting(1);
+        let (_, whole) = samples::discovered(&backup, "contacts", None);
+        let mut lower = 0;
+        left.map(|left| {
+            lower += 1_000_000;
+            let key = domain::chunk::ChunkKey { lower: RecordId(lower), ..whole.key.clone() };
+            let chunk = Chunk::waiting(&backup.reference(), key, None, Some(left), NOW);
+            chunk.activate(NOW).expect("waiting")
+        })
+    }
+
+    /// What each of the chunks would do.
+    fn wanted<const N: usize>(left: [u64; N]) -> [u64; N] {
+        let chunks = reading(left);
+        std::array::from_fn(|own| {
+            let others: Vec<_> = chunks.iter().filter(|chunk| chunk.key != chunks[own].key).collect();
+            let others: Vec<_> = others.into_iter().map(|chunk| Other { chunk, can_split: true }).collect();
+            wanted_parts(&chunks[own], &others, left[own], CAP)
+        })
+    }
+
+    #[test]
+    fn a_chunk_alone_takes_all_places() {
+        assert_eq!(wanted([100_000]), [8]);
+    }
+
+    #[test]
+    fn chunks_of_about_the_same_size_share_the_free_places() {
+        assert_eq!(wanted([50_000, 49_500]), [4, 4]);
+        assert_eq!(wanted([50_000, 49_500, 50_400, 49_000]), [2, 2, 2, 2]);
+    }
+
+    #[test]
+    fn a_chunk_with_clearly_less_leaves_them_to_the_larger() {
+        assert_eq!(wanted([50_000, 20_000]), [7, 1]);
+    }
+
+    #[test]
+    fn nothing_is_split_without_a_free_place_or_into_parts_too_small() {
+        assert_eq!(wanted([50_000; CAP]), [1; CAP]);
+        assert_eq!(wanted([2_900]), [1]);
+        assert_eq!(wanted([6_100]), [4]);
+    }
+
+    #[test]
+    fn chunks_that_cannot_split_only_take_their_place() {
+        let chunks = reading([50_000, 90_000]);
+        let others = [Other { chunk: &chunks[1], can_split: false }];
+        assert_eq!(wanted_parts(&chunks[0], &others, 50_000, CAP), 7);
+    }
 }
