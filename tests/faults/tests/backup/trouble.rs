@@ -16,10 +16,14 @@ async fn small() -> World {
 async fn fails(world: &World, kind: &str) -> Backup {
     let backup = world.request().await;
     let ended = world.to_the_end(&backup).await;
+    assert_failed(world, &ended, kind).await;
+    ended
+}
+
+async fn assert_failed(world: &World, ended: &Backup, kind: &str) {
     assert_eq!(ended.state, BackupState::Failed);
     assert_eq!(ended.failure.as_ref().map(|failure| failure.kind.as_str()), Some(kind));
-    assert_tidy(world, &backup).await;
-    ended
+    assert_tidy(world, &ended.reference()).await;
 }
 
 async fn completes(world: &World) {
@@ -44,7 +48,14 @@ async fn a_crm_that_stays_down_fails_the_backup_whenever_it_goes_down() {
             for nth in connected + 1..=all {
                 let world = case.calm().await;
                 world.crm.trouble(Period::Calls(nth..u64::MAX), trouble);
-                let ended = fails(&world, kind).await;
+                let backup = world.request().await;
+                let ended = world.to_the_end(&backup).await;
+                if world.crm.all_calls() < nth {
+                    // Workers that split an object do not always need the same number of calls.
+                    assert_eq!((case.workers > 1, ended.state), (true, BackupState::Completed));
+                    continue;
+                }
+                assert_failed(&world, &ended, kind).await;
                 let lasted = ended.ended_at.expect("an end").duration_since(ended.created_at);
                 assert!(lasted < SignedDuration::from_hours(3), "the user learns of it in time, not after {lasted:#}");
             }
