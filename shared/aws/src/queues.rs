@@ -23,6 +23,8 @@ pub struct QueueUrls {
     pub export: Option<String>,
     /// To assemble-archive: [`Work::Assemble`] and [`Work::Sweep`].
     pub assemble: Option<String>,
+    /// To restore-chunk: [`Work::Restore`] and [`Work::RestoreSlice`].
+    pub restore: Option<String>,
 }
 
 impl QueueUrls {
@@ -31,6 +33,7 @@ impl QueueUrls {
             Work::Discover { .. } => &self.discover,
             Work::Export { .. } | Work::CloseObject { .. } => &self.export,
             Work::Assemble { .. } | Work::Sweep { .. } => &self.assemble,
+            Work::Restore { .. } | Work::RestoreSlice { .. } => &self.restore,
         };
         url.as_deref().ok_or_else(|| QueueError("this function knows no queue for such work".to_owned()))
     }

@@ -21,6 +21,66 @@ impl MalformedId {
     }
 }
 
+macro_rules! text_id {
+    ($name:ident) => {
+        impl TryFrom<String> for $name {
+            type Error = MalformedId;
+            fn try_from(text: String) -> Result<Self, MalformedId> {
+                Self::parse(&text)
+            }
+        }
+        impl From<$name> for String {
+            fn from(id: $name) -> Self {
+                id.0
+            }
+        }
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+/// A version 7 UUID, so that ids sort by the time of their creation.
+macro_rules! time_ordered_id {
+    ($(#[$doc:meta])* $name:ident, $what:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// A new id. `now` makes it sortable, `random` makes it unique.
+            pub fn new(now: Timestamp, random: [u8; 10]) -> Self {
+                let millis = u64::try_from(now.as_millisecond()).unwrap_or(0);
+                Self(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid().hyphenated().to_string())
+            }
+
+            /// When it was made, to the second; the epoch where the id does not tell.
+            pub fn created_at(&self) -> Timestamp {
+                let time = uuid::Uuid::parse_str(&self.0).ok().and_then(|id| id.get_timestamp());
+                let seconds = time.and_then(|time| i64::try_from(time.to_unix().0).ok());
+                seconds.and_then(|seconds| Timestamp::from_second(seconds).ok()).unwrap_or(Timestamp::UNIX_EPOCH)
+            }
+
+            /// # Errors
+            /// [`MalformedId`] when `text` is not a hyphenated lower-case UUID.
+            pub fn parse(text: &str) -> Result<Self, MalformedId> {
+                match uuid::Uuid::parse_str(text) {
+                    Ok(parsed) if parsed.hyphenated().to_string() == text => Ok(Self(text.to_owned())),
+                    _ => Err(MalformedId::new(text, $what)),
+                }
+            }
+
+            /// The id as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+        text_id!($name);
+    };
+}
+
 /// A CRM account served by a deployment: 1 to 20 ASCII digits.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -40,41 +100,16 @@ impl AccountId {
     }
 }
 
-/// One run of a backup: a version 7 UUID, so that ids sort by the time of their creation.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct BackupId(String);
-
-impl BackupId {
-    /// A new id. `now` makes it sortable, `random` makes it unique.
-    pub fn new(now: Timestamp, random: [u8; 10]) -> Self {
-        let millis = u64::try_from(now.as_millisecond()).unwrap_or(0);
-        Self(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid().hyphenated().to_string())
-    }
-
-    /// When it was made, to the millisecond; the epoch where the id does not tell.
-    pub fn created_at(&self) -> Timestamp {
-        let time = uuid::Uuid::parse_str(&self.0).ok().and_then(|id| id.get_timestamp());
-        let seconds = time.and_then(|time| i64::try_from(time.to_unix().0).ok());
-        seconds.and_then(|seconds| Timestamp::from_second(seconds).ok()).unwrap_or(Timestamp::UNIX_EPOCH)
-    }
-
-    /// # Errors
-    /// [`MalformedId`] when `text` is not a hyphenated lower-case UUID.
-    pub fn parse(text: &str) -> Result<Self, MalformedId> {
-        let parsed = uuid::Uuid::parse_str(text).map_err(|_| MalformedId::new(text, "a backup id"))?;
-        if parsed.hyphenated().to_string() == text {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(MalformedId::new(text, "a backup id"))
-        }
-    }
-
-    /// The id as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
+time_ordered_id!(
+    /// One run of a backup: a version 7 UUID, so that ids sort by the time of their creation.
+    BackupId,
+    "a backup id"
+);
+time_ordered_id!(
+    /// One restore, and the import that it becomes: a version 7 UUID, so that ids sort by the time of their creation.
+    RestoreId,
+    "a restore id"
+);
 
 /// An object type as the CRM's API names it: `contacts`, `conversations`, or a custom object's fully qualified name.
 ///
@@ -99,28 +134,7 @@ impl ObjectType {
     }
 }
 
-macro_rules! text_id {
-    ($name:ident) => {
-        impl TryFrom<String> for $name {
-            type Error = MalformedId;
-            fn try_from(text: String) -> Result<Self, MalformedId> {
-                Self::parse(&text)
-            }
-        }
-        impl From<$name> for String {
-            fn from(id: $name) -> Self {
-                id.0
-            }
-        }
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-    };
-}
 text_id!(AccountId);
-text_id!(BackupId);
 text_id!(ObjectType);
 
 /// A record's id inside its object type. The CRM's ids are decimal numbers and its lists ascend by them.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::chunk::ChunkKey;
-use crate::ids::{AccountId, BackupId, ObjectType};
+use crate::ids::{AccountId, BackupId, ObjectType, RestoreId};
 
 /// Names a backup.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -13,6 +13,16 @@ pub struct BackupRef {
     pub account_id: AccountId,
     /// The backup.
     pub backup_id: BackupId,
+}
+
+/// Names a restore.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RestoreRef {
+    /// The account it belongs to.
+    pub account_id: AccountId,
+    /// The restore.
+    pub restore_id: RestoreId,
 }
 
 /// One thing to look at.
@@ -48,17 +58,42 @@ pub enum Work {
         /// Which backup.
         backup: BackupRef,
     },
+    /// restore-chunk: the restore's next step that one run does: begin its plan, sum it up, or conclude.
+    Restore {
+        /// Which restore.
+        restore: RestoreRef,
+    },
+    /// restore-chunk: plan or apply one slice.
+    RestoreSlice {
+        /// Which restore.
+        restore: RestoreRef,
+        /// Which slice of it.
+        slice: u32,
+    },
 }
 
 impl Work {
-    /// The backup that the work is for.
-    pub fn backup(&self) -> &BackupRef {
+    /// The account that the work is for.
+    pub fn account_id(&self) -> &AccountId {
         match self {
             Self::Discover { backup }
             | Self::Export { backup, .. }
             | Self::CloseObject { backup, .. }
             | Self::Assemble { backup }
-            | Self::Sweep { backup } => backup,
+            | Self::Sweep { backup } => &backup.account_id,
+            Self::Restore { restore } | Self::RestoreSlice { restore, .. } => &restore.account_id,
+        }
+    }
+
+    /// The backup or the restore that the work is for.
+    pub fn run_id(&self) -> &str {
+        match self {
+            Self::Discover { backup }
+            | Self::Export { backup, .. }
+            | Self::CloseObject { backup, .. }
+            | Self::Assemble { backup }
+            | Self::Sweep { backup } => backup.backup_id.as_str(),
+            Self::Restore { restore } | Self::RestoreSlice { restore, .. } => restore.restore_id.as_str(),
         }
     }
 }

@@ -117,7 +117,7 @@ mod tests {
             [("a", good.as_str()), ("b", failing.as_str()), ("c", "{}"), ("d", panicking.as_str()), ("e", &good)];
         let seen = Mutex::new(Vec::new());
         let handler = async |work: Work, _: Deadline| {
-            let account = work.backup().account_id.to_string();
+            let account = work.account_id().to_string();
             seen.lock().expect("not poisoned").push(account.clone());
             assert_ne!(account, "3");
             if account == "2" { Outcome::Failed } else { Outcome::Done }

@@ -7,7 +7,7 @@ use aws::{Aws, QueueUrls, S3Objects, SystemClock};
 use domain::ports::clock::Clock;
 use domain::ports::ledger::Ledger;
 use domain::ports::queue::WorkQueue;
-use domain::work::{BackupRef, Work};
+use domain::work::Work;
 use lambda_runtime::Error;
 use workflows::crm_session::CrmSessions;
 use workflows::dispatch::WorkerCap;
@@ -99,8 +99,8 @@ pub fn outcome<T>(work: &Work, result: Result<T, StepError>) -> Outcome {
     match result {
         Ok(_) | Err(StepError::TakenOver) => Outcome::Done,
         Err(error) => {
-            let BackupRef { account_id, backup_id } = work.backup();
-            tracing::error!(%error, account.id = %account_id, backup.id = %backup_id, "step.failed");
+            let account = work.account_id();
+            tracing::error!(%error, account.id = %account, run.id = work.run_id(), "step.failed");
             Outcome::Failed
         }
     }
@@ -108,6 +108,6 @@ pub fn outcome<T>(work: &Work, result: Result<T, StepError>) -> Outcome {
 
 /// For work that came to a function that does not do such work: it goes to the dead-letter queue, where somebody sees it.
 pub fn misrouted(work: &Work) -> Outcome {
-    tracing::error!(backup.id = %work.backup().backup_id, "message.misrouted");
+    tracing::error!(run.id = work.run_id(), "message.misrouted");
     Outcome::Failed
 }

@@ -12,10 +12,11 @@ use crate::account::ApiVersion;
 use crate::budget::{CallLimits, WaitReason};
 use crate::ids::{ObjectType, RecordId};
 use crate::ports::call_gate::{CallGate, GateClosed};
+use crate::ports::crm_batch::{BatchRead, BatchUpdate, PropertyDefinition, RecordUpdate};
 use crate::property::{ObjectDefinition, Property};
 use crate::rows::RowBuffer;
 
-/// Reads one account of a CRM. Every call passes the account's call gate first; answers that a retry can mend (5xx,
+/// Reads and writes one account of a CRM. Every call passes the account's call gate first; answers that a retry can mend (5xx,
 /// 429, resets) have been retried with jitter inside, as long as the run's deadline allows.
 #[async_trait]
 pub trait Crm: Send + Sync {
@@ -41,6 +42,13 @@ pub trait Crm: Send + Sync {
     /// [`CrmError`], with the names of all scopes that are missing for properties of any sensitivity.
     async fn properties(&self, object: &ObjectType) -> Result<Vec<Property>, CrmError>;
 
+    /// All properties of an object type as they are defined now, archived ones included. Of two with one name, the one
+    /// that is not archived.
+    ///
+    /// # Errors
+    /// [`CrmError`].
+    async fn definitions(&self, object: &ObjectType) -> Result<Vec<PropertyDefinition>, CrmError>;
+
     /// Reads one page of records into `rows`, which is cleared first. Values land in the column of their property's
     /// place in `request.properties`; null and unset values stay unset.
     ///
@@ -54,6 +62,22 @@ pub trait Crm: Send + Sync {
     /// # Errors
     /// [`CrmError`].
     async fn existing(&self, object: &ObjectType, ids: &[RecordId]) -> Result<Vec<(RecordId, Timestamp)>, CrmError>;
+
+    /// Reads present values of up to [`BATCH`](crate::ports::crm_batch::BATCH) records into `rows`, which is cleared
+    /// first. Records that do not exist are left out. A merged record comes under the id of the one that it became. The
+    /// order is the CRM's.
+    ///
+    /// # Errors
+    /// [`CrmError`]; `rows` is then in no particular state.
+    async fn read_batch(&self, request: &BatchRead<'_>, rows: &mut RowBuffer) -> Result<(), CrmError>;
+
+    /// Writes new values to up to [`BATCH`](crate::ports::crm_batch::BATCH) records, each named once, in one call. It is
+    /// sent again where an answer was lost: writing the same values twice does no harm. That the CRM accepted a write
+    /// does not mean that it made it: compare what it returns.
+    ///
+    /// # Errors
+    /// [`CrmError`], whose sentence quotes no value; the values may have been written.
+    async fn update_batch(&self, object: &ObjectType, updates: &[RecordUpdate]) -> Result<BatchUpdate, CrmError>;
 
     /// How many records the object has, and its highest id; None for object types that the CRM cannot count
     /// (conversations). The index behind it lags by moments.

@@ -4,6 +4,7 @@
 pub mod call_gate;
 pub mod clock;
 pub mod crm;
+pub mod crm_batch;
 pub mod ledger;
 pub mod objects;
 pub mod queue;
