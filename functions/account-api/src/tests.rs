@@ -10,6 +10,7 @@ use domain::ports::call_gate::CallGate;
 use domain::ports::crm::{
     Census, Crm, CrmAccount, CrmConnector, CrmError, CrmErrorKind, CrmTarget, PageEnd, PageRequest,
 };
+use domain::ports::crm_batch::{BatchRead, BatchUpdate, PropertyDefinition, RecordUpdate};
 use domain::ports::ledger::{self, Ledger};
 use domain::ports::secrets::CrmTokens;
 use domain::property::{ObjectDefinition, Property};
@@ -81,10 +82,19 @@ impl Crm for Connected {
     async fn properties(&self, _: &ObjectType) -> Result<Vec<Property>, CrmError> {
         unreachable!("connecting asks for the account only")
     }
+    async fn definitions(&self, _: &ObjectType) -> Result<Vec<PropertyDefinition>, CrmError> {
+        unreachable!("connecting asks for the account only")
+    }
     async fn page(&self, _: &PageRequest<'_>, _: &mut RowBuffer) -> Result<PageEnd, CrmError> {
         unreachable!("connecting asks for the account only")
     }
     async fn existing(&self, _: &ObjectType, _: &[RecordId]) -> Result<Vec<(RecordId, Timestamp)>, CrmError> {
+        unreachable!("connecting asks for the account only")
+    }
+    async fn read_batch(&self, _: &BatchRead<'_>, _: &mut RowBuffer) -> Result<(), CrmError> {
+        unreachable!("connecting asks for the account only")
+    }
+    async fn update_batch(&self, _: &ObjectType, _: &[RecordUpdate]) -> Result<BatchUpdate, CrmError> {
         unreachable!("connecting asks for the account only")
     }
     async fn census(&self, _: &ObjectType) -> Result<Option<Census>, CrmError> {

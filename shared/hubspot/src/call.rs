@@ -14,14 +14,14 @@ use serde::de::DeserializeOwned;
 
 use crate::connector::HubSpot;
 use crate::endpoints::Query;
-use crate::refusal::{self, Details, Refusal};
+use crate::refusal::{self, Refusal};
 use crate::retry::Retries;
 use crate::scan::Malformed;
 
 /// No page of a hundred records comes near this; it keeps a broken answer from using the memory up.
 const MAX_ANSWER: usize = 128 << 20;
-/// What is read of an error document.
-const MAX_ERROR: usize = 64 << 10;
+/// What is read of an error document. One about a hundred records can quote all of their values.
+const MAX_ERROR: usize = 8 << 20;
 /// HubSpot asks for at least this after 423.
 const LOCKED_WAIT: Duration = Duration::from_secs(2);
 /// After 477 without `Retry-After`.
@@ -45,13 +45,15 @@ pub(crate) struct Call {
     pub(crate) query: Query,
     /// JSON; a call with a body is a POST.
     pub(crate) body: Option<Bytes>,
+    /// It changes records, and HubSpot's words about it can quote their values.
+    pub(crate) writes: bool,
     /// The scope that is missing when HubSpot answers 403 and names none.
     pub(crate) scope: String,
 }
 
 impl Call {
     pub(crate) fn get(endpoint: &'static str, path: String, query: Query, scope: String) -> Self {
-        Self { endpoint, kind: CallKind::Ordinary, path, query, body: None, scope }
+        Self { endpoint, kind: CallKind::Ordinary, path, query, body: None, writes: false, scope }
     }
 
     pub(crate) fn post(endpoint: &'static str, path: String, body: Bytes, scope: String) -> Self {
@@ -260,7 +262,7 @@ impl HubSpot {
             let body = read_body(response, MAX_ANSWER).await?;
             return Ok(Answer { headers, body });
         }
-        Err(trouble_of(call.kind, response).await)
+        Err(trouble_of(call, response).await)
     }
 
     /// Tells the gate how many calls are left today: with the first answer, since other apps may have used the limit
@@ -277,7 +279,7 @@ impl HubSpot {
     }
 }
 
-async fn trouble_of(kind: CallKind, response: Response) -> Trouble {
+async fn trouble_of(call: &Call, response: Response) -> Trouble {
     let status = response.status().as_u16();
     let asked: Option<u64> = number(response.headers(), RETRY_AFTER.as_str());
     let asked = asked.map(|seconds| Duration::from_secs(seconds.min(86_400)));
@@ -291,17 +293,18 @@ async fn trouble_of(kind: CallKind, response: Response) -> Trouble {
         408 | 425 | 500..=599 => failed(Duration::ZERO),
         429 => {
             let window = number(response.headers(), "x-hubspot-ratelimit-interval-milliseconds");
-            let window = window.map_or(window_of(kind), Duration::from_millis);
-            Trouble::Limited { policy: details(response).await.policy(), asked, window }
+            let window = window.map_or(window_of(call.kind), Duration::from_millis);
+            // The status alone says enough, so a document that cannot be read is none.
+            let body = read_body(response, MAX_ERROR).await.unwrap_or_default();
+            Trouble::Limited { policy: refusal::policy(&body), asked, window }
         }
-        _ => Trouble::Refused(Refusal { status, details: details(response).await }),
+        _ => match read_body(response, MAX_ERROR).await {
+            // Which value was refused is known only from the document, and the call may be sent again.
+            Err(lost @ Trouble::Failed { cause: Cause::Connection(_), .. }) if call.writes => lost,
+            body if call.writes => Trouble::Refused(Refusal::of_write(status, &body.unwrap_or_default())),
+            body => Trouble::Refused(Refusal::of_read(status, &body.unwrap_or_default())),
+        },
     }
-}
-
-/// The status alone says enough, so an error document that cannot be read is none.
-async fn details(response: Response) -> Details {
-    let body = read_body(response, MAX_ERROR).await.unwrap_or_default();
-    Details::read(&body)
 }
 
 async fn read_body(mut response: Response, limit: usize) -> Result<Vec<u8>, Trouble> {

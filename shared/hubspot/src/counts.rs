@@ -9,10 +9,10 @@ use jiff::Timestamp;
 use reqwest::header::HeaderMap;
 use serde::{Deserialize, Serialize};
 
+use crate::batches::check_has_batches;
 use crate::call::number;
 use crate::connector::HubSpot;
 use crate::endpoints::{Endpoints, is_conversations};
-use crate::refusal;
 use crate::scan::Malformed;
 
 #[derive(Deserialize)]
@@ -204,10 +204,7 @@ impl HubSpot {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        if is_conversations(object) {
-            let sentence = "HubSpot cannot look conversations up by id.".to_owned();
-            return Err(refusal::error(CrmErrorKind::Refused, sentence));
-        }
+        check_has_batches(object)?;
         let call = self.batch_read(object, ids, &[RECORD_ID_COLUMN]);
         self.fetch(&call, |answer| {
             let read: Read = answer.json()?;
@@ -229,7 +226,7 @@ fn creation_properties(object: &ObjectType) -> [&'static str; 2] {
     }
 }
 
-fn record_id(text: &str) -> Result<RecordId, Malformed> {
+pub(crate) fn record_id(text: &str) -> Result<RecordId, Malformed> {
     RecordId::parse(text).map_err(|_| Malformed { at: 0 })
 }
 

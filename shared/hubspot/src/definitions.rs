@@ -51,6 +51,10 @@ const CONVERSATION_PROPERTIES: [(&str, &str, &str); 13] = [
     ("status", "Status", "enumeration"),
 ];
 
+/// Levels that are listed by calls of their own, with the names that the calls have for them.
+pub(crate) const SENSITIVE_LEVELS: [(Sensitivity, &str); 2] =
+    [(Sensitivity::Sensitive, "sensitive"), (Sensitivity::HighlySensitive, "highly_sensitive")];
+
 #[derive(Deserialize)]
 struct Listed<T> {
     results: Vec<T>,
@@ -80,13 +84,13 @@ struct Labels {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct PropertyDocument {
-    name: String,
+pub(crate) struct PropertyDocument {
+    pub(crate) name: String,
     label: Option<String>,
     #[serde(rename = "type")]
     kind: Option<String>,
     calculated: Option<bool>,
-    archived: Option<bool>,
+    pub(crate) archived: Option<bool>,
     data_sensitivity: Option<String>,
     modification_metadata: Option<ModificationMetadata>,
 }
@@ -110,13 +114,12 @@ impl HubSpot {
             return Ok(conversation_properties());
         }
         let mut missing = MissingScopes::default();
-        let mut properties = missing.note(self.plain_properties(object).await)?.unwrap_or_default();
-        for (level, parameter) in
-            [(Sensitivity::Sensitive, "sensitive"), (Sensitivity::HighlySensitive, "highly_sensitive")]
-        {
+        let listed = missing.note(self.plain_documents(object, false).await)?.unwrap_or_default();
+        let mut properties = into_properties(listed, Sensitivity::NonSensitive, &HashSet::new());
+        for (level, parameter) in SENSITIVE_LEVELS {
             let known = properties.iter().map(|property| property.name.clone()).collect();
-            let found = self.sensitive_properties(object, level, parameter, &known).await;
-            let found = missing.note(found)?.unwrap_or_default();
+            let listed = missing.note(self.sensitive_documents(object, parameter).await)?.unwrap_or_default();
+            let found = into_properties(listed, level, &known);
             if let Some(example) = found.iter().find(|property| property.sensitivity == level) {
                 missing.note(self.check_sensitive_scope(object, parameter, &example.name).await)?;
             }
@@ -125,28 +128,29 @@ impl HubSpot {
         if missing.is_empty() { Ok(properties) } else { Err(refusal::missing_scopes(missing.into_names())) }
     }
 
-    async fn plain_properties(&self, object: &ObjectType) -> Result<Vec<Property>, CrmError> {
-        let query = Query::default().with("archived", "false");
-        let call = self.endpoints.properties(object, query, definition_scope(object));
-        let listed = self.fetch(&call, Listed::<PropertyDocument>::read).await?;
-        Ok(into_properties(listed, Sensitivity::NonSensitive, &HashSet::new()))
-    }
-
-    /// An account, or an object type, that has no sensitive data at all may refuse the question; that means none. Only
-    /// a missing scope is an error.
-    async fn sensitive_properties(
+    /// Properties that are not sensitive, either those that are archived or those that are not.
+    pub(crate) async fn plain_documents<T: DeserializeOwned + Send>(
         &self,
         object: &ObjectType,
-        level: Sensitivity,
+        archived: bool,
+    ) -> Result<Vec<T>, CrmError> {
+        let query = Query::default().with("archived", if archived { "true" } else { "false" });
+        let call = self.endpoints.properties(object, query, definition_scope(object));
+        self.fetch(&call, Listed::read).await
+    }
+
+    /// Properties of one of [`SENSITIVE_LEVELS`]. An account, or an object type, that has no sensitive data at all may
+    /// refuse the question; that means none. Only a missing scope is an error.
+    pub(crate) async fn sensitive_documents<T: DeserializeOwned + Send>(
+        &self,
+        object: &ObjectType,
         parameter: &str,
-        known: &HashSet<String>,
-    ) -> Result<Vec<Property>, CrmError> {
+    ) -> Result<Vec<T>, CrmError> {
         let query = Query::default().with("archived", "false").with("dataSensitivity", parameter);
         let call = self.endpoints.properties(object, query, sensitive_scope(object, parameter));
-        match self.try_fetch(&call, Listed::<PropertyDocument>::read).await {
-            Ok(listed) => Ok(into_properties(listed, level, known)),
+        match self.try_fetch(&call, Listed::read).await {
             Err(CallError::Refused(refusal)) if means_no_such_data(&refusal) => Ok(Vec::new()),
-            Err(error) => Err(error.into_error(&call)),
+            listed => listed.map_err(|error| error.into_error(&call)),
         }
     }
 
@@ -190,23 +194,31 @@ impl Schema {
     }
 }
 
-/// Properties of a list that was asked for `level`. A server that does not know of levels lists all of them again,
-/// without naming a level: those that are `known` are not taken for sensitive ones.
+/// Properties of a list that was asked for `level`, without those that are `known` already.
 fn into_properties(listed: Vec<PropertyDocument>, level: Sensitivity, known: &HashSet<String>) -> Vec<Property> {
     let present = listed.into_iter().filter(|document| !document.archived.unwrap_or(false));
-    let new = present.filter(|document| document.data_sensitivity.is_some() || !known.contains(&document.name));
-    new.map(|document| Property {
-        sensitivity: document.sensitivity(level),
-        label: document.label.unwrap_or_else(|| document.name.clone()),
-        name: document.name,
-        kind: document.kind.unwrap_or_else(|| "string".to_owned()),
-        calculated: document.calculated.unwrap_or(false),
-        read_only: document.modification_metadata.and_then(|metadata| metadata.read_only_value).unwrap_or(false),
-    })
-    .collect()
+    present.filter(|document| document.is_new(known)).map(|document| document.into_property(level)).collect()
 }
 
 impl PropertyDocument {
+    /// Whether it has not been listed before. A server that does not know of levels lists all properties again,
+    /// without naming a level: those are not taken for sensitive ones.
+    pub(crate) fn is_new(&self, known: &HashSet<String>) -> bool {
+        self.data_sensitivity.is_some() || !known.contains(&self.name)
+    }
+
+    /// The property, from a list that was asked for `level`.
+    pub(crate) fn into_property(self, level: Sensitivity) -> Property {
+        Property {
+            sensitivity: self.sensitivity(level),
+            label: self.label.unwrap_or_else(|| self.name.clone()),
+            name: self.name,
+            kind: self.kind.unwrap_or_else(|| "string".to_owned()),
+            calculated: self.calculated.unwrap_or(false),
+            read_only: self.modification_metadata.and_then(|metadata| metadata.read_only_value).unwrap_or(false),
+        }
+    }
+
     /// What it says itself, or else the level that was asked for.
     fn sensitivity(&self, asked: Sensitivity) -> Sensitivity {
         match self.data_sensitivity.as_deref() {
@@ -218,7 +230,7 @@ impl PropertyDocument {
     }
 }
 
-fn conversation_properties() -> Vec<Property> {
+pub(crate) fn conversation_properties() -> Vec<Property> {
     let properties = CONVERSATION_PROPERTIES.iter().map(|&(name, label, kind)| Property {
         name: name.to_owned(),
         label: label.to_owned(),

@@ -31,6 +31,12 @@ impl Endpoints {
         Call::post("POST objects/{objectType}/batch/read", path, body, read_scope(object))
     }
 
+    pub(crate) fn batch_update(self, object: &ObjectType, body: Bytes) -> Call {
+        let path = self.objects(object, "/batch/update");
+        let call = Call::post("POST objects/{objectType}/batch/update", path, body, write_scope(object));
+        Call { writes: true, ..call }
+    }
+
     pub(crate) fn search(self, object: &ObjectType, body: Bytes) -> Call {
         let path = self.objects(object, "/search");
         let call = Call::post("POST objects/{objectType}/search", path, body, read_scope(object));
@@ -122,34 +128,39 @@ fn escape(text: &str, out: &mut String) {
     }
 }
 
-/// Names of scopes as HubSpot spells them for an object: which family, and whether reading has a word of its own.
-fn scope(area: &str, object: &ObjectType, level: &str) -> String {
+/// Names of scopes as HubSpot spells them for an object: which family, how sensitive, and what for.
+fn scope(area: &str, object: &ObjectType, level: &str, action: &str) -> String {
     match object.as_str() {
         // One scope for reading and writing.
         "tickets" if area == "objects" => format!("tickets{level}"),
-        CONVERSATIONS => "conversations.read".to_owned(),
+        CONVERSATIONS => format!("conversations.{action}"),
         // Activities belong to contacts.
-        "calls" | "tasks" => format!("crm.{area}.contacts{level}.read"),
+        "calls" | "tasks" => format!("crm.{area}.contacts{level}.{action}"),
         standard @ ("contacts" | "companies" | "deals" | "tickets" | "products") => {
-            format!("crm.{area}.{standard}{level}.read")
+            format!("crm.{area}.{standard}{level}.{action}")
         }
-        _ => format!("crm.{area}.custom{level}.read"),
+        _ => format!("crm.{area}.custom{level}.{action}"),
     }
 }
 
 /// The scope for reading records.
 pub(crate) fn read_scope(object: &ObjectType) -> String {
-    scope("objects", object, "")
+    scope("objects", object, "", "read")
+}
+
+/// The scope for changing records.
+pub(crate) fn write_scope(object: &ObjectType) -> String {
+    scope("objects", object, "", "write")
 }
 
 /// The scope for reading property definitions.
 pub(crate) fn definition_scope(object: &ObjectType) -> String {
-    scope("schemas", object, "")
+    scope("schemas", object, "", "read")
 }
 
 /// The scope for reading values of `level`, `sensitive` or `highly_sensitive`.
 pub(crate) fn sensitive_scope(object: &ObjectType, level: &str) -> String {
-    scope("objects", object, &format!(".{level}"))
+    scope("objects", object, &format!(".{level}"), "read")
 }
 
 #[cfg(test)]
@@ -168,6 +179,7 @@ mod tests {
             [
                 at.list(&object("deals"), query.clone()),
                 at.batch_read(&object("p7_car"), Bytes::new()),
+                at.batch_update(&object("p7_car"), Bytes::new()),
                 at.search(&object("deals"), Bytes::new()),
                 at.properties(&object("deals"), query.clone(), String::new()),
                 at.schemas(),
@@ -181,6 +193,7 @@ mod tests {
             [
                 "crm/objects/2026-09/deals?limit=100",
                 "crm/objects/2026-09/p7_car/batch/read?",
+                "crm/objects/2026-09/p7_car/batch/update?",
                 "crm/objects/2026-09/deals/search?",
                 "crm/properties/2026-09/deals?limit=100",
                 "crm-object-schemas/2026-09/schemas?archived=false",
@@ -193,6 +206,7 @@ mod tests {
             [
                 "crm/v3/objects/deals?limit=100",
                 "crm/v3/objects/p7_car/batch/read?",
+                "crm/v3/objects/p7_car/batch/update?",
                 "crm/v3/objects/deals/search?",
                 "crm/v3/properties/deals?limit=100",
                 "crm/v3/schemas?archived=false",
@@ -215,6 +229,10 @@ mod tests {
         assert_eq!(read_scope(&object("tasks")), "crm.objects.contacts.read");
         assert_eq!(read_scope(&object("p1_car")), "crm.objects.custom.read");
         assert_eq!(read_scope(&object("conversations")), "conversations.read");
+        assert_eq!(write_scope(&object("deals")), "crm.objects.deals.write");
+        assert_eq!(write_scope(&object("tickets")), "tickets");
+        assert_eq!(write_scope(&object("calls")), "crm.objects.contacts.write");
+        assert_eq!(write_scope(&object("p1_car")), "crm.objects.custom.write");
         assert_eq!(definition_scope(&object("tickets")), "crm.schemas.tickets.read");
         assert_eq!(sensitive_scope(&object("deals"), "sensitive"), "crm.objects.deals.sensitive.read");
         assert_eq!(sensitive_scope(&object("tickets"), "highly_sensitive"), "tickets.highly_sensitive");

@@ -8,16 +8,19 @@
 //! | 429 | the gate is told to pause everyone on the account, then the call is admitted anew |
 //! | 5xx, 408, 423, 477, resets, time-outs, answers that are cut off or not JSON | back-off with full jitter |
 //! | 414 on a list | properties are listed in shorter URLs, or records read by id |
+//! | 400, 409, 413, 422 to a write | no error: what HubSpot says about the values |
 //! | 401, 403, 404, other 4xx | an error at once |
 //!
 //! Logged is one event for each request that failed: path template, status, how often sent, and when it is sent again.
-//! Never a URL, a body, a token or a value.
+//! Never a URL, a body, a token or a value; nor does an error repeat what HubSpot says to a write, which can quote values.
 
+mod batches;
 mod call;
 mod connector;
 mod counts;
 mod definitions;
 mod endpoints;
+mod full_definitions;
 mod pages;
 mod records;
 mod refusal;
@@ -25,10 +28,12 @@ mod retry;
 mod scan;
 #[cfg(test)]
 mod tests;
+mod write_refusal;
 
 use async_trait::async_trait;
 use domain::ids::{ObjectType, RecordId};
 use domain::ports::crm::{Census, Crm, CrmAccount, CrmError, PageEnd, PageRequest};
+use domain::ports::crm_batch::{BatchRead, BatchUpdate, PropertyDefinition, RecordUpdate};
 use domain::property::{ObjectDefinition, Property};
 use domain::rows::RowBuffer;
 use jiff::Timestamp;
@@ -57,12 +62,24 @@ impl Crm for HubSpot {
         self.defined_properties(object).await
     }
 
+    async fn definitions(&self, object: &ObjectType) -> Result<Vec<PropertyDefinition>, CrmError> {
+        self.full_definitions(object).await
+    }
+
     async fn page(&self, request: &PageRequest<'_>, rows: &mut RowBuffer) -> Result<PageEnd, CrmError> {
         self.records(request, rows).await
     }
 
     async fn existing(&self, object: &ObjectType, ids: &[RecordId]) -> Result<Vec<(RecordId, Timestamp)>, CrmError> {
         self.existing_of(object, ids).await
+    }
+
+    async fn read_batch(&self, request: &BatchRead<'_>, rows: &mut RowBuffer) -> Result<(), CrmError> {
+        self.read_records(request, rows).await
+    }
+
+    async fn update_batch(&self, object: &ObjectType, updates: &[RecordUpdate]) -> Result<BatchUpdate, CrmError> {
+        self.update_records(object, updates).await
     }
 
     async fn census(&self, object: &ObjectType) -> Result<Option<Census>, CrmError> {

@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use domain::ports::call_gate::RefusedPolicy;
 use domain::ports::crm::{CrmError, CrmErrorKind};
+use domain::ports::crm_batch::WriteRefusal;
 use jiff::SignedDuration;
 use serde_json::Value;
+
+use crate::write_refusal;
 
 /// Characters of HubSpot's own message that an error repeats.
 const MESSAGE_CHARS: usize = 200;
@@ -17,6 +20,10 @@ const MAX_SCOPES: usize = 20;
 pub(crate) struct Refusal {
     pub(crate) status: u16,
     pub(crate) details: Details,
+    /// 404, or 400 with nothing but its message to tell by.
+    unknown_object: bool,
+    /// What was wrong with the values of a write, if that was it.
+    about_values: Option<Box<WriteRefusal>>,
 }
 
 /// What was understood of an error document. Everything may be missing: proxies answer with HTML.
@@ -24,44 +31,48 @@ pub(crate) struct Refusal {
 pub(crate) struct Details {
     /// HubSpot's word for the error, such as `VALIDATION_ERROR`.
     pub(crate) category: Option<String>,
-    /// One line without links, cut. Only reads are sent, so it cannot quote a property value.
+    /// One line without links, cut. None for a write, as it could quote a property value.
     pub(crate) message: Option<String>,
-    /// The name of the limit, with status 429.
-    policy_name: Option<String>,
     /// The scopes of which one or more are missing, with status 403.
     pub(crate) scopes: Vec<String>,
 }
 
 impl Details {
-    /// Reads an error document, whatever it is.
-    pub(crate) fn read(body: &[u8]) -> Self {
-        let document: Value = serde_json::from_slice(body).unwrap_or_default();
-        let text = |name: &str| document.get(name).and_then(Value::as_str);
-        let word = |name: &str| text(name).map(word_of).filter(|word| !word.is_empty());
+    fn of(document: &Value) -> Self {
         Self {
-            category: word("category"),
-            message: text("message").map(one_line).filter(|line| !line.is_empty()),
-            policy_name: word("policyName"),
-            scopes: scopes_of(&document),
-        }
-    }
-
-    /// Which limit refused the call.
-    pub(crate) fn policy(&self) -> RefusedPolicy {
-        match self.policy_name.as_deref() {
-            Some(name) if name.to_ascii_uppercase().contains("DAILY") => RefusedPolicy::Daily,
-            _ => RefusedPolicy::Rate,
+            category: word(document, "category"),
+            message: text(document, "message").map(message_line).filter(|line| !line.is_empty()),
+            scopes: scopes_of(document),
         }
     }
 }
 
-/// Letters, digits and `_ - .` of a word that is one.
-fn word_of(text: &str) -> String {
+/// An error document, whatever it is.
+fn document_of(body: &[u8]) -> Value {
+    serde_json::from_slice(body).unwrap_or_default()
+}
+
+/// Which limit an answer with status 429 is about.
+pub(crate) fn policy(body: &[u8]) -> RefusedPolicy {
+    match word(&document_of(body), "policyName") {
+        Some(name) if name.to_ascii_uppercase().contains("DAILY") => RefusedPolicy::Daily,
+        _ => RefusedPolicy::Rate,
+    }
+}
+
+/// A member of a document that is a text.
+pub(crate) fn text<'v>(document: &'v Value, name: &str) -> Option<&'v str> {
+    document.get(name).and_then(Value::as_str)
+}
+
+/// Letters, digits and `_ - .` of a member that is a word.
+pub(crate) fn word(document: &Value, name: &str) -> Option<String> {
     let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-    text.chars().filter(|&c| word(c)).take(60).collect()
+    let word: String = text(document, name)?.chars().filter(|&c| word(c)).take(60).collect();
+    Some(word).filter(|word| !word.is_empty())
 }
 
-fn one_line(message: &str) -> String {
+fn message_line(message: &str) -> String {
     let words: Vec<&str> = message.split_whitespace().filter(|word| !word.contains("://")).collect();
     words.join(" ").chars().filter(|c| !c.is_control()).take(MESSAGE_CHARS).collect()
 }
@@ -115,21 +126,42 @@ fn collect(value: &Value, found: &mut Vec<String>, wanted: impl Fn(&str) -> bool
 }
 
 impl Refusal {
+    /// The refusal of a call that changes nothing.
+    pub(crate) fn of_read(status: u16, body: &[u8]) -> Self {
+        let document = document_of(body);
+        let unknown_object = is_about_unknown_object(status, &document);
+        Self { status, details: Details::of(&document), unknown_object, about_values: None }
+    }
+
+    /// The refusal of a call that writes values. HubSpot's own words are kept for [`Refusal::into_write_refusal`] only.
+    pub(crate) fn of_write(status: u16, body: &[u8]) -> Self {
+        let mut document = document_of(body);
+        let unknown_object = is_about_unknown_object(status, &document);
+        // 413: all of them together may be too long, and fewer of them not.
+        let about_values = (matches!(status, 400 | 409 | 413 | 422) && !unknown_object)
+            .then(|| Box::new(write_refusal::read(&document, &format!("HTTP_{status}"))));
+        if let Some(members) = document.as_object_mut() {
+            members.remove("message");
+        }
+        Self { status, details: Details::of(&document), unknown_object, about_values }
+    }
+
+    /// What was wrong with the values that were to be written.
+    ///
+    /// # Errors
+    /// The refusal itself, when it is about something else.
+    pub(crate) fn into_write_refusal(mut self) -> Result<WriteRefusal, Self> {
+        self.about_values.take().map(|refusal| *refusal).ok_or(self)
+    }
+
     /// Whether scopes are what was missing.
     pub(crate) fn lacks_scopes(&self) -> bool {
         self.status == 403 && self.details.is_about_scopes()
     }
 
-    /// HubSpot answers 404, or 400 with nothing but this message to tell by.
-    fn is_for_unknown_object(&self) -> bool {
-        let message = self.details.message.as_deref().unwrap_or_default();
-        self.status == 404 || self.status == 400 && message.starts_with("Unable to infer object type")
-    }
-
     /// The error of a refused call to `endpoint`, which needs `scope` if the CRM did not say which.
     pub(crate) fn into_error(self, endpoint: &str, scope: &str) -> CrmError {
-        let unknown_object = self.is_for_unknown_object();
-        let Self { status, details } = self;
+        let Self { status, details, unknown_object, .. } = self;
         match status {
             401 => error(
                 CrmErrorKind::TokenRefused,
@@ -148,6 +180,11 @@ impl Refusal {
             _ => error(CrmErrorKind::Refused, details.sentence(endpoint, status)),
         }
     }
+}
+
+fn is_about_unknown_object(status: u16, document: &Value) -> bool {
+    let message = text(document, "message").unwrap_or_default();
+    status == 404 || status == 400 && message.trim_start().starts_with("Unable to infer object type")
 }
 
 impl Details {
@@ -204,7 +241,7 @@ mod tests {
     use super::*;
 
     fn refusal(status: u16, body: &str) -> CrmError {
-        Refusal { status, details: Details::read(body.as_bytes()) }.into_error("GET /x", "crm.objects.deals.read")
+        Refusal::of_read(status, body.as_bytes()).into_error("GET /x", "crm.objects.deals.read")
     }
 
     fn scopes(body: &str) -> Vec<String> {
@@ -255,9 +292,9 @@ mod tests {
 
     #[test]
     fn the_daily_limit_is_told_from_the_others() {
-        let policy = |name: &str| Details::read(format!(r#"{{"policyName":"{name}"}}"#).as_bytes()).policy();
-        assert_eq!(policy("DAILY"), RefusedPolicy::Daily);
-        assert_eq!(policy("TEN_SECONDLY_ROLLING"), RefusedPolicy::Rate);
-        assert_eq!(Details::read(b"").policy(), RefusedPolicy::Rate);
+        let policy_of = |name: &str| policy(format!(r#"{{"policyName":"{name}"}}"#).as_bytes());
+        assert_eq!(policy_of("DAILY"), RefusedPolicy::Daily);
+        assert_eq!(policy_of("TEN_SECONDLY_ROLLING"), RefusedPolicy::Rate);
+        assert_eq!(policy(b""), RefusedPolicy::Rate);
     }
 }

@@ -8,6 +8,7 @@ use domain::ids::{ObjectType, RecordId};
 use domain::ports::call_gate::{CallGate, RefusedPolicy};
 use domain::ports::clock::Clock;
 use domain::ports::crm::{Census, Crm, CrmAccount, CrmError, PageEnd, PageRequest};
+use domain::ports::crm_batch::{BatchRead, BatchUpdate, PropertyDefinition, RecordUpdate};
 use domain::property::{ObjectDefinition, Property};
 use domain::rows::RowBuffer;
 use jiff::{SignedDuration, Timestamp};
@@ -82,6 +83,10 @@ impl Crm for Client {
         .await
     }
 
+    async fn definitions(&self, object: &ObjectType) -> Result<Vec<PropertyDefinition>, CrmError> {
+        self.call("definitions", CallKind::Ordinary, |state, _| state.object(object)?.definitions()).await
+    }
+
     async fn page(&self, request: &PageRequest<'_>, rows: &mut RowBuffer) -> Result<PageEnd, CrmError> {
         self.call("page", CallKind::Ordinary, |state, now| state.object(request.object)?.page(request, rows, now)).await
     }
@@ -92,6 +97,15 @@ impl Crm for Client {
             Ok(ids.iter().filter_map(|id| Some((*id, object.created(*id)?))).collect())
         })
         .await
+    }
+
+    async fn read_batch(&self, request: &BatchRead<'_>, rows: &mut RowBuffer) -> Result<(), CrmError> {
+        self.call("read_batch", CallKind::Ordinary, |state, _| state.object(request.object)?.read_batch(request, rows))
+            .await
+    }
+
+    async fn update_batch(&self, object: &ObjectType, updates: &[RecordUpdate]) -> Result<BatchUpdate, CrmError> {
+        self.call("update_batch", CallKind::Ordinary, |state, _| state.object(object)?.update_batch(updates)).await
     }
 
     async fn census(&self, object: &ObjectType) -> Result<Option<Census>, CrmError> {

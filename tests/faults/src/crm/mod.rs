@@ -4,12 +4,13 @@ mod calls;
 mod object;
 mod trouble;
 mod values;
+mod writes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use domain::budget::CallLimits;
-use domain::ids::ObjectType;
+use domain::ids::{ObjectType, RecordId};
 use domain::ports::call_gate::CallGate;
 use domain::ports::crm::{Crm, CrmConnector, CrmError, CrmTarget};
 use jiff::{SignedDuration, Timestamp};
@@ -17,7 +18,8 @@ use secrecy::{ExposeSecret, SecretString};
 
 use self::calls::Client;
 pub use self::object::{Change, Cursors, Otherwise, SimulatedObject};
-pub use self::trouble::{Period, Trouble};
+pub use self::trouble::{Moment, Period, Trouble};
+pub use self::writes::{Edit, PropertyRules};
 use crate::{SimulatedClock, Table, lock};
 
 /// What a call takes.
@@ -37,6 +39,8 @@ struct State {
     limits: CallLimits,
     objects: Vec<SimulatedObject>,
     troubles: Vec<(Period, Trouble)>,
+    /// What people do just before a call, to which object.
+    script: Vec<(Moment, ObjectType, Edit)>,
     calls: BTreeMap<&'static str, u64>,
     reached: BTreeSet<(String, String)>,
 }
@@ -47,11 +51,18 @@ impl State {
         found.ok_or_else(|| trouble::not_found(object))
     }
 
-    /// Counts a call and tells what is wrong at the moment.
+    /// Counts a call, lets people do what they do just before it, and tells what is wrong at the moment.
     fn called(&mut self, name: &'static str, at: &(String, String), now: Timestamp) -> Option<Trouble> {
         self.reached.insert(at.clone());
         *self.calls.entry(name).or_default() += 1;
         let nth = self.calls.values().sum();
+        let of_method = self.calls.get(name).copied().unwrap_or(0);
+        let due: Vec<_> = self.script.extract_if(.., |(moment, ..)| moment.is(nth, name, of_method)).collect();
+        for (_, object, edit) in due {
+            if let Ok(object) = self.object(&object) {
+                object.edit(edit);
+            }
+        }
         let present = self.troubles.iter().find(|(period, _)| period.contains(nth, now));
         present.map(|(_, trouble)| *trouble)
     }
@@ -66,6 +77,7 @@ impl SimulatedCrm {
             limits: CallLimits { per_ten_seconds: 10_000_000, per_day: 1_000_000_000 },
             objects,
             troubles: Vec::new(),
+            script: Vec::new(),
             calls: BTreeMap::new(),
             reached: BTreeSet::new(),
         };
@@ -97,6 +109,23 @@ impl SimulatedCrm {
         let mut state = lock(&self.state);
         let found = state.objects.iter_mut().find(|found| found.definition.object_type.as_str() == object);
         change(found.expect("an object of this CRM"))
+    }
+
+    /// Gives a record of an object a value, beside all calls and unchecked.
+    ///
+    /// # Panics
+    /// When there is no such object.
+    pub fn edit(&self, object: &str, id: RecordId, property: &str, value: &str) {
+        self.change(object, |object| object.edit(Edit::value(id, property, value)));
+    }
+
+    /// Does `edit` to an object just before the call at `moment` is answered.
+    ///
+    /// # Panics
+    /// When there is no such object.
+    pub fn edit_at(&self, moment: Moment, object: &str, edit: Edit) {
+        let object = self.change(object, |object| object.definition.object_type.clone());
+        lock(&self.state).script.push((moment, object, edit));
     }
 
     /// How often a method of [`Crm`] has been called, such as `page`.

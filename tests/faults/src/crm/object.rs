@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use super::trouble;
 use super::values;
+use super::writes::Writes;
 use crate::Table;
 
 /// How the CRM's lists can be gone on with.
@@ -64,10 +65,13 @@ pub struct SimulatedObject {
     pub missing_scopes: Vec<String>,
     /// The length of its long texts, for those that have the property `notes`.
     pub text_length: usize,
+    /// Whether the CRM names the properties whose values it refuses.
+    pub names_faults: bool,
     records: BTreeMap<RecordId, Timestamp>,
     script: BTreeMap<u64, Vec<Change>>,
     pages: u64,
     given: HashSet<u64>,
+    pub(super) writes: Writes,
 }
 
 impl SimulatedObject {
@@ -88,10 +92,12 @@ impl SimulatedObject {
             counted: true,
             missing_scopes: Vec::new(),
             text_length: 0,
+            names_faults: true,
             records: ids.into_iter().map(|id| (RecordId(id), created)).collect(),
             script: BTreeMap::new(),
             pages: 0,
             given: HashSet::new(),
+            writes: Writes::default(),
         }
     }
 
@@ -142,7 +148,8 @@ impl SimulatedObject {
         Table { header, rows: self.records.keys().map(row).collect() }
     }
 
-    fn value(&self, id: RecordId, property: &str) -> Option<String> {
+    /// The value that a record has until it is written to.
+    pub(super) fn first_value(&self, id: RecordId, property: &str) -> Option<String> {
         values::value(&self.definition.object_type, id, property, self.text_length)
     }
 
@@ -228,6 +235,10 @@ impl SimulatedObject {
 
     pub(super) fn above(&self, after: u64) -> impl Iterator<Item = RecordId> {
         self.records.range(RecordId(after + 1)..).map(|(id, _)| *id)
+    }
+
+    pub(super) fn remove(&mut self, id: RecordId) {
+        self.records.remove(&id);
     }
 
     pub(super) fn created(&self, id: RecordId) -> Option<Timestamp> {

@@ -1,4 +1,4 @@
-//! What can be wrong with a CRM for a while.
+//! What can be wrong with a CRM for a while, and when.
 
 use std::ops::Range;
 
@@ -20,6 +20,24 @@ impl Period {
         match self {
             Self::Times(times) => times.contains(&now),
             Self::Calls(calls) => calls.contains(&nth),
+        }
+    }
+}
+
+/// Which call something happens at. Calls that meet trouble count too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// One of all calls, counted from 1 over all methods.
+    Call(u64),
+    /// One of the calls of a method of [`Crm`](domain::ports::crm::Crm), such as `update_batch`, counted from 1.
+    CallOf(&'static str, u64),
+}
+
+impl Moment {
+    pub(super) fn is(self, nth: u64, method: &str, of_method: u64) -> bool {
+        match self {
+            Self::Call(call) => call == nth,
+            Self::CallOf(name, call) => name == method && call == of_method,
         }
     }
 }

@@ -8,6 +8,7 @@ use domain::ports::call_gate::CallGate;
 use domain::ports::crm::{
     Census, Crm, CrmAccount, CrmConnector, CrmError, CrmErrorKind, CrmTarget, PageEnd, PageRequest,
 };
+use domain::ports::crm_batch::{BatchRead, BatchUpdate, PropertyDefinition, RecordUpdate};
 use domain::property::{ObjectDefinition, Property};
 use domain::rows::RowBuffer;
 use jiff::{SignedDuration, Timestamp};
@@ -51,12 +52,24 @@ impl<T: Crm + ?Sized> Crm for Faulty<T> {
         self.call("Crm::properties", self.port.properties(object), unavailable).await
     }
 
+    async fn definitions(&self, object: &ObjectType) -> Result<Vec<PropertyDefinition>, CrmError> {
+        self.call("Crm::definitions", self.port.definitions(object), unavailable).await
+    }
+
     async fn page(&self, request: &PageRequest<'_>, rows: &mut RowBuffer) -> Result<PageEnd, CrmError> {
         self.call("Crm::page", self.port.page(request, rows), unavailable).await
     }
 
     async fn existing(&self, object: &ObjectType, ids: &[RecordId]) -> Result<Vec<(RecordId, Timestamp)>, CrmError> {
         self.call("Crm::existing", self.port.existing(object, ids), unavailable).await
+    }
+
+    async fn read_batch(&self, request: &BatchRead<'_>, rows: &mut RowBuffer) -> Result<(), CrmError> {
+        self.call("Crm::read_batch", self.port.read_batch(request, rows), unavailable).await
+    }
+
+    async fn update_batch(&self, object: &ObjectType, updates: &[RecordUpdate]) -> Result<BatchUpdate, CrmError> {
+        self.call("Crm::update_batch", self.port.update_batch(object, updates), unavailable).await
     }
 
     async fn census(&self, object: &ObjectType) -> Result<Option<Census>, CrmError> {

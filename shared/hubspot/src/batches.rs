@@ -1,0 +1,144 @@
+//! Up to a hundred records at a time, read and written by their ids.
+
+use bytes::Bytes;
+use domain::ids::{ObjectType, RecordId};
+use domain::ports::crm::{CrmError, CrmErrorKind};
+use domain::ports::crm_batch::{BatchRead, BatchUpdate, RecordUpdate, UpdatedRecord, WriteRefusal};
+use domain::rows::RowBuffer;
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::{Map, Value};
+
+use crate::call::CallError;
+use crate::connector::HubSpot;
+use crate::counts::record_id;
+use crate::endpoints::is_conversations;
+use crate::records::{Shape, read_page};
+use crate::refusal;
+use crate::scan::Malformed;
+use crate::write_refusal;
+
+/// The body of a batch/update.
+#[derive(Serialize)]
+struct Updates<'a> {
+    inputs: Vec<Update<'a>>,
+}
+
+#[derive(Serialize)]
+struct Update<'a> {
+    id: String,
+    #[serde(serialize_with = "as_object")]
+    properties: &'a [(String, String)],
+}
+
+/// What a batch/update answers. A batch that was written in part has both members.
+#[derive(Deserialize)]
+struct Written {
+    results: Vec<WrittenRecord>,
+    errors: Option<Vec<Value>>,
+}
+
+#[derive(Deserialize)]
+struct WrittenRecord {
+    id: String,
+    properties: Map<String, Value>,
+}
+
+impl HubSpot {
+    /// Ids that do not exist are absent from the answer, which the v3 version of the API names errors, with status 207.
+    pub(crate) async fn read_records(&self, request: &BatchRead<'_>, rows: &mut RowBuffer) -> Result<(), CrmError> {
+        if rows.columns() != request.properties.len() {
+            *rows = RowBuffer::new(request.properties.len());
+        }
+        rows.clear();
+        if request.ids.is_empty() {
+            return Ok(());
+        }
+        check_has_batches(request.object)?;
+        let call = self.batch_read(request.object, request.ids, request.properties);
+        self.fetch(&call, |answer| read_page(&answer.body, Shape::Nested, request.properties, rows)).await.map(drop)
+    }
+
+    pub(crate) async fn update_records(
+        &self,
+        object: &ObjectType,
+        updates: &[RecordUpdate],
+    ) -> Result<BatchUpdate, CrmError> {
+        if updates.is_empty() {
+            return Ok(BatchUpdate::Written { records: Vec::new(), refused: Vec::new() });
+        }
+        check_has_batches(object)?;
+        let call = self.endpoints.batch_update(object, body_of(updates));
+        match self.try_fetch(&call, |answer| answer.json::<Written>()?.into_update()).await {
+            Ok(update) => Ok(update),
+            Err(CallError::Refused(refusal)) => match refusal.into_write_refusal() {
+                Ok(refusal) => Ok(BatchUpdate::Refused(refusal)),
+                Err(other) => Err(CallError::Refused(other).into_error(&call)),
+            },
+            Err(error) => Err(error.into_error(&call)),
+        }
+    }
+}
+
+/// Conversations have no endpoint that takes ids.
+///
+/// # Errors
+/// For conversations.
+pub(crate) fn check_has_batches(object: &ObjectType) -> Result<(), CrmError> {
+    if is_conversations(object) {
+        let sentence = "HubSpot cannot look conversations up by id.".to_owned();
+        return Err(refusal::error(CrmErrorKind::Refused, sentence));
+    }
+    Ok(())
+}
+
+fn body_of(updates: &[RecordUpdate]) -> Bytes {
+    let inputs = updates.iter().map(|update| Update { id: update.id.to_string(), properties: &update.values });
+    let body = Updates { inputs: inputs.collect() };
+    serde_json::to_vec(&body).expect("a batch update is plain data").into()
+}
+
+fn as_object<S: Serializer>(values: &[(String, String)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(values.iter().map(|(name, value)| (name, value)))
+}
+
+impl Written {
+    fn into_update(self) -> Result<BatchUpdate, Malformed> {
+        let records = self.results.into_iter().map(WrittenRecord::into_record).collect::<Result<Vec<_>, _>>()?;
+        let errors = self.errors.unwrap_or_default();
+        let refused: Vec<_> = errors.iter().flat_map(refused_records).collect();
+        match errors.first() {
+            // What is wrong concerns all of them.
+            Some(error) if records.is_empty() && refused.is_empty() => Ok(BatchUpdate::Refused(refusal_of(error))),
+            _ => Ok(BatchUpdate::Written { records, refused }),
+        }
+    }
+}
+
+impl WrittenRecord {
+    fn into_record(self) -> Result<UpdatedRecord, Malformed> {
+        let values = self.properties.into_iter().map(|(name, value)| {
+            let value = match value {
+                Value::Null => String::new(),
+                Value::String(text) => text,
+                other => other.to_string(),
+            };
+            (name, value)
+        });
+        Ok(UpdatedRecord { id: record_id(&self.id)?, values: values.collect() })
+    }
+}
+
+/// The records that an error of a batch names, each with what was wrong.
+fn refused_records(error: &Value) -> Vec<(RecordId, WriteRefusal)> {
+    let ids = error.get("context").and_then(|context| context.get("ids")).and_then(Value::as_array);
+    let id = |id: &Value| match id {
+        Value::String(text) => RecordId::parse(text).ok(),
+        other => other.as_u64().map(RecordId),
+    };
+    let refusal = refusal_of(error);
+    ids.into_iter().flatten().filter_map(id).map(|id| (id, refusal.clone())).collect()
+}
+
+fn refusal_of(error: &Value) -> WriteRefusal {
+    write_refusal::read(error, "HTTP_207")
+}

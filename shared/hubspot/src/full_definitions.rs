@@ -1,0 +1,123 @@
+//! Properties with all that somebody who writes to them must know.
+
+use std::cmp::Reverse;
+use std::collections::HashSet;
+
+use domain::ids::ObjectType;
+use domain::ports::crm::{CrmError, MissingScopes};
+use domain::ports::crm_batch::{PropertyDefinition, SideEffect};
+use domain::property::{Property, Sensitivity};
+use serde::Deserialize;
+
+use crate::connector::HubSpot;
+use crate::definitions::{PropertyDocument, SENSITIVE_LEVELS, conversation_properties};
+use crate::endpoints::is_conversations;
+use crate::refusal;
+
+/// The stage of a contact or company, whose changes to an earlier one HubSpot ignores without a word.
+const LIFECYCLE_STAGE: &str = "lifecyclestage";
+/// Properties that move a record through a process.
+const STAGES: [&str; 5] = [LIFECYCLE_STAGE, "dealstage", "pipeline", "hs_pipeline_stage", "hs_pipeline"];
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct FullDocument {
+    #[serde(flatten)]
+    property: PropertyDocument,
+    field_type: Option<String>,
+    options: Option<Vec<OptionDocument>>,
+    external_options: Option<bool>,
+    referenced_object_type: Option<String>,
+    has_unique_value: Option<bool>,
+}
+
+#[derive(Deserialize)]
+struct OptionDocument {
+    value: Option<String>,
+}
+
+impl HubSpot {
+    pub(crate) async fn full_definitions(&self, object: &ObjectType) -> Result<Vec<PropertyDefinition>, CrmError> {
+        if is_conversations(object) {
+            return Ok(conversation_properties().into_iter().map(taking_any_value).collect());
+        }
+        let mut missing = MissingScopes::default();
+        let plain = missing.note(self.plain_documents(object, false).await)?.unwrap_or_default();
+        let mut found = into_definitions(plain, Sensitivity::NonSensitive, false, &HashSet::new());
+        for (level, parameter) in SENSITIVE_LEVELS {
+            let known = found.iter().map(|definition| definition.property.name.clone()).collect();
+            let listed = missing.note(self.sensitive_documents(object, parameter).await)?.unwrap_or_default();
+            found.extend(into_definitions(listed, level, false, &known));
+        }
+        let archived = missing.note(self.plain_documents(object, true).await)?.unwrap_or_default();
+        found.extend(into_definitions(archived, Sensitivity::NonSensitive, true, &HashSet::new()));
+        if missing.is_empty() { Ok(each_once(found)) } else { Err(refusal::missing_scopes(missing.into_names())) }
+    }
+}
+
+fn taking_any_value(property: Property) -> PropertyDefinition {
+    PropertyDefinition {
+        property,
+        archived: false,
+        options: Vec::new(),
+        multiple: false,
+        forward_only: false,
+        side_effect: None,
+    }
+}
+
+fn into_definitions(
+    listed: Vec<FullDocument>,
+    level: Sensitivity,
+    archived: bool,
+    known: &HashSet<String>,
+) -> Vec<PropertyDefinition> {
+    let new = listed.into_iter().filter(|document| document.property.is_new(known));
+    new.map(|document| document.into_definition(level, archived)).collect()
+}
+
+/// Of several with one name the one that is not archived, and of those the most sensitive one, as in a backup.
+fn each_once(mut definitions: Vec<PropertyDefinition>) -> Vec<PropertyDefinition> {
+    definitions.sort_by(|a, b| {
+        let rank = |one: &PropertyDefinition| (one.archived, Reverse(one.property.sensitivity));
+        a.property.name.cmp(&b.property.name).then_with(|| rank(a).cmp(&rank(b)))
+    });
+    definitions.dedup_by(|later, kept| later.property.name == kept.property.name);
+    definitions
+}
+
+impl FullDocument {
+    /// The definition, from a list that was asked for `level`, and for properties that are `archived` or are not.
+    fn into_definition(self, level: Sensitivity, archived: bool) -> PropertyDefinition {
+        let archived = self.property.archived.unwrap_or(archived);
+        let property = self.property.into_property(level);
+        let field_type = self.field_type.unwrap_or_default();
+        let references_owner = self.referenced_object_type.is_some_and(|kind| kind.eq_ignore_ascii_case("OWNER"));
+        let is_owner = references_owner || property.name == "hubspot_owner_id";
+        let elsewhere = is_owner || self.external_options.unwrap_or(false);
+        let options = self.options.filter(|_| property.kind == "enumeration" && !elsewhere).unwrap_or_default();
+        let side_effect = if is_email(&property, &field_type) {
+            Some(SideEffect::Email)
+        } else if is_owner {
+            Some(SideEffect::Owner)
+        } else if STAGES.contains(&property.name.as_str()) {
+            Some(SideEffect::Stage)
+        } else {
+            self.has_unique_value.unwrap_or(false).then_some(SideEffect::Unique)
+        };
+        PropertyDefinition {
+            archived,
+            options: options.into_iter().filter_map(|option| option.value).collect(),
+            multiple: field_type == "checkbox",
+            forward_only: property.name == LIFECYCLE_STAGE,
+            side_effect,
+            property,
+        }
+    }
+}
+
+/// HubSpot has no type for e-mail addresses, so names have to tell: `email`, `work_email`, `hs_additional_emails`.
+fn is_email(property: &Property, field_type: &str) -> bool {
+    let last = property.name.rsplit('_').next().unwrap_or_default();
+    field_type == "email" || property.kind == "string" && matches!(last, "email" | "emails")
+}

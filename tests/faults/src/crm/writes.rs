@@ -1,0 +1,275 @@
+//! What is written to an object of the simulated CRM: by its API, and by people meanwhile.
+
+use std::collections::BTreeMap;
+
+use domain::ids::RecordId;
+use domain::ports::crm::CrmError;
+use domain::ports::crm_batch::{
+    BATCH, BatchRead, BatchUpdate, PropertyDefinition, RecordUpdate, SideEffect, UpdatedRecord, WriteRefusal,
+};
+use domain::property::{Property, RECORD_ID_COLUMN};
+use domain::rows::RowBuffer;
+
+use super::SimulatedObject;
+
+/// What people do to records beside all calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Edit {
+    /// A record gets a value, unchecked; an empty one clears.
+    Value {
+        /// The record.
+        id: RecordId,
+        /// Internal name.
+        property: String,
+        /// The value.
+        value: String,
+    },
+    /// A record is archived.
+    Delete(RecordId),
+    /// The first record becomes part of the second.
+    Merge(RecordId, RecordId),
+}
+
+impl Edit {
+    /// A new value.
+    pub fn value(id: RecordId, property: &str, value: &str) -> Self {
+        Self::Value { id, property: property.to_owned(), value: value.to_owned() }
+    }
+}
+
+/// What the CRM makes of a property's values when it is written to.
+#[derive(Debug, Clone, Default)]
+pub struct PropertyRules {
+    /// The values that it may have, in their order; empty where any will do. Others are refused as `INVALID_OPTION`.
+    pub options: Vec<String>,
+    /// Several options at once, which the CRM keeps in their order.
+    pub multiple: bool,
+    /// A change to an earlier option is ignored without a word, unless the value is cleared first.
+    pub forward_only: bool,
+    /// What its definition says of it.
+    pub side_effect: Option<SideEffect>,
+    /// Every write is ignored without a word.
+    pub ignores_writes: bool,
+    /// The form in which the CRM keeps a value.
+    pub normalise: Option<fn(&str) -> String>,
+    /// Values that are refused, with the CRM's word for the reason; None is any value.
+    refusals: Vec<(Option<String>, String)>,
+}
+
+/// What was written to an object, and the rules for it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Writes {
+    values: BTreeMap<RecordId, BTreeMap<String, String>>,
+    merged: BTreeMap<RecordId, RecordId>,
+    archived_properties: Vec<Property>,
+    rules: BTreeMap<String, PropertyRules>,
+    refused_records: BTreeMap<RecordId, String>,
+    updates: Vec<RecordUpdate>,
+}
+
+/// A value that cannot be written: the CRM's word for why, and the property.
+struct Fault<'a> {
+    code: &'a str,
+    property: &'a str,
+    value: &'a str,
+}
+
+impl SimulatedObject {
+    /// What the CRM makes of `property` when it is written to, to be changed.
+    pub fn rules(&mut self, property: &str) -> &mut PropertyRules {
+        self.writes.rules.entry(property.to_owned()).or_default()
+    }
+
+    /// Refuses batches in which `property` gets `value`, or any value if that is None, with the word `code`.
+    pub fn refuse(&mut self, property: &str, value: Option<&str>, code: &str) {
+        self.rules(property).refusals.push((value.map(str::to_owned), code.to_owned()));
+    }
+
+    /// Refuses updates of a record, and writes the others of the batch.
+    pub fn refuse_record(&mut self, id: RecordId, code: &str) {
+        self.writes.refused_records.insert(id, code.to_owned());
+    }
+
+    /// Takes all refusals back.
+    pub fn accept_all(&mut self) {
+        self.writes.refused_records.clear();
+        self.writes.rules.values_mut().for_each(|rules| rules.refusals.clear());
+    }
+
+    /// Archives a property, as people do who delete one.
+    ///
+    /// # Panics
+    /// When there is no such property.
+    pub fn archive_property(&mut self, property: &str) {
+        let place = self.properties.iter().position(|known| known.name == property);
+        let archived = self.properties.remove(place.expect("a property of this object"));
+        self.writes.archived_properties.push(archived);
+    }
+
+    /// Does what people do beside all calls.
+    pub fn edit(&mut self, edit: Edit) {
+        match edit {
+            Edit::Value { id, property, value } => self.write(id, property, value),
+            Edit::Delete(id) => self.remove(id),
+            Edit::Merge(id, survivor) => {
+                self.remove(id);
+                self.writes.merged.insert(id, survivor);
+            }
+        }
+    }
+
+    /// All updates that the CRM has accepted, in order, with the ids and values that it was sent.
+    pub fn updates(&self) -> &[RecordUpdate] {
+        &self.writes.updates
+    }
+
+    /// The value of a record's property now; None where it is unset.
+    pub fn value(&self, id: RecordId, property: &str) -> Option<String> {
+        match self.writes.values.get(&id).and_then(|values| values.get(property)) {
+            Some(written) => Some(written.clone()).filter(|value| !value.is_empty()),
+            None => self.first_value(id, property),
+        }
+    }
+
+    fn write(&mut self, id: RecordId, property: String, value: String) {
+        self.writes.values.entry(id).or_default().insert(property, value);
+    }
+
+    /// The record that answers for `id`: itself, or the one that it became part of.
+    fn resolve(&self, id: RecordId) -> Option<RecordId> {
+        let mut id = id;
+        while let Some(survivor) = self.writes.merged.get(&id) {
+            id = *survivor;
+        }
+        self.created(id).map(|_| id)
+    }
+
+    pub(super) fn definitions(&self) -> Result<Vec<PropertyDefinition>, CrmError> {
+        self.check_scopes()?;
+        let present = self.properties.iter().map(|property| (property, false));
+        let archived = self.writes.archived_properties.iter().map(|property| (property, true));
+        let definition = |(property, archived): (&Property, bool)| {
+            let rules = self.writes.rules.get(&property.name).cloned().unwrap_or_default();
+            PropertyDefinition {
+                property: property.clone(),
+                archived,
+                options: rules.options,
+                multiple: rules.multiple,
+                forward_only: rules.forward_only,
+                side_effect: rules.side_effect,
+            }
+        };
+        Ok(present.chain(archived).map(definition).collect())
+    }
+
+    /// Each record once, the highest id first, since the order is nobody's to rely on.
+    pub(super) fn read_batch(&self, request: &BatchRead<'_>, rows: &mut RowBuffer) -> Result<(), CrmError> {
+        assert!(request.ids.len() <= BATCH, "a batch of {} records", request.ids.len());
+        self.check_scopes()?;
+        let mut found: Vec<RecordId> = request.ids.iter().filter_map(|id| self.resolve(*id)).collect();
+        found.sort_unstable();
+        found.dedup();
+        rows.clear();
+        for id in found.into_iter().rev() {
+            rows.begin_row(id);
+            for (column, name) in request.properties.iter().enumerate() {
+                if let Some(value) = self.property(name).and_then(|_| self.value(id, name)) {
+                    rows.set(column, &value);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn update_batch(&mut self, updates: &[RecordUpdate]) -> Result<BatchUpdate, CrmError> {
+        assert!(updates.len() <= BATCH, "a batch of {} records", updates.len());
+        let mut ids: Vec<RecordId> = updates.iter().map(|update| update.id).collect();
+        ids.sort_unstable();
+        assert!(ids.array_windows().all(|[a, b]| a != b), "a batch names a record twice");
+        self.check_scopes()?;
+        let values = updates.iter().flat_map(|update| &update.values);
+        let faults: Vec<_> = values.filter_map(|(property, value)| self.fault(property, value)).collect();
+        if let Some(first) = faults.first() {
+            return Ok(BatchUpdate::Refused(self.refusal(first, &faults)));
+        }
+        let (mut records, mut refused) = (Vec::new(), Vec::new());
+        for update in updates {
+            if let Some(code) = self.writes.refused_records.get(&update.id) {
+                let message = "The record cannot be written.".to_owned();
+                refused.push((update.id, WriteRefusal { code: code.clone(), properties: Vec::new(), message }));
+            } else if let Some(id) = self.resolve(update.id) {
+                records.push(self.apply(id, update));
+            }
+        }
+        Ok(BatchUpdate::Written { records, refused })
+    }
+
+    fn apply(&mut self, id: RecordId, update: &RecordUpdate) -> UpdatedRecord {
+        for (property, value) in &update.values {
+            if let Some(kept) = self.kept(id, property, value) {
+                self.write(id, property.clone(), kept);
+            }
+        }
+        self.writes.updates.push(update.clone());
+        let present = update.values.iter().map(|(name, _)| (name.clone(), self.value(id, name).unwrap_or_default()));
+        let record_id = (RECORD_ID_COLUMN.to_owned(), id.to_string());
+        UpdatedRecord { id, values: present.chain([record_id]).collect() }
+    }
+
+    /// What the CRM keeps of a value that it has accepted; None where it ignores the write.
+    fn kept(&self, id: RecordId, property: &str, value: &str) -> Option<String> {
+        let Some(rules) = self.writes.rules.get(property) else { return Some(value.to_owned()) };
+        let place = |value: &str| rules.options.iter().position(|option| option == value);
+        let backwards = || {
+            let before = self.value(id, property).and_then(|before| place(&before));
+            place(value).is_some_and(|after| before.is_some_and(|before| after < before))
+        };
+        if rules.ignores_writes || rules.forward_only && backwards() {
+            return None;
+        }
+        let value = rules.normalise.map_or_else(|| value.to_owned(), |normalise| normalise(value));
+        if !rules.multiple {
+            return Some(value);
+        }
+        let chosen: Vec<&str> = value.split(';').collect();
+        let in_order = rules.options.iter().map(String::as_str).filter(|option| chosen.contains(option));
+        Some(in_order.collect::<Vec<_>>().join(";"))
+    }
+
+    fn property(&self, name: &str) -> Option<&Property> {
+        self.properties.iter().find(|property| property.name == name)
+    }
+
+    fn fault<'a>(&'a self, property: &'a str, value: &'a str) -> Option<Fault<'a>> {
+        let code = match self.property(property) {
+            None => "PROPERTY_DOESNT_EXIST",
+            Some(property) if property.read_only || property.calculated => "READ_ONLY_VALUE",
+            Some(_) => self.writes.rules.get(property)?.refuses(value)?,
+        };
+        Some(Fault { code, property, value })
+    }
+
+    fn refusal(&self, first: &Fault<'_>, faults: &[Fault<'_>]) -> WriteRefusal {
+        let mut properties: Vec<String> = faults.iter().map(|fault| fault.property.to_owned()).collect();
+        properties.dedup();
+        properties.retain(|_| self.names_faults);
+        let message = format!("{:?} was refused", first.value);
+        WriteRefusal { code: first.code.to_owned(), properties, message }
+    }
+}
+
+impl PropertyRules {
+    /// The CRM's word for why it refuses `value`.
+    fn refuses(&self, value: &str) -> Option<&str> {
+        let refused = self.refusals.iter().find(|(wanted, _)| wanted.as_deref().is_none_or(|wanted| wanted == value));
+        if let Some((_, code)) = refused {
+            return Some(code);
+        }
+        let mut chosen = value.split(if self.multiple { ';' } else { '\0' }).filter(|part| !part.is_empty());
+        let allowed = |part: &str| self.options.is_empty() || self.options.iter().any(|option| option == part);
+        (!chosen.all(allowed)).then_some("INVALID_OPTION")
+    }
+}
+
+#[cfg(test)]
+mod tests;
