@@ -65,6 +65,9 @@ pub struct Columns {
 /// The property that holds a record's own id; always the first column and never repeated.
 pub const RECORD_ID_COLUMN: &str = "hs_object_id";
 
+/// The property that names the records that were merged into a record, separated by `;`.
+pub const MERGED_IDS: &str = "hs_merged_object_ids";
+
 impl Columns {
     /// Columns from the properties of an object type, in whatever order and with whatever repetitions they were
     /// listed: sorted by internal name, each name once, without [`RECORD_ID_COLUMN`]. Of two properties with one

@@ -80,6 +80,12 @@ impl RowBuffer {
         &self.ids
     }
 
+    /// One value of row `row`; empty where it is unset. Text, since every value came in as one.
+    pub fn value(&self, row: usize, column: usize) -> &str {
+        let (start, end) = self.spans[row * self.columns + column];
+        std::str::from_utf8(&self.bytes[start as usize..end as usize]).unwrap_or_default()
+    }
+
     /// The values of row `row` in column order; unset values are empty. UTF-8, since every value came in as a `str`.
     pub fn values(&self, row: usize) -> impl ExactSizeIterator<Item = &[u8]> {
         self.spans[row * self.columns..(row + 1) * self.columns]
@@ -103,6 +109,7 @@ mod tests {
         rows.set(1, "y");
         assert_eq!(rows.values(0).collect::<Vec<_>>(), ["ä".as_bytes(), b"", b"c"]);
         assert_eq!(rows.values(1).collect::<Vec<_>>(), [&b""[..], b"y", b""]);
+        assert_eq!((rows.value(0, 0), rows.value(0, 1), rows.value(1, 1)), ("ä", "", "y"));
         rows.truncate(1);
         assert_eq!(rows.ids(), [RecordId(7)]);
         rows.clear();

@@ -88,6 +88,6 @@ fn not_allowed() -> StepError {
 fn not_connected() -> StepError {
     StepError::Fatal(Failure::new(
         "crm-not-connected",
-        "The account has no CRM connection any more; connect it again with PUT /accounts/{account} and make a new backup.",
+        "The account has no CRM connection any more; connect it again with PUT /accounts/{account} and try again.",
     ))
 }

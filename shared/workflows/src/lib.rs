@@ -15,8 +15,10 @@ pub mod dispatch;
 pub mod download_backup;
 pub mod ending;
 pub mod export;
+mod leased;
 pub mod read_backups;
 pub mod recover;
+pub mod restore;
 pub mod run;
 #[cfg(test)]
 mod samples;

@@ -13,10 +13,14 @@ use domain::object::ObjectExport;
 use domain::ports::clock::Clock;
 use domain::ports::ledger::{self, Change, DUE_SHARDS, Key, Ledger, LedgerError, Record, Stored};
 use domain::ports::queue::WorkQueue;
+use domain::restore::slice::RestoreSlice;
+use domain::restore::{LONGEST_RESTORE, Restore, RestoreEvent, RestoreState};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::dispatch::{self, WorkerCap};
 use crate::ending;
+use crate::leased::Leases;
+use crate::restore;
 use crate::run::StepError;
 
 /// Records looked at per shard and round; the rest is due in the next round too.
@@ -84,6 +88,10 @@ impl Recover {
             self.look_at_chunk(stored).await
         } else if key.sort.starts_with(ObjectExport::PREFIX) {
             self.look_at_object(stored).await
+        } else if key.sort.starts_with(RestoreSlice::PREFIX) {
+            self.look_at_slice(stored).await
+        } else if key.sort.starts_with(Restore::PREFIX) {
+            self.look_at_restore(stored).await
         } else {
             self.look_at_backup(stored).await
         }
@@ -155,6 +163,45 @@ impl Recover {
         Ok(None)
     }
 
+    async fn look_at_slice(&self, stored: Stored) -> Result<Option<Timestamp>, StepError> {
+        let slice = ledger::read::<RestoreSlice>(stored)?;
+        let now = self.clock.now();
+        let (Some(since), true) = (slice.record.overdue_since(), is_due(&slice.record, now)) else { return Ok(None) };
+        let parent = ledger::load::<Restore>(&*self.ledger, &Restore::key_of(&slice.record.restore())).await?;
+        // While a restore is concluded, its slices are settled by that step.
+        let ended = parent.is_none_or(|parent| parent.record.state.is_terminal());
+        let next = if ended { slice.record.dropped() } else { slice.record.requeued(now) };
+        self.replace(Change::replace(&slice, &next)).await?;
+        if !ended {
+            self.queue.send(&[slice.record.work()], Duration::ZERO).await?;
+        }
+        Ok((!ended).then_some(since))
+    }
+
+    async fn look_at_restore(&self, stored: Stored) -> Result<Option<Timestamp>, StepError> {
+        let loaded = ledger::read::<Restore>(stored)?;
+        let now = self.clock.now();
+        if !is_due(&loaded.record, now) {
+            return Ok(None);
+        }
+        let restore = loaded.record.reference();
+        let concludes = loaded.record.state == RestoreState::Concluding;
+        if !concludes && now.duration_since(loaded.record.created_at) > LONGEST_RESTORE {
+            let leases = Leases { ledger: &*self.ledger, queue: &*self.queue, clock: &*self.clock };
+            restore::fail(&leases, &restore, restore_took_too_long()).await?;
+            return Ok(None);
+        }
+        let Ok(next) = loaded.record.apply(RestoreEvent::Requeued, now) else { return Ok(None) };
+        self.replace(Change::replace(&loaded, &next)).await?;
+        if let Some(work) = loaded.record.work() {
+            self.queue.send(&[work], Duration::ZERO).await?;
+            return Ok(loaded.record.overdue_since());
+        }
+        // Slices are looked at every few minutes without being stalled: a dispatch may have been lost.
+        restore::dispatch(&*self.ledger, &*self.queue, now, &restore).await?;
+        Ok(None)
+    }
+
     async fn replace(&self, change: Change) -> Result<(), StepError> {
         match self.ledger.commit(&[change]).await {
             // Somebody works on it after all.
@@ -166,6 +213,14 @@ impl Recover {
 
 fn is_due(record: &impl Record, now: Timestamp) -> bool {
     record.due_at().is_some_and(|due| due <= now)
+}
+
+fn restore_took_too_long() -> Failure {
+    Failure::new(
+        "restore-took-too-long",
+        "The restore had not ended after 46 hours and was ended; what it wrote before is listed. Raise the share of the \
+         CRM's calls that it may use, then plan it again: what is restored already is left as it is.",
+    )
 }
 
 fn took_too_long() -> Failure {

@@ -57,10 +57,10 @@ pub enum StepError {
     /// The CRM failed, after all retries that made sense.
     #[error(transparent)]
     Crm(#[from] CrmError),
-    /// Nothing will help; the backup must fail.
+    /// Nothing will help; the backup or the restore must fail.
     #[error("{}", .0.sentence)]
     Fatal(Failure),
-    /// Another run has taken over, or the backup has ended: stop and touch nothing.
+    /// Another run has taken over, or the whole has ended: stop and touch nothing.
     #[error("another run has taken over")]
     TakenOver,
 }
@@ -79,7 +79,7 @@ impl From<EndError> for StepError {
 pub enum Remedy {
     /// Nothing.
     Stop,
-    /// The backup fails.
+    /// The backup, or the restore, fails.
     Fail(Failure),
     /// Wait, then try again.
     Wait(Wait),
@@ -112,7 +112,7 @@ impl StepError {
             },
             Self::Storage(error) if !error.is_retryable() => Remedy::Fail(Failure::new(
                 "storage-refused",
-                "Object storage refused a write or a read that the backup needs; see the function's log.",
+                "Object storage refused a write or a read that is needed; see the function's log.",
             )),
             Self::Ledger(LedgerError::Unreadable(..) | LedgerError::Refused(_)) => Remedy::Fail(Failure::new(
                 "ledger-refused",
@@ -122,7 +122,7 @@ impl StepError {
                 Remedy::Fail(Failure::new(
                     "crm-connection-unfinished",
                     "A change of the account's CRM connection was not finished; connect the account again with \
-                     PUT /accounts/{account} and make a new backup.",
+                     PUT /accounts/{account} and try again.",
                 ))
             }
             Self::Ledger(_) | Self::Storage(_) | Self::Queue(_) | Self::Secrets(_) => Remedy::Retry(pause),

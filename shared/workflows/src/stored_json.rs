@@ -1,4 +1,4 @@
-//! Documents in object storage that are too large for the ledger: columns, manifests.
+//! Documents in object storage that are too large for the ledger: columns, manifests, plans. Errors quote nothing of them.
 
 use bytes::Bytes;
 use domain::ports::objects::{ObjectReader, ObjectWriter, StorageError};
@@ -11,7 +11,51 @@ use serde::de::DeserializeOwned;
 /// [`StorageError`]; [`StorageError::Refused`] when it is not what was expected.
 pub(crate) async fn read<T: DeserializeOwned>(reader: &dyn ObjectReader, key: &str) -> Result<T, StorageError> {
     let bytes = reader.read(key, None).await?;
-    serde_json::from_slice(&bytes).map_err(|error| StorageError::Refused(format!("{key} is unreadable: {error}")))
+    serde_json::from_slice(&bytes).map_err(|error| unreadable(key, &error))
+}
+
+/// Reads the document at `key`, one value in each line.
+///
+/// # Errors
+/// [`StorageError`]; [`StorageError::Refused`] when it is not what was expected.
+pub(crate) async fn read_lines<T: DeserializeOwned>(
+    reader: &dyn ObjectReader,
+    key: &str,
+) -> Result<Vec<T>, StorageError> {
+    let bytes = reader.read(key, None).await?;
+    let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    lines.map(|line| serde_json::from_slice(line).map_err(|error| unreadable(key, &error))).collect()
+}
+
+/// As [`read_lines`]; nothing where there is no such document.
+///
+/// # Errors
+/// As [`read_lines`].
+pub(crate) async fn read_lines_if_any<T: DeserializeOwned>(
+    reader: &dyn ObjectReader,
+    key: &str,
+) -> Result<Vec<T>, StorageError> {
+    match read_lines(reader, key).await {
+        Err(StorageError::Absent(_)) => Ok(Vec::new()),
+        other => other,
+    }
+}
+
+/// Appends `value` as a line of its own to `lines`.
+///
+/// # Errors
+/// [`StorageError::Refused`] when it cannot be written as JSON, which is a fault of its type.
+pub(crate) fn add_line<T: Serialize>(value: &T, lines: &mut Vec<u8>) -> Result<(), StorageError> {
+    serde_json::to_writer(&mut *lines, value)
+        .map_err(|error| StorageError::Refused(format!("a line cannot be written: {:?}", error.classify())))?;
+    lines.push(b'\n');
+    Ok(())
+}
+
+/// A parser's own words would quote what it found.
+fn unreadable(key: &str, error: &serde_json::Error) -> StorageError {
+    let (what, line, column) = (error.classify(), error.line(), error.column());
+    StorageError::Refused(format!("{key} is unreadable ({what:?} error in line {line}, column {column})"))
 }
 
 /// Writes `value` to `key`, which only runs write that write the same.

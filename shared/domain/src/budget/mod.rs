@@ -53,6 +53,8 @@ pub enum WaitReason {
     ServiceUnavailable,
     /// The CRM's counts lag behind its records, and are asked for again.
     CountsLag,
+    /// A run that may still write has not ended.
+    RunsEnding,
 }
 
 impl WaitReason {

@@ -57,6 +57,9 @@ pub enum Fate {
         code: String,
         /// A sentence for people; may quote values.
         message: String,
+        /// The value that it has now, where that is neither the one before nor the one that was to be written.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        now: Option<String>,
     },
 }
 
@@ -76,12 +79,12 @@ pub mod reasons {
 pub const DROP_AFTER: u32 = 50;
 
 impl ValueOutcome {
-    /// What the record has now as far as this restore knows; None where it was not written.
+    /// What the record has now as far as this restore knows; None where it left the value as it was.
     pub fn after(&self) -> Option<&str> {
         match &self.fate {
             Fate::Written { after } => Some(after.as_deref().unwrap_or(&self.target)),
             Fate::Unclear => Some(&self.target),
-            Fate::Failed { .. } => None,
+            Fate::Failed { now, .. } => now.as_deref(),
         }
     }
 
@@ -105,6 +108,9 @@ pub struct OutcomeCounts {
     pub values_restored: u64,
     /// Values not written.
     pub values_failed: u64,
+    /// Values that a run may have been writing when it died, of a restore that ended before anybody looked again.
+    #[serde(default)]
+    pub values_unclear: u64,
     /// Values that somebody had set to the target since the plan.
     pub already_right: u64,
     /// Values that somebody had changed since the plan, whatever became of them.
@@ -122,6 +128,7 @@ impl OutcomeCounts {
         self.records_failed += other.records_failed;
         self.values_restored += other.values_restored;
         self.values_failed += other.values_failed;
+        self.values_unclear += other.values_unclear;
         self.already_right += other.already_right;
         self.drifted_values += other.drifted_values;
         for (refusal, times) in &other.refusals {
@@ -156,14 +163,18 @@ mod tests {
         assert_eq!(outcome(Fate::Written { after: None }).after(), Some("b"));
         assert_eq!(outcome(Fate::Written { after: Some("B".into()) }).after(), Some("B"));
         assert_eq!(outcome(Fate::Unclear).after(), Some("b"));
-        let failed = outcome(Fate::Failed { code: "X".into(), message: "x".into() });
+        let failed = outcome(Fate::Failed { code: "X".into(), message: "x".into(), now: None });
         assert_eq!(failed.after(), None);
+        let half = outcome(Fate::Failed { code: "X".into(), message: "x".into(), now: Some(String::new()) });
+        assert_eq!(half.after(), Some(""), "cleared, and then not set");
     }
 
     #[test]
     fn a_record_is_restored_when_no_value_of_it_failed() {
-        let (written, failed) =
-            (outcome(Fate::Written { after: None }), outcome(Fate::Failed { code: "X".into(), message: "x".into() }));
+        let (written, failed) = (
+            outcome(Fate::Written { after: None }),
+            outcome(Fate::Failed { code: "X".into(), message: "x".into(), now: None }),
+        );
         let mut counts = OutcomeCounts::default();
         counts.count(&[written.clone(), written.clone()]);
         counts.count(&[written, failed]);

@@ -1,0 +1,166 @@
+//! What all items have in common that one run works on at a time: taking the lease, giving it back, and what follows when
+//! a run ends before its work is done.
+
+use std::time::Duration;
+
+use domain::budget::WaitReason;
+use domain::lease::{Leasing, NotLeased, Wait};
+use domain::ports::clock::Clock;
+use domain::ports::ledger::{self, Change, Key, Ledger, LedgerError, Record, Versioned};
+use domain::ports::queue::WorkQueue;
+use domain::work::Work;
+use domain::{Failure, Refused};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::contention;
+use crate::run::{Remedy, StepError, delay_until};
+
+/// An item of the ledger that one run works on at a time.
+pub(crate) trait Leasable: Record {
+    /// Its lease.
+    fn leasing(&self) -> &Leasing;
+
+    /// The item with the lease taken; the outer error says that it is at no step that is leased.
+    fn leased(&self, owner: &str, now: Timestamp, length: SignedDuration) -> Result<Result<Self, NotLeased>, Refused>;
+
+    /// The item with the lease given back, `clean` when the run has left nothing begun.
+    fn released(&self, lease: u32, wait: Option<Wait>, clean: bool, now: Timestamp) -> Result<Self, Refused>;
+
+    /// The message that gets it worked on; None when nobody should.
+    fn message(&self) -> Option<Work>;
+}
+
+/// The ports that items are leased through.
+#[derive(Clone, Copy)]
+pub(crate) struct Leases<'a> {
+    pub(crate) ledger: &'a dyn Ledger,
+    pub(crate) queue: &'a dyn WorkQueue,
+    pub(crate) clock: &'a dyn Clock,
+}
+
+/// What came of the wish to work on an item.
+pub(crate) enum Wished {
+    /// The lease is this run's, under this number, until then.
+    Leased {
+        /// The lease.
+        number: u32,
+        /// When it runs out.
+        expires_at: Timestamp,
+    },
+    /// There is nothing to do for this run.
+    Nothing,
+    /// Too many runs in a row made no progress.
+    OutOfAttempts,
+}
+
+/// What is left to do about a run that ended before its work was done.
+pub(crate) enum Aftermath {
+    /// Nothing: the item is queued again, or nobody's business any more.
+    Settled,
+    /// The whole must fail.
+    Fail(Failure),
+}
+
+impl Leases<'_> {
+    /// Takes the lease of the item that was loaded, for `length`.
+    pub(crate) async fn take<T: Leasable>(
+        &self,
+        loaded: &Versioned<T>,
+        owner: &str,
+        length: SignedDuration,
+    ) -> Result<Wished, LedgerError> {
+        let leased = match loaded.record.leased(owner, self.clock.now(), length) {
+            Ok(Ok(leased)) => leased,
+            Ok(Err(NotLeased::OutOfAttempts)) => return Ok(Wished::OutOfAttempts),
+            Ok(Err(NotLeased::Held(_) | NotLeased::Waiting(_))) | Err(_) => return Ok(Wished::Nothing),
+        };
+        match self.ledger.commit(&[Change::replace(loaded, &leased)]).await {
+            // Another delivery of the same message was first.
+            Err(LedgerError::Conflict) => return Ok(Wished::Nothing),
+            other => other?,
+        }
+        let lease = leased.leasing().lease.as_ref();
+        Ok(lease.map_or(Wished::Nothing, |lease| Wished::Leased { number: lease.number, expires_at: lease.expires_at }))
+    }
+
+    /// Gives lease `number` of the item at `key` back, unless another run has taken over.
+    pub(crate) async fn give_back<T: Leasable>(
+        &self,
+        key: &Key,
+        number: u32,
+        wait: Option<Wait>,
+        clean: bool,
+    ) -> Result<Option<T>, StepError> {
+        contention::retry(|| async {
+            let Some(loaded) = ledger::load::<T>(self.ledger, key).await? else {
+                return Ok(contention::Attempt::Settled(None));
+            };
+            let Ok(next) = loaded.record.released(number, wait, clean, self.clock.now()) else {
+                return Ok(contention::Attempt::Settled(None));
+            };
+            Ok::<_, StepError>(contention::settle(
+                self.ledger.commit(&[Change::replace(&loaded, &next)]).await,
+                Some(next),
+            )?)
+        })
+        .await
+    }
+
+    /// Gives the lease back because the run's time is over, and queues the item at once. A run that has `progressed` was
+    /// not in vain.
+    pub(crate) async fn run_over<T: Leasable>(
+        &self,
+        key: &Key,
+        number: u32,
+        progressed: bool,
+        clean: bool,
+    ) -> Result<(), StepError> {
+        let released = self.give_back::<T>(key, number, self.gone_on(progressed), clean).await?;
+        self.queue_again(released.as_ref(), Duration::ZERO).await
+    }
+
+    /// What follows when a run under lease `number` ends by `error`.
+    pub(crate) async fn interrupted<T: Leasable>(
+        &self,
+        key: &Key,
+        number: u32,
+        error: &StepError,
+        (progressed, clean): (bool, bool),
+        retry_base: Duration,
+    ) -> Result<Aftermath, StepError> {
+        let now = self.clock.now();
+        // Progress has set the count of fruitless runs back, so it is read again.
+        let loaded = ledger::load::<T>(self.ledger, key).await;
+        let attempts = loaded.ok().flatten().map_or(1, |loaded| loaded.record.leasing().attempts);
+        match error.remedy(now, attempts, retry_base) {
+            Remedy::Stop => {
+                // Best effort: without it the lease runs out by itself.
+                let _ = self.give_back::<T>(key, number, None, clean).await;
+            }
+            Remedy::Fail(failure) => {
+                let _ = self.give_back::<T>(key, number, None, clean).await;
+                return Ok(Aftermath::Fail(failure));
+            }
+            Remedy::Wait(wait) => {
+                let released = self.give_back::<T>(key, number, Some(wait), clean).await?;
+                self.queue_again(released.as_ref(), delay_until(wait.until, now)).await?;
+            }
+            Remedy::Retry(pause) => {
+                let released = self.give_back::<T>(key, number, self.gone_on(progressed), clean).await?;
+                self.queue_again(released.as_ref(), pause).await?;
+            }
+        }
+        Ok(Aftermath::Settled)
+    }
+
+    async fn queue_again<T: Leasable>(&self, item: Option<&T>, delay: Duration) -> Result<(), StepError> {
+        match item.and_then(T::message) {
+            Some(message) => Ok(self.queue.send(&[message], delay).await?),
+            None => Ok(()),
+        }
+    }
+
+    fn gone_on(&self, progressed: bool) -> Option<Wait> {
+        progressed.then(|| Wait { until: self.clock.now(), reason: WaitReason::RunOver })
+    }
+}

@@ -1,0 +1,110 @@
+//! Commits what was written: one outcome object, then the slice's progress, and at its end the restore's.
+
+use domain::ports::ledger::{self, Change, Versioned};
+use domain::restore::RestoreEvent;
+use domain::restore::outcome::{OutcomeCounts, ValueOutcome};
+use domain::restore::slice::{Applied, OutcomeFile, Position, RestoreSlice, SliceState};
+use domain::storage_keys;
+use tokio::sync::mpsc;
+
+use super::{Application, WrittenBatch};
+use crate::contention;
+use crate::restore::{Ending, RestoreUsage, after};
+use crate::run::StepError;
+use crate::stored_json;
+
+/// Batches that one commit tells of. With those under way and those that wait, a run stays below
+/// [`BATCHES_AHEAD`](domain::restore::slice::BATCHES_AHEAD) of what is committed.
+const GROUP: usize = 40;
+
+/// Batches that are written and not committed yet.
+#[derive(Default)]
+struct Group {
+    batches: usize,
+    to: Position,
+    lines: Vec<u8>,
+    failures: bool,
+    counts: OutcomeCounts,
+}
+
+impl Application<'_> {
+    /// Commits what is written, in order. An error comes with whether everything that was begun is committed.
+    pub(super) async fn commit_all(
+        &self,
+        mut results: mpsc::Receiver<Result<WrittenBatch, StepError>>,
+        usage: &mut RestoreUsage,
+    ) -> Result<Ending, (StepError, bool)> {
+        let mut group = Group::default();
+        let mut interrupted = None;
+        let mut done = false;
+        while let Some(result) = results.recv().await {
+            match result {
+                Ok(batch) => group.add(&batch).map_err(|error| (error, false))?,
+                Err(error) => {
+                    interrupted = Some(error);
+                    break;
+                }
+            }
+            if group.batches >= GROUP {
+                usage.records += group.counts.records_done;
+                done = self.commit(std::mem::take(&mut group)).await.map_err(|error| (error, false))?;
+            }
+        }
+        // What was begun after the batch that failed is finished before this run gives its lease back.
+        while interrupted.is_some() && results.recv().await.is_some() {}
+        if group.batches > 0 {
+            usage.records += group.counts.records_done;
+            done = self.commit(group).await.map_err(|error| (error, false))?;
+        }
+        match interrupted {
+            Some(error) => Err((error, false)),
+            None if done => Ok(Ending::Finished),
+            None => Ok(Ending::RunOver),
+        }
+    }
+
+    /// Returns whether the slice is done.
+    async fn commit(&self, group: Group) -> Result<bool, StepError> {
+        let restore = self.restore.reference();
+        let loaded = self.present_slice().await?;
+        let file = (!group.lines.is_empty()).then_some(OutcomeFile { attempt: self.lease, failures: group.failures });
+        if file.is_some() {
+            let number = u32::try_from(loaded.record.outcomes.len()).unwrap_or(u32::MAX);
+            let key = storage_keys::outcome(&restore, loaded.record.number, number, self.lease);
+            self.work.put_lines(&key, group.lines).await?;
+        }
+        let step = Applied { from: loaded.record.written_to, to: group.to, file, counts: group.counts };
+        contention::retry(|| async {
+            let loaded = self.present_slice().await?;
+            let next = loaded.record.applied(self.lease, &step).map_err(|_| StepError::TakenOver)?;
+            let done = next.state == SliceState::Done;
+            let mut changes = vec![Change::replace(&loaded, &next)];
+            // While a restore is being concluded nothing is counted off any more, but what was written is told.
+            if done {
+                let parent = self.work.load(&restore).await?;
+                if let Ok(counted) = after(&parent.record, RestoreEvent::SliceFinished, self.work.now()) {
+                    changes.push(Change::replace(&parent, &counted));
+                }
+            }
+            Ok::<_, StepError>(contention::settle(self.work.ledger().commit(&changes).await, done)?)
+        })
+        .await
+    }
+
+    async fn present_slice(&self) -> Result<Versioned<RestoreSlice>, StepError> {
+        ledger::load::<RestoreSlice>(self.work.ledger(), self.key).await?.ok_or(StepError::TakenOver)
+    }
+}
+
+impl Group {
+    fn add(&mut self, batch: &WrittenBatch) -> Result<(), StepError> {
+        self.batches += 1;
+        self.to = batch.to;
+        self.counts.add(&batch.counts);
+        self.failures |= batch.outcomes.iter().any(ValueOutcome::has_failed);
+        for outcome in &batch.outcomes {
+            stored_json::add_line(outcome, &mut self.lines)?;
+        }
+        Ok(())
+    }
+}

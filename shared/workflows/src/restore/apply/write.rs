@@ -1,0 +1,238 @@
+//! Sends updates. What the CRM refuses is bisected to the single record, and there to the property that it names; what it
+//! returns is compared with what was sent.
+
+use std::collections::{HashMap, VecDeque};
+
+use domain::ids::RecordId;
+use domain::ports::crm_batch::{BatchUpdate, RecordUpdate, UpdatedRecord, WriteRefusal};
+use domain::restore::difference::Difference;
+use domain::restore::outcome::{Fate, OutcomeCounts, reasons};
+use domain::restore::property::RestoredProperty;
+
+use super::Application;
+use crate::run::StepError;
+
+/// What became of each value that was sent.
+pub(super) type Fates = HashMap<(RecordId, u16), Fate>;
+
+/// The values of a record that are sent.
+#[derive(Clone)]
+pub(super) struct Update {
+    pub(super) id: RecordId,
+    pub(super) values: Vec<Difference>,
+}
+
+/// What is sent.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Round {
+    /// The targets.
+    Set,
+    /// Nothing, in place of values that cannot go back to an earlier option otherwise.
+    Clear,
+    /// The targets of those.
+    SetCleared,
+}
+
+/// Writes the values of a batch and finds out what became of each.
+pub(super) struct Writer<'a> {
+    application: &'a Application<'a>,
+    counts: &'a mut OutcomeCounts,
+    fates: Fates,
+    /// Values for the next round.
+    next_round: Vec<Update>,
+}
+
+impl<'a> Writer<'a> {
+    pub(super) fn new(application: &'a Application<'a>, counts: &'a mut OutcomeCounts) -> Self {
+        Self { application, counts, fates: Fates::new(), next_round: Vec::new() }
+    }
+
+    /// Writes everything.
+    ///
+    /// # Errors
+    /// [`StepError`]; some values may have been written.
+    pub(super) async fn write(mut self, mut updates: Vec<Update>) -> Result<Fates, StepError> {
+        for round in [Round::Set, Round::Clear, Round::SetCleared] {
+            self.write_round(updates, round).await?;
+            updates = std::mem::take(&mut self.next_round);
+        }
+        Ok(self.fates)
+    }
+
+    /// Writes `updates`, in halves where the CRM refuses the whole.
+    async fn write_round(&mut self, updates: Vec<Update>, round: Round) -> Result<(), StepError> {
+        let mut left = VecDeque::from([updates]);
+        while let Some(updates) = left.pop_front() {
+            let mut updates = self.without_dropped(updates, round);
+            if updates.is_empty() {
+                continue;
+            }
+            match self.send(&updates, round).await? {
+                BatchUpdate::Written { records, refused } => {
+                    let again = self.compare(updates, &records, refused, round).await?;
+                    left.push_front(again);
+                }
+                BatchUpdate::Refused(_) if updates.len() > 1 => {
+                    let second = updates.split_off(updates.len() / 2);
+                    left.push_front(second);
+                    left.push_front(updates);
+                }
+                BatchUpdate::Refused(refusal) => {
+                    for update in updates {
+                        left.push_front(self.refuse(update, &refusal, round).await?);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn send(&self, updates: &[Update], round: Round) -> Result<BatchUpdate, StepError> {
+        let application = self.application;
+        application.check_lease()?;
+        let records: Vec<RecordUpdate> = updates
+            .iter()
+            .map(|update| {
+                let value = |value: &Difference| {
+                    let target = if round == Round::Clear { String::new() } else { value.target.clone() };
+                    (application.name(value.property).to_owned(), target)
+                };
+                RecordUpdate { id: update.id, values: update.values.iter().map(value).collect() }
+            })
+            .collect();
+        Ok(application.crm.update_batch(&application.restore.object_type, &records).await?)
+    }
+
+    /// Takes what the CRM refused of one record out of it, and returns what is left to try.
+    async fn refuse(&mut self, update: Update, refusal: &WriteRefusal, round: Round) -> Result<Vec<Update>, StepError> {
+        let is_named = |value: &Difference| {
+            refusal.properties.iter().any(|property| property == self.application.name(value.property))
+        };
+        let (mut refused, mut rest): (Vec<_>, Vec<_>) = update.values.into_iter().partition(is_named);
+        let named = !refused.is_empty();
+        if !named {
+            refused = std::mem::take(&mut rest);
+        }
+        for value in &refused {
+            if named || refused.len() == 1 {
+                self.application.refused(value.property, &refusal.code, self.counts).await?;
+            }
+            self.failed(update.id, value.property, (&refusal.code, &refusal.message), left_as(round));
+        }
+        Ok(if rest.is_empty() { Vec::new() } else { vec![Update { id: update.id, values: rest }] })
+    }
+
+    /// Compares what was sent with what the CRM holds now. Returns what it refused without refusing all, to try the rest.
+    async fn compare(
+        &mut self,
+        updates: Vec<Update>,
+        records: &[UpdatedRecord],
+        refused: Vec<(RecordId, WriteRefusal)>,
+        round: Round,
+    ) -> Result<Vec<Update>, StepError> {
+        let returned: HashMap<RecordId, &UpdatedRecord> = records.iter().map(|record| (record.id, record)).collect();
+        let refused: HashMap<RecordId, WriteRefusal> = refused.into_iter().collect();
+        let stranger = records.iter().map(|record| record.id).find(|id| updates.iter().all(|update| update.id != *id));
+        let mut again = Vec::new();
+        for update in updates {
+            if let Some(record) = returned.get(&update.id) {
+                for value in update.values {
+                    self.settle(update.id, value, record, round);
+                }
+            } else if let Some(refusal) = refused.get(&update.id) {
+                again.extend(self.refuse(update, refusal, round).await?);
+            } else {
+                self.not_returned(&update, stranger, round);
+            }
+        }
+        Ok(again)
+    }
+
+    /// One value of a record that the CRM has returned. A value that it does not show is as it was.
+    fn settle(&mut self, id: RecordId, value: Difference, record: &UpdatedRecord, round: Round) {
+        let Some(property) = self.application.property(value.property) else { return };
+        let shown = record.values.iter().find(|(name, _)| *name == property.name).map(|(_, value)| value.as_str());
+        let (sent, before) = match round {
+            Round::Set => (value.target.as_str(), value.before.as_str()),
+            Round::Clear => ("", value.before.as_str()),
+            Round::SetCleared => (value.target.as_str(), ""),
+        };
+        let now = shown.unwrap_or(if sent.is_empty() { "" } else { before });
+        if property.comparison.same(now, sent) {
+            if round == Round::Clear {
+                self.next(id, value);
+            } else {
+                let after = (now != sent).then(|| now.to_owned());
+                self.fates.insert((id, value.property), Fate::Written { after });
+            }
+        } else if round == Round::Set && property.forward_only && property.comparison.same(now, before) {
+            self.next(id, value);
+        } else {
+            let changed = (!property.comparison.same(now, &value.before)).then(|| now.to_owned());
+            self.failed(id, value.property, IGNORED, changed.as_deref());
+        }
+    }
+
+    fn next(&mut self, id: RecordId, value: Difference) {
+        match self.next_round.last_mut() {
+            Some(last) if last.id == id => last.values.push(value),
+            _ => self.next_round.push(Update { id, values: vec![value] }),
+        }
+    }
+
+    fn not_returned(&mut self, update: &Update, stranger: Option<RecordId>, round: Round) {
+        let reason = match stranger {
+            Some(_) => (reasons::RECORD_MERGED, "The record was merged into another since it was read."),
+            None => (reasons::RECORD_GONE, "The CRM accepted the write and did not return the record."),
+        };
+        for value in &update.values {
+            self.failed(update.id, value.property, reason, left_as(round));
+        }
+    }
+
+    /// Gives up the values of dropped properties.
+    fn without_dropped(&mut self, updates: Vec<Update>, round: Round) -> Vec<Update> {
+        let mut left = Vec::with_capacity(updates.len());
+        for mut update in updates {
+            let is_dropped = |value: &Difference| self.application.is_dropped(value.property);
+            let (dropped, kept): (Vec<_>, Vec<_>) = update.values.into_iter().partition(is_dropped);
+            update.values = kept;
+            for value in dropped {
+                self.failed(update.id, value.property, (reasons::PROPERTY_DROPPED, DROPPED), left_as(round));
+            }
+            if !update.values.is_empty() {
+                left.push(update);
+            }
+        }
+        left
+    }
+
+    fn failed(&mut self, id: RecordId, property: u16, (code, message): (&str, &str), now: Option<&str>) {
+        let fate = Fate::Failed { code: code.to_owned(), message: message.to_owned(), now: now.map(str::to_owned) };
+        self.fates.insert((id, property), fate);
+    }
+}
+
+/// What a value is when a round fails, if that is not what it was before the first.
+const fn left_as(round: Round) -> Option<&'static str> {
+    match round {
+        Round::Set | Round::Clear => None,
+        Round::SetCleared => Some(""),
+    }
+}
+
+/// Why values of a dropped property are not written.
+pub(super) const DROPPED: &str = "The CRM kept refusing this property, so it was given up.";
+
+const IGNORED: (&str, &str) =
+    (reasons::WRITE_IGNORED, "The CRM accepted the write and holds another value than the one that was sent.");
+
+impl Application<'_> {
+    fn property(&self, place: u16) -> Option<&RestoredProperty> {
+        self.definition.properties.get(usize::from(place))
+    }
+
+    fn name(&self, place: u16) -> &str {
+        self.property(place).map_or("", |property| property.name.as_str())
+    }
+}

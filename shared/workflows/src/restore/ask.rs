@@ -1,0 +1,297 @@
+//! Requests for a restore: from a backup, or as the undo of another restore. What can be refused at once is refused here;
+//! what the CRM has to say comes with the plan.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use archive::manifest::Manifest;
+use domain::account::{Account, CrmConnection};
+use domain::backup::{Archive, Backup, BackupState, Requester};
+use domain::ids::{AccountId, BackupId, ObjectType, RestoreId};
+use domain::ports::clock::Clock;
+use domain::ports::ledger::{self, Change, Ledger, LedgerError, Versioned};
+use domain::ports::objects::{ObjectReader, StorageError};
+use domain::ports::queue::WorkQueue;
+use domain::property::RECORD_ID_COLUMN;
+use domain::restore::{Restore, RestoreEvent, RestoreRequest, RestoreSource, UNDO_LIFETIME};
+use domain::work::{BackupRef, RestoreRef, Work};
+use jiff::Timestamp;
+
+use super::definition::manifest;
+use crate::contention::{self, Attempt};
+
+/// Asks for restores.
+#[derive(Clone)]
+pub struct AskRestore {
+    /// The ledger.
+    pub ledger: Arc<dyn Ledger>,
+    /// Reads manifests.
+    pub reader: Arc<dyn ObjectReader>,
+    /// Takes the new restore's first work.
+    pub queue: Arc<dyn WorkQueue>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// A wish for a restore from a backup, by somebody who may have one.
+#[derive(Debug, Clone)]
+pub struct Wish {
+    /// The account.
+    pub account_id: AccountId,
+    /// Who wishes it.
+    pub by: Requester,
+    /// From which backup.
+    pub backup_id: BackupId,
+    /// Which object.
+    pub object_type: String,
+    /// Internal names.
+    pub properties: Vec<String>,
+    /// Makes the new restore's id unique.
+    pub random: [u8; 10],
+}
+
+/// A wish to undo a restore, by somebody who may.
+#[derive(Debug, Clone)]
+pub struct UndoWish {
+    /// Which restore.
+    pub restore: RestoreRef,
+    /// Who wishes it.
+    pub by: Requester,
+    /// Also where somebody has edited the value since.
+    pub include_edited: bool,
+    /// Makes the new restore's id unique.
+    pub random: [u8; 10],
+}
+
+/// Why there is no new restore. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum AskError {
+    /// No operator has created the account.
+    #[error("there is no such account")]
+    AccountUnknown,
+    /// The account has no CRM connection.
+    #[error("the account is not connected to a CRM")]
+    NotConnected,
+    /// The account has no such backup.
+    #[error("there is no such backup")]
+    BackupUnknown,
+    /// The backup has no archive: it is still running, or ended without one.
+    #[error("the backup has no archive")]
+    NotCompleted(BackupState),
+    /// The archive expired then and has been removed.
+    #[error("the archive expired at {0}")]
+    Expired(Timestamp),
+    /// The values are of another portal than the one that the account is connected to.
+    #[error("the values are of portal {of}, and the account is connected to {connected}")]
+    OtherPortal {
+        /// Of which portal the values are.
+        of: u64,
+        /// Which one the account is connected to.
+        connected: u64,
+    },
+    /// Conversations cannot be restored.
+    #[error("the object cannot be restored")]
+    NotRestorable,
+    /// The backup has no file of the object; it has files of these.
+    #[error("the backup does not hold the object")]
+    ObjectUnknown(Vec<String>),
+    /// The backup's file has no such properties.
+    #[error("the backup does not hold {} of the properties", .0.len())]
+    PropertiesUnknown(Vec<String>),
+    /// The account has no such restore.
+    #[error("there is no such restore")]
+    RestoreUnknown,
+    /// The restore to undo is still under way, or has written nothing.
+    #[error("the restore has not ended")]
+    NotEnded,
+    /// The restore to undo has never written anything.
+    #[error("the restore has written nothing")]
+    NothingWritten,
+    /// The restore to undo is an undo itself.
+    #[error("an undo cannot be undone")]
+    IsUndo,
+    /// Another undo of the same restore is under way or was carried out.
+    #[error("the restore {0} undoes it")]
+    UndoExists(RestoreId),
+    /// What the restore has overwritten is not kept any more, since then.
+    #[error("it could be undone until {0}")]
+    UndoExpired(Timestamp),
+    /// The ledger failed. The restore may have been made.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// Object storage failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// The object type that HubSpot has no record endpoint for.
+const CONVERSATIONS: &str = "conversations";
+
+impl AskRestore {
+    /// Makes a restore whose plan begins at once.
+    ///
+    /// # Errors
+    /// [`AskError`].
+    pub async fn from_backup(&self, wish: &Wish) -> Result<Restore, AskError> {
+        let connection = self.connection(&wish.account_id).await?;
+        let backup = BackupRef { account_id: wish.account_id.clone(), backup_id: wish.backup_id.clone() };
+        let loaded = ledger::load::<Backup>(&*self.ledger, &Backup::key_of(&backup)).await?;
+        let backup = loaded.ok_or(AskError::BackupUnknown)?.record;
+        let archive = usable_archive(&backup, self.clock.now())?;
+        same_portal(backup.portal_id, &connection)?;
+        if wish.object_type == CONVERSATIONS {
+            return Err(AskError::NotRestorable);
+        }
+        let manifest = match manifest(&*self.reader, &archive.manifest_key).await {
+            Err(StorageError::Absent(_)) => return Err(AskError::Expired(archive.expires_at)),
+            read => read?,
+        };
+        let (object_type, label) = chosen_object(&manifest, wish)?;
+        let source = RestoreSource::Backup { backup_id: wish.backup_id.clone() };
+        let request = RestoreRequest {
+            restore: self.new_reference(&wish.account_id, wish.random),
+            portal_id: connection.portal_id,
+            api_version: connection.api_version,
+            source,
+            object_type,
+            label,
+            properties: without_repetitions(&wish.properties),
+            by: wish.by.clone(),
+        };
+        let restore = Restore::accepted(request, self.clock.now());
+        self.commit(&restore).await?;
+        self.begin(&restore).await;
+        Ok(restore)
+    }
+
+    /// Makes a restore that undoes another one, whose plan begins at once.
+    ///
+    /// # Errors
+    /// [`AskError`].
+    pub async fn undo(&self, wish: &UndoWish) -> Result<Restore, AskError> {
+        let connection = self.connection(&wish.restore.account_id).await?;
+        let new = self.new_reference(&wish.restore.account_id, wish.random);
+        let restore = contention::retry(|| self.try_undo(wish, &new, &connection)).await?;
+        self.begin(&restore).await;
+        Ok(restore)
+    }
+
+    async fn try_undo(
+        &self,
+        wish: &UndoWish,
+        new: &RestoreRef,
+        connection: &CrmConnection,
+    ) -> Result<Attempt<Restore>, AskError> {
+        let loaded = ledger::load::<Restore>(&*self.ledger, &Restore::key_of(&wish.restore)).await?;
+        let original = loaded.ok_or(AskError::RestoreUnknown)?;
+        self.may_undo(&original.record, connection).await?;
+        let now = self.clock.now();
+        let noted = RestoreEvent::UndoAsked(new.restore_id.clone());
+        let noted = original.record.apply(noted, now).map_err(|_| AskError::NotEnded)?;
+        let request = RestoreRequest {
+            restore: new.clone(),
+            portal_id: connection.portal_id,
+            api_version: connection.api_version,
+            source: RestoreSource::Undo {
+                restore_id: wish.restore.restore_id.clone(),
+                include_edited: wish.include_edited,
+            },
+            object_type: original.record.object_type.clone(),
+            label: original.record.label.clone(),
+            properties: original.record.properties.clone(),
+            by: wish.by.clone(),
+        };
+        let restore = Restore::accepted(request, now);
+        let changes = [Change::replace(&original, &noted), Change::create(&restore)];
+        Ok(contention::settle(self.ledger.commit(&changes).await, restore)?)
+    }
+
+    async fn may_undo(&self, original: &Restore, connection: &CrmConnection) -> Result<(), AskError> {
+        if original.is_undo() {
+            return Err(AskError::IsUndo);
+        }
+        let Some(ended_at) = original.ended_at else { return Err(AskError::NotEnded) };
+        if !original.has_written() {
+            return Err(AskError::NothingWritten);
+        }
+        let until = ended_at + UNDO_LIFETIME;
+        if until <= self.clock.now() {
+            return Err(AskError::UndoExpired(until));
+        }
+        same_portal(original.portal_id, connection)?;
+        let Some(earlier) = &original.undone_by else { return Ok(()) };
+        let reference = RestoreRef { account_id: original.account_id.clone(), restore_id: earlier.clone() };
+        let undo = ledger::load::<Restore>(&*self.ledger, &Restore::key_of(&reference)).await?;
+        // One that never wrote anything, and never will, does not count.
+        let counts = undo.is_some_and(|undo| undo.record.has_written() || undo.record.is_open(self.clock.now()));
+        if counts { Err(AskError::UndoExists(earlier.clone())) } else { Ok(()) }
+    }
+
+    async fn connection(&self, account: &AccountId) -> Result<CrmConnection, AskError> {
+        let loaded: Option<Versioned<Account>> = ledger::load(&*self.ledger, &Account::key_of(account)).await?;
+        loaded.ok_or(AskError::AccountUnknown)?.record.crm_connection.ok_or(AskError::NotConnected)
+    }
+
+    fn new_reference(&self, account: &AccountId, random: [u8; 10]) -> RestoreRef {
+        RestoreRef { account_id: account.clone(), restore_id: RestoreId::new(self.clock.now(), random) }
+    }
+
+    async fn commit(&self, restore: &Restore) -> Result<(), LedgerError> {
+        match self.ledger.commit(&[Change::create(restore)]).await {
+            // The commit may have been made although its answer was lost.
+            Err(LedgerError::Unavailable(why)) => {
+                let key = Restore::key_of(&restore.reference());
+                let made = ledger::load::<Restore>(&*self.ledger, &key).await?;
+                made.map(drop).ok_or(LedgerError::Unavailable(why))
+            }
+            other => other,
+        }
+    }
+
+    /// If the message is lost, recover-stalled sends it again.
+    async fn begin(&self, restore: &Restore) {
+        let reference = restore.reference();
+        tracing::info!(account.id = %reference.account_id, restore.id = %reference.restore_id, "restore.accepted");
+        let work = Work::Restore { restore: reference };
+        if let Err(error) = self.queue.send(&[work], Duration::ZERO).await {
+            tracing::warn!(%error, restore.id = %restore.restore_id, "restore.plan-not-queued");
+        }
+    }
+}
+
+fn usable_archive(backup: &Backup, now: Timestamp) -> Result<&Archive, AskError> {
+    let completed = backup.archive.as_ref().filter(|_| backup.state == BackupState::Completed);
+    let archive = completed.ok_or(AskError::NotCompleted(backup.state))?;
+    if archive.expires_at <= now { Err(AskError::Expired(archive.expires_at)) } else { Ok(archive) }
+}
+
+fn same_portal(of: u64, connection: &CrmConnection) -> Result<(), AskError> {
+    let connected = connection.portal_id;
+    if of == connected { Ok(()) } else { Err(AskError::OtherPortal { of, connected }) }
+}
+
+/// The object, its label, and the check that the backup holds all properties.
+fn chosen_object(manifest: &Manifest, wish: &Wish) -> Result<(ObjectType, String), AskError> {
+    let file = manifest.files.iter().find(|file| file.object_type.as_str() == wish.object_type);
+    let Some(file) = file else {
+        let restorable = manifest.files.iter().map(|file| file.object_type.to_string());
+        return Err(AskError::ObjectUnknown(restorable.filter(|name| name != CONVERSATIONS).collect()));
+    };
+    let known = |name: &String| name != RECORD_ID_COLUMN && file.columns.iter().any(|column| column.name == *name);
+    let unknown: Vec<String> = wish.properties.iter().filter(|name| !known(name)).cloned().collect();
+    if unknown.is_empty() {
+        Ok((file.object_type.clone(), file.label.clone()))
+    } else {
+        Err(AskError::PropertiesUnknown(unknown))
+    }
+}
+
+fn without_repetitions(names: &[String]) -> Vec<String> {
+    let mut kept: Vec<String> = Vec::with_capacity(names.len());
+    for name in names {
+        if !kept.contains(name) {
+            kept.push(name.clone());
+        }
+    }
+    kept
+}

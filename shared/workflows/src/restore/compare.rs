@@ -1,0 +1,283 @@
+//! Plans a slice: reads the present values of its records, a hundred per call, and writes down what differs.
+
+use std::collections::HashMap;
+
+use domain::ids::RecordId;
+use domain::ports::crm::Crm;
+use domain::ports::crm_batch::BatchRead;
+use domain::ports::ledger::{self, Change, Key};
+use domain::property::MERGED_IDS;
+use domain::restore::plan::{Gone, PlanCounts, PlannedRecord, Wanted};
+use domain::restore::slice::{Compared, PlanSegment, RestoreSlice};
+use domain::restore::{Restore, RestoreEvent};
+use domain::rows::RowBuffer;
+use domain::storage_keys;
+use futures_util::stream;
+use tokio::sync::mpsc;
+
+use super::definition::Definition;
+use super::sources::{self, Source};
+use super::{Ending, RestoreUsage, RestoreWork, after, pipeline};
+use crate::contention;
+use crate::run::{Run, StepError};
+use crate::stored_json;
+
+/// Records to write in one plan segment. Whole batches, so that segments cost no calls.
+const SEGMENT_RECORDS: u32 = 4_000;
+/// Bytes of one plan segment, about: a run that applies it holds it in memory.
+const SEGMENT_BYTES: usize = 4 * 1024 * 1024;
+/// Rows after which a comparison is committed although it found little.
+const COMMIT_ROWS: u64 = 50_000;
+
+/// Records that were compared in one call.
+struct ComparedBatch {
+    records: Vec<PlannedRecord>,
+    counts: PlanCounts,
+}
+
+/// What is compared and not committed yet.
+struct Group {
+    rows: u64,
+    changed: u32,
+    skips: bool,
+    lines: Vec<u8>,
+    counts: PlanCounts,
+}
+
+/// One run's comparison of a slice.
+struct Comparison<'a> {
+    work: &'a RestoreWork,
+    restore: &'a Restore,
+    definition: &'a Definition,
+    key: &'a Key,
+    lease: u32,
+    crm: &'a dyn Crm,
+}
+
+impl RestoreWork {
+    /// Compares what is left of the slice at `key`.
+    pub(super) async fn compare(
+        &self,
+        restore: &Restore,
+        key: &Key,
+        lease: u32,
+        run: &Run,
+        usage: &mut RestoreUsage,
+    ) -> Result<Ending, StepError> {
+        let definition = Definition::of(&*self.reader, restore).await?;
+        let slice = ledger::load::<RestoreSlice>(self.ledger(), key).await?.ok_or(StepError::TakenOver)?.record;
+        let source = Source::open(self.ledger(), &*self.reader, &definition, &slice).await?;
+        let session = self.sessions.open(&restore.account_id, restore.api_version, run).await?;
+        let comparison = Comparison { work: self, restore, definition: &definition, key, lease, crm: &*session.crm };
+        let done = comparison.through(source, run, usage).await;
+        usage.gate = session.gate.usage();
+        done
+    }
+}
+
+impl Comparison<'_> {
+    async fn through(&self, source: Source<'_>, run: &Run, usage: &mut RestoreUsage) -> Result<Ending, StepError> {
+        // The end of the source comes as an empty batch of its own, so that it is told from the end of the run.
+        let batches = stream::unfold(Some(source), async |source| {
+            let mut source = source?;
+            if self.work.now() >= run.ends {
+                return None;
+            }
+            match source.next_batch().await {
+                Ok(Some(batch)) => Some((Ok(batch), Some(source))),
+                Ok(None) => Some((Ok(Vec::new()), None)),
+                Err(error) => Some((Err(error), None)),
+            }
+        });
+        pipeline::run(batches, |batch| self.compare(batch), |results| self.commit_all(results, usage)).await
+    }
+
+    /// Compares one batch; one call.
+    async fn compare(&self, batch: Vec<Wanted>) -> Result<ComparedBatch, StepError> {
+        let mut counts = PlanCounts::of(self.definition.properties.len());
+        if batch.is_empty() {
+            return Ok(ComparedBatch { records: Vec::new(), counts });
+        }
+        let present = Present::read(self.crm, self.restore, self.definition, &sources::ids(&batch)).await?;
+        let mut records = Vec::with_capacity(batch.len());
+        for wanted in &batch {
+            let (record, places) = match present.row_of(wanted.id) {
+                Some(row) => {
+                    let record =
+                        PlannedRecord::compare(&self.definition.properties, wanted, |place| present.value(row, place));
+                    (record, present.places(row))
+                }
+                None => (PlannedRecord::gone(wanted.id, present.whereabouts(wanted.id)), Vec::new()),
+            };
+            counts.count(&record, places);
+            records.push(record);
+        }
+        Ok(ComparedBatch { records, counts })
+    }
+
+    /// Commits what is compared, in order.
+    async fn commit_all(
+        &self,
+        mut results: mpsc::Receiver<Result<ComparedBatch, StepError>>,
+        usage: &mut RestoreUsage,
+    ) -> Result<Ending, StepError> {
+        let mut group = self.empty();
+        let mut interrupted = None;
+        let mut end = false;
+        while let Some(result) = results.recv().await {
+            match result {
+                Ok(batch) if batch.records.is_empty() => end = true,
+                Ok(batch) => group.add(&batch)?,
+                Err(error) => {
+                    interrupted = Some(error);
+                    break;
+                }
+            }
+            if group.is_full() && !end {
+                usage.records += group.rows;
+                self.commit(std::mem::replace(&mut group, self.empty()), false).await?;
+            }
+        }
+        if group.rows > 0 || end {
+            usage.records += group.rows;
+            self.commit(group, end).await?;
+        }
+        match interrupted {
+            Some(error) => Err(error),
+            None if end => Ok(Ending::Finished),
+            None => Ok(Ending::RunOver),
+        }
+    }
+
+    fn empty(&self) -> Group {
+        let counts = PlanCounts::of(self.definition.properties.len());
+        Group { rows: 0, changed: 0, skips: false, lines: Vec::new(), counts }
+    }
+
+    /// Writes the plan segment, then commits it with the slice's progress, and at its end with the restore's.
+    async fn commit(&self, group: Group, end: bool) -> Result<(), StepError> {
+        let reference = self.restore.reference();
+        let loaded = self.slice().await?;
+        let number = u32::try_from(loaded.record.segments.len()).unwrap_or(u32::MAX);
+        let segment = (!group.lines.is_empty()).then_some(PlanSegment {
+            attempt: self.lease,
+            changed: group.changed,
+            skips: group.skips,
+        });
+        if segment.is_some() {
+            let key = storage_keys::plan_segment(&reference, loaded.record.number, number, self.lease);
+            self.work.put_lines(&key, group.lines).await?;
+        }
+        let from_row = loaded.record.rows_planned;
+        let step = Compared { from_row, rows: group.rows, segment, counts: group.counts, end };
+        contention::retry(|| async {
+            let loaded = self.slice().await?;
+            let next = loaded.record.compared(self.lease, &step).map_err(|_| StepError::TakenOver)?;
+            let mut changes = vec![Change::replace(&loaded, &next)];
+            if end {
+                let parent = self.work.load(&reference).await?;
+                let counted = after(&parent.record, RestoreEvent::SliceFinished, self.work.now())?;
+                changes.push(Change::replace(&parent, &counted));
+            }
+            Ok::<_, StepError>(contention::settle(self.work.ledger().commit(&changes).await, ())?)
+        })
+        .await
+    }
+
+    async fn slice(&self) -> Result<ledger::Versioned<RestoreSlice>, StepError> {
+        ledger::load::<RestoreSlice>(self.work.ledger(), self.key).await?.ok_or(StepError::TakenOver)
+    }
+}
+
+impl Group {
+    fn add(&mut self, batch: &ComparedBatch) -> Result<(), StepError> {
+        self.rows += batch.records.len() as u64;
+        self.counts.add(&batch.counts);
+        for record in batch.records.iter().filter(|record| !record.is_unchanged()) {
+            stored_json::add_line(record, &mut self.lines)?;
+            self.changed += u32::from(!record.differences.is_empty());
+            self.skips |= record.gone.is_some() || !record.skipped.is_empty();
+        }
+        Ok(())
+    }
+
+    fn is_full(&self) -> bool {
+        self.changed >= SEGMENT_RECORDS || self.lines.len() >= SEGMENT_BYTES || self.rows >= COMMIT_ROWS
+    }
+}
+
+impl RestoreWork {
+    /// Writes lines to a key that holds this run's lease.
+    pub(super) async fn put_lines(&self, key: &str, lines: Vec<u8>) -> Result<(), StepError> {
+        stored_json::write_bytes(&*self.writer, key, lines).await?;
+        Ok(())
+    }
+}
+
+/// What the CRM holds of some records now.
+pub(super) struct Present {
+    rows: RowBuffer,
+    row_of: HashMap<RecordId, usize>,
+    /// The column of each property, by its place.
+    column_of: Vec<Option<usize>>,
+    merged_into: HashMap<RecordId, RecordId>,
+    /// A record that nobody asked for, where there is one.
+    stranger: Option<RecordId>,
+    missing: usize,
+}
+
+impl Present {
+    /// Reads the restorable properties of `ids`; one call.
+    pub(super) async fn read(
+        crm: &dyn Crm,
+        restore: &Restore,
+        definition: &Definition,
+        ids: &[RecordId],
+    ) -> Result<Self, StepError> {
+        let mut properties = Vec::new();
+        let mut column_of = Vec::with_capacity(definition.properties.len());
+        for property in &definition.properties {
+            column_of.push(property.is_restorable().then_some(properties.len()));
+            if property.is_restorable() {
+                properties.push(property.name.as_str());
+            }
+        }
+        let merged = properties.len();
+        properties.push(MERGED_IDS);
+        let mut rows = RowBuffer::new(properties.len());
+        crm.read_batch(&BatchRead { object: &restore.object_type, properties: &properties, ids }, &mut rows).await?;
+        let row_of: HashMap<RecordId, usize> = rows.ids().iter().enumerate().map(|(row, id)| (*id, row)).collect();
+        let mut merged_into = HashMap::new();
+        for (row, survivor) in rows.ids().iter().enumerate() {
+            let former = rows.value(row, merged).split(';').filter_map(|id| RecordId::parse(id.trim()).ok());
+            merged_into.extend(former.map(|former| (former, *survivor)));
+        }
+        let stranger = rows.ids().iter().copied().find(|id| !ids.contains(id));
+        let missing = ids.iter().filter(|id| !row_of.contains_key(id)).count();
+        Ok(Self { rows, row_of, column_of, merged_into, stranger, missing })
+    }
+
+    /// The row of a record; None when it is gone.
+    pub(super) fn row_of(&self, id: RecordId) -> Option<usize> {
+        self.row_of.get(&id).copied()
+    }
+
+    /// The value of a property by its place; empty for null.
+    pub(super) fn value(&self, row: usize, place: u16) -> &str {
+        let column = self.column_of.get(usize::from(place)).copied().flatten();
+        column.map_or("", |column| self.rows.value(row, column))
+    }
+
+    /// The places of the properties that the record has values of.
+    fn places(&self, row: usize) -> Vec<u16> {
+        let places = (0_u16..).zip(&self.column_of).map(|(place, _)| place);
+        places.filter(|&place| !self.value(row, place).is_empty()).collect()
+    }
+
+    /// Where a record went that is not there any more. The CRM answers a merged record under another id, and names its
+    /// former ids in a property; where it does not, a single answer that nobody asked for tells.
+    pub(super) fn whereabouts(&self, id: RecordId) -> Gone {
+        let into = self.merged_into.get(&id).copied().or(self.stranger.filter(|_| self.missing == 1));
+        into.map_or(Gone::Deleted, |into| Gone::Merged { into })
+    }
+}

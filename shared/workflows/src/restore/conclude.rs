@@ -1,0 +1,171 @@
+//! Ends a restore that has written: waits until no run can write any more, tells what dead runs may have written, makes the
+//! report of what was not restored, and in one transaction ends the restore, makes the import and frees the lock.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use domain::budget::WaitReason;
+use domain::ids::RecordId;
+use domain::lease::Wait;
+use domain::ports::ledger::{Change, Ledger, LedgerError, Versioned};
+use domain::restore::import::Import;
+use domain::restore::outcome::{Fate, OutcomeCounts, PreImage, ValueOutcome};
+use domain::restore::slice::{BATCHES_AHEAD, OutcomeFile, RestoreSlice, SliceState};
+use domain::restore::{Restore, RestoreEvent};
+use domain::storage_keys;
+use jiff::{SignedDuration, Timestamp};
+
+use super::definition::Definition;
+use super::report::Report;
+use super::{RestoreWork, after, dispatch, free_lock};
+use crate::contention;
+use crate::run::StepError;
+use crate::stored_json;
+
+/// How soon to look again whether the runs that may still write have ended. Most give their lease back within seconds.
+const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(5);
+
+impl RestoreWork {
+    /// Concludes a restore, or comes back when a run may still write.
+    pub(super) async fn conclude(&self, restore: &Restore, lease: u32) -> Result<(), StepError> {
+        let reference = restore.reference();
+        let slices = dispatch::slices(self.ledger(), &reference).await?;
+        let now = self.now();
+        if slices.iter().any(|slice| slice.record.is_worked_on(now)) {
+            return self.come_back(restore, lease).await;
+        }
+        let mut settled = Vec::with_capacity(slices.len());
+        for slice in slices {
+            settled.push(self.settle(restore, slice, lease).await?);
+        }
+        let mut outcome = OutcomeCounts::default();
+        for slice in &settled {
+            outcome.add(&slice.outcome);
+        }
+        let errors_key = self.errors(restore, &settled, lease).await?;
+        let ended = contention::retry(|| async {
+            let loaded = self.load(&reference).await?;
+            let now = self.now();
+            let next = after(&loaded.record, RestoreEvent::Concluded { lease }, now)?;
+            let mut changes = vec![Change::replace(&loaded, &next)];
+            let outcome = Some((outcome.clone(), errors_key.clone()));
+            changes.extend(end_changes(self.ledger(), &next, outcome, now).await?);
+            Ok::<_, StepError>(contention::settle(self.ledger().commit(&changes).await, next)?)
+        })
+        .await?;
+        log_end(&ended);
+        Ok(())
+    }
+
+    async fn come_back(&self, restore: &Restore, lease: u32) -> Result<(), StepError> {
+        let wait = Wait { until: self.now() + LOOK_AGAIN, reason: WaitReason::RunsEnding };
+        let released = RestoreEvent::Released { lease, wait: Some(wait) };
+        let next = self.apply_event(&restore.reference(), released).await?;
+        if let Some(work) = next.work() {
+            let delay = Duration::try_from(LOOK_AGAIN).unwrap_or_default();
+            self.queue.send(&[work], delay).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends a slice as far as it got. What a dead run was about to write and nobody has told of since is told as unclear,
+    /// so that an undo looks at it.
+    async fn settle(
+        &self,
+        restore: &Restore,
+        slice: Versioned<RestoreSlice>,
+        lease: u32,
+    ) -> Result<RestoreSlice, StepError> {
+        if slice.record.state != SliceState::Applying {
+            return Ok(slice.record);
+        }
+        let (lines, counts) = self.unclear(restore, &slice.record).await?;
+        // No run leases the slice any more, so a number above its leases is nobody else's.
+        let attempt = slice.record.leasing.last_number + lease;
+        let file = (!lines.is_empty()).then_some(OutcomeFile { attempt, failures: false });
+        if file.is_some() {
+            let number = u32::try_from(slice.record.outcomes.len()).unwrap_or(u32::MAX);
+            let key = storage_keys::outcome(&restore.reference(), slice.record.number, number, attempt);
+            self.put_lines(&key, lines).await?;
+        }
+        let settled = slice.record.settled(file, &counts, self.now()).map_err(|_| StepError::TakenOver)?;
+        self.ledger().commit(&[Change::replace(&slice, &settled)]).await?;
+        Ok(settled)
+    }
+
+    async fn unclear(&self, restore: &Restore, slice: &RestoreSlice) -> Result<(Vec<u8>, OutcomeCounts), StepError> {
+        let committed = slice.batches_before(slice.written_to);
+        let dead = slice.leasing.lease.as_ref().map(|lease| lease.number);
+        let (mut lines, mut counts) = (Vec::new(), OutcomeCounts::default());
+        for batch in committed..slice.batches().min(committed + BATCHES_AHEAD) {
+            let mut order = Vec::new();
+            let mut latest: HashMap<(RecordId, u16), PreImage> = HashMap::new();
+            for attempt in slice.tries_at(batch).chain(dead) {
+                let key = storage_keys::pre_image(&restore.reference(), slice.number, batch, attempt);
+                let begun: Vec<PreImage> = stored_json::read_lines_if_any(&*self.reader, &key).await?;
+                for line in begun {
+                    let name = (line.id, line.property);
+                    if latest.insert(name, line).is_none() {
+                        order.push(name);
+                    }
+                }
+            }
+            order.sort_by_key(|(id, _)| *id);
+            for PreImage { id, property, before, target } in order.iter().filter_map(|name| latest.remove(name)) {
+                let outcome = ValueOutcome { id, property, before, target, fate: Fate::Unclear };
+                counts.values_unclear += 1;
+                stored_json::add_line(&outcome, &mut lines)?;
+            }
+        }
+        Ok((lines, counts))
+    }
+
+    /// The report of what was not restored; None when there is nothing to tell.
+    async fn errors(
+        &self,
+        restore: &Restore,
+        slices: &[RestoreSlice],
+        lease: u32,
+    ) -> Result<Option<String>, StepError> {
+        let skips = slices.iter().any(|slice| slice.segments.iter().any(|segment| segment.skips));
+        let failures = slices.iter().any(|slice| slice.outcomes.iter().any(|file| file.failures));
+        if !skips && !failures {
+            return Ok(None);
+        }
+        let definition = Definition::of(&*self.reader, restore).await?;
+        let reference = restore.reference();
+        let key = storage_keys::restore_errors(&reference, lease);
+        let mut report = Report::new(self, key, &definition.properties);
+        for slice in slices {
+            report.add_skipped(self, &reference, slice).await?;
+            report.add_failures(self, &reference, slice).await?;
+        }
+        Ok(Some(report.finish().await?))
+    }
+}
+
+/// What else changes when a restore that has written ends: the lock is free, and there is an import.
+///
+/// # Errors
+/// [`LedgerError`].
+pub(super) async fn end_changes(
+    ledger: &dyn Ledger,
+    ended: &Restore,
+    outcome: Option<(OutcomeCounts, Option<String>)>,
+    now: Timestamp,
+) -> Result<Vec<Change>, LedgerError> {
+    let (counts, errors_key) = outcome.unwrap_or_default();
+    let mut changes = vec![Change::create(&Import::of(ended, counts, errors_key, now))];
+    changes.extend(free_lock(ledger, ended).await?);
+    Ok(changes)
+}
+
+/// Says how it ended. The template counts the lines named `restore.failed`; its alarm hangs on that name.
+pub(super) fn log_end(ended: &Restore) {
+    let (account, id) = (&ended.account_id, &ended.restore_id);
+    if let Some(failure) = &ended.failure {
+        tracing::warn!(account.id = %account, restore.id = %id, failure.kind = %failure.kind, "restore.failed");
+    } else {
+        tracing::info!(account.id = %account, restore.id = %id, state = ?ended.state, "restore.ended");
+    }
+}

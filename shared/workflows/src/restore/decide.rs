@@ -1,0 +1,179 @@
+//! What people decide about a restore: confirm its plan, cancel it, stop it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::account::Account;
+use domain::backup::Requester;
+use domain::ids::RestoreId;
+use domain::ports::clock::Clock;
+use domain::ports::ledger::{self, Change, Ledger, LedgerError, Versioned};
+use domain::ports::queue::WorkQueue;
+use domain::restore::lock::RestoreLock;
+use domain::restore::{Restore, RestoreEvent, RestoreState};
+use domain::work::{RestoreRef, Work};
+use jiff::Timestamp;
+
+use crate::contention::{self, Attempt};
+
+/// Carries decisions out.
+#[derive(Clone)]
+pub struct DecideRestore {
+    /// The ledger.
+    pub ledger: Arc<dyn Ledger>,
+    /// Takes what follows.
+    pub queue: Arc<dyn WorkQueue>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Why a decision was not carried out. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum DecideError {
+    /// The account has no such restore.
+    #[error("there is no such restore")]
+    Unknown,
+    /// The plan is still being made.
+    #[error("the plan is not ready")]
+    PlanNotReady,
+    /// The plan could be confirmed until then.
+    #[error("the plan expired at {0}")]
+    PlanExpired(Timestamp),
+    /// The plan writes nothing.
+    #[error("there is nothing to restore")]
+    NothingToRestore,
+    /// It was confirmed before.
+    #[error("the restore was confirmed before")]
+    AlreadyConfirmed,
+    /// Another restore of the account runs.
+    #[error("the restore {0} is running")]
+    Running(RestoreId),
+    /// The account is connected to another portal than the one that the plan is of.
+    #[error("the account is connected to another portal")]
+    OtherPortal,
+    /// It has ended.
+    #[error("the restore has ended")]
+    Ended(RestoreState),
+    /// It writes nothing yet, so it can be cancelled but not stopped.
+    #[error("the restore is not running")]
+    NotRunning,
+    /// The ledger failed. The decision may have been carried out.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+impl DecideRestore {
+    /// Confirms a plan: takes the account's restore lock and begins to write.
+    ///
+    /// # Errors
+    /// [`DecideError`].
+    pub async fn confirm(&self, restore: &RestoreRef, by: &Requester) -> Result<Restore, DecideError> {
+        let confirmed = contention::retry(|| self.try_confirm(restore, by)).await?;
+        tracing::info!(account.id = %restore.account_id, restore.id = %restore.restore_id, "restore.confirmed");
+        self.go_on(restore).await;
+        Ok(confirmed)
+    }
+
+    async fn try_confirm(&self, restore: &RestoreRef, by: &Requester) -> Result<Attempt<Restore>, DecideError> {
+        let loaded = self.load(restore).await?;
+        let now = self.clock.now();
+        may_confirm(&loaded.record, now)?;
+        let account: Option<Versioned<Account>> =
+            ledger::load(&*self.ledger, &Account::key_of(&restore.account_id)).await?;
+        let account = account.ok_or(DecideError::Unknown)?;
+        let connection = account.record.crm_connection.as_ref();
+        if connection.is_none_or(|connection| connection.portal_id != loaded.record.portal_id) {
+            return Err(DecideError::OtherPortal);
+        }
+        let take_lock = match self.take_lock(restore).await? {
+            Ok(change) => change,
+            Err(holder) => return Err(DecideError::Running(holder)),
+        };
+        let confirmed = RestoreEvent::Confirmed(by.clone());
+        let next = loaded.record.apply(confirmed, now).map_err(|_| DecideError::NothingToRestore)?;
+        // The account must still be connected to that portal when the restore begins.
+        let changes = [Change::replace(&loaded, &next), take_lock, Change::unchanged(&account)];
+        Ok(contention::settle(self.ledger.commit(&changes).await, next)?)
+    }
+
+    /// The change that takes the account's lock, or the restore that has it.
+    async fn take_lock(&self, restore: &RestoreRef) -> Result<Result<Change, RestoreId>, LedgerError> {
+        let key = RestoreLock::key_of(&restore.account_id);
+        let Some(loaded) = ledger::load::<RestoreLock>(&*self.ledger, &key).await? else {
+            let taken = RestoreLock::free(restore.account_id.clone()).take(&restore.restore_id);
+            return Ok(taken.map(|taken| Change::create(&taken)));
+        };
+        Ok(loaded.record.take(&restore.restore_id).map(|taken| Change::replace(&loaded, &taken)))
+    }
+
+    /// Cancels a restore that has not begun to write. Cancelling it again gives the same answer.
+    ///
+    /// # Errors
+    /// [`DecideError`].
+    pub async fn cancel(&self, restore: &RestoreRef, by: &Requester) -> Result<Restore, DecideError> {
+        contention::retry(|| async {
+            let loaded = self.load(restore).await?;
+            match loaded.record.state {
+                RestoreState::Cancelled => return Ok(Attempt::Settled(loaded.record)),
+                state if state.is_terminal() => return Err(DecideError::Ended(state)),
+                _ if loaded.record.has_written() => return Err(DecideError::AlreadyConfirmed),
+                _ => {}
+            }
+            self.settle(&loaded, RestoreEvent::Cancelled(by.clone())).await
+        })
+        .await
+    }
+
+    /// Stops a restore that writes. What is written stays written. Stopping it again gives the same answer.
+    ///
+    /// # Errors
+    /// [`DecideError`].
+    pub async fn stop(&self, restore: &RestoreRef, by: &Requester) -> Result<Restore, DecideError> {
+        let stopped = contention::retry(|| async {
+            let loaded = self.load(restore).await?;
+            match loaded.record.state {
+                RestoreState::Applying => {}
+                RestoreState::Concluding | RestoreState::Stopped => return Ok(Attempt::Settled(loaded.record)),
+                state if state.is_terminal() => return Err(DecideError::Ended(state)),
+                _ => return Err(DecideError::NotRunning),
+            }
+            self.settle(&loaded, RestoreEvent::Stopped(by.clone())).await
+        })
+        .await?;
+        self.go_on(restore).await;
+        Ok(stopped)
+    }
+
+    async fn settle(&self, loaded: &Versioned<Restore>, event: RestoreEvent) -> Result<Attempt<Restore>, DecideError> {
+        // Refused only if the rules above and those of the transitions disagree, as if somebody else had been first.
+        let Ok(next) = loaded.record.apply(event, self.clock.now()) else { return Ok(Attempt::Lost) };
+        Ok(contention::settle(self.ledger.commit(&[Change::replace(loaded, &next)]).await, next)?)
+    }
+
+    async fn load(&self, restore: &RestoreRef) -> Result<Versioned<Restore>, DecideError> {
+        ledger::load::<Restore>(&*self.ledger, &Restore::key_of(restore)).await?.ok_or(DecideError::Unknown)
+    }
+
+    /// If the message is lost, recover-stalled sends it again.
+    async fn go_on(&self, restore: &RestoreRef) {
+        if let Err(error) = self.queue.send(&[Work::Restore { restore: restore.clone() }], Duration::ZERO).await {
+            tracing::warn!(%error, restore.id = %restore.restore_id, "restore.step-not-queued");
+        }
+    }
+}
+
+fn may_confirm(restore: &Restore, now: Timestamp) -> Result<(), DecideError> {
+    match restore.state {
+        RestoreState::Queued | RestoreState::Planning | RestoreState::Summarising => Err(DecideError::PlanNotReady),
+        RestoreState::Planned => match &restore.plan {
+            Some(_) if restore.is_expired(now) => {
+                Err(DecideError::PlanExpired(restore.plan_expires_at().unwrap_or(now)))
+            }
+            Some(plan) if plan.slices_to_apply > 0 => Ok(()),
+            _ => Err(DecideError::NothingToRestore),
+        },
+        RestoreState::Applying | RestoreState::Concluding => Err(DecideError::AlreadyConfirmed),
+        _ if restore.has_written() => Err(DecideError::AlreadyConfirmed),
+        state => Err(DecideError::Ended(state)),
+    }
+}

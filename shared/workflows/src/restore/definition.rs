@@ -1,0 +1,75 @@
+//! What is restored: the properties, and where the values come from. Written once, when the slices are defined, and read
+//! by every run.
+
+use archive::manifest::{Manifest, Part};
+use domain::ports::objects::{ETag, ObjectReader, StorageError};
+use domain::restore::Restore;
+use domain::restore::property::RestoredProperty;
+use domain::storage_keys;
+use domain::work::RestoreRef;
+use serde::{Deserialize, Serialize};
+
+use crate::stored_json;
+
+/// What is restored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Definition {
+    /// In the order of the request.
+    pub(crate) properties: Vec<RestoredProperty>,
+    /// Where the values come from.
+    pub(crate) values: Values,
+}
+
+/// Where the values come from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "from", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+pub(crate) enum Values {
+    /// One file of an archive.
+    Archive {
+        /// The zip.
+        storage_key: String,
+        /// Which bytes it must still have.
+        etag: ETag,
+        /// Columns of the file, the record id among them.
+        columns: usize,
+        /// The column of each property.
+        column_of: Vec<usize>,
+        /// The parts of the file that hold rows.
+        parts: Vec<Part>,
+    },
+    /// The outcomes of another restore.
+    Outcomes {
+        /// Which restore.
+        restore: RestoreRef,
+        /// Also where somebody has edited the value since.
+        include_edited: bool,
+    },
+}
+
+impl Definition {
+    /// Reads the definition of `restore`, which must have one.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub(crate) async fn of(reader: &dyn ObjectReader, restore: &Restore) -> Result<Self, StorageError> {
+        let Some(attempt) = restore.defined_by else {
+            return Err(StorageError::Refused("the restore has no definition yet".to_owned()));
+        };
+        stored_json::read(reader, &storage_keys::restore_definition(&restore.reference(), attempt)).await
+    }
+
+    /// Whether any property can be restored.
+    pub(crate) fn restores_anything(&self) -> bool {
+        self.properties.iter().any(RestoredProperty::is_restorable)
+    }
+}
+
+/// The manifest at `key`.
+///
+/// # Errors
+/// [`StorageError`]; [`StorageError::Refused`] when it cannot be relied on.
+pub(crate) async fn manifest(reader: &dyn ObjectReader, key: &str) -> Result<Manifest, StorageError> {
+    let bytes = reader.read(key, None).await?;
+    Manifest::parse(&bytes).map_err(|error| StorageError::Refused(error.to_string()))
+}

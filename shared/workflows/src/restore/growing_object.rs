@@ -1,0 +1,79 @@
+//! Writes an object whose size is not known before, without holding it in memory.
+
+use bytes::Bytes;
+use domain::ports::objects::{MultipartUploads, ObjectWriter, StorageError, UploadId, UploadedPart};
+
+/// Size of the parts in which a large object is written; S3 wants at least 5 MiB.
+const PART_BYTES: usize = 8 * 1024 * 1024;
+
+/// An object that is being written. Its key holds the writer's lease.
+pub(super) struct GrowingObject<'a> {
+    writer: &'a dyn ObjectWriter,
+    uploads: &'a dyn MultipartUploads,
+    key: String,
+    content_type: &'static str,
+    buffer: Vec<u8>,
+    upload: Option<UploadId>,
+    parts: Vec<UploadedPart>,
+}
+
+impl<'a> GrowingObject<'a> {
+    /// An object that will be at `key`. Nothing is written yet.
+    pub(super) fn new(
+        writer: &'a dyn ObjectWriter,
+        uploads: &'a dyn MultipartUploads,
+        key: String,
+        content_type: &'static str,
+    ) -> Self {
+        Self { writer, uploads, key, content_type, buffer: Vec::new(), upload: None, parts: Vec::new() }
+    }
+
+    /// What is not written yet; add to it, then call [`GrowingObject::flush`].
+    pub(super) fn buffer(&mut self) -> &mut Vec<u8> {
+        &mut self.buffer
+    }
+
+    /// Writes what fills a part.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub(super) async fn flush(&mut self) -> Result<(), StorageError> {
+        if self.buffer.len() < PART_BYTES {
+            return Ok(());
+        }
+        self.write_part().await
+    }
+
+    async fn write_part(&mut self) -> Result<(), StorageError> {
+        let upload = match self.upload.take() {
+            Some(upload) => upload,
+            None => self.uploads.begin(&self.key, self.content_type).await?,
+        };
+        let upload = self.upload.insert(upload);
+        let number = u16::try_from(self.parts.len() + 1)
+            .map_err(|_| StorageError::Refused(format!("'{}' has too many parts", self.key)))?;
+        let bytes = Bytes::from(std::mem::take(&mut self.buffer));
+        self.parts.push(self.uploads.write_part(&self.key, upload, number, bytes).await?);
+        Ok(())
+    }
+
+    /// Writes what is left and makes the object. Returns its key.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub(super) async fn finish(mut self) -> Result<String, StorageError> {
+        let written = if self.upload.is_none() {
+            let bytes = Bytes::from(std::mem::take(&mut self.buffer));
+            self.writer.write_new(&self.key, bytes, self.content_type).await
+        } else {
+            self.write_part().await?;
+            let Some(upload) = &self.upload else { return Err(StorageError::Absent(self.key)) };
+            self.uploads.complete_new(&self.key, upload, &self.parts).await
+        };
+        match written {
+            // Our own write, whose answer was lost: the key holds our lease, and nobody else writes there.
+            Ok(_) | Err(StorageError::AlreadyExists(_)) => Ok(self.key),
+            Err(error) => Err(error),
+        }
+    }
+}

@@ -1,0 +1,338 @@
+//! Restoring property values: planning, carrying plans out, and putting together what became of them.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`ask`], [`decide`] | requests: plan, undo; confirm, cancel, stop |
+//! | `begin` | defines what is restored, and the slices |
+//! | `compare` | plans a slice: rows to restore against present values |
+//! | `sum_up` | makes the plan that people review |
+//! | `apply` | writes a slice: read again, pre-image, update, compare what came back |
+//! | `conclude` | ends a restore that has written: settles slices, errors.csv, import, lock |
+//! | [`review`] | what users see |
+//!
+//! A restore has at most [`MOST_SLICES`] slices. One run works on a slice with several calls under way at once, so one or
+//! two runs are enough to use the whole call budget.
+
+mod apply;
+pub mod ask;
+mod begin;
+mod compare;
+mod conclude;
+pub mod decide;
+mod definition;
+mod dispatch;
+mod growing_object;
+mod pipeline;
+mod report;
+pub mod review;
+mod sources;
+mod sum_up;
+
+pub(crate) use self::dispatch::dispatch;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::Failure;
+use domain::lease::{Leasing, NotLeased, Wait};
+use domain::ports::ledger::{self, Change, Ledger, Versioned};
+use domain::ports::objects::{MultipartUploads, ObjectReader, ObjectWriter};
+use domain::ports::queue::WorkQueue;
+use domain::restore::slice::{RestoreSlice, SliceState};
+use domain::restore::{Restore, RestoreEvent, RestoreState, WRITE_MARGIN};
+use domain::work::{RestoreRef, Work};
+use domain::{Refused, restore::lock::RestoreLock};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::call_gate::GateUsage;
+use crate::contention;
+use crate::crm_session::CrmSessions;
+use crate::leased::{Aftermath, Leasable, Leases, Wished};
+use crate::run::{Run, StepError};
+
+/// Slices that a restore has at most.
+pub const MOST_SLICES: u64 = 100;
+
+/// The use case.
+pub struct RestoreWork {
+    /// Opens the CRM; its ledger and clock are used for the rest too.
+    pub sessions: CrmSessions,
+    /// Takes messages.
+    pub queue: Arc<dyn WorkQueue>,
+    /// Reads archives, plans and outcomes.
+    pub reader: Arc<dyn ObjectReader>,
+    /// Writes plans, pre-images and outcomes.
+    pub writer: Arc<dyn ObjectWriter>,
+    /// Writes large reports.
+    pub uploads: Arc<dyn MultipartUploads>,
+    /// First pause while the CRM is down.
+    pub retry_base: Duration,
+}
+
+/// What a run has done, for metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct RestoreUsage {
+    /// Records compared or written.
+    pub records: u64,
+    /// What it used of the call budget.
+    pub gate: GateUsage,
+}
+
+/// How a run on a slice ended without trouble.
+enum Ending {
+    /// The slice is finished with its present step.
+    Finished,
+    /// The run's time is over.
+    RunOver,
+}
+
+impl Leasable for Restore {
+    fn leasing(&self) -> &Leasing {
+        &self.leasing
+    }
+    fn leased(&self, owner: &str, now: Timestamp, length: SignedDuration) -> Result<Result<Self, NotLeased>, Refused> {
+        self.lease(owner, now, length)
+    }
+    fn released(&self, lease: u32, wait: Option<Wait>, _: bool, now: Timestamp) -> Result<Self, Refused> {
+        self.apply(RestoreEvent::Released { lease, wait }, now)
+    }
+    fn message(&self) -> Option<Work> {
+        self.work()
+    }
+}
+
+impl Leasable for RestoreSlice {
+    fn leasing(&self) -> &Leasing {
+        &self.leasing
+    }
+    fn leased(&self, owner: &str, now: Timestamp, length: SignedDuration) -> Result<Result<Self, NotLeased>, Refused> {
+        if self.is_active() {
+            Ok(self.lease(owner, now, length))
+        } else {
+            Err(Refused::new("leasing a slice", "nobody should work on it"))
+        }
+    }
+    fn released(&self, lease: u32, wait: Option<Wait>, clean: bool, now: Timestamp) -> Result<Self, Refused> {
+        Self::released(self, lease, wait, clean, now)
+    }
+    fn message(&self) -> Option<Work> {
+        self.is_active().then(|| self.work())
+    }
+}
+
+impl RestoreWork {
+    fn ledger(&self) -> &dyn Ledger {
+        &*self.sessions.ledger
+    }
+
+    fn now(&self) -> Timestamp {
+        self.sessions.clock.now()
+    }
+
+    fn leases(&self) -> Leases<'_> {
+        Leases { ledger: self.ledger(), queue: &*self.queue, clock: &*self.sessions.clock }
+    }
+
+    /// Does the restore's next step that one run does: defines its slices, sums its plan up, or concludes it. While its
+    /// slices are worked on, sees to it that they are.
+    ///
+    /// # Errors
+    /// [`StepError`] when the message should be delivered again.
+    pub async fn step(&self, restore: &RestoreRef, run: &Run) -> Result<(), StepError> {
+        let key = Restore::key_of(restore);
+        let Some(loaded) = ledger::load::<Restore>(self.ledger(), &key).await? else { return Ok(()) };
+        if matches!(loaded.record.state, RestoreState::Planning | RestoreState::Applying) {
+            return self.dispatch(restore).await;
+        }
+        let number = match self.leases().take(&loaded, &run.owner, run.lease_length(self.now())).await? {
+            Wished::Leased { number, .. } => number,
+            Wished::Nothing => return Ok(()),
+            Wished::OutOfAttempts => return self.fail(restore, out_of_attempts()).await,
+        };
+        let done = match loaded.record.state {
+            RestoreState::Queued => self.begin(&loaded.record, number, run).await,
+            RestoreState::Summarising => self.sum_up(&loaded.record, number).await,
+            _ => self.conclude(&loaded.record, number).await,
+        };
+        let Err(error) = done else { return Ok(()) };
+        tracing::warn!(%error, restore.id = %restore.restore_id, "restore.interrupted");
+        let aftermath =
+            self.leases().interrupted::<Restore>(&key, number, &error, (false, true), self.retry_base).await?;
+        match aftermath {
+            Aftermath::Settled => Ok(()),
+            Aftermath::Fail(failure) => self.fail(restore, failure).await,
+        }
+    }
+
+    /// Works on one slice for as long as the run lasts: compares it, or writes it.
+    ///
+    /// # Errors
+    /// [`StepError`] when the message should be delivered again.
+    pub async fn slice(&self, restore: &RestoreRef, number: u32, run: &Run) -> Result<RestoreUsage, StepError> {
+        let mut usage = RestoreUsage::default();
+        let Some((parent, slice)) = self.load_slice(restore, number).await? else { return Ok(usage) };
+        let belongs = matches!(
+            (parent.state, slice.record.state),
+            (RestoreState::Planning, SliceState::Planning) | (RestoreState::Applying, SliceState::Applying)
+        );
+        if !belongs {
+            // The run that finished the slice may have died before it gave the free place away.
+            self.after_slice(restore).await?;
+            return Ok(usage);
+        }
+        // Longer than the run by as much as a write may take: whoever takes over finds none under way.
+        let now = self.now();
+        let length = run.stopped_at.duration_since(now) + WRITE_MARGIN;
+        let (lease, expires_at) = match self.leases().take(&slice, &run.owner, length).await? {
+            Wished::Leased { number, expires_at } => (number, expires_at),
+            Wished::Nothing => return Ok(usage),
+            Wished::OutOfAttempts => {
+                self.fail(restore, out_of_attempts()).await?;
+                return Ok(usage);
+            }
+        };
+        let key = RestoreSlice::key_of(&restore.restore_id, number);
+        let done = if parent.state == RestoreState::Planning {
+            self.compare(&parent, &key, lease, run, &mut usage).await.map_err(|error| (error, true))
+        } else {
+            self.apply(&parent, &key, (lease, expires_at), run, &mut usage).await
+        };
+        self.after_run(restore, &key, lease, done, (run, usage.records > 0)).await?;
+        Ok(usage)
+    }
+
+    /// What follows from how a run on a slice has ended.
+    async fn after_run(
+        &self,
+        restore: &RestoreRef,
+        key: &ledger::Key,
+        lease: u32,
+        done: Result<Ending, (StepError, bool)>,
+        (run, progressed): (&Run, bool),
+    ) -> Result<(), StepError> {
+        let (error, clean) = match done {
+            Ok(Ending::Finished) => return self.after_slice(restore).await,
+            Ok(Ending::RunOver) => return self.leases().run_over::<RestoreSlice>(key, lease, progressed, true).await,
+            Err(interrupted) => interrupted,
+        };
+        if let StepError::Crm(crm) = &error
+            && crm.kind.is_unavailable()
+            && self.now() >= run.ends
+        {
+            // The call that was under way when the run's time was over says nothing about the CRM.
+            return self.leases().run_over::<RestoreSlice>(key, lease, progressed, clean).await;
+        }
+        tracing::warn!(%error, restore.id = %restore.restore_id, "restore.slice-interrupted");
+        let leases = self.leases();
+        match leases.interrupted::<RestoreSlice>(key, lease, &error, (progressed, clean), self.retry_base).await? {
+            // Perhaps somebody has stopped it: then it can be concluded the sooner.
+            Aftermath::Settled => self.after_slice(restore).await,
+            Aftermath::Fail(failure) => self.fail(restore, failure).await,
+        }
+    }
+
+    async fn load_slice(
+        &self,
+        restore: &RestoreRef,
+        number: u32,
+    ) -> Result<Option<(Restore, Versioned<RestoreSlice>)>, StepError> {
+        let (restore_key, slice_key) = (Restore::key_of(restore), RestoreSlice::key_of(&restore.restore_id, number));
+        let (parent, slice) = futures_util::future::try_join(
+            ledger::load::<Restore>(self.ledger(), &restore_key),
+            ledger::load::<RestoreSlice>(self.ledger(), &slice_key),
+        )
+        .await?;
+        Ok(parent.map(|parent| parent.record).zip(slice))
+    }
+
+    /// What may follow from a slice that is finished: a place is free, or the whole restore goes on.
+    async fn after_slice(&self, restore: &RestoreRef) -> Result<(), StepError> {
+        let loaded = ledger::load::<Restore>(self.ledger(), &Restore::key_of(restore)).await?;
+        let Some(loaded) = loaded.map(|loaded| loaded.record) else { return Ok(()) };
+        if let Some(work) = loaded.work() {
+            self.queue.send(&[work], Duration::ZERO).await?;
+        }
+        self.dispatch(restore).await
+    }
+
+    /// Applies `event`, whoever else changes the restore at the same time, and returns the restore as it is then.
+    ///
+    /// # Errors
+    /// [`StepError::TakenOver`] when the event is refused or the restore is gone.
+    async fn apply_event(&self, restore: &RestoreRef, event: RestoreEvent) -> Result<Restore, StepError> {
+        contention::retry(|| async {
+            let loaded = self.load(restore).await?;
+            let next = after(&loaded.record, event.clone(), self.now())?;
+            Ok(contention::settle(self.ledger().commit(&[Change::replace(&loaded, &next)]).await, next)?)
+        })
+        .await
+    }
+
+    async fn load(&self, restore: &RestoreRef) -> Result<Versioned<Restore>, StepError> {
+        ledger::load::<Restore>(self.ledger(), &Restore::key_of(restore)).await?.ok_or(StepError::TakenOver)
+    }
+
+    /// Ends the restore as failed: at once if it has written nothing, else it is concluded first.
+    ///
+    /// # Errors
+    /// [`StepError`] when the ledger failed.
+    pub(crate) async fn fail(&self, restore: &RestoreRef, failure: Failure) -> Result<(), StepError> {
+        fail(&self.leases(), restore, failure).await
+    }
+}
+
+/// Ends a restore as failed: at once if it has written nothing or cannot be concluded, else it is concluded first. One
+/// that has ended stays as it is.
+///
+/// # Errors
+/// [`StepError`] when the ledger failed.
+pub(crate) async fn fail(leases: &Leases<'_>, restore: &RestoreRef, failure: Failure) -> Result<(), StepError> {
+    let failed = contention::retry(|| async {
+        let loaded = ledger::load::<Restore>(leases.ledger, &Restore::key_of(restore)).await?;
+        let Some(loaded) = loaded else { return Ok(contention::Attempt::Settled(None)) };
+        let now = leases.clock.now();
+        let concluding = loaded.record.state == RestoreState::Concluding;
+        let event = if concluding {
+            RestoreEvent::NotConcluded(failure.clone())
+        } else {
+            RestoreEvent::Failed(failure.clone())
+        };
+        let Ok(next) = loaded.record.apply(event, now) else { return Ok(contention::Attempt::Settled(None)) };
+        let mut changes = vec![Change::replace(&loaded, &next)];
+        if concluding {
+            changes.extend(conclude::end_changes(leases.ledger, &next, None, now).await?);
+        }
+        Ok::<_, StepError>(contention::settle(leases.ledger.commit(&changes).await, Some(next))?)
+    })
+    .await?;
+    let Some(failed) = failed else { return Ok(()) };
+    if failed.state.is_terminal() {
+        conclude::log_end(&failed);
+    } else if let Some(work) = failed.work() {
+        leases.queue.send(&[work], Duration::ZERO).await?;
+    }
+    Ok(())
+}
+
+fn after(restore: &Restore, event: RestoreEvent, now: Timestamp) -> Result<Restore, StepError> {
+    restore.apply(event, now).map_err(|refused| {
+        tracing::debug!(%refused, restore.id = %restore.restore_id, "restore.event-refused");
+        StepError::TakenOver
+    })
+}
+
+fn out_of_attempts() -> Failure {
+    Failure::new(
+        "restore-attempts-used-up",
+        "A step of the restore failed too often in a row; see the log of restore-chunk, then plan a new restore.",
+    )
+}
+
+/// The change that frees the account's restore lock, unless another restore holds it.
+async fn free_lock(ledger: &dyn Ledger, restore: &Restore) -> Result<Option<Change>, ledger::LedgerError> {
+    let loaded = ledger::load::<RestoreLock>(ledger, &RestoreLock::key_of(&restore.account_id)).await?;
+    Ok(loaded.and_then(|loaded| {
+        let freed = loaded.record.release(&restore.restore_id).ok()?;
+        Some(Change::replace(&loaded, &freed))
+    }))
+}

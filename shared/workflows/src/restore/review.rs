@@ -1,0 +1,353 @@
+//! What users see of restores and imports.
+
+use std::time::Duration;
+
+use domain::account::Account;
+use domain::budget::BudgetPolicy;
+use domain::ids::{AccountId, RestoreId};
+use domain::ports::clock::Clock;
+use domain::ports::crm_batch::SideEffect;
+use domain::ports::ledger::{self, Ledger, LedgerError, ListRequest, Record};
+use domain::ports::objects::{DownloadLinks, ObjectReader, StorageError};
+use domain::restore::import::Import;
+use domain::restore::outcome::OutcomeCounts;
+use domain::restore::plan::PropertyCounts;
+use domain::restore::property::RestoredProperty;
+use domain::restore::slice::RestoreSlice;
+use domain::restore::{Plan, Restore, RestoreState};
+use domain::work::RestoreRef;
+
+use super::definition::Definition;
+use super::dispatch;
+pub use super::sum_up::{Sample, SampleValue};
+use crate::crm_session::policy_of;
+use crate::download_backup::Link;
+use crate::stored_json;
+
+/// Why there is nothing to show.
+#[derive(Debug, thiserror::Error)]
+pub enum ReviewError {
+    /// The account has no such restore.
+    #[error("there is no such restore")]
+    RestoreUnknown,
+    /// The account has no such import.
+    #[error("there is no such import")]
+    ImportUnknown,
+    /// There is nothing to report, so there is no such file.
+    #[error("there is no such report")]
+    NoReport,
+    /// The ledger failed.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// Object storage failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// A page of a list, newest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page<T> {
+    /// The items.
+    pub items: Vec<T>,
+    /// The last item's id, if there are more behind it.
+    pub next: Option<RestoreId>,
+}
+
+/// A restore in all detail.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Review {
+    /// The restore.
+    pub restore: Restore,
+    /// Its plan, once made and as long as it is kept.
+    pub plan: Option<PlanReview>,
+    /// How far it is, while it is under way.
+    pub progress: Option<Progress>,
+    /// What became of it, or what did so far; None before it is confirmed.
+    pub outcome: Option<OutcomeCounts>,
+}
+
+/// A plan, as people review it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlanReview {
+    /// Its numbers.
+    pub plan: Plan,
+    /// By property.
+    pub properties: Vec<(RestoredProperty, PropertyCounts)>,
+    /// The first records that would change; none once they are not kept any more.
+    pub samples: Vec<Sample>,
+    /// What to think of before confirming.
+    pub warnings: Vec<Warning>,
+    /// How long carrying it out takes at the account's limits, about.
+    pub estimate: Duration,
+}
+
+/// Something to think of before confirming.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Warning {
+    /// A stable word for programs.
+    pub kind: &'static str,
+    /// The property that it is about, if it is about one.
+    pub property: Option<String>,
+    /// A sentence for people.
+    pub sentence: String,
+}
+
+/// How far a restore is with its present step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Progress {
+    /// Records compared, or written.
+    pub records_done: u64,
+    /// Records to compare, or to write.
+    pub records_total: u64,
+}
+
+impl Progress {
+    /// From 0 to 1.
+    pub fn share_done(self) -> f64 {
+        if self.records_total == 0 {
+            return 0.0;
+        }
+        #[expect(clippy::cast_precision_loss, reason = "a share needs no more precision")]
+        let share = self.records_done as f64 / self.records_total as f64;
+        share.min(1.0)
+    }
+}
+
+/// An account's restores, newest first, behind the one named by `after`.
+///
+/// # Errors
+/// [`ReviewError`].
+pub async fn restores(
+    ledger: &dyn Ledger,
+    account: &AccountId,
+    after: Option<&RestoreId>,
+    limit: u32,
+) -> Result<Page<Restore>, ReviewError> {
+    page(ledger, account, Restore::PREFIX, after, limit, |restore: &Restore| restore.restore_id.clone()).await
+}
+
+/// An account's imports, newest first, behind the one named by `after`.
+///
+/// # Errors
+/// [`ReviewError`].
+pub async fn imports(
+    ledger: &dyn Ledger,
+    account: &AccountId,
+    after: Option<&RestoreId>,
+    limit: u32,
+) -> Result<Page<Import>, ReviewError> {
+    page(ledger, account, Import::PREFIX, after, limit, |import: &Import| import.restore_id.clone()).await
+}
+
+async fn page<T: Record>(
+    ledger: &dyn Ledger,
+    account: &AccountId,
+    prefix: &str,
+    after: Option<&RestoreId>,
+    limit: u32,
+    id: impl Fn(&T) -> RestoreId,
+) -> Result<Page<T>, ReviewError> {
+    let request = ListRequest {
+        partition: format!("ACCOUNT#{account}"),
+        prefix: prefix.to_owned(),
+        after: after.map(|after| format!("{prefix}{after}")),
+        newest_first: true,
+        limit,
+    };
+    let found = ledger.list(&request).await?;
+    let items: Result<Vec<T>, LedgerError> =
+        found.records.into_iter().map(|stored| Ok(ledger::read::<T>(stored)?.record)).collect();
+    let items = items?;
+    let next = items.last().map(id).filter(|_| found.more);
+    Ok(Page { items, next })
+}
+
+/// One restore.
+///
+/// # Errors
+/// [`ReviewError`].
+pub async fn restore(
+    ledger: &dyn Ledger,
+    reader: &dyn ObjectReader,
+    clock: &dyn Clock,
+    reference: &RestoreRef,
+) -> Result<Review, ReviewError> {
+    let restore = load(ledger, reference).await?;
+    let slices = dispatch::slices(ledger, reference).await?;
+    let slices: Vec<RestoreSlice> = slices.into_iter().map(|slice| slice.record).collect();
+    let account = ledger::load::<Account>(ledger, &Account::key_of(&reference.account_id)).await?;
+    let policy = account.and_then(|account| {
+        let connection = account.record.crm_connection.as_ref()?;
+        Some(policy_of(&account.record, connection))
+    });
+    let plan = match &restore.plan {
+        Some(plan) => plan_review(reader, &restore, plan, policy.as_ref()).await?,
+        None => None,
+    };
+    let outcome = restore.has_written().then(|| {
+        let mut sum = OutcomeCounts::default();
+        for slice in &slices {
+            sum.add(&slice.outcome);
+        }
+        sum
+    });
+    let progress = if restore.is_open(clock.now()) { progress(&restore, &slices) } else { None };
+    Ok(Review { restore, plan, progress, outcome })
+}
+
+async fn load(ledger: &dyn Ledger, reference: &RestoreRef) -> Result<Restore, ReviewError> {
+    let loaded = ledger::load::<Restore>(ledger, &Restore::key_of(reference)).await?;
+    Ok(loaded.ok_or(ReviewError::RestoreUnknown)?.record)
+}
+
+fn progress(restore: &Restore, slices: &[RestoreSlice]) -> Option<Progress> {
+    let sum = |count: fn(&RestoreSlice) -> u64| slices.iter().map(count).sum();
+    match restore.state {
+        RestoreState::Queued | RestoreState::Planning | RestoreState::Summarising => {
+            Some(Progress { records_done: sum(|slice| slice.rows_planned), records_total: sum(|slice| slice.rows) })
+        }
+        RestoreState::Applying | RestoreState::Concluding => Some(Progress {
+            records_done: sum(|slice| slice.outcome.records_done),
+            records_total: sum(|slice| slice.plan.changed),
+        }),
+        _ => None,
+    }
+}
+
+/// None once the plan is not kept any more.
+async fn plan_review(
+    reader: &dyn ObjectReader,
+    restore: &Restore,
+    plan: &Plan,
+    policy: Option<&BudgetPolicy>,
+) -> Result<Option<PlanReview>, ReviewError> {
+    let definition = match Definition::of(reader, restore).await {
+        Err(StorageError::Absent(_)) => return Ok(None),
+        read => read?,
+    };
+    let samples = match stored_json::read(reader, &plan.samples_key).await {
+        Err(StorageError::Absent(_)) => Vec::new(),
+        read => read?,
+    };
+    let counts = plan.counts.properties.iter().copied().chain(std::iter::repeat(PropertyCounts::default()));
+    let properties: Vec<_> = definition.properties.into_iter().zip(counts).collect();
+    let warnings = warnings(plan, &properties);
+    let estimate = policy.map_or(Duration::ZERO, |policy| estimate(plan.calls, policy));
+    Ok(Some(PlanReview { plan: plan.clone(), properties, samples, warnings, estimate }))
+}
+
+/// How long so many calls take: at the rate per ten seconds, and no more on a day than the account may make.
+fn estimate(calls: u64, policy: &BudgetPolicy) -> Duration {
+    #[expect(clippy::cast_precision_loss, reason = "an estimate needs no more precision")]
+    let at_rate = calls as f64 / policy.calls_per_second();
+    let full_days = calls / u64::from(policy.calls_per_day().max(1));
+    Duration::from_secs_f64(at_rate).max(Duration::from_hours(24 * full_days))
+}
+
+fn warnings(plan: &Plan, properties: &[(RestoredProperty, PropertyCounts)]) -> Vec<Warning> {
+    let general = |kind, sentence: &str| Warning { kind, property: None, sentence: sentence.to_owned() };
+    let mut warnings = Vec::new();
+    if plan.counts.changed > 0 {
+        warnings.push(general("changes-live-data", "Confirming changes live data in the CRM."));
+        let sentence = "Workflows, lists and integrations of the CRM react to changed values; workflows that allow \
+                        re-enrolment may run again.";
+        warnings.push(general("workflows-may-run", sentence));
+    }
+    let gone = plan.counts.not_found + plan.counts.merged;
+    if gone > 0 {
+        let sentence = format!(
+            "{gone} records of the backup do not exist any more and are not restored; skipped.csv names them. Deleted \
+             records can be brought back from the CRM's recycling bin for up to 90 days."
+        );
+        warnings.push(general("records-not-found", &sentence));
+    }
+    for (property, counts) in properties {
+        let about = |kind, sentence: String| Warning { kind, property: Some(property.name.clone()), sentence };
+        let (label, cleared, present) = (&property.label, counts.cleared, counts.present);
+        if counts.clears_many() {
+            let sentence =
+                format!("'{label}' would be cleared in {cleared} of the {present} records that have a value.");
+            warnings.push(about("many-cleared", sentence));
+        }
+        if counts.cannot_be_set > 0 {
+            let number = counts.cannot_be_set;
+            let sentence = format!("{number} values of '{label}' are no options of it any more and stay as they are.");
+            warnings.push(about("values-cannot-be-set", sentence));
+        }
+        if let Some(effect) = property.side_effect.filter(|_| counts.set + counts.cleared > 0) {
+            let (kind, sentence) = side_effect(effect, label);
+            warnings.push(about(kind, sentence));
+        }
+    }
+    warnings
+}
+
+fn side_effect(effect: SideEffect, label: &str) -> (&'static str, String) {
+    match effect {
+        SideEffect::Email => {
+            ("email", format!("'{label}' identifies records and receives mail; the CRM refuses an address twice."))
+        }
+        SideEffect::Owner => ("owner", format!("Changing '{label}' may notify people and change who sees the record.")),
+        SideEffect::Unique => {
+            ("unique", format!("'{label}' is unique; the CRM refuses a value that another record has."))
+        }
+        SideEffect::Stage => {
+            ("stage", format!("Changing '{label}' moves records between stages and runs what is automated there."))
+        }
+    }
+}
+
+/// One import, and the restore that undoes it.
+///
+/// # Errors
+/// [`ReviewError`].
+pub async fn import(ledger: &dyn Ledger, reference: &RestoreRef) -> Result<(Import, Option<RestoreId>), ReviewError> {
+    let key = Import::key_of(&reference.account_id, &reference.restore_id);
+    let import = ledger::load::<Import>(ledger, &key).await?.ok_or(ReviewError::ImportUnknown)?.record;
+    let undone_by = load(ledger, reference).await?.undone_by;
+    Ok((import, undone_by))
+}
+
+/// A link to the report of what an import has not restored.
+///
+/// # Errors
+/// [`ReviewError`].
+pub async fn errors_link(
+    ledger: &dyn Ledger,
+    links: &dyn DownloadLinks,
+    clock: &dyn Clock,
+    reference: &RestoreRef,
+    valid_for: Duration,
+) -> Result<Link, ReviewError> {
+    let (import, _) = import(ledger, reference).await?;
+    let key = import.errors_key.ok_or(ReviewError::NoReport)?;
+    let file_name = format!("errors-{}-{}.csv", import.object_type, import.restore_id);
+    link(links, clock, (&key, &file_name), valid_for).await
+}
+
+/// A link to the report of what a plan leaves as it is.
+///
+/// # Errors
+/// [`ReviewError`].
+pub async fn skipped_link(
+    ledger: &dyn Ledger,
+    links: &dyn DownloadLinks,
+    clock: &dyn Clock,
+    reference: &RestoreRef,
+    valid_for: Duration,
+) -> Result<Link, ReviewError> {
+    let restore = load(ledger, reference).await?;
+    let key = restore.plan.and_then(|plan| plan.skipped_key).ok_or(ReviewError::NoReport)?;
+    let file_name = format!("skipped-{}-{}.csv", restore.object_type, restore.restore_id);
+    link(links, clock, (&key, &file_name), valid_for).await
+}
+
+async fn link(
+    links: &dyn DownloadLinks,
+    clock: &dyn Clock,
+    (key, file_name): (&str, &str),
+    valid_for: Duration,
+) -> Result<Link, ReviewError> {
+    let url = links.link(key, file_name, valid_for).await?;
+    Ok(Link { url, expires_at: clock.now() + valid_for })
+}

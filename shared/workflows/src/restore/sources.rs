@@ -1,0 +1,259 @@
+//! Where the values to restore come from, a batch of records at a time: one file of an archive, read straight out of
+//! the zip, or the outcomes of another restore.
+
+use std::collections::VecDeque;
+
+use archive::manifest::Part;
+use archive::reader::SliceReader;
+use archive::rows::{ArchivedRow, RowReader};
+use domain::Failure;
+use domain::ids::RecordId;
+use domain::ports::crm_batch::BATCH;
+use domain::ports::ledger::{self, Ledger};
+use domain::ports::objects::{CopySource, ETag, ObjectReader, StorageError};
+use domain::restore::outcome::ValueOutcome;
+use domain::restore::plan::{Wanted, WantedValue};
+use domain::restore::slice::{OutcomeFile, RestoreSlice};
+use domain::storage_keys;
+use domain::work::RestoreRef;
+
+use super::definition::{Definition, Values};
+use crate::run::StepError;
+use crate::stored_json;
+
+/// Packed bytes that are read at once. What they inflate to is held in memory, so not many.
+const PIECE: u64 = 1024 * 1024;
+
+/// The records of a slice that are still to be compared.
+pub(super) enum Source<'a> {
+    /// From an archive.
+    Archive(Box<ArchiveSource<'a>>),
+    /// From outcomes.
+    Outcomes(OutcomeSource<'a>),
+}
+
+impl<'a> Source<'a> {
+    /// What is left of `slice`.
+    ///
+    /// # Errors
+    /// [`StepError`] when the ledger failed.
+    pub(super) async fn open(
+        ledger: &dyn Ledger,
+        reader: &'a dyn ObjectReader,
+        definition: &'a Definition,
+        slice: &RestoreSlice,
+    ) -> Result<Self, StepError> {
+        match &definition.values {
+            Values::Archive { storage_key, etag, columns, column_of, parts } => {
+                let restorable = (0_u16..).zip(&definition.properties).filter(|(_, property)| property.is_restorable());
+                let places: Vec<u16> = restorable.map(|(place, _)| place).collect();
+                let wanted: Vec<usize> =
+                    places.iter().filter_map(|&place| column_of.get(usize::from(place)).copied()).collect();
+                let archive = (storage_key.as_str(), etag);
+                let rows = (slice.first_row + slice.rows_planned, slice.rows.saturating_sub(slice.rows_planned));
+                let source = ArchiveSource::new(reader, archive, parts, (*columns, &wanted), places, rows);
+                Ok(Self::Archive(Box::new(source)))
+            }
+            Values::Outcomes { restore, include_edited } => {
+                let key = RestoreSlice::key_of(&restore.restore_id, slice.number);
+                let undone = ledger::load::<RestoreSlice>(ledger, &key).await?.map(|loaded| loaded.record);
+                Ok(Self::Outcomes(OutcomeSource {
+                    reader,
+                    restore: restore.clone(),
+                    slice: slice.number,
+                    files: undone.map(|undone| undone.outcomes).unwrap_or_default(),
+                    next_file: 0,
+                    include_edited: *include_edited,
+                    records: VecDeque::new(),
+                    skip: slice.rows_planned,
+                }))
+            }
+        }
+    }
+
+    /// The next records, up to a batch of them; None at the end.
+    ///
+    /// # Errors
+    /// [`StepError`]; [`StepError::Fatal`] when the source is not what it should be.
+    pub(super) async fn next_batch(&mut self) -> Result<Option<Vec<Wanted>>, StepError> {
+        match self {
+            Self::Archive(source) => source.next_batch().await,
+            Self::Outcomes(source) => source.next_batch().await,
+        }
+    }
+}
+
+/// Rows of one file of an archive.
+pub(super) struct ArchiveSource<'a> {
+    reader: &'a dyn ObjectReader,
+    storage_key: &'a str,
+    etag: &'a ETag,
+    parts: std::slice::Iter<'a, Part>,
+    part: Option<PartReader>,
+    csv: RowReader,
+    /// The property of each wanted column.
+    places: Vec<u16>,
+    rows: VecDeque<ArchivedRow>,
+    /// Rows to hand out, those in `rows` among them.
+    left: u64,
+}
+
+/// A part that is being read.
+struct PartReader {
+    inflate: SliceReader,
+    next: u64,
+    end: u64,
+}
+
+impl<'a> ArchiveSource<'a> {
+    fn new(
+        reader: &'a dyn ObjectReader,
+        (storage_key, etag): (&'a str, &'a ETag),
+        parts: &'a [Part],
+        (columns, wanted): (usize, &[usize]),
+        places: Vec<u16>,
+        (first, rows): (u64, u64),
+    ) -> Self {
+        let mut before = 0;
+        let mut first_part = 0;
+        for part in parts {
+            if before + part.rows > first {
+                break;
+            }
+            before += part.rows;
+            first_part += 1;
+        }
+        Self {
+            reader,
+            storage_key,
+            etag,
+            parts: parts[first_part..].iter(),
+            part: None,
+            csv: RowReader::new(columns, wanted, first - before.min(first)),
+            places,
+            rows: VecDeque::new(),
+            left: rows,
+        }
+    }
+
+    async fn next_batch(&mut self) -> Result<Option<Vec<Wanted>>, StepError> {
+        let wanted = self.left.min(BATCH as u64);
+        if wanted == 0 {
+            return Ok(None);
+        }
+        while (self.rows.len() as u64) < wanted {
+            self.read_piece().await?;
+        }
+        self.left -= wanted;
+        let batch = self.rows.drain(..usize::try_from(wanted).unwrap_or(BATCH));
+        let places = &self.places;
+        let record = |row: ArchivedRow| {
+            let values = places.iter().zip(row.values);
+            let value = |(&property, target): (&u16, String)| WantedValue { property, target, only_over: None };
+            Wanted { id: row.id, values: values.map(value).collect() }
+        };
+        Ok(Some(batch.map(record).collect()))
+    }
+
+    async fn read_piece(&mut self) -> Result<(), StepError> {
+        if self.part.is_none() {
+            let part = self.parts.next().ok_or_else(broken)?;
+            let place = part.place.ok_or_else(broken)?;
+            let end = place.archive_offset + place.packed_length;
+            self.part = Some(PartReader { inflate: SliceReader::new(part), next: place.archive_offset, end });
+        }
+        let Some(part) = &mut self.part else { return Err(broken()) };
+        let range = part.next..part.end.min(part.next + PIECE);
+        let source = CopySource { key: self.storage_key.to_owned(), etag: self.etag.clone(), range: range.clone() };
+        let packed = match self.reader.read_source(&source).await {
+            Err(StorageError::Absent(_) | StorageError::Changed(_)) => return Err(archive_gone()),
+            answer => answer?,
+        };
+        let mut plain = Vec::new();
+        part.inflate.read(&packed, &mut plain).map_err(|_| broken())?;
+        part.next = range.end;
+        if part.next >= part.end
+            && let Some(part) = self.part.take()
+        {
+            part.inflate.finish().map_err(|_| broken())?;
+        }
+        let mut rows = Vec::new();
+        self.csv.read(&plain, &mut rows).map_err(|_| broken())?;
+        self.rows.extend(rows);
+        Ok(())
+    }
+}
+
+/// Values that another restore has overwritten.
+pub(super) struct OutcomeSource<'a> {
+    reader: &'a dyn ObjectReader,
+    restore: RestoreRef,
+    slice: u32,
+    files: Vec<OutcomeFile>,
+    next_file: u32,
+    include_edited: bool,
+    records: VecDeque<Wanted>,
+    skip: u64,
+}
+
+impl OutcomeSource<'_> {
+    async fn next_batch(&mut self) -> Result<Option<Vec<Wanted>>, StepError> {
+        while self.records.len() < BATCH {
+            let Some(file) = self.files.get(self.next_file as usize) else { break };
+            let key = storage_keys::outcome(&self.restore, self.slice, self.next_file, file.attempt);
+            let outcomes: Vec<ValueOutcome> = match stored_json::read_lines(self.reader, &key).await {
+                Err(StorageError::Absent(_)) => return Err(outcomes_gone()),
+                lines => lines?,
+            };
+            self.next_file += 1;
+            for outcome in outcomes {
+                self.add(outcome);
+            }
+            let skipped = usize::try_from(self.skip).unwrap_or(usize::MAX).min(self.records.len());
+            self.records.drain(..skipped);
+            self.skip -= skipped as u64;
+        }
+        let batch: Vec<Wanted> = self.records.drain(..self.records.len().min(BATCH)).collect();
+        Ok((!batch.is_empty()).then_some(batch))
+    }
+
+    /// The lines of a record stand one behind the other.
+    fn add(&mut self, outcome: ValueOutcome) {
+        let Some(after) = outcome.after().map(str::to_owned) else { return };
+        let value = WantedValue {
+            property: outcome.property,
+            target: outcome.before,
+            only_over: (!self.include_edited).then_some(after),
+        };
+        match self.records.back_mut() {
+            Some(last) if last.id == outcome.id => last.values.push(value),
+            _ => self.records.push_back(Wanted { id: outcome.id, values: vec![value] }),
+        }
+    }
+}
+
+/// The ids of a batch.
+pub(super) fn ids(batch: &[Wanted]) -> Vec<RecordId> {
+    batch.iter().map(|wanted| wanted.id).collect()
+}
+
+fn broken() -> StepError {
+    StepError::Fatal(Failure::new(
+        "archive-broken",
+        "The backup's archive is not what its manifest says, so nothing is restored from it; pick another backup.",
+    ))
+}
+
+fn archive_gone() -> StepError {
+    StepError::Fatal(Failure::new(
+        "archive-expired",
+        "The backup's archive cannot be read any more; pick a later backup and plan again.",
+    ))
+}
+
+fn outcomes_gone() -> StepError {
+    StepError::Fatal(Failure::new(
+        "undo-expired",
+        "What the restore has overwritten is not kept any more, so it cannot be undone.",
+    ))
+}

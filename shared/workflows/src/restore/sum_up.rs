@@ -1,0 +1,141 @@
+//! Sums a plan up: counts, samples, and a report of what it leaves as it is.
+
+use domain::ids::RecordId;
+use domain::restore::plan::{PlanCounts, PlannedRecord};
+use domain::restore::slice::RestoreSlice;
+use domain::restore::{Plan, Restore, RestoreEvent};
+use domain::storage_keys;
+use serde::{Deserialize, Serialize};
+
+use super::definition::Definition;
+use super::report::Report;
+use super::{RestoreWork, dispatch};
+use crate::run::StepError;
+use crate::stored_json;
+
+/// Records that a plan shows before and after.
+const SAMPLES: usize = 20;
+/// Characters of a value that a sample shows.
+const SAMPLE_CHARS: usize = 200;
+
+/// A record as it is and as it would be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Sample {
+    /// The record.
+    pub record_id: RecordId,
+    /// What would change.
+    pub values: Vec<SampleValue>,
+}
+
+/// A value as it is and as it would be; long ones are cut.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SampleValue {
+    /// Internal name.
+    pub property: String,
+    /// The value now; empty for none.
+    pub before: String,
+    /// The value afterwards; empty for none.
+    pub after: String,
+}
+
+impl std::fmt::Debug for SampleValue {
+    // Property values are not shown in logs or panics.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SampleValue").field("property", &self.property).finish_non_exhaustive()
+    }
+}
+
+impl RestoreWork {
+    /// Makes the plan of a restore whose slices are all compared.
+    pub(super) async fn sum_up(&self, restore: &Restore, lease: u32) -> Result<(), StepError> {
+        let reference = restore.reference();
+        let definition = Definition::of(&*self.reader, restore).await?;
+        let slices = dispatch::slices(self.ledger(), &reference).await?;
+        let slices: Vec<RestoreSlice> = slices.into_iter().map(|slice| slice.record).collect();
+        let mut counts = PlanCounts::of(definition.properties.len());
+        for slice in &slices {
+            counts.add(&slice.plan);
+        }
+        let samples = self.samples(restore, &definition, &slices).await?;
+        let samples_key = storage_keys::plan_samples(&reference, lease);
+        stored_json::write(&*self.writer, &samples_key, &samples).await?;
+        let skipped_key = if counts.skips() {
+            let key = storage_keys::plan_skipped(&reference, lease);
+            let mut report = Report::new(self, key, &definition.properties);
+            for slice in &slices {
+                report.add_skipped(self, &reference, slice).await?;
+            }
+            Some(report.finish().await?)
+        } else {
+            None
+        };
+        let to_apply = slices.iter().filter(|slice| slice.has_changes());
+        let plan = Plan {
+            slices_to_apply: u32::try_from(to_apply.count()).unwrap_or(u32::MAX),
+            // Each batch is read once more and then written.
+            calls: slices.iter().map(|slice| slice.batches() * 2).sum(),
+            counts,
+            samples_key,
+            skipped_key,
+            made_at: self.now(),
+        };
+        self.apply_event(&reference, RestoreEvent::Planned { lease, plan }).await?;
+        tracing::info!(restore.id = %reference.restore_id, "restore.planned");
+        Ok(())
+    }
+
+    /// The first records that would change.
+    async fn samples(
+        &self,
+        restore: &Restore,
+        definition: &Definition,
+        slices: &[RestoreSlice],
+    ) -> Result<Vec<Sample>, StepError> {
+        let mut samples = Vec::new();
+        for slice in slices {
+            for (number, segment) in (0_u32..).zip(&slice.segments).filter(|(_, segment)| segment.changed > 0) {
+                let key = storage_keys::plan_segment(&restore.reference(), slice.number, number, segment.attempt);
+                let records: Vec<PlannedRecord> = stored_json::read_lines(&*self.reader, &key).await?;
+                let changed = records.iter().filter(|record| !record.differences.is_empty());
+                samples.extend(changed.map(|record| sample(record, definition)).take(SAMPLES - samples.len()));
+                if samples.len() >= SAMPLES {
+                    return Ok(samples);
+                }
+            }
+        }
+        Ok(samples)
+    }
+}
+
+fn sample(record: &PlannedRecord, definition: &Definition) -> Sample {
+    let values = record.differences.iter().filter_map(|difference| {
+        let property = definition.properties.get(usize::from(difference.property))?;
+        Some(SampleValue {
+            property: property.name.clone(),
+            before: cut(&difference.before),
+            after: cut(&difference.target),
+        })
+    });
+    Sample { record_id: record.id, values: values.collect() }
+}
+
+fn cut(value: &str) -> String {
+    match value.char_indices().nth(SAMPLE_CHARS) {
+        Some((end, _)) => format!("{}…", &value[..end]),
+        None => value.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_values_are_cut_between_characters() {
+        assert_eq!(cut("kurz"), "kurz");
+        assert_eq!(cut(&"ü".repeat(SAMPLE_CHARS)), "ü".repeat(SAMPLE_CHARS));
+        assert_eq!(cut(&"ü".repeat(SAMPLE_CHARS + 1)), format!("{}…", "ü".repeat(SAMPLE_CHARS)));
+    }
+}
