@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `LEDGER_TABLE` | name of the ledger's table |
 //! | `ARCHIVE_BUCKET` | name of the bucket for archives and segments |
-//! | `DISCOVER_QUEUE_URL`, `EXPORT_QUEUE_URL`, `ASSEMBLE_QUEUE_URL` | the work queues |
+//! | `DISCOVER_QUEUE_URL`, `EXPORT_QUEUE_URL`, `ASSEMBLE_QUEUE_URL`, `RESTORE_QUEUE_URL` | the work queues |
 //! | `CRM_TOKEN_PREFIX` | what the names of the secrets with CRM tokens begin with |
 //! | `CRM_BASE_URLS` | comma-separated list of the CRM base URLs that may be used: scheme, host and port |
 //! | `TOKEN_AUDIENCE` | the `aud` that callers' ID tokens must have |
@@ -112,6 +112,11 @@ impl Environment {
     /// `ASSEMBLE_QUEUE_URL`.
     pub fn assemble_queue_url(&mut self) -> Option<String> {
         self.text("ASSEMBLE_QUEUE_URL")
+    }
+
+    /// `RESTORE_QUEUE_URL`.
+    pub fn restore_queue_url(&mut self) -> Option<String> {
+        self.text("RESTORE_QUEUE_URL")
     }
 
     /// `CRM_TOKEN_PREFIX`.
