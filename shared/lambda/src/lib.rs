@@ -16,6 +16,7 @@ pub mod problem;
 pub mod random;
 pub mod representation;
 pub mod routes;
+pub mod second_factor;
 pub mod sqs;
 pub mod telemetry;
 #[cfg(any(test, feature = "testing"))]
