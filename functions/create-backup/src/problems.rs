@@ -7,10 +7,7 @@ use workflows::create_backup::CreateError;
 pub(crate) fn of_create(error: CreateError) -> Problem {
     match error {
         CreateError::AccountUnknown => Problem::account_unknown(),
-        CreateError::NotConnected => Problem::new(
-            catalogue::ACCOUNT_NOT_CONNECTED,
-            "The account has no CRM connection. Set crmConnection with PUT /accounts/{accountId} first.",
-        ),
+        CreateError::NotConnected => Problem::account_not_connected(),
         CreateError::Running(running) => Problem::new(
             catalogue::BACKUP_RUNNING,
             format!("Backup {running} of this account is running. Wait until it has ended, or cancel it."),

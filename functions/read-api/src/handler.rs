@@ -3,31 +3,24 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use domain::ids::{AccountId, BackupId};
 use domain::ports::clock::Clock;
 use domain::ports::ledger::Ledger;
 use domain::ports::objects::DownloadLinks;
 use domain::work::BackupRef;
 use http::StatusCode;
-use http::header::ACCEPT;
-use jiff::Timestamp;
 use lambda::caller::Right;
 use lambda::http::{Request, Response};
+use lambda::links;
+use lambda::pages::{self, PageQuery};
 use lambda::problem::Problem;
 use lambda::representation::BackupRepresentation;
 use lambda::routes::{Found, Operation};
-use secrecy::ExposeSecret;
 use serde::Serialize;
 use workflows::{download_backup, read_backups};
 
 use crate::problems;
 use crate::progress::ProgressRepresentation;
-
-/// Backups on a page, unless the request says otherwise.
-const PAGE: u32 = 20;
-const LONGEST_PAGE: u32 = 100;
 
 /// What the API looks like.
 pub(crate) const DESCRIPTION: &str = include_str!("../openapi.json");
@@ -48,13 +41,6 @@ struct Page<'a> {
     next: Option<String>,
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct LinkRepresentation<'a> {
-    url: &'a str,
-    expires_at: Timestamp,
-}
-
 impl Handler {
     pub(crate) async fn handle(&self, request: Request) -> Result<Response, Problem> {
         let route = request.route()?;
@@ -69,13 +55,13 @@ impl Handler {
 
     async fn list(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
         let account = self.authorised(request, route)?;
-        let limit = request.query("limit").map_or(Ok(PAGE), parse_limit)?;
-        let after = request.query("cursor").map(parse_cursor).transpose()?;
+        let PageQuery { limit, after } = PageQuery::of(request, BackupId::parse)?;
         let page = read_backups::list(&*self.ledger, &account, after.as_ref(), limit).await;
         let page = page.map_err(problems::of_read)?;
         let now = self.clock.now();
         let backups = page.backups.iter().map(|backup| BackupRepresentation::of(backup, now)).collect();
-        Ok(Response::json(StatusCode::OK, &Page { backups, next: page.next.as_ref().map(cursor) }))
+        let next = page.next.as_ref().map(|last| pages::cursor(last.as_str()));
+        Ok(Response::json(StatusCode::OK, &Page { backups, next }))
     }
 
     async fn read(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
@@ -90,11 +76,7 @@ impl Handler {
         let (ledger, links, clock) = (&*self.ledger, &*self.links, &*self.clock);
         let link = download_backup::link(ledger, links, clock, &backup, self.link_valid_for).await;
         let link = link.map_err(problems::of_download)?;
-        if wants_json(request) {
-            let link = LinkRepresentation { url: link.url.expose_secret(), expires_at: link.expires_at };
-            return Ok(Response::json(StatusCode::OK, &link));
-        }
-        Response::redirect(&link.url)
+        links::answer(request, &link.url, link.expires_at)
     }
 
     fn backup(&self, request: &Request, route: &Found<'_>) -> Result<BackupRef, Problem> {
@@ -106,27 +88,4 @@ impl Handler {
         let authorised = request.caller(&self.audience)?.authorise(route.account, Right::Backups)?;
         Ok(authorised.account_id)
     }
-}
-
-fn parse_limit(text: &str) -> Result<u32, Problem> {
-    let limit = text.parse().ok().filter(|limit| (1..=LONGEST_PAGE).contains(limit));
-    limit.ok_or_else(|| {
-        Problem::parameter_invalid("limit", format!("It must be a whole number from 1 to {LONGEST_PAGE}."))
-    })
-}
-
-/// A cursor is the id of the last backup on a page. Clients need not know, so it does not look like one.
-fn cursor(last: &BackupId) -> String {
-    BASE64_URL_SAFE_NO_PAD.encode(last.as_str())
-}
-
-fn parse_cursor(text: &str) -> Result<BackupId, Problem> {
-    let decoded = BASE64_URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-    let last = decoded.and_then(|text| BackupId::parse(&text).ok());
-    last.ok_or_else(|| Problem::parameter_invalid("cursor", "It must be the `next` of an earlier answer."))
-}
-
-fn wants_json(request: &Request) -> bool {
-    let accepted = request.header(ACCEPT.as_str()).unwrap_or_default();
-    accepted.split(',').filter_map(|range| range.split(';').next()).any(|range| range.trim() == "application/json")
 }

@@ -1,7 +1,6 @@
 //! Which problem document each error of the use cases becomes.
 
-use domain::backup::BackupState;
-use lambda::problem::{Problem, catalogue};
+use lambda::problem::Problem;
 use workflows::download_backup::DownloadError;
 use workflows::read_backups::ReadError;
 
@@ -16,18 +15,8 @@ pub(crate) fn of_read(error: ReadError) -> Problem {
 pub(crate) fn of_download(error: DownloadError) -> Problem {
     match error {
         DownloadError::Unknown => Problem::backup_unknown(),
-        DownloadError::NotCompleted(state) => {
-            let detail = match state {
-                BackupState::Failed => "The backup failed and has no archive. Its `failure` says why.",
-                BackupState::Cancelled => "The backup was cancelled and has no archive.",
-                _ => "The backup is still running. Wait until its state is `completed`.",
-            };
-            Problem::new(catalogue::BACKUP_NOT_COMPLETED, detail)
-        }
-        DownloadError::Expired(at) => {
-            let detail = "The archive could be downloaded for 14 days and has been removed. Make a new backup.";
-            Problem::new(catalogue::ARCHIVE_EXPIRED, detail).member("expiredAt", at.to_string())
-        }
+        DownloadError::NotCompleted(state) => Problem::backup_not_completed(state),
+        DownloadError::Expired(at) => Problem::archive_expired(at),
         DownloadError::Ledger(error) => error.into(),
         DownloadError::Storage(error) => error.into(),
     }

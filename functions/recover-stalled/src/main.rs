@@ -19,6 +19,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         discover: env.discover_queue_url(),
         export: env.export_queue_url(),
         assemble: env.assemble_queue_url(),
+        restore: env.restore_queue_url(),
     })
     .await?;
     let recover = &Recover { ledger: worker.ledger, queue: worker.queue, clock: worker.clock, cap };

@@ -11,10 +11,12 @@ use domain::backup::Requester;
 use domain::ids::AccountId;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::problem::{Problem, catalogue};
+use crate::second_factor::{SecondFactorPolicy, SignIn};
 
 /// Members of this group create accounts.
 const OPERATORS: &str = "operators";
@@ -26,6 +28,8 @@ const SUPER_ADMIN: &str = ":super-admin";
 pub enum Right {
     /// Create, list, read, cancel and download an account's backups: its super admins.
     Backups,
+    /// Plan, confirm, stop and undo an account's restores, and read them and its imports: its super admins.
+    Restores,
     /// Read and change an account's settings: its super admins, and operators.
     Settings,
 }
@@ -35,6 +39,7 @@ pub enum Right {
 pub struct Caller {
     requester: Requester,
     groups: Vec<String>,
+    sign_in: SignIn,
 }
 
 /// Someone who may do what they asked for. Made by [`Caller::authorise`] and nowhere else.
@@ -46,6 +51,7 @@ pub struct Authorised {
     pub requester: Requester,
     /// Whether an operator, who may create accounts.
     pub is_operator: bool,
+    sign_in: SignIn,
 }
 
 #[derive(Deserialize)]
@@ -62,6 +68,8 @@ struct Claims {
     #[serde(rename = "cognito:groups")]
     cognito_groups: Option<Value>,
     groups: Option<Value>,
+    #[serde(flatten)]
+    sign_in: SignIn,
 }
 
 impl Caller {
@@ -86,7 +94,7 @@ impl Caller {
                 .caused_by("the route has no JWT authorizer, or it verified another token")
         })?;
         let groups = claims.cognito_groups.or(claims.groups).map(texts).unwrap_or_default();
-        Ok(Self { requester: Requester { subject, email: claims.email }, groups })
+        Ok(Self { requester: Requester { subject, email: claims.email }, groups, sign_in: claims.sign_in })
     }
 
     /// Checks that the caller has `right` on the account whose id was given as `account`.
@@ -100,18 +108,30 @@ impl Caller {
         let is_super_admin = self.groups.iter().any(|group| group.strip_suffix(SUPER_ADMIN) == Some(account));
         let allowed = is_super_admin || (right == Right::Settings && is_operator);
         match (AccountId::parse(account), allowed) {
-            (Ok(account_id), true) => Ok(Authorised { account_id, requester: self.requester, is_operator }),
+            (Ok(account_id), true) => {
+                Ok(Authorised { account_id, requester: self.requester, is_operator, sign_in: self.sign_in })
+            }
             (Err(_), true) if is_operator => {
                 Err(Problem::parameter_invalid("accountId", "An account's id is 1 to 20 digits."))
             }
             _ => {
                 let detail = match right {
-                    Right::Backups => "Only a super admin of the account may do this.",
+                    Right::Backups | Right::Restores => "Only a super admin of the account may do this.",
                     Right::Settings => "Only a super admin of the account or an operator may do this.",
                 };
                 Err(Problem::new(catalogue::FORBIDDEN, detail))
             }
         }
+    }
+}
+
+impl Authorised {
+    /// Checks that the caller has signed in as `policy` demands for what changes the CRM's data.
+    ///
+    /// # Errors
+    /// A 401 problem with the challenge of RFC 9470.
+    pub fn check_second_factor(&self, policy: &SecondFactorPolicy, now: Timestamp) -> Result<(), Problem> {
+        policy.check(&self.sign_in, now).map_err(Problem::from)
     }
 }
 
@@ -226,10 +246,25 @@ mod tests {
     }
 
     #[test]
-    fn operators_have_no_backups_but_all_settings() {
+    fn the_second_factor_that_counts_is_the_verified_tokens() {
+        let policy = SecondFactorPolicy { federated_providers: Vec::new(), issuer_enforces: true };
+        let checked = |auth_time: Value| {
+            let caller = call_with(|claims| claims["auth_time"] = auth_time).expect("an ID token");
+            let authorised = caller.authorise("42", Right::Restores).expect("a super admin");
+            authorised.check_second_factor(&policy, Timestamp::from_second(1_000).expect("in range"))
+        };
+        assert!(checked(json!(900)).is_ok());
+        for not_fresh in [json!(600), Value::Null] {
+            assert_eq!(checked(not_fresh).expect_err("not fresh").kind(), catalogue::STEP_UP);
+        }
+    }
+
+    #[test]
+    fn operators_have_neither_backups_nor_restores_but_all_settings() {
         let groups = json!(["operators"]);
         assert!(may(&groups, "42", Right::Settings));
         assert!(!may(&groups, "42", Right::Backups));
+        assert!(!may(&groups, "42", Right::Restores));
         assert!(!may(&groups, "x", Right::Settings));
     }
 

@@ -7,10 +7,12 @@
 //! |---|---|
 //! | `LEDGER_TABLE` | name of the ledger's table |
 //! | `ARCHIVE_BUCKET` | name of the bucket for archives and segments |
-//! | `DISCOVER_QUEUE_URL`, `EXPORT_QUEUE_URL`, `ASSEMBLE_QUEUE_URL` | the work queues |
+//! | `DISCOVER_QUEUE_URL`, `EXPORT_QUEUE_URL`, `ASSEMBLE_QUEUE_URL`, `RESTORE_QUEUE_URL` | the work queues |
 //! | `CRM_TOKEN_PREFIX` | what the names of the secrets with CRM tokens begin with |
 //! | `CRM_BASE_URLS` | comma-separated list of the CRM base URLs that may be used: scheme, host and port |
 //! | `TOKEN_AUDIENCE` | the `aud` that callers' ID tokens must have |
+//! | `FEDERATED_PROVIDERS` | comma-separated list of the user pool's identity providers whose users need no second factor here; none if absent |
+//! | `ISSUER_ENFORCES_SECOND_FACTOR` | `true` where nobody gets a token without a second factor, else `false` |
 //! | `WORKERS_PER_ACCOUNT` | chunks of one account that are exported at the same time, 1 to 1,000 |
 //! | `CRM_RETRY_BASE_SECONDS` | first pause before a call to the CRM is repeated, 0.001 to 60 |
 //! | `DOWNLOAD_LINK_SECONDS` | how long a download link is valid, 1 to 43,200 |
@@ -23,6 +25,8 @@ use std::time::Duration;
 
 use http::Uri;
 use tracing::level_filters::LevelFilter;
+
+use crate::second_factor::SecondFactorPolicy;
 
 /// The environment is not as a function needs it. Names every variable at fault.
 #[derive(Clone, PartialEq, Eq)]
@@ -114,6 +118,11 @@ impl Environment {
         self.text("ASSEMBLE_QUEUE_URL")
     }
 
+    /// `RESTORE_QUEUE_URL`.
+    pub fn restore_queue_url(&mut self) -> Option<String> {
+        self.text("RESTORE_QUEUE_URL")
+    }
+
     /// `CRM_TOKEN_PREFIX`.
     pub fn crm_token_prefix(&mut self) -> Option<String> {
         self.text("CRM_TOKEN_PREFIX")
@@ -132,6 +141,27 @@ impl Environment {
     /// `TOKEN_AUDIENCE`.
     pub fn token_audience(&mut self) -> Option<String> {
         self.text("TOKEN_AUDIENCE")
+    }
+
+    /// `FEDERATED_PROVIDERS` and `ISSUER_ENFORCES_SECOND_FACTOR`.
+    pub fn second_factor_policy(&mut self) -> Option<SecondFactorPolicy> {
+        let (federated_providers, issuer_enforces) = (self.federated_providers(), self.issuer_enforces_second_factor());
+        Some(SecondFactorPolicy { federated_providers: federated_providers?, issuer_enforces: issuer_enforces? })
+    }
+
+    fn federated_providers(&mut self) -> Option<Vec<String>> {
+        const NAME: &str = "FEDERATED_PROVIDERS";
+        if self.variables.get(NAME).is_none_or(|text| text.trim().is_empty()) {
+            return Some(Vec::new());
+        }
+        self.parsed(NAME, "a comma-separated list of names", |text| {
+            let names = text.split(',').map(|name| name.trim().to_owned());
+            names.map(|name| (!name.is_empty()).then_some(name)).collect()
+        })
+    }
+
+    fn issuer_enforces_second_factor(&mut self) -> Option<bool> {
+        self.parsed("ISSUER_ENFORCES_SECOND_FACTOR", "true or false", |text| text.parse().ok())
     }
 
     /// `WORKERS_PER_ACCOUNT`.
@@ -229,6 +259,25 @@ mod tests {
         assert_eq!(read(good).map(|urls| urls.len()), Some(3));
         for bad in ["https://api.hubapi.com/", "http://api.hubapi.com", "api.hubapi.com", "https://a@b.example", ","] {
             assert_eq!(read(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn who_needs_a_second_factor_is_never_guessed() {
+        let read = |providers, enforces| {
+            let variables = [("FEDERATED_PROVIDERS", providers), ("ISSUER_ENFORCES_SECOND_FACTOR", enforces)];
+            Environment::of(variables).second_factor_policy()
+        };
+        let policy = |providers: &[&str], issuer_enforces| {
+            let federated_providers = providers.iter().map(|&name| name.to_owned()).collect();
+            Some(SecondFactorPolicy { federated_providers, issuer_enforces })
+        };
+        assert_eq!(read("", "true"), policy(&[], true));
+        assert_eq!(read("Okta, Entra-ID", "false"), policy(&["Okta", "Entra-ID"], false));
+        let unset = Environment::of([("ISSUER_ENFORCES_SECOND_FACTOR", "true")]).second_factor_policy();
+        assert_eq!(unset, policy(&[], true));
+        for (providers, enforces) in [("Okta,", "true"), (",", "true"), ("Okta", ""), ("Okta", "yes"), ("", "TRUE")] {
+            assert_eq!(read(providers, enforces), None, "{providers} {enforces}");
         }
     }
 

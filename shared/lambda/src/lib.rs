@@ -9,11 +9,14 @@ pub mod config;
 pub mod deadline;
 pub mod fields;
 pub mod http;
+pub mod links;
 pub mod metrics;
+pub mod pages;
 pub mod problem;
 pub mod random;
 pub mod representation;
 pub mod routes;
+pub mod second_factor;
 pub mod sqs;
 pub mod telemetry;
 #[cfg(any(test, feature = "testing"))]

@@ -1,6 +1,6 @@
 //! The API's routes: one table, which the handlers, the OpenAPI document and the 404 and 405 answers agree with.
 
-use domain::ids::BackupId;
+use domain::ids::{BackupId, RestoreId};
 use http::Method;
 use http::header::{ALLOW, HeaderValue};
 
@@ -19,6 +19,28 @@ pub enum Operation {
     CancelBackup,
     /// Get a download link.
     DownloadBackup,
+    /// Plan a restore.
+    CreateRestore,
+    /// List an account's restores.
+    ListRestores,
+    /// Read one with its plan, its progress or its outcome.
+    ReadRestore,
+    /// Get a link to the list of what its plan leaves out.
+    DownloadSkipped,
+    /// Apply its plan.
+    ConfirmRestore,
+    /// Give its plan up.
+    CancelRestore,
+    /// End it while it runs.
+    StopRestore,
+    /// Plan another that takes it back.
+    UndoRestore,
+    /// List an account's imports: its restores that have changed something and have ended.
+    ListImports,
+    /// Read one.
+    ReadImport,
+    /// Get a link to the list of the values that it failed to restore.
+    DownloadErrors,
     /// Read an account's settings.
     ReadAccount,
     /// Create an account or change its settings.
@@ -43,12 +65,23 @@ const fn route(method: Method, path: &'static str, operation: Operation) -> Rout
 }
 
 /// Every route there is.
-pub static ROUTES: [Route; 8] = [
+pub static ROUTES: [Route; 19] = [
     route(Method::POST, "/accounts/{accountId}/backups", Operation::CreateBackup),
     route(Method::GET, "/accounts/{accountId}/backups", Operation::ListBackups),
     route(Method::GET, "/accounts/{accountId}/backups/{backupId}", Operation::ReadBackup),
     route(Method::POST, "/accounts/{accountId}/backups/{backupId}/cancel", Operation::CancelBackup),
     route(Method::GET, "/accounts/{accountId}/backups/{backupId}/download", Operation::DownloadBackup),
+    route(Method::POST, "/accounts/{accountId}/restores", Operation::CreateRestore),
+    route(Method::GET, "/accounts/{accountId}/restores", Operation::ListRestores),
+    route(Method::GET, "/accounts/{accountId}/restores/{restoreId}", Operation::ReadRestore),
+    route(Method::GET, "/accounts/{accountId}/restores/{restoreId}/skipped.csv", Operation::DownloadSkipped),
+    route(Method::POST, "/accounts/{accountId}/restores/{restoreId}/confirm", Operation::ConfirmRestore),
+    route(Method::POST, "/accounts/{accountId}/restores/{restoreId}/cancel", Operation::CancelRestore),
+    route(Method::POST, "/accounts/{accountId}/restores/{restoreId}/stop", Operation::StopRestore),
+    route(Method::POST, "/accounts/{accountId}/restores/{restoreId}/undo", Operation::UndoRestore),
+    route(Method::GET, "/accounts/{accountId}/imports", Operation::ListImports),
+    route(Method::GET, "/accounts/{accountId}/imports/{importId}", Operation::ReadImport),
+    route(Method::GET, "/accounts/{accountId}/imports/{importId}/errors.csv", Operation::DownloadErrors),
     route(Method::GET, "/accounts/{accountId}", Operation::ReadAccount),
     route(Method::PUT, "/accounts/{accountId}", Operation::ChangeAccount),
     route(Method::GET, "/openapi.json", Operation::ReadDescription),
@@ -61,7 +94,7 @@ pub struct Found<'a> {
     pub operation: Operation,
     /// The account it is about; empty where the path names none.
     pub account: &'a str,
-    backup: &'a str,
+    item: &'a str,
 }
 
 impl Found<'_> {
@@ -70,7 +103,23 @@ impl Found<'_> {
     /// # Errors
     /// A 404 problem: what is no backup's id is no backup of the account.
     pub fn backup_id(&self) -> Result<BackupId, Problem> {
-        BackupId::parse(self.backup).map_err(|_| Problem::backup_unknown())
+        BackupId::parse(self.item).map_err(|_| Problem::backup_unknown())
+    }
+
+    /// The restore that the path names.
+    ///
+    /// # Errors
+    /// A 404 problem: what is no restore's id is no restore of the account.
+    pub fn restore_id(&self) -> Result<RestoreId, Problem> {
+        RestoreId::parse(self.item).map_err(|_| Problem::restore_unknown())
+    }
+
+    /// The import that the path names, by the id of the restore that became it.
+    ///
+    /// # Errors
+    /// A 404 problem: what is no import's id is no import of the account.
+    pub fn import_id(&self) -> Result<RestoreId, Problem> {
+        RestoreId::parse(self.item).map_err(|_| Problem::import_unknown())
     }
 }
 
@@ -81,9 +130,9 @@ impl Found<'_> {
 pub fn find<'a>(method: &Method, path: &'a str) -> Result<Found<'a>, Problem> {
     let mut allowed = Vec::new();
     for route in &ROUTES {
-        let Some((account, backup)) = match_path(route.path, path) else { continue };
+        let Some((account, item)) = match_path(route.path, path) else { continue };
         if route.method == *method {
-            return Ok(Found { operation: route.operation, account, backup });
+            return Ok(Found { operation: route.operation, account, item });
         }
         allowed.push(route.method.as_str());
     }
@@ -98,14 +147,15 @@ pub fn find<'a>(method: &Method, path: &'a str) -> Result<Found<'a>, Problem> {
     })
 }
 
+/// The account, and the backup, restore or import, that `path` names where it matches.
 fn match_path<'a>(template: &str, path: &'a str) -> Option<(&'a str, &'a str)> {
-    let (mut account, mut backup) = ("", "");
+    let (mut account, mut item) = ("", "");
     let (mut wanted, mut given) = (template.split('/'), path.split('/'));
     loop {
         match (wanted.next(), given.next()) {
-            (None, None) => return Some((account, backup)),
+            (None, None) => return Some((account, item)),
             (Some("{accountId}"), Some(segment)) if !segment.is_empty() => account = segment,
-            (Some("{backupId}"), Some(segment)) if !segment.is_empty() => backup = segment,
+            (Some("{backupId}" | "{restoreId}" | "{importId}"), Some(segment)) if !segment.is_empty() => item = segment,
             (Some(literal), Some(segment)) if literal == segment => {}
             _ => return None,
         }
@@ -119,11 +169,15 @@ mod tests {
     #[test]
     fn every_route_is_found_with_its_parameters() {
         for route in &ROUTES {
-            let path = route.path.replace("{accountId}", "42").replace("{backupId}", "b");
+            let mut path = route.path.replace("{accountId}", "42");
+            for parameter in ["{backupId}", "{restoreId}", "{importId}"] {
+                path = path.replace(parameter, "i");
+            }
+            assert!(!path.contains('{'), "{path}");
             let found = find(&route.method, &path).expect("a route");
             assert_eq!(found.operation, route.operation);
             assert_eq!(found.account, if route.path.contains("{accountId}") { "42" } else { "" });
-            assert_eq!(found.backup, if route.path.contains("{backupId}") { "b" } else { "" });
+            assert_eq!(found.item, if path.split('/').any(|segment| segment == "i") { "i" } else { "" });
         }
     }
 
@@ -141,8 +195,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_backup_id_is_an_unknown_backup() {
+    fn what_is_no_id_is_unknown() {
         let found = find(&Method::GET, "/accounts/1/backups/..").expect("a route");
         assert_eq!(found.backup_id().expect_err("malformed").kind(), catalogue::BACKUP_UNKNOWN);
+        let found = find(&Method::GET, "/accounts/1/restores/0").expect("a route");
+        assert_eq!(found.restore_id().expect_err("malformed").kind(), catalogue::RESTORE_UNKNOWN);
+        let found = find(&Method::GET, "/accounts/1/imports/x/errors.csv").expect("a route");
+        assert_eq!(found.import_id().expect_err("malformed").kind(), catalogue::IMPORT_UNKNOWN);
     }
 }

@@ -21,7 +21,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::config::{ConfigError, Environment};
 
 /// Our own crates, which log at `LOG_LEVEL`. Everything else is quiet.
-const OURS: [&str; 14] = [
+const OURS: [&str; 16] = [
     "account_api",
     "archive",
     "assemble_archive",
@@ -34,6 +34,8 @@ const OURS: [&str; 14] = [
     "lambda",
     "read_api",
     "recover_stalled",
+    "restore_api",
+    "restore_chunk",
     "workflows",
     // The span around an invocation, which gives every line its request id.
     "lambda_runtime::layers::trace",

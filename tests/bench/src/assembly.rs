@@ -99,7 +99,12 @@ async fn connect(stack: &Stack) -> Parts {
         .credentials_provider(Credentials::new("test", "test", None, None, "bench"));
     let aws = Aws::load_with(loader).await;
     let queue = |name: &str| stack.queues.get(name).cloned();
-    let urls = QueueUrls { discover: queue("discover"), export: queue("export"), assemble: queue("assemble") };
+    let urls = QueueUrls {
+        discover: queue("discover"),
+        export: queue("export"),
+        assemble: queue("assemble"),
+        ..QueueUrls::default()
+    };
     Parts {
         ledger: Arc::new(aws.ledger(&stack.table)),
         queue: Arc::new(aws.queues(urls)),

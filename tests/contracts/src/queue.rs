@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use domain::chunk::ChunkKey;
-use domain::ids::{AccountId, BackupId, ObjectType, RecordId};
+use domain::ids::{AccountId, BackupId, ObjectType, RecordId, RestoreId};
 use domain::ports::queue::WorkQueue;
-use domain::work::{BackupRef, Work};
+use domain::work::{BackupRef, RestoreRef, Work};
 
 /// The other end of a queue, for tests.
 pub trait Receiving {
@@ -17,6 +17,13 @@ fn backup() -> BackupRef {
     BackupRef {
         account_id: AccountId::parse("77").expect("valid"),
         backup_id: BackupId::parse("0198a000-0000-7000-8000-000000000000").expect("valid"),
+    }
+}
+
+fn restore() -> RestoreRef {
+    RestoreRef {
+        account_id: AccountId::parse("77").expect("valid"),
+        restore_id: RestoreId::parse("0198a000-0000-7000-8000-000000000001").expect("valid"),
     }
 }
 
@@ -35,6 +42,8 @@ pub fn some_of_everything(chunks: u64) -> Vec<Work> {
         Work::CloseObject { backup: backup(), object_type: object_type.clone() },
         Work::Assemble { backup: backup() },
         Work::Sweep { backup: backup() },
+        Work::Restore { restore: restore() },
+        Work::RestoreSlice { restore: restore(), slice: u32::MAX },
     ];
     work.extend((0..chunks).map(|n| export(u64::MAX - n)));
     work

@@ -25,6 +25,7 @@ impl Receiving for Sqs<'_> {
         let mut all = self.0.receive(&self.0.discover).await;
         all.extend(self.0.receive(&self.0.export).await);
         all.extend(self.0.receive(&self.0.assemble).await);
+        all.extend(self.0.receive(&self.0.restore).await);
         all
     }
 }
@@ -66,6 +67,7 @@ async fn work_goes_to_the_function_that_does_it() {
         assert_eq!(words(&other_end.discover).await, ["discover"]);
         assert_eq!(words(&other_end.export).await, ["close", "export"]);
         assert_eq!(words(&other_end.assemble).await, ["assemble", "sweep"]);
+        assert_eq!(words(&other_end.restore).await, ["restore", "slice"]);
     })
     .await;
 }
@@ -77,6 +79,8 @@ fn word(work: &Work) -> &'static str {
         Work::CloseObject { .. } => "close",
         Work::Assemble { .. } => "assemble",
         Work::Sweep { .. } => "sweep",
+        Work::Restore { .. } => "restore",
+        Work::RestoreSlice { .. } => "slice",
     }
 }
 

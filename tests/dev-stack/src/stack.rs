@@ -38,7 +38,7 @@ pub struct Stack {
     pub bucket: String,
     /// The ledger's table.
     pub table: String,
-    /// The work queues' URLs by function: `discover`, `export`, `assemble`.
+    /// The work queues' URLs by function: `discover`, `export`, `assemble`, `restore`.
     pub queues: BTreeMap<String, String>,
     /// What the functions' names begin with.
     pub name: String,
@@ -236,6 +236,7 @@ fn sign_in(
             ("discover".to_owned(), deployment.output("DiscoverQueueUrl")?),
             ("export".to_owned(), deployment.output("ExportQueueUrl")?),
             ("assemble".to_owned(), deployment.output("AssembleQueueUrl")?),
+            ("restore".to_owned(), deployment.output("RestoreQueueUrl")?),
         ]),
         name: name.to_owned(),
         code: deployment.code.clone(),

@@ -102,13 +102,21 @@ pub(super) fn environment(api: &RuntimeApi) -> Vec<(&'static str, String)> {
         ("LEDGER_TABLE", "ledger"),
         ("ARCHIVE_BUCKET", "archives"),
         ("TOKEN_AUDIENCE", "bench"),
+        ("ISSUER_ENFORCES_SECOND_FACTOR", "true"),
         ("CRM_TOKEN_PREFIX", "bench/"),
         ("CRM_RETRY_BASE_SECONDS", "1"),
         ("WORKERS_PER_ACCOUNT", "8"),
         ("DOWNLOAD_LINK_SECONDS", "300"),
         ("LOG_LEVEL", "info"),
     ];
-    let urls = ["AWS_ENDPOINT_URL", "CRM_BASE_URLS", "DISCOVER_QUEUE_URL", "EXPORT_QUEUE_URL", "ASSEMBLE_QUEUE_URL"];
+    let urls = [
+        "AWS_ENDPOINT_URL",
+        "CRM_BASE_URLS",
+        "DISCOVER_QUEUE_URL",
+        "EXPORT_QUEUE_URL",
+        "ASSEMBLE_QUEUE_URL",
+        "RESTORE_QUEUE_URL",
+    ];
     let mut environment: Vec<_> = texts.map(|(name, value)| (name, value.to_owned())).into();
     environment.extend(urls.map(|name| (name, url.clone())));
     environment.push(("AWS_LAMBDA_RUNTIME_API", address.to_string()));

@@ -7,7 +7,7 @@ use domain::work::Work;
 
 use super::{Backend, connect, finally, random_name};
 
-/// The three queues of one case, seen from the other end.
+/// The queues of one case, seen from the other end.
 #[derive(Debug)]
 pub struct TestQueues {
     client: Client,
@@ -17,6 +17,8 @@ pub struct TestQueues {
     pub export: String,
     /// The URL of assemble-archive's queue.
     pub assemble: String,
+    /// The URL of restore-chunk's queue.
+    pub restore: String,
 }
 
 impl TestQueues {
@@ -25,12 +27,13 @@ impl TestQueues {
             let made = client.create_queue().queue_name(random_name(kind)).send().await.expect("queue made");
             made.queue_url.expect("a new queue has a URL")
         };
-        let (discover, export, assemble) = (create("discover").await, create("export").await, create("assemble").await);
-        Self { client, discover, export, assemble }
+        let (discover, export) = (create("discover").await, create("export").await);
+        let (assemble, restore) = (create("assemble").await, create("restore").await);
+        Self { client, discover, export, assemble, restore }
     }
 
     async fn remove(&self) {
-        for url in [&self.discover, &self.export, &self.assemble] {
+        for url in [&self.discover, &self.export, &self.assemble, &self.restore] {
             self.client.delete_queue().queue_url(url).send().await.expect("queue removed");
         }
     }
@@ -40,6 +43,7 @@ impl TestQueues {
             discover: Some(self.discover.clone()),
             export: Some(self.export.clone()),
             assemble: Some(self.assemble.clone()),
+            restore: Some(self.restore.clone()),
         }
     }
 
@@ -74,7 +78,7 @@ impl TestQueues {
     }
 }
 
-/// Runs `case` with three queues on `backend` that are removed afterwards.
+/// Runs `case` with a queue for every function on `backend`, which are removed afterwards.
 ///
 /// # Panics
 /// When the case does, or the queues cannot be made or removed.

@@ -43,6 +43,8 @@ fn the_template_keeps_and_protects_what_is_stored() -> Result<()> {
         json!([
             { "Id": "archives", "Status": "Enabled", "Prefix": "archives/", "ExpirationInDays": 14 },
             { "Id": "segments", "Status": "Enabled", "Prefix": "segments/", "ExpirationInDays": 14 },
+            { "Id": "plans", "Status": "Enabled", "Prefix": "plans/", "ExpirationInDays": 2 },
+            { "Id": "restores", "Status": "Enabled", "Prefix": "restores/", "ExpirationInDays": 90 },
             {
                 "Id": "unfinished-uploads", "Status": "Enabled",
                 "AbortIncompleteMultipartUpload": { "DaysAfterInitiation": 7 },
@@ -65,7 +67,7 @@ fn the_template_lets_nothing_fail_in_silence() -> Result<()> {
     let Some(stack) = stack()? else { return Ok(()) };
     let template = template(Aws::of(&stack))?;
     let functions: Vec<_> = of_type(&template, "AWS::Serverless::Function").collect();
-    assert_eq!(functions.len(), 7);
+    assert_eq!(functions.len(), 9);
 
     let alarms: Vec<_> = of_type(&template, "AWS::CloudWatch::Alarm").map(|(_, alarm)| &alarm["Properties"]).collect();
     let watched = |dimension: &Value| alarms.iter().any(|alarm| alarm["Dimensions"][0]["Value"] == *dimension);
@@ -96,12 +98,25 @@ fn the_template_lets_nothing_fail_in_silence() -> Result<()> {
     }
     assert!(alarms.iter().any(|alarm| alarm["MetricName"] == "OldestStalledSeconds"));
     // That functions log this event is seen in `logs.rs`.
-    for log in ["DiscoverObjectsLog", "ExportChunkLog", "AssembleArchiveLog", "RecoverStalledLog"] {
-        let counted = of_type(&template, "AWS::Logs::MetricFilter").any(|(_, filter)| {
-            filter["Properties"]["LogGroupName"]["Ref"] == log
-                && filter["Properties"]["FilterPattern"] == r#"{ $.message = "backup.failed" }"#
-        });
-        assert!(counted, "failed backups in {log} are not counted");
+    for (event, metric, logs) in [
+        (
+            "backup.failed",
+            "FailedBackups-${AWS::StackName}",
+            &["DiscoverObjectsLog", "ExportChunkLog", "AssembleArchiveLog", "RecoverStalledLog"][..],
+        ),
+        ("restore.failed", "FailedRestores-${AWS::StackName}", &["RestoreChunkLog", "RecoverStalledLog"]),
+    ] {
+        for log in logs {
+            let counted = of_type(&template, "AWS::Logs::MetricFilter").any(|(_, filter)| {
+                let filter = &filter["Properties"];
+                filter["LogGroupName"]["Ref"] == *log
+                    && filter["FilterPattern"] == format!(r#"{{ $.message = "{event}" }}"#)
+                    && filter["MetricTransformations"][0]["MetricName"]["Fn::Sub"] == metric
+            });
+            assert!(counted, "{event} in {log} is not counted");
+        }
+        let watched = alarms.iter().any(|alarm| alarm["MetricName"]["Fn::Sub"] == metric);
+        assert!(watched, "no alarm for {event}");
     }
     for (name, role) in of_type(&template, "AWS::IAM::Role") {
         let text = role["Properties"]["Policies"].to_string();
@@ -128,11 +143,12 @@ fn what_is_deployed_is_what_the_template_says() -> Result<()> {
         rules.filter(|rule| rule["Filter"]["Prefix"] == prefix).find_map(|rule| rule["Expiration"]["Days"].as_u64())
     };
     assert_eq!((days("archives/"), days("segments/")), (Some(14), Some(14)), "{}", deployed["lifecycle"]);
+    assert_eq!((days("plans/"), days("restores/")), (Some(2), Some(90)), "{}", deployed["lifecycle"]);
     assert_eq!(deployed["encryption"][0]["BucketKeyEnabled"], true);
     assert_eq!(deployed["timeToLive"]["AttributeName"], "forgetAt");
     assert_eq!(deployed["userPoolMfa"]["MfaConfiguration"], "ON");
     assert_eq!(deployed["userPool"]["AdminCreateUserConfig"]["AllowAdminCreateUserOnly"], true);
-    assert_eq!(deployed["functions"].as_array().map(Vec::len), Some(7));
+    assert_eq!(deployed["functions"].as_array().map(Vec::len), Some(9));
     for mapping in deployed["mappings"].as_array().into_iter().flatten() {
         assert_eq!(mapping["FunctionResponseTypes"], json!(["ReportBatchItemFailures"]), "{mapping}");
     }

@@ -5,12 +5,15 @@
 //! sentence about this occurrence, `errors` names the fields at fault, and `instance` names the request as the logs
 //! do. Further members belong to single types and are described in the OpenAPI document.
 
+pub mod catalogue;
+mod occurrences;
+
 use std::fmt::Display;
 
 use domain::ports::ledger::LedgerError;
 use domain::ports::objects::StorageError;
 use domain::ports::secrets::SecretsError;
-use http::header::{HeaderName, HeaderValue, WWW_AUTHENTICATE};
+use http::header::{HeaderName, HeaderValue};
 use http::{HeaderMap, StatusCode};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -30,50 +33,6 @@ impl ProblemType {
     /// The `type` member.
     pub fn uri(&self) -> String {
         format!("urn:crm-backup:problem:{}", self.word)
-    }
-}
-
-macro_rules! catalogue {
-    ($($name:ident = $status:ident, $word:literal, $title:literal;)*) => {
-        $(
-            #[doc = $title]
-            pub const $name: ProblemType =
-                ProblemType { word: $word, status: StatusCode::$status, title: $title };
-        )*
-        /// All of them.
-        pub const ALL: &[ProblemType] = &[$($name),*];
-    };
-}
-
-/// Every kind of problem that the API answers with.
-pub mod catalogue {
-    use super::{ProblemType, StatusCode};
-
-    catalogue! {
-        JSON_MALFORMED = BAD_REQUEST, "json-malformed", "The request's body is not JSON.";
-        PARAMETER_INVALID = BAD_REQUEST, "parameter-invalid", "A query parameter or header has a value it cannot have.";
-        TOKEN_UNSUITABLE = UNAUTHORIZED, "token-unsuitable", "The bearer token is not an ID token for this API.";
-        FORBIDDEN = FORBIDDEN, "forbidden", "You may not do this.";
-        PATH_UNKNOWN = NOT_FOUND, "path-unknown", "There is nothing at this path.";
-        ACCOUNT_UNKNOWN = NOT_FOUND, "account-unknown", "The account is not set up.";
-        BACKUP_UNKNOWN = NOT_FOUND, "backup-unknown", "The account has no such backup.";
-        METHOD_UNSUPPORTED = METHOD_NOT_ALLOWED, "method-unsupported", "This path does not support this method.";
-        ACCOUNT_NOT_CONNECTED = CONFLICT, "account-not-connected", "The account is not connected to a CRM.";
-        BACKUP_RUNNING = CONFLICT, "backup-running", "A backup of this account is running.";
-        BACKUP_ENDED = CONFLICT, "backup-ended", "The backup has already ended.";
-        BACKUP_NOT_COMPLETED = CONFLICT, "backup-not-completed", "The backup has no archive to download.";
-        PORTAL_DIFFERS = CONFLICT, "portal-differs", "The token belongs to another CRM account.";
-        ARCHIVE_EXPIRED = GONE, "archive-expired", "The backup's archive has expired.";
-        BODY_TOO_LARGE = PAYLOAD_TOO_LARGE, "body-too-large", "The request's body is too large.";
-        INPUT_INVALID = UNPROCESSABLE_ENTITY, "input-invalid", "The request's body has fields that it cannot have so.";
-        BASE_URL_NOT_ALLOWED = UNPROCESSABLE_ENTITY, "base-url-not-allowed",
-            "This deployment does not connect to that CRM address.";
-        CRM_TOKEN_REFUSED = UNPROCESSABLE_ENTITY, "crm-token-refused", "The CRM refuses the token.";
-        CRM_SCOPES_MISSING = UNPROCESSABLE_ENTITY, "crm-scopes-missing", "The CRM token lacks scopes.";
-        INTERNAL = INTERNAL_SERVER_ERROR, "internal", "Something went wrong on our side.";
-        CRM_ANSWER_UNUSABLE = BAD_GATEWAY, "crm-answer-unusable", "The CRM gave an answer that cannot be used.";
-        UNAVAILABLE = SERVICE_UNAVAILABLE, "unavailable", "The service cannot answer at the moment.";
-        CRM_UNAVAILABLE = SERVICE_UNAVAILABLE, "crm-unavailable", "The CRM does not answer.";
     }
 }
 
@@ -112,59 +71,6 @@ impl Problem {
     pub fn new(kind: ProblemType, detail: impl Into<String>) -> Self {
         let (errors, members, headers) = (Vec::new(), Map::new(), HeaderMap::new());
         Self(Box::new(Occurrence { kind, detail: detail.into(), errors, members, headers, cause: None }))
-    }
-
-    /// A failure that the caller can only wait out. What it was goes to the log and not to the caller.
-    pub fn unavailable(cause: &(impl Display + ?Sized)) -> Self {
-        let detail = "The request was not carried out, or its answer got lost. Send it again in a moment.";
-        Self::new(catalogue::UNAVAILABLE, detail).retry_after(1).caused_by(cause)
-    }
-
-    /// A fault of ours. What it was goes to the log and not to the caller.
-    pub fn internal(cause: &(impl Display + ?Sized)) -> Self {
-        let detail =
-            "The request failed through a fault of the service. Its operator finds it in the log by `instance`.";
-        Self::new(catalogue::INTERNAL, detail).caused_by(cause)
-    }
-
-    /// Nothing is at the path.
-    pub fn path_unknown() -> Self {
-        Self::new(catalogue::PATH_UNKNOWN, "There is nothing at this path. GET /openapi.json lists what there is.")
-    }
-
-    /// Nobody has created the account of the path.
-    pub fn account_unknown() -> Self {
-        let detail = "The account is not set up here. An operator creates it with PUT /accounts/{accountId}.";
-        Self::new(catalogue::ACCOUNT_UNKNOWN, detail)
-    }
-
-    /// The account of the path has no such backup.
-    pub fn backup_unknown() -> Self {
-        Self::new(
-            catalogue::BACKUP_UNKNOWN,
-            "The account has no backup with this id. List its backups to see their ids.",
-        )
-    }
-
-    /// The body is JSON but has faults.
-    pub fn input_invalid(errors: Vec<FieldFault>) -> Self {
-        let fields: Vec<_> = errors.iter().map(|error| error.field.as_str()).collect();
-        let detail = format!("The body is not accepted because of: {}.", fields.join(", "));
-        let mut problem = Self::new(catalogue::INPUT_INVALID, detail);
-        problem.0.errors = errors;
-        problem
-    }
-
-    /// A query parameter or header has a value that it cannot have.
-    pub fn parameter_invalid(name: &str, detail: impl Into<String>) -> Self {
-        let problem = Self::new(catalogue::PARAMETER_INVALID, format!("The value of {name} is not accepted."));
-        problem.fault(name, detail)
-    }
-
-    /// The bearer token is none that this API takes (RFC 6750).
-    pub fn token_unsuitable(detail: &'static str) -> Self {
-        let challenge = HeaderValue::from_static(r#"Bearer error="invalid_token""#);
-        Self::new(catalogue::TOKEN_UNSUITABLE, detail).header(WWW_AUTHENTICATE, challenge)
     }
 
     /// Adds a field at fault.

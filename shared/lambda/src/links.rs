@@ -1,0 +1,34 @@
+//! Answers that lead to a file in object storage.
+
+use http::StatusCode;
+use http::header::ACCEPT;
+use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+
+use crate::http::{Request, Response};
+use crate::problem::Problem;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct LinkRepresentation<'a> {
+    url: &'a str,
+    expires_at: Timestamp,
+}
+
+/// Sends the client on to the file at `url`, or gives the link as JSON where the request's `Accept` names that.
+///
+/// # Errors
+/// A 500 problem when the link cannot stand in a header.
+pub fn answer(request: &Request, url: &SecretString, expires_at: Timestamp) -> Result<Response, Problem> {
+    if wants_json(request) {
+        let link = LinkRepresentation { url: url.expose_secret(), expires_at };
+        return Ok(Response::json(StatusCode::OK, &link));
+    }
+    Response::redirect(url)
+}
+
+fn wants_json(request: &Request) -> bool {
+    let accepted = request.header(ACCEPT.as_str()).unwrap_or_default();
+    accepted.split(',').filter_map(|range| range.split(';').next()).any(|range| range.trim() == "application/json")
+}

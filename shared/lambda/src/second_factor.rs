@@ -1,0 +1,304 @@
+//! Whether somebody has signed in with a second factor that is fresh enough for changing a CRM's data.
+//!
+//! Decided by the claims of the verified ID token and by nothing that a client can say itself:
+//!
+//! - `auth_time`, when the user signed in. Renewing a token with a refresh token leaves it as it is.
+//! - That a second factor was used: either nobody gets a token from the issuer without one (the stack's own user pool), or
+//!   `amr` names one.
+//! - Users of an identity provider that the operator has configured are exempt, as they sign in there and not here. Only
+//!   those whose account itself comes from the provider: a native user who is linked to one has its `identities` too
+//!   but a user name of their own, and may have signed in with a password.
+
+use http::header::{HeaderValue, WWW_AUTHENTICATE};
+use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::problem::{Problem, catalogue};
+
+/// How old a second factor may be.
+const MAX_AGE: SignedDuration = SignedDuration::from_mins(5);
+/// How far the issuer's clock may be ahead.
+const MAX_AHEAD: SignedDuration = SignedDuration::from_mins(1);
+/// Values of `amr` (RFC 8176) that stand for a second factor. What is sent to a telephone (`sms`, `tel`) can be
+/// intercepted and is none.
+const SECOND_FACTORS: [&str; 10] = ["mfa", "otp", "hwk", "swk", "fpt", "sc", "face", "iris", "retina", "vbm"];
+
+/// Whose sign-in is taken for one with a second factor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecondFactorPolicy {
+    /// Names of the user pool's identity providers whose users are exempt.
+    pub federated_providers: Vec<String>,
+    /// Whether nobody gets a token from the issuer without a second factor.
+    pub issuer_enforces: bool,
+}
+
+/// What a verified ID token says about how its user signed in. Claims of an unexpected form count as absent.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct SignIn {
+    auth_time: Option<Value>,
+    amr: Option<Value>,
+    identities: Option<Value>,
+    #[serde(rename = "cognito:username")]
+    user_name: Option<Value>,
+}
+
+/// Why a sign-in does not do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Insufficient {
+    /// It is too long ago, or nobody knows how long.
+    NotFresh,
+    /// Nothing shows that a second factor was used.
+    NoSecondFactor,
+}
+
+/// An account of an identity provider, as Cognito names it in `identities`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Identity {
+    provider_name: String,
+    user_id: String,
+}
+
+impl SecondFactorPolicy {
+    /// Checks the sign-in of the caller, whose token must have been verified.
+    ///
+    /// # Errors
+    /// [`Insufficient`] unless the user is exempt or has used a second factor in the last five minutes.
+    pub fn check(&self, sign_in: &SignIn, now: Timestamp) -> Result<(), Insufficient> {
+        if self.exempts(sign_in) {
+            return Ok(());
+        }
+        if !sign_in.is_fresh(now) {
+            return Err(Insufficient::NotFresh);
+        }
+        if self.issuer_enforces || sign_in.names_second_factor() { Ok(()) } else { Err(Insufficient::NoSecondFactor) }
+    }
+
+    fn exempts(&self, sign_in: &SignIn) -> bool {
+        let Some(user_name) = sign_in.user_name.as_ref().and_then(Value::as_str) else { return false };
+        sign_in.identities().iter().any(|Identity { provider_name, user_id }| {
+            self.federated_providers.contains(provider_name) && format!("{provider_name}_{user_id}") == user_name
+        })
+    }
+}
+
+impl SignIn {
+    fn is_fresh(&self, now: Timestamp) -> bool {
+        let seconds = match &self.auth_time {
+            Some(Value::Number(seconds)) => seconds.as_i64(),
+            Some(Value::String(text)) if text.bytes().all(|byte| byte.is_ascii_digit()) => text.parse().ok(),
+            _ => None,
+        };
+        let signed_in_at = seconds.and_then(|seconds| Timestamp::from_second(seconds).ok());
+        signed_in_at.is_some_and(|at| (-MAX_AHEAD..=MAX_AGE).contains(&now.duration_since(at)))
+    }
+
+    fn names_second_factor(&self) -> bool {
+        let methods: Vec<String> =
+            self.amr.clone().and_then(|amr| serde_json::from_value(amr).ok()).unwrap_or_default();
+        methods.iter().any(|method| SECOND_FACTORS.contains(&method.as_str()))
+    }
+
+    /// Cognito writes the list as an array or as the text of one.
+    fn identities(&self) -> Vec<Identity> {
+        let identities = match self.identities.clone() {
+            Some(Value::String(text)) => serde_json::from_str(&text).ok(),
+            Some(value) => serde_json::from_value(value).ok(),
+            None => None,
+        };
+        identities.unwrap_or_default()
+    }
+}
+
+impl From<Insufficient> for Problem {
+    /// The challenge of RFC 9470: who follows it signs in anew and sends the request again.
+    fn from(insufficient: Insufficient) -> Self {
+        let (detail, challenge) = match insufficient {
+            Insufficient::NotFresh => (
+                "This needs a second factor that is at most 5 minutes old. Sign in again, and send the request with the \
+                 new ID token.",
+                r#"Bearer error="insufficient_user_authentication", error_description="A more recent sign-in is needed", max_age="300""#,
+            ),
+            Insufficient::NoSecondFactor => (
+                "The ID token does not say that a second factor was used. Sign in again with one, and send the request \
+                 with the new ID token.",
+                r#"Bearer error="insufficient_user_authentication", error_description="A sign-in with a second factor is needed", max_age="300""#,
+            ),
+        };
+        Self::new(catalogue::STEP_UP, detail).header(WWW_AUTHENTICATE, HeaderValue::from_static(challenge))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    const NOW: i64 = 1_800_000_000;
+
+    fn now() -> Timestamp {
+        Timestamp::from_second(NOW).expect("in range")
+    }
+
+    fn sign_in(claims: Value) -> SignIn {
+        serde_json::from_value(claims).expect("claims")
+    }
+
+    fn policy(federated_providers: &[&str], issuer_enforces: bool) -> SecondFactorPolicy {
+        let federated_providers = federated_providers.iter().map(|&name| name.to_owned()).collect();
+        SecondFactorPolicy { federated_providers, issuer_enforces }
+    }
+
+    /// Checked by a user pool that enforces a second factor and has the identity provider Okta.
+    fn checked(claims: Value) -> Result<(), Insufficient> {
+        policy(&["Okta"], true).check(&sign_in(claims), now())
+    }
+
+    fn okta(user_id: &str) -> Value {
+        json!([{"userId": user_id, "providerName": "Okta", "providerType": "SAML", "issuer": null, "primary": "true"}])
+    }
+
+    #[test]
+    fn a_sign_in_of_the_last_five_minutes_is_fresh() {
+        for (auth_time, expected) in [
+            (json!(NOW), true),
+            (json!(NOW - 300), true),
+            (json!(NOW - 301), false),
+            (json!(NOW + 60), true),
+            (json!(NOW + 61), false),
+            (json!(NOW.to_string()), true),
+            (json!((NOW - 301).to_string()), false),
+            (json!(format!("+{NOW}")), false),
+            (json!(format!(" {NOW}")), false),
+            (json!(format!("{NOW}.0")), false),
+            (json!(NOW * 1_000), false),
+            (json!(-1), false),
+            (json!(i64::MAX), false),
+            (json!(u64::MAX), false),
+            (json!(""), false),
+            (json!(true), false),
+            (json!([NOW]), false),
+            (Value::Null, false),
+        ] {
+            let expected = if expected { Ok(()) } else { Err(Insufficient::NotFresh) };
+            assert_eq!(checked(json!({"auth_time": auth_time})), expected, "{auth_time}");
+        }
+        assert_eq!(checked(json!({})), Err(Insufficient::NotFresh));
+    }
+
+    #[test]
+    fn an_issuer_that_does_not_enforce_a_second_factor_must_name_one() {
+        let policy = policy(&[], false);
+        for (amr, expected) in [
+            (json!(["pwd", "mfa"]), true),
+            (json!(["otp"]), true),
+            (json!(["face", "pin"]), true),
+            (json!(["pwd"]), false),
+            (json!(["pwd", "sms"]), false),
+            (json!(["tel"]), false),
+            (json!(["MFA"]), false),
+            (json!(["mfa "]), false),
+            (json!("mfa"), false),
+            (json!("[\"mfa\"]"), false),
+            (json!(["mfa", 1]), false),
+            (json!({"mfa": true}), false),
+            (json!([]), false),
+            (Value::Null, false),
+        ] {
+            let expected = if expected { Ok(()) } else { Err(Insufficient::NoSecondFactor) };
+            let fresh = sign_in(json!({"auth_time": NOW, "amr": amr}));
+            assert_eq!(policy.check(&fresh, now()), expected, "{amr}");
+            let old = sign_in(json!({"auth_time": NOW - 301, "amr": amr}));
+            assert_eq!(policy.check(&old, now()), Err(Insufficient::NotFresh), "{amr}");
+        }
+    }
+
+    #[test]
+    fn only_a_user_whose_account_itself_is_federated_is_exempt() {
+        let in_both =
+            json!([{"userId": "1", "providerName": "Entra"}, {"userId": "ada@b.example", "providerName": "Okta"}]);
+        for (identities, user_name, exempt) in [
+            (okta("ada@b.example"), json!("Okta_ada@b.example"), true),
+            (json!(okta("ada@b.example").to_string()), json!("Okta_ada@b.example"), true),
+            (in_both, json!("Okta_ada@b.example"), true),
+            // Native users who are linked.
+            (okta("ada@b.example"), json!("1b9d6bcd-bbfd-4b2d-9b5d-ab8dfbbd4bed"), false),
+            (okta("ada@b.example"), json!("ada@b.example"), false),
+            (okta("ada@b.example"), json!("Okta_bob@b.example"), false),
+            (okta("ada@b.example"), json!("okta_ada@b.example"), false),
+            (okta("ada@b.example"), json!("Okta_ada@b.example "), false),
+            (okta("ada@b.example"), Value::Null, false),
+            (okta("ada@b.example"), json!(["Okta_ada@b.example"]), false),
+            // A provider that nobody has configured, and one that merely begins like it.
+            (json!([{"userId": "1", "providerName": "Entra"}]), json!("Entra_1"), false),
+            (json!([{"userId": "x_1", "providerName": "Okta_"}]), json!("Okta__x_1"), false),
+            // What is no list of identities.
+            (json!([]), json!("Okta_ada@b.example"), false),
+            (Value::Null, json!("Okta_ada@b.example"), false),
+            (okta("ada@b.example")[0].clone(), json!("Okta_ada@b.example"), false),
+            (json!([{"providerName": "Okta"}]), json!("Okta_"), false),
+            (json!("Okta"), json!("Okta_"), false),
+        ] {
+            let expected = if exempt { Ok(()) } else { Err(Insufficient::NotFresh) };
+            let claims = json!({"identities": identities, "cognito:username": user_name, "auth_time": NOW - 3_600});
+            assert_eq!(checked(claims), expected, "{identities} {user_name}");
+        }
+        let federated = sign_in(json!({"identities": okta("1"), "cognito:username": "Okta_1"}));
+        assert_eq!(policy(&[], true).check(&federated, now()), Err(Insufficient::NotFresh), "none is configured");
+    }
+
+    #[test]
+    fn a_challenge_says_how_recent_the_sign_in_must_be() {
+        for insufficient in [Insufficient::NotFresh, Insufficient::NoSecondFactor] {
+            let problem = Problem::from(insufficient);
+            assert_eq!(problem.kind(), catalogue::STEP_UP);
+            let challenge = problem.headers()[WWW_AUTHENTICATE].to_str().expect("ASCII");
+            let parameters = challenge.strip_prefix("Bearer ").expect("the scheme").split(", ").map(|parameter| {
+                let (name, value) = parameter.split_once('=').expect("a parameter");
+                (name, value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).expect("quoted"))
+            });
+            let parameters: std::collections::BTreeMap<_, _> = parameters.collect();
+            assert_eq!(parameters["error"], "insufficient_user_authentication");
+            assert_eq!(parameters["max_age"], MAX_AGE.as_secs().to_string());
+            assert!(!parameters["error_description"].is_empty());
+        }
+    }
+
+    fn name() -> impl Strategy<Value = String> {
+        prop_oneof!["Okta", "Entra", "[A-Za-z_]{0,5}"]
+    }
+
+    proptest! {
+        /// Whatever a token says besides, a sign-in is accepted only if it is fresh and strong, or if the user's name
+        /// is made of a configured provider and that provider's id.
+        #[test]
+        fn nothing_else_stands_in_for_a_fresh_second_factor(
+            (provider, user_id, user_name) in (name(), "[a-z_]{0,4}", "[A-Za-z_]{0,9}"),
+            own_name in any::<bool>(),
+            age in -100_i64..400,
+            amr in prop::collection::vec(prop_oneof!["mfa", "otp", "sms", "pwd"], 0..3),
+            issuer_enforces in any::<bool>(),
+        ) {
+            let user_name = if own_name { user_name } else { format!("{provider}_{user_id}") };
+            let claims = json!({
+                "auth_time": NOW - age, "amr": amr, "cognito:username": user_name,
+                "identities": [{"providerName": provider, "userId": user_id}],
+            });
+            let fresh = (-60..=300).contains(&age);
+            let strong = issuer_enforces || amr.iter().any(|method| method == "mfa" || method == "otp");
+            let exempt = provider == "Okta" && user_name == format!("Okta_{user_id}");
+            let accepted = policy(&["Okta"], issuer_enforces).check(&sign_in(claims), now()).is_ok();
+            prop_assert_eq!(accepted, exempt || (fresh && strong));
+        }
+
+        /// Claims of any form are read without a panic, and none but those described are accepted.
+        #[test]
+        fn claims_of_any_text_are_not_accepted(text in ".{0,20}") {
+            let claims = json!({"auth_time": format!("x{text}"), "identities": text, "cognito:username": text});
+            prop_assert_eq!(checked(claims), Err(Insufficient::NotFresh));
+        }
+    }
+}
