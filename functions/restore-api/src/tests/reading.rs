@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use lambda::testing::document;
 use serde_json::{Value, json};
 
-use super::samples::{applying, definition, ended, nothing_planned, outcome, planned, planning, queued, slice};
+use super::samples::{applying, definition, ended, import, nothing_planned, outcome, planned, planning, queued, slice};
 use super::{ADMIN, RESTORES, World, is, path, problem};
 
 /// With a restore and what its plan has left in object storage.
@@ -121,13 +121,14 @@ async fn a_plan_that_nobody_confirmed_for_an_hour_is_expired() {
 }
 
 #[tokio::test]
-async fn a_restore_is_still_shown_when_its_plan_is_no_longer_kept() {
+async fn a_restore_is_still_shown_when_its_plan_and_slices_are_no_longer_kept() {
     let restore = ended(1, RestoreState::Completed);
     let world = World::connected().await;
     world.put(&restore).await;
+    world.put(&import(1, RestoreState::Completed, None)).await;
     let shown = shown(&world, &restore).await;
     assert_eq!((&shown["state"], shown.get("plan")), (&json!("completed"), None));
-    assert_eq!(shown["outcome"]["valuesRestored"], 0);
+    assert_eq!(shown["outcome"]["valuesRestored"], 6);
 }
 
 #[tokio::test]
