@@ -60,7 +60,8 @@ fn write_id(id: RecordId, out: &mut Vec<u8>) {
     write!(out, "{id}").expect("writing to memory does not fail");
 }
 
-fn write_value(value: &[u8], out: &mut Vec<u8>) {
+/// Appends `value`, in quotes where it must be.
+pub(crate) fn write_value(value: &[u8], out: &mut Vec<u8>) {
     if !needs_quotes(value) {
         out.extend_from_slice(value);
         return;

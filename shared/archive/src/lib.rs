@@ -44,5 +44,7 @@ pub mod layout;
 pub mod manifest;
 pub mod parts;
 pub mod reader;
+pub mod report;
+pub mod rows;
 pub mod segment;
 mod zip_records;

@@ -14,6 +14,7 @@ pub mod lease;
 pub mod object;
 pub mod ports;
 pub mod property;
+pub mod restore;
 pub mod rows;
 pub mod segment;
 pub mod storage_keys;

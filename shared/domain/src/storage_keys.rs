@@ -5,16 +5,28 @@
 //! archives/{account}/{backup}/{attempt}.manifest.json
 //! segments/{account}/{backup}/columns/{object}.{attempt}.json
 //! segments/{account}/{backup}/rows/{object}/{generation}/{lower}/{sequence}.{attempt}.deflate
+//! plans/{account}/{restore}/samples.{attempt}.json             removed after 2 days
+//! plans/{account}/{restore}/skipped.{attempt}.csv
+//! plans/{account}/{restore}/{slice}/{segment}.{attempt}.jsonl
+//! restores/{account}/{restore}/definition.{attempt}.json       what is restored; removed after 90 days
+//! restores/{account}/{restore}/pre-images/{slice}/{batch}.{attempt}.jsonl
+//! restores/{account}/{restore}/outcomes/{slice}/{number}.{attempt}.jsonl
+//! restores/{account}/{restore}/errors.{attempt}.csv
 //! ```
 //! Every key that a run writes holds the number of its lease, so two runs never share bytes.
 
 use crate::ids::{ObjectType, RecordId};
-use crate::work::BackupRef;
+use crate::work::{BackupRef, RestoreRef};
 
 /// Lifecycle prefix of finished archives.
 pub const ARCHIVES: &str = "archives/";
 /// Lifecycle prefix of everything that is only needed while a backup runs.
 pub const SEGMENTS: &str = "segments/";
+
+/// Lifecycle prefix of plans of restores.
+pub const PLANS: &str = "plans/";
+/// Lifecycle prefix of what restores have overwritten, and of what became of them.
+pub const RESTORES: &str = "restores/";
 
 /// Everything that is made of a backup's archive.
 pub fn archive_prefix(backup: &BackupRef) -> String {
@@ -55,4 +67,47 @@ pub fn segment(
         working_prefix(backup),
         lower.0
     )
+}
+
+fn plan_prefix(restore: &RestoreRef) -> String {
+    format!("{PLANS}{}/{}/", restore.account_id, restore.restore_id)
+}
+
+fn restore_prefix(restore: &RestoreRef) -> String {
+    format!("{RESTORES}{}/{}/", restore.account_id, restore.restore_id)
+}
+
+/// What a restore's run `attempt` has found to restore: properties, and where the values are.
+pub fn restore_definition(restore: &RestoreRef, attempt: u32) -> String {
+    format!("{}definition.{attempt:04}.json", restore_prefix(restore))
+}
+
+/// Samples of a plan.
+pub fn plan_samples(restore: &RestoreRef, attempt: u32) -> String {
+    format!("{}samples.{attempt:04}.json", plan_prefix(restore))
+}
+
+/// What a plan leaves as it is.
+pub fn plan_skipped(restore: &RestoreRef, attempt: u32) -> String {
+    format!("{}skipped.{attempt:04}.csv", plan_prefix(restore))
+}
+
+/// A piece of a slice's plan.
+pub fn plan_segment(restore: &RestoreRef, slice: u32, segment: u32, attempt: u32) -> String {
+    format!("{}{slice:05}/{segment:06}.{attempt:04}.jsonl", plan_prefix(restore))
+}
+
+/// What run `attempt` is about to overwrite with batch `batch` of a slice.
+pub fn pre_image(restore: &RestoreRef, slice: u32, batch: u64, attempt: u32) -> String {
+    format!("{}pre-images/{slice:05}/{batch:08}.{attempt:04}.jsonl", restore_prefix(restore))
+}
+
+/// What became of some batches of a slice.
+pub fn outcome(restore: &RestoreRef, slice: u32, number: u32, attempt: u32) -> String {
+    format!("{}outcomes/{slice:05}/{number:06}.{attempt:04}.jsonl", restore_prefix(restore))
+}
+
+/// What a restore has not restored, and why.
+pub fn restore_errors(restore: &RestoreRef, attempt: u32) -> String {
+    format!("{}errors.{attempt:04}.csv", restore_prefix(restore))
 }

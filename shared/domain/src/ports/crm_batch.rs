@@ -114,7 +114,7 @@ impl fmt::Debug for UpdatedRecord {
 
 impl fmt::Debug for WriteRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WriteRefusal").field("code", &self.code).field("properties", &self.properties).finish()
+        f.debug_struct("WriteRefusal").field("code", &self.code).field("properties", &self.properties).finish_non_exhaustive()
     }
 }
 

@@ -1,0 +1,174 @@
+//! What became of the values of a restore: the lines of its pre-images and outcomes in object storage, and its counts.
+//!
+//! A *pre-image* is put before a batch is written, one object for each attempt at it. An *outcome* is put after
+//! batches were written and before the ledger counts them; it is what an undo is made of.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::RecordId;
+
+/// One value that a run is about to write.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PreImage {
+    /// The record.
+    pub id: RecordId,
+    /// The property, by its place in the restore's list.
+    pub property: u16,
+    /// The value that is about to be overwritten; empty is null.
+    pub before: String,
+    /// The value that is about to be written.
+    pub target: String,
+}
+
+/// What became of one value.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ValueOutcome {
+    /// The record.
+    pub id: RecordId,
+    /// The property, by its place in the restore's list.
+    pub property: u16,
+    /// The value as it was just before this restore overwrote it.
+    pub before: String,
+    /// The value that was to be written.
+    pub target: String,
+    /// What became of it.
+    pub fate: Fate,
+}
+
+/// What became of a value.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "camelCase")]
+pub enum Fate {
+    /// It was written.
+    Written {
+        /// The value that the CRM returned, where it is not the one that was sent character by character.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after: Option<String>,
+    },
+    /// A run died while it may have been writing it.
+    Unclear,
+    /// It was not written.
+    Failed {
+        /// A stable word: the CRM's, or one of [`reasons`].
+        code: String,
+        /// A sentence for people; may quote values.
+        message: String,
+    },
+}
+
+/// Words for why a value was not written, where the CRM has none.
+pub mod reasons {
+    /// The record was deleted since the plan.
+    pub const RECORD_GONE: &str = "RECORD_GONE";
+    /// The record was merged into another since the plan.
+    pub const RECORD_MERGED: &str = "RECORD_MERGED";
+    /// The CRM accepted the write and did not make it.
+    pub const WRITE_IGNORED: &str = "WRITE_IGNORED";
+    /// The property was dropped after [`super::DROP_AFTER`] equal refusals.
+    pub const PROPERTY_DROPPED: &str = "PROPERTY_DROPPED";
+}
+
+/// So many equal refusals of one property drop it from the restore.
+pub const DROP_AFTER: u32 = 50;
+
+impl ValueOutcome {
+    /// What the record has now as far as this restore knows; None where it was not written.
+    pub fn after(&self) -> Option<&str> {
+        match &self.fate {
+            Fate::Written { after } => Some(after.as_deref().unwrap_or(&self.target)),
+            Fate::Unclear => Some(&self.target),
+            Fate::Failed { .. } => None,
+        }
+    }
+
+    /// Whether it was not written.
+    pub const fn has_failed(&self) -> bool {
+        matches!(self.fate, Fate::Failed { .. })
+    }
+}
+
+/// Counts of what became of the values of a restore, or of a slice of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OutcomeCounts {
+    /// Planned records that were looked at.
+    pub records_done: u64,
+    /// Records of which at least one value was written and none failed.
+    pub records_restored: u64,
+    /// Records of which a value was not written.
+    pub records_failed: u64,
+    /// Values written.
+    pub values_restored: u64,
+    /// Values not written.
+    pub values_failed: u64,
+    /// Values that somebody had set to the target since the plan.
+    pub already_right: u64,
+    /// Values that somebody had changed since the plan, whatever became of them.
+    pub drifted_values: u64,
+    /// Refusals by property and code, for dropping properties.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub refusals: BTreeMap<String, u32>,
+}
+
+impl OutcomeCounts {
+    /// Adds the counts of another part of the same restore.
+    pub fn add(&mut self, other: &Self) {
+        self.records_done += other.records_done;
+        self.records_restored += other.records_restored;
+        self.records_failed += other.records_failed;
+        self.values_restored += other.values_restored;
+        self.values_failed += other.values_failed;
+        self.already_right += other.already_right;
+        self.drifted_values += other.drifted_values;
+        for (refusal, times) in &other.refusals {
+            *self.refusals.entry(refusal.clone()).or_default() += times;
+        }
+    }
+
+    /// Counts the outcomes of one record.
+    pub fn count(&mut self, outcomes: &[ValueOutcome]) {
+        let failed = outcomes.iter().filter(|outcome| outcome.has_failed()).count() as u64;
+        let written = outcomes.len() as u64 - failed;
+        self.values_failed += failed;
+        self.values_restored += written;
+        if failed > 0 {
+            self.records_failed += 1;
+        } else if written > 0 {
+            self.records_restored += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(fate: Fate) -> ValueOutcome {
+        ValueOutcome { id: RecordId(7), property: 0, before: "a".into(), target: "b".into(), fate }
+    }
+
+    #[test]
+    fn what_a_record_has_afterwards_is_what_the_crm_returned() {
+        assert_eq!(outcome(Fate::Written { after: None }).after(), Some("b"));
+        assert_eq!(outcome(Fate::Written { after: Some("B".into()) }).after(), Some("B"));
+        assert_eq!(outcome(Fate::Unclear).after(), Some("b"));
+        let failed = outcome(Fate::Failed { code: "X".into(), message: "x".into() });
+        assert_eq!(failed.after(), None);
+    }
+
+    #[test]
+    fn a_record_is_restored_when_no_value_of_it_failed() {
+        let (written, failed) =
+            (outcome(Fate::Written { after: None }), outcome(Fate::Failed { code: "X".into(), message: "x".into() }));
+        let mut counts = OutcomeCounts::default();
+        counts.count(&[written.clone(), written.clone()]);
+        counts.count(&[written, failed]);
+        counts.count(&[]);
+        let shown = (counts.records_restored, counts.records_failed, counts.values_restored, counts.values_failed);
+        assert_eq!(shown, (1, 1, 3, 1));
+    }
+}

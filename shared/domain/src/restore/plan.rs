@@ -1,0 +1,322 @@
+//! The plan of a restore: what each record has and should have. It is made once, shown to people, and carried out as it
+//! is; carrying it out compares again with the same functions.
+
+use serde::{Deserialize, Serialize};
+
+use super::difference::{Difference, ValuePair, differences};
+use super::property::RestoredProperty;
+use crate::ids::RecordId;
+
+/// What a record should have.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// The record.
+    pub id: RecordId,
+    /// Its values, each property once.
+    pub values: Vec<WantedValue>,
+}
+
+/// A value that a record should have.
+#[derive(Clone, PartialEq, Eq)]
+pub struct WantedValue {
+    /// The property, by its place in the restore's list.
+    pub property: u16,
+    /// The value; empty is null.
+    pub target: String,
+    /// The value is only wanted if the record still has this one: an undo leaves alone what others have edited since.
+    pub only_over: Option<String>,
+}
+
+/// A record that is not as it should be, or that nothing can be said about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlannedRecord {
+    /// The record.
+    pub id: RecordId,
+    /// What is to be written.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub differences: Vec<Difference>,
+    /// What differs and is left as it is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<Skipped>,
+    /// Set when there is no such record any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gone: Option<Gone>,
+}
+
+/// Where a record went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Gone {
+    /// It was deleted.
+    Deleted,
+    /// It was merged into another one.
+    Merged {
+        /// The other one.
+        into: RecordId,
+    },
+}
+
+/// A value that differs and is left as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Skipped {
+    /// What differs.
+    #[serde(flatten)]
+    pub difference: Difference,
+    /// Why it stays.
+    pub why: WhySkipped,
+}
+
+/// Why a value that differs is left as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WhySkipped {
+    /// The property's options have changed, and the value is none of them any more.
+    CannotBeSet,
+    /// Somebody has edited it since the restore that is undone.
+    EditedSince,
+}
+
+impl PlannedRecord {
+    /// A record that is gone.
+    pub fn gone(id: RecordId, gone: Gone) -> Self {
+        Self { id, differences: Vec::new(), skipped: Vec::new(), gone: Some(gone) }
+    }
+
+    /// Compares what a record has with what it should have; `current` gives the value of a property by its place, empty
+    /// for null.
+    pub fn compare<'a>(properties: &[RestoredProperty], wanted: &'a Wanted, current: impl Fn(u16) -> &'a str) -> Self {
+        let restorable = wanted.values.iter().filter_map(|value| {
+            let property = properties.get(usize::from(value.property))?;
+            property.is_restorable().then_some((property, value))
+        });
+        let pairs = restorable.clone().map(|(property, value)| ValuePair {
+            property: value.property,
+            comparison: property.comparison,
+            current: current(value.property),
+            target: &value.target,
+        });
+        let mut record = Self { id: wanted.id, differences: Vec::new(), skipped: Vec::new(), gone: None };
+        for difference in differences(pairs) {
+            let found = restorable.clone().find(|(_, value)| value.property == difference.property);
+            match found.and_then(|(property, value)| why_skipped(property, value, &difference)) {
+                Some(why) => record.skipped.push(Skipped { difference, why }),
+                None => record.differences.push(difference),
+            }
+        }
+        record
+    }
+
+    /// Whether there is nothing to do and nothing to say.
+    pub fn is_unchanged(&self) -> bool {
+        self.differences.is_empty() && self.skipped.is_empty() && self.gone.is_none()
+    }
+}
+
+fn why_skipped(property: &RestoredProperty, value: &WantedValue, difference: &Difference) -> Option<WhySkipped> {
+    let edited = value.only_over.as_ref().is_some_and(|over| !property.comparison.same(over, &difference.before));
+    if edited {
+        Some(WhySkipped::EditedSince)
+    } else if !property.takes(&difference.target) {
+        Some(WhySkipped::CannotBeSet)
+    } else {
+        None
+    }
+}
+
+/// Counts of a plan, or of a slice of one.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlanCounts {
+    /// Records compared.
+    pub read: u64,
+    /// Records of which a value is to be written.
+    pub changed: u64,
+    /// Records that are as they should be.
+    pub unchanged: u64,
+    /// Records that were deleted.
+    pub not_found: u64,
+    /// Records that were merged into others.
+    pub merged: u64,
+    /// By the property's place in the restore's list.
+    pub properties: Vec<PropertyCounts>,
+}
+
+/// Counts of one property.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PropertyCounts {
+    /// Records that have a value now.
+    pub present: u64,
+    /// Values to be set.
+    pub set: u64,
+    /// Values to be cleared.
+    pub cleared: u64,
+    /// Values that are no option any more.
+    pub cannot_be_set: u64,
+    /// Values that others have edited since the restore that is undone.
+    pub edited_since: u64,
+}
+
+impl PlanCounts {
+    /// Nothing counted, of a restore of so many properties.
+    pub fn of(properties: usize) -> Self {
+        Self { properties: vec![PropertyCounts::default(); properties], ..Self::default() }
+    }
+
+    /// Counts a record that was compared; `present` are the places of the properties that it has values of now.
+    pub fn count(&mut self, record: &PlannedRecord, present: impl IntoIterator<Item = u16>) {
+        self.read += 1;
+        match record.gone {
+            Some(Gone::Deleted) => self.not_found += 1,
+            Some(Gone::Merged { .. }) => self.merged += 1,
+            None if record.differences.is_empty() => self.unchanged += 1,
+            None => self.changed += 1,
+        }
+        for place in present {
+            self.at(place, |counts| counts.present += 1);
+        }
+        for difference in &record.differences {
+            self.at(difference.property, |counts| {
+                *(if difference.target.is_empty() { &mut counts.cleared } else { &mut counts.set }) += 1;
+            });
+        }
+        for skipped in &record.skipped {
+            self.at(skipped.difference.property, |counts| match skipped.why {
+                WhySkipped::CannotBeSet => counts.cannot_be_set += 1,
+                WhySkipped::EditedSince => counts.edited_since += 1,
+            });
+        }
+    }
+
+    fn at(&mut self, place: u16, change: impl FnOnce(&mut PropertyCounts)) {
+        if let Some(counts) = self.properties.get_mut(usize::from(place)) {
+            change(counts);
+        }
+    }
+
+    /// Adds the counts of another part of the same restore.
+    pub fn add(&mut self, other: &Self) {
+        self.read += other.read;
+        self.changed += other.changed;
+        self.unchanged += other.unchanged;
+        self.not_found += other.not_found;
+        self.merged += other.merged;
+        self.properties.resize(self.properties.len().max(other.properties.len()), PropertyCounts::default());
+        for (sum, part) in self.properties.iter_mut().zip(&other.properties) {
+            sum.present += part.present;
+            sum.set += part.set;
+            sum.cleared += part.cleared;
+            sum.cannot_be_set += part.cannot_be_set;
+            sum.edited_since += part.edited_since;
+        }
+    }
+
+    /// The sum over all properties of what `count` picks.
+    pub fn values(&self, count: impl Fn(&PropertyCounts) -> u64) -> u64 {
+        self.properties.iter().map(count).sum()
+    }
+
+    /// Whether anything is left as it is although it differs, or is gone.
+    pub fn skips(&self) -> bool {
+        let values = self.values(|property| property.cannot_be_set + property.edited_since);
+        self.not_found + self.merged + values > 0
+    }
+}
+
+impl PropertyCounts {
+    /// Whether more than a tenth of the values that there are now would be cleared.
+    pub fn clears_many(&self) -> bool {
+        self.cleared * 10 > self.present
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::restore::difference::Comparison;
+
+    fn property(options: &[&str]) -> RestoredProperty {
+        RestoredProperty {
+            name: "p".into(),
+            label: "P".into(),
+            kind: "string".into(),
+            obstacle: None,
+            comparison: Comparison::Exact,
+            options: options.iter().map(|&option| option.to_owned()).collect(),
+            forward_only: false,
+            side_effect: None,
+        }
+    }
+
+    fn wanted(targets: &[&str]) -> Wanted {
+        let value = |(place, target): (usize, &&str)| WantedValue {
+            property: u16::try_from(place).expect("few"),
+            target: (*target).to_owned(),
+            only_over: None,
+        };
+        Wanted { id: RecordId(7), values: targets.iter().enumerate().map(value).collect() }
+    }
+
+    #[test]
+    fn what_differs_is_planned_and_what_cannot_be_set_is_left_and_told() {
+        let mut read_only = property(&[]);
+        read_only.obstacle = Some(crate::restore::property::Obstacle::ReadOnly);
+        let properties = [property(&[]), property(&["a"]), property(&["a"]), read_only, property(&[])];
+        let wanted = wanted(&["new", "b", "a", "x", "same"]);
+        let current = ["old", "a", "", "y", "same"];
+
+        let record = PlannedRecord::compare(&properties, &wanted, |place| current[usize::from(place)]);
+
+        let planned: Vec<_> = record.differences.iter().map(|d| (d.property, d.before.as_str())).collect();
+        assert_eq!(planned, [(0, "old"), (2, "")]);
+        assert_eq!(record.skipped.len(), 1);
+        assert_eq!((record.skipped[0].difference.property, record.skipped[0].why), (1, WhySkipped::CannotBeSet));
+        let mut counts = PlanCounts::of(5);
+        counts.count(&record, [0, 1, 3, 4]);
+        assert_eq!((counts.read, counts.changed, counts.unchanged), (1, 1, 0));
+        assert_eq!(counts.values(|property| property.set), 2);
+        assert!(counts.skips());
+    }
+
+    #[test]
+    fn an_undo_leaves_what_others_have_edited() {
+        let mut wanted = wanted(&["before", "before", "before"]);
+        for value in &mut wanted.values {
+            value.only_over = Some("ours".to_owned());
+        }
+        let current = ["ours", "theirs", "before"];
+        let properties = [property(&[]), property(&[]), property(&[])];
+        let record = PlannedRecord::compare(&properties, &wanted, |place| current[usize::from(place)]);
+        assert_eq!(record.differences.iter().map(|d| d.property).collect::<Vec<_>>(), [0]);
+        assert_eq!(
+            record.skipped.iter().map(|s| (s.difference.property, s.why)).collect::<Vec<_>>(),
+            [(1, WhySkipped::EditedSince)]
+        );
+    }
+
+    #[test]
+    fn more_than_a_tenth_cleared_is_many() {
+        let counts = |present, cleared| PropertyCounts { present, cleared, ..PropertyCounts::default() };
+        assert!(counts(10, 2).clears_many() && counts(1, 1).clears_many());
+        assert!(!counts(10, 1).clears_many() && !counts(0, 0).clears_many() && !counts(100, 0).clears_many());
+    }
+
+    #[test]
+    fn a_planned_record_is_read_as_it_was_written() {
+        let difference = Difference { property: 1, before: "a\n".into(), target: String::new() };
+        for record in [
+            PlannedRecord { differences: vec![difference.clone()], ..PlannedRecord::gone(RecordId(7), Gone::Deleted) },
+            PlannedRecord {
+                skipped: vec![Skipped { difference, why: WhySkipped::EditedSince }],
+                gone: Some(Gone::Merged { into: RecordId(9) }),
+                ..PlannedRecord::gone(RecordId(7), Gone::Deleted)
+            },
+        ] {
+            let json = serde_json::to_string(&record).expect("JSON");
+            assert!(!json.contains('\n'));
+            assert_eq!(serde_json::from_str::<PlannedRecord>(&json).expect("JSON"), record);
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! The properties of a restore: which of them can be restored, why others cannot, and which values they take.
+
+use serde::{Deserialize, Serialize};
+
+use super::difference::Comparison;
+use crate::ports::crm_batch::{PropertyDefinition, SideEffect};
+
+/// Why a property cannot be restored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "reason", rename_all = "kebab-case")]
+pub enum Obstacle {
+    /// The CRM lets nobody write it.
+    ReadOnly,
+    /// The CRM computes it.
+    Calculated,
+    /// It was deleted, and can be brought back in the CRM's settings.
+    Archived,
+    /// There is no such property any more.
+    Absent,
+    /// It is of another type now.
+    TypeChanged {
+        /// The type that it had when the backup was made.
+        was: String,
+    },
+}
+
+impl Obstacle {
+    /// A stable word for programs.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::ReadOnly => "read-only",
+            Self::Calculated => "calculated",
+            Self::Archived => "archived",
+            Self::Absent => "absent",
+            Self::TypeChanged { .. } => "type-changed",
+        }
+    }
+
+    /// A sentence for people, with what they can do where there is something.
+    pub fn sentence(&self) -> String {
+        match self {
+            Self::ReadOnly => "The CRM lets nobody write this property.".to_owned(),
+            Self::Calculated => "The CRM computes this property from others.".to_owned(),
+            Self::Archived => {
+                "This property was deleted in the CRM. Bring it back in the CRM's property settings, then plan again."
+                    .to_owned()
+            }
+            Self::Absent => "This property does not exist in the CRM any more.".to_owned(),
+            Self::TypeChanged { was } => {
+                format!("This property was of type '{was}' when the backup was made and is of another type now.")
+            }
+        }
+    }
+}
+
+/// A property as it was when the values to restore were written down.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FormerProperty {
+    /// Internal name.
+    pub name: String,
+    /// The name that people saw.
+    pub label: String,
+    /// The CRM's type then.
+    #[serde(rename = "type")]
+    pub kind: String,
+}
+
+/// A property that somebody wants to restore, and what stands against it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RestoredProperty {
+    /// Internal name.
+    pub name: String,
+    /// The name that people see.
+    pub label: String,
+    /// The CRM's type.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Why it cannot be restored, if it cannot.
+    pub obstacle: Option<Obstacle>,
+    /// How its values are compared.
+    pub comparison: Comparison,
+    /// The values that it takes; empty for any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub options: Vec<String>,
+    /// See [`PropertyDefinition::forward_only`].
+    pub forward_only: bool,
+    /// What else a write sets off.
+    pub side_effect: Option<SideEffect>,
+}
+
+impl RestoredProperty {
+    /// Judges whether what `then` held can be written to what it is `now` (None: there is none).
+    pub fn judge(then: &FormerProperty, now: Option<&PropertyDefinition>) -> Self {
+        let Some(now) = now else { return Self::gone(then) };
+        let property = &now.property;
+        let obstacle = if now.archived {
+            Some(Obstacle::Archived)
+        } else if property.calculated {
+            Some(Obstacle::Calculated)
+        } else if property.read_only {
+            Some(Obstacle::ReadOnly)
+        } else if property.kind != then.kind {
+            Some(Obstacle::TypeChanged { was: then.kind.clone() })
+        } else {
+            None
+        };
+        Self {
+            name: property.name.clone(),
+            label: property.label.clone(),
+            kind: property.kind.clone(),
+            obstacle,
+            comparison: Comparison::of(&property.kind, now.multiple),
+            options: now.options.clone(),
+            forward_only: now.forward_only,
+            side_effect: now.side_effect,
+        }
+    }
+
+    fn gone(then: &FormerProperty) -> Self {
+        Self {
+            name: then.name.clone(),
+            label: then.label.clone(),
+            kind: then.kind.clone(),
+            obstacle: Some(Obstacle::Absent),
+            comparison: Comparison::Exact,
+            options: Vec::new(),
+            forward_only: false,
+            side_effect: None,
+        }
+    }
+
+    /// Whether its values can be written.
+    pub fn is_restorable(&self) -> bool {
+        self.obstacle.is_none()
+    }
+
+    /// Whether it takes `value` as its options are now. Clearing is always possible as far as options go.
+    pub fn takes(&self, value: &str) -> bool {
+        let known = |part: &str| self.options.iter().any(|option| option == part);
+        if value.is_empty() || self.options.is_empty() || known(value) {
+            return true;
+        }
+        self.comparison == Comparison::Options
+            && value.split(';').map(str::trim).filter(|part| !part.is_empty()).all(known)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::property::{Property, Sensitivity};
+
+    fn then(kind: &str) -> FormerProperty {
+        FormerProperty { name: "size".into(), label: "Size".into(), kind: kind.into() }
+    }
+
+    fn now(kind: &str) -> PropertyDefinition {
+        PropertyDefinition {
+            property: Property {
+                name: "size".into(),
+                label: "Size".into(),
+                kind: kind.into(),
+                sensitivity: Sensitivity::NonSensitive,
+                calculated: false,
+                read_only: false,
+            },
+            archived: false,
+            options: Vec::new(),
+            multiple: false,
+            forward_only: false,
+            side_effect: None,
+        }
+    }
+
+    fn obstacle(change: impl FnOnce(&mut PropertyDefinition)) -> Option<&'static str> {
+        let mut definition = now("string");
+        change(&mut definition);
+        RestoredProperty::judge(&then("string"), Some(&definition)).obstacle.map(|obstacle| obstacle.word())
+    }
+
+    #[test]
+    fn what_stands_against_a_property_is_named() {
+        assert_eq!(obstacle(|_| {}), None);
+        assert_eq!(obstacle(|now| now.property.read_only = true), Some("read-only"));
+        assert_eq!(obstacle(|now| now.property.calculated = true), Some("calculated"));
+        assert_eq!(obstacle(|now| now.archived = true), Some("archived"));
+        assert_eq!(obstacle(|now| now.property.kind = "number".into()), Some("type-changed"));
+        assert_eq!(RestoredProperty::judge(&then("string"), None).obstacle, Some(Obstacle::Absent));
+    }
+
+    #[test]
+    fn values_that_are_no_options_any_more_are_not_taken() {
+        let options = vec!["s".to_owned(), "m".to_owned(), "a;b".to_owned()];
+        let one = PropertyDefinition { options, ..now("enumeration") };
+        let several = PropertyDefinition { multiple: true, ..one.clone() };
+        let one = RestoredProperty::judge(&then("enumeration"), Some(&one));
+        let several = RestoredProperty::judge(&then("enumeration"), Some(&several));
+        assert!(one.takes("s") && one.takes("") && one.takes("a;b"));
+        assert!(!one.takes("xl") && !one.takes("s;m") && !one.takes("S"));
+        assert!(several.takes("m;s") && several.takes("s;") && !several.takes("s;xl"));
+        assert!(RestoredProperty::judge(&then("string"), Some(&now("string"))).takes("anything"));
+    }
+}

@@ -1,0 +1,449 @@
+//! A slice of a restore: a range of the rows to restore, the unit of fan-out. First it is planned, and once the plan is
+//! confirmed it is applied.
+//!
+//! ```text
+//! waiting ─▶ planning ─▶ planned ─▶ applying ─▶ done
+//! ```
+//! Each arrow into `planning` and `applying` is the activation by a dispatch; each out of them is a commit of the run
+//! that holds the slice's lease.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::outcome::OutcomeCounts;
+use super::plan::PlanCounts;
+use super::{QUEUE_GRACE, RESTORE_KEPT_FOR};
+use crate::Refused;
+use crate::ids::{AccountId, RestoreId};
+use crate::lease::{Leasing, NotLeased, Wait};
+use crate::ports::crm_batch::BATCH;
+use crate::ports::ledger::{Key, Record};
+use crate::work::{RestoreRef, Work};
+
+/// Where a slice is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SliceState {
+    /// Nobody compares it yet: the account has as many workers as it may use.
+    Waiting,
+    /// Queued to be compared, or being compared.
+    Planning,
+    /// Compared to its end.
+    Planned,
+    /// Queued to be written, or being written.
+    Applying,
+    /// Written to its end, or as far as it got when the restore ended.
+    Done,
+}
+
+/// A piece of a slice's plan in object storage: one line of JSON for each record that is not as it should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlanSegment {
+    /// The lease under which it was written; part of its key.
+    pub attempt: u32,
+    /// Records in it of which values are to be written.
+    pub changed: u32,
+    /// Whether it tells of anything that is left as it is, or gone.
+    pub skips: bool,
+}
+
+impl PlanSegment {
+    /// Batches that it takes to write.
+    fn batches(self) -> u64 {
+        u64::from(self.changed).div_ceil(BATCH as u64)
+    }
+}
+
+/// How far a slice is written: everything before it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Position {
+    /// The plan segment.
+    pub segment: u32,
+    /// The record in it, counting those of which values are to be written.
+    pub record: u32,
+}
+
+/// An object in storage that tells what became of the values of some batches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OutcomeFile {
+    /// The lease under which it was written; part of its key.
+    pub attempt: u32,
+    /// Whether any value in it was not written.
+    pub failures: bool,
+}
+
+/// A run that has ended without saying which batches it had begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Try {
+    /// Its lease.
+    pub attempt: u32,
+    /// It may have begun batches up to this one (not included), counted from the beginning of the slice.
+    pub until: u64,
+}
+
+/// Batches that a run may have begun beyond those that are committed.
+pub const BATCHES_AHEAD: u64 = 60;
+
+/// A range of rows of a restore.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RestoreSlice {
+    /// The account.
+    pub account_id: AccountId,
+    /// The restore.
+    pub restore_id: RestoreId,
+    /// Its place among the slices, from 0.
+    pub number: u32,
+    /// The first row of it in the backup's file, from 0. An undo counts the records of the slice that it undoes.
+    pub first_row: u64,
+    /// Rows at most.
+    pub rows: u64,
+    /// Where in its life it is.
+    pub state: SliceState,
+    /// Who works on it.
+    pub leasing: Leasing,
+    /// When it was last put into the queue.
+    pub queued_at: Timestamp,
+    /// Rows compared.
+    pub rows_planned: u64,
+    /// What the comparison has written, in order.
+    pub segments: Vec<PlanSegment>,
+    /// What it has found.
+    pub plan: PlanCounts,
+    /// How far it is written.
+    pub written_to: Position,
+    /// Runs that may have begun batches beyond that.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tries: Vec<Try>,
+    /// What became of what is written, in order.
+    pub outcomes: Vec<OutcomeFile>,
+    /// The same in numbers.
+    pub outcome: OutcomeCounts,
+}
+
+/// What a run has compared since the last commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Compared {
+    /// Where it began: must be the slice's rows compared.
+    pub from_row: u64,
+    /// Rows compared.
+    pub rows: u64,
+    /// What it wrote, unless everything was as it should be.
+    pub segment: Option<PlanSegment>,
+    /// What it found.
+    pub counts: PlanCounts,
+    /// The slice is compared to its end.
+    pub end: bool,
+}
+
+/// What a run has written to the CRM since the last commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    /// Where it began: must be where the slice is written to.
+    pub from: Position,
+    /// Where it ended.
+    pub to: Position,
+    /// What became of the values, unless there is nothing to tell.
+    pub file: Option<OutcomeFile>,
+    /// The same in numbers.
+    pub counts: OutcomeCounts,
+}
+
+impl RestoreSlice {
+    /// A slice that nobody compares yet.
+    pub fn waiting(restore: &RestoreRef, number: u32, first_row: u64, rows: u64, now: Timestamp) -> Self {
+        Self {
+            account_id: restore.account_id.clone(),
+            restore_id: restore.restore_id.clone(),
+            number,
+            first_row,
+            rows,
+            state: SliceState::Waiting,
+            leasing: Leasing::default(),
+            queued_at: now,
+            rows_planned: 0,
+            segments: Vec::new(),
+            plan: PlanCounts::default(),
+            written_to: Position::default(),
+            tries: Vec::new(),
+            outcomes: Vec::new(),
+            outcome: OutcomeCounts::default(),
+        }
+    }
+
+    /// The restore.
+    pub fn restore(&self) -> RestoreRef {
+        RestoreRef { account_id: self.account_id.clone(), restore_id: self.restore_id.clone() }
+    }
+
+    /// The message that gets it worked on.
+    pub fn work(&self) -> Work {
+        Work::RestoreSlice { restore: self.restore(), slice: self.number }
+    }
+
+    /// Whether somebody should work on it.
+    pub const fn is_active(&self) -> bool {
+        matches!(self.state, SliceState::Planning | SliceState::Applying)
+    }
+
+    /// Whether any value of it is to be written.
+    pub fn has_changes(&self) -> bool {
+        self.segments.iter().any(|segment| segment.changed > 0)
+    }
+
+    /// Batches that it takes to write.
+    pub fn batches(&self) -> u64 {
+        self.segments.iter().map(|segment| segment.batches()).sum()
+    }
+
+    /// Batches before `position`.
+    pub fn batches_before(&self, position: Position) -> u64 {
+        let before = self.segments.iter().take(position.segment as usize).map(|segment| segment.batches());
+        before.sum::<u64>() + u64::from(position.record).div_ceil(BATCH as u64)
+    }
+
+    /// Runs that may have begun batch `number` of the slice and have not told what became of it.
+    pub fn tries_at(&self, number: u64) -> impl Iterator<Item = u32> + '_ {
+        self.tries.iter().filter(move |earlier| number < earlier.until).map(|earlier| earlier.attempt)
+    }
+
+    /// Queues it.
+    ///
+    /// # Errors
+    /// [`Refused`] when it is neither waiting nor planned with something to write.
+    pub fn activate(&self, now: Timestamp) -> Result<Self, Refused> {
+        let state = match self.state {
+            SliceState::Waiting => SliceState::Planning,
+            SliceState::Planned if self.has_changes() => SliceState::Applying,
+            _ => return Err(Refused::new("activating a slice", "nothing waits there")),
+        };
+        // Whatever happened while it was planned, writing it starts with no attempts.
+        Ok(Self { state, queued_at: now, leasing: self.leasing.progressed().released(None), ..self.clone() })
+    }
+
+    /// Takes the lease. What the run before it may have begun to write is remembered.
+    ///
+    /// # Errors
+    /// [`NotLeased`], and nothing is changed.
+    pub fn lease(&self, owner: &str, now: Timestamp, length: SignedDuration) -> Result<Self, NotLeased> {
+        let mut next = Self { leasing: self.leasing.take(owner, now, length)?, queued_at: now, ..self.clone() };
+        // A lease that was given back left nothing begun.
+        if let (SliceState::Applying, Some(dead)) = (self.state, &self.leasing.lease) {
+            next.remember(dead.number);
+        }
+        Ok(next)
+    }
+
+    fn remember(&mut self, attempt: u32) {
+        let committed = self.batches_before(self.written_to);
+        self.tries.retain(|earlier| earlier.until > committed);
+        self.tries.push(Try { attempt, until: committed + BATCHES_AHEAD });
+    }
+
+    /// Takes over what a run has compared.
+    ///
+    /// # Errors
+    /// [`Refused`] when another run has taken over, or it does not begin where the slice stands.
+    pub fn compared(&self, lease: u32, step: &Compared) -> Result<Self, Refused> {
+        self.check("committing a comparison", SliceState::Planning, lease)?;
+        if step.from_row != self.rows_planned {
+            return Err(Refused::new("committing a comparison", "it does not begin where the slice stands"));
+        }
+        let mut next = Self { leasing: self.leasing.progressed(), ..self.clone() };
+        next.rows_planned += step.rows;
+        next.segments.extend(step.segment);
+        next.plan.add(&step.counts);
+        if step.end {
+            next.state = SliceState::Planned;
+            next.leasing = next.leasing.released(None);
+        }
+        Ok(next)
+    }
+
+    /// Takes over what a run has written to the CRM. It is done when the last record is.
+    ///
+    /// # Errors
+    /// [`Refused`] when another run has taken over, or it does not begin where the slice stands.
+    pub fn applied(&self, lease: u32, step: &Applied) -> Result<Self, Refused> {
+        self.check("committing what was written", SliceState::Applying, lease)?;
+        if step.from != self.written_to || step.to < step.from {
+            return Err(Refused::new("committing what was written", "it does not begin where the slice stands"));
+        }
+        let mut next = self.with_outcome(step.file, &step.counts);
+        next.written_to = step.to;
+        next.leasing = self.leasing.progressed();
+        if next.batches_before(step.to) >= next.batches() {
+            next.state = SliceState::Done;
+            next.leasing = next.leasing.released(None);
+        }
+        Ok(next)
+    }
+
+    /// Ends the slice as far as it got, after its restore has ended and when nobody works on it.
+    ///
+    /// # Errors
+    /// [`Refused`] when a run still may.
+    pub fn settled(&self, file: Option<OutcomeFile>, counts: &OutcomeCounts, now: Timestamp) -> Result<Self, Refused> {
+        if self.is_worked_on(now) {
+            return Err(Refused::new("settling a slice", "a run may still write"));
+        }
+        let mut next = self.with_outcome(file, counts);
+        next.state = SliceState::Done;
+        next.leasing = self.leasing.released(None);
+        Ok(next)
+    }
+
+    fn with_outcome(&self, file: Option<OutcomeFile>, counts: &OutcomeCounts) -> Self {
+        let mut next = self.clone();
+        next.outcomes.extend(file);
+        next.outcome.add(counts);
+        next
+    }
+
+    /// Whether a run may be working on it.
+    pub fn is_worked_on(&self, now: Timestamp) -> bool {
+        self.lease_ends_at().is_some_and(|ends| ends > now)
+    }
+
+    /// When the run that works on it, if one does, has certainly ended.
+    pub fn lease_ends_at(&self) -> Option<Timestamp> {
+        self.leasing.lease.as_ref().map(|lease| lease.expires_at)
+    }
+
+    /// Gives the lease back before the end, to be taken again after `wait`. `all_told` says that every batch that the run
+    /// had begun is committed.
+    ///
+    /// # Errors
+    /// [`Refused`] when another run has taken over.
+    pub fn released(&self, lease: u32, wait: Option<Wait>, all_told: bool, now: Timestamp) -> Result<Self, Refused> {
+        if !self.is_active() || !self.leasing.is_held_by(lease) {
+            return Err(Refused::new("releasing a slice", "another run has taken it over"));
+        }
+        let mut next = Self { leasing: self.leasing.released(wait), queued_at: now, ..self.clone() };
+        if self.state == SliceState::Applying && !all_told {
+            next.remember(lease);
+        }
+        Ok(next)
+    }
+
+    /// Notes that it was queued again.
+    #[must_use]
+    pub fn requeued(&self, now: Timestamp) -> Self {
+        Self { leasing: self.leasing.requeued(now), ..self.clone() }
+    }
+
+    /// Nobody looks at it any more, as its restore has ended.
+    #[must_use]
+    pub fn dropped(&self) -> Self {
+        Self { state: SliceState::Done, ..self.clone() }
+    }
+
+    /// Since when it should have been worked on; None when nobody should.
+    pub fn overdue_since(&self) -> Option<Timestamp> {
+        self.is_active().then(|| self.leasing.overdue_since(self.queued_at, QUEUE_GRACE))
+    }
+
+    fn check(&self, what: &'static str, state: SliceState, lease: u32) -> Result<(), Refused> {
+        if self.state != state {
+            return Err(Refused::new(what, "the slice is at another step"));
+        }
+        if !self.leasing.is_held_by(lease) {
+            return Err(Refused::new(what, "another run has taken the slice over"));
+        }
+        Ok(())
+    }
+
+    /// Sort-key prefix of all slices of a restore; they list in order.
+    pub const PREFIX: &'static str = "SLICE#";
+
+    /// The partition of a restore's slices.
+    pub fn partition(restore: &RestoreId) -> String {
+        format!("RESTORE#{restore}")
+    }
+
+    /// The ledger's key of a slice.
+    pub fn key_of(restore: &RestoreId, number: u32) -> Key {
+        Key::new(Self::partition(restore), format!("{}{number:05}", Self::PREFIX))
+    }
+}
+
+impl Record for RestoreSlice {
+    fn key(&self) -> Key {
+        Self::key_of(&self.restore_id, self.number)
+    }
+    fn due_at(&self) -> Option<Timestamp> {
+        self.is_active().then(|| self.leasing.due_at(self.queued_at, QUEUE_GRACE))
+    }
+    fn forget_at(&self) -> Option<Timestamp> {
+        Some(self.restore_id.created_at() + RESTORE_KEPT_FOR)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: SignedDuration = SignedDuration::from_mins(1);
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("in range")
+    }
+
+    fn applying() -> RestoreSlice {
+        let restore = RestoreRef {
+            account_id: AccountId::parse("42").expect("digits"),
+            restore_id: RestoreId::new(at(1_800_000_000), [1; 10]),
+        };
+        let waiting = RestoreSlice::waiting(&restore, 0, 0, 500, at(0));
+        let planning = waiting.activate(at(0)).expect("waits").lease("a", at(0), MINUTE).expect("free");
+        let step = Compared {
+            from_row: 0,
+            rows: 500,
+            segment: Some(PlanSegment { attempt: 1, changed: 250, skips: false }),
+            counts: PlanCounts::default(),
+            end: true,
+        };
+        planning.compared(1, &step).expect("leased").activate(at(1)).expect("has changes")
+    }
+
+    fn applied(from: u32, to: u32) -> Applied {
+        let position = |record| Position { segment: 0, record };
+        Applied { from: position(from), to: position(to), file: None, counts: OutcomeCounts::default() }
+    }
+
+    #[test]
+    fn a_slice_is_done_when_its_last_record_is_written() {
+        let leased = applying().lease("b", at(2), MINUTE).expect("free");
+        let half = leased.applied(2, &applied(0, 200)).expect("leased");
+        assert_eq!(half.state, SliceState::Applying);
+        assert!(half.applied(2, &applied(0, 250)).is_err(), "it stands elsewhere");
+        let done = half.applied(2, &applied(200, 250)).expect("leased");
+        assert_eq!((done.state, done.is_worked_on(at(3))), (SliceState::Done, false));
+    }
+
+    #[test]
+    fn what_a_dead_run_may_have_begun_is_remembered_until_it_is_behind() {
+        let dead = applying().lease("b", at(2), MINUTE).expect("free");
+        let taken_over = dead.lease("c", at(62), MINUTE).expect("ran out");
+        assert_eq!(taken_over.tries_at(0).collect::<Vec<_>>(), [2]);
+        assert_eq!(taken_over.tries_at(BATCHES_AHEAD).count(), 0);
+        assert!(dead.applied(3, &applied(0, 100)).is_err() && taken_over.applied(2, &applied(0, 100)).is_err());
+        // A run that has told of everything leaves nothing to remember, another one does.
+        let clean = taken_over.released(3, None, true, at(63)).expect("held");
+        assert_eq!(clean.tries.len(), 1);
+        assert_eq!(taken_over.released(3, None, false, at(63)).expect("held").tries.len(), 2);
+        assert_eq!(clean.lease("d", at(64), MINUTE).expect("free").tries.len(), 1);
+    }
+
+    #[test]
+    fn a_slice_that_is_worked_on_is_not_settled() {
+        let leased = applying().lease("b", at(2), MINUTE).expect("free");
+        let counts = OutcomeCounts::default();
+        assert!(leased.settled(None, &counts, at(61)).is_err());
+        assert_eq!(leased.settled(None, &counts, at(62)).expect("ran out").state, SliceState::Done);
+    }
+}

@@ -1,0 +1,228 @@
+//! What can happen to a restore, and what it is afterwards.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Decision, DroppedProperty, Plan, Restore, RestoreState};
+use crate::backup::Requester;
+use crate::ids::RestoreId;
+use crate::lease::{NotLeased, Wait};
+use crate::{Failure, Refused};
+
+/// What can happen to a restore.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RestoreEvent {
+    /// The run under `lease` has put all slices into the ledger.
+    SlicesDefined {
+        /// The lease.
+        lease: u32,
+        /// How many there are.
+        slices: u32,
+    },
+    /// A slice is compared, or written, to its end.
+    SliceFinished,
+    /// The run under `lease` has summed the plan up.
+    Planned {
+        /// The lease.
+        lease: u32,
+        /// The plan.
+        plan: Plan,
+    },
+    /// Somebody wants it carried out.
+    Confirmed(Requester),
+    /// Somebody wants it to write nothing more.
+    Stopped(Requester),
+    /// Somebody does not want it, and nothing was written.
+    Cancelled(Requester),
+    /// The CRM keeps refusing a property.
+    PropertyDropped(DroppedProperty),
+    /// It cannot go on.
+    Failed(Failure),
+    /// The run under `lease` has put together what became of it.
+    Concluded {
+        /// The lease.
+        lease: u32,
+    },
+    /// What became of it cannot be put together.
+    NotConcluded(Failure),
+    /// The run under `lease` stops before its step is done.
+    Released {
+        /// The lease.
+        lease: u32,
+        /// What to wait for, if anything.
+        wait: Option<Wait>,
+    },
+    /// Its step was queued again, or its slices were checked.
+    Requeued,
+    /// Somebody has asked for a restore that undoes this one.
+    UndoAsked(RestoreId),
+}
+
+impl Restore {
+    /// Takes the lease for the step that one run does.
+    ///
+    /// # Errors
+    /// Ok(Err) says why the lease is not to be had; the outer [`Refused`] that the restore is at no such step.
+    pub fn lease(
+        &self,
+        owner: &str,
+        now: Timestamp,
+        length: SignedDuration,
+    ) -> Result<Result<Self, NotLeased>, Refused> {
+        if self.work().is_none() {
+            return Err(Refused::new("leasing a restore", "it is at no step that one run does"));
+        }
+        let leased = self.leasing.take(owner, now, length);
+        Ok(leased.map(|leasing| Self { leasing, queued_at: now, ..self.clone() }))
+    }
+
+    /// The state after `event`.
+    ///
+    /// # Errors
+    /// [`Refused`] when the event does not belong to the present state; nothing has changed.
+    pub fn apply(&self, event: RestoreEvent, now: Timestamp) -> Result<Self, Refused> {
+        use RestoreEvent as Event;
+        use RestoreState as State;
+        if self.state.is_terminal() && !matches!(event, Event::UndoAsked(_)) {
+            return Err(Refused::new("changing a restore", "it has ended"));
+        }
+        let mut next = self.clone();
+        match event {
+            Event::SlicesDefined { lease, slices } => {
+                self.check("defining slices", State::Queued, Some(lease))?;
+                next.slices = slices;
+                next.defined_by = Some(lease);
+                next.enter(State::Planning, slices, State::Summarising, now);
+            }
+            Event::SliceFinished => next.count_off(now)?,
+            Event::Planned { lease, plan } => {
+                self.check("finishing the plan", State::Summarising, Some(lease))?;
+                next.plan = Some(plan);
+                next.enter(State::Planned, 0, State::Planned, now);
+            }
+            Event::Confirmed(by) => next.confirm(by, now)?,
+            Event::Stopped(by) => {
+                self.check("stopping a restore", State::Applying, None)?;
+                next.stopped = Some(Decision { by, at: now });
+                next.enter(State::Concluding, 0, State::Concluding, now);
+            }
+            Event::Cancelled(by) => {
+                if self.has_written() {
+                    return Err(Refused::new("cancelling a restore", "it has begun to write"));
+                }
+                next.stopped = Some(Decision { by, at: now });
+                next.end(State::Cancelled, now);
+            }
+            Event::PropertyDropped(dropped) => {
+                self.check("dropping a property", State::Applying, None)?;
+                if !self.has_dropped(&dropped.property) {
+                    next.dropped.push(dropped);
+                }
+            }
+            Event::Failed(failure) => next.fail(failure, now)?,
+            Event::Concluded { lease } => {
+                self.check("concluding a restore", State::Concluding, Some(lease))?;
+                let state = match (&self.failure, &self.stopped) {
+                    (Some(_), _) => State::Failed,
+                    (None, Some(_)) => State::Stopped,
+                    (None, None) => State::Completed,
+                };
+                next.end(state, now);
+            }
+            Event::NotConcluded(failure) => {
+                self.check("concluding a restore", State::Concluding, None)?;
+                next.failure = Some(failure);
+                next.end(State::Failed, now);
+            }
+            Event::Released { lease, wait } => {
+                if !self.leasing.is_held_by(lease) {
+                    return Err(Refused::new("releasing a restore", "another run has taken it over"));
+                }
+                next.leasing = self.leasing.released(wait);
+                next.queued_at = now;
+            }
+            Event::Requeued if self.work().is_some() => next.leasing = self.leasing.requeued(now),
+            Event::Requeued => next.queued_at = now,
+            Event::UndoAsked(undo) => next.ask_undo(undo)?,
+        }
+        Ok(next)
+    }
+
+    /// Enters `state` with so many slices to finish, or `after` right away when there are none.
+    fn enter(&mut self, state: RestoreState, slices: u32, after: RestoreState, now: Timestamp) {
+        self.state = if slices == 0 { after } else { state };
+        self.open_slices = slices;
+        self.leasing = self.leasing.progressed().released(None);
+        self.queued_at = now;
+    }
+
+    fn count_off(&mut self, now: Timestamp) -> Result<(), Refused> {
+        let after = match self.state {
+            RestoreState::Planning => RestoreState::Summarising,
+            RestoreState::Applying => RestoreState::Concluding,
+            _ => return Err(Refused::new("counting off a slice", "the restore is at another step")),
+        };
+        let Some(open) = self.open_slices.checked_sub(1) else {
+            return Err(Refused::new("counting off a slice", "none is open"));
+        };
+        self.open_slices = open;
+        if open == 0 {
+            self.enter(after, 0, after, now);
+        }
+        Ok(())
+    }
+
+    fn confirm(&mut self, by: Requester, now: Timestamp) -> Result<(), Refused> {
+        self.check("confirming a plan", RestoreState::Planned, None)?;
+        if self.is_expired(now) {
+            return Err(Refused::new("confirming a plan", "it has expired"));
+        }
+        let slices = self.plan.as_ref().map_or(0, |plan| plan.slices_to_apply);
+        if slices == 0 {
+            return Err(Refused::new("confirming a plan", "there is nothing to write"));
+        }
+        self.confirmation = Some(Decision { by, at: now });
+        self.enter(RestoreState::Applying, slices, RestoreState::Concluding, now);
+        Ok(())
+    }
+
+    /// What was not confirmed has written nothing and ends at once; everything else is concluded first.
+    fn fail(&mut self, failure: Failure, now: Timestamp) -> Result<(), Refused> {
+        match self.state {
+            RestoreState::Concluding => {
+                return Err(Refused::new("failing a restore", "it is over already and being concluded"));
+            }
+            RestoreState::Applying => {
+                self.failure = Some(failure);
+                self.enter(RestoreState::Concluding, 0, RestoreState::Concluding, now);
+            }
+            _ => {
+                self.failure = Some(failure);
+                self.end(RestoreState::Failed, now);
+            }
+        }
+        Ok(())
+    }
+
+    fn ask_undo(&mut self, undo: RestoreId) -> Result<(), Refused> {
+        if !self.state.is_terminal() || !self.has_written() || self.is_undo() {
+            return Err(Refused::new("undoing a restore", "it has not ended, or there is nothing to undo"));
+        }
+        self.undone_by = Some(undo);
+        Ok(())
+    }
+
+    fn end(&mut self, state: RestoreState, now: Timestamp) {
+        self.enter(state, 0, state, now);
+        self.ended_at = Some(now);
+    }
+
+    fn check(&self, what: &'static str, state: RestoreState, lease: Option<u32>) -> Result<(), Refused> {
+        if self.state != state {
+            return Err(Refused::new(what, "the restore is at another step"));
+        }
+        if lease.is_some_and(|number| !self.leasing.is_held_by(number)) {
+            return Err(Refused::new(what, "another run has taken the step over"));
+        }
+        Ok(())
+    }
+}
