@@ -117,9 +117,7 @@ impl World {
             Work::Assemble { backup } => self.assemble(worker).run(backup, run).await,
             Work::Sweep { backup } => self.assemble(worker).sweep(backup).await,
             Work::Restore { restore } => self.restores(worker).step(restore, run).await,
-            Work::RestoreSlice { restore, slice } => {
-                self.restores(worker).slice(restore, *slice, run).await.map(drop)
-            }
+            Work::RestoreSlice { restore, slice } => self.restores(worker).slice(restore, *slice, run).await.map(drop),
         }
     }
 

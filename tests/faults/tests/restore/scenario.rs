@@ -31,6 +31,10 @@ pub(crate) struct Setup {
     pub(crate) failed: FailedMessages,
     pub(crate) run_seconds: i64,
     pub(crate) faults: Arc<Faults>,
+    /// What is done to the CRM before the backup.
+    pub(crate) prepare: fn(&World),
+    /// What is done to it afterwards.
+    pub(crate) damage: fn(&World),
 }
 
 impl Default for Setup {
@@ -43,6 +47,8 @@ impl Default for Setup {
             failed: FailedMessages::ComeBack,
             run_seconds: 290,
             faults: Faults::none(),
+            prepare: |_| {},
+            damage,
         }
     }
 }
@@ -75,11 +81,12 @@ impl Scenario {
             ..Settings::default()
         };
         let world = World::new(ledger, samples::clock(pace), vec![contacts], settings).await;
+        (setup.prepare)(&world);
         let backup = world.request().await;
         let ended = world.to_the_end(&backup).await;
         assert_eq!(ended.state, BackupState::Completed, "{:?}", ended.failure);
         let good = world.values(OBJECT, &PROPERTIES);
-        damage(&world);
+        (setup.damage)(&world);
         let damaged = world.values(OBJECT, &PROPERTIES);
         Self { world, backup, good, damaged }
     }
@@ -100,6 +107,17 @@ impl Scenario {
         let undo = self.world.ask_undo(restore, include_edited).await.expect("accepted");
         self.rest_until(&undo, RestoreState::Planned).await;
         undo
+    }
+
+    /// Confirms a plan and goes on until some of it is committed, but not all.
+    pub(crate) async fn half_way(&self) -> RestoreRef {
+        let restore = self.planned().await;
+        self.world.confirm(&restore).await.expect("planned");
+        while self.world.slices(&restore).await.iter().all(|slice| slice.outcome.records_done == 0) {
+            self.world.deliver_one().await;
+        }
+        assert_eq!(self.world.restore(&restore).await.state, RestoreState::Applying, "not all of it is written");
+        restore
     }
 
     /// Confirms a plan and waits for the end.
@@ -151,8 +169,15 @@ impl Scenario {
     }
 }
 
+/// Every record gets another address, and nothing else is wrong.
+pub(crate) fn damage_every_email(world: &World) {
+    for id in world.crm.change(OBJECT, |object| object.ids()) {
+        world.crm.edit(OBJECT, id, "email", &format!("wrong-{id}@example.com"));
+    }
+}
+
 /// A bad import: half of the addresses are overwritten, some cities are gone and others invented.
-fn damage(world: &World) {
+pub(crate) fn damage(world: &World) {
     let ids = world.crm.change(OBJECT, |object| object.ids());
     for (place, id) in ids.into_iter().enumerate() {
         if place % 2 == 0 {
