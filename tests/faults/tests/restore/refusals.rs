@@ -1,6 +1,6 @@
 //! The CRM refuses, ignores or changes what it is sent.
 
-use domain::restore::RestoreState;
+use domain::restore::property::Obstacle;
 use faults::World;
 use faults::crm::PropertyRules;
 use in_memory::faults::{Fault, Faults};
@@ -166,7 +166,7 @@ async fn properties_that_cannot_be_restored_are_told_with_their_reason_and_the_o
     scenario.rest_until(&restore, RestoreState::Planned).await;
     let plan = scenario.world.review(&restore).await.plan.expect("planned");
     let reasons: Vec<_> = plan.properties.iter().map(|(property, _)| property.obstacle.as_ref()).collect();
-    let reasons: Vec<_> = reasons.into_iter().map(|obstacle| obstacle.map(|obstacle| obstacle.word())).collect();
+    let reasons: Vec<_> = reasons.into_iter().map(|obstacle| obstacle.map(Obstacle::word)).collect();
     assert_eq!(reasons, [None, Some("read-only"), Some("archived")]);
     scenario.carried_out(&restore).await;
     let found = scenario.values();
@@ -183,7 +183,7 @@ async fn a_value_that_the_crm_changes_is_told_and_undone_also_after_a_death() {
     for nth in (counted.calls() + 1..).step_by(2) {
         let faults = Faults::at(nth, Fault::WorkerDies);
         let scenario = Scenario::in_memory(Setup { faults: faults.clone(), ..Setup::default() }).await;
-        rules(&scenario.world, "email", |rules| rules.normalise = Some(|value| value.to_lowercase()));
+        rules(&scenario.world, "email", |rules| rules.normalise = Some(str::to_lowercase));
         let restore = scenario.planned().await;
         scenario.carried_out(&restore).await;
         let lower: Values = scenario
