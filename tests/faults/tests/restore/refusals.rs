@@ -1,5 +1,6 @@
 //! The CRM refuses, ignores or changes what it is sent.
 
+use domain::restore::RestoreState;
 use domain::restore::property::Obstacle;
 use faults::World;
 use faults::crm::PropertyRules;
