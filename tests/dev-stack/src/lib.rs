@@ -13,6 +13,7 @@ pub mod leftovers;
 pub mod places;
 pub mod processes;
 pub mod python;
+pub mod restores;
 pub mod sandbox;
 pub mod stack;
 pub mod users;

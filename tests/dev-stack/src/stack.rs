@@ -122,7 +122,8 @@ impl Stack {
 
 /// Template parameters of a stack for trying things out: what died is taken over and what is down is given up within a
 /// minute or two instead of a quarter of an hour.
-pub const IMPATIENT: [(&str, &str); 2] = [("ExportTimeoutSeconds", "30"), ("CrmRetryBaseSeconds", "1")];
+pub const IMPATIENT: [(&str, &str); 3] =
+    [("ExportTimeoutSeconds", "30"), ("RestoreTimeoutSeconds", "30"), ("CrmRetryBaseSeconds", "1")];
 
 /// How a stack is brought up.
 #[derive(Debug, Clone, Copy, Default)]

@@ -27,7 +27,7 @@ pub(crate) fn router() -> Router<Portals> {
         .route("/portals/{portal}/calls", get(calls).delete(reset_calls))
         .route("/portals/{portal}/calls/reset", post(reset_calls))
         .route("/portals/{portal}/objects/{object}/records", get(truth).post(change_records))
-        .route("/portals/{portal}/objects/{object}/properties/{name}", put(define_property).delete(remove_property))
+        .route("/portals/{portal}/objects/{object}/properties/{name}", put(define_property).delete(archive_property))
 }
 
 /// What the control API refuses.
@@ -265,11 +265,11 @@ async fn define_property(
     }
 }
 
-async fn remove_property(
+async fn archive_property(
     State(portals): State<Portals>,
     Path((portal, object, name)): Path<(String, String, String)>,
 ) -> Result<StatusCode, Refused> {
-    if find(&portals, &portal)?.remove_property(&object, &name) {
+    if find(&portals, &portal)?.archive_property(&object, &name) {
         Ok(StatusCode::NO_CONTENT)
     } else {
         Err(Refused(StatusCode::NOT_FOUND, format!("{object} has no property {name}")))

@@ -28,7 +28,7 @@
 //! GET    /_sandbox/portals/{id}/calls?recent=100            CallReport; DELETE (or POST …/calls/reset) forgets them
 //! GET    /_sandbox/portals/{id}/objects/{type}/records      TruthRecord per line, or ?format=csv (live records)
 //! POST   /_sandbox/portals/{id}/objects/{type}/records      RecordChanges → {created: [ids]}
-//! PUT    /_sandbox/portals/{id}/objects/{type}/properties/{name}   NewProperty; DELETE removes it
+//! PUT    /_sandbox/portals/{id}/objects/{type}/properties/{name}   NewProperty; DELETE archives it
 //! ```
 
 mod api;

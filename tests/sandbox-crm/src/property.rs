@@ -110,6 +110,8 @@ pub(crate) struct Property {
     pub(crate) options: Vec<Choice>,
     /// The options are defined elsewhere (owners, pipelines), so any value is taken.
     pub(crate) external_options: bool,
+    /// What its values are ids of, such as `OWNER`.
+    pub(crate) referenced_object: Option<&'static str>,
     pub(crate) calculated: bool,
     pub(crate) hubspot_defined: bool,
     pub(crate) hidden: bool,
@@ -132,6 +134,7 @@ impl Property {
             group: group.to_owned(),
             options: Vec::new(),
             external_options: false,
+            referenced_object: None,
             calculated: false,
             hubspot_defined: false,
             hidden: false,

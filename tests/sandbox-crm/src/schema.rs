@@ -30,6 +30,8 @@ pub(crate) struct Schema {
     pub(crate) required: Vec<String>,
     /// Sorted by name.
     properties: Vec<Arc<Property>>,
+    /// Those that were deleted, which people could bring back.
+    archived: Vec<Arc<Property>>,
     by_name: HashMap<String, usize>,
     /// Returned when no properties are asked for.
     defaults: Vec<String>,
@@ -101,6 +103,7 @@ impl Schema {
             custom: None,
             required: Vec::new(),
             properties: properties.into_iter().map(Arc::new).collect(),
+            archived: Vec::new(),
             by_name: HashMap::new(),
             defaults: defaults.iter().map(|name| (*name).to_owned()).collect(),
         };
@@ -122,19 +125,27 @@ impl Schema {
         self.by_name.get(name).map(|at| &self.properties[*at])
     }
 
-    /// Adds a property, or replaces the one of that name.
+    /// The properties that were archived.
+    pub(crate) fn archived_properties(&self) -> &[Arc<Property>] {
+        &self.archived
+    }
+
+    /// Adds a property, or replaces the one of that name, archived or not.
     pub(crate) fn define(&mut self, property: Property) {
-        self.remove(&property.name.clone());
+        let others = |known: &Arc<Property>| known.name != property.name;
+        self.properties.retain(others);
+        self.archived.retain(others);
         self.properties.push(Arc::new(property));
         self.index();
     }
 
-    /// Removes a property. False when there is none of that name.
-    pub(crate) fn remove(&mut self, name: &str) -> bool {
-        let before = self.properties.len();
-        self.properties.retain(|property| property.name != name);
+    /// Archives a property. False when there is none of that name.
+    pub(crate) fn archive(&mut self, name: &str) -> bool {
+        let Some(place) = self.by_name.get(name) else { return false };
+        let archived = self.properties.remove(*place);
+        self.archived.push(archived);
         self.index();
-        self.properties.len() < before
+        true
     }
 
     /// The properties that an answer has when `wanted` are asked for (a few usual ones when none is): the known ones

@@ -147,11 +147,12 @@ impl Portal {
         Some(created)
     }
 
-    /// Defines a property, or redefines it; its values stay. False when there is no such object.
+    /// Defines a property, or redefines it, archived or not; its values stay. False when there is no such object.
     pub fn define_property(&self, object: &str, name: &str, definition: &NewProperty) -> bool {
         let Some(store) = self.store(object) else { return false };
         let mut schema = Schema::clone(&store.schema());
-        let source = schema.property(name).map_or(Source::Unset, |property| property.source);
+        let archived = || schema.archived_properties().iter().find(|property| property.name == name);
+        let source = schema.property(name).or_else(archived).map_or(Source::Unset, |property| property.source);
         let label = definition.label.as_deref().unwrap_or(name);
         let plain = Property::custom_text(name, label, "custom", source);
         schema.define(Property {
@@ -167,13 +168,14 @@ impl Portal {
         true
     }
 
-    /// Removes a property. False when there is no such object or property.
-    pub fn remove_property(&self, object: &str, name: &str) -> bool {
+    /// Archives a property, as the CRM does with one that is deleted: it is listed as such, and has no values any more
+    /// until it is defined again. False when there is no such object or property.
+    pub fn archive_property(&self, object: &str, name: &str) -> bool {
         let Some(store) = self.store(object) else { return false };
         let mut schema = Schema::clone(&store.schema());
-        let removed = schema.remove(name);
+        let archived = schema.archive(name);
         store.set_schema(schema);
-        removed
+        archived
     }
 
     /// Names of all objects, conversations included, with their live records.

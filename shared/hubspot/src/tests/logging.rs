@@ -3,11 +3,13 @@
 use std::cell::RefCell;
 use std::io::Write;
 
+use domain::ids::RecordId;
 use domain::ports::crm::Cursor;
+use domain::ports::crm_batch::RecordUpdate;
 use serde_json::Value;
 
 use super::server::{Reply, Server};
-use super::{Client, ONE_CONTACT, TOKEN};
+use super::{Client, ONE_CONTACT, TOKEN, object};
 
 thread_local! {
     /// What this thread, and so this test, has logged.
@@ -38,6 +40,10 @@ async fn every_failed_request_is_one_event_without_urls_tokens_or_values() {
         Reply::status(429, r#"{"policyName":"TEN_SECONDLY_ROLLING"}"#),
         Reply::ok(ONE_CONTACT),
         Reply::status(400, r#"{"category":"VALIDATION_ERROR","message":"secret-value"}"#),
+        Reply::status(
+            400,
+            r#"{"category":"VALIDATION_ERROR","message":"secret-value","errors":[{"code":"secret-value"}]}"#,
+        ),
     ])
     .await;
     let client = Client::to(&server);
@@ -46,6 +52,8 @@ async fn every_failed_request_is_one_event_without_urls_tokens_or_values() {
         .await
         .expect("the fourth answer is whole");
     client.contacts().await.expect_err("the fifth is a refusal");
+    let update = RecordUpdate { id: RecordId(7), values: vec![("name".to_owned(), "secret-value".to_owned())] };
+    client.crm.update_batch(&object("contacts"), &[update]).await.expect("a refused value is an answer");
 
     let text = String::from_utf8(LOG.take()).expect("text");
     let events: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
@@ -59,9 +67,12 @@ async fn every_failed_request_is_one_event_without_urls_tokens_or_values() {
         (Some("crm.call.failed"), None),
         (Some("crm.call.limited"), Some(429)),
         (Some("crm.call.refused"), Some(400)),
+        (Some("crm.call.refused"), Some(400)),
     ];
     assert_eq!(told, expected.map(|(message, status)| (message, status, Some("WARN"))));
-    assert!(ours.iter().all(|event| event["fields"]["endpoint"] == "GET objects/{objectType}"));
+    let (last, others) = ours.split_last().expect("six");
+    assert!(others.iter().all(|event| event["fields"]["endpoint"] == "GET objects/{objectType}"));
+    assert_eq!(last["fields"]["endpoint"], "POST objects/{objectType}/batch/update");
     for secret in [TOKEN, "secret-value", "secret-cursor", "Ä. "] {
         assert!(ours.iter().all(|event| !event.to_string().contains(secret)), "{secret}");
     }

@@ -1,7 +1,9 @@
 //! The client against a server that answers as each test says.
 
+mod batches;
 mod definitions;
 mod failures;
+mod full_definitions;
 mod listing;
 mod logging;
 mod parsing;

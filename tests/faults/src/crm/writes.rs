@@ -7,7 +7,7 @@ use domain::ports::crm::CrmError;
 use domain::ports::crm_batch::{
     BATCH, BatchRead, BatchUpdate, PropertyDefinition, RecordUpdate, SideEffect, UpdatedRecord, WriteRefusal,
 };
-use domain::property::{Property, RECORD_ID_COLUMN};
+use domain::property::{MERGED_IDS, Property, RECORD_ID_COLUMN};
 use domain::rows::RowBuffer;
 
 use super::SimulatedObject;
@@ -40,8 +40,8 @@ impl Edit {
 /// What the CRM makes of a property's values when it is written to.
 #[derive(Debug, Clone, Default)]
 pub struct PropertyRules {
-    /// The values that it may have, in their order; empty where any will do. Others are refused as `INVALID_OPTION`.
-    pub options: Vec<String>,
+    /// See [`SimulatedObject::define_options`].
+    options: Vec<String>,
     /// Several options at once, which the CRM keeps in their order.
     pub multiple: bool,
     /// A change to an earlier option is ignored without a word, unless the value is cleared first.
@@ -78,6 +78,16 @@ impl SimulatedObject {
     /// What the CRM makes of `property` when it is written to, to be changed.
     pub fn rules(&mut self, property: &str) -> &mut PropertyRules {
         self.writes.rules.entry(property.to_owned()).or_default()
+    }
+
+    /// Makes `property` an enumeration of these values, in their order. Others are refused as `INVALID_OPTION`.
+    ///
+    /// # Panics
+    /// When there is no such property.
+    pub fn define_options(&mut self, property: &str, options: &[&str]) {
+        let defined = self.properties.iter_mut().find(|known| known.name == property);
+        "enumeration".clone_into(&mut defined.expect("a property of this object").kind);
+        self.rules(property).options = options.iter().map(|&option| option.to_owned()).collect();
     }
 
     /// Refuses batches in which `property` gets `value`, or any value if that is None, with the word `code`.
@@ -169,16 +179,27 @@ impl SimulatedObject {
         let mut found: Vec<RecordId> = request.ids.iter().filter_map(|id| self.resolve(*id)).collect();
         found.sort_unstable();
         found.dedup();
+        if rows.columns() != request.properties.len() {
+            *rows = RowBuffer::new(request.properties.len());
+        }
         rows.clear();
         for id in found.into_iter().rev() {
             rows.begin_row(id);
             for (column, name) in request.properties.iter().enumerate() {
-                if let Some(value) = self.property(name).and_then(|_| self.value(id, name)) {
+                if *name == MERGED_IDS {
+                    rows.set(column, &self.former_ids(id));
+                } else if let Some(value) = self.property(name).and_then(|_| self.value(id, name)) {
                     rows.set(column, &value);
                 }
             }
         }
         Ok(())
+    }
+
+    /// The records that became part of a record.
+    fn former_ids(&self, id: RecordId) -> String {
+        let merged = self.writes.merged.iter().filter(|(_, survivor)| **survivor == id);
+        merged.map(|(former, _)| former.to_string()).collect::<Vec<_>>().join(";")
     }
 
     pub(super) fn update_batch(&mut self, updates: &[RecordUpdate]) -> Result<BatchUpdate, CrmError> {
@@ -265,7 +286,7 @@ impl PropertyRules {
         if let Some((_, code)) = refused {
             return Some(code);
         }
-        let mut chosen = value.split(if self.multiple { ';' } else { '\0' }).filter(|part| !part.is_empty());
+        let mut chosen = value.split(|c| self.multiple && c == ';').filter(|part| !part.is_empty());
         let allowed = |part: &str| self.options.is_empty() || self.options.iter().any(|option| option == part);
         (!chosen.all(allowed)).then_some("INVALID_OPTION")
     }

@@ -11,12 +11,11 @@ use crate::property::{Property, Sensitivity};
 
 pub(super) fn list(store: &Store, request: &ApiRequest) -> Result<Reply, ApiError> {
     let wanted = wanted_sensitivity(request)?;
-    if request.parameter("archived") == Some("true") {
-        return Ok(Reply::json(200, &json!({"results": []})));
-    }
     let schema = store.schema();
-    let listed = schema.properties().iter().filter(|property| property.sensitivity == wanted);
-    let results: Vec<Value> = listed.map(|property| describe(property)).collect();
+    let archived = request.parameter("archived") == Some("true");
+    let all = if archived { schema.archived_properties() } else { schema.properties() };
+    let listed = all.iter().filter(|property| property.sensitivity == wanted);
+    let results: Vec<Value> = listed.map(|property| describe(property, archived)).collect();
     Ok(Reply::json(200, &json!({"results": results})))
 }
 
@@ -24,14 +23,14 @@ pub(super) fn one(store: &Store, name: &str, request: &ApiRequest) -> Result<Rep
     let wanted = wanted_sensitivity(request)?;
     let schema = store.schema();
     let property = schema.property(name).filter(|property| property.sensitivity == wanted);
-    property.map(|property| Reply::json(200, &describe(property))).ok_or_else(ApiError::not_found)
+    property.map(|property| Reply::json(200, &describe(property, false))).ok_or_else(ApiError::not_found)
 }
 
 /// The oldest paths answer a bare array.
 pub(super) fn legacy(store: &Store) -> Reply {
     let schema = store.schema();
     let plain = schema.properties().iter().filter(|property| property.sensitivity == Sensitivity::NonSensitive);
-    let results: Vec<Value> = plain.map(|property| describe(property)).collect();
+    let results: Vec<Value> = plain.map(|property| describe(property, false)).collect();
     Reply::json(200, &Value::Array(results))
 }
 
@@ -45,7 +44,7 @@ fn wanted_sensitivity(request: &ApiRequest) -> Result<Sensitivity, ApiError> {
 }
 
 /// A definition as the CRM shows it.
-pub(super) fn describe(property: &Property) -> Value {
+pub(super) fn describe(property: &Property, archived: bool) -> Value {
     let option = |(at, choice): (usize, &crate::property::Choice)| {
         json!({
             "label": if choice.label.is_empty() { &choice.value } else { &choice.label },
@@ -65,13 +64,14 @@ pub(super) fn describe(property: &Property) -> Value {
         "groupName": property.group,
         "options": options,
         "externalOptions": property.external_options,
+        "referencedObjectType": property.referenced_object,
         "displayOrder": -1,
         "calculated": property.calculated,
         "hubspotDefined": property.hubspot_defined,
         "hidden": property.hidden,
         "hasUniqueValue": property.unique,
         "formField": !property.read_only && !property.hidden,
-        "archived": false,
+        "archived": archived,
         "dataSensitivity": property.sensitivity.as_str(),
         "createdAt": time_text(OPENED),
         "updatedAt": time_text(OPENED),

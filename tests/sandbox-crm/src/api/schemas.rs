@@ -26,7 +26,7 @@ pub(super) fn one(portal: &Portal, name: &str) -> Result<Reply, ApiError> {
 fn describe_type(schema: &Schema) -> Option<Value> {
     let CustomType { number, fully_qualified_name, primary_display_property } = schema.custom.as_ref()?;
     let plain = schema.properties().iter().filter(|property| property.sensitivity == Sensitivity::NonSensitive);
-    let properties: Vec<Value> = plain.map(|property| describe(property)).collect();
+    let properties: Vec<Value> = plain.map(|property| describe(property, false)).collect();
     Some(json!({
         "id": number.to_string(),
         "objectTypeId": schema.type_id,

@@ -72,7 +72,7 @@ impl<'a> Validator<'a> {
         if self.version == Version::Dated {
             self.check_required(&changes, current);
         }
-        drop_backward_stage(self.schema, &mut changes, current);
+        keep_stage_from_going_back(self.schema, &mut changes, current);
         Ok(changes)
     }
 
@@ -138,15 +138,16 @@ impl<'a> Validator<'a> {
     }
 }
 
-/// A lifecycle stage cannot go back: the CRM ignores such a change without a word. It can be cleared.
-fn drop_backward_stage(schema: &Schema, changes: &mut Changes, current: Option<&RecordView<'_>>) {
+/// A lifecycle stage cannot go back: the CRM ignores such a change without a word, and the answer shows the stage as it
+/// was. It can be cleared.
+fn keep_stage_from_going_back(schema: &Schema, changes: &mut Changes, current: Option<&RecordView<'_>>) {
     const STAGE: &str = "lifecyclestage";
     let (Some(property), Some(current)) = (schema.property(STAGE), current) else { return };
     let place = |stage: &str| property.options.iter().position(|option| option.value == stage);
-    let before = current.value(property).and_then(|stage| place(&stage));
+    let Some(before) = current.value(property) else { return };
     let after = changes.get(STAGE).and_then(|stage| place(stage));
-    if matches!((before, after), (Some(before), Some(after)) if after < before) {
-        changes.remove(STAGE);
+    if matches!((place(&before), after), (Some(before), Some(after)) if after < before) {
+        changes.insert(STAGE.to_owned(), before);
     }
 }
 

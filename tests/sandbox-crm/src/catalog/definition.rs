@@ -17,6 +17,7 @@ pub(super) struct Definition {
     field_type: &'static str,
     choices: Choices,
     external_options: bool,
+    referenced_object: Option<&'static str>,
     calculated: bool,
     read_only: bool,
     hidden: bool,
@@ -36,6 +37,7 @@ const fn define(name: &'static str, label: &'static str, kind: Kind, field_type:
         field_type,
         choices: &[],
         external_options: false,
+        referenced_object: None,
         calculated: false,
         read_only: false,
         hidden: false,
@@ -113,6 +115,9 @@ pub(super) const fn flag(name: &'static str, label: &'static str, fill: u16) -> 
 pub(super) const fn external(name: &'static str, label: &'static str, meaning: Meaning, fill: u16) -> Definition {
     let mut definition = define(name, label, Kind::Enumeration, "select").filled(meaning, fill);
     definition.external_options = true;
+    if matches!(meaning, Meaning::Owner) {
+        definition.referenced_object = Some("OWNER");
+    }
     definition
 }
 
@@ -196,6 +201,7 @@ impl Definition {
             group: group.to_owned(),
             options: self.choices.iter().map(choice).collect(),
             external_options: self.external_options,
+            referenced_object: self.referenced_object,
             calculated: self.calculated,
             hubspot_defined: !self.custom,
             hidden: self.hidden,

@@ -1,6 +1,6 @@
 use std::collections::HashSet;
 
-use sandbox_crm::{PortalConfig, PropertySet};
+use sandbox_crm::{NewProperty, PortalConfig, PropertySet};
 use serde_json::{Value, json};
 
 use crate::client::Fixture;
@@ -38,6 +38,46 @@ async fn a_definition_has_every_field_that_clients_read() {
     let metadata = json!({"readOnlyValue": true, "readOnlyDefinition": true, "archivable": false});
     assert_eq!(visits["modificationMetadata"], metadata);
     assert_eq!(fixture.get("/crm/properties/2026-09/contacts/nonsense").await.status, 404);
+}
+
+#[tokio::test]
+async fn a_definition_says_where_its_options_are_defined_and_whether_values_are_unique() {
+    let fixture = Fixture::contacts(1).await;
+    let owner = fixture.get("/crm/v3/properties/contacts/hubspot_owner_id").await.json();
+    assert_eq!((&owner["externalOptions"], &owner["referencedObjectType"]), (&json!(true), &json!("OWNER")));
+    let stage = fixture.get("/crm/v3/properties/deals/dealstage").await.json();
+    assert_eq!((&stage["externalOptions"], &stage["referencedObjectType"]), (&json!(true), &Value::Null));
+    assert_eq!(fixture.get("/crm/v3/properties/contacts/email").await.json()["hasUniqueValue"], true);
+}
+
+#[tokio::test]
+async fn archived_properties_are_listed_apart_until_they_are_defined_again() {
+    let fixture = Fixture::contacts(5).await;
+    let city_of_all = || {
+        fixture
+            .portal
+            .truth("contacts", 0, 5)
+            .expect("contacts")
+            .into_iter()
+            .map(|mut record| record.properties.remove("city"))
+    };
+    let cities: Vec<_> = city_of_all().collect();
+    assert!(fixture.portal.archive_property("contacts", "city"));
+    assert!(!fixture.portal.archive_property("contacts", "city"), "it is archived already");
+
+    let archived = fixture.get("/crm/properties/2026-09/contacts?archived=true").await.json();
+    assert_eq!(names(&archived), HashSet::from(["city".to_owned()]));
+    assert_eq!(archived["results"][0]["archived"], true);
+    let present = names(&fixture.get("/crm/properties/2026-09/contacts").await.json());
+    assert!(!present.contains("city"));
+    let page = fixture.get("/crm/v3/objects/contacts?properties=city,email").await.json();
+    assert!(page["results"][0]["properties"].get("city").is_none());
+
+    fixture.portal.define_property("contacts", "city", &NewProperty::default());
+    let archived = fixture.get("/crm/properties/2026-09/contacts?archived=true").await.json();
+    assert!(names(&archived).is_empty());
+    assert!(cities.iter().any(Option::is_some));
+    assert_eq!(city_of_all().collect::<Vec<_>>(), cities, "its values are back");
 }
 
 #[tokio::test]

@@ -93,8 +93,8 @@ async fn records_and_properties_are_changed_past_all_checks() {
     let defined = fixture.try_call(Method::PUT, &format!("{path}/properties/age"), Some(definition)).await;
     assert_eq!(defined.expect("an answer").status, 204);
     assert_eq!(fixture.get("/crm/v3/properties/contacts/age").await.json()["type"], "number");
-    let removed = fixture.try_call(Method::DELETE, &format!("{path}/properties/age"), None).await;
-    assert_eq!(removed.expect("an answer").status, 204);
+    let archived = fixture.try_call(Method::DELETE, &format!("{path}/properties/age"), None).await;
+    assert_eq!(archived.expect("an answer").status, 204);
     assert_eq!(fixture.get("/crm/v3/properties/contacts/age").await.status, 404);
 }
 

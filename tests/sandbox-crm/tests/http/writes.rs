@@ -133,8 +133,12 @@ async fn a_lifecycle_stage_goes_back_only_after_it_was_cleared() {
     let id = fixture.live_ids("contacts")[0];
     let set = async |stage: &str| {
         let body = changes(id, &json!({"lifecyclestage": stage, "city": "Bonn"}));
-        assert_eq!(fixture.post(&format!("{DATED}/batch/update"), body).await.status, 200);
-        value(&fixture, id, "lifecyclestage")
+        let answer = fixture.post(&format!("{DATED}/batch/update"), body).await;
+        assert_eq!(answer.status, 200);
+        let held = value(&fixture, id, "lifecyclestage");
+        let shown = &answer.json()["results"][0]["properties"]["lifecyclestage"];
+        assert_eq!(shown.as_str(), held.as_deref(), "the answer shows what has become of it");
+        held
     };
     set("").await;
     assert_eq!(set("customer").await.as_deref(), Some("customer"));

@@ -1,10 +1,30 @@
-use domain::ports::crm::Cursor;
-use domain::ports::crm::PageRequest;
-use jiff::Timestamp;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use domain::account::ApiVersion;
+use domain::budget::CallKind;
+use domain::ports::call_gate::{CallGate, GateClosed, RefusedPolicy};
+use domain::ports::crm::{CrmConnector, CrmTarget, Cursor, PageRequest};
+use jiff::{SignedDuration, Timestamp};
+use secrecy::SecretString;
+
+use crate::crm::{Moment, Period, SimulatedCrm, Trouble};
+use crate::{Pace, samples};
 
 use super::*;
 
 const BEGINNING: Timestamp = Timestamp::UNIX_EPOCH;
+
+struct OpenGate;
+
+#[async_trait]
+impl CallGate for OpenGate {
+    async fn admit(&self, _: CallKind) -> Result<(), GateClosed> {
+        Ok(())
+    }
+    async fn refused(&self, _: RefusedPolicy, _: SignedDuration) {}
+    async fn daily_remaining(&self, _: u32) {}
+}
 
 fn contacts() -> SimulatedObject {
     SimulatedObject::new("contacts", &["email", "stage", "topics", RECORD_ID_COLUMN], 1..=5, BEGINNING)
@@ -62,7 +82,7 @@ fn what_was_written_is_what_every_read_shows() {
 fn one_bad_value_refuses_the_batch_and_names_its_property_if_that_is_asked_for() {
     let mut object = contacts();
     object.refuse("email", Some("bad"), "INVALID_EMAIL");
-    object.rules("stage").options = vec!["lead".to_owned()];
+    object.define_options("stage", &["lead"]);
     for (value, code) in [
         (("email", "bad"), "INVALID_EMAIL"),
         (("stage", "king"), "INVALID_OPTION"),
@@ -82,13 +102,14 @@ fn one_bad_value_refuses_the_batch_and_names_its_property_if_that_is_asked_for()
 #[test]
 fn writes_can_be_ignored_changed_and_bound_to_one_direction() {
     let mut object = contacts();
-    object.rules("email").normalise = Some(|value| value.to_lowercase());
-    let stage = object.rules("stage");
-    stage.options = ["lead", "customer"].map(str::to_owned).to_vec();
-    stage.forward_only = true;
-    let topics = object.rules("topics");
-    topics.options = ["news", "offers"].map(str::to_owned).to_vec();
-    topics.multiple = true;
+    object.rules("email").normalise = Some(str::to_lowercase);
+    object.define_options("stage", &["lead", "customer"]);
+    object.rules("stage").forward_only = true;
+    object.define_options("topics", &["news", "offers"]);
+    object.rules("topics").multiple = true;
+    let stage = object.definitions().expect("an answer").remove(1);
+    assert_eq!((stage.property.kind.as_str(), stage.options), ("enumeration", vec!["lead".into(), "customer".into()]));
+    assert!(stage.forward_only);
 
     let values = [("email", "A@B.C"), ("stage", "customer"), ("topics", "offers;news")];
     assert_eq!(accepted(&mut object, 1, &values), ["a@b.c", "customer", "news;offers"]);
@@ -128,4 +149,32 @@ fn archived_properties_are_defined_as_such_and_hold_no_values() {
     assert_eq!((archived, definitions.len()), (vec!["email"], 4));
     assert_eq!(read(&object, &[1]), [(1, String::new())]);
     assert_eq!(refused(&mut object, &[update(1, &[("email", "x")])]).0, "PROPERTY_DOESNT_EXIST");
+}
+
+#[tokio::test(start_paused = true)]
+async fn people_write_just_before_the_call_that_was_chosen() {
+    let crm = SimulatedCrm::new(Arc::new(samples::clock(Pace::Simulated)), vec![contacts()]);
+    let target = CrmTarget { base_url: "https://crm.example".to_owned(), api_version: ApiVersion::V2026_09 };
+    let gate = Arc::new(OpenGate);
+    let client = crm.connect(&target, SecretString::from("token"), gate, Timestamp::MAX).expect("a client");
+    let object_type = contacts().definition.object_type;
+    let email = async || {
+        let request = BatchRead { object: &object_type, properties: &["email"], ids: &[RecordId(1)] };
+        let mut rows = RowBuffer::new(1);
+        client.read_batch(&request, &mut rows).await.map(|()| rows.values(0).flatten().copied().collect::<Vec<u8>>())
+    };
+    crm.edit("contacts", RecordId(1), "email", "first");
+    crm.edit_at(Moment::CallOf("read_batch", 2), "contacts", Edit::value(RecordId(1), "email", "second"));
+    crm.edit_at(Moment::Call(4), "contacts", Edit::value(RecordId(1), "email", "third"));
+    crm.trouble(Period::Calls(5..6), Trouble::Unavailable);
+
+    assert_eq!(email().await.expect("an answer"), b"first");
+    client.definitions(&object_type).await.expect("an answer");
+    assert_eq!(email().await.expect("an answer"), b"second");
+    assert_eq!(email().await.expect("an answer"), b"third");
+    let updates = [update(1, &[("email", "late")])];
+    client.update_batch(&object_type, &updates).await.expect_err("the CRM is down");
+    assert_eq!(email().await.expect("an answer"), b"third");
+    let counted = ["read_batch", "definitions", "update_batch"].map(|method| crm.calls(method));
+    assert_eq!(counted, [4, 1, 1]);
 }

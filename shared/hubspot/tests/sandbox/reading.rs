@@ -1,67 +1,22 @@
-//! The client against the sandbox CRM: what it reads is what the CRM holds.
+//! Definitions, pages, counts and what the account says of itself.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use async_trait::async_trait;
 use domain::account::ApiVersion;
-use domain::budget::{CallKind, CallLimits};
+use domain::budget::CallLimits;
 use domain::ids::{ObjectType, RecordId};
-use domain::ports::call_gate::{CallGate, GateClosed, RefusedPolicy};
-use domain::ports::clock::Clock;
-use domain::ports::crm::{Census, Crm, CrmConnector, CrmErrorKind, CrmTarget, Cursor, PageRequest};
+use domain::ports::crm::{Census, CrmErrorKind, Cursor, PageRequest};
 use domain::property::{Columns, Sensitivity};
 use domain::rows::RowBuffer;
-use hubspot::Connector;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use sandbox_crm::{
-    Cursors, CustomObject, Endpoint, Fault, Faults, LimitOverrides, Plan, Portal, PortalConfig, PropertySet,
-    RecordState, Sandbox, SandboxConfig, TruthRecord,
+    Cursors, CustomObject, Endpoint, Fault, Faults, LimitOverrides, Plan, PortalConfig, PropertySet, RecordState,
+    TruthRecord,
 };
-use secrecy::SecretString;
 
-struct SystemClock;
-
-impl Clock for SystemClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::now()
-    }
-}
-
-/// Admits everything at once.
-struct OpenGate;
-
-#[async_trait]
-impl CallGate for OpenGate {
-    async fn admit(&self, _: CallKind) -> Result<(), GateClosed> {
-        Ok(())
-    }
-    async fn refused(&self, _: RefusedPolicy, _: SignedDuration) {}
-    async fn daily_remaining(&self, _: u32) {}
-}
-
-struct Setup {
-    sandbox: Sandbox,
-    portal: Portal,
-    crm: Arc<dyn Crm>,
-}
+use super::{Setup, object, unlimited};
 
 impl Setup {
-    async fn with(config: PortalConfig) -> Self {
-        Self::speaking(ApiVersion::V2026_09, config).await
-    }
-
-    async fn speaking(api_version: ApiVersion, config: PortalConfig) -> Self {
-        let sandbox = Sandbox::start(SandboxConfig::default()).await.expect("a free port");
-        let portal = sandbox.add_portal(&config).expect("a valid portal");
-        let connector = Connector::new(Arc::new(SystemClock)).expect("the system has certificate authorities");
-        let target = CrmTarget { base_url: sandbox.base_url(), api_version };
-        let token = SecretString::from(portal.token());
-        let deadline = Timestamp::now() + SignedDuration::from_mins(2);
-        let crm = connector.connect(&target, token, Arc::new(OpenGate), deadline).expect("a usable target");
-        Self { sandbox, portal, crm }
-    }
-
     async fn columns(&self, object: &ObjectType) -> Columns {
         Columns::from_properties(self.crm.properties(object).await.expect("properties"))
     }
@@ -85,10 +40,6 @@ impl Setup {
                 None => return exported,
             }
         }
-    }
-
-    fn truth(&self, object: &ObjectType) -> Vec<TruthRecord> {
-        self.portal.truth(object.as_str(), 0, 1_000_000).expect("the object exists")
     }
 
     /// What the CRM shows of an object: records that are there, without the record id's own property.
@@ -120,14 +71,6 @@ fn by_id(next: &str) -> Cursor {
 
 fn opaque(next: &str) -> Cursor {
     Cursor::Opaque(next.to_owned())
-}
-
-fn object(name: &str) -> ObjectType {
-    ObjectType::parse(name).expect("valid")
-}
-
-fn unlimited(config: PortalConfig) -> PortalConfig {
-    PortalConfig { plan: Plan::Unlimited, ..config }
 }
 
 #[tokio::test]
