@@ -21,6 +21,14 @@ pub struct Lease {
     pub expires_at: Timestamp,
 }
 
+impl Lease {
+    /// The same, running out at `time` at the latest.
+    #[must_use]
+    pub fn ending_by(self, time: Timestamp) -> Self {
+        Self { expires_at: self.expires_at.min(time), ..self }
+    }
+}
+
 /// The lease side of an item that is worked on by one run at a time.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -8,6 +8,7 @@ use domain::lease::{Leasing, NotLeased, Wait};
 use domain::ports::clock::Clock;
 use domain::ports::ledger::{self, Change, Ledger, LedgerError, Versioned};
 use domain::ports::queue::WorkQueue;
+use domain::restore::slice::Left;
 use domain::work::{BackupRef, Work};
 use domain::{Failure, Refused};
 use jiff::{SignedDuration, Timestamp};
@@ -33,7 +34,7 @@ impl Leasable for Backup {
     fn leased(&self, owner: &str, now: Timestamp, length: SignedDuration) -> Result<Result<Self, NotLeased>, Refused> {
         self.lease(owner, now, length)
     }
-    fn released(&self, lease: u32, wait: Option<Wait>, _: bool, now: Timestamp) -> Result<Self, Refused> {
+    fn released(&self, lease: u32, wait: Option<Wait>, _: Left, now: Timestamp) -> Result<Self, Refused> {
         self.apply(BackupEvent::Released { lease, wait }, now)
     }
     fn message(&self) -> Option<Work> {
@@ -112,7 +113,7 @@ impl BackupStep<'_> {
             return ending::sweep_if_ended(self.ledger, self.queue, self.backup).await;
         }
         let key = Backup::key_of(self.backup);
-        match self.leases().interrupted::<Backup>(&key, lease, error, (progressed, true), retry_base).await? {
+        match self.leases().interrupted::<Backup>(&key, lease, error, (progressed, Left::Nothing), retry_base).await? {
             Aftermath::Settled => Ok(()),
             Aftermath::Fail(failure) => self.fail(failure).await,
         }
@@ -124,7 +125,7 @@ impl BackupStep<'_> {
     /// # Errors
     /// [`StepError`] when the message should be delivered again.
     pub(crate) async fn run_over(&self, lease: u32, progressed: bool) -> Result<(), StepError> {
-        self.leases().run_over::<Backup>(&Backup::key_of(self.backup), lease, progressed, true).await
+        self.leases().run_over::<Backup>(&Backup::key_of(self.backup), lease, progressed, Left::Nothing).await
     }
 
     /// Ends the backup as failed.

@@ -8,6 +8,8 @@ use domain::lease::{Leasing, NotLeased, Wait};
 use domain::ports::clock::Clock;
 use domain::ports::ledger::{self, Change, Key, Ledger, LedgerError, Record, Versioned};
 use domain::ports::queue::WorkQueue;
+use domain::restore::WRITE_MARGIN;
+use domain::restore::slice::Left;
 use domain::work::Work;
 use domain::{Failure, Refused};
 use jiff::{SignedDuration, Timestamp};
@@ -23,8 +25,8 @@ pub(crate) trait Leasable: Record {
     /// The item with the lease taken; the outer error says that it is at no step that is leased.
     fn leased(&self, owner: &str, now: Timestamp, length: SignedDuration) -> Result<Result<Self, NotLeased>, Refused>;
 
-    /// The item with the lease given back, `clean` when the run has left nothing begun.
-    fn released(&self, lease: u32, wait: Option<Wait>, clean: bool, now: Timestamp) -> Result<Self, Refused>;
+    /// The item with the lease given back.
+    fn released(&self, lease: u32, wait: Option<Wait>, left: Left, now: Timestamp) -> Result<Self, Refused>;
 
     /// The message that gets it worked on; None when nobody should.
     fn message(&self) -> Option<Work>;
@@ -89,13 +91,13 @@ impl Leases<'_> {
         key: &Key,
         number: u32,
         wait: Option<Wait>,
-        clean: bool,
+        left: Left,
     ) -> Result<Option<T>, StepError> {
         contention::retry(|| async {
             let Some(loaded) = ledger::load::<T>(self.ledger, key).await? else {
                 return Ok(contention::Attempt::Settled(None));
             };
-            let Ok(next) = loaded.record.released(number, wait, clean, self.clock.now()) else {
+            let Ok(next) = loaded.record.released(number, wait, left, self.clock.now()) else {
                 return Ok(contention::Attempt::Settled(None));
             };
             Ok::<_, StepError>(contention::settle(
@@ -113,10 +115,10 @@ impl Leases<'_> {
         key: &Key,
         number: u32,
         progressed: bool,
-        clean: bool,
+        left: Left,
     ) -> Result<(), StepError> {
-        let released = self.give_back::<T>(key, number, self.gone_on(progressed), clean).await?;
-        self.queue_again(released.as_ref(), Duration::ZERO).await
+        let released = self.give_back::<T>(key, number, self.gone_on(progressed), left).await?;
+        self.queue_again(released.as_ref(), landing(left)).await
     }
 
     /// What follows when a run under lease `number` ends by `error`.
@@ -125,7 +127,7 @@ impl Leases<'_> {
         key: &Key,
         number: u32,
         error: &StepError,
-        (progressed, clean): (bool, bool),
+        (progressed, left): (bool, Left),
         retry_base: Duration,
     ) -> Result<Aftermath, StepError> {
         let now = self.clock.now();
@@ -135,20 +137,20 @@ impl Leases<'_> {
         match error.remedy(now, attempts, retry_base) {
             Remedy::Stop => {
                 // Best effort: without it the lease runs out by itself.
-                let _ = self.give_back::<T>(key, number, None, clean).await;
+                let _ = self.give_back::<T>(key, number, None, left).await;
             }
             Remedy::Fail(failure) => {
-                let _ = self.give_back::<T>(key, number, None, clean).await;
+                let _ = self.give_back::<T>(key, number, None, left).await;
                 return Ok(Aftermath::Fail(failure));
             }
             Remedy::Wait(wait) => {
-                let released = self.give_back::<T>(key, number, Some(wait), clean).await?;
-                self.queue_again(released.as_ref(), delay_until(wait.until, now)).await?;
+                let released = self.give_back::<T>(key, number, Some(wait), left).await?;
+                self.queue_again(released.as_ref(), delay_until(wait.until, now).max(landing(left))).await?;
             }
             Remedy::Retry(pause) => {
                 // Best effort, too: something of our own does not answer.
-                let released = self.give_back::<T>(key, number, self.gone_on(progressed), clean).await;
-                self.queue_again(released.ok().flatten().or(present).as_ref(), pause).await?;
+                let released = self.give_back::<T>(key, number, self.gone_on(progressed), left).await;
+                self.queue_again(released.ok().flatten().or(present).as_ref(), pause.max(landing(left))).await?;
             }
         }
         Ok(Aftermath::Settled)
@@ -163,5 +165,13 @@ impl Leases<'_> {
 
     fn gone_on(&self, progressed: bool) -> Option<Wait> {
         progressed.then(|| Wait { until: self.clock.now(), reason: WaitReason::RunOver })
+    }
+}
+
+/// How long nobody can take over from a run that left this.
+fn landing(left: Left) -> Duration {
+    match left {
+        Left::Nothing | Left::Untold => Duration::ZERO,
+        Left::Unanswered => Duration::try_from(WRITE_MARGIN).unwrap_or_default(),
     }
 }

@@ -23,6 +23,13 @@ pub struct PreImage {
     pub target: String,
 }
 
+/// The value that an undo goes back to: of what all runs have found before they wrote, oldest first, the latest that was
+/// not made by this restore itself (`is_own`). If all were, the first.
+pub fn overwritten<'a>(found: &[&'a str], is_own: impl Fn(&str) -> bool) -> &'a str {
+    let foreign = found.iter().rev().find(|value| !is_own(value));
+    foreign.or(found.first()).copied().unwrap_or_default()
+}
+
 /// What became of one value.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -167,6 +174,16 @@ mod tests {
         assert_eq!(failed.after(), None);
         let half = outcome(Fate::Failed { code: "X".into(), message: "x".into(), now: Some(String::new()) });
         assert_eq!(half.after(), Some(""), "cleared, and then not set");
+    }
+
+    #[test]
+    fn an_undo_goes_back_to_the_latest_value_that_was_not_our_own() {
+        let ours = |value: &str| ["t", "T", ""].contains(&value);
+        assert_eq!(overwritten(&["a"], ours), "a");
+        assert_eq!(overwritten(&["a", "t", "", "T"], ours), "a");
+        assert_eq!(overwritten(&["a", "t", "edited", "T"], ours), "edited");
+        assert_eq!(overwritten(&["", "t"], ours), "");
+        assert_eq!(overwritten(&[], ours), "");
     }
 
     #[test]

@@ -23,8 +23,8 @@ pub struct WantedValue {
     pub property: u16,
     /// The value; empty is null.
     pub target: String,
-    /// The value is only wanted if the record still has this one: an undo leaves alone what others have edited since.
-    pub only_over: Option<String>,
+    /// The value is only wanted if the record still has one of these: an undo leaves alone what others have edited since.
+    pub only_over: Option<Vec<String>>,
 }
 
 /// A record that is not as it should be, or that nothing can be said about.
@@ -115,7 +115,8 @@ impl PlannedRecord {
 }
 
 fn why_skipped(property: &RestoredProperty, value: &WantedValue, difference: &Difference) -> Option<WhySkipped> {
-    let edited = value.only_over.as_ref().is_some_and(|over| !property.comparison.same(over, &difference.before));
+    let ours = |over: &Vec<String>| over.iter().any(|own| property.comparison.same(own, &difference.before));
+    let edited = value.only_over.as_ref().is_some_and(|over| !ours(over));
     if edited {
         Some(WhySkipped::EditedSince)
     } else if !property.takes(&difference.target) {
@@ -284,7 +285,7 @@ mod tests {
     fn an_undo_leaves_what_others_have_edited() {
         let mut wanted = wanted(&["before", "before", "before"]);
         for value in &mut wanted.values {
-            value.only_over = Some("ours".to_owned());
+            value.only_over = Some(vec!["ours".to_owned(), "also ours".to_owned()]);
         }
         let current = ["ours", "theirs", "before"];
         let properties = [property(&[]), property(&[]), property(&[])];

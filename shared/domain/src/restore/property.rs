@@ -136,6 +136,11 @@ impl RestoredProperty {
         self.obstacle.is_none()
     }
 
+    /// Whether `value` is one that a restore to `target` makes itself: the target, or nothing on the way to it.
+    pub fn is_made_on_the_way_to(&self, target: &str, value: &str) -> bool {
+        self.comparison.same(value, target) || self.forward_only && value.is_empty()
+    }
+
     /// Whether it takes `value` as its options are now. Clearing is always possible as far as options go.
     pub fn takes(&self, value: &str) -> bool {
         let known = |part: &str| self.options.iter().any(|option| option == part);

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::outcome::OutcomeCounts;
 use super::plan::PlanCounts;
-use super::{QUEUE_GRACE, RESTORE_KEPT_FOR};
+use super::{QUEUE_GRACE, RESTORE_KEPT_FOR, WRITE_MARGIN};
 use crate::Refused;
 use crate::ids::{AccountId, RestoreId};
 use crate::lease::{Leasing, NotLeased, Wait};
@@ -83,6 +83,17 @@ pub struct Try {
     pub attempt: u32,
     /// It may have begun batches up to this one (not included), counted from the beginning of the slice.
     pub until: u64,
+}
+
+/// What a run leaves behind when it gives its lease back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    /// Everything that it began is committed.
+    Nothing,
+    /// It has put pre-images of batches, and perhaps written them, that no commit tells of.
+    Untold,
+    /// The same, and the CRM has not answered one of its writes, which may still land.
+    Unanswered,
 }
 
 /// Batches that a run may have begun beyond those that are committed.
@@ -232,7 +243,8 @@ impl RestoreSlice {
     pub fn lease(&self, owner: &str, now: Timestamp, length: SignedDuration) -> Result<Self, NotLeased> {
         let mut next = Self { leasing: self.leasing.take(owner, now, length)?, queued_at: now, ..self.clone() };
         // A lease that was given back left nothing begun.
-        if let (SliceState::Applying, Some(dead)) = (self.state, &self.leasing.lease) {
+        let dead = self.leasing.lease.as_ref().filter(|_| self.state == SliceState::Applying);
+        if let Some(dead) = dead.filter(|dead| self.tries.iter().all(|earlier| earlier.attempt != dead.number)) {
             next.remember(dead.number);
         }
         Ok(next)
@@ -314,18 +326,21 @@ impl RestoreSlice {
         self.leasing.lease.as_ref().map(|lease| lease.expires_at)
     }
 
-    /// Gives the lease back before the end, to be taken again after `wait`. `all_told` says that every batch that the run
-    /// had begun is committed.
+    /// Gives the lease back before the end, to be taken again after `wait`. Where a write may still land, the lease goes on
+    /// for as long as that can take.
     ///
     /// # Errors
     /// [`Refused`] when another run has taken over.
-    pub fn released(&self, lease: u32, wait: Option<Wait>, all_told: bool, now: Timestamp) -> Result<Self, Refused> {
+    pub fn released(&self, lease: u32, wait: Option<Wait>, left: Left, now: Timestamp) -> Result<Self, Refused> {
         if !self.is_active() || !self.leasing.is_held_by(lease) {
             return Err(Refused::new("releasing a slice", "another run has taken it over"));
         }
         let mut next = Self { leasing: self.leasing.released(wait), queued_at: now, ..self.clone() };
-        if self.state == SliceState::Applying && !all_told {
+        if self.state == SliceState::Applying && left != Left::Nothing {
             next.remember(lease);
+        }
+        if left == Left::Unanswered {
+            next.leasing.lease = self.leasing.lease.clone().map(|held| held.ending_by(now + WRITE_MARGIN));
         }
         Ok(next)
     }
@@ -433,10 +448,21 @@ mod tests {
         assert_eq!(taken_over.tries_at(BATCHES_AHEAD).count(), 0);
         assert!(dead.applied(3, &applied(0, 100)).is_err() && taken_over.applied(2, &applied(0, 100)).is_err());
         // A run that has told of everything leaves nothing to remember, another one does.
-        let clean = taken_over.released(3, None, true, at(63)).expect("held");
+        let clean = taken_over.released(3, None, Left::Nothing, at(63)).expect("held");
         assert_eq!(clean.tries.len(), 1);
-        assert_eq!(taken_over.released(3, None, false, at(63)).expect("held").tries.len(), 2);
+        assert_eq!(taken_over.released(3, None, Left::Untold, at(63)).expect("held").tries.len(), 2);
         assert_eq!(clean.lease("d", at(64), MINUTE).expect("free").tries.len(), 1);
+    }
+
+    #[test]
+    fn nobody_takes_over_while_a_write_may_still_land() {
+        let leased = applying().lease("b", at(2), MINUTE).expect("free");
+        let left = leased.released(2, None, Left::Unanswered, at(3)).expect("held");
+        let landed = at(3) + WRITE_MARGIN;
+        assert!(left.is_worked_on(landed - SignedDuration::from_secs(1)) && !left.is_worked_on(landed));
+        assert_eq!(left.lease("c", at(4), MINUTE), Err(NotLeased::Held(landed)));
+        assert_eq!(left.lease("c", landed, MINUTE).expect("free").tries_at(0).collect::<Vec<_>>(), [2]);
+        assert!(left.settled(None, &OutcomeCounts::default(), at(4)).is_err());
     }
 
     #[test]

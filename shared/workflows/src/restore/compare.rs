@@ -1,6 +1,7 @@
 //! Plans a slice: reads the present values of its records, a hundred per call, and writes down what differs.
 
 use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 
 use domain::ids::RecordId;
 use domain::ports::crm::Crm;
@@ -9,10 +10,11 @@ use domain::ports::ledger::{self, Change, Key};
 use domain::property::MERGED_IDS;
 use domain::restore::plan::{Gone, PlanCounts, PlannedRecord, Wanted};
 use domain::restore::slice::{Compared, PlanSegment, RestoreSlice};
-use domain::restore::{Restore, RestoreEvent};
+use domain::restore::{Restore, RestoreEvent, RestoreState};
 use domain::rows::RowBuffer;
 use domain::storage_keys;
 use futures_util::stream;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc;
 
 use super::definition::Definition;
@@ -52,7 +54,11 @@ struct Comparison<'a> {
     key: &'a Key,
     lease: u32,
     crm: &'a dyn Crm,
+    looked_at: Mutex<Timestamp>,
 }
+
+/// How often a run looks whether the plan is still wanted.
+const LOOK_EVERY: SignedDuration = SignedDuration::from_secs(5);
 
 impl RestoreWork {
     /// Compares what is left of the slice at `key`.
@@ -68,7 +74,15 @@ impl RestoreWork {
         let slice = ledger::load::<RestoreSlice>(self.ledger(), key).await?.ok_or(StepError::TakenOver)?.record;
         let source = Source::open(self.ledger(), &*self.reader, &definition, &slice).await?;
         let session = self.sessions.open(&restore.account_id, restore.api_version, run).await?;
-        let comparison = Comparison { work: self, restore, definition: &definition, key, lease, crm: &*session.crm };
+        let comparison = Comparison {
+            work: self,
+            restore,
+            definition: &definition,
+            key,
+            lease,
+            crm: &*session.crm,
+            looked_at: Mutex::new(self.now()),
+        };
         let done = comparison.through(source, run, usage).await;
         usage.gate = session.gate.usage();
         done
@@ -98,6 +112,7 @@ impl Comparison<'_> {
         if batch.is_empty() {
             return Ok(ComparedBatch { records: Vec::new(), counts });
         }
+        self.check_wanted().await?;
         let present = Present::read(self.crm, self.restore, self.definition, &sources::ids(&batch)).await?;
         let mut records = Vec::with_capacity(batch.len());
         for wanted in &batch {
@@ -113,6 +128,20 @@ impl Comparison<'_> {
             records.push(record);
         }
         Ok(ComparedBatch { records, counts })
+    }
+
+    /// Ends the run when somebody has cancelled the restore, or it has failed.
+    async fn check_wanted(&self) -> Result<(), StepError> {
+        let now = self.work.now();
+        {
+            let mut looked_at = self.looked_at.lock().unwrap_or_else(PoisonError::into_inner);
+            if now.duration_since(*looked_at) < LOOK_EVERY {
+                return Ok(());
+            }
+            *looked_at = now;
+        }
+        let restore = self.work.load(&self.restore.reference()).await?.record;
+        if restore.state == RestoreState::Planning { Ok(()) } else { Err(StepError::TakenOver) }
     }
 
     /// Commits what is compared, in order.
@@ -134,13 +163,15 @@ impl Comparison<'_> {
                 }
             }
             if group.is_full() && !end {
-                usage.records += group.rows;
+                let rows = group.rows;
                 self.commit(std::mem::replace(&mut group, self.empty()), false).await?;
+                usage.records += rows;
             }
         }
         if group.rows > 0 || end {
-            usage.records += group.rows;
+            let rows = group.rows;
             self.commit(group, end).await?;
+            usage.records += rows;
         }
         match interrupted {
             Some(error) => Err(error),

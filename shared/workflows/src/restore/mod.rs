@@ -38,7 +38,7 @@ use domain::lease::{Leasing, NotLeased, Wait};
 use domain::ports::ledger::{self, Change, Ledger, Versioned};
 use domain::ports::objects::{MultipartUploads, ObjectReader, ObjectWriter};
 use domain::ports::queue::WorkQueue;
-use domain::restore::slice::{RestoreSlice, SliceState};
+use domain::restore::slice::{Left, RestoreSlice, SliceState};
 use domain::restore::{Restore, RestoreEvent, RestoreState, WRITE_MARGIN};
 use domain::work::{RestoreRef, Work};
 use domain::{Refused, restore::lock::RestoreLock};
@@ -93,7 +93,7 @@ impl Leasable for Restore {
     fn leased(&self, owner: &str, now: Timestamp, length: SignedDuration) -> Result<Result<Self, NotLeased>, Refused> {
         self.lease(owner, now, length)
     }
-    fn released(&self, lease: u32, wait: Option<Wait>, _: bool, now: Timestamp) -> Result<Self, Refused> {
+    fn released(&self, lease: u32, wait: Option<Wait>, _: Left, now: Timestamp) -> Result<Self, Refused> {
         self.apply(RestoreEvent::Released { lease, wait }, now)
     }
     fn message(&self) -> Option<Work> {
@@ -112,8 +112,8 @@ impl Leasable for RestoreSlice {
             Err(Refused::new("leasing a slice", "nobody should work on it"))
         }
     }
-    fn released(&self, lease: u32, wait: Option<Wait>, clean: bool, now: Timestamp) -> Result<Self, Refused> {
-        Self::released(self, lease, wait, clean, now)
+    fn released(&self, lease: u32, wait: Option<Wait>, left: Left, now: Timestamp) -> Result<Self, Refused> {
+        Self::released(self, lease, wait, left, now)
     }
     fn message(&self) -> Option<Work> {
         self.is_active().then(|| self.work())
@@ -157,7 +157,7 @@ impl RestoreWork {
         let Err(error) = done else { return Ok(()) };
         tracing::warn!(%error, restore.id = %restore.restore_id, "restore.interrupted");
         let aftermath =
-            self.leases().interrupted::<Restore>(&key, number, &error, (false, true), self.retry_base).await?;
+            self.leases().interrupted::<Restore>(&key, number, &error, (false, Left::Nothing), self.retry_base).await?;
         match aftermath {
             Aftermath::Settled => Ok(()),
             Aftermath::Fail(failure) => self.fail(restore, failure).await,
@@ -193,7 +193,7 @@ impl RestoreWork {
         };
         let key = RestoreSlice::key_of(&restore.restore_id, number);
         let done = if parent.state == RestoreState::Planning {
-            self.compare(&parent, &key, lease, run, &mut usage).await.map_err(|error| (error, true))
+            self.compare(&parent, &key, lease, run, &mut usage).await.map_err(|error| (error, Left::Nothing))
         } else {
             self.apply(&parent, &key, (lease, expires_at), run, &mut usage).await
         };
@@ -207,12 +207,14 @@ impl RestoreWork {
         restore: &RestoreRef,
         key: &ledger::Key,
         lease: u32,
-        done: Result<Ending, (StepError, bool)>,
+        done: Result<Ending, (StepError, Left)>,
         (run, progressed): (&Run, bool),
     ) -> Result<(), StepError> {
-        let (error, clean) = match done {
+        let (error, left) = match done {
             Ok(Ending::Finished) => return self.after_slice(restore).await,
-            Ok(Ending::RunOver) => return self.leases().run_over::<RestoreSlice>(key, lease, progressed, true).await,
+            Ok(Ending::RunOver) => {
+                return self.leases().run_over::<RestoreSlice>(key, lease, progressed, Left::Nothing).await;
+            }
             Err(interrupted) => interrupted,
         };
         if let StepError::Crm(crm) = &error
@@ -220,11 +222,11 @@ impl RestoreWork {
             && self.now() >= run.ends
         {
             // The call that was under way when the run's time was over says nothing about the CRM.
-            return self.leases().run_over::<RestoreSlice>(key, lease, progressed, clean).await;
+            return self.leases().run_over::<RestoreSlice>(key, lease, progressed, left).await;
         }
         tracing::warn!(%error, restore.id = %restore.restore_id, "restore.slice-interrupted");
         let leases = self.leases();
-        match leases.interrupted::<RestoreSlice>(key, lease, &error, (progressed, clean), self.retry_base).await? {
+        match leases.interrupted::<RestoreSlice>(key, lease, &error, (progressed, left), self.retry_base).await? {
             // Perhaps somebody has stopped it: then it can be concluded the sooner.
             Aftermath::Settled => self.after_slice(restore).await,
             Aftermath::Fail(failure) => self.fail(restore, failure).await,

@@ -11,8 +11,9 @@ use domain::ids::RecordId;
 use domain::ports::crm_batch::BATCH;
 use domain::ports::ledger::{self, Ledger};
 use domain::ports::objects::{CopySource, ETag, ObjectReader, StorageError};
-use domain::restore::outcome::ValueOutcome;
+use domain::restore::outcome::{Fate, ValueOutcome};
 use domain::restore::plan::{Wanted, WantedValue};
+use domain::restore::property::RestoredProperty;
 use domain::restore::slice::{OutcomeFile, RestoreSlice};
 use domain::storage_keys;
 use domain::work::RestoreRef;
@@ -21,8 +22,9 @@ use super::definition::{Definition, Values};
 use crate::run::StepError;
 use crate::stored_json;
 
-/// Packed bytes that are read at once. What they inflate to is held in memory, so not many.
-const PIECE: u64 = 1024 * 1024;
+/// Packed bytes that are read at once. The rows that they inflate to are held in memory, so not many: rows of a thousand
+/// properties that are mostly unset take sixty bytes packed, and four hundred times that once they are read.
+const PIECE: u64 = 128 * 1024;
 
 /// The records of a slice that are still to be compared.
 pub(super) enum Source<'a> {
@@ -64,6 +66,7 @@ impl<'a> Source<'a> {
                     files: undone.map(|undone| undone.outcomes).unwrap_or_default(),
                     next_file: 0,
                     include_edited: *include_edited,
+                    properties: &definition.properties,
                     records: VecDeque::new(),
                     skip: slice.rows_planned,
                 }))
@@ -192,6 +195,7 @@ pub(super) struct OutcomeSource<'a> {
     files: Vec<OutcomeFile>,
     next_file: u32,
     include_edited: bool,
+    properties: &'a [RestoredProperty],
     records: VecDeque<Wanted>,
     skip: u64,
 }
@@ -220,10 +224,16 @@ impl OutcomeSource<'_> {
     /// The lines of a record stand one behind the other.
     fn add(&mut self, outcome: ValueOutcome) {
         let Some(after) = outcome.after().map(str::to_owned) else { return };
+        let mut ours = vec![after];
+        // A run that died may have been between clearing the value and setting it.
+        let forward_only = self.properties.get(usize::from(outcome.property)).is_some_and(|known| known.forward_only);
+        if forward_only && outcome.fate == Fate::Unclear {
+            ours.push(String::new());
+        }
         let value = WantedValue {
             property: outcome.property,
             target: outcome.before,
-            only_over: (!self.include_edited).then_some(after),
+            only_over: (!self.include_edited).then_some(ours),
         };
         match self.records.back_mut() {
             Some(last) if last.id == outcome.id => last.values.push(value),

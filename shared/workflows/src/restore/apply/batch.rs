@@ -4,9 +4,10 @@ use std::collections::HashMap;
 
 use domain::ids::RecordId;
 use domain::restore::difference::{Difference, ValuePair, differences};
-use domain::restore::outcome::{Fate, OutcomeCounts, PreImage, ValueOutcome, reasons};
+use domain::restore::outcome::{Fate, OutcomeCounts, PreImage, ValueOutcome, overwritten, reasons};
 use domain::restore::plan::{Gone, PlannedRecord};
 use domain::storage_keys;
+use futures_util::future;
 
 use super::write::{DROPPED, Fates, Update, Writer};
 use super::{Application, PlannedBatch, WrittenBatch};
@@ -14,8 +15,9 @@ use crate::restore::compare::Present;
 use crate::run::StepError;
 use crate::stored_json;
 
-/// What earlier runs were about to overwrite when they died.
-type Earlier = HashMap<(RecordId, u16), String>;
+/// The values that earlier runs found just before they meant to write, oldest first. Those runs have not told what became
+/// of them.
+type Earlier = HashMap<(RecordId, u16), Vec<String>>;
 
 /// The values of one record that this run looks at.
 #[derive(Default)]
@@ -29,6 +31,7 @@ struct RecordWork {
 impl Application<'_> {
     /// Writes a batch.
     pub(super) async fn write_batch(&self, batch: PlannedBatch) -> Result<WrittenBatch, StepError> {
+        let _room = self.room_for(&batch).await;
         self.may_write().await?;
         let earlier = self.earlier(batch.number).await?;
         let ids: Vec<RecordId> = batch.records.iter().map(|record| record.id).collect();
@@ -39,12 +42,12 @@ impl Application<'_> {
             counts.records_done += 1;
             works.push(self.look_at(planned, &present, &earlier, &mut counts));
         }
-        self.put_pre_image(batch.number, &batch.records, &works, &earlier).await?;
+        self.put_pre_image(batch.number, &batch.records, &works).await?;
         let updates = batch.records.iter().zip(&works).filter(|(_, work)| !work.to_write.is_empty());
         let updates = updates.map(|(record, work)| Update { id: record.id, values: work.to_write.clone() }).collect();
-        let written = Writer::new(self, &mut counts).write(updates).await?;
-        let outcomes = told(&batch.records, works, written, &earlier, &mut counts);
-        Ok(WrittenBatch { to: batch.to, outcomes, counts })
+        let written = Writer::new(self, &mut counts).write(updates).await.inspect_err(|error| self.note(error))?;
+        let outcomes = self.told(&batch.records, works, written, &earlier, &mut counts);
+        Ok(WrittenBatch { number: batch.number, to: batch.to, outcomes, counts })
     }
 
     /// What of a planned record is still to be written, by its present values.
@@ -62,10 +65,11 @@ impl Application<'_> {
         };
         let mut work = RecordWork::default();
         let pairs = planned.differences.iter().filter_map(|difference| {
-            let property = self.definition.properties.get(usize::from(difference.property))?;
+            let property = self.property(difference.property)?;
             let current = present.value(row, difference.property);
-            let began = earlier.get(&(planned.id, difference.property));
-            if !property.comparison.same(current, &difference.before) && began.is_none() {
+            // What the first run found, before any of this restore's own writes.
+            let found = earlier.get(&(planned.id, difference.property)).and_then(|found| found.first());
+            if !property.comparison.same(found.map_or(current, String::as_str), &difference.before) {
                 counts.drifted_values += 1;
             }
             Some(ValuePair {
@@ -85,16 +89,11 @@ impl Application<'_> {
                 }
                 (Some(current), _) => work.to_write.push(current.clone()),
                 // A run before this one wrote it and died.
-                (None, Some(before)) => {
+                (None, Some(_)) => {
                     let now = present.value(row, place);
                     let after = (now != difference.target).then(|| now.to_owned());
-                    work.decided.push(ValueOutcome {
-                        id: planned.id,
-                        property: place,
-                        before: before.clone(),
-                        target: difference.target.clone(),
-                        fate: Fate::Written { after },
-                    });
+                    let fate = Fate::Written { after };
+                    work.decided.push(self.outcome(planned.id, difference.clone(), fate, earlier));
                 }
                 (None, None) => counts.already_right += 1,
             }
@@ -102,53 +101,94 @@ impl Application<'_> {
         work
     }
 
-    /// What earlier runs have put down about a batch that they may have begun, the latest of each value.
+    /// What earlier runs have put down about a batch that they may have begun.
     async fn earlier(&self, batch: u64) -> Result<Earlier, StepError> {
+        let keys = self
+            .slice
+            .tries_at(batch)
+            .map(|attempt| storage_keys::pre_image(&self.restore.reference(), self.slice.number, batch, attempt));
+        let keys: Vec<String> = keys.collect();
+        let reads = keys.iter().map(|key| stored_json::read_lines_if_any::<PreImage>(&*self.work.reader, key));
         let mut earlier = Earlier::new();
-        for attempt in self.slice.tries_at(batch) {
-            let key = storage_keys::pre_image(&self.restore.reference(), self.slice.number, batch, attempt);
-            let lines: Vec<PreImage> = stored_json::read_lines_if_any(&*self.work.reader, &key).await?;
-            earlier.extend(lines.into_iter().map(|line| ((line.id, line.property), line.before)));
+        for line in future::try_join_all(reads).await?.into_iter().flatten() {
+            earlier.entry((line.id, line.property)).or_default().push(line.before);
         }
         Ok(earlier)
     }
 
-    /// Puts down what this run is about to overwrite, and what the runs before it have put down about values that need no
-    /// write any more: should this run die too, the next one finds all of it.
+    /// Puts down what this run is about to overwrite.
     async fn put_pre_image(
         &self,
         batch: u64,
         records: &[PlannedRecord],
         works: &[RecordWork],
-        earlier: &Earlier,
     ) -> Result<(), StepError> {
         let mut lines = Vec::new();
         for (record, work) in records.iter().zip(works) {
             for difference in &work.to_write {
-                let line = PreImage {
-                    id: record.id,
-                    property: difference.property,
-                    before: difference.before.clone(),
-                    target: difference.target.clone(),
-                };
-                stored_json::add_line(&line, &mut lines)?;
-            }
-            let begun = work.decided.iter().filter(|outcome| earlier.contains_key(&(outcome.id, outcome.property)));
-            for outcome in begun.filter(|outcome| !outcome.has_failed()) {
-                let line = PreImage {
-                    id: outcome.id,
-                    property: outcome.property,
-                    before: outcome.before.clone(),
-                    target: outcome.target.clone(),
-                };
-                stored_json::add_line(&line, &mut lines)?;
+                let Difference { property, before, target } = difference.clone();
+                stored_json::add_line(&PreImage { id: record.id, property, before, target }, &mut lines)?;
             }
         }
         if lines.is_empty() {
             return Ok(());
         }
+        self.begins(batch);
         let key = storage_keys::pre_image(&self.restore.reference(), self.slice.number, batch, self.lease);
         self.work.put_lines(&key, lines).await
+    }
+
+    /// What became of each record, counted.
+    fn told(
+        &self,
+        records: &[PlannedRecord],
+        works: Vec<RecordWork>,
+        mut written: Fates,
+        earlier: &Earlier,
+        counts: &mut OutcomeCounts,
+    ) -> Vec<ValueOutcome> {
+        let mut outcomes = Vec::new();
+        for (record, work) in records.iter().zip(works) {
+            let mut of_record = work.decided;
+            for difference in work.to_write {
+                let Some(fate) = written.remove(&(record.id, difference.property)) else { continue };
+                of_record.push(self.outcome(record.id, difference, fate, earlier));
+            }
+            counts.count(&of_record);
+            outcomes.extend(of_record);
+        }
+        outcomes
+    }
+
+    /// The outcome of a value. Where a run before this one may have written it, the value that this run found can be that
+    /// run's own: the target, what the CRM made of it, or nothing on the way to it. An undo goes back to what was there
+    /// before those.
+    fn outcome(&self, id: RecordId, difference: Difference, fate: Fate, earlier: &Earlier) -> ValueOutcome {
+        let Difference { property, before, target } = difference;
+        let Some(found) = earlier.get(&(id, property)) else {
+            return ValueOutcome { id, property, before, target, fate };
+        };
+        // A value that the CRM keeps in another form than the one that was sent looks like a write that it ignored, when a
+        // run before this one has sent it already.
+        let kept = match &fate {
+            Fate::Written { after } => Some(after.clone().unwrap_or_else(|| target.clone())),
+            Fate::Failed { code, now, .. } if code == reasons::WRITE_IGNORED => now.clone().or(Some(before.clone())),
+            Fate::Failed { .. } | Fate::Unclear => None,
+        };
+        let is_own = |value: &str| {
+            kept.as_deref() == Some(value)
+                || self.property(property).is_some_and(|known| known.is_made_on_the_way_to(&target, value))
+        };
+        let chain: Vec<&str> = found.iter().map(String::as_str).chain([before.as_str()]).collect();
+        let first = overwritten(&chain, is_own).to_owned();
+        let fate = match fate {
+            // It is not as it was before this restore.
+            Fate::Failed { code, message, now: None } if first != before => {
+                Fate::Failed { code, message, now: Some(before) }
+            }
+            fate => fate,
+        };
+        ValueOutcome { id, property, before: first, target, fate }
     }
 }
 
@@ -168,46 +208,5 @@ fn failed(id: RecordId, difference: &Difference, code: &str, message: &str) -> V
         before: difference.before.clone(),
         target: difference.target.clone(),
         fate: Fate::Failed { code: code.to_owned(), message: message.to_owned(), now: None },
-    }
-}
-
-/// What became of each record, counted.
-fn told(
-    records: &[PlannedRecord],
-    works: Vec<RecordWork>,
-    mut written: Fates,
-    earlier: &Earlier,
-    counts: &mut OutcomeCounts,
-) -> Vec<ValueOutcome> {
-    let mut outcomes = Vec::new();
-    for (record, work) in records.iter().zip(works) {
-        let mut of_record = work.decided;
-        for difference in work.to_write {
-            let Some(fate) = written.remove(&(record.id, difference.property)) else { continue };
-            of_record.push(outcome(record.id, difference, fate, earlier));
-        }
-        counts.count(&of_record);
-        outcomes.extend(of_record);
-    }
-    outcomes
-}
-
-/// The outcome of a value that was sent. Where the value that was overwritten is the very one that the CRM made of our own
-/// write, an earlier run had written it before: what that run overwrote is what an undo goes back to.
-fn outcome(id: RecordId, difference: Difference, fate: Fate, earlier: &Earlier) -> ValueOutcome {
-    let Difference { property, before, target } = difference;
-    let Some(first) = earlier.get(&(id, property)).filter(|first| **first != before) else {
-        return ValueOutcome { id, property, before, target, fate };
-    };
-    match fate {
-        Fate::Written { after } if before == *after.as_ref().unwrap_or(&target) => {
-            ValueOutcome { id, property, before: first.clone(), target, fate: Fate::Written { after } }
-        }
-        // The CRM keeps the value in another form than the one that was sent, and did so already.
-        Fate::Failed { code, message, now: None } if code == reasons::WRITE_IGNORED => {
-            let fate = Fate::Failed { code, message, now: Some(before) };
-            ValueOutcome { id, property, before: first.clone(), target, fate }
-        }
-        fate => ValueOutcome { id, property, before, target, fate },
     }
 }

@@ -3,7 +3,7 @@
 use domain::ports::ledger::{self, Change, Versioned};
 use domain::restore::RestoreEvent;
 use domain::restore::outcome::{OutcomeCounts, ValueOutcome};
-use domain::restore::slice::{Applied, OutcomeFile, Position, RestoreSlice, SliceState};
+use domain::restore::slice::{Applied, Left, OutcomeFile, Position, RestoreSlice, SliceState};
 use domain::storage_keys;
 use tokio::sync::mpsc;
 
@@ -16,11 +16,15 @@ use crate::stored_json;
 /// Batches that one commit tells of. With those under way and those that wait, a run stays below
 /// [`BATCHES_AHEAD`](domain::restore::slice::BATCHES_AHEAD) of what is committed.
 const GROUP: usize = 40;
+/// Bytes of one outcome object, about.
+const GROUP_BYTES: usize = 4 * 1024 * 1024;
 
 /// Batches that are written and not committed yet.
 #[derive(Default)]
 struct Group {
     batches: usize,
+    /// The batch after the last one.
+    until: u64,
     to: Position,
     lines: Vec<u8>,
     failures: bool,
@@ -28,43 +32,51 @@ struct Group {
 }
 
 impl Application<'_> {
-    /// Commits what is written, in order. An error comes with whether everything that was begun is committed.
+    /// Commits what is written, in order. An error comes with what is left behind.
     pub(super) async fn commit_all(
         &self,
         mut results: mpsc::Receiver<Result<WrittenBatch, StepError>>,
         usage: &mut RestoreUsage,
-    ) -> Result<Ending, (StepError, bool)> {
+    ) -> Result<Ending, (StepError, Left)> {
+        let mut committed = self.slice.batches_before(self.slice.written_to);
         let mut group = Group::default();
-        let mut interrupted = None;
         let mut done = false;
+        let mut interrupted = None;
         while let Some(result) = results.recv().await {
-            match result {
-                Ok(batch) => group.add(&batch).map_err(|error| (error, false))?,
-                Err(error) => {
-                    interrupted = Some(error);
-                    break;
-                }
+            let added = result.and_then(|batch| group.add(&batch));
+            if let Err(error) = added {
+                interrupted = Some(error);
+                break;
             }
-            if group.batches >= GROUP {
-                usage.records += group.counts.records_done;
-                done = self.commit(std::mem::take(&mut group)).await.map_err(|error| (error, false))?;
+            if group.is_full() {
+                match self.commit(std::mem::take(&mut group), &mut committed, usage).await {
+                    Ok(is_done) => done = is_done,
+                    Err(error) => {
+                        interrupted = Some(error);
+                        group = Group::default();
+                        break;
+                    }
+                }
             }
         }
         // What was begun after the batch that failed is finished before this run gives its lease back.
         while interrupted.is_some() && results.recv().await.is_some() {}
         if group.batches > 0 {
-            usage.records += group.counts.records_done;
-            done = self.commit(group).await.map_err(|error| (error, false))?;
+            match self.commit(group, &mut committed, usage).await {
+                Ok(is_done) => done = is_done,
+                Err(error) => interrupted = interrupted.or(Some(error)),
+            }
         }
         match interrupted {
-            Some(error) => Err((error, false)),
+            Some(error) => Err((error, self.leaves(committed))),
             None if done => Ok(Ending::Finished),
             None => Ok(Ending::RunOver),
         }
     }
 
     /// Returns whether the slice is done.
-    async fn commit(&self, group: Group) -> Result<bool, StepError> {
+    async fn commit(&self, group: Group, committed: &mut u64, usage: &mut RestoreUsage) -> Result<bool, StepError> {
+        let (until, records) = (group.until, group.counts.records_done);
         let restore = self.restore.reference();
         let loaded = self.present_slice().await?;
         let file = (!group.lines.is_empty()).then_some(OutcomeFile { attempt: self.lease, failures: group.failures });
@@ -74,7 +86,7 @@ impl Application<'_> {
             self.work.put_lines(&key, group.lines).await?;
         }
         let step = Applied { from: loaded.record.written_to, to: group.to, file, counts: group.counts };
-        contention::retry(|| async {
+        let done = contention::retry(|| async {
             let loaded = self.present_slice().await?;
             let next = loaded.record.applied(self.lease, &step).map_err(|_| StepError::TakenOver)?;
             let done = next.state == SliceState::Done;
@@ -88,7 +100,10 @@ impl Application<'_> {
             }
             Ok::<_, StepError>(contention::settle(self.work.ledger().commit(&changes).await, done)?)
         })
-        .await
+        .await?;
+        *committed = until;
+        usage.records += records;
+        Ok(done)
     }
 
     async fn present_slice(&self) -> Result<Versioned<RestoreSlice>, StepError> {
@@ -99,6 +114,7 @@ impl Application<'_> {
 impl Group {
     fn add(&mut self, batch: &WrittenBatch) -> Result<(), StepError> {
         self.batches += 1;
+        self.until = batch.number + 1;
         self.to = batch.to;
         self.counts.add(&batch.counts);
         self.failures |= batch.outcomes.iter().any(ValueOutcome::has_failed);
@@ -106,5 +122,9 @@ impl Group {
             stored_json::add_line(outcome, &mut self.lines)?;
         }
         Ok(())
+    }
+
+    fn is_full(&self) -> bool {
+        self.batches >= GROUP || self.lines.len() >= GROUP_BYTES
     }
 }

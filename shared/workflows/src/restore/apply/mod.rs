@@ -9,14 +9,15 @@ mod write;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 
-use domain::ports::crm::Crm;
+use domain::ports::crm::{Crm, CrmErrorKind};
 use domain::ports::ledger::{self, Key};
 use domain::restore::outcome::{DROP_AFTER, OutcomeCounts, ValueOutcome};
 use domain::restore::plan::PlannedRecord;
-use domain::restore::slice::{Position, RestoreSlice};
+use domain::restore::slice::{Left, Position, RestoreSlice};
 use domain::restore::{DroppedProperty, Restore, RestoreEvent, RestoreState, WRITE_MARGIN};
 use futures_util::stream;
 use jiff::Timestamp;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use self::planned::PlannedRecords;
 use super::definition::Definition;
@@ -34,6 +35,7 @@ struct PlannedBatch {
 
 /// What became of a batch.
 struct WrittenBatch {
+    number: u64,
     to: Position,
     outcomes: Vec<ValueOutcome>,
     counts: OutcomeCounts,
@@ -51,6 +53,23 @@ struct Application<'a> {
     lease_ends: Timestamp,
     crm: &'a dyn Crm,
     refusals: Mutex<Refusals>,
+    begun: Mutex<Begun>,
+    /// Room for the values of batches under way, in [`ROOM_UNIT`]s.
+    room: Semaphore,
+}
+
+/// Values of so many bytes may be under way, about. Each is held several times over: planned, read, sent, answered.
+const ROOM: usize = 24 * 1024 * 1024;
+/// What room is counted in.
+const ROOM_UNIT: usize = 1024;
+
+/// What this run has begun to write.
+#[derive(Debug, Default)]
+struct Begun {
+    /// Batches of the slice before this one; no later one has a pre-image.
+    until: u64,
+    /// A write got no answer, and may still land.
+    unanswered: bool,
 }
 
 /// What the CRM keeps refusing.
@@ -60,7 +79,7 @@ struct Refusals {
 }
 
 impl RestoreWork {
-    /// Writes what is left of the slice at `key`. An error comes with whether everything that was begun is committed.
+    /// Writes what is left of the slice at `key`. An error comes with what is left behind.
     pub(super) async fn apply(
         &self,
         restore: &Restore,
@@ -68,16 +87,16 @@ impl RestoreWork {
         (lease, lease_ends): (u32, Timestamp),
         run: &Run,
         usage: &mut RestoreUsage,
-    ) -> Result<Ending, (StepError, bool)> {
-        // Until the first batch is begun, nothing is.
-        let begun = async {
+    ) -> Result<Ending, (StepError, Left)> {
+        let prepared = async {
             let definition = Definition::of(&*self.reader, restore).await?;
             let slice = ledger::load::<RestoreSlice>(self.ledger(), key).await?.ok_or(StepError::TakenOver)?.record;
             let session = self.sessions.open(&restore.account_id, restore.api_version, run).await?;
-            Ok::<_, StepError>((definition, slice, session))
+            let refused = self.refusals(restore).await?;
+            Ok::<_, StepError>((definition, slice, session, refused))
         };
-        let (definition, slice, session) = begun.await.map_err(|error| (error, true))?;
-        let refusals = Refusals { times: slice.outcome.refusals.clone(), dropped: HashSet::new() };
+        let (definition, slice, session, times) = prepared.await.map_err(|error| (error, Left::Nothing))?;
+        let refusals = Refusals { times, dropped: HashSet::new() };
         let application = Application {
             work: self,
             restore,
@@ -88,15 +107,26 @@ impl RestoreWork {
             lease_ends,
             crm: &*session.crm,
             refusals: Mutex::new(refusals),
+            begun: Mutex::default(),
+            room: Semaphore::new(ROOM / ROOM_UNIT),
         };
         let done = application.through(run, usage).await;
         usage.gate = session.gate.usage();
         done
     }
+
+    /// How often the CRM has refused which property, in all slices.
+    async fn refusals(&self, restore: &Restore) -> Result<BTreeMap<String, u32>, StepError> {
+        let mut sum = OutcomeCounts::default();
+        for slice in super::dispatch::slices(self.ledger(), &restore.reference()).await? {
+            sum.add(&slice.record.outcome);
+        }
+        Ok(sum.refusals)
+    }
 }
 
 impl Application<'_> {
-    async fn through(&self, run: &Run, usage: &mut RestoreUsage) -> Result<Ending, (StepError, bool)> {
+    async fn through(&self, run: &Run, usage: &mut RestoreUsage) -> Result<Ending, (StepError, Left)> {
         let planned = PlannedRecords::from(self.work, self.restore, self.slice);
         let batches = stream::unfold(planned, async |mut planned| {
             if self.work.now() >= run.ends {
@@ -146,8 +176,45 @@ impl Application<'_> {
         if drop {
             let dropped = DroppedProperty { property: definition.name.clone(), code: code.to_owned() };
             tracing::warn!(restore.id = %self.restore.restore_id, property = dropped.property, code, "restore.property-dropped");
-            self.work.apply_event(&self.restore.reference(), RestoreEvent::PropertyDropped(dropped)).await?;
+            match self.work.apply_event(&self.restore.reference(), RestoreEvent::PropertyDropped(dropped)).await {
+                // Somebody has stopped the restore, and nothing more is written anyway.
+                Ok(_) | Err(StepError::TakenOver) => {}
+                Err(error) => return Err(error),
+            }
         }
         Ok(())
+    }
+
+    /// Notes that `batch` gets a pre-image.
+    fn begins(&self, batch: u64) {
+        let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
+        begun.until = begun.until.max(batch + 1);
+    }
+
+    /// Notes how writing has ended.
+    fn note(&self, error: &StepError) {
+        if let StepError::Crm(crm) = error
+            && matches!(crm.kind, CrmErrorKind::Unavailable { .. } | CrmErrorKind::Malformed)
+        {
+            self.begun.lock().unwrap_or_else(PoisonError::into_inner).unanswered = true;
+        }
+    }
+
+    /// What this run leaves behind when all batches before `committed` are.
+    fn leaves(&self, committed: u64) -> Left {
+        let begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
+        match (begun.until > committed, begun.unanswered) {
+            (_, true) => Left::Unanswered,
+            (true, false) => Left::Untold,
+            (false, false) => Left::Nothing,
+        }
+    }
+
+    /// Waits until there is room for the values of a batch; none is too large to go alone.
+    async fn room_for(&self, batch: &PlannedBatch) -> Option<SemaphorePermit<'_>> {
+        let values = batch.records.iter().flat_map(|record| &record.differences);
+        let bytes: usize = values.map(|difference| difference.before.len() + difference.target.len()).sum();
+        let units = u32::try_from((bytes / ROOM_UNIT).min(ROOM / ROOM_UNIT)).unwrap_or(u32::MAX);
+        self.room.acquire_many(units).await.ok()
     }
 }

@@ -31,6 +31,8 @@ enum Round {
     Clear,
     /// The targets of those.
     SetCleared,
+    /// What was there before, where the CRM does not take the target even so.
+    PutBack,
 }
 
 /// Writes the values of a batch and finds out what became of each.
@@ -52,7 +54,7 @@ impl<'a> Writer<'a> {
     /// # Errors
     /// [`StepError`]; some values may have been written.
     pub(super) async fn write(mut self, mut updates: Vec<Update>) -> Result<Fates, StepError> {
-        for round in [Round::Set, Round::Clear, Round::SetCleared] {
+        for round in [Round::Set, Round::Clear, Round::SetCleared, Round::PutBack] {
             self.write_round(updates, round).await?;
             updates = std::mem::take(&mut self.next_round);
         }
@@ -93,10 +95,8 @@ impl<'a> Writer<'a> {
         let records: Vec<RecordUpdate> = updates
             .iter()
             .map(|update| {
-                let value = |value: &Difference| {
-                    let target = if round == Round::Clear { String::new() } else { value.target.clone() };
-                    (application.name(value.property).to_owned(), target)
-                };
+                let value =
+                    |value: &Difference| (application.name(value.property).to_owned(), round.sends(value).to_owned());
                 RecordUpdate { id: update.id, values: update.values.iter().map(value).collect() }
             })
             .collect();
@@ -109,15 +109,21 @@ impl<'a> Writer<'a> {
             refusal.properties.iter().any(|property| property == self.application.name(value.property))
         };
         let (mut refused, mut rest): (Vec<_>, Vec<_>) = update.values.into_iter().partition(is_named);
-        let named = !refused.is_empty();
-        if !named {
+        if refused.is_empty() {
             refused = std::mem::take(&mut rest);
         }
-        for value in &refused {
-            if named || refused.len() == 1 {
-                self.application.refused(value.property, &refusal.code, self.counts).await?;
+        // A property is only charged with what is its own fault: not with what the record lacks besides.
+        let named = !refusal.properties.is_empty();
+        let is_at_fault = |value: &Difference| if named { is_named(value) } else { refused.len() == 1 };
+        let at_fault: Vec<u16> =
+            refused.iter().filter(|value| is_at_fault(value)).map(|value| value.property).collect();
+        if !refusal.code.contains("REQUIRED") {
+            for property in at_fault {
+                self.application.refused(property, &refusal.code, self.counts).await?;
             }
-            self.failed(update.id, value.property, (&refusal.code, &refusal.message), left_as(round));
+        }
+        for value in refused {
+            self.failed(update.id, value, (&refusal.code, &refusal.message), round);
         }
         Ok(if rest.is_empty() { Vec::new() } else { vec![Update { id: update.id, values: rest }] })
     }
@@ -142,7 +148,7 @@ impl<'a> Writer<'a> {
             } else if let Some(refusal) = refused.get(&update.id) {
                 again.extend(self.refuse(update, refusal, round).await?);
             } else {
-                self.not_returned(&update, stranger, round);
+                self.not_returned(update, stranger, round);
             }
         }
         Ok(again)
@@ -152,24 +158,30 @@ impl<'a> Writer<'a> {
     fn settle(&mut self, id: RecordId, value: Difference, record: &UpdatedRecord, round: Round) {
         let Some(property) = self.application.property(value.property) else { return };
         let shown = record.values.iter().find(|(name, _)| *name == property.name).map(|(_, value)| value.as_str());
-        let (sent, before) = match round {
-            Round::Set => (value.target.as_str(), value.before.as_str()),
-            Round::Clear => ("", value.before.as_str()),
-            Round::SetCleared => (value.target.as_str(), ""),
-        };
+        let (sent, before) = (round.sends(&value), round.finds(&value));
         let now = shown.unwrap_or(if sent.is_empty() { "" } else { before });
-        if property.comparison.same(now, sent) {
-            if round == Round::Clear {
-                self.next(id, value);
-            } else {
+        match (round, property.comparison.same(now, sent)) {
+            (Round::Set | Round::SetCleared, true) => {
                 let after = (now != sent).then(|| now.to_owned());
                 self.fates.insert((id, value.property), Fate::Written { after });
             }
-        } else if round == Round::Set && property.forward_only && property.comparison.same(now, before) {
-            self.next(id, value);
-        } else {
-            let changed = (!property.comparison.same(now, &value.before)).then(|| now.to_owned());
-            self.failed(id, value.property, IGNORED, changed.as_deref());
+            (Round::Clear, true) => self.next(id, value),
+            (Round::PutBack, true) => self.put_back(id, value.property),
+            (Round::Set, false) if property.forward_only && property.comparison.same(now, before) => {
+                self.next(id, value);
+            }
+            (Round::Set | Round::Clear, false) => {
+                let changed = (!property.comparison.same(now, &value.before)).then(|| now.to_owned());
+                self.failed_with(id, value.property, IGNORED, changed);
+            }
+            (Round::SetCleared | Round::PutBack, false) => self.failed(id, value, IGNORED, round),
+        }
+    }
+
+    /// The value is as it was.
+    fn put_back(&mut self, id: RecordId, property: u16) {
+        if let Some(Fate::Failed { now, .. }) = self.fates.get_mut(&(id, property)) {
+            *now = None;
         }
     }
 
@@ -180,25 +192,28 @@ impl<'a> Writer<'a> {
         }
     }
 
-    fn not_returned(&mut self, update: &Update, stranger: Option<RecordId>, round: Round) {
+    fn not_returned(&mut self, update: Update, stranger: Option<RecordId>, round: Round) {
         let reason = match stranger {
             Some(_) => (reasons::RECORD_MERGED, "The record was merged into another since it was read."),
             None => (reasons::RECORD_GONE, "The CRM accepted the write and did not return the record."),
         };
-        for value in &update.values {
-            self.failed(update.id, value.property, reason, left_as(round));
+        for value in update.values {
+            self.failed(update.id, value, reason, round);
         }
     }
 
-    /// Gives up the values of dropped properties.
+    /// Gives up the values of dropped properties. Those that are cleared already are not left so.
     fn without_dropped(&mut self, updates: Vec<Update>, round: Round) -> Vec<Update> {
+        if matches!(round, Round::SetCleared | Round::PutBack) {
+            return updates;
+        }
         let mut left = Vec::with_capacity(updates.len());
         for mut update in updates {
             let is_dropped = |value: &Difference| self.application.is_dropped(value.property);
             let (dropped, kept): (Vec<_>, Vec<_>) = update.values.into_iter().partition(is_dropped);
             update.values = kept;
             for value in dropped {
-                self.failed(update.id, value.property, (reasons::PROPERTY_DROPPED, DROPPED), left_as(round));
+                self.failed(update.id, value, (reasons::PROPERTY_DROPPED, DROPPED), round);
             }
             if !update.values.is_empty() {
                 left.push(update);
@@ -207,17 +222,40 @@ impl<'a> Writer<'a> {
         left
     }
 
-    fn failed(&mut self, id: RecordId, property: u16, (code, message): (&str, &str), now: Option<&str>) {
-        let fate = Fate::Failed { code: code.to_owned(), message: message.to_owned(), now: now.map(str::to_owned) };
+    /// A value was not written in `round`. One that was cleared before is to get back what it had.
+    fn failed(&mut self, id: RecordId, value: Difference, reason: (&str, &str), round: Round) {
+        match round {
+            Round::Set | Round::Clear => self.failed_with(id, value.property, reason, None),
+            Round::SetCleared => {
+                self.failed_with(id, value.property, reason, Some(String::new()));
+                self.next(id, value);
+            }
+            // Why the target was not written is told already.
+            Round::PutBack => {}
+        }
+    }
+
+    fn failed_with(&mut self, id: RecordId, property: u16, (code, message): (&str, &str), now: Option<String>) {
+        let fate = Fate::Failed { code: code.to_owned(), message: message.to_owned(), now };
         self.fates.insert((id, property), fate);
     }
 }
 
-/// What a value is when a round fails, if that is not what it was before the first.
-const fn left_as(round: Round) -> Option<&'static str> {
-    match round {
-        Round::Set | Round::Clear => None,
-        Round::SetCleared => Some(""),
+impl Round {
+    fn sends(self, value: &Difference) -> &str {
+        match self {
+            Self::Set | Self::SetCleared => &value.target,
+            Self::Clear => "",
+            Self::PutBack => &value.before,
+        }
+    }
+
+    /// What the record has before.
+    fn finds(self, value: &Difference) -> &str {
+        match self {
+            Self::Set | Self::Clear => &value.before,
+            Self::SetCleared | Self::PutBack => "",
+        }
     }
 }
 
@@ -228,7 +266,7 @@ const IGNORED: (&str, &str) =
     (reasons::WRITE_IGNORED, "The CRM accepted the write and holds another value than the one that was sent.");
 
 impl Application<'_> {
-    fn property(&self, place: u16) -> Option<&RestoredProperty> {
+    pub(super) fn property(&self, place: u16) -> Option<&RestoredProperty> {
         self.definition.properties.get(usize::from(place))
     }
 
