@@ -52,8 +52,8 @@ pub struct PropertyRules {
     pub ignores_writes: bool,
     /// The form in which the CRM keeps a value.
     pub normalise: Option<fn(&str) -> String>,
-    /// Values that are refused, with the CRM's word for the reason; None is any value.
-    refusals: Vec<(Option<String>, String)>,
+    /// Values that are refused, with the CRM's word for the reason, and from which update on; None is any value.
+    refusals: Vec<(Option<String>, String, u64)>,
 }
 
 /// What was written to an object, and the rules for it.
@@ -65,6 +65,7 @@ pub(super) struct Writes {
     rules: BTreeMap<String, PropertyRules>,
     refused_records: BTreeMap<RecordId, String>,
     updates: Vec<RecordUpdate>,
+    batches: u64,
 }
 
 /// A value that cannot be written: the CRM's word for why, and the property.
@@ -92,7 +93,12 @@ impl SimulatedObject {
 
     /// Refuses batches in which `property` gets `value`, or any value if that is None, with the word `code`.
     pub fn refuse(&mut self, property: &str, value: Option<&str>, code: &str) {
-        self.rules(property).refusals.push((value.map(str::to_owned), code.to_owned()));
+        self.refuse_from(property, value, code, 0);
+    }
+
+    /// The same from the `nth` batch of updates on, counted from 1.
+    pub fn refuse_from(&mut self, property: &str, value: Option<&str>, code: &str, nth: u64) {
+        self.rules(property).refusals.push((value.map(str::to_owned), code.to_owned(), nth));
     }
 
     /// Refuses updates of a record, and writes the others of the batch.
@@ -208,6 +214,7 @@ impl SimulatedObject {
         ids.sort_unstable();
         assert!(ids.array_windows().all(|[a, b]| a != b), "a batch names a record twice");
         self.check_scopes()?;
+        self.writes.batches += 1;
         let values = updates.iter().flat_map(|update| &update.values);
         let faults: Vec<_> = values.filter_map(|(property, value)| self.fault(property, value)).collect();
         if let Some(first) = faults.first() {
@@ -265,7 +272,7 @@ impl SimulatedObject {
         let code = match self.property(property) {
             None => "PROPERTY_DOESNT_EXIST",
             Some(property) if property.read_only || property.calculated => "READ_ONLY_VALUE",
-            Some(_) => self.writes.rules.get(property)?.refuses(value)?,
+            Some(_) => self.writes.rules.get(property)?.refuses(value, self.writes.batches)?,
         };
         Some(Fault { code, property, value })
     }
@@ -281,9 +288,11 @@ impl SimulatedObject {
 
 impl PropertyRules {
     /// The CRM's word for why it refuses `value`.
-    fn refuses(&self, value: &str) -> Option<&str> {
-        let refused = self.refusals.iter().find(|(wanted, _)| wanted.as_deref().is_none_or(|wanted| wanted == value));
-        if let Some((_, code)) = refused {
+    fn refuses(&self, value: &str, nth: u64) -> Option<&str> {
+        let is_refused = |(wanted, _, from): &&(Option<String>, String, u64)| {
+            *from <= nth && wanted.as_deref().is_none_or(|wanted| wanted == value)
+        };
+        if let Some((_, code, _)) = self.refusals.iter().find(is_refused) {
             return Some(code);
         }
         let mut chosen = value.split(|c| self.multiple && c == ';').filter(|part| !part.is_empty());

@@ -7,20 +7,13 @@ use contracts::backends::{DYNAMODB_LOCAL, with_table};
 use faults::{FailedMessages, Pace};
 use in_memory::faults::{Fault, Faults};
 
-use crate::scenario::{Scenario, Setup};
+use crate::scenario::{Scenario, Setup, all_fans, stages};
 
 const FAULTS: [Fault; 3] = [Fault::CallFails, Fault::AnswerLost, Fault::WorkerDies];
 const FAILED: [FailedMessages; 2] = [FailedMessages::ComeBack, FailedMessages::AreLost];
 
-/// How many calls a backup makes before the restore begins.
-async fn calls_before(setup: &Setup) -> u64 {
-    let faults = Faults::none();
-    drop(Scenario::in_memory(Setup { faults: faults.clone(), ..setup.clone() }).await);
-    faults.calls()
-}
-
 async fn values_are_right_whatever_strikes(setup: Setup, stride: u64) {
-    let before = calls_before(&setup).await;
+    let before = Scenario::calls_before(&setup).await;
     for (place, fault) in (0_u64..).zip(FAULTS) {
         for nth in (1_u64..).step_by(usize::try_from(stride).expect("small")) {
             let faults = Faults::at(before + nth, fault);
@@ -40,6 +33,62 @@ async fn at_every_call_of_a_small_restore_and_its_undo() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn at_every_call_while_stages_go_backwards() {
+    let setup = Setup { records: 130, prepare: stages, damage: all_fans, ..Setup::default() };
+    values_are_right_whatever_strikes(setup, 1).await;
+}
+
+/// Two workers die, one after the other, at calls that are a little apart.
+#[tokio::test(start_paused = true)]
+async fn at_every_call_and_once_more_soon_after_it() {
+    let setup = Setup { records: 130, prepare: stages, damage: all_fans, ..Setup::default() };
+    let before = Scenario::calls_before(&setup).await;
+    for apart in [1, 5, 11] {
+        for nth in before + 1.. {
+            let faults = Faults::script([(nth, Fault::WorkerDies), (nth + apart, Fault::WorkerDies)]);
+            let scenario = Scenario::in_memory(Setup { faults: faults.clone(), ..setup.clone() }).await;
+            scenario.there_and_back().await;
+            if faults.struck().len() < 2 {
+                break;
+            }
+        }
+    }
+}
+
+/// A worker dies, and before another one takes over, somebody stops the restore. What was written is undone.
+#[tokio::test(start_paused = true)]
+async fn at_every_call_of_a_restore_that_is_stopped() {
+    let staged = Setup { prepare: stages, damage: all_fans, ..Setup::default() };
+    for setup in [staged, Setup::default()] {
+        let before = Scenario::calls_before(&setup).await;
+        let mut stopped = 0;
+        for nth in before + 1.. {
+            let faults = Faults::at(nth, Fault::WorkerDies);
+            let scenario = Scenario::in_memory(Setup { faults: faults.clone(), ..setup.clone() }).await;
+            let restore = scenario.planned().await;
+            scenario.world.confirm(&restore).await.expect("planned");
+            while faults.struck().is_empty() && scenario.world.step().await {}
+            if faults.struck().is_empty() {
+                break;
+            }
+            if scenario.world.stop(&restore).await.is_err() {
+                scenario.world.restore_to_rest(&restore).await;
+                continue;
+            }
+            stopped += 1;
+            scenario.world.restore_to_rest(&restore).await;
+            scenario.assert_tidy(&restore, 1).await;
+            let undo = scenario.undo_planned(&restore, false).await;
+            if scenario.world.restore(&undo).await.plan.expect("planned").counts.changed > 0 {
+                scenario.carried_out(&undo).await;
+            }
+            scenario.assert_values(&scenario.damaged);
+        }
+        assert!(stopped > 10, "{stopped}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn at_every_call_when_runs_end_early() {
     let setup = Setup { records: 1_200, run_seconds: 1, ..Setup::default() };
     values_are_right_whatever_strikes(setup, 3).await;
@@ -50,7 +99,7 @@ async fn at_some_calls_on_dynamodb_local() {
     with_table(DYNAMODB_LOCAL, async |ledger, _| {
         let ledger = Arc::new(ledger);
         let setup = Setup { records: 130, ..Setup::default() };
-        let before = calls_before(&setup).await;
+        let before = Scenario::calls_before(&setup).await;
         for (place, fault) in (0_u64..).zip(FAULTS) {
             for nth in (1 + place..).step_by(17) {
                 let faults = Faults::at(before + nth, fault);

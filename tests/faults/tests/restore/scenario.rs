@@ -9,6 +9,7 @@ use domain::ports::ledger::Ledger;
 use domain::restore::slice::SliceState;
 use domain::restore::{Restore, RestoreState};
 use domain::work::{BackupRef, RestoreRef};
+use faults::crm::Edit;
 use faults::{Copies, FailedMessages, Pace, Settings, SimulatedObject, World, samples};
 use in_memory::MemoryLedger;
 use in_memory::faults::Faults;
@@ -132,6 +133,13 @@ impl Scenario {
         rested
     }
 
+    /// How many calls a scenario like this one makes before its restore begins.
+    pub(crate) async fn calls_before(setup: &Setup) -> u64 {
+        let faults = Faults::none();
+        drop(Self::in_memory(Setup { faults: faults.clone(), ..setup.clone() }).await);
+        faults.calls()
+    }
+
     /// The whole way there and back.
     pub(crate) async fn there_and_back(&self) {
         let restore = self.planned().await;
@@ -164,8 +172,27 @@ impl Scenario {
         assert!(self.world.lock_is_free().await, "{struck:?}");
         assert_eq!(self.world.imports().await, imports, "{struck:?}");
         let slices = self.world.slices(restore).await;
-        let open = slices.iter().filter(|slice| slice.has_changes() && slice.state != SliceState::Done).count();
+        let open = slices.iter().filter(|slice| slice.state == SliceState::Applying).count();
         assert_eq!((open, self.world.objects.open_uploads()), (0, 0), "{struck:?}");
+    }
+}
+
+/// Cities are stages, which go back only by being cleared.
+pub(crate) fn stages(world: &World) {
+    world.crm.change(OBJECT, |object| {
+        object.define_options("city", &["lead", "customer", "fan"]);
+        object.rules("city").forward_only = true;
+        for (place, id) in object.ids().into_iter().enumerate() {
+            let stage = ["lead", "customer", ""][place % 3];
+            object.edit(Edit::value(id, "city", stage));
+        }
+    });
+}
+
+/// Every record gets to the last stage.
+pub(crate) fn all_fans(world: &World) {
+    for id in world.crm.change(OBJECT, |object| object.ids()) {
+        world.crm.edit(OBJECT, id, "city", "fan");
     }
 }
 
