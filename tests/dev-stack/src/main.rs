@@ -76,8 +76,8 @@ fn run(command: &Command) -> Result<()> {
 }
 
 fn up(places: &Places, port: u16) -> Result<()> {
-    let mut running =
-        Running::bring_up(places, Wishes { name: "stack", port, parameters: &IMPATIENT, ..Wishes::default() })?;
+    let wishes = Wishes { name: "stack", port, parameters: &IMPATIENT, issuer: true, ..Wishes::default() };
+    let mut running = Running::bring_up(places, wishes)?;
     describe(running.stack());
     println!("state file        {}", running.state_file().display());
     println!("Ctrl-C ends it.");
@@ -91,6 +91,9 @@ fn describe(stack: &Stack) {
     println!("API               {}", stack.api_url);
     println!("sandbox CRM       {}", stack.sandbox_url);
     println!("emulated AWS      {}", stack.emulator_url);
+    if let Some(oidc) = &stack.oidc {
+        println!("issuer            {}, for the API {}", oidc.issuer, oidc.api_url);
+    }
     println!("account           {}", stack.account_id);
     println!("super admin       {} (password {})", stack.super_admin.email, stack.super_admin.password);
     println!("second factor     {} (authenticator secret)", stack.super_admin.totp_secret);
