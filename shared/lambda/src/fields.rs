@@ -80,6 +80,55 @@ impl Fields {
         })
     }
 
+    /// A member that is `true` or `false`.
+    pub fn flag(&mut self, name: &str, faults: &mut Vec<FieldFault>) -> Option<bool> {
+        match self.members.remove(name)? {
+            Value::Bool(flag) => Some(flag),
+            _ => self.fault(name, "It must be true or false.", faults),
+        }
+    }
+
+    /// Whether a member is there and is `true`; what else it may be is no fault.
+    pub fn is_true(&mut self, name: &str) -> bool {
+        self.members.remove(name) == Some(Value::Bool(true))
+    }
+
+    /// A member that is a list of so many texts of 1 to `longest` characters. Each text at fault is named by its place:
+    /// `names[2]`.
+    pub fn texts(
+        &mut self,
+        name: &str,
+        how_many: RangeInclusive<usize>,
+        longest: usize,
+        faults: &mut Vec<FieldFault>,
+    ) -> Option<Vec<String>> {
+        let items = match self.members.remove(name)? {
+            Value::Array(items) if how_many.contains(&items.len()) => items,
+            _ => {
+                let detail = format!("It must be a list of {} to {} texts.", how_many.start(), how_many.end());
+                return self.fault(name, &detail, faults);
+            }
+        };
+        let before = faults.len();
+        let mut texts = Vec::with_capacity(items.len());
+        for (place, item) in items.into_iter().enumerate() {
+            match item {
+                Value::String(text) if (1..=longest).contains(&text.chars().count()) => texts.push(text),
+                _ => {
+                    let detail = format!("It must be a text of 1 to {longest} characters.");
+                    faults.push(FieldFault::new(format!("{}{name}[{place}]", self.path), detail));
+                }
+            }
+        }
+        (faults.len() == before).then_some(texts)
+    }
+
+    /// Notes each of these members that is not there.
+    pub fn require(&self, names: &[&str], faults: &mut Vec<FieldFault>) {
+        let missing = names.iter().filter(|&&name| !self.members.contains_key(name));
+        faults.extend(missing.map(|name| FieldFault::new(format!("{}{name}", self.path), "It is missing.")));
+    }
+
     /// A member that is an object.
     pub fn object(&mut self, name: &str, faults: &mut Vec<FieldFault>) -> Option<Self> {
         match self.members.remove(name)? {

@@ -15,7 +15,7 @@ pub enum Metric {
     Calls(u64),
     /// Of these, calls that the CRM refused with 429.
     CallsRefused(u64),
-    /// Records exported a second by one run.
+    /// Records a second that one run has exported, compared or restored.
     RecordsPerSecond(f64),
     /// Age in seconds of the oldest work that was due and that nobody was working on; 0 when there was none.
     OldestStalledSeconds(f64),

@@ -1,7 +1,7 @@
 //! Wiring of the functions that work off queues: their ports on AWS and HubSpot, from the environment.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aws::{Aws, QueueUrls, S3Objects, SystemClock};
 use domain::ports::clock::Clock;
@@ -9,12 +9,14 @@ use domain::ports::ledger::Ledger;
 use domain::ports::queue::WorkQueue;
 use domain::work::Work;
 use lambda_runtime::Error;
+use workflows::call_gate::GateUsage;
 use workflows::crm_session::CrmSessions;
 use workflows::dispatch::WorkerCap;
 use workflows::run::{Run, StepError};
 
 use crate::config::Environment;
 use crate::deadline::Deadline;
+use crate::metrics::{self, Metric};
 use crate::random;
 use crate::sqs::Outcome;
 
@@ -92,6 +94,24 @@ impl CrmWorker {
 pub fn run(deadline: Deadline) -> Run {
     let owner = random::bytes().iter().fold(String::new(), |name, byte| name + &format!("{byte:02x}"));
     Run { owner, ends: deadline.begin_nothing_after(), stopped_at: deadline.stopped_at() }
+}
+
+/// Writes as metrics what a run that began at `began` has used of the call budget, and how many records a second it has
+/// dealt with.
+pub fn report(gate: &GateUsage, records: u64, began: Instant) {
+    // Deliveries that found nothing to do would only blur the picture.
+    if gate.calls == 0 {
+        return;
+    }
+    // Far below 2⁵² records.
+    #[expect(clippy::cast_precision_loss, reason = "a rate needs no more precision")]
+    let records_per_second = records as f64 / began.elapsed().as_secs_f64().max(0.001);
+    metrics::emit(&[
+        Metric::Calls(gate.calls),
+        Metric::CallsRefused(gate.calls_refused),
+        Metric::BudgetUse(gate.budget_used_percent),
+        Metric::RecordsPerSecond(records_per_second),
+    ]);
 }
 
 /// What a step's result means for its message; a failure is logged here and nowhere else.

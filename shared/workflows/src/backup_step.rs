@@ -3,18 +3,19 @@
 
 use std::time::Duration;
 
-use domain::Failure;
 use domain::backup::{Backup, BackupEvent};
-use domain::budget::WaitReason;
-use domain::lease::{NotLeased, Wait};
+use domain::lease::{Leasing, NotLeased, Wait};
 use domain::ports::clock::Clock;
 use domain::ports::ledger::{self, Change, Ledger, LedgerError, Versioned};
 use domain::ports::queue::WorkQueue;
 use domain::work::{BackupRef, Work};
+use domain::{Failure, Refused};
+use jiff::{SignedDuration, Timestamp};
 
 use crate::contention;
 use crate::ending;
-use crate::run::{Remedy, Run, StepError, delay_until};
+use crate::leased::{Aftermath, Leasable, Leases, Wished};
+use crate::run::{Run, StepError};
 
 /// A backup at such a step, and the ports to change it.
 #[derive(Clone, Copy)]
@@ -25,13 +26,19 @@ pub(crate) struct BackupStep<'a> {
     pub(crate) backup: &'a BackupRef,
 }
 
-/// The step's lease, as this run holds it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct HeldLease {
-    /// Its number.
-    pub(crate) number: u32,
-    /// The message that gets the step done.
-    work: Work,
+impl Leasable for Backup {
+    fn leasing(&self) -> &Leasing {
+        &self.leasing
+    }
+    fn leased(&self, owner: &str, now: Timestamp, length: SignedDuration) -> Result<Result<Self, NotLeased>, Refused> {
+        self.lease(owner, now, length)
+    }
+    fn released(&self, lease: u32, wait: Option<Wait>, _: bool, now: Timestamp) -> Result<Self, Refused> {
+        self.apply(BackupEvent::Released { lease, wait }, now)
+    }
+    fn message(&self) -> Option<Work> {
+        self.work()
+    }
 }
 
 impl BackupStep<'_> {
@@ -40,30 +47,29 @@ impl BackupStep<'_> {
         ledger::load::<Backup>(self.ledger, &Backup::key_of(self.backup)).await
     }
 
-    /// Takes the lease of the step that `loaded` is at. None when there is nothing to do for this run; after too many
-    /// fruitless runs the backup has then failed, by `out_of_attempts`.
+    fn leases(&self) -> Leases<'_> {
+        Leases { ledger: self.ledger, queue: self.queue, clock: self.clock }
+    }
+
+    /// Takes the lease of the step that `loaded` is at, and returns its number. None when there is nothing to do for this
+    /// run; after too many fruitless runs the backup has then failed, by `out_of_attempts`.
     pub(crate) async fn lease(
         &self,
         loaded: &Versioned<Backup>,
         run: &Run,
         out_of_attempts: impl FnOnce() -> Failure,
-    ) -> Result<Option<HeldLease>, StepError> {
-        let now = self.clock.now();
-        let Some(work) = loaded.record.work() else { return Ok(None) };
-        let leased = match loaded.record.lease(&run.owner, now, run.lease_length(now)) {
-            Ok(Ok(leased)) => leased,
-            Ok(Err(NotLeased::OutOfAttempts)) => {
-                self.fail(out_of_attempts()).await?;
-                return Ok(None);
-            }
-            Ok(Err(NotLeased::Held(_) | NotLeased::Waiting(_))) | Err(_) => return Ok(None),
-        };
-        match self.ledger.commit(&[Change::replace(loaded, &leased)]).await {
-            // Another delivery of the same message was first.
-            Err(LedgerError::Conflict) => return Ok(None),
-            other => other?,
+    ) -> Result<Option<u32>, StepError> {
+        if loaded.record.work().is_none() {
+            return Ok(None);
         }
-        Ok(Some(HeldLease { number: leased.leasing.last_number, work }))
+        match self.leases().take(loaded, &run.owner, run.lease_length(self.clock.now())).await? {
+            Wished::Leased { number, .. } => Ok(Some(number)),
+            Wished::Nothing => Ok(None),
+            Wished::OutOfAttempts => {
+                self.fail(out_of_attempts()).await?;
+                Ok(None)
+            }
+        }
     }
 
     /// Applies `event`, whoever else changes the backup at the same time, and returns the backup as it is then.
@@ -90,42 +96,35 @@ impl BackupStep<'_> {
         })
     }
 
-    /// What follows when a run ends by `error` before the step is done. A run that has `progressed` was not in vain.
+    /// What follows when a run under `lease` ends by `error` before the step is done. A run that has `progressed` was not
+    /// in vain.
     ///
     /// # Errors
     /// [`StepError`] when the message should be delivered again.
     pub(crate) async fn interrupted(
         &self,
-        held: HeldLease,
+        lease: u32,
         error: &StepError,
         progressed: bool,
         retry_base: Duration,
     ) -> Result<(), StepError> {
-        let now = self.clock.now();
-        // Progress has set the count of fruitless runs back, so it is read again.
-        let attempts = self.load().await?.map_or(1, |loaded| loaded.record.leasing.attempts);
-        match error.remedy(now, attempts, retry_base) {
-            Remedy::Stop => ending::sweep_if_ended(self.ledger, self.queue, self.backup).await,
-            Remedy::Fail(failure) => self.fail(failure).await,
-            Remedy::Wait(wait) => {
-                self.release(held.number, Some(wait)).await?;
-                self.queue_again(held.work, delay_until(wait.until, now)).await
-            }
-            Remedy::Retry(pause) => {
-                // Best effort: without it the lease runs out by itself.
-                let _ = self.release(held.number, self.gone_on(progressed)).await;
-                self.queue_again(held.work, pause).await
-            }
+        if matches!(error, StepError::TakenOver) {
+            return ending::sweep_if_ended(self.ledger, self.queue, self.backup).await;
+        }
+        let key = Backup::key_of(self.backup);
+        match self.leases().interrupted::<Backup>(&key, lease, error, (progressed, true), retry_base).await? {
+            Aftermath::Settled => Ok(()),
+            Aftermath::Fail(failure) => self.fail(failure).await,
         }
     }
 
-    /// What follows when a run's time is over before the step is done. A run that has `progressed` was not in vain.
+    /// What follows when the time of a run under `lease` is over before the step is done. A run that has `progressed` was
+    /// not in vain.
     ///
     /// # Errors
     /// [`StepError`] when the message should be delivered again.
-    pub(crate) async fn run_over(&self, held: HeldLease, progressed: bool) -> Result<(), StepError> {
-        self.release(held.number, self.gone_on(progressed)).await?;
-        self.queue_again(held.work, Duration::ZERO).await
+    pub(crate) async fn run_over(&self, lease: u32, progressed: bool) -> Result<(), StepError> {
+        self.leases().run_over::<Backup>(&Backup::key_of(self.backup), lease, progressed, true).await
     }
 
     /// Ends the backup as failed.
@@ -134,17 +133,5 @@ impl BackupStep<'_> {
     /// [`StepError`] when the ledger failed.
     pub(crate) async fn fail(&self, failure: Failure) -> Result<(), StepError> {
         Ok(ending::fail(self.ledger, self.queue, self.clock, self.backup, failure).await?)
-    }
-
-    fn gone_on(&self, progressed: bool) -> Option<Wait> {
-        progressed.then(|| Wait { until: self.clock.now(), reason: WaitReason::RunOver })
-    }
-
-    async fn release(&self, lease: u32, wait: Option<Wait>) -> Result<(), StepError> {
-        self.apply(BackupEvent::Released { lease, wait }).await.map(|_| ())
-    }
-
-    async fn queue_again(&self, work: Work, delay: Duration) -> Result<(), StepError> {
-        Ok(self.queue.send(&[work], delay).await?)
     }
 }

@@ -130,8 +130,8 @@ impl Leases<'_> {
     ) -> Result<Aftermath, StepError> {
         let now = self.clock.now();
         // Progress has set the count of fruitless runs back, so it is read again.
-        let loaded = ledger::load::<T>(self.ledger, key).await;
-        let attempts = loaded.ok().flatten().map_or(1, |loaded| loaded.record.leasing().attempts);
+        let present = ledger::load::<T>(self.ledger, key).await.ok().flatten().map(|loaded| loaded.record);
+        let attempts = present.as_ref().map_or(1, |present| present.leasing().attempts);
         match error.remedy(now, attempts, retry_base) {
             Remedy::Stop => {
                 // Best effort: without it the lease runs out by itself.
@@ -146,8 +146,9 @@ impl Leases<'_> {
                 self.queue_again(released.as_ref(), delay_until(wait.until, now)).await?;
             }
             Remedy::Retry(pause) => {
-                let released = self.give_back::<T>(key, number, self.gone_on(progressed), clean).await?;
-                self.queue_again(released.as_ref(), pause).await?;
+                // Best effort, too: something of our own does not answer.
+                let released = self.give_back::<T>(key, number, self.gone_on(progressed), clean).await;
+                self.queue_again(released.ok().flatten().or(present).as_ref(), pause).await?;
             }
         }
         Ok(Aftermath::Settled)

@@ -10,6 +10,7 @@ mod export;
 mod figure;
 mod memory;
 mod million;
+mod restore;
 mod sample;
 mod saturation;
 
@@ -42,6 +43,8 @@ enum Benchmark {
     Assembly,
     /// A million records with the call limit off
     Million,
+    /// Calls that a restore takes, and how much of the CRM's call limit it uses
+    Restore,
 }
 
 impl Benchmark {
@@ -52,6 +55,7 @@ impl Benchmark {
             Self::Saturation => saturation::run(places),
             Self::Assembly => assembly::run(places),
             Self::Million => million::run(places),
+            Self::Restore => restore::run(places),
         }
     }
 }

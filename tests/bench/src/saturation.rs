@@ -24,7 +24,7 @@ const ACCOUNT: [&str; 10] = [
     "300",
 ];
 /// Calls a second that the plan allows.
-const ALLOWED: f64 = 19.0;
+pub(crate) const ALLOWED: f64 = 19.0;
 /// At 1,900 records a second it should take a minute.
 const PATIENCE: Duration = Duration::from_mins(5);
 /// How long workers may take to start and to split their ranges, counted from the first page.
@@ -35,17 +35,17 @@ const RUN_OUT_MS: i64 = 5_000;
 /// The sandbox's report, as far as it is looked at.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Report {
-    total: u64,
-    refused: u64,
-    recent: Vec<Call>,
+pub(crate) struct Report {
+    pub(crate) total: u64,
+    pub(crate) refused: u64,
+    pub(crate) recent: Vec<Call>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Call {
-    at_ms: i64,
-    endpoint: String,
+pub(crate) struct Call {
+    pub(crate) at_ms: i64,
+    pub(crate) endpoint: String,
     object: Option<String>,
     status: u16,
     records: u32,
@@ -102,7 +102,11 @@ pub(crate) fn run(places: &Places) -> Result<Vec<Figure>> {
 /// Calls a second, once all workers are at work and before they run out of it.
 fn steady_rate(calls: &[Call]) -> Option<f64> {
     let pages = || calls.iter().filter(|call| call.is_page() && call.records > 1).map(|call| call.at_ms);
-    let (from, to) = (pages().min()? + WARM_UP_MS, pages().max()? - RUN_OUT_MS);
+    rate_between(calls, pages().min()? + WARM_UP_MS, pages().max()? - RUN_OUT_MS)
+}
+
+/// Calls a second that were admitted in a span of time; None where it has no length.
+pub(crate) fn rate_between(calls: &[Call], from: i64, to: i64) -> Option<f64> {
     let millis = u64::try_from(to - from).ok().filter(|millis| *millis > 0)?;
     let admitted = calls.iter().filter(|call| call.draws_on_the_limit() && (from..to).contains(&call.at_ms)).count();
     Some(number(admitted as u64) * 1_000.0 / number(millis))

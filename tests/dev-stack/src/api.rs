@@ -6,7 +6,7 @@ use serde_json::Value;
 use ureq::http::{HeaderMap, Method, Request, Response, StatusCode};
 use ureq::{Agent, Body};
 
-use crate::failure::{OrFailure, Result};
+use crate::failure::{Failure, OrFailure, Result};
 
 /// The longest answer that is read: far more than any page of the API and any archive of a test.
 const LONGEST_BODY: u64 = 4 << 30;
@@ -34,6 +34,17 @@ impl Answer {
     /// The body as text.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// The answer, if it has the status; `what` was asked for.
+    ///
+    /// # Errors
+    /// When it has another one.
+    pub fn expect(self, status: u16, what: &str) -> Result<Self> {
+        if self.status.as_u16() == status {
+            return Ok(self);
+        }
+        Err(Failure::new(format!("{what} was answered with {}: {}", self.status, self.text())))
     }
 }
 
@@ -80,6 +91,18 @@ impl Api {
     /// When there is no answer.
     pub fn put(&self, path: &str, body: &Value) -> Result<Answer> {
         self.send(&Method::PUT, path, &[("content-type", "application/json")], body.to_string().into_bytes())
+    }
+
+    /// Asks at `path` for a link to a file, and downloads that.
+    ///
+    /// # Errors
+    /// When the API gives no link or the storage refuses.
+    pub fn follow_link(&self, path: &str) -> Result<Vec<u8>> {
+        let answer = self.send(&Method::GET, path, &[("accept", "application/json")], Vec::new())?;
+        let answer = answer.expect(200, "asking for a download link")?.json();
+        let link = answer["url"].as_str().ok_or_else(|| Failure::new("the API gave no download link"))?;
+        // The link is its own permission: the API's token is nobody else's business.
+        Ok(Self::new("").get(link)?.expect(200, "downloading a file")?.body)
     }
 
     /// Sends any request. `path` begins with a slash; an absolute URL is taken as it is.

@@ -7,9 +7,8 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use ureq::http::Method;
 
-use crate::api::{Answer, Api};
+use crate::api::Api;
 use crate::failure::{Failure, OrFailure, Result};
 use crate::places::make_folder;
 
@@ -76,7 +75,7 @@ impl Backups {
     /// # Errors
     /// When the API refuses.
     pub fn create(&self) -> Result<String> {
-        let answer = expect("creating a backup", 202, self.api.post(&self.path, &json!({}))?)?;
+        let answer = self.api.post(&self.path, &json!({}))?.expect(202, "creating a backup")?;
         let id = answer.json()["backupId"].as_str().map(str::to_owned);
         id.ok_or_else(|| Failure::new("creating a backup gave no backupId"))
     }
@@ -86,7 +85,7 @@ impl Backups {
     /// # Errors
     /// When the API refuses.
     pub fn get(&self, backup_id: &str) -> Result<Backup> {
-        let answer = expect("reading a backup", 200, self.api.get(&format!("{}/{backup_id}", self.path))?)?;
+        let answer = self.api.get(&format!("{}/{backup_id}", self.path))?.expect(200, "reading a backup")?;
         serde_json::from_slice(&answer.body).or_failure(|| "the API shows a backup in an unknown form".to_owned())
     }
 
@@ -120,23 +119,11 @@ impl Backups {
     /// # Errors
     /// When the API or the storage refuses, or the file cannot be written.
     pub fn download(&self, backup_id: &str, file: &Path) -> Result<usize> {
-        let path = format!("{}/{backup_id}/download", self.path);
-        let answer = self.api.send(&Method::GET, &path, &[("accept", "application/json")], Vec::new())?;
-        let answer = expect("asking for a download link", 200, answer)?.json();
-        let link = answer["url"].as_str().ok_or_else(|| Failure::new("the API gave no download link"))?;
-        // The link is its own permission: the API's token is nobody else's business.
-        let archive = expect("downloading the archive", 200, Api::new("").get(link)?)?.body;
+        let archive = self.api.follow_link(&format!("{}/{backup_id}/download", self.path))?;
         if let Some(folder) = file.parent() {
             make_folder(folder)?;
         }
         fs::write(file, &archive).or_failure(|| format!("cannot write {}", file.display()))?;
         Ok(archive.len())
     }
-}
-
-fn expect(what: &str, status: u16, answer: Answer) -> Result<Answer> {
-    if answer.status.as_u16() == status {
-        return Ok(answer);
-    }
-    Err(Failure::new(format!("{what} was answered with {}: {}", answer.status, answer.text())))
 }

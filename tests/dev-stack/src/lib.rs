@@ -16,6 +16,7 @@ pub mod oidc;
 pub mod places;
 pub mod processes;
 pub mod python;
+pub mod restores;
 pub mod sandbox;
 pub mod stack;
 pub mod users;

@@ -27,12 +27,18 @@ use crate::stored_json;
 /// Why there is nothing to show.
 #[derive(Debug, thiserror::Error)]
 pub enum ReviewError {
+    /// No operator has created the account.
+    #[error("there is no such account")]
+    AccountUnknown,
     /// The account has no such restore.
     #[error("there is no such restore")]
     RestoreUnknown,
     /// The account has no such import.
     #[error("there is no such import")]
     ImportUnknown,
+    /// The plan is still being made.
+    #[error("the plan is not ready")]
+    PlanNotReady,
     /// There is nothing to report, so there is no such file.
     #[error("there is no such report")]
     NoReport,
@@ -147,8 +153,11 @@ async fn page<T: Record>(
     limit: u32,
     id: impl Fn(&T) -> RestoreId,
 ) -> Result<Page<T>, ReviewError> {
+    if ledger.get(&Account::key_of(account)).await?.is_none() {
+        return Err(ReviewError::AccountUnknown);
+    }
     let request = ListRequest {
-        partition: format!("ACCOUNT#{account}"),
+        partition: Account::key_of(account).partition,
         prefix: prefix.to_owned(),
         after: after.map(|after| format!("{prefix}{after}")),
         newest_first: true,
@@ -337,6 +346,9 @@ pub async fn skipped_link(
     valid_for: Duration,
 ) -> Result<Link, ReviewError> {
     let restore = load(ledger, reference).await?;
+    if matches!(restore.state, RestoreState::Queued | RestoreState::Planning | RestoreState::Summarising) {
+        return Err(ReviewError::PlanNotReady);
+    }
     let key = restore.plan.and_then(|plan| plan.skipped_key).ok_or(ReviewError::NoReport)?;
     let file_name = format!("skipped-{}-{}.csv", restore.object_type, restore.restore_id);
     link(links, clock, (&key, &file_name), valid_for).await

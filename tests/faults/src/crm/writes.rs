@@ -7,7 +7,7 @@ use domain::ports::crm::CrmError;
 use domain::ports::crm_batch::{
     BATCH, BatchRead, BatchUpdate, PropertyDefinition, RecordUpdate, SideEffect, UpdatedRecord, WriteRefusal,
 };
-use domain::property::{Property, RECORD_ID_COLUMN};
+use domain::property::{MERGED_IDS, Property, RECORD_ID_COLUMN};
 use domain::rows::RowBuffer;
 
 use super::SimulatedObject;
@@ -186,12 +186,20 @@ impl SimulatedObject {
         for id in found.into_iter().rev() {
             rows.begin_row(id);
             for (column, name) in request.properties.iter().enumerate() {
-                if let Some(value) = self.property(name).and_then(|_| self.value(id, name)) {
+                if *name == MERGED_IDS {
+                    rows.set(column, &self.former_ids(id));
+                } else if let Some(value) = self.property(name).and_then(|_| self.value(id, name)) {
                     rows.set(column, &value);
                 }
             }
         }
         Ok(())
+    }
+
+    /// The records that became part of a record.
+    fn former_ids(&self, id: RecordId) -> String {
+        let merged = self.writes.merged.iter().filter(|(_, survivor)| **survivor == id);
+        merged.map(|(former, _)| former.to_string()).collect::<Vec<_>>().join(";")
     }
 
     pub(super) fn update_batch(&mut self, updates: &[RecordUpdate]) -> Result<BatchUpdate, CrmError> {

@@ -16,6 +16,7 @@ use workflows::crm_session::CrmSessions;
 use workflows::discover::Discover;
 use workflows::dispatch::WorkerCap;
 use workflows::export::Export;
+use workflows::restore::RestoreWork;
 use workflows::run::{Run, StepError};
 
 use super::{Copies, FailedMessages, World};
@@ -100,6 +101,7 @@ impl World {
             Work::Export { .. } | Work::CloseObject { .. } => self.settings.export_run,
             Work::Discover { .. } => DISCOVER_RUN,
             Work::Assemble { .. } | Work::Sweep { .. } => self.settings.assemble_run,
+            Work::Restore { .. } | Work::RestoreSlice { .. } => self.settings.restore_run,
         };
         let ends = self.clock.now() + length;
         Run { owner: format!("run-{number}"), ends, stopped_at: ends + MARGIN }
@@ -114,6 +116,8 @@ impl World {
             }
             Work::Assemble { backup } => self.assemble(worker).run(backup, run).await,
             Work::Sweep { backup } => self.assemble(worker).sweep(backup).await,
+            Work::Restore { restore } => self.restores(worker).step(restore, run).await,
+            Work::RestoreSlice { restore, slice } => self.restores(worker).slice(restore, *slice, run).await.map(drop),
         }
     }
 
@@ -146,6 +150,17 @@ impl World {
             writer: worker.wrap(self.storage.clone()),
             uploads: worker.wrap(self.storage.clone()),
             cap: WorkerCap(self.settings.workers),
+            retry_base: Self::RETRY_BASE,
+        }
+    }
+
+    fn restores(&self, worker: &Arc<Worker>) -> RestoreWork {
+        RestoreWork {
+            sessions: self.sessions(worker),
+            queue: worker.wrap(self.queue.clone()),
+            reader: worker.wrap(self.storage.clone()),
+            writer: worker.wrap(self.storage.clone()),
+            uploads: worker.wrap(self.storage.clone()),
             retry_base: Self::RETRY_BASE,
         }
     }

@@ -5,6 +5,8 @@ use domain::chunk::Chunk;
 use domain::object::ObjectExport;
 use domain::ports::clock::Clock;
 use domain::ports::ledger::{self, DUE_SHARDS, Key, Record, Stored};
+use domain::restore::Restore;
+use domain::restore::slice::RestoreSlice;
 use jiff::{SignedDuration, Timestamp};
 use workflows::dispatch::WorkerCap;
 use workflows::recover::Recover;
@@ -79,6 +81,10 @@ pub(super) fn due_at(stored: Stored) -> Option<Timestamp> {
         of::<Chunk>(stored)
     } else if sort.starts_with(ObjectExport::PREFIX) {
         of::<ObjectExport>(stored)
+    } else if sort.starts_with(RestoreSlice::PREFIX) {
+        of::<RestoreSlice>(stored)
+    } else if sort.starts_with(Restore::PREFIX) {
+        of::<Restore>(stored)
     } else if sort.starts_with(Backup::PREFIX) {
         of::<Backup>(stored)
     } else {

@@ -2,6 +2,7 @@
 
 mod delivery;
 mod due;
+mod restores;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -74,6 +75,8 @@ pub struct Settings {
     pub export_run: SignedDuration,
     /// The same for assemble-archive.
     pub assemble_run: SignedDuration,
+    /// The same for restore-chunk.
+    pub restore_run: SignedDuration,
     /// What goes wrong at which call of a port.
     pub faults: Arc<Faults>,
     /// What the delays of the simulated ports follow from.
@@ -89,6 +92,7 @@ impl Default for Settings {
             failed: FailedMessages::ComeBack,
             export_run: SignedDuration::from_secs(290),
             assemble_run: SignedDuration::from_secs(890),
+            restore_run: SignedDuration::from_secs(290),
             faults: Faults::none(),
             seed: 1,
         }

@@ -192,14 +192,22 @@ fn told(
     outcomes
 }
 
-/// The outcome of a value that was written. Where the value that was overwritten is the very one that the CRM made of our
-/// own write, an earlier run had written it before: what that run overwrote is what an undo goes back to.
+/// The outcome of a value that was sent. Where the value that was overwritten is the very one that the CRM made of our own
+/// write, an earlier run had written it before: what that run overwrote is what an undo goes back to.
 fn outcome(id: RecordId, difference: Difference, fate: Fate, earlier: &Earlier) -> ValueOutcome {
     let Difference { property, before, target } = difference;
-    let own = match &fate {
-        Fate::Written { after } => before == *after.as_ref().unwrap_or(&target),
-        Fate::Unclear | Fate::Failed { .. } => false,
+    let Some(first) = earlier.get(&(id, property)).filter(|first| **first != before) else {
+        return ValueOutcome { id, property, before, target, fate };
     };
-    let before = earlier.get(&(id, property)).filter(|_| own).cloned().unwrap_or(before);
-    ValueOutcome { id, property, before, target, fate }
+    match fate {
+        Fate::Written { after } if before == *after.as_ref().unwrap_or(&target) => {
+            ValueOutcome { id, property, before: first.clone(), target, fate: Fate::Written { after } }
+        }
+        // The CRM keeps the value in another form than the one that was sent, and did so already.
+        Fate::Failed { code, message, now: None } if code == reasons::WRITE_IGNORED => {
+            let fate = Fate::Failed { code, message, now: Some(before) };
+            ValueOutcome { id, property, before: first.clone(), target, fate }
+        }
+        fate => ValueOutcome { id, property, before, target, fate },
+    }
 }

@@ -1,0 +1,74 @@
+//! What a request's body wishes.
+
+use lambda::fields::Fields;
+use lambda::problem::{FieldFault, Problem};
+
+/// Longer than any id of a backup.
+const LONGEST_ID: usize = 64;
+/// Longer than any name of an object or a property in the CRM.
+const LONGEST_NAME: usize = 200;
+/// Properties that one restore may have.
+const MOST_PROPERTIES: usize = 1_000;
+
+/// What must be acknowledged before a plan is carried out, and in which words.
+const ACKNOWLEDGEMENTS: [(&str, &str); 2] = [
+    ("dataChanges", "It must be true, to acknowledge that the restore changes live data in the CRM."),
+    ("cannotBeUndoneInCrm", "It must be true, to acknowledge that the restore cannot be undone inside the CRM."),
+];
+
+/// A restore that somebody wishes.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct RestoreWish {
+    pub(crate) backup_id: String,
+    pub(crate) object_type: String,
+    pub(crate) properties: Vec<String>,
+}
+
+/// Reads `{backupId, objectType, properties}`, of which nothing may be absent.
+///
+/// # Errors
+/// A 422 problem that names every field at fault.
+pub(crate) fn wish(mut body: Fields) -> Result<RestoreWish, Problem> {
+    let mut faults = Vec::new();
+    body.require(&["backupId", "objectType", "properties"], &mut faults);
+    let backup_id = body.text("backupId", LONGEST_ID, &mut faults);
+    let object_type = body.text("objectType", LONGEST_NAME, &mut faults);
+    let properties = body.texts("properties", 1..=MOST_PROPERTIES, LONGEST_NAME, &mut faults);
+    body.finish(&mut faults);
+    match (backup_id, object_type, properties) {
+        (Some(backup_id), Some(object_type), Some(properties)) if faults.is_empty() => {
+            Ok(RestoreWish { backup_id, object_type, properties })
+        }
+        _ => Err(Problem::input_invalid(faults)),
+    }
+}
+
+/// Checks that the body is `{acknowledgements: {dataChanges: true, cannotBeUndoneInCrm: true}}`.
+///
+/// # Errors
+/// A 422 problem that names every field at fault, and what each that is missing acknowledges.
+pub(crate) fn confirmation(mut body: Fields) -> Result<(), Problem> {
+    let mut faults = Vec::new();
+    let mut acknowledgements = body.object("acknowledgements", &mut faults);
+    for (name, detail) in ACKNOWLEDGEMENTS {
+        if !acknowledgements.as_mut().is_some_and(|given| given.is_true(name)) {
+            faults.push(FieldFault::new(format!("acknowledgements.{name}"), detail));
+        }
+    }
+    if let Some(given) = acknowledgements {
+        given.finish(&mut faults);
+    }
+    body.finish(&mut faults);
+    if faults.is_empty() { Ok(()) } else { Err(Problem::input_invalid(faults)) }
+}
+
+/// Reads `{includeEdited}`: whether to undo also what somebody has edited since; not if absent.
+///
+/// # Errors
+/// A 422 problem that names every field at fault.
+pub(crate) fn include_edited(mut body: Fields) -> Result<bool, Problem> {
+    let mut faults = Vec::new();
+    let include_edited = body.flag("includeEdited", &mut faults).unwrap_or(false);
+    body.finish(&mut faults);
+    if faults.is_empty() { Ok(include_edited) } else { Err(Problem::input_invalid(faults)) }
+}

@@ -1,0 +1,197 @@
+//! Requests about restores and imports, to and from the use cases.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::ids::{BackupId, RestoreId};
+use domain::ports::objects::DownloadLinks;
+use domain::restore::Restore;
+use domain::work::RestoreRef;
+use http::StatusCode;
+use http::header::{HeaderValue, LOCATION};
+use lambda::caller::{Authorised, Right};
+use lambda::http::{Request, Response};
+use lambda::pages::{self, PageQuery};
+use lambda::problem::Problem;
+use lambda::routes::{Found, Operation};
+use lambda::second_factor::SecondFactorPolicy;
+use lambda::{links, random};
+use serde::Serialize;
+use workflows::restore::ask::{AskRestore, UndoWish, Wish};
+use workflows::restore::decide::DecideRestore;
+use workflows::restore::review;
+
+use crate::body::{self, RestoreWish};
+use crate::problems;
+use crate::representation::{ImportRepresentation, RestoreRepresentation};
+
+/// Answers requests.
+pub(crate) struct Handler {
+    pub(crate) ask: AskRestore,
+    pub(crate) decide: DecideRestore,
+    pub(crate) links: Arc<dyn DownloadLinks>,
+    pub(crate) audience: String,
+    pub(crate) link_valid_for: Duration,
+    pub(crate) second_factor: SecondFactorPolicy,
+}
+
+#[derive(Serialize)]
+struct RestorePage<'a> {
+    restores: Vec<RestoreRepresentation<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+}
+
+#[derive(Serialize)]
+struct ImportPage<'a> {
+    imports: Vec<ImportRepresentation<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+}
+
+impl Handler {
+    pub(crate) async fn handle(&self, request: Request) -> Result<Response, Problem> {
+        let route = request.route()?;
+        match route.operation {
+            Operation::CreateRestore => self.create(&request, &route).await,
+            Operation::ListRestores => self.list(&request, &route).await,
+            Operation::ReadRestore => self.read(&request, &route).await,
+            Operation::DownloadSkipped => self.download_skipped(&request, &route).await,
+            Operation::ConfirmRestore => self.confirm(&request, &route).await,
+            Operation::CancelRestore => self.cancel(&request, &route).await,
+            Operation::StopRestore => self.stop(&request, &route).await,
+            Operation::UndoRestore => self.undo(&request, &route).await,
+            Operation::ListImports => self.list_imports(&request, &route).await,
+            Operation::ReadImport => self.read_import(&request, &route).await,
+            Operation::DownloadErrors => self.download_errors(&request, &route).await,
+            _ => Err(Problem::path_unknown()),
+        }
+    }
+
+    async fn create(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
+        let caller = self.authorised(request, route)?;
+        let RestoreWish { backup_id, object_type, properties } = body::wish(request.fields()?)?;
+        let wish = Wish {
+            account_id: caller.account_id,
+            by: caller.requester,
+            // As in a path: what is no backup's id is no backup of the account.
+            backup_id: BackupId::parse(&backup_id).map_err(|_| Problem::backup_unknown())?,
+            object_type,
+            properties,
+            random: random::bytes(),
+        };
+        let made = self.ask.from_backup(&wish).await;
+        self.accepted(&made.map_err(|error| problems::of_ask(error, &wish.properties))?)
+    }
+
+    async fn undo(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
+        let caller = self.authorised(request, route)?;
+        let include_edited = body::include_edited(request.fields()?)?;
+        let wish = UndoWish {
+            restore: RestoreRef { account_id: caller.account_id, restore_id: route.restore_id()? },
+            by: caller.requester,
+            include_edited,
+            random: random::bytes(),
+        };
+        let made = self.ask.undo(&wish).await;
+        self.accepted(&made.map_err(|error| problems::of_ask(error, &[]))?)
+    }
+
+    async fn confirm(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
+        let caller = self.authorised(request, route)?;
+        caller.check_second_factor(&self.second_factor, self.decide.clock.now())?;
+        body::confirmation(request.fields()?)?;
+        let (restore, by) = (restore(&caller, route.restore_id()?), &caller.requester);
+        self.accepted(&self.decide.confirm(&restore, by).await.map_err(problems::of_decide)?)
+    }
+
+    async fn cancel(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
+        let caller = self.authorised(request, route)?;
+        request.no_fields()?;
+        let (restore, by) = (restore(&caller, route.restore_id()?), &caller.requester);
+        let cancelled = self.decide.cancel(&restore, by).await.map_err(problems::of_decide)?;
+        Ok(self.answer(StatusCode::OK, &cancelled))
+    }
+
+    async fn stop(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
+        let caller = self.authorised(request, route)?;
+        request.no_fields()?;
+        let (restore, by) = (restore(&caller, route.restore_id()?), &caller.requester);
+        self.accepted(&self.decide.stop(&restore, by).await.map_err(problems::of_decide)?)
+    }
+
+    async fn list(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
+        let caller = self.authorised(request, route)?;
+        let PageQuery { limit, after } = PageQuery::of(request, RestoreId::parse)?;
+        let page = review::restores(&*self.ask.ledger, &caller.account_id, after.as_ref(), limit).await;
+        let page = page.map_err(problems::of_review)?;
+        let now = self.ask.clock.now();
+        let restores = page.items.iter().map(|restore| RestoreRepresentation::of(restore, now)).collect();
+        Ok(Response::json(StatusCode::OK, &RestorePage { restores, next: cursor(page.next.as_ref()) }))
+    }
+
+    async fn read(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
+        let caller = self.authorised(request, route)?;
+        let AskRestore { ledger, reader, clock, .. } = &self.ask;
+        let restore = restore(&caller, route.restore_id()?);
+        let review = review::restore(&**ledger, &**reader, &**clock, &restore).await.map_err(problems::of_review)?;
+        Ok(Response::json(StatusCode::OK, &RestoreRepresentation::of_review(&review, clock.now())))
+    }
+
+    async fn download_skipped(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
+        let caller = self.authorised(request, route)?;
+        let restore = restore(&caller, route.restore_id()?);
+        let (ledger, clock) = (&*self.ask.ledger, &*self.ask.clock);
+        let link = review::skipped_link(ledger, &*self.links, clock, &restore, self.link_valid_for).await;
+        let link = link.map_err(problems::of_review)?;
+        links::answer(request, &link.url, link.expires_at)
+    }
+
+    async fn list_imports(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
+        let caller = self.authorised(request, route)?;
+        let PageQuery { limit, after } = PageQuery::of(request, RestoreId::parse)?;
+        let page = review::imports(&*self.ask.ledger, &caller.account_id, after.as_ref(), limit).await;
+        let page = page.map_err(problems::of_review)?;
+        let imports = page.items.iter().map(|import| ImportRepresentation::of(import, None)).collect();
+        Ok(Response::json(StatusCode::OK, &ImportPage { imports, next: cursor(page.next.as_ref()) }))
+    }
+
+    async fn read_import(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
+        let caller = self.authorised(request, route)?;
+        let found = review::import(&*self.ask.ledger, &restore(&caller, route.import_id()?)).await;
+        let (import, undone_by) = found.map_err(problems::of_review)?;
+        Ok(Response::json(StatusCode::OK, &ImportRepresentation::of(&import, undone_by.as_ref())))
+    }
+
+    async fn download_errors(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
+        let caller = self.authorised(request, route)?;
+        let import = restore(&caller, route.import_id()?);
+        let (ledger, clock) = (&*self.ask.ledger, &*self.ask.clock);
+        let link = review::errors_link(ledger, &*self.links, clock, &import, self.link_valid_for).await;
+        let link = link.map_err(problems::of_review)?;
+        links::answer(request, &link.url, link.expires_at)
+    }
+
+    fn authorised(&self, request: &Request, route: &Found<'_>) -> Result<Authorised, Problem> {
+        request.caller(&self.audience)?.authorise(route.account, Right::Restores)
+    }
+
+    fn answer(&self, status: StatusCode, restore: &Restore) -> Response {
+        Response::json(status, &RestoreRepresentation::of(restore, self.ask.clock.now()))
+    }
+
+    /// Something has begun that takes a while; how it goes stands at `Location`.
+    fn accepted(&self, restore: &Restore) -> Result<Response, Problem> {
+        let path = format!("/accounts/{}/restores/{}", restore.account_id, restore.restore_id);
+        let location = HeaderValue::from_str(&path).map_err(|error| Problem::internal(&error))?;
+        Ok(self.answer(StatusCode::ACCEPTED, restore).header(LOCATION, location))
+    }
+}
+
+fn restore(caller: &Authorised, restore_id: RestoreId) -> RestoreRef {
+    RestoreRef { account_id: caller.account_id.clone(), restore_id }
+}
+
+fn cursor(last: Option<&RestoreId>) -> Option<String> {
+    last.map(|last| pages::cursor(last.as_str()))
+}

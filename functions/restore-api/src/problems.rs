@@ -1,0 +1,138 @@
+//! Which problem document each error of the use cases becomes.
+
+use domain::restore::RestoreState;
+use jiff::Timestamp;
+use lambda::problem::{FieldFault, Problem, ProblemType, catalogue};
+use workflows::restore::ask::AskError;
+use workflows::restore::decide::DecideError;
+use workflows::restore::review::ReviewError;
+
+/// `properties` are those that the request has named.
+pub(crate) fn of_ask(error: AskError, properties: &[String]) -> Problem {
+    match error {
+        AskError::AccountUnknown => Problem::account_unknown(),
+        AskError::NotConnected => Problem::account_not_connected(),
+        AskError::BackupUnknown => Problem::backup_unknown(),
+        AskError::NotCompleted(state) => Problem::backup_not_completed(state),
+        AskError::Expired(at) => Problem::archive_expired(at),
+        AskError::OtherPortal { of, connected } => Problem::new(
+            catalogue::PORTAL_DIFFERS,
+            format!("The values are of portal {of}, but the account is connected to portal {connected}."),
+        ),
+        AskError::NotRestorable => Problem::input_invalid(vec![FieldFault::new(
+            "objectType",
+            "Conversations cannot be restored: the CRM lets nobody write them.",
+        )]),
+        AskError::ObjectUnknown(restorable) => Problem::input_invalid(vec![FieldFault::new(
+            "objectType",
+            format!("The backup does not hold it. What it holds and can be restored: {}.", listed(&restorable)),
+        )]),
+        AskError::PropertiesUnknown(unknown) => Problem::input_invalid(unknown_properties(&unknown, properties)),
+        AskError::RestoreUnknown => Problem::restore_unknown(),
+        AskError::NotEnded => Problem::new(
+            catalogue::RESTORE_NOT_ENDED,
+            "The restore has not ended, or nobody has confirmed its plan. What it has written can be undone once it has \
+             ended.",
+        ),
+        AskError::NothingWritten => Problem::new(
+            catalogue::NOTHING_TO_RESTORE,
+            "The restore was never confirmed and has written nothing, so there is nothing to undo.",
+        ),
+        AskError::IsUndo => Problem::new(
+            catalogue::UNDO_OF_UNDO,
+            "The restore undoes another one and cannot be undone itself. Plan a new restore from a backup instead.",
+        ),
+        AskError::UndoExists(undo) => Problem::new(
+            catalogue::UNDO_EXISTS,
+            format!("Restore {undo} undoes this one. If its plan is not wanted, cancel it and ask again."),
+        )
+        .member("restoreId", undo.as_str()),
+        AskError::UndoExpired(at) => {
+            let detail = "The values that the restore has overwritten were kept for 88 days. Plan a new restore from a \
+                          backup instead.";
+            expired(catalogue::UNDO_EXPIRED, detail, at)
+        }
+        AskError::Ledger(error) => error.into(),
+        AskError::Storage(error) => error.into(),
+    }
+}
+
+fn listed(names: &[String]) -> String {
+    if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
+}
+
+/// Internal names are no values of records, so that they may be repeated.
+fn unknown_properties(unknown: &[String], properties: &[String]) -> Vec<FieldFault> {
+    let named = properties.iter().enumerate().filter(|(_, name)| unknown.contains(name));
+    let fault = |(place, name): (usize, &String)| {
+        FieldFault::new(format!("properties[{place}]"), format!("The backup holds no property '{name}' of the object."))
+    };
+    named.map(fault).collect()
+}
+
+pub(crate) fn of_decide(error: DecideError) -> Problem {
+    match error {
+        DecideError::Unknown => Problem::restore_unknown(),
+        DecideError::PlanNotReady => plan_not_ready(),
+        DecideError::PlanExpired(at) => {
+            let detail =
+                "The plan could be confirmed for an hour. Plan a new restore, which finds what has changed since.";
+            expired(catalogue::PLAN_EXPIRED, detail, at)
+        }
+        DecideError::NothingToRestore => Problem::new(
+            catalogue::NOTHING_TO_RESTORE,
+            "The plan changes nothing: whatever can be restored is as it should be already.",
+        ),
+        DecideError::AlreadyConfirmed => Problem::new(
+            catalogue::RESTORE_ALREADY_CONFIRMED,
+            "The restore was confirmed before. While it runs it can be stopped, and once it has ended undone.",
+        ),
+        DecideError::Running(running) => Problem::new(
+            catalogue::RESTORE_RUNNING,
+            format!("Restore {running} of this account is running. Wait until it has ended, or stop it."),
+        )
+        .member("restoreId", running.as_str()),
+        DecideError::OtherPortal => Problem::new(
+            catalogue::PORTAL_DIFFERS,
+            "The plan is of another portal than the one that the account is connected to now.",
+        ),
+        DecideError::Ended(state) => Problem::new(catalogue::RESTORE_ENDED, ended(state)),
+        DecideError::NotRunning => Problem::new(
+            catalogue::RESTORE_NOT_RUNNING,
+            "Nobody has confirmed the restore, so there is nothing to stop. Cancel it instead.",
+        ),
+        DecideError::Ledger(error) => error.into(),
+    }
+}
+
+fn ended(state: RestoreState) -> &'static str {
+    match state {
+        RestoreState::Completed => "The restore is completed.",
+        RestoreState::Stopped => "The restore was stopped.",
+        RestoreState::Cancelled => "The restore was cancelled. Plan a new one.",
+        _ => "The restore has failed. Its `failure` says why.",
+    }
+}
+
+fn plan_not_ready() -> Problem {
+    let detail = "The restore is still being planned. Wait until its state is `planned`.";
+    Problem::new(catalogue::PLAN_NOT_READY, detail)
+}
+
+fn expired(kind: ProblemType, detail: &str, at: Timestamp) -> Problem {
+    Problem::new(kind, detail).member("expiredAt", at.to_string())
+}
+
+pub(crate) fn of_review(error: ReviewError) -> Problem {
+    match error {
+        ReviewError::AccountUnknown => Problem::account_unknown(),
+        ReviewError::RestoreUnknown => Problem::restore_unknown(),
+        ReviewError::ImportUnknown => Problem::import_unknown(),
+        ReviewError::PlanNotReady => plan_not_ready(),
+        ReviewError::NoReport => {
+            Problem::new(catalogue::NO_ERRORS_FILE, "There is nothing to list, so there is no such file.")
+        }
+        ReviewError::Ledger(error) => error.into(),
+        ReviewError::Storage(error) => error.into(),
+    }
+}

@@ -1,0 +1,24 @@
+//! restore-chunk: plans, applies and concludes restores, slice by slice.
+
+mod handler;
+
+use aws::QueueUrls;
+use lambda::worker::CrmWorker;
+use lambda::{sqs, telemetry};
+use workflows::restore::RestoreWork;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    telemetry::init()?;
+    let worker =
+        CrmWorker::from_env(|env| QueueUrls { restore: env.restore_queue_url(), ..QueueUrls::default() }).await?;
+    let restores = RestoreWork {
+        sessions: worker.sessions,
+        queue: worker.worker.queue,
+        reader: worker.objects.clone(),
+        writer: worker.objects.clone(),
+        uploads: worker.objects,
+        retry_base: worker.retry_base,
+    };
+    sqs::serve(|work, deadline| handler::handle(&restores, work, deadline)).await
+}

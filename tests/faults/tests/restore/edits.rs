@@ -1,0 +1,106 @@
+//! People go on working while a restore is planned, carried out and undone.
+
+use domain::restore::RestoreState;
+use faults::crm::Edit;
+use in_memory::faults::{Fault, Faults};
+
+use crate::scenario::{OBJECT, PROPERTIES, Scenario, Setup, Values, record};
+
+fn email(nth: usize) -> (u64, String) {
+    (record(nth).0, "email".to_owned())
+}
+
+fn with(values: &Values, changes: &[(usize, &str)]) -> Values {
+    let mut values = values.clone();
+    for (nth, value) in changes {
+        values.insert(email(*nth), (*value).to_owned());
+    }
+    values
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_edit_between_plan_and_confirmation_is_overwritten_reported_and_given_back() {
+    let scenario = Scenario::in_memory(Setup::default()).await;
+    let restore = scenario.planned().await;
+    scenario.world.crm.edit(OBJECT, record(0), "email", "edited@example.com");
+
+    scenario.carried_out(&restore).await;
+
+    scenario.assert_values(&scenario.good);
+    assert_eq!(scenario.world.import(&restore).await.expect("it wrote").outcome.drifted_values, 1);
+    let undo = scenario.undo_planned(&restore, false).await;
+    scenario.carried_out(&undo).await;
+    scenario.assert_values(&with(&scenario.damaged, &[(0, "edited@example.com")]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_undo_leaves_what_somebody_has_edited_since_unless_told_otherwise() {
+    for include_edited in [false, true] {
+        let scenario = Scenario::in_memory(Setup::default()).await;
+        let restore = scenario.planned().await;
+        scenario.carried_out(&restore).await;
+        scenario.world.crm.edit(OBJECT, record(0), "email", "edited@example.com");
+
+        let undo = scenario.undo_planned(&restore, include_edited).await;
+        let plan = scenario.world.restore(&undo).await.plan.expect("planned");
+        assert_eq!(plan.counts.values(|property| property.edited_since), u64::from(!include_edited));
+        scenario.carried_out(&undo).await;
+
+        if include_edited {
+            scenario.assert_values(&scenario.damaged);
+        } else {
+            scenario.assert_values(&with(&scenario.damaged, &[(0, "edited@example.com")]));
+            let told = scenario.world.errors(&undo).await;
+            assert_eq!(told.len(), 1);
+            assert!(told[0][4].starts_with("EDITED_SINCE"), "{told:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_edit_between_a_death_and_the_run_after_it_is_what_an_undo_goes_back_to() {
+    let counted = Faults::none();
+    drop(Scenario::in_memory(Setup { faults: counted.clone(), ..Setup::default() }).await);
+    let mut edited = 0;
+    for nth in counted.calls() + 1.. {
+        let faults = Faults::at(nth, Fault::WorkerDies);
+        let scenario = Scenario::in_memory(Setup { faults: faults.clone(), ..Setup::default() }).await;
+        let world = &scenario.world;
+        let restore = world.ask_restore(&scenario.backup, OBJECT, &PROPERTIES).await.expect("accepted");
+        scenario.rest_until(&restore, RestoreState::Planned).await;
+        let died_before = !faults.struck().is_empty();
+        world.confirm(&restore).await.expect("planned");
+        while faults.struck().is_empty() && world.step().await {}
+        if faults.struck().is_empty() {
+            break;
+        }
+        // Only what no run has told of yet is looked at again.
+        let untold = world.slices(&restore).await.iter().all(|slice| slice.outcomes.is_empty());
+        if died_before || !untold || world.restore(&restore).await.state != RestoreState::Applying {
+            continue;
+        }
+        edited += 1;
+        world.crm.edit(OBJECT, record(0), "email", "edited@example.com");
+
+        scenario.rest_until(&restore, RestoreState::Completed).await;
+        scenario.assert_values(&scenario.good);
+        let undo = scenario.undo_planned(&restore, false).await;
+        scenario.carried_out(&undo).await;
+        scenario.assert_values(&with(&scenario.damaged, &[(0, "edited@example.com")]));
+    }
+    assert!(edited > 10, "deaths before, between and after reads, pre-images and writes: {edited}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_edit_between_reading_and_writing_is_all_that_can_be_lost() {
+    let scenario = Scenario::in_memory(Setup::default()).await;
+    let restore = scenario.planned().await;
+    let edit = Edit::value(record(0), "email", "edited@example.com");
+    scenario.world.crm.edit_at(faults::crm::Moment::CallOf("update_batch", 1), OBJECT, edit);
+    scenario.carried_out(&restore).await;
+    // The CRM has no conditional writes: what was read a moment before is what an undo knows of.
+    scenario.assert_values(&scenario.good);
+    let undo = scenario.undo_planned(&restore, false).await;
+    scenario.carried_out(&undo).await;
+    scenario.assert_values(&scenario.damaged);
+}

@@ -1,0 +1,12 @@
+//! Restores in which things go wrong: whatever is killed, repeated, lost or late, values become what the backup holds, and
+//! an undo gives back the state before.
+
+mod calm;
+mod decisions;
+mod edits;
+mod port_calls;
+mod refusals;
+mod scenario;
+mod trouble;
+mod twice;
+mod zombies;

@@ -1,0 +1,206 @@
+//! The CRM refuses, ignores or changes what it is sent.
+
+use domain::restore::RestoreState;
+use domain::restore::property::Obstacle;
+use faults::World;
+use faults::crm::PropertyRules;
+use in_memory::faults::{Fault, Faults};
+
+use crate::scenario::{OBJECT, Scenario, Setup, Values, damage_every_email, record};
+
+fn rules(world: &World, property: &str, change: impl FnOnce(&mut PropertyRules)) {
+    world.crm.change(OBJECT, |object| change(object.rules(property)));
+}
+
+fn hundred() -> Setup {
+    Setup { records: 100, damage: damage_every_email, ..Setup::default() }
+}
+
+fn key(nth: usize, property: &str) -> (u64, String) {
+    (record(nth).0, property.to_owned())
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_bad_record_in_a_hundred_costs_few_calls_and_the_others_are_restored() {
+    for names_faults in [true, false] {
+        for nth in [0, 37, 99] {
+            let scenario = Scenario::in_memory(hundred()).await;
+            // Longer than any other, and so only this record's.
+            let bad = scenario.good.get(&key(nth, "email")).cloned();
+            let Some(bad) = bad.filter(|bad| scenario.good.values().filter(|value| *value == bad).count() == 1) else {
+                continue;
+            };
+            scenario.world.crm.change(OBJECT, |object| {
+                object.names_faults = names_faults;
+                object.refuse("email", Some(&bad), "INVALID_EMAIL");
+            });
+            let restore = scenario.planned().await;
+            let planned = scenario.world.restore(&restore).await.plan.expect("planned").counts.changed;
+
+            scenario.carried_out(&restore).await;
+
+            let calls = scenario.world.crm.calls("update_batch");
+            assert!(calls <= 16, "one and at most 15 more: {calls}");
+            let outcome = scenario.world.import(&restore).await.expect("it wrote").outcome;
+            assert_eq!((outcome.records_restored, outcome.records_failed), (planned - 1, 1));
+            let errors = scenario.world.errors(&restore).await;
+            assert_eq!((errors.len(), errors[0][0].clone()), (1, record(nth).to_string()));
+            assert!(errors[0][4].starts_with("INVALID_EMAIL"), "{errors:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_other_values_of_a_bad_record_are_restored_when_the_crm_names_the_bad_one() {
+    let scenario = Scenario::in_memory(Setup::default()).await;
+    scenario.world.crm.change(OBJECT, |object| object.refuse("city", None, "READ_ONLY_VALUE"));
+    let restore = scenario.planned().await;
+    scenario.carried_out(&restore).await;
+    let found = scenario.values();
+    let emails = scenario.good.iter().filter(|((_, property), _)| property == "email");
+    for (key, value) in emails {
+        assert_eq!(found.get(key), Some(value));
+    }
+    let errors = scenario.world.errors(&restore).await;
+    assert!(!errors.is_empty() && errors.iter().all(|line| line[1] == "city"), "{errors:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_property_that_the_crm_keeps_refusing_is_dropped() {
+    let scenario = Scenario::in_memory(Setup { records: 2_000, ..Setup::default() }).await;
+    scenario.world.crm.change(OBJECT, |object| object.refuse("city", None, "READ_ONLY_VALUE"));
+    let restore = scenario.planned().await;
+    let ended = scenario.carried_out(&restore).await;
+    let dropped: Vec<_> =
+        ended.dropped.iter().map(|dropped| (dropped.property.as_str(), dropped.code.as_str())).collect();
+    assert_eq!(dropped, [("city", "READ_ONLY_VALUE")]);
+    let errors = scenario.world.errors(&restore).await;
+    let refused = errors.iter().filter(|line| line[4].starts_with("READ_ONLY_VALUE")).count();
+    let given_up = errors.iter().filter(|line| line[4].starts_with("PROPERTY_DROPPED")).count();
+    assert!((50..120).contains(&refused), "{refused} refusals");
+    let found = scenario.values();
+    let cities = (0..2_000).map(|nth| key(nth, "city"));
+    let differing = cities.filter(|city| found.get(city) != scenario.good.get(city)).count();
+    assert_eq!(refused + given_up, differing, "every city that differs is told");
+    let emails = scenario.good.iter().filter(|((_, property), _)| property == "email");
+    assert!(emails.into_iter().all(|(key, value)| found.get(key) == Some(value)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_of_single_records_leaves_the_others_of_the_batch() {
+    let scenario = Scenario::in_memory(hundred()).await;
+    scenario.world.crm.change(OBJECT, |object| object.refuse_record(record(5), "LOCKED"));
+    let restore = scenario.planned().await;
+    scenario.carried_out(&restore).await;
+    assert_eq!(scenario.world.crm.calls("update_batch"), 1);
+    let errors = scenario.world.errors(&restore).await;
+    assert_eq!((errors.len(), errors[0][0].clone()), (1, record(5).to_string()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_that_the_crm_ignores_is_a_failed_row_and_nothing_to_undo() {
+    let scenario = Scenario::in_memory(hundred()).await;
+    rules(&scenario.world, "email", |rules| rules.ignores_writes = true);
+    let restore = scenario.planned().await;
+    scenario.carried_out(&restore).await;
+    scenario.assert_values(&scenario.damaged);
+    let errors = scenario.world.errors(&restore).await;
+    assert!(!errors.is_empty() && errors.iter().all(|line| line[4].starts_with("WRITE_IGNORED")));
+    let undo = scenario.undo_planned(&restore, false).await;
+    assert_eq!(scenario.world.restore(&undo).await.plan.expect("planned").counts.changed, 0);
+}
+
+fn stages(world: &World) {
+    world.crm.change(OBJECT, |object| {
+        object.define_options("city", &["lead", "customer", "fan"]);
+        object.rules("city").forward_only = true;
+    });
+    for nth in 0..100 {
+        world.crm.edit(OBJECT, record(nth), "city", if nth % 2 == 0 { "lead" } else { "customer" });
+    }
+}
+
+fn all_fans(world: &World) {
+    for nth in 0..100 {
+        world.crm.edit(OBJECT, record(nth), "city", "fan");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stage_goes_backwards_by_being_cleared_first() {
+    let setup = Setup { records: 100, prepare: stages, damage: all_fans, ..Setup::default() };
+    let scenario = Scenario::in_memory(setup).await;
+    let restore = scenario.planned().await;
+    scenario.carried_out(&restore).await;
+    scenario.assert_values(&scenario.good);
+    assert_eq!(scenario.world.crm.calls("update_batch"), 3, "ignored, cleared, set");
+    let undo = scenario.undo_planned(&restore, false).await;
+    scenario.carried_out(&undo).await;
+    scenario.assert_values(&scenario.damaged);
+}
+
+#[tokio::test(start_paused = true)]
+async fn values_that_are_no_options_any_more_are_told_by_the_plan_and_stay() {
+    let setup = Setup { records: 100, prepare: stages, damage: all_fans, ..Setup::default() };
+    let scenario = Scenario::in_memory(setup).await;
+    scenario.world.crm.change(OBJECT, |object| object.define_options("city", &["customer", "fan"]));
+    let restore = scenario.planned().await;
+    let plan = scenario.world.review(&restore).await.plan.expect("planned");
+    let city = plan.properties.iter().find(|(property, _)| property.name == "city").expect("asked for").1;
+    assert_eq!((city.set, city.cannot_be_set), (50, 50));
+    assert!(plan.warnings.iter().any(|warning| warning.kind == "values-cannot-be-set"));
+    scenario.carried_out(&restore).await;
+    let errors = scenario.world.errors(&restore).await;
+    assert_eq!(errors.iter().filter(|line| line[4].starts_with("NOT_AN_OPTION")).count(), 50);
+}
+
+#[tokio::test(start_paused = true)]
+async fn properties_that_cannot_be_restored_are_told_with_their_reason_and_the_others_are_restored() {
+    let scenario = Scenario::in_memory(Setup::default()).await;
+    scenario.world.crm.change(OBJECT, |object| {
+        object.archive_property("other");
+        let city = object.properties.iter_mut().find(|property| property.name == "city").expect("defined");
+        city.read_only = true;
+    });
+    let wish = ["email", "city", "other"];
+    let restore = scenario.world.ask_restore(&scenario.backup, OBJECT, &wish).await.expect("accepted");
+    scenario.rest_until(&restore, RestoreState::Planned).await;
+    let plan = scenario.world.review(&restore).await.plan.expect("planned");
+    let reasons: Vec<_> = plan.properties.iter().map(|(property, _)| property.obstacle.as_ref()).collect();
+    let reasons: Vec<_> = reasons.into_iter().map(|obstacle| obstacle.map(Obstacle::word)).collect();
+    assert_eq!(reasons, [None, Some("read-only"), Some("archived")]);
+    scenario.carried_out(&restore).await;
+    let found = scenario.values();
+    let emails = scenario.good.iter().filter(|((_, property), _)| property == "email");
+    assert!(emails.into_iter().all(|(key, value)| found.get(key) == Some(value)));
+}
+
+/// The CRM keeps addresses in lower case, in which the backup does not hold all of them. Whatever dies, an undo gives back
+/// what was there.
+#[tokio::test(start_paused = true)]
+async fn a_value_that_the_crm_changes_is_told_and_undone_also_after_a_death() {
+    let counted = Faults::none();
+    drop(Scenario::in_memory(Setup { faults: counted.clone(), ..Setup::default() }).await);
+    for nth in (counted.calls() + 1..).step_by(2) {
+        let faults = Faults::at(nth, Fault::WorkerDies);
+        let scenario = Scenario::in_memory(Setup { faults: faults.clone(), ..Setup::default() }).await;
+        rules(&scenario.world, "email", |rules| rules.normalise = Some(str::to_lowercase));
+        let restore = scenario.planned().await;
+        scenario.carried_out(&restore).await;
+        let lower: Values = scenario
+            .good
+            .iter()
+            .map(|(key, value)| {
+                let touched = scenario.damaged.get(key) != Some(value) && key.1 == "email";
+                (key.clone(), if touched { value.to_lowercase() } else { value.clone() })
+            })
+            .collect();
+        scenario.assert_values(&lower);
+        let undo = scenario.undo_planned(&restore, false).await;
+        scenario.carried_out(&undo).await;
+        scenario.assert_values(&scenario.damaged);
+        if faults.struck().is_empty() {
+            break;
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! The CRM makes trouble while a restore runs.
+
+use domain::ports::clock::Clock;
+use domain::restore::RestoreState;
+use faults::crm::{Period, Trouble};
+use jiff::SignedDuration;
+
+use crate::scenario::{Scenario, Setup};
+
+fn several_runs() -> Setup {
+    Setup { records: 9_000, run_seconds: 1, ..Setup::default() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_is_revoked_half_way_fails_the_restore_visibly_and_frees_the_lock() {
+    let scenario = Scenario::in_memory(several_runs()).await;
+    let world = &scenario.world;
+    let restore = scenario.half_way().await;
+    let now = world.clock.now();
+    world.crm.trouble(Period::Times(now..now + SignedDuration::from_hours(3)), Trouble::TokenRefused);
+    let failed = scenario.rest_until(&restore, RestoreState::Failed).await;
+    assert_eq!(failed.failure.expect("it says why").kind, "crm-token-refused");
+    scenario.assert_tidy(&restore, 1).await;
+    let import = world.import(&restore).await.expect("it wrote");
+    assert_eq!(import.state, RestoreState::Failed);
+    assert!(import.outcome.values_restored > 0);
+
+    // Once the token is good again, the rest can be restored, and both can be undone.
+    world.clock.pass(SignedDuration::from_hours(4)).await;
+    let rest = scenario.planned().await;
+    scenario.carried_out(&rest).await;
+    scenario.assert_values(&scenario.good);
+    for restore in [rest, restore] {
+        let undo = scenario.undo_planned(&restore, false).await;
+        scenario.carried_out(&undo).await;
+    }
+    scenario.assert_values(&scenario.damaged);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crm_that_is_down_for_a_while_is_waited_for() {
+    for trouble in [Trouble::Unavailable, Trouble::Malformed, Trouble::RateLimit(SignedDuration::from_secs(5))] {
+        let scenario = Scenario::in_memory(Setup { records: 2_000, ..Setup::default() }).await;
+        let restore = scenario.planned().await;
+        let now = scenario.world.clock.now();
+        scenario.world.crm.trouble(Period::Times(now..now + SignedDuration::from_mins(4)), trouble);
+        scenario.carried_out(&restore).await;
+        scenario.assert_values(&scenario.good);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crm_that_stays_down_fails_the_restore_and_frees_the_lock() {
+    let scenario = Scenario::in_memory(Setup::default()).await;
+    let restore = scenario.planned().await;
+    let now = scenario.world.clock.now();
+    scenario.world.crm.trouble(Period::Times(now..now + SignedDuration::from_hours(40)), Trouble::Unavailable);
+    scenario.world.confirm(&restore).await.expect("planned");
+    let failed = scenario.rest_until(&restore, RestoreState::Failed).await;
+    assert_eq!(failed.failure.expect("it says why").kind, "crm-unavailable");
+    scenario.assert_tidy(&restore, 1).await;
+    scenario.assert_values(&scenario.damaged);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_day_that_is_used_up_is_waited_out() {
+    let scenario = Scenario::in_memory(Setup { records: 2_000, ..Setup::default() }).await;
+    let restore = scenario.planned().await;
+    let now = scenario.world.clock.now();
+    scenario.world.crm.trouble(Period::Times(now..now + SignedDuration::from_hours(5)), Trouble::DailyLimit);
+    scenario.carried_out(&restore).await;
+    scenario.assert_values(&scenario.good);
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_portal_is_never_written_to() {
+    let scenario = Scenario::in_memory(Setup::default()).await;
+    scenario.world.crm.become_portal(999);
+    let restore = scenario
+        .world
+        .ask_restore(&scenario.backup, crate::scenario::OBJECT, &crate::scenario::PROPERTIES)
+        .await
+        .expect("the account says otherwise");
+    let failed = scenario.rest_until(&restore, RestoreState::Failed).await;
+    assert_eq!(failed.failure.expect("it says why").kind, "crm-other-portal");
+}

@@ -1,0 +1,78 @@
+//! A worker is frozen at a call of a port, long enough for its lease to run out; another one takes over and finishes; then
+//! the first goes on as if nothing had been: at every call in turn.
+
+use std::pin::Pin;
+
+use domain::restore::RestoreState;
+use faults::World;
+use in_memory::faults::{Fault, Faults};
+
+use crate::scenario::{Scenario, Setup};
+
+/// What a frozen worker will do when it is released.
+type Frozen<'a> = Pin<Box<dyn Future<Output = bool> + 'a>>;
+
+/// Runs the world until a worker is frozen, and returns what is left of it to do; None when nothing is left to do.
+async fn until_frozen(world: &World) -> Option<Frozen<'_>> {
+    loop {
+        let mut step: Frozen<'_> = Box::pin(world.step());
+        tokio::select! {
+            biased;
+            more = &mut step => if !more { return None },
+            () = world.settings.faults.until_struck() => return Some(step),
+        }
+    }
+}
+
+/// Freezes a worker at a call of a restore that is under way, finishes without it, and lets it go on. Returns whether
+/// there was such a call.
+async fn nothing_changes(scenario: &Scenario) -> bool {
+    let world = &scenario.world;
+    let restore = scenario.world.ask_restore(&scenario.backup, crate::scenario::OBJECT, &crate::scenario::PROPERTIES);
+    let restore = restore.await.expect("accepted");
+    let mut frozen = until_frozen(world).await;
+    scenario.rest_until(&restore, RestoreState::Planned).await;
+    world.confirm(&restore).await.expect("planned");
+    if frozen.is_none() {
+        frozen = until_frozen(world).await;
+    }
+    scenario.rest_until(&restore, RestoreState::Completed).await;
+    scenario.assert_values(&scenario.good);
+    let ended = world.restore(&restore).await;
+    let import = world.import(&restore).await;
+
+    let Some(frozen) = frozen else { return false };
+    world.settings.faults.release();
+    frozen.await;
+
+    scenario.rest_until(&restore, RestoreState::Completed).await;
+    scenario.assert_values(&scenario.good);
+    assert_eq!((world.restore(&restore).await, world.import(&restore).await), (ended, import));
+    scenario.assert_tidy(&restore, 1).await;
+    let undo = scenario.undo_planned(&restore, false).await;
+    scenario.carried_out(&undo).await;
+    scenario.assert_values(&scenario.damaged);
+    true
+}
+
+async fn a_late_worker_changes_nothing(setup: Setup, stride: usize) {
+    let counted = Faults::none();
+    drop(Scenario::in_memory(Setup { faults: counted.clone(), ..setup.clone() }).await);
+    for nth in (counted.calls() + 1..).step_by(stride) {
+        let faults = Faults::at(nth, Fault::CallHeld);
+        let scenario = Scenario::in_memory(Setup { faults, ..setup.clone() }).await;
+        if !nothing_changes(&scenario).await {
+            break;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_every_call_of_a_small_restore() {
+    a_late_worker_changes_nothing(Setup::default(), 1).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_many_calls_when_runs_end_early() {
+    a_late_worker_changes_nothing(Setup { records: 900, run_seconds: 1, ..Setup::default() }, 3).await;
+}
