@@ -27,7 +27,11 @@ struct CommandLine {
 #[derive(Subcommand)]
 enum Command {
     /// Bring everything up, back an account up, download and check the archive, tear everything down
-    Demo,
+    Demo {
+        /// Go on: damage the data, restore it from the backup, check every value, undo that, check again
+        #[arg(long)]
+        restore: bool,
+    },
     /// Run every check of the project and print a summary
     Test {
         /// Count what this machine lacks as a failure
@@ -64,7 +68,7 @@ fn run(command: &Command) -> Result<()> {
     end_all_on_interrupt()?;
     let places = Places::find()?;
     match command {
-        Command::Demo => demo::run(&places),
+        Command::Demo { restore } => demo::run(&places, *restore),
         Command::Test { require_all } => checks::run(&places, *require_all),
         Command::Up { port } => up(&places, *port),
         Command::Down => {
