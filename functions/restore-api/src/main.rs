@@ -5,6 +5,8 @@ mod handler;
 mod plan;
 mod problems;
 mod representation;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

@@ -12,7 +12,7 @@
 //! | `CRM_BASE_URLS` | comma-separated list of the CRM base URLs that may be used: scheme, host and port |
 //! | `TOKEN_AUDIENCE` | the `aud` that callers' ID tokens must have |
 //! | `FEDERATED_PROVIDERS` | comma-separated list of the user pool's identity providers whose users need no second factor here; none if absent |
-//! | `ISSUER_ENFORCES_SECOND_FACTOR` | `true` where nobody gets a token without a second factor, else `false` |
+//! | `ISSUER_ENFORCES_SECOND_FACTOR` | `true` where the issuer's own users get no token without a second factor, else `false` |
 //! | `WORKERS_PER_ACCOUNT` | chunks of one account that are exported at the same time, 1 to 1,000 |
 //! | `CRM_RETRY_BASE_SECONDS` | first pause before a call to the CRM is repeated, 0.001 to 60 |
 //! | `DOWNLOAD_LINK_SECONDS` | how long a download link is valid, 1 to 43,200 |

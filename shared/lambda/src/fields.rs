@@ -175,6 +175,39 @@ mod tests {
     }
 
     #[test]
+    fn lists_of_texts_name_each_text_at_fault_by_its_place() {
+        let read = |body: &str| {
+            let mut faults = Vec::new();
+            let mut body = Fields::parse(body.as_bytes()).expect("an object");
+            let names = body.texts("names", 1..=3, 4, &mut faults);
+            (names, faults.into_iter().map(|fault| fault.field).collect::<Vec<_>>())
+        };
+        assert_eq!(
+            read(r#"{"names": ["a", "ünïç", "a"]}"#),
+            (Some(["a", "ünïç", "a"].map(str::to_owned).into()), vec![])
+        );
+        assert_eq!(read("{}"), (None, vec![]));
+        let fields = ["names[0]", "names[1]", "names[2]"].map(str::to_owned).to_vec();
+        assert_eq!(read(r#"{"names": ["", 1, "abcde"]}"#), (None, fields));
+        for whole in ["[]", r#"["a", "b", "c", "d"]"#, r#""a""#, "null", "{}"] {
+            assert_eq!(read(&format!(r#"{{"names": {whole}}}"#)), (None, vec!["names".to_owned()]), "{whole}");
+        }
+    }
+
+    #[test]
+    fn flags_are_true_or_false_and_what_is_required_is_missed() {
+        let mut faults = Vec::new();
+        let mut body = Fields::parse(br#"{"a": true, "b": false, "c": "true", "d": null, "e": 1}"#).expect("an object");
+        body.require(&["a", "d", "f"], &mut faults);
+        assert_eq!((body.flag("a", &mut faults), body.flag("b", &mut faults)), (Some(true), Some(false)));
+        assert_eq!((body.flag("c", &mut faults), body.flag("d", &mut faults)), (None, None));
+        assert!(!body.is_true("e") && !body.is_true("f"));
+        body.finish(&mut faults);
+        let fields: Vec<_> = faults.iter().map(|fault| fault.field.as_str()).collect();
+        assert_eq!(fields, ["f", "c", "d"]);
+    }
+
+    #[test]
     fn a_body_that_is_no_object_is_malformed_and_none_is_empty() {
         for bad in ["{", "[]", "\"token\"", "{\"a\":1}x", "\u{feff}{}"] {
             assert_eq!(Fields::parse(bad.as_bytes()).expect_err(bad).kind(), catalogue::JSON_MALFORMED);

@@ -3,11 +3,14 @@
 //! Decided by the claims of the verified ID token and by nothing that a client can say itself:
 //!
 //! - `auth_time`, when the user signed in. Renewing a token with a refresh token leaves it as it is.
-//! - That a second factor was used: either nobody gets a token from the issuer without one (the stack's own user pool), or
-//!   `amr` names one.
-//! - Users of an identity provider that the operator has configured are exempt, as they sign in there and not here. Only
-//!   those whose account itself comes from the provider: a native user who is linked to one has its `identities` too
-//!   but a user name of their own, and may have signed in with a password.
+//! - That a second factor was used: either the issuer asks its own users for one (the stack's own user pool), or `amr`
+//!   names one. The issuer asks nobody whose account comes from an identity provider; they sign in there.
+//! - Users of an identity provider that the operator has configured are exempt. Only those whose account itself comes
+//!   from the provider: a native user who is linked to one has its `identities` too but a user name of their own, and
+//!   may have signed in with a password.
+//!
+//! Cognito names an account of a provider `{provider}_{user id}`, in lower case where the pool ignores case. Its native
+//! users have generated names that look like nobody's there.
 
 use http::header::{HeaderValue, WWW_AUTHENTICATE};
 use jiff::{SignedDuration, Timestamp};
@@ -29,7 +32,7 @@ const SECOND_FACTORS: [&str; 10] = ["mfa", "otp", "hwk", "swk", "fpt", "sc", "fa
 pub struct SecondFactorPolicy {
     /// Names of the user pool's identity providers whose users are exempt.
     pub federated_providers: Vec<String>,
-    /// Whether nobody gets a token from the issuer without a second factor.
+    /// Whether the issuer's own users get no token without a second factor.
     pub issuer_enforces: bool,
 }
 
@@ -60,26 +63,33 @@ struct Identity {
     user_id: String,
 }
 
+/// Where a user's account comes from.
+enum Origin {
+    /// From the issuer itself.
+    Issuer,
+    /// From this identity provider.
+    Provider(String),
+    /// The claims do not say it clearly.
+    Unclear,
+}
+
 impl SecondFactorPolicy {
     /// Checks the sign-in of the caller, whose token must have been verified.
     ///
     /// # Errors
     /// [`Insufficient`] unless the user is exempt or has used a second factor in the last five minutes.
     pub fn check(&self, sign_in: &SignIn, now: Timestamp) -> Result<(), Insufficient> {
-        if self.exempts(sign_in) {
+        let origin = sign_in.origin();
+        if let Origin::Provider(name) = &origin
+            && self.federated_providers.contains(name)
+        {
             return Ok(());
         }
         if !sign_in.is_fresh(now) {
             return Err(Insufficient::NotFresh);
         }
-        if self.issuer_enforces || sign_in.names_second_factor() { Ok(()) } else { Err(Insufficient::NoSecondFactor) }
-    }
-
-    fn exempts(&self, sign_in: &SignIn) -> bool {
-        let Some(user_name) = sign_in.user_name.as_ref().and_then(Value::as_str) else { return false };
-        sign_in.identities().iter().any(|Identity { provider_name, user_id }| {
-            self.federated_providers.contains(provider_name) && format!("{provider_name}_{user_id}") == user_name
-        })
+        let asked_for_one = self.issuer_enforces && matches!(origin, Origin::Issuer);
+        if asked_for_one || sign_in.names_second_factor() { Ok(()) } else { Err(Insufficient::NoSecondFactor) }
     }
 }
 
@@ -100,14 +110,25 @@ impl SignIn {
         methods.iter().any(|method| SECOND_FACTORS.contains(&method.as_str()))
     }
 
-    /// Cognito writes the list as an array or as the text of one.
-    fn identities(&self) -> Vec<Identity> {
-        let identities = match self.identities.clone() {
+    fn origin(&self) -> Origin {
+        let Some(identities) = self.identities() else { return Origin::Unclear };
+        if identities.is_empty() {
+            return Origin::Issuer;
+        }
+        let Some(user_name) = self.user_name.as_ref().and_then(Value::as_str) else { return Origin::Unclear };
+        let own = identities.into_iter().find(|Identity { provider_name, user_id }| {
+            format!("{provider_name}_{user_id}").eq_ignore_ascii_case(user_name)
+        });
+        own.map_or(Origin::Issuer, |identity| Origin::Provider(identity.provider_name))
+    }
+
+    /// Cognito writes the list as an array or as the text of one; None when it is something else.
+    fn identities(&self) -> Option<Vec<Identity>> {
+        match self.identities.clone() {
+            None | Some(Value::Null) => Some(Vec::new()),
             Some(Value::String(text)) => serde_json::from_str(&text).ok(),
             Some(value) => serde_json::from_value(value).ok(),
-            None => None,
-        };
-        identities.unwrap_or_default()
+        }
     }
 }
 
@@ -224,17 +245,19 @@ mod tests {
             (okta("ada@b.example"), json!("Okta_ada@b.example"), true),
             (json!(okta("ada@b.example").to_string()), json!("Okta_ada@b.example"), true),
             (in_both, json!("Okta_ada@b.example"), true),
+            // A pool that ignores case writes names in lower case.
+            (okta("Ada@B.example"), json!("okta_ada@b.example"), true),
             // Native users who are linked.
             (okta("ada@b.example"), json!("1b9d6bcd-bbfd-4b2d-9b5d-ab8dfbbd4bed"), false),
             (okta("ada@b.example"), json!("ada@b.example"), false),
             (okta("ada@b.example"), json!("Okta_bob@b.example"), false),
-            (okta("ada@b.example"), json!("okta_ada@b.example"), false),
             (okta("ada@b.example"), json!("Okta_ada@b.example "), false),
             (okta("ada@b.example"), Value::Null, false),
             (okta("ada@b.example"), json!(["Okta_ada@b.example"]), false),
             // A provider that nobody has configured, and one that merely begins like it.
             (json!([{"userId": "1", "providerName": "Entra"}]), json!("Entra_1"), false),
             (json!([{"userId": "x_1", "providerName": "Okta_"}]), json!("Okta__x_1"), false),
+            (json!([{"userId": "1", "providerName": "okta"}]), json!("okta_1"), false),
             // What is no list of identities.
             (json!([]), json!("Okta_ada@b.example"), false),
             (Value::Null, json!("Okta_ada@b.example"), false),
@@ -248,6 +271,31 @@ mod tests {
         }
         let federated = sign_in(json!({"identities": okta("1"), "cognito:username": "Okta_1"}));
         assert_eq!(policy(&[], true).check(&federated, now()), Err(Insufficient::NotFresh), "none is configured");
+    }
+
+    #[test]
+    fn what_the_issuer_asks_of_its_own_users_says_nothing_about_those_of_others() {
+        let policy = policy(&["Okta"], true);
+        let entra = |user_name: &str| {
+            let identities = json!([{"userId": "1", "providerName": "Entra"}]);
+            json!({"identities": identities, "cognito:username": user_name, "auth_time": NOW})
+        };
+        let linked = entra("1b9d6bcd-bbfd-4b2d-9b5d-ab8dfbbd4bed");
+        assert_eq!(policy.check(&sign_in(linked), now()), Ok(()));
+        assert_eq!(policy.check(&sign_in(json!({"auth_time": NOW, "identities": null})), now()), Ok(()));
+        for mut claims in [
+            entra("Entra_1"),
+            entra("entra_1"),
+            json!({"auth_time": NOW, "identities": [{"userId": "1", "providerName": "Okta"}]}),
+            json!({"auth_time": NOW, "identities": [{"userId": 1}], "cognito:username": "ada"}),
+            json!({"auth_time": NOW, "identities": "Entra", "cognito:username": "ada"}),
+        ] {
+            assert_eq!(policy.check(&sign_in(claims.clone()), now()), Err(Insufficient::NoSecondFactor), "{claims}");
+            claims["amr"] = json!(["mfa"]);
+            assert_eq!(policy.check(&sign_in(claims.clone()), now()), Ok(()), "{claims}");
+            claims["auth_time"] = json!(NOW - 301);
+            assert_eq!(policy.check(&sign_in(claims.clone()), now()), Err(Insufficient::NotFresh), "{claims}");
+        }
     }
 
     #[test]
@@ -273,7 +321,7 @@ mod tests {
 
     proptest! {
         /// Whatever a token says besides, a sign-in is accepted only if it is fresh and strong, or if the user's name
-        /// is made of a configured provider and that provider's id.
+        /// is made of a configured provider and that provider's id. The issuer makes only its own users' strong.
         #[test]
         fn nothing_else_stands_in_for_a_fresh_second_factor(
             (provider, user_id, user_name) in (name(), "[a-z_]{0,4}", "[A-Za-z_]{0,9}"),
@@ -288,8 +336,10 @@ mod tests {
                 "identities": [{"providerName": provider, "userId": user_id}],
             });
             let fresh = (-60..=300).contains(&age);
-            let strong = issuer_enforces || amr.iter().any(|method| method == "mfa" || method == "otp");
-            let exempt = provider == "Okta" && user_name == format!("Okta_{user_id}");
+            let external = user_name.eq_ignore_ascii_case(&format!("{provider}_{user_id}"));
+            let named = amr.iter().any(|method| method == "mfa" || method == "otp");
+            let strong = named || (issuer_enforces && !external);
+            let exempt = provider == "Okta" && external;
             let accepted = policy(&["Okta"], issuer_enforces).check(&sign_in(claims), now()).is_ok();
             prop_assert_eq!(accepted, exempt || (fresh && strong));
         }

@@ -13,6 +13,7 @@ use domain::restore::outcome::{Fate, OutcomeCounts, PreImage, ValueOutcome};
 use domain::restore::slice::{BATCHES_AHEAD, OutcomeFile, RestoreSlice, SliceState};
 use domain::restore::{Restore, RestoreEvent};
 use domain::storage_keys;
+use domain::work::RestoreRef;
 use jiff::{SignedDuration, Timestamp};
 
 use super::definition::Definition;
@@ -38,17 +39,14 @@ impl RestoreWork {
         for slice in slices {
             settled.push(self.settle(restore, slice, lease).await?);
         }
-        let mut outcome = OutcomeCounts::default();
-        for slice in &settled {
-            outcome.add(&slice.outcome);
-        }
+        let outcome = sum(&settled);
         let errors_key = self.errors(restore, &settled, lease).await?;
         let ended = contention::retry(|| async {
             let loaded = self.load(&reference).await?;
             let now = self.now();
             let next = after(&loaded.record, RestoreEvent::Concluded { lease }, now)?;
             let mut changes = vec![Change::replace(&loaded, &next)];
-            let outcome = Some((outcome.clone(), errors_key.clone()));
+            let outcome = (outcome.clone(), errors_key.clone());
             changes.extend(end_changes(self.ledger(), &next, outcome, now).await?);
             Ok::<_, StepError>(contention::settle(self.ledger().commit(&changes).await, next)?)
         })
@@ -144,6 +142,23 @@ impl RestoreWork {
     }
 }
 
+/// What became of the values that slices have told of.
+///
+/// # Errors
+/// [`LedgerError`].
+pub(super) async fn told_so_far(ledger: &dyn Ledger, restore: &RestoreRef) -> Result<OutcomeCounts, LedgerError> {
+    let slices = dispatch::slices(ledger, restore).await?;
+    Ok(sum(&slices.into_iter().map(|slice| slice.record).collect::<Vec<_>>()))
+}
+
+fn sum(slices: &[RestoreSlice]) -> OutcomeCounts {
+    let mut outcome = OutcomeCounts::default();
+    for slice in slices {
+        outcome.add(&slice.outcome);
+    }
+    outcome
+}
+
 /// What else changes when a restore that has written ends: the lock is free, and there is an import.
 ///
 /// # Errors
@@ -151,10 +166,9 @@ impl RestoreWork {
 pub(super) async fn end_changes(
     ledger: &dyn Ledger,
     ended: &Restore,
-    outcome: Option<(OutcomeCounts, Option<String>)>,
+    (counts, errors_key): (OutcomeCounts, Option<String>),
     now: Timestamp,
 ) -> Result<Vec<Change>, LedgerError> {
-    let (counts, errors_key) = outcome.unwrap_or_default();
     let mut changes = vec![Change::create(&Import::of(ended, counts, errors_key, now))];
     changes.extend(free_lock(ledger, ended).await?);
     Ok(changes)

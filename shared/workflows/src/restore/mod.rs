@@ -300,7 +300,8 @@ pub(crate) async fn fail(leases: &Leases<'_>, restore: &RestoreRef, failure: Fai
         let Ok(next) = loaded.record.apply(event, now) else { return Ok(contention::Attempt::Settled(None)) };
         let mut changes = vec![Change::replace(&loaded, &next)];
         if concluding {
-            changes.extend(conclude::end_changes(leases.ledger, &next, None, now).await?);
+            let told = conclude::told_so_far(leases.ledger, restore).await?;
+            changes.extend(conclude::end_changes(leases.ledger, &next, (told, None), now).await?);
         }
         Ok::<_, StepError>(contention::settle(leases.ledger.commit(&changes).await, Some(next))?)
     })

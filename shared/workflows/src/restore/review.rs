@@ -193,13 +193,7 @@ pub async fn restore(
         Some(plan) => plan_review(reader, &restore, plan, policy.as_ref()).await?,
         None => None,
     };
-    let outcome = restore.has_written().then(|| {
-        let mut sum = OutcomeCounts::default();
-        for slice in &slices {
-            sum.add(&slice.outcome);
-        }
-        sum
-    });
+    let outcome = if restore.has_written() { Some(outcome(ledger, &restore, &slices).await?) } else { None };
     let progress = if restore.is_open(clock.now()) { progress(&restore, &slices) } else { None };
     Ok(Review { restore, plan, progress, outcome })
 }
@@ -207,6 +201,24 @@ pub async fn restore(
 async fn load(ledger: &dyn Ledger, reference: &RestoreRef) -> Result<Restore, ReviewError> {
     let loaded = ledger::load::<Restore>(ledger, &Restore::key_of(reference)).await?;
     Ok(loaded.ok_or(ReviewError::RestoreUnknown)?.record)
+}
+
+/// What became of it, or what did so far. Slices are kept for some months only; then the import knows.
+async fn outcome(
+    ledger: &dyn Ledger,
+    restore: &Restore,
+    slices: &[RestoreSlice],
+) -> Result<OutcomeCounts, LedgerError> {
+    let mut sum = OutcomeCounts::default();
+    if slices.is_empty() {
+        let key = Import::key_of(&restore.account_id, &restore.restore_id);
+        let import = ledger::load::<Import>(ledger, &key).await?;
+        return Ok(import.map_or(sum, |import| import.record.outcome));
+    }
+    for slice in slices {
+        sum.add(&slice.outcome);
+    }
+    Ok(sum)
 }
 
 fn progress(restore: &Restore, slices: &[RestoreSlice]) -> Option<Progress> {

@@ -1,0 +1,162 @@
+//! Confirming plans: who may, with which sign-in, in which words, and when.
+
+use domain::restore::lock::RestoreLock;
+use domain::restore::{Restore, RestoreState};
+use domain::work::Work;
+use jiff::SignedDuration;
+use lambda::testing::{AUDIENCE, ApiCall, document};
+use serde_json::{Value, json};
+
+use super::samples::{account, account_id, applying, ended, nothing_planned, now, planned, planning, queued};
+use super::{ADMIN, World, is, path};
+
+fn confirm(restore: &Restore) -> String {
+    format!("{}/confirm", path(restore))
+}
+
+fn acknowledged() -> Value {
+    json!({"acknowledgements": {"dataChanges": true, "cannotBeUndoneInCrm": true}})
+}
+
+fn claims(age: SignedDuration) -> Value {
+    json!({
+        "sub": "user-1", "aud": AUDIENCE, "token_use": "id", "email": "ada@example.com", "cognito:groups": ADMIN,
+        "auth_time": (now() - age).as_second(),
+    })
+}
+
+/// Sent by somebody who has signed in a minute ago.
+fn fresh(body: &Value) -> impl FnOnce(ApiCall) -> ApiCall {
+    let body = body.to_string();
+    move |call| call.with_claims(&claims(SignedDuration::from_mins(1))).body(&body)
+}
+
+async fn with(restore: &Restore) -> World {
+    let world = World::connected().await;
+    world.put(restore).await;
+    world
+}
+
+#[tokio::test]
+async fn a_plan_is_confirmed_with_a_fresh_second_factor_and_both_acknowledgements() {
+    let plan = planned(1);
+    let world = with(&plan).await;
+
+    let response = world.answer("POST", &confirm(&plan), fresh(&acknowledged())).await;
+
+    assert_eq!(response.status(), 202);
+    assert_eq!(response.headers()["location"], path(&plan).as_str());
+    let shown = document(&response);
+    assert_eq!((&shown["state"], &shown["confirmedAt"]), (&json!("applying"), &json!("2026-11-22T17:00:00Z")));
+    assert_eq!(shown["confirmedBy"], json!({"subject": "user-1", "email": "ada@example.com"}));
+    assert_eq!((shown.get("planExpiresAt"), world.stored(&plan).await.state), (None, RestoreState::Applying));
+    assert_eq!(world.queue.receive(), Some(Work::Restore { restore: plan.reference() }));
+}
+
+#[tokio::test]
+async fn an_old_sign_in_or_one_of_unknown_age_is_challenged_before_anything_else_is_said() {
+    let plan = planned(1);
+    let world = with(&plan).await;
+    let old = claims(SignedDuration::from_secs(301));
+    let mut ageless = claims(SignedDuration::ZERO);
+    ageless.as_object_mut().expect("claims").remove("auth_time");
+    for (path, claims) in [(confirm(&plan), &old), (confirm(&plan), &ageless), (confirm(&queued(9)), &old)] {
+        for body in [acknowledged().to_string(), "{}".to_owned(), "{".to_owned()] {
+            let response = world.answer("POST", &path, |call| call.with_claims(claims).body(&body)).await;
+            is(&super::problem(&response), 401, "step-up");
+            let challenge = response.headers()["www-authenticate"].to_str().expect("ASCII");
+            assert!(challenge.starts_with(r#"Bearer error="insufficient_user_authentication""#), "{challenge}");
+            assert!(challenge.ends_with(r#"max_age="300""#), "{challenge}");
+        }
+    }
+    assert_eq!(world.stored(&plan).await, plan);
+    assert_eq!(world.queue.queued(), []);
+}
+
+#[tokio::test]
+async fn whoever_has_no_right_is_not_asked_for_a_second_factor() {
+    let plan = planned(1);
+    let mut claims = claims(SignedDuration::from_hours(1));
+    claims["cognito:groups"] = json!(["43:super-admin"]);
+    is(&with(&plan).await.refusal(&confirm(&plan), |call| call.with_claims(&claims)).await, 403, "forbidden");
+}
+
+#[tokio::test]
+async fn each_missing_acknowledgement_is_named_with_what_it_means() {
+    const BOTH: [&str; 2] = ["acknowledgements.dataChanges", "acknowledgements.cannotBeUndoneInCrm"];
+    let plan = planned(1);
+    let world = with(&plan).await;
+    for (body, expected) in [
+        (json!({}), &BOTH[..]),
+        (json!({"acknowledgements": {}}), &BOTH),
+        (json!({"acknowledgements": {"dataChanges": "true", "cannotBeUndoneInCrm": 1}}), &BOTH),
+        (json!({"acknowledgements": {"dataChanges": true, "cannotBeUndoneInCrm": false}}), &BOTH[1..]),
+        (json!({"acknowledgements": {"cannotBeUndoneInCrm": true}}), &BOTH[..1]),
+        (json!({"acknowledgements": true}), &["acknowledgements", BOTH[0], BOTH[1]]),
+        (
+            json!({"acknowledgements": {"dataChanges": true, "cannotBeUndoneInCrm": true, "all": true}, "force": true}),
+            &["acknowledgements.all", "force"],
+        ),
+    ] {
+        let problem = world.refusal(&confirm(&plan), fresh(&body)).await;
+        is(&problem, 422, "input-invalid");
+        let fields: Vec<_> =
+            problem["errors"].as_array().expect("faults").iter().map(|fault| &fault["field"]).collect();
+        assert_eq!(fields, expected, "{body}");
+    }
+    let problem = world.refusal(&confirm(&plan), fresh(&json!({}))).await;
+    assert!(problem["errors"][0]["detail"].as_str().is_some_and(|detail| detail.contains("changes live data")));
+    is(&world.refusal(&confirm(&plan), |call| fresh(&json!(0))(call).body("{")).await, 400, "json-malformed");
+}
+
+#[tokio::test]
+async fn what_is_no_plan_to_confirm_says_why() {
+    for (restore, word) in [
+        (queued(1), "plan-not-ready"),
+        (planning(1), "plan-not-ready"),
+        (nothing_planned(1), "nothing-to-restore"),
+        (applying(1), "restore-already-confirmed"),
+        (ended(1, RestoreState::Completed), "restore-already-confirmed"),
+        (ended(1, RestoreState::Cancelled), "restore-ended"),
+        (Restore { portal_id: 8, ..planned(1) }, "portal-differs"),
+    ] {
+        is(&with(&restore).await.refusal(&confirm(&restore), fresh(&acknowledged())).await, 409, word);
+    }
+    let world = World::connected().await;
+    is(&world.refusal(&confirm(&planned(1)), fresh(&acknowledged())).await, 404, "restore-unknown");
+    let unknown = format!("{}/latest/confirm", super::RESTORES);
+    is(&world.refusal(&unknown, fresh(&acknowledged())).await, 404, "restore-unknown");
+}
+
+#[tokio::test]
+async fn a_plan_cannot_be_confirmed_after_an_hour() {
+    let plan = planned(1);
+    let world = with(&plan).await;
+    world.clock.advance(SignedDuration::from_hours(1));
+    let mut claims = claims(SignedDuration::ZERO);
+    claims["auth_time"] = json!((now() + SignedDuration::from_hours(1)).as_second());
+    let body = acknowledged().to_string();
+    let problem = world.refusal(&confirm(&plan), |call| call.with_claims(&claims).body(&body)).await;
+    is(&problem, 410, "plan-expired");
+    assert_eq!(problem["expiredAt"], "2026-11-22T18:00:00Z");
+}
+
+#[tokio::test]
+async fn one_restore_of_an_account_runs_at_a_time_and_is_named() {
+    let (running, plan) = (applying(1), planned(2));
+    let world = with(&plan).await;
+    world.put(&running).await;
+    world.put(&RestoreLock { account_id: account_id(), held_by: Some(running.restore_id.clone()) }).await;
+    let problem = world.refusal(&confirm(&plan), fresh(&acknowledged())).await;
+    is(&problem, 409, "restore-running");
+    assert_eq!(problem["restoreId"], running.restore_id.as_str());
+}
+
+#[tokio::test]
+async fn a_plan_of_an_account_that_is_no_longer_connected_is_not_carried_out() {
+    let plan = planned(1);
+    let world = World::empty();
+    world.put(&account(false)).await;
+    world.put(&plan).await;
+    is(&world.refusal(&confirm(&plan), fresh(&acknowledged())).await, 409, "portal-differs");
+}

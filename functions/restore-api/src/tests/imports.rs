@@ -1,0 +1,107 @@
+//! Looking back: imports, and the list of what they failed to restore.
+
+use domain::Failure;
+use domain::ids::AccountId;
+use domain::restore::import::Import;
+use domain::restore::{Restore, RestoreState};
+use lambda::testing::document;
+use serde_json::{Value, json};
+
+use super::samples::{applying, ended, import, queued};
+use super::{ADMIN, IMPORTS, World, is, problem};
+
+const ERRORS_KEY: &str = "restores/42/r/errors.0001.csv";
+
+async fn with(import: &Import, restore: &Restore) -> World {
+    let world = World::connected().await;
+    world.put(import).await;
+    world.put(restore).await;
+    world
+}
+
+fn path(import: &Import) -> String {
+    format!("{IMPORTS}/{}", import.restore_id)
+}
+
+#[tokio::test]
+async fn an_import_says_what_became_of_its_restore() {
+    let import = import(1, RestoreState::Completed, Some(ERRORS_KEY));
+    let world = with(&import, &ended(1, RestoreState::Completed)).await;
+    assert_eq!(
+        document(&world.get(&path(&import)).await),
+        json!({
+            "importId": import.restore_id,
+            "name": "Data restore – Contact",
+            "restoreId": import.restore_id,
+            "objectType": "contacts",
+            "state": "completed",
+            "createdAt": "2026-11-22T17:00:01Z",
+            "createdBy": {"subject": "user-1", "email": "ada@example.com"},
+            "startedAt": "2026-11-22T17:00:00Z",
+            "endedAt": "2026-11-22T17:00:00Z",
+            "recordsGone": 3,
+            "valuesSkipped": 2,
+            "counts": {
+                "recordsRestored": 5, "valuesRestored": 6, "recordsFailed": 1, "valuesFailed": 2, "valuesUnclear": 1,
+                "driftedValues": 4, "alreadyRight": 3,
+                "droppedProperties": [{"property": "phone", "code": "READ_ONLY"}],
+            },
+            "hasErrors": true,
+        })
+    );
+}
+
+#[tokio::test]
+async fn an_import_names_the_restore_that_undoes_it_and_why_it_failed() {
+    let undo = queued(2).restore_id;
+    let failure = Some(Failure::new("crm-token-refused", "The CRM refuses the token."));
+    let import = Import { failure, ..import(1, RestoreState::Failed, None) };
+    let restore = Restore { undone_by: Some(undo.clone()), ..ended(1, RestoreState::Failed) };
+    let shown = document(&with(&import, &restore).await.get(&path(&import)).await);
+    assert_eq!((&shown["state"], &shown["hasErrors"]), (&json!("failed"), &json!(false)));
+    assert_eq!((&shown["undo"], &shown["failure"]["kind"]), (&json!({"restoreId": undo}), &json!("crm-token-refused")));
+}
+
+#[tokio::test]
+async fn imports_are_listed_newest_first_and_page_by_page() {
+    is(&problem(&World::empty().get(IMPORTS).await), 404, "account-unknown");
+    let world = World::connected().await;
+    for (nth, state) in [(1, RestoreState::Completed), (2, RestoreState::Stopped), (3, RestoreState::Failed)] {
+        world.put(&import(nth, state, None)).await;
+    }
+    let first = document(&world.answer("GET", IMPORTS, |call| call.by(ADMIN).query("limit", "2")).await);
+    let cursor = first["next"].as_str().expect("there is more");
+    let last = document(&world.answer("GET", IMPORTS, |call| call.by(ADMIN).query("cursor", cursor)).await);
+    let states =
+        |page: &Value| page["imports"].as_array().expect("a list").iter().map(|one| one["state"].clone()).collect();
+    let (first, last): (Vec<Value>, Vec<Value>) = (states(&first), states(&last));
+    assert_eq!((json!(first), json!(last)), (json!(["failed", "stopped"]), json!(["completed"])));
+}
+
+#[tokio::test]
+async fn what_was_not_restored_is_a_fresh_link_where_there_is_anything() {
+    let (some, none) = (import(1, RestoreState::Stopped, Some(ERRORS_KEY)), import(1, RestoreState::Stopped, None));
+    let errors = format!("{}/errors.csv", path(&some));
+    let restore = ended(1, RestoreState::Stopped);
+    let world = with(&some, &restore).await;
+    let link = format!("memory:///{ERRORS_KEY}?file=errors-contacts-{}.csv&seconds=300", some.restore_id);
+    assert_eq!(world.get(&errors).await.headers()["location"], link.as_str());
+    let as_json = world.answer("GET", &errors, |call| call.by(ADMIN).header("accept", "application/json")).await;
+    assert_eq!(document(&as_json)["url"], link);
+    is(&problem(&with(&none, &restore).await.get(&errors).await), 404, "no-errors-file");
+}
+
+#[tokio::test]
+async fn what_is_no_import_of_the_account_is_unknown() {
+    let foreign =
+        Import { account_id: AccountId::parse("43").expect("digits"), ..import(1, RestoreState::Completed, None) };
+    let world = World::connected().await;
+    world.put(&foreign).await;
+    // A restore that has not ended is no import yet.
+    let running = applying(2);
+    world.put(&running).await;
+    for path in [path(&foreign), format!("{IMPORTS}/{}", running.restore_id), format!("{IMPORTS}/x")] {
+        is(&problem(&world.get(&path).await), 404, "import-unknown");
+        is(&problem(&world.get(&format!("{path}/errors.csv")).await), 404, "import-unknown");
+    }
+}
