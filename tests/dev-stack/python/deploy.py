@@ -2,12 +2,11 @@
 
 Reads a JSON request from standard input:
   endpoint    the emulator's URL
-  stack       name of the stack
+  stacks      the template parameters by name, of each stack by its name; all of them run the same uploads
   template    path of the template
   binaries    path of the executable of each function, by the name of its Binary in the template
-  parameters  template parameters by name
-Prints JSON: `outputs` of the stack by name, and `code`, the SHA-256 of each function's zip, under which the emulator
-unpacks it. A failure is one sentence on standard error and exit code 1.
+Prints JSON: `outputs` by name, of each stack by its name, and `code`, the SHA-256 of each function's zip, under which
+the emulator unpacks it. A failure is one sentence on standard error and exit code 1.
 """
 
 import hashlib
@@ -75,12 +74,16 @@ def create(cloudformation, stack, template_url, parameters):
         OnFailure="DO_NOTHING",
         Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()],
     )
+
+
+def outputs_once_created(cloudformation, stack):
     try:
         waiter = cloudformation.get_waiter("stack_create_complete")
         waiter.wait(StackName=stack, WaiterConfig={"Delay": 1, "MaxAttempts": 120})
     except WaiterError as error:
         raise SystemExit(f"CloudFormation did not create the stack: {reason(cloudformation, stack)}") from error
-    return cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
+    created = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
+    return {output["OutputKey"]: output["OutputValue"] for output in created["Outputs"]}
 
 
 def reason(cloudformation, stack):
@@ -94,7 +97,7 @@ def reason(cloudformation, stack):
 
 
 def apply_what_the_emulator_takes_otherwise(template, outputs, key_id, endpoint):
-    """Settings of bucket, queues and table that the emulator takes only from calls, or cannot keep to."""
+    """Settings of bucket and table that the emulator takes only from calls, or cannot keep to."""
     bucket = template["Resources"]["Bucket"]["Properties"]
     [encryption] = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
     s3 = client("s3", endpoint)
@@ -111,15 +114,17 @@ def apply_what_the_emulator_takes_otherwise(template, outputs, key_id, endpoint)
         Bucket=outputs["BucketName"],
         LifecycleConfiguration={"Rules": [lifecycle(r) for r in bucket["LifecycleConfiguration"]["Rules"]]},
     )
-    # A concurrency that comes from a parameter arrives as text, over which the emulator's poller stumbles.
-    functions = client("lambda", endpoint)
-    for mapping in functions.list_event_source_mappings()["EventSourceMappings"]:
-        most = int(mapping["ScalingConfig"]["MaximumConcurrency"])
-        functions.update_event_source_mapping(UUID=mapping["UUID"], ScalingConfig={"MaximumConcurrency": most})
     table = template["Resources"]["Ledger"]["Properties"]
     client("dynamodb", endpoint).update_time_to_live(
         TableName=outputs["TableName"], TimeToLiveSpecification=table["TimeToLiveSpecification"]
     )
+
+
+def give_concurrencies_as_numbers(functions):
+    """A concurrency that comes from a parameter arrives as text, over which the emulator's poller stumbles."""
+    for mapping in functions.list_event_source_mappings()["EventSourceMappings"]:
+        most = int(mapping["ScalingConfig"]["MaximumConcurrency"])
+        functions.update_event_source_mapping(UUID=mapping["UUID"], ScalingConfig={"MaximumConcurrency": most})
 
 
 def lifecycle(rule):
@@ -134,16 +139,19 @@ def lifecycle(rule):
 
 def main():
     request = json.load(sys.stdin)
-    endpoint, stack = request["endpoint"], request["stack"]
+    endpoint, stacks = request["endpoint"], request["stacks"]
     template = yaml_parse(Path(request["template"]).read_text(encoding="utf-8"))
     allow_batches(template)
     cloudformation = client("cloudformation", endpoint)
     url, code = package(template, request["binaries"], client("s3", endpoint))
-    created = create(cloudformation, stack, url, request["parameters"])
-    outputs = {output["OutputKey"]: output["OutputValue"] for output in created["Outputs"]}
-    key_id = cloudformation.describe_stack_resource(StackName=stack, LogicalResourceId="Key")
-    key_id = key_id["StackResourceDetail"]["PhysicalResourceId"]
-    apply_what_the_emulator_takes_otherwise(template, outputs, key_id, endpoint)
+    for stack, parameters in stacks.items():
+        create(cloudformation, stack, url, parameters)
+    outputs = {stack: outputs_once_created(cloudformation, stack) for stack in stacks}
+    for stack in stacks:
+        key_id = cloudformation.describe_stack_resource(StackName=stack, LogicalResourceId="Key")
+        key_id = key_id["StackResourceDetail"]["PhysicalResourceId"]
+        apply_what_the_emulator_takes_otherwise(template, outputs[stack], key_id, endpoint)
+    give_concurrencies_as_numbers(client("lambda", endpoint))
     json.dump({"outputs": outputs, "code": code}, sys.stdout)
 
 

@@ -1,8 +1,10 @@
-"""Creates a user in the stack's Cognito user pool and signs in with password and second factor.
+"""Creates a user in the stack's Cognito user pool and signs in with password and second factor, or signs in again.
 
 Reads a JSON request from standard input:
   endpoint, userPoolId, clientId   where
-  email, password, groups          who; the user must not exist yet, groups are made where they are missing
+  email, password                  who
+  groups                           the groups of a user who does not exist yet; they are made where they are missing
+  totpSecret                       instead of groups, the authenticator secret of a user who exists
 Prints totpSecret, idToken, accessToken and refreshToken as JSON. A failure is one sentence on standard error and exit
 code 1.
 """
@@ -77,8 +79,10 @@ def main():
         aws_secret_access_key="test",
     )
     client_id, email, password = request["clientId"], request["email"], request["password"]
-    create(cognito, request["userPoolId"], email, password, request["groups"])
-    secret = enrol(cognito, client_id, email, password)
+    secret = request.get("totpSecret")
+    if secret is None:
+        create(cognito, request["userPoolId"], email, password, request["groups"])
+        secret = enrol(cognito, client_id, email, password)
     tokens = sign_in(cognito, client_id, email, password, secret)
     json.dump({
         "totpSecret": secret, "idToken": tokens["IdToken"], "accessToken": tokens["AccessToken"],

@@ -1,6 +1,11 @@
 //! `cargo dev demo`: brings everything up, makes a backup, downloads it, checks it by its manifest, tells what is in it.
+//! With `--restore` it goes on: damages the CRM's data, restores it, undoes that, and checks every value on the way.
 
-use std::path::Path;
+mod accident;
+mod contacts;
+mod restoring;
+mod review;
+
 use std::time::{Duration, Instant};
 
 use dev_stack::backups::{Backup, Backups};
@@ -38,11 +43,11 @@ struct CheckedFile {
     verdict: String,
 }
 
-/// Runs the demo.
+/// Runs the demo, up to the download or with a restore.
 ///
 /// # Errors
-/// When a step fails.
-pub(crate) fn run(places: &Places) -> Result<()> {
+/// When a step fails, or a value is not what it should be.
+pub(crate) fn run(places: &Places, with_restore: bool) -> Result<()> {
     let mut running = Running::bring_up(places, Wishes { name: "demo", sandbox: &ACCOUNT, ..Wishes::default() })?;
     let stack = running.stack();
     let backups = Backups::of(stack.api().with_token(&stack.super_admin.id_token), &stack.account_id);
@@ -61,7 +66,8 @@ pub(crate) fn run(places: &Places) -> Result<()> {
     let took = began.elapsed();
     let archive = places.target().join("demo").join(format!("{backup_id}.zip"));
     let size = backups.download(&backup_id, &archive)?;
-    let files = check(places, &archive)?;
+    let python = Environment::prepare(places, places.dev().join("venv"), "requirements.txt")?;
+    let files: Vec<CheckedFile> = python.ask("check_archive.py", &json!({ "archive": archive }))?;
     print_table(&backup, &files);
     let records: u64 = files.iter().map(|file| file.rows).sum();
     println!();
@@ -70,12 +76,7 @@ pub(crate) fn run(places: &Places) -> Result<()> {
         took.as_secs_f64()
     );
     println!("{}", archive.display());
-    Ok(())
-}
-
-fn check(places: &Places, archive: &Path) -> Result<Vec<CheckedFile>> {
-    let python = Environment::prepare(places, places.dev().join("venv"), "requirements.txt")?;
-    python.ask("check_archive.py", &json!({ "archive": archive }))
+    if with_restore { restoring::run(&mut running, &python, &backup_id, &archive) } else { Ok(()) }
 }
 
 fn print_table(backup: &Backup, files: &[CheckedFile]) {

@@ -6,10 +6,13 @@
 pub mod api;
 pub mod backups;
 pub mod binaries;
+pub mod deployment;
 pub mod emulator;
 pub mod failure;
 pub mod functions;
+pub mod issuer;
 pub mod leftovers;
+pub mod oidc;
 pub mod places;
 pub mod processes;
 pub mod python;

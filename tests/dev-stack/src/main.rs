@@ -27,7 +27,11 @@ struct CommandLine {
 #[derive(Subcommand)]
 enum Command {
     /// Bring everything up, back an account up, download and check the archive, tear everything down
-    Demo,
+    Demo {
+        /// Go on: damage the data, restore it from the backup, check every value, undo that, check again
+        #[arg(long)]
+        restore: bool,
+    },
     /// Run every check of the project and print a summary
     Test {
         /// Count what this machine lacks as a failure
@@ -64,7 +68,7 @@ fn run(command: &Command) -> Result<()> {
     end_all_on_interrupt()?;
     let places = Places::find()?;
     match command {
-        Command::Demo => demo::run(&places),
+        Command::Demo { restore } => demo::run(&places, *restore),
         Command::Test { require_all } => checks::run(&places, *require_all),
         Command::Up { port } => up(&places, *port),
         Command::Down => {
@@ -76,8 +80,8 @@ fn run(command: &Command) -> Result<()> {
 }
 
 fn up(places: &Places, port: u16) -> Result<()> {
-    let mut running =
-        Running::bring_up(places, Wishes { name: "stack", port, parameters: &IMPATIENT, ..Wishes::default() })?;
+    let wishes = Wishes { name: "stack", port, parameters: &IMPATIENT, issuer: true, ..Wishes::default() };
+    let mut running = Running::bring_up(places, wishes)?;
     describe(running.stack());
     println!("state file        {}", running.state_file().display());
     println!("Ctrl-C ends it.");
@@ -91,6 +95,9 @@ fn describe(stack: &Stack) {
     println!("API               {}", stack.api_url);
     println!("sandbox CRM       {}", stack.sandbox_url);
     println!("emulated AWS      {}", stack.emulator_url);
+    if let Some(oidc) = &stack.oidc {
+        println!("issuer            {}, for the API {}", oidc.issuer, oidc.api_url);
+    }
     println!("account           {}", stack.account_id);
     println!("super admin       {} (password {})", stack.super_admin.email, stack.super_admin.password);
     println!("second factor     {} (authenticator secret)", stack.super_admin.totp_secret);

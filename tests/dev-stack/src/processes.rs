@@ -152,6 +152,20 @@ impl Group {
             sleep(Duration::from_millis(100));
         }
     }
+
+    /// Waits until the process has written `listening on {url}`, and returns the URL.
+    ///
+    /// # Errors
+    /// When the process ends, or has not written it after `patience`.
+    pub fn announced_url(&mut self, patience: Duration) -> Result<String> {
+        self.wait_until(patience, |group| {
+            let output = group.output();
+            // A whole line only: the output is read while it is written.
+            let line =
+                output.split_inclusive('\n').find(|line| line.ends_with('\n') && line.contains("listening on "))?;
+            line.trim_end().rsplit_once("listening on ").map(|(_, url)| url.to_owned())
+        })
+    }
 }
 
 impl Drop for Group {

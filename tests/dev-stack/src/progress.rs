@@ -1,9 +1,10 @@
-//! Showing how far a backup is: bars on a terminal, a line for every tenth of an object otherwise.
+//! Showing how far work is: bars on a terminal, a line for every tenth otherwise.
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, stderr};
 
 use dev_stack::backups::{Backup, Object};
+use dev_stack::restores::Restore;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 /// Steps of a bar.
@@ -12,38 +13,100 @@ const STEPS: u64 = 1_000;
 /// What has been shown so far.
 pub(crate) struct Progress {
     state: String,
-    objects: Objects,
+    rows: Rows,
 }
 
-enum Objects {
-    Bars { all: MultiProgress, by_object: BTreeMap<String, ProgressBar> },
+enum Rows {
+    Bars { all: MultiProgress, by_name: BTreeMap<String, ProgressBar> },
     Lines { tenths: BTreeMap<String, u64> },
+}
+
+/// How far a piece of work is.
+struct Row<'a> {
+    name: &'a str,
+    /// From 0 to 1; None while nobody knows.
+    share_done: Option<f64>,
+    records: u64,
+    seconds_left: Option<u64>,
 }
 
 impl Progress {
     /// Bars if standard error is a terminal.
     pub(crate) fn new() -> Self {
-        let objects = if stderr().is_terminal() {
-            Objects::Bars { all: MultiProgress::new(), by_object: BTreeMap::new() }
+        let rows = if stderr().is_terminal() {
+            Rows::Bars { all: MultiProgress::new(), by_name: BTreeMap::new() }
         } else {
-            Objects::Lines { tenths: BTreeMap::new() }
+            Rows::Lines { tenths: BTreeMap::new() }
         };
-        Self { state: String::new(), objects }
+        Self { state: String::new(), rows }
     }
 
-    /// Shows what has changed since the last call.
+    /// Shows what has changed in a backup since the last call.
     pub(crate) fn show(&mut self, backup: &Backup) {
-        if self.state != backup.state {
-            self.state.clone_from(&backup.state);
-            self.objects.tell(&format!("backup {} is {}", backup.backup_id, backup.state));
-        }
+        self.tell_state("backup", &backup.backup_id, &backup.state);
         for object in &backup.objects {
-            self.objects.show(object, backup.has_ended());
+            self.rows.show(&Row::of_object(object), backup.has_ended());
+        }
+    }
+
+    /// Shows what has changed in a restore since the last call.
+    pub(crate) fn show_restore(&mut self, restore: &Restore) {
+        self.tell_state("restore", &restore.restore_id, &restore.state);
+        if let Some(row) = Row::of_restore(restore) {
+            self.rows.show(&row, restore.is_at_rest());
+        }
+    }
+
+    fn tell_state(&mut self, what: &str, id: &str, state: &str) {
+        if self.state != state {
+            state.clone_into(&mut self.state);
+            self.rows.tell(&format!("{what} {id} is {state}"));
         }
     }
 }
 
-impl Objects {
+impl<'a> Row<'a> {
+    fn of_object(object: &'a Object) -> Self {
+        let Object { object_type, share_done, records, seconds_left, .. } = object;
+        Self { name: object_type, share_done: *share_done, records: *records, seconds_left: *seconds_left }
+    }
+
+    /// The API tells how far a restore is only while it works: afterwards it is the plan that says of how many records.
+    fn of_restore(restore: &Restore) -> Option<Self> {
+        let Restore { state, progress, plan, .. } = restore;
+        let (name, records, share_done) = match (progress, plan, state.as_str()) {
+            (Some(progress), ..) => match (progress.records_planned, progress.records_done) {
+                (_, Some(done)) => ("written", done, progress.share_done),
+                (planned, None) => ("compared", planned.unwrap_or(0), progress.share_done),
+            },
+            (None, Some(plan), "planned") => ("compared", plan.records.read, 1.0),
+            (None, Some(plan), "completed") => ("written", plan.records.changed, 1.0),
+            _ => return None,
+        };
+        Some(Self { name, records, share_done: Some(share_done), seconds_left: None })
+    }
+
+    fn is_done(&self) -> bool {
+        self.share_done.is_some_and(|share| share >= 1.0)
+    }
+
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to the number of steps")]
+    #[expect(clippy::cast_precision_loss, reason = "few steps")]
+    fn share_in(&self, steps: u64) -> u64 {
+        (self.share_done.unwrap_or(0.0).clamp(0.0, 1.0) * steps as f64) as u64
+    }
+
+    fn described(&self) -> String {
+        let percent = self.share_in(100);
+        let left = match self.seconds_left {
+            Some(seconds) if seconds > 0 => format!(", about {seconds} s left"),
+            _ => String::new(),
+        };
+        format!("{percent:>3}%  {:>9} records{left}", self.records)
+    }
+}
+
+impl Rows {
     fn tell(&self, line: &str) {
         match self {
             // Above the bars. A terminal that has gone away is nobody's loss.
@@ -52,47 +115,28 @@ impl Objects {
         }
     }
 
-    fn show(&mut self, object: &Object, is_last: bool) {
+    fn show(&mut self, row: &Row<'_>, is_last: bool) {
         match self {
-            Self::Bars { all, by_object } => {
-                let bar = by_object.entry(object.object_type.clone()).or_insert_with(|| all.add(new_bar(object)));
-                bar.set_position(share_in(STEPS, object));
-                bar.set_message(described(object));
-                if is_last || is_done(object) {
+            Self::Bars { all, by_name } => {
+                let bar = by_name.entry(row.name.to_owned()).or_insert_with(|| all.add(new_bar(row.name)));
+                bar.set_position(row.share_in(STEPS));
+                bar.set_message(row.described());
+                if is_last || row.is_done() {
                     bar.abandon();
                 }
             }
             Self::Lines { tenths } => {
                 // Nothing yet, each tenth of it and being done are told once.
-                let tenth = if is_done(object) { 11 } else { share_in(10, object) };
-                if tenths.insert(object.object_type.clone(), tenth) != Some(tenth) {
-                    eprintln!("  {:<28} {}", object.object_type, described(object));
+                let tenth = if row.is_done() { 11 } else { row.share_in(10) };
+                if tenths.insert(row.name.to_owned(), tenth) != Some(tenth) {
+                    eprintln!("  {:<28} {}", row.name, row.described());
                 }
             }
         }
     }
 }
 
-fn new_bar(object: &Object) -> ProgressBar {
+fn new_bar(name: &str) -> ProgressBar {
     let style = ProgressStyle::with_template("{prefix:28!} {bar:30} {msg}").expect("the template is well formed");
-    ProgressBar::new(STEPS).with_style(style).with_prefix(object.object_type.clone())
-}
-
-fn is_done(object: &Object) -> bool {
-    object.share_done.is_some_and(|share| share >= 1.0)
-}
-
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to the number of steps")]
-#[expect(clippy::cast_precision_loss, reason = "few steps")]
-fn share_in(steps: u64, object: &Object) -> u64 {
-    (object.share_done.unwrap_or(0.0).clamp(0.0, 1.0) * steps as f64) as u64
-}
-
-fn described(object: &Object) -> String {
-    let percent = share_in(100, object);
-    let left = match object.seconds_left {
-        Some(seconds) if seconds > 0 => format!(", about {seconds} s left"),
-        _ => String::new(),
-    };
-    format!("{percent:>3}%  {:>9} records{left}", object.records)
+    ProgressBar::new(STEPS).with_style(style).with_prefix(name.to_owned())
 }

@@ -29,13 +29,7 @@ impl Sandbox {
         let mut command = Command::new(executable);
         bare(&mut command).args(["--port", "0"]).args(arguments);
         let mut group = Group::start("the sandbox CRM", &mut command, &folder.join("sandbox.log"))?;
-        let url = group.wait_until(PATIENCE, |group| {
-            let output = group.output();
-            // A whole line only: the output is read while it is written.
-            let line =
-                output.split_inclusive('\n').find(|line| line.ends_with('\n') && line.contains("listening on "))?;
-            line.trim_end().rsplit_once("listening on ").map(|(_, url)| url.to_owned())
-        })?;
+        let url = group.announced_url(PATIENCE)?;
         Ok(Self { group, url })
     }
 

@@ -9,9 +9,12 @@ use serde_json::{Value, json};
 
 use crate::api::Api;
 use crate::binaries::{self, Profile};
+use crate::deployment::{Deployment, Parameters, architecture};
 use crate::emulator::{Emulator, usable_port};
 use crate::failure::{Failure, OrFailure, Result};
+use crate::issuer::Issuer;
 use crate::leftovers::Claim;
+use crate::oidc::{self, OidcStack};
 use crate::places::{Places, make_folder};
 use crate::processes::TransientFile;
 use crate::python::Environment;
@@ -20,6 +23,9 @@ use crate::users::{OPERATORS, User, UserPool};
 
 /// Names the file that [`Stack::load`] reads.
 pub const STACK_FILE: &str = "STACK_FILE";
+
+/// What the stack is called.
+const NAME: &str = "crm-backup";
 
 /// The account that every stack starts with.
 const FIRST_ACCOUNT: &str = "1001";
@@ -52,20 +58,9 @@ pub struct Stack {
     pub account_id: String,
     /// Its super admin, signed in.
     pub super_admin: User,
-}
-
-/// The answer of `deploy.py`.
-#[derive(Deserialize)]
-struct Deployment {
-    outputs: BTreeMap<String, String>,
-    code: BTreeMap<String, String>,
-}
-
-impl Deployment {
-    fn output(&self, name: &str) -> Result<String> {
-        let missing = || Failure::new(format!("the stack has no output {name}"));
-        self.outputs.get(name).cloned().ok_or_else(missing)
-    }
+    /// The stack beside it that takes an external issuer's tokens, where one was wished for.
+    #[serde(default)]
+    pub oidc: Option<OidcStack>,
 }
 
 impl Stack {
@@ -138,6 +133,8 @@ pub struct Wishes<'a> {
     pub profile: Profile,
     /// More template parameters.
     pub parameters: &'a [(&'a str, &'a str)],
+    /// Whether there shall be an external issuer, and a second stack that takes its tokens.
+    pub issuer: bool,
 }
 
 /// A stack that ends with this value.
@@ -146,6 +143,7 @@ pub struct Running {
     stack: Stack,
     emulator: Emulator,
     sandbox: Sandbox,
+    issuer: Option<Issuer>,
     state_file: TransientFile,
     _claim: Claim,
 }
@@ -169,28 +167,31 @@ impl Running {
         claim.note(sandbox.group())?;
         let emulator = Emulator::start(&python, &folder, wishes.port)?;
         claim.note(emulator.group())?;
+        let issuer = wishes.issuer.then(|| Issuer::start(&python, &folder)).transpose()?;
+        issuer.as_ref().map_or(Ok(()), |issuer| claim.note(issuer.group()))?;
         eprintln!("deploying infra/template.yaml …");
-        let name = "crm-backup";
-        let mut parameters = BTreeMap::from([
+        let mut parameters = Parameters::from([
             ("Architecture", architecture()),
             ("CrmBaseUrls", sandbox.url()),
             // MiniStack runs 5 at a time unless told otherwise.
             ("ExportConcurrency", "12"),
         ]);
         parameters.extend(wishes.parameters.iter().copied());
-        let request = json!({
-            "endpoint": emulator.url(), "stack": name, "template": places.root().join("infra/template.yaml"),
-            "binaries": executables, "parameters": parameters,
-        });
-        let deployment = python.ask("deploy.py", &request)?;
+        let mut stacks = BTreeMap::from([(NAME, parameters.clone())]);
+        if let Some(issuer) = &issuer {
+            parameters.extend(oidc::parameters(issuer));
+            stacks.insert(oidc::NAME, parameters);
+        }
+        let deployment = Deployment::make(places, &python, &emulator, &executables, &stacks)?;
         eprintln!("signing in and connecting account {FIRST_ACCOUNT} to the sandbox CRM …");
-        let stack = sign_in(&deployment, name, &emulator, &sandbox, &python)?;
+        let oidc = issuer.as_ref().map(|issuer| OidcStack::of(&deployment, &emulator, issuer)).transpose()?;
+        let stack = Stack { oidc, ..sign_in(&deployment, &emulator, &sandbox, &python)? };
         stack.create_account(FIRST_ACCOUNT)?;
         stack.connect_account(FIRST_ACCOUNT, &stack.super_admin, sandbox.url(), "sandbox-token")?;
         let state_file = places.dev().join(format!("{}.json", wishes.name));
         let text = serde_json::to_vec_pretty(&stack).or_failure(|| "cannot describe the stack".to_owned())?;
         fs::write(&state_file, text).or_failure(|| format!("cannot write {}", state_file.display()))?;
-        Ok(Self { stack, emulator, sandbox, state_file: TransientFile::new(state_file), _claim: claim })
+        Ok(Self { stack, emulator, sandbox, issuer, state_file: TransientFile::new(state_file), _claim: claim })
     }
 
     /// What it is made of.
@@ -203,53 +204,39 @@ impl Running {
         self.state_file.path()
     }
 
-    /// Fails when the emulator or the sandbox CRM has ended.
+    /// Fails when the emulator, the sandbox CRM or the issuer has ended.
     ///
     /// # Errors
     /// Which one, and its last words.
     pub fn check_running(&mut self) -> Result<()> {
         self.emulator.group_mut().check_running()?;
-        self.sandbox.group_mut().check_running()
+        self.sandbox.group_mut().check_running()?;
+        self.issuer.as_mut().map_or(Ok(()), |issuer| issuer.group_mut().check_running())
     }
 }
 
 /// Signs an operator and a super admin in, and describes the stack.
-fn sign_in(
-    deployment: &Deployment,
-    name: &str,
-    emulator: &Emulator,
-    sandbox: &Sandbox,
-    python: &Environment,
-) -> Result<Stack> {
+fn sign_in(deployment: &Deployment, emulator: &Emulator, sandbox: &Sandbox, python: &Environment) -> Result<Stack> {
     let users = UserPool {
         endpoint: emulator.url().to_owned(),
-        user_pool_id: deployment.output("UserPoolId")?,
-        client_id: deployment.output("ClientId")?,
+        user_pool_id: deployment.output(NAME, "UserPoolId")?,
+        client_id: deployment.output(NAME, "ClientId")?,
         python: python.program("python"),
         script: python.script("users.py"),
     };
     Ok(Stack {
         emulator_url: emulator.url().to_owned(),
-        api_url: format!("{}/_aws/execute-api/{}/$default", emulator.url(), deployment.output("ApiId")?),
-        bucket: deployment.output("BucketName")?,
-        table: deployment.output("TableName")?,
-        queues: BTreeMap::from([
-            ("discover".to_owned(), deployment.output("DiscoverQueueUrl")?),
-            ("export".to_owned(), deployment.output("ExportQueueUrl")?),
-            ("assemble".to_owned(), deployment.output("AssembleQueueUrl")?),
-            ("restore".to_owned(), deployment.output("RestoreQueueUrl")?),
-        ]),
-        name: name.to_owned(),
+        api_url: deployment.api_url(NAME, emulator)?,
+        bucket: deployment.output(NAME, "BucketName")?,
+        table: deployment.output(NAME, "TableName")?,
+        queues: deployment.queues(NAME)?,
+        name: NAME.to_owned(),
         code: deployment.code.clone(),
         sandbox_url: sandbox.url().to_owned(),
         operator: users.new_user("operator", &[OPERATORS])?,
         account_id: FIRST_ACCOUNT.to_owned(),
         super_admin: users.new_super_admin(FIRST_ACCOUNT)?,
         users,
+        oidc: None,
     })
-}
-
-/// This machine's, in the template's words.
-fn architecture() -> &'static str {
-    if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" }
 }

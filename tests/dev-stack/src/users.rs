@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::failure::Result;
 use crate::python;
@@ -61,12 +61,27 @@ impl UserPool {
     /// When the user pool refuses.
     pub fn new_user(&self, name: &str, groups: &[&str]) -> Result<User> {
         let email = format!("{name}@example.com");
-        let request = json!({
+        self.ask(&email, PASSWORD, &json!({ "groups": groups }))
+    }
+
+    /// Signs a user in again, with password and second factor.
+    ///
+    /// # Errors
+    /// When the user pool refuses.
+    pub fn sign_in_again(&self, user: &User) -> Result<User> {
+        self.ask(&user.email, &user.password, &json!({ "totpSecret": user.totp_secret }))
+    }
+
+    fn ask(&self, email: &str, password: &str, rest: &Value) -> Result<User> {
+        let mut request = json!({
             "endpoint": self.endpoint, "userPoolId": self.user_pool_id, "clientId": self.client_id,
-            "email": email, "password": PASSWORD, "groups": groups,
+            "email": email, "password": password,
         });
+        for (name, value) in rest.as_object().into_iter().flatten() {
+            request[name] = value.clone();
+        }
         let SignedIn { totp_secret, id_token, access_token } = python::ask(&self.python, &self.script, &request)?;
-        Ok(User { email, password: PASSWORD.to_owned(), totp_secret, id_token, access_token })
+        Ok(User { email: email.to_owned(), password: password.to_owned(), totp_secret, id_token, access_token })
     }
 
     /// Creates the first super admin of an account and signs in as that user.

@@ -8,6 +8,7 @@ use std::{env, fs, thread};
 use dev_stack::api::{Answer, Api};
 use dev_stack::backups::{Backup, Backups};
 use dev_stack::failure::{Failure, Result};
+use dev_stack::oidc::OidcStack;
 use dev_stack::places::make_folder;
 use dev_stack::stack::{STACK_FILE, Stack};
 use dev_stack::users::User;
@@ -50,6 +51,20 @@ pub fn stack() -> Result<Option<Stack>> {
     }
     println!("skipped: there is no stack ({STACK_FILE} is not set)");
     Ok(None)
+}
+
+/// The stack beside `stack` that takes the tokens of an external issuer; None, said aloud, when there is none.
+///
+/// # Errors
+/// When there is none and `REQUIRE_ALL=1`.
+pub fn oidc_stack(stack: &Stack) -> Result<Option<OidcStack>> {
+    if stack.oidc.is_none() {
+        if is_all_required() {
+            return Err(Failure::new("the stack has no external issuer, and REQUIRE_ALL=1"));
+        }
+        println!("skipped: the stack has no external issuer");
+    }
+    Ok(stack.oidc.clone())
 }
 
 /// Whether nothing may be left out for what the machine lacks.
@@ -194,13 +209,14 @@ pub fn expect(status: u16, answer: Answer) -> Result<Answer> {
 
 /// One of the places for journeys; free again when dropped.
 #[derive(Debug)]
-struct Place;
+pub struct Place;
 
 static TAKEN: Mutex<usize> = Mutex::new(0);
 static FREED: Condvar = Condvar::new();
 
 impl Place {
-    fn take() -> Self {
+    /// Takes a place, once there is one.
+    pub fn take() -> Self {
         let taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
         let mut taken = FREED.wait_while(taken, |taken| *taken >= PLACES).unwrap_or_else(PoisonError::into_inner);
         *taken += 1;

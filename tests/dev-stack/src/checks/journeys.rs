@@ -15,7 +15,8 @@ pub(super) fn run(places: &Places, report: &mut Report, built: &[TestProgram]) {
     report.check("Info-ZIP as a reader of archives", || Ok(present(&["unzip"], "unzip")));
     report.check("end-to-end tests", || {
         let readers = Environment::prepare(places, places.dev().join("readers-venv"), "readers.txt")?;
-        let running = Running::bring_up(places, Wishes { name: "test", parameters: &IMPATIENT, ..Wishes::default() })?;
+        let wishes = Wishes { name: "test", parameters: &IMPATIENT, issuer: true, ..Wishes::default() };
+        let running = Running::bring_up(places, wishes)?;
         let mut variables =
             vec![(STACK_FILE, running.state_file().display().to_string()), ("PATH", readers.first_on_path())];
         if require_all {

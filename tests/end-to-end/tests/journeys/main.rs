@@ -9,6 +9,7 @@ mod ending_backups;
 mod failing_crm;
 mod foreign_accounts;
 mod sign_in;
+mod step_up;
 mod troubled_crm;
 mod unacceptable_requests;
 mod used_up_limits;

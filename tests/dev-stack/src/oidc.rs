@@ -1,0 +1,91 @@
+//! A second stack of the same template, whose users sign in with an issuer outside of it.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::api::Api;
+use crate::deployment::{Deployment, Parameters};
+use crate::emulator::Emulator;
+use crate::failure::{Failure, Result};
+use crate::issuer::Issuer;
+
+/// What the stack is called. Nothing of the first stack begins like it, nor the other way round.
+pub const NAME: &str = "oidc-crm-backup";
+
+/// Whom the issuer's tokens must be meant for.
+const AUDIENCE: &str = "crm-backup-test";
+
+/// The one identity provider whose users the stack takes for strongly signed in.
+const FEDERATED_PROVIDER: &str = "acme-saml";
+
+/// How long ID tokens are valid, in seconds.
+const LIFETIME: u64 = 3_600;
+
+/// A stack that takes the tokens of an external issuer. It shares emulator and sandbox CRM with the first one.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OidcStack {
+    /// What its functions' names begin with.
+    pub name: String,
+    /// Where its HTTP API answers, without a trailing slash.
+    pub api_url: String,
+    /// Its archive bucket.
+    pub bucket: String,
+    /// Its ledger's table.
+    pub table: String,
+    /// The issuer of its users' tokens.
+    pub issuer: String,
+    /// Whom those tokens must be meant for.
+    pub audience: String,
+    /// The one identity provider whose users need no second factor of the issuer's.
+    pub federated_provider: String,
+}
+
+/// The template parameters that make a stack take the tokens of `issuer`.
+pub(crate) fn parameters(issuer: &Issuer) -> Parameters<'_> {
+    Parameters::from([
+        ("TokenIssuer", issuer.url()),
+        ("TokenAudience", AUDIENCE),
+        ("FederatedProviders", FEDERATED_PROVIDER),
+    ])
+}
+
+impl OidcStack {
+    /// The stack as it was deployed.
+    pub(crate) fn of(deployment: &Deployment, emulator: &Emulator, issuer: &Issuer) -> Result<Self> {
+        Ok(Self {
+            name: NAME.to_owned(),
+            api_url: deployment.api_url(NAME, emulator)?,
+            bucket: deployment.output(NAME, "BucketName")?,
+            table: deployment.output(NAME, "TableName")?,
+            issuer: issuer.url().to_owned(),
+            audience: AUDIENCE.to_owned(),
+            federated_provider: FEDERATED_PROVIDER.to_owned(),
+        })
+    }
+
+    /// A client of its API, without a token.
+    pub fn api(&self) -> Api {
+        Api::new(&self.api_url)
+    }
+
+    /// An ID token, valid for an hour, of the user `subject` who signed in `ago`. It says nothing of groups and second
+    /// factors except what is in `claims`, an object whose members come beside the usual ones or instead of them.
+    ///
+    /// # Errors
+    /// When the issuer does not answer.
+    pub fn id_token(&self, subject: &str, ago: Duration, claims: &Value) -> Result<String> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let mut all = json!({
+            "iss": self.issuer, "aud": self.audience, "sub": subject, "email": format!("{subject}@example.com"),
+            "token_use": "id", "auth_time": now.saturating_sub(ago.as_secs()), "iat": now, "exp": now + LIFETIME,
+        });
+        for (name, value) in claims.as_object().into_iter().flatten() {
+            all[name] = value.clone();
+        }
+        let answer = Api::new(&self.issuer).post("/sign", &all)?.json();
+        answer["token"].as_str().map(str::to_owned).ok_or_else(|| Failure::new("the issuer gave no token"))
+    }
+}
