@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import boto3
+from boto3.dynamodb.types import TypeSerializer
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from cryptography.hazmat.primitives import hashes, serialization
@@ -39,14 +40,16 @@ def encryption(endpoint, bucket, key):
     return {name: head.get(name) for name in ("ServerSideEncryption", "SSEKMSKeyId", "BucketKeyEnabled")}
 
 
-def expire_archive(endpoint, table, partition, sort):
-    past = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 60))
+def rewrite(endpoint, table, partition, sort, path, value=None, secondsAgo=None):
+    """Changes one field of a record that the ledger has; a time is given by how long ago it is."""
+    if secondsAgo is not None:
+        value = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - secondsAgo))
+    names = {f"#n{place}": name for place, name in enumerate(["record", *path])}
+    field = ".".join(names)
     client("dynamodb", endpoint).update_item(
         TableName=table, Key={"partition": {"S": partition}, "sort": {"S": sort}},
-        ConditionExpression="attribute_exists(#record.#archive.#expiresAt)",
-        UpdateExpression="SET #record.#archive.#expiresAt = :past",
-        ExpressionAttributeNames={"#record": "record", "#archive": "archive", "#expiresAt": "expiresAt"},
-        ExpressionAttributeValues={":past": {"S": past}},
+        ConditionExpression=f"attribute_exists({field})", UpdateExpression=f"SET {field} = :value",
+        ExpressionAttributeNames=names, ExpressionAttributeValues={":value": TypeSerializer().serialize(value)},
     )
 
 
@@ -102,7 +105,7 @@ def segment(data):
 
 def main():
     request = json.load(sys.stdin)
-    actions = (keys, encryption, expire_archive, deployed, template, search_logs, expired)
+    actions = (keys, encryption, rewrite, deployed, template, search_logs, expired)
     action = {action.__name__: action for action in actions}[request.pop("do")]
     json.dump(action(**request), sys.stdout, default=str)
 

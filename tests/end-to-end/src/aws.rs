@@ -1,6 +1,7 @@
 //! The emulated AWS behind a stack, through a Python script that has an AWS client: looking at what no user sees.
 
 use std::path::Path;
+use std::time::Duration;
 
 use dev_stack::failure::Result;
 use dev_stack::python;
@@ -43,10 +44,51 @@ impl<'a> Aws<'a> {
     /// # Errors
     /// When the emulator refuses.
     pub fn expire_archive(self, account_id: &str, backup_id: &str) -> Result<()> {
-        self.ask(&json!({
-            "do": "expire_archive", "table": self.stack.table, "partition": format!("ACCOUNT#{account_id}"),
-            "sort": format!("BACKUP#{backup_id}"),
-        }))
+        let sort = format!("BACKUP#{backup_id}");
+        self.rewrite(account_id, &sort, &json!({ "path": ["archive", "expiresAt"], "secondsAgo": 60 }))
+    }
+
+    /// Lets a backup be of another portal.
+    ///
+    /// # Errors
+    /// When the emulator refuses.
+    pub fn move_backup(self, account_id: &str, backup_id: &str, portal_id: u64) -> Result<()> {
+        self.rewrite(account_id, &format!("BACKUP#{backup_id}"), &json!({ "path": ["portalId"], "value": portal_id }))
+    }
+
+    /// Lets a plan be of another portal.
+    ///
+    /// # Errors
+    /// When the emulator refuses.
+    pub fn move_restore(self, account_id: &str, restore_id: &str, portal_id: u64) -> Result<()> {
+        self.rewrite(account_id, &format!("RESTORE#{restore_id}"), &json!({ "path": ["portalId"], "value": portal_id }))
+    }
+
+    /// Lets a plan have been made so long ago.
+    ///
+    /// # Errors
+    /// When the emulator refuses.
+    pub fn age_plan(self, account_id: &str, restore_id: &str, age: Duration) -> Result<()> {
+        let field = json!({ "path": ["plan", "madeAt"], "secondsAgo": age.as_secs() });
+        self.rewrite(account_id, &format!("RESTORE#{restore_id}"), &field)
+    }
+
+    /// Lets a restore have ended so long ago.
+    ///
+    /// # Errors
+    /// When the emulator refuses.
+    pub fn age_restore(self, account_id: &str, restore_id: &str, age: Duration) -> Result<()> {
+        let field = json!({ "path": ["endedAt"], "secondsAgo": age.as_secs() });
+        self.rewrite(account_id, &format!("RESTORE#{restore_id}"), &field)
+    }
+
+    fn rewrite(self, account_id: &str, sort: &str, field: &Value) -> Result<()> {
+        let mut request = field.clone();
+        request["do"] = json!("rewrite");
+        request["table"] = json!(self.stack.table);
+        request["partition"] = json!(format!("ACCOUNT#{account_id}"));
+        request["sort"] = json!(sort);
+        self.ask(&request)
     }
 
     /// What the emulator keeps of bucket, table, user pool, queues and API.

@@ -12,4 +12,5 @@ pub mod patience;
 pub mod portal;
 pub mod problem;
 pub mod readers;
+pub mod restoring;
 pub mod truth;

@@ -1,6 +1,7 @@
 //! A portal of the sandbox CRM: one CRM account, made for one journey.
 
 use std::collections::BTreeMap;
+use std::ops::Sub;
 
 use dev_stack::api::{Answer, Api};
 use dev_stack::failure::{Failure, OrFailure, Result};
@@ -30,6 +31,23 @@ struct Made {
     token: String,
 }
 
+/// Calls of one endpoint for one object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+pub struct Called {
+    /// Calls, whatever became of them.
+    pub calls: u64,
+    /// Records in answers of success.
+    pub records: u64,
+}
+
+impl Sub for Called {
+    type Output = Self;
+
+    fn sub(self, before: Self) -> Self {
+        Self { calls: self.calls - before.calls, records: self.records - before.records }
+    }
+}
+
 #[derive(Deserialize)]
 struct Created {
     created: Vec<u64>,
@@ -53,7 +71,7 @@ impl Portal {
         Ok(Self { portal_id, token, control })
     }
 
-    /// Changes faults, limits, latency, scopes, or whether the token is revoked.
+    /// Changes faults, limits, latency, scopes, ignored writes, or whether the token is revoked.
     ///
     /// # Errors
     /// When the sandbox refuses.
@@ -100,6 +118,15 @@ impl Portal {
         parsed(&accepted("changing records", answer)?).map(|Created { created }| created)
     }
 
+    /// Sets the same values in several records past all checks; an empty value clears the property.
+    ///
+    /// # Errors
+    /// When the sandbox refuses.
+    pub fn edit(&self, object: &str, ids: &[u64], values: &Value) -> Result<()> {
+        let update: serde_json::Map<_, _> = ids.iter().map(|id| (id.to_string(), values.clone())).collect();
+        self.change_records(object, &json!({ "update": update })).map(drop)
+    }
+
     /// Adds a property to an object. `definition` is the sandbox's `NewProperty`.
     ///
     /// # Errors
@@ -107,6 +134,27 @@ impl Portal {
     pub fn define_property(&self, object: &str, name: &str, definition: &Value) -> Result<()> {
         let path = self.path(&format!("/objects/{object}/properties/{name}"));
         accepted("defining a property", self.control.put(&path, definition)?).map(drop)
+    }
+
+    /// Archives a property of an object, as the CRM does when somebody deletes it.
+    ///
+    /// # Errors
+    /// When the sandbox refuses.
+    pub fn archive_property(&self, object: &str, name: &str) -> Result<()> {
+        let path = self.path(&format!("/objects/{object}/properties/{name}"));
+        accepted("archiving a property", self.control.send(&Method::DELETE, &path, &[], Vec::new())?).map(drop)
+    }
+
+    /// How often an endpoint was called for an object, and for how many records with success, since the portal was made.
+    ///
+    /// # Errors
+    /// When the sandbox refuses.
+    pub fn called(&self, endpoint: &str, object: &str) -> Result<Called> {
+        let counted = self.calls(0)?["endpoints"][format!("{endpoint} {object}")].take();
+        if counted.is_null() {
+            return Ok(Called::default());
+        }
+        serde_json::from_value(counted).or_failure(|| "there are no counts".to_owned())
     }
 
     /// What was called since the portal was made: the sandbox's `CallReport` with up to `recent` calls in full.

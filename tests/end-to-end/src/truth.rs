@@ -1,6 +1,6 @@
 //! What the sandbox CRM holds, and whether a CSV file says the same, value by value.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use csv::StringRecord;
 use dev_stack::failure::{Failure, OrFailure, Result};
@@ -9,13 +9,19 @@ use serde::Deserialize;
 /// The first column of every file.
 pub const RECORD_ID: &str = "hs_object_id";
 
+/// The properties that tell when a record was last changed.
+const LAST_CHANGE: [&str; 2] = ["hs_lastmodifieddate", "lastmodifieddate"];
+
 /// A record as the sandbox CRM holds it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Record {
     /// Its id.
     pub id: u64,
     /// `live`, `archived`, `merged` or `gone`.
     pub state: String,
+    /// When it was last written to, changed by that or not.
+    pub updated_at: String,
     /// All set properties, sensitive ones included.
     pub properties: BTreeMap<String, String>,
 }
@@ -42,6 +48,37 @@ impl Truth {
     /// A record, whatever has become of it.
     pub fn get(&self, id: u64) -> Option<&Record> {
         self.records.get(&id)
+    }
+
+    /// The value of a property; empty where there is none.
+    pub fn value(&self, id: u64, property: &str) -> &str {
+        self.get(id).and_then(|record| record.properties.get(property)).map_or("", String::as_str)
+    }
+
+    /// Ids of the live records that have a value of a property, ascending.
+    pub fn having(&self, property: &str) -> Vec<u64> {
+        self.live().into_iter().filter(|id| !self.value(*id, property).is_empty()).collect()
+    }
+
+    /// The values that differ from those of `before`, as record id and property, in order. When a record was last changed
+    /// does not count.
+    pub fn changed_since(&self, before: &Self) -> Vec<(u64, String)> {
+        let ids: BTreeSet<u64> = self.records.keys().chain(before.records.keys()).copied().collect();
+        let mut changed = Vec::new();
+        for id in ids {
+            let properties = [self, before].into_iter().filter_map(|truth| truth.get(id));
+            let names: BTreeSet<&String> = properties.flat_map(|record| record.properties.keys()).collect();
+            let differing = names.into_iter().filter(|name| self.value(id, name) != before.value(id, name));
+            let counted = differing.filter(|name| !LAST_CHANGE.contains(&name.as_str()));
+            changed.extend(counted.map(|name| (id, name.clone())));
+        }
+        changed
+    }
+
+    /// Ids of the records that were written to since `before`, ascending, whether that has changed anything or not.
+    pub fn written_since(&self, before: &Self) -> Vec<u64> {
+        let written_at = |truth: &Self, id| truth.get(id).map(|record| record.updated_at.clone());
+        self.records.keys().copied().filter(|id| written_at(self, *id) != written_at(before, *id)).collect()
     }
 
     /// All values of all records.
@@ -135,9 +172,31 @@ mod tests {
     fn truth() -> Truth {
         let record = |id: u64, state: &str, name: &str| {
             let properties = [("name".to_owned(), name.to_owned()), (RECORD_ID.to_owned(), id.to_string())];
-            (id, Record { id, state: state.to_owned(), properties: properties.into() })
+            let updated_at = "2026-11-22T10:00:00.000Z".to_owned();
+            (id, Record { id, state: state.to_owned(), updated_at, properties: properties.into() })
         };
         Truth::new([record(3, "live", "a\r\nb"), record(7, "live", "\"c\""), record(9, "archived", "d")].into())
+    }
+
+    #[test]
+    fn what_has_changed_is_told_and_what_was_only_written() {
+        let (before, mut after) = (truth(), truth());
+        let mut change = |id: u64, name: &str, value: &str| {
+            if let Some(record) = after.records.get_mut(&id) {
+                record.properties.insert(name.to_owned(), value.to_owned());
+                record.updated_at.clear();
+            }
+        };
+        change(3, "name", "other");
+        change(7, "lastmodifieddate", "2026-11-22");
+        change(9, "size", "");
+        after.records.remove(&9);
+        assert_eq!(
+            after.changed_since(&before),
+            [(3, "name".to_owned()), (9, RECORD_ID.to_owned()), (9, "name".to_owned())]
+        );
+        assert_eq!(after.written_since(&before), [3, 7]);
+        assert_eq!((before.having("name"), before.value(8, "name")), (vec![3, 7], ""));
     }
 
     #[test]

@@ -13,6 +13,18 @@ use ureq::http::Method;
 /// Part of property values, and of nothing else in the world.
 const CANARY: &str = "canary-5f1d9c";
 
+/// The functions that the requests of this journey reach, and their work.
+const FUNCTIONS: [&str; 8] = [
+    "create-backup",
+    "read-api",
+    "account-api",
+    "restore-api",
+    "discover-objects",
+    "export-chunk",
+    "assemble-archive",
+    "restore-chunk",
+];
+
 #[test]
 fn logs_hold_no_token_no_value_and_no_link() -> Result<()> {
     let portal = json!({ "seed": 7, "records": { "contacts": 400, "conversations": 30 } });
@@ -21,22 +33,23 @@ fn logs_hold_no_token_no_value_and_no_link() -> Result<()> {
 
     let backup_id = journey.complete_backup()?.backup_id;
     let link = follow_links(&journey, &backup_id)?;
-    go_wrong(&journey)?;
+    let report = restore(&journey, &backup_id)?;
+    go_wrong(&journey, &backup_id)?;
 
-    let signature = link.split("X-Amz-Signature=").nth(1).and_then(|rest| rest.get(..64)).unwrap_or_default();
-    assert_eq!(signature.len(), 64, "the link is signed");
+    let (signature, of_report) = (signature(&link), signature(&report));
     let claims = journey.admin.id_token.split('.').nth(1).unwrap_or_default();
-    let needles =
-        [CANARY, TOKEN_PREFIX, signature, "X-Amz-Signature", claims, &journey.portal.token].map(str::to_owned);
+    let needles = [CANARY, TOKEN_PREFIX, signature, of_report, "X-Amz-Signature", claims, &journey.portal.token];
+    let needles = needles.map(str::to_owned);
     let searched = journey.aws().search_logs(&needles)?;
     assert_eq!(searched["found"], json!([]), "secrets in logs");
     let control = journey.aws().search_logs(std::slice::from_ref(&backup_id))?;
     assert_ne!(control["found"], json!([]), "what may be in logs is found there");
-    let counted = r#""message":"backup.failed""#.to_owned();
-    let failed = journey.aws().search_logs(std::slice::from_ref(&counted))?;
-    assert_ne!(failed["found"], json!([]), "the alarm counts an event that nobody logs");
-    for function in ["create-backup", "read-api", "account-api", "discover-objects", "export-chunk", "assemble-archive"]
-    {
+    for event in ["backup.failed", "restore.failed"] {
+        let counted = format!(r#""message":"{event}""#);
+        let failed = journey.aws().search_logs(std::slice::from_ref(&counted))?;
+        assert_ne!(failed["found"], json!([]), "the alarm counts {event}, which nobody logs");
+    }
+    for function in FUNCTIONS {
         let group = format!("/aws/lambda/{}-{function}", journey.stack.name);
         assert!(searched["lines"][&group].as_u64() > Some(0), "{group} is empty: {}", searched["lines"]);
     }
@@ -48,12 +61,21 @@ fn logs_hold_no_token_no_value_and_no_link() -> Result<()> {
         let told = written.lines().find(|line| line.contains(needle));
         assert!(told.is_none(), "{needle} in the emulator's log: {told:?}");
     }
-    let own = written.lines().find(|line| line.contains("\"target\"") && line.contains(signature));
-    assert!(own.is_none(), "a download link in a function's log: {own:?}");
+    for signature in [signature, of_report] {
+        let own = written.lines().find(|line| line.contains("\"target\"") && line.contains(signature));
+        assert!(own.is_none(), "a download link in a function's log: {own:?}");
+    }
     Ok(())
 }
 
-/// Property values that can be recognised, one of them sensitive.
+/// What makes a link one that only its owner can have.
+fn signature(link: &str) -> &str {
+    let signature = link.split("X-Amz-Signature=").nth(1).and_then(|rest| rest.get(..64)).unwrap_or_default();
+    assert_eq!(signature.len(), 64, "the link is signed");
+    signature
+}
+
+/// Property values that can be recognised, one of them sensitive, and one that no CRM takes.
 fn plant(journey: &Journey) -> Result<()> {
     let secret = json!({ "type": "string", "sensitivity": "highly_sensitive" });
     journey.portal.define_property("contacts", "passport_number", &secret)?;
@@ -61,7 +83,36 @@ fn plant(journey: &Journey) -> Result<()> {
     journey.portal.change_records("contacts", &json!({ "create": [{ "properties": values, "generated": true }] }))?;
     let ids = journey.portal.truth("contacts")?.live();
     let update = ids.iter().map(|id| (id.to_string(), json!({ "lastname": format!("{CANARY} {id}") })));
-    journey.portal.change_records("contacts", &json!({ "update": update.collect::<serde_json::Map<_, _>>() })).map(drop)
+    let update = update.collect::<serde_json::Map<_, _>>();
+    journey.portal.change_records("contacts", &json!({ "update": update }))?;
+    journey.portal.edit("contacts", &ids[..1], &json!({ "email": format!("{CANARY} is no address") }))
+}
+
+/// Restores values of which the CRM refuses one, quoting it, and ignores others; undoes that; returns a link to a report.
+fn restore(journey: &Journey, backup_id: &str) -> Result<String> {
+    let portal = &journey.portal;
+    let ids = portal.truth("contacts")?.live();
+    let overwritten = json!({
+        "lastname": format!("{CANARY} overwritten"), "email": format!("{CANARY}-overwritten@example.com"),
+        "passport_number": "",
+    });
+    portal.edit("contacts", &ids[..150], &overwritten)?;
+    portal.edit("contacts", &ids[150..160], &json!({ "firstname": format!("{CANARY} overwritten") }))?;
+    portal.change_records("contacts", &json!({ "archive": [ids[399]] }))?;
+    portal.change(&json!({ "ignoredWrites": { "contacts": ["firstname"] } }))?;
+    let chosen = ["email", "firstname", "lastname", "passport_number"];
+    let planned = journey.plan(backup_id, "contacts", &chosen)?.restore_id;
+    assert!(journey.skipped_of(&planned)?.iter().any(|line| line.code() == "RECORD_GONE"));
+    let import = journey.carry_out(&planned)?;
+    let errors = journey.errors_of(&import.import_id)?;
+    for code in ["INVALID_EMAIL", "WRITE_IGNORED"] {
+        assert!(errors.iter().any(|line| line.code() == code && line.old_value.contains(CANARY)), "no {code}");
+    }
+    let undo = journey.plan_undo(&planned, false)?.restore_id;
+    assert_eq!(journey.carry_out(&undo)?.state, "completed");
+    let path = journey.path(&format!("/imports/{planned}/errors.csv"));
+    let redirect = expect(302, journey.api().get(&path)?)?;
+    Ok(redirect.headers.get("location").and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned())
 }
 
 /// Downloads by both kinds of answer, and once by a link that was tampered with; returns a link.
@@ -77,12 +128,17 @@ fn follow_links(journey: &Journey, backup_id: &str) -> Result<String> {
 }
 
 /// Errors are where secrets slip out: pages full of values that break off, refused tokens, a CRM that fails.
-fn go_wrong(journey: &Journey) -> Result<()> {
+fn go_wrong(journey: &Journey, backup_id: &str) -> Result<()> {
     let broken = json!({ "rates": { "truncatedJson": 0.2, "reset": 0.1, "internalError": 0.1 } });
     journey.portal.change(&json!({ "faults": broken }))?;
     let troubled = journey.backups().create()?;
     journey.await_end(&troubled)?;
+    let path = journey.path("/restores");
+    let wish = json!({ "backupId": CANARY, "objectType": CANARY, "properties": [CANARY], CANARY: CANARY });
+    assert_problem(&journey.api().post(&path, &wish)?, 422, "input-invalid");
     journey.portal.change(&json!({ "faults": {}, "tokenRevoked": true }))?;
+    let unplanned = journey.restores().plan(backup_id, "contacts", &["lastname"])?;
+    assert_eq!(journey.await_rest(&unplanned)?.state, "failed");
     let refused = journey.backups().create()?;
     let refused = journey.await_end(&refused)?;
     let told = refused.failure.unwrap_or_default().to_string();

@@ -225,6 +225,9 @@ pub struct ConditionalRequirement {
     pub requires: Vec<String>,
 }
 
+/// Names of properties per object.
+pub type IgnoredWrites = BTreeMap<String, Vec<String>>;
+
 /// A portal: one CRM account.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -266,6 +269,8 @@ pub struct PortalConfig {
     pub required_properties: BTreeMap<String, Vec<String>>,
     /// Properties that writes must not leave empty under a condition.
     pub conditional_requirements: Vec<ConditionalRequirement>,
+    /// Properties that writes leave as they are without a word, per object.
+    pub ignored_writes: IgnoredWrites,
 }
 
 impl Default for PortalConfig {
@@ -313,6 +318,7 @@ impl PortalConfig {
             faults: Faults::default(),
             required_properties: BTreeMap::new(),
             conditional_requirements: Vec::new(),
+            ignored_writes: IgnoredWrites::new(),
         }
     }
 

@@ -9,7 +9,7 @@ use axum::{Json, Router};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
-use crate::config::{LimitOverrides, PortalConfig};
+use crate::config::{IgnoredWrites, LimitOverrides, PortalConfig};
 use crate::faults::Faults;
 use crate::portal::Portal;
 use crate::server::Portals;
@@ -100,6 +100,7 @@ struct PortalChange {
     limits: Option<LimitOverrides>,
     latency_ms: Option<u64>,
     token_revoked: Option<bool>,
+    ignored_writes: Option<IgnoredWrites>,
     #[serde(default)]
     scopes: ScopesChange,
 }
@@ -138,6 +139,9 @@ async fn change_portal(
     }
     if let Some(revoked) = change.token_revoked {
         portal.set_revoked(revoked);
+    }
+    if let Some(ignored) = change.ignored_writes {
+        portal.set_ignored_writes(ignored);
     }
     if let ScopesChange::Set(scopes) = change.scopes {
         portal.set_scopes(scopes);

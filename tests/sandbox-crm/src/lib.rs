@@ -24,7 +24,8 @@
 //! ```text
 //! POST   /_sandbox/portals                                  PortalConfig → {portalId, token, …}
 //! GET    /_sandbox/portals/{id}                             {id} may be `default`
-//! PATCH  /_sandbox/portals/{id}                             {faults, limits, latencyMs, scopes, tokenRevoked}
+//! PATCH  /_sandbox/portals/{id}                             {faults, limits, latencyMs, scopes, tokenRevoked,
+//!                                                            ignoredWrites}
 //! GET    /_sandbox/portals/{id}/calls?recent=100            CallReport; DELETE (or POST …/calls/reset) forgets them
 //! GET    /_sandbox/portals/{id}/objects/{type}/records      TruthRecord per line, or ?format=csv (live records)
 //! POST   /_sandbox/portals/{id}/objects/{type}/records      RecordChanges → {created: [ids]}
@@ -51,8 +52,8 @@ mod truth;
 
 pub use calls::{Call, CallReport, EndpointCalls, Second};
 pub use config::{
-    ConditionalRequirement, ConfigError, CustomObject, IdSpacing, LimitOverrides, Limits, Plan, PortalConfig,
-    PropertySet, SandboxConfig,
+    ConditionalRequirement, ConfigError, CustomObject, IdSpacing, IgnoredWrites, LimitOverrides, Limits, Plan,
+    PortalConfig, PropertySet, SandboxConfig,
 };
 pub use faults::{Churn, Cursors, Fault, Faults, ScriptedFault};
 pub use portal::Portal;

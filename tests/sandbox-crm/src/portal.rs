@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 
 use crate::calls::{Call, CallLog, CallReport};
 use crate::catalog::{CONVERSATIONS, STANDARD};
-use crate::config::{ConditionalRequirement, ConfigError, LimitOverrides, Limits, PortalConfig};
+use crate::config::{ConditionalRequirement, ConfigError, IgnoredWrites, LimitOverrides, Limits, PortalConfig};
 use crate::data::base::Base;
 use crate::data::layout::Layout;
 use crate::data::loaded::{LoadedFile, read_folder};
@@ -33,6 +33,7 @@ pub(crate) struct Settings {
     pub(crate) latency_ms: u64,
     pub(crate) faults: Faults,
     pub(crate) conditional_requirements: Vec<ConditionalRequirement>,
+    pub(crate) ignored_writes: IgnoredWrites,
 }
 
 /// A handle on one portal; clones are the same portal.
@@ -86,6 +87,7 @@ impl Portal {
             latency_ms: config.latency_ms,
             faults: config.faults.clone(),
             conditional_requirements: config.conditional_requirements.clone(),
+            ignored_writes: config.ignored_writes.clone(),
         };
         let mut limiter = Limiter::new(time_zone.clone());
         if let Some(used) = config.limits.used_today {
@@ -160,6 +162,11 @@ impl Portal {
     /// Sets how long every admitted call takes at least, in milliseconds.
     pub fn set_latency_ms(&self, latency_ms: u64) {
         self.change(|settings| settings.latency_ms = latency_ms);
+    }
+
+    /// Replaces the properties that writes leave as they are without a word.
+    pub fn set_ignored_writes(&self, ignored: IgnoredWrites) {
+        self.change(|settings| settings.ignored_writes = ignored);
     }
 
     /// Sets the scopes that the token has; None is all of them.

@@ -1,29 +1,62 @@
 //! Nobody gets at the account of somebody else, or learns whether it is there.
 
-use dev_stack::api::Api;
+use dev_stack::api::{Answer, Api};
 use dev_stack::failure::Result;
 use end_to_end::journey::{Journey, expect, new_account_id};
 use end_to_end::problem::assert_problem;
 use serde_json::{Value, json};
 use ureq::http::Method;
 
-/// Every request there is about an account, and who beside its super admins may send it.
-fn requests(account_id: &str, backup_id: &str) -> Vec<(Method, String, &'static str)> {
+/// An id that no backup or restore has.
+const NOBODYS: &str = "0198a000-0000-7000-8000-000000000000";
+
+/// Method, path, body; no body where it is null.
+type Request = (Method, String, Value);
+
+/// Every request there is about an account, the two that others than its super admins may send first.
+fn requests(account_id: &str, backup_id: &str, restore_id: &str) -> Vec<Request> {
     let account = format!("/accounts/{account_id}");
     let backup = format!("{account}/backups/{backup_id}");
+    let (restore, import) = (format!("{account}/restores/{restore_id}"), format!("{account}/imports/{restore_id}"));
+    let wish = json!({ "backupId": backup_id, "objectType": "contacts", "properties": ["firstname"] });
+    let acknowledged = json!({ "acknowledgements": { "dataChanges": true, "cannotBeUndoneInCrm": true } });
     vec![
-        (Method::GET, account.clone(), ""),
-        (Method::PUT, account.clone(), r#"{"callShare": {"burstPercent": 1}}"#),
-        (Method::GET, format!("{account}/backups"), ""),
-        (Method::POST, format!("{account}/backups"), "{}"),
-        (Method::GET, backup.clone(), ""),
-        (Method::GET, format!("{backup}/download"), ""),
-        (Method::POST, format!("{backup}/cancel"), "{}"),
+        (Method::GET, account.clone(), Value::Null),
+        (Method::PUT, account.clone(), json!({ "callShare": { "burstPercent": 1 } })),
+        (Method::GET, format!("{account}/backups"), Value::Null),
+        (Method::POST, format!("{account}/backups"), json!({})),
+        (Method::GET, backup.clone(), Value::Null),
+        (Method::GET, format!("{backup}/download"), Value::Null),
+        (Method::POST, format!("{backup}/cancel"), json!({})),
+        (Method::GET, format!("{account}/restores"), Value::Null),
+        (Method::POST, format!("{account}/restores"), wish),
+        (Method::GET, restore.clone(), Value::Null),
+        (Method::GET, format!("{restore}/skipped.csv"), Value::Null),
+        (Method::POST, format!("{restore}/confirm"), acknowledged),
+        (Method::POST, format!("{restore}/cancel"), json!({})),
+        (Method::POST, format!("{restore}/stop"), json!({})),
+        (Method::POST, format!("{restore}/undo"), json!({})),
+        (Method::GET, format!("{account}/imports"), Value::Null),
+        (Method::GET, import.clone(), Value::Null),
+        (Method::GET, format!("{import}/errors.csv"), Value::Null),
     ]
 }
 
-fn send(api: &Api, (method, path, body): &(Method, String, &str)) -> Result<dev_stack::api::Answer> {
-    api.send(method, path, &[("content-type", "application/json")], body.as_bytes().to_vec())
+fn send(api: &Api, (method, path, body): &Request) -> Result<Answer> {
+    let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
+    api.send(method, path, &[("content-type", "application/json")], body)
+}
+
+/// What the request is told when the account is not there, or nothing of its kind is in it.
+fn unknown((_, path, _): &Request) -> &'static str {
+    let kinds = [
+        // An undo needs the CRM connection, and so the account, before anything else.
+        ("/undo", "account-unknown"),
+        ("/backups/", "backup-unknown"),
+        ("/restores/", "restore-unknown"),
+        ("/imports/", "import-unknown"),
+    ];
+    kinds.iter().find(|(part, _)| path.contains(part)).map_or("account-unknown", |(_, word)| word)
 }
 
 #[test]
@@ -32,6 +65,9 @@ fn whoever_is_not_the_accounts_super_admin_is_refused_alike() -> Result<()> {
     let Some(journey) = Journey::begin(&portal)? else { return Ok(()) };
     let (stack, account_id) = (&journey.stack, &journey.account_id);
     let backup_id = journey.complete_backup()?.backup_id;
+    let ids = journey.portal.truth("contacts")?.live();
+    journey.portal.edit("contacts", &ids, &json!({ "firstname": "Overwritten" }))?;
+    let restore_id = journey.plan(&backup_id, "contacts", &["firstname"])?.restore_id;
     let before = everything(&journey)?;
     let nobodys = new_account_id();
 
@@ -50,8 +86,8 @@ fn whoever_is_not_the_accounts_super_admin_is_refused_alike() -> Result<()> {
     ];
     for (who, user) in &strangers {
         let api = stack.api().with_token(&user.id_token);
-        let theirs = requests(account_id, &backup_id).into_iter();
-        for (request, like) in theirs.zip(requests(&nobodys, &backup_id)) {
+        let theirs = requests(account_id, &backup_id, &restore_id).into_iter();
+        for (request, like) in theirs.zip(requests(&nobodys, &backup_id, &restore_id)) {
             println!("{who}: {} {}", request.0, request.1);
             let refused = assert_problem(&send(&api, &request)?, 403, "forbidden");
             let alike = assert_problem(&send(&api, &like)?, 403, "forbidden");
@@ -59,11 +95,11 @@ fn whoever_is_not_the_accounts_super_admin_is_refused_alike() -> Result<()> {
         }
     }
     let operator = stack.api().with_token(&stack.operator.id_token);
-    for request in &requests(account_id, &backup_id)[2..] {
+    for request in &requests(account_id, &backup_id, &restore_id)[2..] {
         assert_problem(&send(&operator, request)?, 403, "forbidden");
     }
     let access_token = stack.api().with_token(&journey.admin.access_token);
-    for request in requests(account_id, &backup_id) {
+    for request in requests(account_id, &backup_id, &restore_id) {
         let answer = send(&access_token, &request)?;
         assert_problem(&answer, 401, "token-unsuitable");
         assert!(answer.headers.contains_key("www-authenticate"));
@@ -83,9 +119,8 @@ fn accounts_are_created_by_operators_only() -> Result<()> {
 
     // A group is not an account: its super admin can do nothing before an operator has created it.
     let admin = stack.api().with_token(&stack.users.new_super_admin(&nobodys)?.id_token);
-    for request in requests(&nobodys, "0198a000-0000-7000-8000-000000000000") {
-        let word = if request.1.contains("/backups/") { "backup-unknown" } else { "account-unknown" };
-        assert_problem(&send(&admin, &request)?, 404, word);
+    for request in requests(&nobodys, NOBODYS, NOBODYS) {
+        assert_problem(&send(&admin, &request)?, 404, unknown(&request));
     }
     assert_problem(&operator.get(&path)?, 404, "account-unknown");
     assert_problem(&operator.get("/accounts/abc")?, 400, "parameter-invalid");
@@ -98,8 +133,9 @@ fn accounts_are_created_by_operators_only() -> Result<()> {
 }
 
 /// All that the API shows of the account, and how often its CRM was called.
-fn everything(journey: &Journey) -> Result<(Value, Value, Value)> {
+fn everything(journey: &Journey) -> Result<[Value; 4]> {
     let account = expect(200, journey.api().get(&journey.path(""))?)?.json();
     let backups = expect(200, journey.api().get(&journey.path("/backups"))?)?.json();
-    Ok((account, backups, journey.portal.calls(0)?["total"].clone()))
+    let restores = expect(200, journey.api().get(&journey.path("/restores"))?)?.json();
+    Ok([account, backups, restores, journey.portal.calls(0)?["total"].clone()])
 }

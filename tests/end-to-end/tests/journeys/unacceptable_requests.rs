@@ -69,7 +69,7 @@ fn what_is_wrong_with_a_request_is_named_and_nothing_is_changed() -> Result<()> 
         (Method::POST, &cancel, "", "", 404, "backup-unknown", &[]),
         (Method::DELETE, "/backups", "", "", 405, "method-unsupported", &[]),
         (Method::PATCH, "", "", "{}", 405, "method-unsupported", &[]),
-        (Method::GET, "/restores", "", "", 404, "path-unknown", &[]),
+        (Method::GET, "/webhooks", "", "", 404, "path-unknown", &[]),
         (Method::GET, "/backups/17/objects/contacts", "", "", 404, "path-unknown", &[]),
     ];
     for (method, rest, key, body, status, word, at_fault) in cases {

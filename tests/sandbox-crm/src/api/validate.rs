@@ -73,7 +73,20 @@ impl<'a> Validator<'a> {
             self.check_required(&changes, current);
         }
         keep_stage_from_going_back(self.schema, &mut changes, current);
+        self.keep_ignored(&mut changes, current);
         Ok(changes)
+    }
+
+    /// Writes to some properties change nothing, as the portal is set up; the answer shows what they are.
+    fn keep_ignored(&self, changes: &mut Changes, current: Option<&RecordView<'_>>) {
+        let settings = self.portal.settings();
+        let of_object = settings.ignored_writes.iter().filter(|(object, _)| self.schema.answers_to(object));
+        for name in of_object.flat_map(|(_, names)| names) {
+            let held = self.schema.property(name).zip(current).and_then(|(property, current)| current.value(property));
+            if let Some(change) = changes.get_mut(name) {
+                *change = held.unwrap_or_default();
+            }
+        }
     }
 
     /// # Errors

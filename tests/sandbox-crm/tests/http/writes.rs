@@ -148,6 +148,31 @@ async fn a_lifecycle_stage_goes_back_only_after_it_was_cleared() {
 }
 
 #[tokio::test]
+async fn ignored_writes_change_nothing_and_are_answered_with_what_there_is() {
+    let ignored = [("contact".to_owned(), vec!["city".to_owned(), "zip".to_owned()])].into();
+    let config = PortalConfig { ignored_writes: ignored, ..PortalConfig::empty() };
+    let fixture = Fixture::with(config.with_records("contacts", 5)).await;
+    let control = format!("/_sandbox/portals/{}", fixture.portal.portal_id());
+    let id = fixture.live_ids("contacts")[0];
+    let set = json!({"update": {(id.to_string()): {"city": "Ulm", "zip": "", "country": "Chile"}}});
+    fixture.post(&format!("{control}/objects/contacts/records"), set).await;
+    let written = json!({"city": "Bonn", "zip": "53111", "country": ""});
+
+    for path in [DATED, V3] {
+        let answer = fixture.post(&format!("{path}/batch/update"), changes(id, &written)).await;
+        assert_eq!(answer.status, 200);
+        let shown = &answer.json()["results"][0]["properties"];
+        assert_eq!((&shown["city"], &shown["zip"], &shown["country"]), (&json!("Ulm"), &Value::Null, &Value::Null));
+    }
+    let held = |name| value(&fixture, id, name);
+    assert_eq!((held("city").as_deref(), held("zip"), held("country")), (Some("Ulm"), None, None));
+
+    fixture.patch(&control, json!({"ignoredWrites": {}})).await;
+    fixture.post(&format!("{DATED}/batch/update"), changes(id, &written)).await;
+    assert_eq!(held("city").as_deref(), Some("Bonn"));
+}
+
+#[tokio::test]
 async fn required_properties_are_enforced_by_the_dated_version() {
     let rule = ConditionalRequirement {
         object: "contacts".to_owned(),
