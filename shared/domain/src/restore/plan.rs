@@ -144,20 +144,30 @@ pub struct PlanCounts {
     pub properties: Vec<PropertyCounts>,
 }
 
-/// Counts of one property.
+/// Counts of one property. Zeros are left out where it is stored: restores of a thousand properties have many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PropertyCounts {
     /// Records that have a value now.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub present: u64,
     /// Values to be set.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub set: u64,
     /// Values to be cleared.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub cleared: u64,
     /// Values that are no option any more.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub cannot_be_set: u64,
     /// Values that others have edited since the restore that is undone.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub edited_since: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands the field over by reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl PlanCounts {
