@@ -61,6 +61,7 @@ struct PropertyRepresentation<'a> {
 struct SampleRepresentation<'a> {
     record_id: String,
     values: Vec<SampleValueRepresentation<'a>>,
+    more_values: usize,
 }
 
 #[derive(Serialize)]
@@ -128,7 +129,7 @@ impl<'a> SampleRepresentation<'a> {
     fn of(sample: &'a Sample) -> Self {
         let values = sample.values.iter().map(SampleValueRepresentation::of).collect();
         // A text, as ids are greater than what every program can hold as a number.
-        Self { record_id: sample.record_id.to_string(), values }
+        Self { record_id: sample.record_id.to_string(), values, more_values: sample.more_values }
     }
 }
 

@@ -65,7 +65,7 @@ struct Identity {
 
 /// Where a user's account comes from.
 enum Origin {
-    /// From the issuer itself.
+    /// From the issuer itself, and linked to no other.
     Issuer,
     /// From this identity provider.
     Provider(String),
@@ -119,7 +119,8 @@ impl SignIn {
         let own = identities.into_iter().find(|Identity { provider_name, user_id }| {
             format!("{provider_name}_{user_id}").eq_ignore_ascii_case(user_name)
         });
-        own.map_or(Origin::Issuer, |identity| Origin::Provider(identity.provider_name))
+        // A native user who is linked to a provider may have signed in there, where the pool asks for no second factor.
+        own.map_or(Origin::Unclear, |identity| Origin::Provider(identity.provider_name))
     }
 
     /// Cognito writes the list as an array or as the text of one; None when it is something else.

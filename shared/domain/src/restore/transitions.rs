@@ -58,7 +58,8 @@ pub enum RestoreEvent {
 }
 
 impl Restore {
-    /// Takes the lease for the step that one run does.
+    /// Takes the lease for the step that one run does. Concluding never runs out of attempts: until it is done, nobody else
+    /// may write, and what was overwritten is not told.
     ///
     /// # Errors
     /// Ok(Err) says why the lease is not to be had; the outer [`Refused`] that the restore is at no such step.
@@ -71,7 +72,9 @@ impl Restore {
         if self.work().is_none() {
             return Err(Refused::new("leasing a restore", "it is at no step that one run does"));
         }
-        let leased = self.leasing.take(owner, now, length);
+        let concludes = self.state == RestoreState::Concluding;
+        let leasing = if concludes { self.leasing.progressed() } else { self.leasing.clone() };
+        let leased = leasing.take(owner, now, length);
         Ok(leased.map(|leasing| Self { leasing, queued_at: now, ..self.clone() }))
     }
 

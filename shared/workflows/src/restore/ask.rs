@@ -13,7 +13,7 @@ use domain::ports::ledger::{self, Change, Ledger, LedgerError, Versioned};
 use domain::ports::objects::{ObjectReader, StorageError};
 use domain::ports::queue::WorkQueue;
 use domain::property::RECORD_ID_COLUMN;
-use domain::restore::{Restore, RestoreEvent, RestoreRequest, RestoreSource, UNDO_LIFETIME};
+use domain::restore::{Restore, RestoreEvent, RestoreRequest, RestoreSource, RestoreState, UNDO_LIFETIME};
 use domain::work::{BackupRef, RestoreRef, Work};
 use jiff::Timestamp;
 
@@ -159,7 +159,9 @@ impl AskRestore {
             by: wish.by.clone(),
         };
         let restore = Restore::accepted(request, self.clock.now());
-        self.commit(&restore).await?;
+        if let Err(error) = self.ledger.commit(&[Change::create(&restore)]).await {
+            self.made(&restore.reference(), error.into()).await?;
+        }
         self.begin(&restore).await;
         Ok(restore)
     }
@@ -171,9 +173,21 @@ impl AskRestore {
     pub async fn undo(&self, wish: &UndoWish) -> Result<Restore, AskError> {
         let connection = self.connection(&wish.restore.account_id).await?;
         let new = self.new_reference(&wish.restore.account_id, wish.random);
-        let restore = contention::retry(|| self.try_undo(wish, &new, &connection)).await?;
+        let restore = match contention::retry(|| self.try_undo(wish, &new, &connection)).await {
+            Err(error) => self.made(&new, error).await?,
+            Ok(restore) => restore,
+        };
         self.begin(&restore).await;
         Ok(restore)
+    }
+
+    /// The restore that was made although the answer to its commit was lost.
+    async fn made(&self, restore: &RestoreRef, error: AskError) -> Result<Restore, AskError> {
+        if !matches!(error, AskError::Ledger(LedgerError::Unavailable(_))) {
+            return Err(error);
+        }
+        let made = ledger::load::<Restore>(&*self.ledger, &Restore::key_of(restore)).await?;
+        made.map(|made| made.record).ok_or(error)
     }
 
     async fn try_undo(
@@ -222,8 +236,9 @@ impl AskRestore {
         let Some(earlier) = &original.undone_by else { return Ok(()) };
         let reference = RestoreRef { account_id: original.account_id.clone(), restore_id: earlier.clone() };
         let undo = ledger::load::<Restore>(&*self.ledger, &Restore::key_of(&reference)).await?;
-        // One that never wrote anything, and never will, does not count.
-        let counts = undo.is_some_and(|undo| undo.record.has_written() || undo.record.is_open(self.clock.now()));
+        // One that ended half-way leaves something to undo; what it has taken back already is as it should be.
+        let counts = undo
+            .is_some_and(|undo| undo.record.state == RestoreState::Completed || undo.record.is_open(self.clock.now()));
         if counts { Err(AskError::UndoExists(earlier.clone())) } else { Ok(()) }
     }
 
@@ -234,18 +249,6 @@ impl AskRestore {
 
     fn new_reference(&self, account: &AccountId, random: [u8; 10]) -> RestoreRef {
         RestoreRef { account_id: account.clone(), restore_id: RestoreId::new(self.clock.now(), random) }
-    }
-
-    async fn commit(&self, restore: &Restore) -> Result<(), LedgerError> {
-        match self.ledger.commit(&[Change::create(restore)]).await {
-            // The commit may have been made although its answer was lost.
-            Err(LedgerError::Unavailable(why)) => {
-                let key = Restore::key_of(&restore.reference());
-                let made = ledger::load::<Restore>(&*self.ledger, &key).await?;
-                made.map(drop).ok_or(LedgerError::Unavailable(why))
-            }
-            other => other,
-        }
     }
 
     /// If the message is lost, recover-stalled sends it again.

@@ -1,7 +1,7 @@
 //! Ends a restore that has written: waits until no run can write any more, tells what dead runs may have written, makes the
 //! report of what was not restored, and in one transaction ends the restore, makes the import and frees the lock.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use domain::budget::WaitReason;
@@ -9,7 +9,7 @@ use domain::ids::RecordId;
 use domain::lease::Wait;
 use domain::ports::ledger::{Change, Ledger, LedgerError, Versioned};
 use domain::restore::import::Import;
-use domain::restore::outcome::{Fate, OutcomeCounts, PreImage, ValueOutcome};
+use domain::restore::outcome::{Fate, OutcomeCounts, PreImage, ValueOutcome, overwritten};
 use domain::restore::slice::{BATCHES_AHEAD, OutcomeFile, RestoreSlice, SliceState};
 use domain::restore::{Restore, RestoreEvent};
 use domain::storage_keys;
@@ -17,10 +17,9 @@ use domain::work::RestoreRef;
 use jiff::{SignedDuration, Timestamp};
 
 use super::definition::Definition;
-use super::report::Report;
-use super::{RestoreWork, after, dispatch, free_lock};
+use super::{RestoreWork, after, dispatch, free_lock, report};
 use crate::contention;
-use crate::run::StepError;
+use crate::run::{Run, StepError};
 use crate::stored_json;
 
 /// How soon to look again whether the runs that may still write have ended. Most give their lease back within seconds.
@@ -28,7 +27,7 @@ const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(5);
 
 impl RestoreWork {
     /// Concludes a restore, or comes back when a run may still write.
-    pub(super) async fn conclude(&self, restore: &Restore, lease: u32) -> Result<(), StepError> {
+    pub(super) async fn conclude(&self, restore: &Restore, lease: u32, run: &Run) -> Result<(), StepError> {
         let reference = restore.reference();
         let slices = dispatch::slices(self.ledger(), &reference).await?;
         let now = self.now();
@@ -40,7 +39,7 @@ impl RestoreWork {
             settled.push(self.settle(restore, slice, lease).await?);
         }
         let outcome = sum(&settled);
-        let errors_key = self.errors(restore, &settled, lease).await?;
+        let errors_key = self.errors(restore, &settled, lease, run).await?;
         let ended = contention::retry(|| async {
             let loaded = self.load(&reference).await?;
             let now = self.now();
@@ -80,7 +79,7 @@ impl RestoreWork {
         let (lines, counts) = self.unclear(restore, &slice.record).await?;
         // No run leases the slice any more, so a number above its leases is nobody else's.
         let attempt = slice.record.leasing.last_number + lease;
-        let file = (!lines.is_empty()).then_some(OutcomeFile { attempt, failures: false });
+        let file = (!lines.is_empty()).then_some(OutcomeFile { attempt, failures: true });
         if file.is_some() {
             let number = u32::try_from(slice.record.outcomes.len()).unwrap_or(u32::MAX);
             let key = storage_keys::outcome(&restore.reference(), slice.record.number, number, attempt);
@@ -95,21 +94,23 @@ impl RestoreWork {
         let committed = slice.batches_before(slice.written_to);
         let dead = slice.leasing.lease.as_ref().map(|lease| lease.number);
         let (mut lines, mut counts) = (Vec::new(), OutcomeCounts::default());
+        let definition = Definition::of(&*self.reader, restore).await?;
         for batch in committed..slice.batches().min(committed + BATCHES_AHEAD) {
-            let mut order = Vec::new();
-            let mut latest: HashMap<(RecordId, u16), PreImage> = HashMap::new();
-            for attempt in slice.tries_at(batch).chain(dead) {
+            let attempts =
+                slice.tries_at(batch).chain(dead.filter(|dead| slice.tries.iter().all(|t| t.attempt != *dead)));
+            let mut begun: BTreeMap<(RecordId, u16), Vec<PreImage>> = BTreeMap::new();
+            for attempt in attempts {
                 let key = storage_keys::pre_image(&restore.reference(), slice.number, batch, attempt);
-                let begun: Vec<PreImage> = stored_json::read_lines_if_any(&*self.reader, &key).await?;
-                for line in begun {
-                    let name = (line.id, line.property);
-                    if latest.insert(name, line).is_none() {
-                        order.push(name);
-                    }
+                for line in stored_json::read_lines_if_any::<PreImage>(&*self.reader, &key).await? {
+                    begun.entry((line.id, line.property)).or_default().push(line);
                 }
             }
-            order.sort_by_key(|(id, _)| *id);
-            for PreImage { id, property, before, target } in order.iter().filter_map(|name| latest.remove(name)) {
+            for ((id, property), found) in begun {
+                let target = found.last().map(|line| line.target.clone()).unwrap_or_default();
+                let known = definition.properties.get(usize::from(property));
+                let is_own = |value: &str| known.is_some_and(|known| known.is_made_on_the_way_to(&target, value));
+                let chain: Vec<&str> = found.iter().map(|line| line.before.as_str()).collect();
+                let before = overwritten(&chain, is_own).to_owned();
                 let outcome = ValueOutcome { id, property, before, target, fate: Fate::Unclear };
                 counts.values_unclear += 1;
                 stored_json::add_line(&outcome, &mut lines)?;
@@ -118,27 +119,28 @@ impl RestoreWork {
         Ok((lines, counts))
     }
 
-    /// The report of what was not restored; None when there is nothing to tell.
+    /// The report of what was not restored; None when there is nothing to tell, or when it cannot be made: a restore ends
+    /// without it rather than not at all.
     async fn errors(
         &self,
         restore: &Restore,
         slices: &[RestoreSlice],
         lease: u32,
+        run: &Run,
     ) -> Result<Option<String>, StepError> {
-        let skips = slices.iter().any(|slice| slice.segments.iter().any(|segment| segment.skips));
-        let failures = slices.iter().any(|slice| slice.outcomes.iter().any(|file| file.failures));
-        if !skips && !failures {
-            return Ok(None);
-        }
-        let definition = Definition::of(&*self.reader, restore).await?;
         let reference = restore.reference();
-        let key = storage_keys::restore_errors(&reference, lease);
-        let mut report = Report::new(self, key, &definition.properties);
-        for slice in slices {
-            report.add_skipped(self, &reference, slice).await?;
-            report.add_failures(self, &reference, slice).await?;
+        let made = async {
+            let definition = Definition::of(&*self.reader, restore).await?;
+            let key = storage_keys::restore_errors(&reference, lease);
+            self.report(key, &definition.properties, report::not_restored(&reference, slices), run.ends).await
+        };
+        match made.await {
+            Err(error) if !error.is_retryable() => {
+                tracing::error!(%error, restore.id = %reference.restore_id, "restore.report-given-up");
+                Ok(None)
+            }
+            made => Ok(made?),
         }
-        Ok(Some(report.finish().await?))
     }
 }
 

@@ -68,7 +68,15 @@ impl DecideRestore {
     /// # Errors
     /// [`DecideError`].
     pub async fn confirm(&self, restore: &RestoreRef, by: &Requester) -> Result<Restore, DecideError> {
-        let confirmed = contention::retry(|| self.try_confirm(restore, by)).await?;
+        let confirmed = match contention::retry(|| self.try_confirm(restore, by)).await {
+            // The commit may have been made although its answer was lost.
+            Err(DecideError::Ledger(LedgerError::Unavailable(why))) => {
+                let present = self.load(restore).await?.record;
+                let ours = present.confirmation.as_ref().is_some_and(|decision| decision.by == *by);
+                if ours { present } else { return Err(LedgerError::Unavailable(why).into()) }
+            }
+            answer => answer?,
+        };
         tracing::info!(account.id = %restore.account_id, restore.id = %restore.restore_id, "restore.confirmed");
         self.go_on(restore).await;
         Ok(confirmed)

@@ -1,31 +1,41 @@
 //! Writes an object whose size is not known before, without holding it in memory.
 
 use bytes::Bytes;
-use domain::ports::objects::{MultipartUploads, ObjectWriter, StorageError, UploadId, UploadedPart};
+use domain::ports::objects::{MultipartUploads, ObjectReader, ObjectWriter, StorageError, UploadId, UploadedPart};
+
+use super::RestoreWork;
 
 /// Size of the parts in which a large object is written; S3 wants at least 5 MiB.
 const PART_BYTES: usize = 8 * 1024 * 1024;
 
 /// An object that is being written. Its key holds the writer's lease.
 pub(super) struct GrowingObject<'a> {
+    reader: &'a dyn ObjectReader,
     writer: &'a dyn ObjectWriter,
     uploads: &'a dyn MultipartUploads,
     key: String,
     content_type: &'static str,
     buffer: Vec<u8>,
+    /// Bytes that have left the buffer.
+    size: u64,
     upload: Option<UploadId>,
     parts: Vec<UploadedPart>,
 }
 
 impl<'a> GrowingObject<'a> {
     /// An object that will be at `key`. Nothing is written yet.
-    pub(super) fn new(
-        writer: &'a dyn ObjectWriter,
-        uploads: &'a dyn MultipartUploads,
-        key: String,
-        content_type: &'static str,
-    ) -> Self {
-        Self { writer, uploads, key, content_type, buffer: Vec::new(), upload: None, parts: Vec::new() }
+    pub(super) fn new(work: &'a RestoreWork, key: String, content_type: &'static str) -> Self {
+        Self {
+            reader: &*work.reader,
+            writer: &*work.writer,
+            uploads: &*work.uploads,
+            key,
+            content_type,
+            buffer: Vec::new(),
+            size: 0,
+            upload: None,
+            parts: Vec::new(),
+        }
     }
 
     /// What is not written yet; add to it, then call [`GrowingObject::flush`].
@@ -52,9 +62,19 @@ impl<'a> GrowingObject<'a> {
         let upload = self.upload.insert(upload);
         let number = u16::try_from(self.parts.len() + 1)
             .map_err(|_| StorageError::Refused(format!("'{}' has too many parts", self.key)))?;
+        self.size += self.buffer.len() as u64;
         let bytes = Bytes::from(std::mem::take(&mut self.buffer));
         self.parts.push(self.uploads.write_part(&self.key, upload, number, bytes).await?);
         Ok(())
+    }
+
+    /// Gives up what was written, as far as storage answers; the lifecycle rules remove the rest.
+    pub(super) async fn abandon(self) {
+        if let Some(upload) = &self.upload
+            && let Err(error) = self.uploads.abort(&self.key, upload).await
+        {
+            tracing::debug!(%error, "report.upload-not-aborted");
+        }
     }
 
     /// Writes what is left and makes the object. Returns its key.
@@ -63,6 +83,7 @@ impl<'a> GrowingObject<'a> {
     /// [`StorageError`].
     pub(super) async fn finish(mut self) -> Result<String, StorageError> {
         let written = if self.upload.is_none() {
+            self.size += self.buffer.len() as u64;
             let bytes = Bytes::from(std::mem::take(&mut self.buffer));
             self.writer.write_new(&self.key, bytes, self.content_type).await
         } else {
@@ -71,8 +92,14 @@ impl<'a> GrowingObject<'a> {
             self.uploads.complete_new(&self.key, upload, &self.parts).await
         };
         match written {
-            // Our own write, whose answer was lost: the key holds our lease, and nobody else writes there.
-            Ok(_) | Err(StorageError::AlreadyExists(_)) => Ok(self.key),
+            Ok(_) => Ok(self.key),
+            // Perhaps our own write, whose answer was lost: the key holds our lease, and nobody else writes there.
+            Err(error @ (StorageError::AlreadyExists(_) | StorageError::Absent(_) | StorageError::Unavailable(_))) => {
+                match self.reader.head(&self.key).await? {
+                    Some(info) if info.size == self.size => Ok(self.key),
+                    _ => Err(error),
+                }
+            }
             Err(error) => Err(error),
         }
     }

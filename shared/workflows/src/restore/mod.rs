@@ -151,8 +151,8 @@ impl RestoreWork {
         };
         let done = match loaded.record.state {
             RestoreState::Queued => self.begin(&loaded.record, number, run).await,
-            RestoreState::Summarising => self.sum_up(&loaded.record, number).await,
-            _ => self.conclude(&loaded.record, number).await,
+            RestoreState::Summarising => self.sum_up(&loaded.record, number, run).await,
+            _ => self.conclude(&loaded.record, number, run).await,
         };
         let Err(error) = done else { return Ok(()) };
         tracing::warn!(%error, restore.id = %restore.restore_id, "restore.interrupted");

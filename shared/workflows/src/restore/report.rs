@@ -7,6 +7,8 @@ use domain::restore::property::RestoredProperty;
 use domain::restore::slice::RestoreSlice;
 use domain::storage_keys;
 use domain::work::RestoreRef;
+use futures_util::{StreamExt, stream};
+use jiff::Timestamp;
 
 use super::RestoreWork;
 use super::growing_object::GrowingObject;
@@ -14,74 +16,129 @@ use crate::stored_json;
 
 const HEADER: [&str; 5] = ["record_id", "property", "old_value", "backup_value", "reason"];
 
+/// Objects that are read at the same time. Each is a few MiB.
+const READS_AHEAD: usize = 8;
+
 /// What browsers and spreadsheets take it for.
 const CONTENT_TYPE: &str = "text/csv; charset=utf-8";
 
+const UNCLEAR: &str = "UNCLEAR: The restore ended while the value may have been written; look at it in the CRM. An undo takes \
+                       it back if it was.";
+
+/// An object that is reported on.
+pub(super) enum Source {
+    /// A plan segment: what it leaves as it is.
+    Plan(String),
+    /// An outcome object: what was not written.
+    Outcome(String),
+}
+
+/// Everything that the plans of `slices` leave as it is.
+pub(super) fn skipped(restore: &RestoreRef, slices: &[RestoreSlice]) -> Vec<Source> {
+    slices.iter().flat_map(|slice| skipped_of(restore, slice)).collect()
+}
+
+/// Everything that was not written, or is left as it is, slice by slice.
+pub(super) fn not_restored(restore: &RestoreRef, slices: &[RestoreSlice]) -> Vec<Source> {
+    let failures = |slice: &RestoreSlice| {
+        let number = slice.number;
+        let failing = (0_u32..).zip(slice.outcomes.clone()).filter(|(_, file)| file.failures);
+        let restore = restore.clone();
+        failing.map(move |(place, file)| Source::Outcome(storage_keys::outcome(&restore, number, place, file.attempt)))
+    };
+    slices.iter().flat_map(|slice| skipped_of(restore, slice).chain(failures(slice))).collect()
+}
+
+fn skipped_of(restore: &RestoreRef, slice: &RestoreSlice) -> impl Iterator<Item = Source> {
+    let (restore, number) = (restore.clone(), slice.number);
+    let skipping = (0_u32..).zip(slice.segments.clone()).filter(|(_, segment)| segment.skips);
+    skipping
+        .map(move |(place, segment)| Source::Plan(storage_keys::plan_segment(&restore, number, place, segment.attempt)))
+}
+
+/// What was read of a [`Source`].
+enum Read {
+    Plan(Vec<PlannedRecord>),
+    Outcome(Vec<ValueOutcome>),
+}
+
 /// A report that is being written.
-pub(super) struct Report<'a> {
+struct Report<'a> {
     object: GrowingObject<'a>,
     properties: &'a [RestoredProperty],
 }
 
-impl<'a> Report<'a> {
-    /// A report that will be at `key`.
-    pub(super) fn new(work: &'a RestoreWork, key: String, properties: &'a [RestoredProperty]) -> Self {
-        let mut object = GrowingObject::new(&*work.writer, &*work.uploads, key, CONTENT_TYPE);
-        archive::report::write_line(HEADER, object.buffer());
-        Self { object, properties }
-    }
-
-    /// Adds what the plan of `slice` leaves as it is.
+impl RestoreWork {
+    /// Writes a report about `sources` to `key`, which it returns; None when there is nothing to report, or when it cannot
+    /// be made before `ends`: everything else matters more.
     ///
     /// # Errors
     /// [`StorageError`].
-    pub(super) async fn add_skipped(
+    pub(super) async fn report(
+        &self,
+        key: String,
+        properties: &[RestoredProperty],
+        sources: Vec<Source>,
+        ends: Timestamp,
+    ) -> Result<Option<String>, StorageError> {
+        if sources.is_empty() {
+            return Ok(None);
+        }
+        let object = GrowingObject::new(self, key, CONTENT_TYPE);
+        let mut report = Report { object, properties };
+        archive::report::write_line(HEADER, report.object.buffer());
+        let added = report.add_all(self, sources, ends).await;
+        match added {
+            Ok(true) => report.object.finish().await.map(Some),
+            Ok(false) => {
+                tracing::error!("restore.report-given-up");
+                report.object.abandon().await;
+                Ok(None)
+            }
+            Err(error) => {
+                report.object.abandon().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn read_source(&self, source: Source) -> Result<Read, StorageError> {
+        Ok(match source {
+            Source::Plan(key) => Read::Plan(stored_json::read_lines(&*self.reader, &key).await?),
+            Source::Outcome(key) => Read::Outcome(stored_json::read_lines(&*self.reader, &key).await?),
+        })
+    }
+}
+
+impl Report<'_> {
+    /// Returns whether there was time for all.
+    async fn add_all(
         &mut self,
         work: &RestoreWork,
-        restore: &RestoreRef,
-        slice: &RestoreSlice,
-    ) -> Result<(), StorageError> {
-        for (number, segment) in (0_u32..).zip(&slice.segments).filter(|(_, segment)| segment.skips) {
-            let key = storage_keys::plan_segment(restore, slice.number, number, segment.attempt);
-            let records: Vec<PlannedRecord> = stored_json::read_lines(&*work.reader, &key).await?;
-            for record in &records {
-                self.record(record);
+        sources: Vec<Source>,
+        ends: Timestamp,
+    ) -> Result<bool, StorageError> {
+        let mut reads = stream::iter(sources).map(|source| work.read_source(source)).buffered(READS_AHEAD);
+        while let Some(read) = reads.next().await {
+            match read? {
+                Read::Plan(records) => records.iter().for_each(|record| self.record(record)),
+                Read::Outcome(outcomes) => outcomes.iter().for_each(|outcome| self.outcome(outcome)),
             }
             self.object.flush().await?;
-        }
-        Ok(())
-    }
-
-    /// Adds the values of `slice` that were not written.
-    ///
-    /// # Errors
-    /// [`StorageError`].
-    pub(super) async fn add_failures(
-        &mut self,
-        work: &RestoreWork,
-        restore: &RestoreRef,
-        slice: &RestoreSlice,
-    ) -> Result<(), StorageError> {
-        for (number, file) in (0_u32..).zip(&slice.outcomes).filter(|(_, file)| file.failures) {
-            let key = storage_keys::outcome(restore, slice.number, number, file.attempt);
-            let outcomes: Vec<ValueOutcome> = stored_json::read_lines(&*work.reader, &key).await?;
-            for outcome in &outcomes {
-                if let Fate::Failed { code, message, .. } = &outcome.fate {
-                    let reason = format!("{code}: {message}");
-                    self.line(&outcome.id.to_string(), outcome.property, &outcome.before, &outcome.target, &reason);
-                }
+            if work.now() >= ends {
+                return Ok(false);
             }
-            self.object.flush().await?;
         }
-        Ok(())
+        Ok(true)
     }
 
-    /// Makes the report. Returns its key.
-    ///
-    /// # Errors
-    /// [`StorageError`].
-    pub(super) async fn finish(self) -> Result<String, StorageError> {
-        self.object.finish().await
+    fn outcome(&mut self, outcome: &ValueOutcome) {
+        let reason = match &outcome.fate {
+            Fate::Failed { code, message, .. } => format!("{code}: {message}"),
+            Fate::Unclear => UNCLEAR.to_owned(),
+            Fate::Written { .. } => return,
+        };
+        self.line(&outcome.id.to_string(), outcome.property, &outcome.before, &outcome.target, &reason);
     }
 
     fn record(&mut self, record: &PlannedRecord) {

@@ -8,15 +8,17 @@ use domain::storage_keys;
 use serde::{Deserialize, Serialize};
 
 use super::definition::Definition;
-use super::report::Report;
-use super::{RestoreWork, dispatch};
-use crate::run::StepError;
+use super::{RestoreWork, dispatch, report};
+use crate::run::{Run, StepError};
 use crate::stored_json;
 
 /// Records that a plan shows before and after.
 const SAMPLES: usize = 20;
 /// Characters of a value that a sample shows.
 const SAMPLE_CHARS: usize = 200;
+/// Values of a record that a sample shows. With the characters of a value it bounds the answer that shows them all: API
+/// Gateway's is 10 MB at most and Lambda's 6 MB.
+const SAMPLE_VALUES: usize = 50;
 
 /// A record as it is and as it would be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,8 +26,10 @@ const SAMPLE_CHARS: usize = 200;
 pub struct Sample {
     /// The record.
     pub record_id: RecordId,
-    /// What would change.
+    /// What would change, as far as it is shown.
     pub values: Vec<SampleValue>,
+    /// How many more values would change.
+    pub more_values: usize,
 }
 
 /// A value as it is and as it would be; long ones are cut.
@@ -49,7 +53,7 @@ impl std::fmt::Debug for SampleValue {
 
 impl RestoreWork {
     /// Makes the plan of a restore whose slices are all compared.
-    pub(super) async fn sum_up(&self, restore: &Restore, lease: u32) -> Result<(), StepError> {
+    pub(super) async fn sum_up(&self, restore: &Restore, lease: u32, run: &Run) -> Result<(), StepError> {
         let reference = restore.reference();
         let definition = Definition::of(&*self.reader, restore).await?;
         let slices = dispatch::slices(self.ledger(), &reference).await?;
@@ -61,16 +65,9 @@ impl RestoreWork {
         let samples = self.samples(restore, &definition, &slices).await?;
         let samples_key = storage_keys::plan_samples(&reference, lease);
         stored_json::write(&*self.writer, &samples_key, &samples).await?;
-        let skipped_key = if counts.skips() {
-            let key = storage_keys::plan_skipped(&reference, lease);
-            let mut report = Report::new(self, key, &definition.properties);
-            for slice in &slices {
-                report.add_skipped(self, &reference, slice).await?;
-            }
-            Some(report.finish().await?)
-        } else {
-            None
-        };
+        let key = storage_keys::plan_skipped(&reference, lease);
+        let sources = report::skipped(&reference, &slices);
+        let skipped_key = self.report(key, &definition.properties, sources, run.ends).await?;
         let to_apply = slices.iter().filter(|slice| slice.has_changes());
         let plan = Plan {
             slices_to_apply: u32::try_from(to_apply.count()).unwrap_or(u32::MAX),
@@ -118,7 +115,8 @@ fn sample(record: &PlannedRecord, definition: &Definition) -> Sample {
             after: cut(&difference.target),
         })
     });
-    Sample { record_id: record.id, values: values.collect() }
+    let more_values = record.differences.len().saturating_sub(SAMPLE_VALUES);
+    Sample { record_id: record.id, values: values.take(SAMPLE_VALUES).collect(), more_values }
 }
 
 fn cut(value: &str) -> String {
