@@ -68,7 +68,7 @@ impl HubSpot {
         }
         check_has_batches(object)?;
         let call = self.endpoints.batch_update(object, body_of(updates));
-        match self.try_fetch(&call, |answer| answer.json::<Written>()?.into_update()).await {
+        match self.try_fetch(&call, |answer| answer.json::<Written>()?.into_update(updates)).await {
             Ok(update) => Ok(update),
             Err(CallError::Refused(refusal)) => match refusal.into_write_refusal() {
                 Ok(refusal) => Ok(BatchUpdate::Refused(refusal)),
@@ -102,14 +102,25 @@ fn as_object<S: Serializer>(values: &[(String, String)], serializer: S) -> Resul
 }
 
 impl Written {
-    fn into_update(self) -> Result<BatchUpdate, Malformed> {
+    /// What became of the records that were `sent`.
+    fn into_update(self, sent: &[RecordUpdate]) -> Result<BatchUpdate, Malformed> {
         let records = self.results.into_iter().map(WrittenRecord::into_record).collect::<Result<Vec<_>, _>>()?;
         let errors = self.errors.unwrap_or_default();
-        let refused: Vec<_> = errors.iter().flat_map(refused_records).collect();
-        match errors.first() {
+        let mut refused: Vec<_> = errors.iter().flat_map(refused_records).collect();
+        let nameless = errors.iter().find(|error| refused_records(error).is_empty());
+        match nameless {
             // What is wrong concerns all of them.
             Some(error) if records.is_empty() && refused.is_empty() => Ok(BatchUpdate::Refused(refusal_of(error))),
-            _ => Ok(BatchUpdate::Written { records, refused }),
+            Some(error) => {
+                // It can only be about those of which nothing is told.
+                let told = |id: &RecordId| {
+                    records.iter().any(|record| record.id == *id) || refused.iter().any(|(named, _)| named == id)
+                };
+                let untold: Vec<RecordId> = sent.iter().map(|update| update.id).filter(|id| !told(id)).collect();
+                refused.extend(untold.into_iter().map(|id| (id, refusal_of(error))));
+                Ok(BatchUpdate::Written { records, refused })
+            }
+            None => Ok(BatchUpdate::Written { records, refused }),
         }
     }
 }

@@ -136,9 +136,10 @@ impl Refusal {
     /// The refusal of a call that writes values. HubSpot's own words are kept for [`Refusal::into_write_refusal`] only.
     pub(crate) fn of_write(status: u16, body: &[u8]) -> Self {
         let mut document = document_of(body);
-        let unknown_object = is_about_unknown_object(status, &document);
+        let about_records = status == 404 && is_about_records(&document);
+        let unknown_object = !about_records && is_about_unknown_object(status, &document);
         // 413: all of them together may be too long, and fewer of them not.
-        let about_values = (matches!(status, 400 | 409 | 413 | 422) && !unknown_object)
+        let about_values = (about_records || matches!(status, 400 | 409 | 413 | 422) && !unknown_object)
             .then(|| Box::new(write_refusal::read(&document, &format!("HTTP_{status}"))));
         if let Some(members) = document.as_object_mut() {
             members.remove("message");
@@ -185,6 +186,13 @@ impl Refusal {
 fn is_about_unknown_object(status: u16, document: &Value) -> bool {
     let message = text(document, "message").unwrap_or_default();
     status == 404 || status == 400 && message.trim_start().starts_with("Unable to infer object type")
+}
+
+/// Whether single records are what was not found, such as one that was deleted a moment ago.
+fn is_about_records(document: &Value) -> bool {
+    let names_ids = |error: &Value| error.get("context").is_some_and(|context| context.get("ids").is_some());
+    let errors = document.get("errors").and_then(Value::as_array).into_iter().flatten();
+    text(document, "category") == Some("OBJECT_NOT_FOUND") || errors.chain([document]).any(names_ids)
 }
 
 impl Details {

@@ -111,6 +111,13 @@ mod tests {
         }
     }
 
+    /// When somebody takes over from a run that wrote, the longest answer has been waited for, whatever clocks differ.
+    #[test]
+    fn an_answer_to_a_write_is_not_waited_for_longer_than_a_takeover_waits() {
+        let longest = Patience::default().answer + Duration::from_secs(5);
+        assert!(longest <= Duration::try_from(domain::restore::WRITE_MARGIN).expect("positive"));
+    }
+
     #[test]
     fn the_back_off_doubles() {
         let mut retries = Retries::default();

@@ -114,6 +114,27 @@ async fn single_records_that_are_refused_are_told_from_those_that_were_written()
 
     let of_all = json!({ "results": [], "errors": [{ "category": "VALIDATION_ERROR", "message": "no" }] });
     assert_eq!(refused_code(Reply::status(207, of_all.to_string())).await, "VALIDATION_ERROR");
+
+    // An error that names no record is about the one of which nothing is told.
+    let of_one = json!({
+        "results": [{ "id": "7", "properties": {} }], "errors": [{ "category": "VALIDATION_ERROR", "message": "no" }],
+    });
+    let answer = update(&Server::script([Reply::status(207, of_one.to_string())]).await).await.expect("an answer");
+    let BatchUpdate::Written { refused, .. } = answer else { panic!("{answer:?}") };
+    assert_eq!(
+        refused.iter().map(|(id, refusal)| (id.0, refusal.code.as_str())).collect::<Vec<_>>(),
+        [(9, "VALIDATION_ERROR")]
+    );
+}
+
+#[tokio::test]
+async fn records_that_were_deleted_a_moment_ago_do_not_stand_for_the_object() {
+    let by_category = r#"{"status":"error","category":"OBJECT_NOT_FOUND","message":"Could not get some objects"}"#;
+    let by_ids = r#"{"status":"error","errors":[{"message":"not there","context":{"ids":["9"]}}]}"#;
+    for document in [by_category, by_ids] {
+        refused(Reply::status(404, document)).await;
+    }
+    assert_eq!(failed(Reply::status(404, "")).await.0.kind, CrmErrorKind::NotFound);
 }
 
 async fn refused_code(reply: Reply) -> String {

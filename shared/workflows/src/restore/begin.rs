@@ -10,6 +10,7 @@ use domain::ids::BackupId;
 use domain::ports::crm::CrmErrorKind;
 use domain::ports::crm_batch::{BATCH, PropertyDefinition};
 use domain::ports::ledger::{self, Change, MAX_CHANGES};
+use domain::ports::objects::StorageError;
 use domain::restore::property::{FormerProperty, RestoredProperty};
 use domain::restore::slice::RestoreSlice;
 use domain::restore::{Restore, RestoreEvent, RestoreSource};
@@ -72,7 +73,10 @@ impl RestoreWork {
             .map(|loaded| loaded.record)
             .filter(|backup| backup.state == BackupState::Completed && !backup.is_expired(self.now()));
         let Some(archive) = usable.and_then(|backup| backup.archive) else { return Err(archive_gone()) };
-        let manifest = manifest(&*self.reader, &archive.manifest_key).await?;
+        let manifest = match manifest(&*self.reader, &archive.manifest_key).await {
+            Err(StorageError::Absent(_)) => return Err(archive_gone()),
+            read => read?,
+        };
         let file = manifest.files.into_iter().find(|file| file.object_type == restore.object_type);
         let file = file.ok_or_else(archive_gone)?;
         let column_of: Option<Vec<usize>> =

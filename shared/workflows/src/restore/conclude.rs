@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use domain::Failure;
 use domain::budget::WaitReason;
 use domain::ids::RecordId;
 use domain::lease::Wait;
@@ -62,6 +63,22 @@ impl RestoreWork {
             let delay = Duration::try_from(LOOK_AGAIN).unwrap_or_default();
             self.queue.send(&[work], delay).await?;
         }
+        Ok(())
+    }
+
+    /// Ends a restore of which a slice cannot be settled. That is only found out when no run can write any more.
+    pub(super) async fn give_up(&self, restore: &RestoreRef, failure: Failure) -> Result<(), StepError> {
+        let told = told_so_far(self.ledger(), restore).await?;
+        let ended = contention::retry(|| async {
+            let loaded = self.load(restore).await?;
+            let now = self.now();
+            let next = after(&loaded.record, RestoreEvent::NotConcluded(failure.clone()), now)?;
+            let mut changes = vec![Change::replace(&loaded, &next)];
+            changes.extend(end_changes(self.ledger(), &next, (told.clone(), None), now).await?);
+            Ok::<_, StepError>(contention::settle(self.ledger().commit(&changes).await, next)?)
+        })
+        .await?;
+        log_end(&ended);
         Ok(())
     }
 

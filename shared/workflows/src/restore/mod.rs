@@ -160,6 +160,9 @@ impl RestoreWork {
             self.leases().interrupted::<Restore>(&key, number, &error, (false, Left::Nothing), self.retry_base).await?;
         match aftermath {
             Aftermath::Settled => Ok(()),
+            Aftermath::Fail(failure) if loaded.record.state == RestoreState::Concluding => {
+                self.give_up(restore, failure).await
+            }
             Aftermath::Fail(failure) => self.fail(restore, failure).await,
         }
     }
@@ -283,8 +286,8 @@ impl RestoreWork {
     }
 }
 
-/// Ends a restore as failed: at once if it has written nothing or cannot be concluded, else it is concluded first. One
-/// that has ended stays as it is.
+/// Ends a restore as failed: at once if it has written nothing, else it is concluded first. One that has ended, or is being
+/// concluded for whatever reason, stays as it is.
 ///
 /// # Errors
 /// [`StepError`] when the ledger failed.
@@ -292,20 +295,12 @@ pub(crate) async fn fail(leases: &Leases<'_>, restore: &RestoreRef, failure: Fai
     let failed = contention::retry(|| async {
         let loaded = ledger::load::<Restore>(leases.ledger, &Restore::key_of(restore)).await?;
         let Some(loaded) = loaded else { return Ok(contention::Attempt::Settled(None)) };
-        let now = leases.clock.now();
-        let concluding = loaded.record.state == RestoreState::Concluding;
-        let event = if concluding {
-            RestoreEvent::NotConcluded(failure.clone())
-        } else {
-            RestoreEvent::Failed(failure.clone())
+        let event = RestoreEvent::Failed(failure.clone());
+        let Ok(next) = loaded.record.apply(event, leases.clock.now()) else {
+            return Ok(contention::Attempt::Settled(None));
         };
-        let Ok(next) = loaded.record.apply(event, now) else { return Ok(contention::Attempt::Settled(None)) };
-        let mut changes = vec![Change::replace(&loaded, &next)];
-        if concluding {
-            let told = conclude::told_so_far(leases.ledger, restore).await?;
-            changes.extend(conclude::end_changes(leases.ledger, &next, (told, None), now).await?);
-        }
-        Ok::<_, StepError>(contention::settle(leases.ledger.commit(&changes).await, Some(next))?)
+        let change = Change::replace(&loaded, &next);
+        Ok::<_, StepError>(contention::settle(leases.ledger.commit(&[change]).await, Some(next))?)
     })
     .await?;
     let Some(failed) = failed else { return Ok(()) };

@@ -14,7 +14,7 @@ use domain::restore::outcome::OutcomeCounts;
 use domain::restore::plan::PropertyCounts;
 use domain::restore::property::RestoredProperty;
 use domain::restore::slice::RestoreSlice;
-use domain::restore::{Plan, Restore, RestoreState};
+use domain::restore::{LONGEST_RESTORE, Plan, Restore, RestoreState};
 use domain::work::RestoreRef;
 
 use super::definition::Definition;
@@ -252,8 +252,17 @@ async fn plan_review(
     };
     let counts = plan.counts.properties.iter().copied().chain(std::iter::repeat(PropertyCounts::default()));
     let properties: Vec<_> = definition.properties.into_iter().zip(counts).collect();
-    let warnings = warnings(plan, &properties);
     let estimate = policy.map_or(Duration::ZERO, |policy| estimate(plan.calls, policy));
+    let mut warnings = warnings(plan, &properties);
+    let ends = restore.created_at + LONGEST_RESTORE;
+    if Duration::try_from(ends.duration_since(plan.made_at)).is_ok_and(|left| estimate > left) {
+        let hours = estimate.as_secs() / 3_600;
+        let sentence = format!(
+            "Carrying this out takes about {hours} hours at the account's limits, and a restore is ended 46 hours after its \
+             request. Restore fewer properties at a time, or raise the account's share of the CRM's calls."
+        );
+        warnings.push(Warning { kind: "takes-too-long", property: None, sentence });
+    }
     Ok(Some(PlanReview { plan: plan.clone(), properties, samples, warnings, estimate }))
 }
 

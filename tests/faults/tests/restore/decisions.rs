@@ -95,6 +95,23 @@ async fn an_undo_is_asked_for_once_of_what_has_written_and_is_none_itself() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_stopped_undo_has_left_can_be_undone_by_another_one() {
+    let scenario = Scenario::in_memory(long()).await;
+    let restore = scenario.planned().await;
+    scenario.carried_out(&restore).await;
+    let first = scenario.undo_planned(&restore, false).await;
+    scenario.world.confirm(&first).await.expect("planned");
+    while scenario.world.slices(&first).await.iter().all(|slice| slice.outcome.records_done == 0) {
+        scenario.world.deliver_one().await;
+    }
+    scenario.world.stop(&first).await.expect("running");
+    scenario.rest_until(&first, RestoreState::Stopped).await;
+    let second = scenario.undo_planned(&restore, false).await;
+    scenario.carried_out(&second).await;
+    scenario.assert_values(&scenario.damaged);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_was_overwritten_is_kept_for_a_while_only() {
     let scenario = Scenario::in_memory(Setup::default()).await;
     let restore = scenario.planned().await;

@@ -37,6 +37,27 @@ async fn a_token_that_is_revoked_half_way_fails_the_restore_visibly_and_frees_th
     scenario.assert_values(&scenario.damaged);
 }
 
+/// Two workers find the token revoked, one after the other; the restore ends once, and everything that was written is told.
+#[tokio::test(start_paused = true)]
+async fn a_failure_that_several_workers_find_is_concluded_once() {
+    for seconds in [1, 2, 3, 5, 8] {
+        let scenario = Scenario::in_memory(Setup { records: 120_000, workers: 4, ..Setup::default() }).await;
+        let world = &scenario.world;
+        let restore = scenario.planned().await;
+        let from = world.clock.now() + SignedDuration::from_secs(seconds);
+        world.crm.trouble(Period::Times(from..from + SignedDuration::from_hours(3)), Trouble::TokenRefused);
+        world.confirm(&restore).await.expect("planned");
+        scenario.rest_until(&restore, RestoreState::Failed).await;
+        scenario.assert_tidy(&restore, 1).await;
+        world.clock.pass(SignedDuration::from_hours(4)).await;
+        let undo = scenario.undo_planned(&restore, false).await;
+        if world.restore(&undo).await.plan.expect("planned").counts.changed > 0 {
+            scenario.carried_out(&undo).await;
+        }
+        scenario.assert_values(&scenario.damaged);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_crm_that_is_down_for_a_while_is_waited_for() {
     for trouble in [Trouble::Unavailable, Trouble::Malformed, Trouble::RateLimit(SignedDuration::from_secs(5))] {
