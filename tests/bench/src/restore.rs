@@ -175,17 +175,19 @@ impl Account {
     }
 }
 
-/// The ids of all records.
+/// The ids of all live records.
 fn ids(running: &Running) -> Result<Vec<u64>> {
     #[derive(Deserialize)]
     struct Record {
         id: u64,
+        state: String,
     }
     let path = format!("/_sandbox/portals/default/objects/{OBJECT}/records");
     let answer = Api::new(&running.stack().sandbox_url).get(&path)?.expect(200, "reading the records")?;
     let lines = answer.body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-    let ids = lines.map(|line| serde_json::from_slice(line).map(|record: Record| record.id));
-    ids.collect::<std::result::Result<_, _>>().or_failure(|| "a record of the sandbox".to_owned())
+    let records: std::result::Result<Vec<Record>, _> = lines.map(serde_json::from_slice).collect();
+    let records = records.or_failure(|| "a record of the sandbox".to_owned())?;
+    Ok(records.into_iter().filter(|record| record.state == "live").map(|record| record.id).collect())
 }
 
 /// A property that takes any text.
