@@ -4,7 +4,8 @@
 //!
 //! - `auth_time`, when the user signed in. Renewing a token with a refresh token leaves it as it is.
 //! - That a second factor was used: either the issuer asks its own users for one (the stack's own user pool), or `amr`
-//!   names one. The issuer asks nobody whose account comes from an identity provider; they sign in there.
+//!   names one. The issuer asks nobody who has an identity of a provider, linked or not: they may have signed in there,
+//!   where it hands the sign-in over and adds nothing.
 //! - Users of an identity provider that the operator has configured are exempt. Only those whose account itself comes
 //!   from the provider: a native user who is linked to one has its `identities` too but a user name of their own, and
 //!   may have signed in with a password.
@@ -281,10 +282,13 @@ mod tests {
             let identities = json!([{"userId": "1", "providerName": "Entra"}]);
             json!({"identities": identities, "cognito:username": user_name, "auth_time": NOW})
         };
-        let linked = entra("1b9d6bcd-bbfd-4b2d-9b5d-ab8dfbbd4bed");
-        assert_eq!(policy.check(&sign_in(linked), now()), Ok(()));
-        assert_eq!(policy.check(&sign_in(json!({"auth_time": NOW, "identities": null})), now()), Ok(()));
+        for identities in [json!(null), json!([]), json!("[]")] {
+            let native = json!({"auth_time": NOW, "identities": identities, "cognito:username": "1b9d6bcd"});
+            assert_eq!(policy.check(&sign_in(native), now()), Ok(()));
+        }
         for mut claims in [
+            // A native user who is linked, and may have signed in with the provider.
+            entra("1b9d6bcd-bbfd-4b2d-9b5d-ab8dfbbd4bed"),
             entra("Entra_1"),
             entra("entra_1"),
             json!({"auth_time": NOW, "identities": [{"userId": "1", "providerName": "Okta"}]}),
@@ -326,20 +330,21 @@ mod tests {
         #[test]
         fn nothing_else_stands_in_for_a_fresh_second_factor(
             (provider, user_id, user_name) in (name(), "[a-z_]{0,4}", "[A-Za-z_]{0,9}"),
-            own_name in any::<bool>(),
+            (own_name, has_identity) in any::<(bool, bool)>(),
             age in -100_i64..400,
             amr in prop::collection::vec(prop_oneof!["mfa", "otp", "sms", "pwd"], 0..3),
             issuer_enforces in any::<bool>(),
         ) {
             let user_name = if own_name { user_name } else { format!("{provider}_{user_id}") };
+            let identity = json!({"providerName": provider, "userId": user_id});
+            let identities = if has_identity { json!([identity]) } else { json!([]) };
             let claims = json!({
-                "auth_time": NOW - age, "amr": amr, "cognito:username": user_name,
-                "identities": [{"providerName": provider, "userId": user_id}],
+                "auth_time": NOW - age, "amr": amr, "cognito:username": user_name, "identities": identities,
             });
             let fresh = (-60..=300).contains(&age);
-            let external = user_name.eq_ignore_ascii_case(&format!("{provider}_{user_id}"));
+            let external = has_identity && user_name.eq_ignore_ascii_case(&format!("{provider}_{user_id}"));
             let named = amr.iter().any(|method| method == "mfa" || method == "otp");
-            let strong = named || (issuer_enforces && !external);
+            let strong = named || (issuer_enforces && !has_identity);
             let exempt = provider == "Okta" && external;
             let accepted = policy(&["Okta"], issuer_enforces).check(&sign_in(claims), now()).is_ok();
             prop_assert_eq!(accepted, exempt || (fresh && strong));

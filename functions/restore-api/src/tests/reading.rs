@@ -23,7 +23,7 @@ async fn with(restore: &Restore) -> World {
             {"property": "phone", "before": "+49 30 1", "after": ""},
         ]);
         // More than a double holds.
-        let samples = json!([{"recordId": 9_007_199_254_740_993_u64, "values": values}]);
+        let samples = json!([{"recordId": 9_007_199_254_740_993_u64, "values": values, "moreValues": 3}]);
         world.write(&plan.samples_key, &samples).await;
     }
     world
@@ -88,7 +88,7 @@ async fn a_plan_is_shown_with_its_counts_properties_samples_and_warnings() {
     );
     assert_eq!(
         plan["samples"],
-        json!([{"recordId": "9007199254740993", "values": [
+        json!([{"recordId": "9007199254740993", "moreValues": 3, "values": [
             {"property": "jobtitle", "before": "Engineer", "after": "Head of R&D"},
             {"property": "phone", "before": "+49 30 1", "after": null},
         ]}])
