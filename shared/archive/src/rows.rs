@@ -84,11 +84,11 @@ impl RowReader {
         Ok(())
     }
 
-    /// Checks that the last row was complete.
+    /// Checks that the bytes so far end with a whole row, as those of every part do.
     ///
     /// # Errors
     /// [`DamagedRow`].
-    pub fn finish(self) -> Result<(), DamagedRow> {
+    pub fn check_row_ended(&self) -> Result<(), DamagedRow> {
         if self.column == 0 && self.length == 0 { Ok(()) } else { Err(DamagedRow) }
     }
 
@@ -136,7 +136,7 @@ mod tests {
         for piece in plain.chunks(piece) {
             reader.read(piece, &mut rows)?;
         }
-        reader.finish()?;
+        reader.check_row_ended()?;
         Ok(rows)
     }
 

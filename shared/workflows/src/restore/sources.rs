@@ -175,13 +175,13 @@ impl<'a> ArchiveSource<'a> {
         let mut plain = Vec::new();
         part.inflate.read(&packed, &mut plain).map_err(|_| broken())?;
         part.next = range.end;
-        if part.next >= part.end
-            && let Some(part) = self.part.take()
-        {
-            part.inflate.finish().map_err(|_| broken())?;
-        }
+        let part_ends = part.next >= part.end;
         let mut rows = Vec::new();
         self.csv.read(&plain, &mut rows).map_err(|_| broken())?;
+        if part_ends && let Some(part) = self.part.take() {
+            part.inflate.finish().map_err(|_| broken())?;
+            self.csv.check_row_ended().map_err(|_| broken())?;
+        }
         self.rows.extend(rows);
         Ok(())
     }
