@@ -1,0 +1,1 @@
+//! Signed webhooks over HTTP that reach public addresses only.
