@@ -3,8 +3,10 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::Failure;
 use crate::budget::{CallLimits, CallShare};
 use crate::ids::AccountId;
+use crate::plan::PlanName;
 use crate::ports::ledger::{Key, Record};
 
 /// A CRM account served by this deployment.
@@ -19,6 +21,22 @@ pub struct Account {
     pub crm_connection: Option<CrmConnection>,
     /// What share of the CRM's call limits backups may use.
     pub call_share: CallShare,
+    /// What it may do.
+    #[serde(default)]
+    pub plan: PlanName,
+    /// Who is told of what happens, apart from the inbox.
+    #[serde(default)]
+    pub notification_targets: NotificationTargets,
+}
+
+/// Where notifications of an account go.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NotificationTargets {
+    /// E-mail addresses, besides that of whoever has asked for what a notification is about.
+    pub email: Vec<String>,
+    /// The URL of the account's own server. What messages to it are signed with is in the secret store.
+    pub webhook: Option<String>,
 }
 
 /// How to reach the account's CRM. The token itself is in the secret store under a name derived from the account.
@@ -38,6 +56,9 @@ pub struct CrmConnection {
     pub call_limits: CallLimits,
     /// When the connection was made or changed.
     pub connected_at: Timestamp,
+    /// Why the CRM did not let the latest backup or restore in, until the account is connected again or one completes.
+    #[serde(default)]
+    pub fault: Option<Failure>,
 }
 
 /// Versions of the CRM's API that the client speaks.

@@ -1,16 +1,18 @@
 //! Whether an account may start a backup now.
 //!
 //! One item per account, changed in the same transaction as the backup that takes or frees it, so of two requests at
-//! the same moment one wins. At most one backup of an account runs at a time.
+//! the same moment one wins. At most one backup of an account runs at a time, and only one that completes uses the
+//! allowance up: after that the account's plan says how long the next one has to wait. A backup that fails or is cancelled
+//! gives it back as it was.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::Refused;
 use crate::ids::{AccountId, BackupId};
 use crate::ports::ledger::{Key, Record};
 
-/// Who holds the account's right to run a backup.
+/// Who holds the account's right to run a backup, and when it was last used up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Allowance {
@@ -18,35 +20,73 @@ pub struct Allowance {
     pub account_id: AccountId,
     /// The backup that is running.
     pub running: Option<BackupId>,
+    /// When the running one was asked for.
+    #[serde(default)]
+    pub running_since: Option<Timestamp>,
+    /// When the latest backup that completed was asked for.
+    #[serde(default)]
+    pub used_at: Option<Timestamp>,
+}
+
+/// Why the allowance is not to be had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotAllowed {
+    /// A backup is running. If it completes, the next one may be made then.
+    Running {
+        /// Which one.
+        running: BackupId,
+        /// When the next one may be made at the earliest.
+        next_at: Timestamp,
+    },
+    /// It is too early; the next one may be made then.
+    TooEarly(Timestamp),
 }
 
 impl Allowance {
-    /// Nothing is running.
+    /// Nothing is running, and nothing ever was.
     pub fn free(account_id: AccountId) -> Self {
-        Self { account_id, running: None }
+        Self { account_id, running: None, running_since: None, used_at: None }
     }
 
-    /// Takes the allowance for `backup`.
+    /// Takes the allowance for `backup`, asked for at `now`, under a plan with this interval.
     ///
     /// # Errors
-    /// The backup that is running, when there is one.
-    pub fn take(&self, backup: &BackupId) -> Result<Self, BackupId> {
-        match &self.running {
-            Some(running) => Err(running.clone()),
-            None => Ok(Self { running: Some(backup.clone()), ..self.clone() }),
+    /// [`NotAllowed`], and nothing is changed.
+    pub fn take(&self, backup: &BackupId, interval: SignedDuration, now: Timestamp) -> Result<Self, NotAllowed> {
+        if let Some(running) = &self.running {
+            let next_at = self.running_since.unwrap_or(now) + interval;
+            return Err(NotAllowed::Running { running: running.clone(), next_at: next_at.max(now) });
+        }
+        match self.next_at(interval) {
+            Some(next_at) if next_at > now => Err(NotAllowed::TooEarly(next_at)),
+            _ => Ok(Self { running: Some(backup.clone()), running_since: Some(now), ..self.clone() }),
         }
     }
 
-    /// Gives the allowance back when `backup` has ended.
+    /// When the next backup may be made, if none is running: None if at any time.
+    pub fn next_at(&self, interval: SignedDuration) -> Option<Timestamp> {
+        self.used_at.filter(|_| !interval.is_zero()).map(|used_at| used_at + interval)
+    }
+
+    /// Gives the allowance back as it was before, when `backup` has ended without an archive.
     ///
     /// # Errors
     /// [`Refused`] when it no longer names this backup; then there is nothing to give back.
     pub fn give_back(&self, backup: &BackupId) -> Result<Self, Refused> {
         if self.running.as_ref() == Some(backup) {
-            Ok(Self { running: None, ..self.clone() })
+            Ok(Self { running: None, running_since: None, ..self.clone() })
         } else {
             Err(Refused::new("giving the allowance back", "it names another backup"))
         }
+    }
+
+    /// Uses the allowance up, when `backup` has completed.
+    ///
+    /// # Errors
+    /// [`Refused`] when it no longer names this backup.
+    pub fn use_up(&self, backup: &BackupId) -> Result<Self, Refused> {
+        let freed = self.give_back(backup)?;
+        Ok(Self { used_at: self.running_since, ..freed })
     }
 
     /// The ledger's key of an account's allowance.
@@ -88,5 +128,56 @@ impl Record for IdempotentRequest {
     }
     fn forget_at(&self) -> Option<Timestamp> {
         Some(self.forget_at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const DAY: SignedDuration = SignedDuration::from_hours(24);
+    const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
+
+    fn backup(nth: u8) -> BackupId {
+        BackupId::new(NOW, [nth; 10])
+    }
+
+    fn free() -> Allowance {
+        Allowance::free(AccountId::parse("42").expect("digits"))
+    }
+
+    #[test]
+    fn a_completed_backup_uses_the_allowance_up_for_the_plans_interval_from_its_request_on() {
+        let taken = free().take(&backup(1), DAY, NOW).expect("free");
+        let used = taken.use_up(&backup(1)).expect("it runs");
+        let early = used.take(&backup(2), DAY, NOW + DAY - SignedDuration::from_nanos(1));
+        assert_eq!(early, Err(NotAllowed::TooEarly(NOW + DAY)));
+        assert!(used.take(&backup(2), DAY, NOW + DAY).is_ok());
+        assert!(used.take(&backup(2), SignedDuration::ZERO, NOW).is_ok(), "a plan without an interval");
+        assert!(used.take(&backup(2), DAY * 7, NOW + DAY).is_err(), "a change of the plan counts at once");
+    }
+
+    #[test]
+    fn while_one_runs_nobody_else_gets_it_and_they_are_told_when() {
+        let taken = free().take(&backup(1), DAY, NOW).expect("free");
+        let refused = taken.take(&backup(2), DAY, NOW + DAY * 3);
+        assert_eq!(refused, Err(NotAllowed::Running { running: backup(1), next_at: NOW + DAY * 3 }));
+        assert!(taken.give_back(&backup(2)).is_err() && taken.use_up(&backup(2)).is_err());
+    }
+
+    proptest! {
+        /// Whatever came before, a backup that ends without an archive leaves the allowance as it was.
+        #[test]
+        fn a_failed_backup_leaves_no_trace(hours in 0_i64..400, used in any::<bool>()) {
+            let before = Allowance { used_at: used.then_some(NOW), ..free() };
+            let now = NOW + SignedDuration::from_hours(hours);
+            if let Ok(taken) = before.take(&backup(1), DAY, now) {
+                prop_assert_eq!(taken.give_back(&backup(1)).expect("it runs"), before);
+            } else {
+                prop_assert!(used && hours < 24);
+            }
+        }
     }
 }

@@ -76,6 +76,14 @@ macro_rules! time_ordered_id {
             pub fn as_str(&self) -> &str {
                 &self.0
             }
+
+            /// What makes it unique, for ids that are derived from it so that making them twice makes the same ones.
+            pub fn random(&self) -> [u8; 10] {
+                let parsed = uuid::Uuid::parse_str(&self.0).unwrap_or_default();
+                let mut random = [0; 10];
+                random.copy_from_slice(&parsed.as_bytes()[6..]);
+                random
+            }
         }
         text_id!($name);
     };
@@ -109,6 +117,16 @@ time_ordered_id!(
     /// One restore, and the import that it becomes: a version 7 UUID, so that ids sort by the time of their creation.
     RestoreId,
     "a restore id"
+);
+time_ordered_id!(
+    /// One notification: a version 7 UUID, so that ids sort by the time of their creation.
+    NotificationId,
+    "a notification id"
+);
+time_ordered_id!(
+    /// One entry of the audit log: a version 7 UUID, so that ids sort by the time of their creation.
+    AuditEntryId,
+    "an audit entry id"
 );
 
 /// An object type as the CRM's API names it: `contacts`, `conversations`, or a custom object's fully qualified name.

@@ -6,16 +6,20 @@
 
 pub mod account;
 pub mod allowance;
+pub mod audit;
 pub mod backup;
 pub mod budget;
 pub mod chunk;
 pub mod ids;
 pub mod lease;
+pub mod notification;
 pub mod object;
+pub mod plan;
 pub mod ports;
 pub mod property;
 pub mod restore;
 pub mod rows;
+pub mod schedule;
 pub mod segment;
 pub mod storage_keys;
 pub mod trail;

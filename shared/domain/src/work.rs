@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::chunk::ChunkKey;
-use crate::ids::{AccountId, BackupId, ObjectType, RestoreId};
+use crate::ids::{AccountId, BackupId, NotificationId, ObjectType, RestoreId};
+use crate::notification::delivery::Channel;
 
 /// Names a backup.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -23,6 +24,16 @@ pub struct RestoreRef {
     pub account_id: AccountId,
     /// The restore.
     pub restore_id: RestoreId,
+}
+
+/// Names a notification.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NotificationRef {
+    /// The account it belongs to.
+    pub account_id: AccountId,
+    /// The notification.
+    pub notification_id: NotificationId,
 }
 
 /// One thing to look at.
@@ -53,7 +64,8 @@ pub enum Work {
         /// Which backup.
         backup: BackupRef,
     },
-    /// assemble-archive: the backup has ended; delete its segments and unfinished uploads.
+    /// assemble-archive: the backup has ended; delete its segments and unfinished uploads, and its archive if there is none
+    /// or shall be none.
     Sweep {
         /// Which backup.
         backup: BackupRef,
@@ -70,6 +82,18 @@ pub enum Work {
         /// Which slice of it.
         slice: u32,
     },
+    /// deliver-notifications: give every channel its delivery.
+    Announce {
+        /// Which notification.
+        notification: NotificationRef,
+    },
+    /// deliver-notifications: deliver it by one channel.
+    Deliver {
+        /// Which notification.
+        notification: NotificationRef,
+        /// By which channel.
+        channel: Channel,
+    },
 }
 
 impl Work {
@@ -82,10 +106,11 @@ impl Work {
             | Self::Assemble { backup }
             | Self::Sweep { backup } => &backup.account_id,
             Self::Restore { restore } | Self::RestoreSlice { restore, .. } => &restore.account_id,
+            Self::Announce { notification } | Self::Deliver { notification, .. } => &notification.account_id,
         }
     }
 
-    /// The backup or the restore that the work is for.
+    /// The backup, the restore or the notification that the work is for.
     pub fn run_id(&self) -> &str {
         match self {
             Self::Discover { backup }
@@ -94,6 +119,39 @@ impl Work {
             | Self::Assemble { backup }
             | Self::Sweep { backup } => backup.backup_id.as_str(),
             Self::Restore { restore } | Self::RestoreSlice { restore, .. } => restore.restore_id.as_str(),
+            Self::Announce { notification } | Self::Deliver { notification, .. } => {
+                notification.notification_id.as_str()
+            }
+        }
+    }
+
+    /// The random part of the id of what the work is for.
+    pub fn run_random(&self) -> [u8; 10] {
+        match self {
+            Self::Discover { backup }
+            | Self::Export { backup, .. }
+            | Self::CloseObject { backup, .. }
+            | Self::Assemble { backup }
+            | Self::Sweep { backup } => backup.backup_id.random(),
+            Self::Restore { restore } | Self::RestoreSlice { restore, .. } => restore.restore_id.random(),
+            Self::Announce { notification } | Self::Deliver { notification, .. } => {
+                notification.notification_id.random()
+            }
+        }
+    }
+
+    /// Its kind, as it stands in messages.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Discover { .. } => "discover",
+            Self::Export { .. } => "export",
+            Self::CloseObject { .. } => "close-object",
+            Self::Assemble { .. } => "assemble",
+            Self::Sweep { .. } => "sweep",
+            Self::Restore { .. } => "restore",
+            Self::RestoreSlice { .. } => "restore-slice",
+            Self::Announce { .. } => "announce",
+            Self::Deliver { .. } => "deliver",
         }
     }
 }

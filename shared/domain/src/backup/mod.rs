@@ -3,8 +3,9 @@
 //! ```text
 //! queued ─▶ discovering ─▶ exporting ─▶ assembling ─▶ completed        any of the first four ─▶ failed | cancelled
 //! ```
-//! The last three never change again; a backup that has ended is only noted as swept once what it needed while it ran
-//! is removed. That an archive has expired is not a state but a matter of the time.
+//! The last three never change again. Of a backup that has ended it is only noted that what it needed while it ran is
+//! removed, that its account was told of the archive's end, and that somebody has deleted the archive. That an archive has
+//! expired is not a state but a matter of the time.
 
 mod transitions;
 
@@ -100,6 +101,19 @@ pub struct Archive {
     pub expires_at: Timestamp,
 }
 
+/// How long before its end an account is told that an archive expires.
+pub const EXPIRY_NOTICE: SignedDuration = SignedDuration::from_hours(2 * 24);
+
+/// An archive that somebody did not want to keep.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Deletion {
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub by: Requester,
+}
+
 /// One run of a backup.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -134,8 +148,14 @@ pub struct Backup {
     pub failure: Option<Failure>,
     /// When it reached its last state.
     pub ended_at: Option<Timestamp>,
-    /// When what was only needed while it ran was removed.
+    /// When what is not needed any more was removed.
     pub swept_at: Option<Timestamp>,
+    /// Set when somebody has deleted the archive.
+    #[serde(default)]
+    pub deletion: Option<Deletion>,
+    /// When the account was told that the archive is about to expire.
+    #[serde(default)]
+    pub expiry_told_at: Option<Timestamp>,
 }
 
 impl Backup {
@@ -164,6 +184,8 @@ impl Backup {
             failure: None,
             ended_at: None,
             swept_at: None,
+            deletion: None,
+            expiry_told_at: None,
         }
     }
 
@@ -194,6 +216,13 @@ impl Backup {
         self.archive.as_ref().is_some_and(|archive| archive.expires_at <= now)
     }
 
+    /// When the account is to be told that the archive is about to expire; None once it was told, and where there is no
+    /// archive to lose.
+    pub fn expiry_notice_at(&self) -> Option<Timestamp> {
+        let archive = self.archive.as_ref().filter(|_| self.expiry_told_at.is_none() && self.deletion.is_none());
+        archive.map(|archive| archive.expires_at - EXPIRY_NOTICE)
+    }
+
     /// Sort-key prefix of all backups of an account; they list in order of creation.
     pub const PREFIX: &'static str = "BACKUP#";
 
@@ -215,7 +244,10 @@ impl Record for Backup {
             }
             BackupState::Exporting => Some(self.queued_at + EXPORT_CHECK_EVERY),
             BackupState::Completed | BackupState::Failed | BackupState::Cancelled => {
-                self.swept_at.is_none().then(|| self.leasing.due_at(self.queued_at, QUEUE_GRACE))
+                if self.swept_at.is_none() {
+                    return Some(self.leasing.due_at(self.queued_at, QUEUE_GRACE));
+                }
+                self.expiry_notice_at()
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Archive, Assembly, Backup, BackupState};
+use super::{Archive, Assembly, Backup, BackupState, Deletion, Requester};
 use crate::lease::{NotLeased, Wait};
 use crate::{Failure, Refused};
 
@@ -57,6 +57,10 @@ pub enum BackupEvent {
     Requeued,
     /// It has ended, and what was only needed while it ran is removed.
     Swept,
+    /// The account was told that the archive is about to expire.
+    ExpiryTold,
+    /// Somebody does not want to keep the archive.
+    ArchiveDeleted(Requester),
 }
 
 impl Backup {
@@ -86,7 +90,13 @@ impl Backup {
     pub fn apply(&self, event: BackupEvent, now: Timestamp) -> Result<Self, Refused> {
         use BackupEvent as Event;
         let to_sweep = self.state.is_terminal() && self.swept_at.is_none();
-        if self.state.is_terminal() && !(to_sweep && matches!(event, Event::Requeued | Event::Swept)) {
+        let after_the_end = match event {
+            Event::Requeued | Event::Swept => to_sweep,
+            Event::ExpiryTold => self.expiry_notice_at().is_some(),
+            Event::ArchiveDeleted(_) => self.archive.is_some() && self.deletion.is_none() && !self.is_expired(now),
+            _ => false,
+        };
+        if self.state.is_terminal() && !after_the_end {
             return Err(Refused::new("changing a backup", "it has ended"));
         }
         let mut next = self.clone();
@@ -149,6 +159,15 @@ impl Backup {
                     return Err(Refused::new("sweeping a backup", "it has not ended"));
                 }
                 next.swept_at = Some(now);
+            }
+            Event::ExpiryTold | Event::ArchiveDeleted(_) if !self.state.is_terminal() => {
+                return Err(Refused::new("looking after an archive", "there is none yet"));
+            }
+            Event::ExpiryTold => next.expiry_told_at = Some(now),
+            Event::ArchiveDeleted(by) => {
+                next.deletion = Some(Deletion { at: now, by });
+                next.swept_at = None;
+                next.queued_at = now;
             }
         }
         Ok(next)

@@ -18,6 +18,24 @@ pub const MAX_CHANGES: usize = 100;
 /// Over how many index partitions due work is spread. Fixed: changing it hides what is due until it changes again.
 pub const DUE_SHARDS: u8 = 8;
 
+/// Partitions of the audit log begin with this. Its records are only ever created: no implementation replaces one.
+pub const AUDIT_PARTITIONS: &str = "AUDIT#";
+
+/// Lists of what is due, each looked at by one function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum DueList {
+    /// Work that nobody does, for recover-stalled.
+    #[default]
+    Work,
+    /// Schedules whose next backup shall start, for start-scheduled-backups.
+    Schedules,
+}
+
+impl DueList {
+    /// Every list.
+    pub const ALL: [Self; 2] = [Self::Work, Self::Schedules];
+}
+
 /// Where a record is: a partition, and its place in it. Records of one partition list in order of `sort`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
@@ -39,9 +57,14 @@ pub trait Record: Serialize + DeserializeOwned + Send + Sync {
     /// Where it is stored. Never changes during the record's life.
     fn key(&self) -> Key;
 
-    /// When recover-stalled should look at it, or None when nobody needs to.
+    /// When it should be looked at, or None when nobody needs to.
     fn due_at(&self) -> Option<Timestamp> {
         None
+    }
+
+    /// By whom. The same for all records of a type.
+    fn due_in(&self) -> DueList {
+        DueList::Work
     }
 
     /// When the ledger may forget it, or None for never.
@@ -70,11 +93,18 @@ pub struct Change {
     pub body: Option<serde_json::Value>,
     /// See [`Record::due_at`].
     pub due_at: Option<Timestamp>,
+    /// See [`Record::due_in`].
+    pub due_in: DueList,
     /// See [`Record::forget_at`].
     pub forget_at: Option<Timestamp>,
 }
 
 impl Change {
+    /// Whether it replaces a record of the audit log, which every implementation refuses.
+    pub fn rewrites_the_audit_log(&self) -> bool {
+        self.key.partition.starts_with(AUDIT_PARTITIONS) && self.expected.is_some() && self.body.is_some()
+    }
+
     /// Writes a record that must not exist yet.
     ///
     /// # Panics
@@ -94,12 +124,26 @@ impl Change {
 
     /// Changes nothing, but the transaction fails unless the record is still as it was loaded.
     pub fn unchanged<T: Record>(loaded: &Versioned<T>) -> Self {
-        Self { key: loaded.record.key(), expected: Some(loaded.version), body: None, due_at: None, forget_at: None }
+        Self {
+            key: loaded.record.key(),
+            expected: Some(loaded.version),
+            body: None,
+            due_at: None,
+            due_in: DueList::Work,
+            forget_at: None,
+        }
     }
 
     fn write<T: Record>(record: &T, expected: Option<u64>) -> Self {
         let body = serde_json::to_value(record).expect("ledger records are plain data");
-        Self { key: record.key(), expected, body: Some(body), due_at: record.due_at(), forget_at: record.forget_at() }
+        Self {
+            key: record.key(),
+            expected,
+            body: Some(body),
+            due_at: record.due_at(),
+            due_in: record.due_in(),
+            forget_at: record.forget_at(),
+        }
     }
 }
 
@@ -156,11 +200,12 @@ pub trait Ledger: Send + Sync {
     /// [`LedgerError::Unavailable`] the changes may have been made or not: load again to see.
     async fn commit(&self, changes: &[Change]) -> Result<(), LedgerError>;
 
-    /// Keys of records of one shard (0 to [`DUE_SHARDS`] − 1) whose due time is at or before `now`, earliest first.
+    /// Keys of records of one shard (0 to [`DUE_SHARDS`] − 1) of `list` whose due time is at or before `now`, earliest
+    /// first.
     ///
     /// # Errors
     /// [`LedgerError`].
-    async fn due(&self, shard: u8, now: Timestamp, limit: u32) -> Result<Vec<Key>, LedgerError>;
+    async fn due(&self, list: DueList, shard: u8, now: Timestamp, limit: u32) -> Result<Vec<Key>, LedgerError>;
 }
 
 /// The ledger failed.

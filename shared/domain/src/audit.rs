@@ -1,0 +1,262 @@
+//! The audit log: who did or tried what, when, from where, and what came of it. Entries are created and never changed.
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::backup::Requester;
+use crate::ids::{AccountId, AuditEntryId};
+use crate::notification::{Event, Notification};
+use crate::ports::ledger::{AUDIT_PARTITIONS, Key, Record};
+
+/// The longest target that an entry repeats, in characters: ids have 36, and a request can name anything.
+const LONGEST_TARGET: usize = 64;
+
+/// What came of an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AuditOutcome {
+    /// It was done.
+    Succeeded,
+    /// It was not allowed or made no sense; nothing has changed.
+    Refused,
+    /// It went wrong on our side or in the CRM.
+    Failed,
+}
+
+impl AuditOutcome {
+    /// As it is stored.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Succeeded => "succeeded",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// One line of the audit log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuditEntry {
+    /// The account it is about.
+    pub account_id: AccountId,
+    /// The entry.
+    pub entry_id: AuditEntryId,
+    /// When.
+    pub at: Timestamp,
+    /// Who: the `sub` claim; None for what the deployment did by itself.
+    pub subject: Option<String>,
+    /// Their e-mail address, where the sign-in names one.
+    pub email: Option<String>,
+    /// From which address; None for what the deployment did by itself.
+    pub source_address: Option<String>,
+    /// What, such as `create-backup` (an operation of the API) or `backup-completed` (an event).
+    pub action: String,
+    /// The backup, the restore or what else it was about.
+    pub target: Option<String>,
+    /// What came of it.
+    pub outcome: AuditOutcome,
+    /// Why, where it was refused or failed: a stable word for programs and a sentence.
+    pub reason: Option<Reason>,
+    /// When the ledger may forget it.
+    pub forget_at: Timestamp,
+}
+
+/// Why something was refused or failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Reason {
+    /// A stable word.
+    pub kind: String,
+    /// A sentence for people.
+    pub sentence: String,
+}
+
+/// Somebody's attempt at something, of which the outcome is still open. Whatever carries it out puts the entry into the
+/// ledger together with what it changes, so there is neither one without the other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// The account it is about.
+    pub account_id: AccountId,
+    /// The id that its entry will have.
+    pub entry_id: AuditEntryId,
+    /// When it was made.
+    pub at: Timestamp,
+    /// By whom.
+    pub by: Requester,
+    /// From which address.
+    pub source_address: Option<String>,
+    /// What it is, as the API's operations are named.
+    pub action: &'static str,
+    /// How long its entry is kept.
+    pub kept_for: SignedDuration,
+}
+
+impl Attempt {
+    /// The entry of an attempt that did what it was meant to do, to `target`.
+    pub fn succeeded(&self, target: impl Into<Option<String>>) -> AuditEntry {
+        self.entry(target.into(), AuditOutcome::Succeeded, None)
+    }
+
+    /// The entry of an attempt that came to nothing.
+    pub fn ended(&self, target: Option<String>, outcome: AuditOutcome, reason: Reason) -> AuditEntry {
+        self.entry(target, outcome, Some(reason))
+    }
+
+    fn entry(&self, target: Option<String>, outcome: AuditOutcome, reason: Option<Reason>) -> AuditEntry {
+        AuditEntry {
+            account_id: self.account_id.clone(),
+            entry_id: self.entry_id.clone(),
+            at: self.at,
+            subject: Some(self.by.subject.clone()),
+            email: self.by.email.clone(),
+            source_address: self.source_address.clone(),
+            action: self.action.to_owned(),
+            target: target.map(|target| target.chars().take(LONGEST_TARGET).collect()),
+            outcome,
+            reason,
+            forget_at: self.at + self.kept_for,
+        }
+    }
+}
+
+impl AuditEntry {
+    /// The entry of what the deployment did by itself, as a notification tells it; None for what only reminds of
+    /// something. It names who had asked for it.
+    pub fn of(notification: &Notification, kept_for: SignedDuration) -> Option<Self> {
+        let failed = |failure: &crate::Failure| {
+            let reason = Reason { kind: failure.kind.clone(), sentence: failure.sentence.clone() };
+            (AuditOutcome::Failed, Some(reason))
+        };
+        let (target, (outcome, reason)) = match &notification.event {
+            Event::BackupCompleted { backup_id, .. } => (Some(backup_id.to_string()), (AuditOutcome::Succeeded, None)),
+            Event::BackupFailed { backup_id, failure } => (Some(backup_id.to_string()), failed(failure)),
+            Event::RestoreCompleted { restore_id, .. } | Event::RestoreStopped { restore_id, .. } => {
+                (Some(restore_id.to_string()), (AuditOutcome::Succeeded, None))
+            }
+            Event::RestoreFailed { restore_id, failure, .. } => (Some(restore_id.to_string()), failed(failure)),
+            Event::ScheduleSkipped { failure, .. } => (None, failed(failure)),
+            Event::BackupExpiring { .. } | Event::DeadLetters { .. } | Event::DeliveryGivenUp { .. } => return None,
+        };
+        let requester = notification.requester.as_ref();
+        Some(Self {
+            account_id: notification.account_id.clone(),
+            entry_id: AuditEntryId::new(notification.at, notification.notification_id.random()),
+            at: notification.at,
+            subject: requester.map(|requester| requester.subject.clone()),
+            email: requester.and_then(|requester| requester.email.clone()),
+            source_address: None,
+            action: notification.event.word().to_owned(),
+            target,
+            outcome,
+            reason,
+            forget_at: notification.at + kept_for,
+        })
+    }
+
+    /// The partition of an account's entries; they list in order of time.
+    pub fn partition(account_id: &AccountId) -> String {
+        format!("{AUDIT_PARTITIONS}{account_id}")
+    }
+}
+
+impl Record for AuditEntry {
+    fn key(&self) -> Key {
+        Key::new(Self::partition(&self.account_id), self.entry_id.as_str())
+    }
+
+    fn forget_at(&self) -> Option<Timestamp> {
+        Some(self.forget_at)
+    }
+}
+
+/// Which entries of an account are asked for. What is None or empty excludes nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AuditFilter {
+    /// Only these actions.
+    pub actions: BTreeSet<String>,
+    /// Only what somebody with this subject or e-mail address (in whatever case) did.
+    pub person: Option<String>,
+    /// Only this outcome.
+    pub outcome: Option<AuditOutcome>,
+    /// Not before.
+    pub from: Option<Timestamp>,
+    /// Before.
+    pub until: Option<Timestamp>,
+}
+
+impl AuditFilter {
+    /// Whether `entry` is asked for at `now`; what should be forgotten is not, since the ledger forgets late.
+    pub fn takes(&self, entry: &AuditEntry, now: Timestamp) -> bool {
+        let is_person = |person: &String| {
+            entry.subject.as_ref() == Some(person)
+                || entry.email.as_ref().is_some_and(|email| email.to_lowercase() == person.to_lowercase())
+        };
+        entry.forget_at > now
+            && (self.actions.is_empty() || self.actions.contains(&entry.action))
+            && self.person.as_ref().is_none_or(is_person)
+            && self.outcome.is_none_or(|outcome| entry.outcome == outcome)
+            && self.from.is_none_or(|from| entry.at >= from)
+            && self.until.is_none_or(|until| entry.at < until)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
+
+    fn attempt() -> Attempt {
+        Attempt {
+            account_id: AccountId::parse("42").expect("digits"),
+            entry_id: AuditEntryId::new(NOW, [1; 10]),
+            at: NOW,
+            by: Requester { subject: "user-1".into(), email: Some("Ada@example.com".into()) },
+            source_address: Some("203.0.113.7".into()),
+            action: "create-backup",
+            kept_for: SignedDuration::from_hours(400 * 24),
+        }
+    }
+
+    #[test]
+    fn a_filter_takes_what_fits_all_of_it() {
+        let entry = attempt().succeeded("b-1".to_owned());
+        let all = AuditFilter::default();
+        assert!(all.takes(&entry, NOW));
+        assert!(!all.takes(&entry, entry.forget_at), "it should be forgotten");
+        let by = |person: &str| AuditFilter { person: Some(person.into()), ..AuditFilter::default() };
+        assert!(by("user-1").takes(&entry, NOW) && by("ada@EXAMPLE.com").takes(&entry, NOW));
+        assert!(!by("USER-1").takes(&entry, NOW) && !by("ada").takes(&entry, NOW));
+        let action = |action: &str| AuditFilter { actions: [action.to_owned()].into(), ..AuditFilter::default() };
+        assert!(action("create-backup").takes(&entry, NOW) && !action("cancel-backup").takes(&entry, NOW));
+        let times = |from, until| AuditFilter { from: Some(from), until: Some(until), ..AuditFilter::default() };
+        let later = NOW + SignedDuration::from_secs(1);
+        assert!(times(NOW, later).takes(&entry, NOW) && !times(later, later).takes(&entry, NOW));
+        assert!(!times(NOW, NOW).takes(&entry, NOW), "the end is not part of it");
+    }
+
+    #[test]
+    fn an_entry_does_not_repeat_endless_targets() {
+        let reason = Reason { kind: "backup-unknown".into(), sentence: "There is none.".into() };
+        let entry = attempt().ended(Some("x".repeat(1_000)), AuditOutcome::Refused, reason);
+        assert_eq!(entry.target.map(|target| target.len()), Some(64));
+    }
+
+    #[test]
+    fn what_the_deployment_did_by_itself_is_told_once_and_under_the_name_of_who_asked() {
+        let failure = crate::Failure::new("crm-token-refused", "Connect again.");
+        let backup_id = crate::ids::BackupId::new(NOW, [3; 10]);
+        let event = Event::BackupFailed { backup_id: backup_id.clone(), failure };
+        let account = AccountId::parse("42").expect("digits");
+        let notification = Notification::new(account, backup_id.random(), event, Some(attempt().by), NOW);
+        let kept_for = SignedDuration::from_hours(24);
+        let entry = AuditEntry::of(&notification, kept_for).expect("an end");
+        assert_eq!(entry, AuditEntry::of(&notification, kept_for).expect("the same"));
+        assert_eq!((entry.action.as_str(), entry.outcome), ("backup-failed", AuditOutcome::Failed));
+        assert_eq!((entry.subject.as_deref(), entry.source_address), (Some("user-1"), None));
+        assert_eq!(entry.reason.map(|reason| reason.kind).as_deref(), Some("crm-token-refused"));
+    }
+}

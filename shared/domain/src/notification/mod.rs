@@ -1,0 +1,242 @@
+//! Notifications: what the people of an account, and their programs, are told.
+//!
+//! A notification is put into the ledger by the very transaction that makes what it tells come true. So it is in the
+//! account's inbox from that moment on, once, whatever dies. Announcing it gives every other channel that the account has
+//! a [`delivery::Delivery`] of its own.
+
+pub mod delivery;
+mod wording;
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use self::delivery::Channel;
+use crate::backup::Requester;
+use crate::chunk::QUEUE_GRACE;
+use crate::ids::{AccountId, BackupId, NotificationId, RestoreId};
+use crate::ports::ledger::{Key, Record};
+use crate::work::{NotificationRef, Work};
+use crate::{Failure, Refused};
+
+/// How long the inbox keeps a notification.
+pub const KEPT_FOR: SignedDuration = SignedDuration::from_hours(90 * 24);
+
+/// The most people of whom a notification remembers that they have read it; an account has few super admins.
+const MOST_READERS: usize = 100;
+
+/// What happened. Holds no property value, no token and no link that works by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+pub enum Event {
+    /// A backup has its archive.
+    BackupCompleted {
+        /// Which one.
+        backup_id: BackupId,
+        /// The archive's size.
+        bytes: u64,
+        /// Until when it can be downloaded.
+        expires_at: Timestamp,
+        /// Whether any column is sensitive.
+        contains_sensitive_data: bool,
+    },
+    /// A backup ended without an archive.
+    BackupFailed {
+        /// Which one.
+        backup_id: BackupId,
+        /// Why.
+        failure: Failure,
+    },
+    /// An archive can be downloaded for two days more.
+    BackupExpiring {
+        /// Of which backup.
+        backup_id: BackupId,
+        /// Until when it can be downloaded.
+        expires_at: Timestamp,
+    },
+    /// A run of the schedule started no backup.
+    ScheduleSkipped {
+        /// Why.
+        failure: Failure,
+        /// When the next run is due; None where the schedule was switched off.
+        next_run_at: Option<Timestamp>,
+    },
+    /// A restore has written what could be written.
+    RestoreCompleted {
+        /// Which one.
+        restore_id: RestoreId,
+        /// The import's name, `Data restore – Deal`.
+        name: String,
+        /// Values that were restored.
+        values_restored: u64,
+        /// Values that were not, or of which it is unknown.
+        values_not_restored: u64,
+    },
+    /// Somebody stopped a restore while it was writing.
+    RestoreStopped {
+        /// Which one.
+        restore_id: RestoreId,
+        /// The import's name.
+        name: String,
+    },
+    /// A restore, or its plan, could not go on.
+    RestoreFailed {
+        /// Which one.
+        restore_id: RestoreId,
+        /// What it is known by.
+        name: String,
+        /// Whether it had begun to write, so that there is an import.
+        has_written: bool,
+        /// Why.
+        failure: Failure,
+    },
+    /// A message was set aside after its function had failed on it too often.
+    DeadLetters {
+        /// What the message is about: a step of a backup or a restore, as in `Work`.
+        step: String,
+        /// The backup or the restore, or the notification.
+        run_id: String,
+    },
+    /// A notification could not be delivered by one of its channels.
+    DeliveryGivenUp {
+        /// Which one.
+        notification_id: NotificationId,
+        /// By which channel.
+        channel: Channel,
+        /// Why the last attempt failed.
+        reason: String,
+    },
+}
+
+/// Something that an account is told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Notification {
+    /// The account.
+    pub account_id: AccountId,
+    /// The notification; also the id of its deliveries and of its entry in the audit log.
+    pub notification_id: NotificationId,
+    /// When it happened.
+    pub at: Timestamp,
+    /// What happened.
+    pub event: Event,
+    /// Who asked for what it is about, if anybody did; gets the e-mail.
+    pub requester: Option<Requester>,
+    /// Subjects of those who have read it.
+    #[serde(default)]
+    pub read_by: BTreeSet<String>,
+    /// When every channel had got its delivery.
+    pub announced_at: Option<Timestamp>,
+    /// When announcing was last queued.
+    pub queued_at: Timestamp,
+}
+
+impl Notification {
+    /// A notification of `event` at `now`. `about` is the random part of the id of what it is about: telling the same
+    /// twice makes the same notification.
+    pub fn new(
+        account_id: AccountId,
+        about: [u8; 10],
+        event: Event,
+        requester: Option<Requester>,
+        now: Timestamp,
+    ) -> Self {
+        let mut random = about;
+        // Two events about one thing at the same millisecond are two notifications.
+        random[9] ^= event.number();
+        Self {
+            account_id,
+            notification_id: NotificationId::new(now, random),
+            at: now,
+            event,
+            requester,
+            read_by: BTreeSet::new(),
+            announced_at: None,
+            queued_at: now,
+        }
+    }
+
+    /// Its name.
+    pub fn reference(&self) -> NotificationRef {
+        NotificationRef { account_id: self.account_id.clone(), notification_id: self.notification_id.clone() }
+    }
+
+    /// The message to deliver-notifications.
+    pub fn work(&self) -> Work {
+        Work::Announce { notification: self.reference() }
+    }
+
+    /// Every channel that it is to go by has its delivery.
+    ///
+    /// # Errors
+    /// [`Refused`] when that was so before.
+    pub fn announced(&self, now: Timestamp) -> Result<Self, Refused> {
+        if self.announced_at.is_some() {
+            return Err(Refused::new("announcing a notification", "it was announced before"));
+        }
+        Ok(Self { announced_at: Some(now), ..self.clone() })
+    }
+
+    /// Announcing it was queued again.
+    #[must_use]
+    pub fn requeued(&self, now: Timestamp) -> Self {
+        Self { queued_at: now, ..self.clone() }
+    }
+
+    /// Whether `subject` has read it.
+    pub fn is_read_by(&self, subject: &str) -> bool {
+        self.read_by.contains(subject)
+    }
+
+    /// `subject` has read it, or takes that back.
+    #[must_use]
+    pub fn marked(&self, subject: &str, read: bool) -> Self {
+        let mut marked = self.clone();
+        if read {
+            if marked.read_by.len() >= MOST_READERS {
+                marked.read_by.pop_first();
+            }
+            marked.read_by.insert(subject.to_owned());
+        } else {
+            marked.read_by.remove(subject);
+        }
+        marked
+    }
+
+    /// Whether it is kept no longer. The ledger forgets late, so the time counts and not the presence.
+    pub fn is_forgotten(&self, now: Timestamp) -> bool {
+        self.at + KEPT_FOR <= now
+    }
+
+    /// Since when announcing it should have been done; None once it is.
+    pub fn overdue_since(&self) -> Option<Timestamp> {
+        self.due_at()
+    }
+
+    /// Sort-key prefix of all notifications of an account; they list in order of creation.
+    pub const PREFIX: &'static str = "NOTIFICATION#";
+
+    /// The ledger's key of a notification.
+    pub fn key_of(notification: &NotificationRef) -> Key {
+        let NotificationRef { account_id, notification_id } = notification;
+        Key::new(format!("ACCOUNT#{account_id}"), format!("{}{notification_id}", Self::PREFIX))
+    }
+}
+
+impl Record for Notification {
+    fn key(&self) -> Key {
+        Self::key_of(&self.reference())
+    }
+
+    fn due_at(&self) -> Option<Timestamp> {
+        self.announced_at.is_none().then(|| self.queued_at + QUEUE_GRACE)
+    }
+
+    fn forget_at(&self) -> Option<Timestamp> {
+        Some(self.at + KEPT_FOR)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,58 @@
+use super::*;
+
+const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
+
+fn notification(event: Event) -> Notification {
+    Notification::new(AccountId::parse("42").expect("digits"), [7; 10], event, None, NOW)
+}
+
+fn backup_id() -> BackupId {
+    BackupId::new(NOW, [7; 10])
+}
+
+fn completed() -> Event {
+    let expires_at = NOW + SignedDuration::from_hours(14 * 24);
+    Event::BackupCompleted { backup_id: backup_id(), bytes: 1, expires_at, contains_sensitive_data: true }
+}
+
+#[test]
+fn a_link_leads_to_the_route_that_makes_fresh_ones_and_signs_nothing() {
+    let path = notification(completed()).path().expect("a path");
+    assert_eq!(path, format!("/accounts/42/backups/{}/download", backup_id()));
+    let expiring = Event::BackupExpiring { backup_id: backup_id(), expires_at: NOW };
+    assert_eq!(notification(expiring).path(), Some(path));
+}
+
+#[test]
+fn the_same_event_at_the_same_time_is_the_same_notification_and_another_one_is_not() {
+    let expiring = Event::BackupExpiring { backup_id: backup_id(), expires_at: NOW };
+    assert_eq!(notification(completed()).notification_id, notification(completed()).notification_id);
+    assert_ne!(notification(completed()).notification_id, notification(expiring).notification_id);
+}
+
+#[test]
+fn each_person_reads_for_themselves() {
+    let read = notification(completed()).marked("ada", true).marked("ada", true);
+    assert!(read.is_read_by("ada") && !read.is_read_by("grace"));
+    assert!(!read.marked("ada", false).is_read_by("ada"));
+    let crowd = (0..300).fold(read, |all, reader| all.marked(&format!("r{reader}"), true));
+    assert!(crowd.read_by.len() <= MOST_READERS && crowd.is_read_by("r299"));
+}
+
+#[test]
+fn it_is_announced_once_and_forgotten_after_ninety_days() {
+    let new = notification(completed());
+    assert!(new.due_at().is_some());
+    let announced = new.announced(NOW).expect("new");
+    assert!(announced.due_at().is_none() && announced.announced(NOW).is_err());
+    assert!(!announced.is_forgotten(NOW + KEPT_FOR - SignedDuration::from_secs(1)));
+    assert!(announced.is_forgotten(NOW + KEPT_FOR));
+}
+
+#[test]
+fn events_are_stored_under_the_word_that_names_them() {
+    for event in [completed(), Event::DeadLetters { step: "export".into(), run_id: "r".into() }] {
+        let stored = serde_json::to_value(&event).expect("JSON");
+        assert_eq!(stored["event"], event.word());
+    }
+}

@@ -1,0 +1,116 @@
+//! What notifications say, and where they lead.
+
+use super::{Event, Notification};
+
+impl Event {
+    /// A stable word for programs, as it is stored.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::BackupCompleted { .. } => "backup-completed",
+            Self::BackupFailed { .. } => "backup-failed",
+            Self::BackupExpiring { .. } => "backup-expiring",
+            Self::ScheduleSkipped { .. } => "schedule-skipped",
+            Self::RestoreCompleted { .. } => "restore-completed",
+            Self::RestoreStopped { .. } => "restore-stopped",
+            Self::RestoreFailed { .. } => "restore-failed",
+            Self::DeadLetters { .. } => "dead-letters",
+            Self::DeliveryGivenUp { .. } => "delivery-given-up",
+        }
+    }
+
+    /// The same for the event bus, where such names are written in title case, and as the subject of an e-mail.
+    pub const fn title(&self) -> &'static str {
+        match self {
+            Self::BackupCompleted { .. } => "Backup Completed",
+            Self::BackupFailed { .. } => "Backup Failed",
+            Self::BackupExpiring { .. } => "Backup Expiring",
+            Self::ScheduleSkipped { .. } => "Schedule Skipped",
+            Self::RestoreCompleted { .. } => "Restore Completed",
+            Self::RestoreStopped { .. } => "Restore Stopped",
+            Self::RestoreFailed { .. } => "Restore Failed",
+            Self::DeadLetters { .. } => "Dead Letters",
+            Self::DeliveryGivenUp { .. } => "Delivery Given Up",
+        }
+    }
+
+    /// Tells the kinds apart in ids.
+    pub(super) const fn number(&self) -> u8 {
+        match self {
+            Self::BackupCompleted { .. } => 1,
+            Self::BackupFailed { .. } => 2,
+            Self::BackupExpiring { .. } => 3,
+            Self::ScheduleSkipped { .. } => 4,
+            Self::RestoreCompleted { .. } => 5,
+            Self::RestoreStopped { .. } => 6,
+            Self::RestoreFailed { .. } => 7,
+            Self::DeadLetters { .. } => 8,
+            Self::DeliveryGivenUp { .. } => 9,
+        }
+    }
+
+    /// One or two sentences that say what happened and what to do.
+    pub fn sentence(&self) -> String {
+        match self {
+            Self::BackupCompleted { bytes, expires_at, contains_sensitive_data, .. } => {
+                let sensitive = if *contains_sensitive_data { " It contains sensitive data." } else { "" };
+                format!("The backup is complete and can be downloaded until {expires_at} ({bytes} bytes).{sensitive}")
+            }
+            Self::BackupFailed { failure, .. } => {
+                format!("The backup failed, and another one may be made at once. {}", failure.sentence)
+            }
+            Self::BackupExpiring { expires_at, .. } => {
+                format!("The backup can be downloaded until {expires_at}; afterwards it is deleted.")
+            }
+            Self::ScheduleSkipped { failure, next_run_at: Some(next) } => {
+                format!("A scheduled backup was left out. {} The next one is due at {next}.", failure.sentence)
+            }
+            Self::ScheduleSkipped { failure, next_run_at: None } => {
+                format!("Scheduled backups were switched off. {}", failure.sentence)
+            }
+            Self::RestoreCompleted { name, values_restored, values_not_restored, .. } => format!(
+                "{name}: {values_restored} values were restored and {values_not_restored} were not; the import has the \
+                 details."
+            ),
+            Self::RestoreStopped { name, .. } => {
+                format!("{name} was stopped. What it had written stays written and is listed as an import.")
+            }
+            Self::RestoreFailed { name, failure, has_written: true, .. } => format!(
+                "{name} failed. What it had written stays written and is listed as an import. {}",
+                failure.sentence
+            ),
+            Self::RestoreFailed { name, failure, has_written: false, .. } => {
+                format!("{name} could not be planned; nothing was changed. {}", failure.sentence)
+            }
+            Self::DeadLetters { step, run_id } => format!(
+                "The step '{step}' of {run_id} failed too often and was set aside. The operator of the deployment finds \
+                 what to do in the runbook under \"Dead letters\"."
+            ),
+            Self::DeliveryGivenUp { channel, reason, .. } => format!(
+                "A notification could not be delivered by {}: {reason}. It is in the inbox; check the account's \
+                 notification targets.",
+                channel.phrase()
+            ),
+        }
+    }
+}
+
+impl Notification {
+    /// The API's path to what it is about: where a file can be downloaded, the route that makes a fresh link to it, never a
+    /// link itself.
+    pub fn path(&self) -> Option<String> {
+        let rest = match &self.event {
+            Event::BackupCompleted { backup_id, .. } | Event::BackupExpiring { backup_id, .. } => {
+                format!("/backups/{backup_id}/download")
+            }
+            Event::BackupFailed { backup_id, .. } => format!("/backups/{backup_id}"),
+            Event::ScheduleSkipped { .. } => "/backup-schedule".to_owned(),
+            Event::RestoreCompleted { restore_id, .. }
+            | Event::RestoreStopped { restore_id, .. }
+            | Event::RestoreFailed { restore_id, has_written: true, .. } => format!("/imports/{restore_id}"),
+            Event::RestoreFailed { restore_id, has_written: false, .. } => format!("/restores/{restore_id}"),
+            Event::DeliveryGivenUp { notification_id, .. } => format!("/notifications/{notification_id}"),
+            Event::DeadLetters { .. } => return None,
+        };
+        Some(format!("/accounts/{}{rest}", self.account_id))
+    }
+}

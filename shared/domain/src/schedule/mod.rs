@@ -1,0 +1,213 @@
+//! An account's schedule: whether and when its backups start by themselves.
+//!
+//! ```text
+//!  off ── switched on ──▶ on: next run ─ due ─▶ started | skipped ─▶ next run …      on ── switched off | stopped ──▶ off
+//!                                └ not allowed yet ─▶ waits, then started
+//! ```
+//! However late a schedule is looked at, what was due in the meantime is one backup, and the next run is the next of the
+//! cadence.
+
+mod calendar;
+
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+pub use self::calendar::next_run;
+
+use crate::backup::Requester;
+use crate::ids::{AccountId, BackupId};
+use crate::ports::ledger::{DueList, Key, Record};
+use crate::{Failure, Refused};
+
+/// How often a scheduled backup starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cadence {
+    /// Every week.
+    #[default]
+    Week,
+    /// Every other week.
+    TwoWeeks,
+}
+
+impl Cadence {
+    /// Its period.
+    pub const fn days(self) -> i64 {
+        match self {
+            Self::Week => 7,
+            Self::TwoWeeks => 14,
+        }
+    }
+}
+
+/// What became of a run of the schedule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+pub enum LatestRun {
+    /// It has started a backup.
+    Started {
+        /// When.
+        at: Timestamp,
+        /// Which one.
+        backup_id: BackupId,
+    },
+    /// It has started none, for this reason.
+    Skipped {
+        /// When.
+        at: Timestamp,
+        /// Why.
+        reason: Failure,
+    },
+}
+
+/// An account's schedule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Schedule {
+    /// The account.
+    pub account_id: AccountId,
+    /// How often.
+    pub every: Cadence,
+    /// Set while it is on.
+    pub on: Option<SwitchedOn>,
+    /// What became of the latest run.
+    pub latest: Option<LatestRun>,
+    /// Why it was switched off by nobody.
+    pub stopped: Option<Failure>,
+}
+
+/// A schedule that is on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SwitchedOn {
+    /// Who switched it on; the requester of its backups.
+    pub by: Requester,
+    /// When, to the minute, as clocks showed it in the account's time zone: the weekday and the time of day of all runs.
+    pub anchor: DateTime,
+    /// IANA name of the time zone of the next run.
+    pub time_zone: String,
+    /// When the next run is due.
+    pub next_run_at: Timestamp,
+    /// The run is due and cannot start before.
+    pub waits_until: Option<Timestamp>,
+}
+
+impl SwitchedOn {
+    fn next(&self, every: Cadence, time_zone: &str, after: Timestamp) -> Self {
+        Self {
+            next_run_at: next_run(self.anchor, every, &zone(time_zone), after),
+            time_zone: time_zone.to_owned(),
+            waits_until: None,
+            ..self.clone()
+        }
+    }
+}
+
+/// The zone of an IANA name. Of one that this version does not know, times are UTC's.
+fn zone(name: &str) -> TimeZone {
+    TimeZone::get(name).unwrap_or(TimeZone::UTC)
+}
+
+impl Schedule {
+    /// A schedule that was never on.
+    pub fn off(account_id: AccountId) -> Self {
+        Self { account_id, every: Cadence::default(), on: None, latest: None, stopped: None }
+    }
+
+    /// Switches it on, or changes how often it runs. One that is on keeps its weekday and its time of day.
+    #[must_use]
+    pub fn switched_on(&self, every: Cadence, by: &Requester, time_zone: &str, now: Timestamp) -> Self {
+        let on = match &self.on {
+            Some(on) if self.every == every => on.clone(),
+            Some(on) => on.next(every, time_zone, now),
+            None => {
+                let local = now.to_zoned(zone(time_zone)).datetime();
+                let anchor = local.date().at(local.hour(), local.minute(), 0, 0);
+                let next_run_at = next_run(anchor, every, &zone(time_zone), now);
+                SwitchedOn { by: by.clone(), anchor, time_zone: time_zone.to_owned(), next_run_at, waits_until: None }
+            }
+        };
+        Self { every, on: Some(on), stopped: None, ..self.clone() }
+    }
+
+    /// Switches it off, with how often it would run.
+    #[must_use]
+    pub fn switched_off(&self, every: Cadence) -> Self {
+        Self { every, on: None, stopped: None, ..self.clone() }
+    }
+
+    /// Switches it off because the account may not have one any more.
+    #[must_use]
+    pub fn stopped(&self, reason: Failure) -> Self {
+        Self { on: None, stopped: Some(reason), ..self.clone() }
+    }
+
+    /// Whether a run should start now.
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        self.due_at().is_some_and(|due| due <= now)
+    }
+
+    /// The run that is due has started a backup; the next one is due later than `now`, in the account's present zone.
+    ///
+    /// # Errors
+    /// [`Refused`] when no run is due.
+    pub fn started(&self, backup_id: BackupId, time_zone: &str, now: Timestamp) -> Result<Self, Refused> {
+        self.ran(LatestRun::Started { at: now, backup_id }, time_zone, now)
+    }
+
+    /// The run that is due is left out.
+    ///
+    /// # Errors
+    /// [`Refused`] when no run is due.
+    pub fn skipped(&self, reason: Failure, time_zone: &str, now: Timestamp) -> Result<Self, Refused> {
+        self.ran(LatestRun::Skipped { at: now, reason }, time_zone, now)
+    }
+
+    fn ran(&self, latest: LatestRun, time_zone: &str, now: Timestamp) -> Result<Self, Refused> {
+        let on = self.due("ending a run of a schedule", now)?;
+        // An account that has moved to the west does not run twice on one day.
+        let half = SignedDuration::from_hours(self.every.days() * 12);
+        let after = now.max(on.next_run_at + half);
+        Ok(Self { on: Some(on.next(self.every, time_zone, after)), latest: Some(latest), ..self.clone() })
+    }
+
+    /// The run that is due waits for the allowance until `until`.
+    ///
+    /// # Errors
+    /// [`Refused`] when no run is due.
+    pub fn waiting(&self, until: Timestamp, now: Timestamp) -> Result<Self, Refused> {
+        let on = self.due("letting a run of a schedule wait", now)?;
+        // At least a moment, so that it is not looked at again in the same round.
+        let until = until.max(now + SignedDuration::from_secs(1));
+        Ok(Self { on: Some(SwitchedOn { waits_until: Some(until), ..on.clone() }), ..self.clone() })
+    }
+
+    fn due(&self, what: &'static str, now: Timestamp) -> Result<&SwitchedOn, Refused> {
+        let on = self.on.as_ref().filter(|_| self.is_due(now));
+        on.ok_or_else(|| Refused::new(what, "none is due"))
+    }
+
+    /// The ledger's key of an account's schedule.
+    pub fn key_of(account_id: &AccountId) -> Key {
+        Key::new(format!("ACCOUNT#{account_id}"), "SCHEDULE")
+    }
+}
+
+impl Record for Schedule {
+    fn key(&self) -> Key {
+        Self::key_of(&self.account_id)
+    }
+
+    fn due_at(&self) -> Option<Timestamp> {
+        self.on.as_ref().map(|on| on.waits_until.unwrap_or(on.next_run_at))
+    }
+
+    fn due_in(&self) -> DueList {
+        DueList::Schedules
+    }
+}
+
+#[cfg(test)]
+mod tests;
