@@ -19,7 +19,7 @@ use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 
 pub use clock::SystemClock;
-pub use ledger::DynamoDbLedger;
+pub use ledger::{DynamoDbLedger, LedgerTables};
 pub use objects::S3Objects;
 pub use queues::{QueueUrls, SqsQueues};
 pub use tokens::SecretsManagerTokens;
@@ -58,13 +58,13 @@ impl Aws {
         &self.config
     }
 
-    /// The ledger in `table`, which has the schema that [`ledger`] describes.
-    pub fn ledger(&self, table: impl Into<String>) -> DynamoDbLedger {
+    /// The ledger in `tables`, which have the schema that [`ledger`] describes.
+    pub fn ledger(&self, tables: LedgerTables) -> DynamoDbLedger {
         // Requests are small and answered in milliseconds: a lost one is better sent again soon.
         let config = aws_sdk_dynamodb::config::Builder::from(&self.config)
             .timeout_config(timeouts(Duration::from_secs(5), Duration::from_secs(20)))
             .build();
-        DynamoDbLedger::new(aws_sdk_dynamodb::Client::from_conf(config), table)
+        DynamoDbLedger::new(aws_sdk_dynamodb::Client::from_conf(config), tables)
     }
 
     /// The objects in `bucket`.

@@ -56,7 +56,7 @@ pub struct CrmConnection {
     pub call_limits: CallLimits,
     /// When the connection was made or changed.
     pub connected_at: Timestamp,
-    /// Why the CRM did not let the latest backup or restore in, until the account is connected again or one completes.
+    /// Why the CRM did not let the latest backup in, until the account is connected again or a backup completes.
     #[serde(default)]
     pub fault: Option<Failure>,
 }

@@ -13,7 +13,7 @@ use crate::ports::ledger::{AUDIT_PARTITIONS, Key, Record};
 /// The longest target that an entry repeats, in characters: ids have 36, and a request can name anything.
 const LONGEST_TARGET: usize = 64;
 
-/// What came of an attempt.
+/// What came of an act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AuditOutcome {
@@ -74,10 +74,10 @@ pub struct Reason {
     pub sentence: String,
 }
 
-/// Somebody's attempt at something, of which the outcome is still open. Whatever carries it out puts the entry into the
+/// Something that somebody does or tries, of which the outcome is still open. Whatever carries it out puts the entry into the
 /// ledger together with what it changes, so there is neither one without the other.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Attempt {
+pub struct Act {
     /// The account it is about.
     pub account_id: AccountId,
     /// The id that its entry will have.
@@ -94,13 +94,13 @@ pub struct Attempt {
     pub kept_for: SignedDuration,
 }
 
-impl Attempt {
-    /// The entry of an attempt that did what it was meant to do, to `target`.
+impl Act {
+    /// The entry of an act that did what it was meant to do, to `target`.
     pub fn succeeded(&self, target: impl Into<Option<String>>) -> AuditEntry {
         self.entry(target.into(), AuditOutcome::Succeeded, None)
     }
 
-    /// The entry of an attempt that came to nothing.
+    /// The entry of an act that came to nothing.
     pub fn ended(&self, target: Option<String>, outcome: AuditOutcome, reason: Reason) -> AuditEntry {
         self.entry(target, outcome, Some(reason))
     }
@@ -209,8 +209,8 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
 
-    fn attempt() -> Attempt {
-        Attempt {
+    fn act() -> Act {
+        Act {
             account_id: AccountId::parse("42").expect("digits"),
             entry_id: AuditEntryId::new(NOW, [1; 10]),
             at: NOW,
@@ -223,7 +223,7 @@ mod tests {
 
     #[test]
     fn a_filter_takes_what_fits_all_of_it() {
-        let entry = attempt().succeeded("b-1".to_owned());
+        let entry = act().succeeded("b-1".to_owned());
         let all = AuditFilter::default();
         assert!(all.takes(&entry, NOW));
         assert!(!all.takes(&entry, entry.forget_at), "it should be forgotten");
@@ -241,7 +241,7 @@ mod tests {
     #[test]
     fn an_entry_does_not_repeat_endless_targets() {
         let reason = Reason { kind: "backup-unknown".into(), sentence: "There is none.".into() };
-        let entry = attempt().ended(Some("x".repeat(1_000)), AuditOutcome::Refused, reason);
+        let entry = act().ended(Some("x".repeat(1_000)), AuditOutcome::Refused, reason);
         assert_eq!(entry.target.map(|target| target.len()), Some(64));
     }
 
@@ -251,7 +251,7 @@ mod tests {
         let backup_id = crate::ids::BackupId::new(NOW, [3; 10]);
         let event = Event::BackupFailed { backup_id: backup_id.clone(), failure };
         let account = AccountId::parse("42").expect("digits");
-        let notification = Notification::new(account, backup_id.random(), event, Some(attempt().by), NOW);
+        let notification = Notification::new(account, backup_id.random(), event, Some(act().by), NOW);
         let kept_for = SignedDuration::from_hours(24);
         let entry = AuditEntry::of(&notification, kept_for).expect("an end");
         assert_eq!(entry, AuditEntry::of(&notification, kept_for).expect("the same"));

@@ -12,10 +12,11 @@
 //! restores/{account}/{restore}/pre-images/{slice}/{batch}.{attempt}.jsonl
 //! restores/{account}/{restore}/outcomes/{slice}/{number}.{attempt}.jsonl
 //! restores/{account}/{restore}/errors.{attempt}.csv
+//! exports/{account}/{entry}.csv                                an audit log, for its download; removed after a day
 //! ```
 //! Every key that a run writes holds the number of its lease, so two runs never share bytes.
 
-use crate::ids::{ObjectType, RecordId};
+use crate::ids::{AccountId, AuditEntryId, ObjectType, RecordId};
 use crate::work::{BackupRef, RestoreRef};
 
 /// Lifecycle prefix of finished archives.
@@ -110,4 +111,12 @@ pub fn outcome(restore: &RestoreRef, slice: u32, number: u32, attempt: u32) -> S
 /// What a restore has not restored, and why.
 pub fn restore_errors(restore: &RestoreRef, attempt: u32) -> String {
     format!("{}errors.{attempt:04}.csv", restore_prefix(restore))
+}
+
+/// Lifecycle prefix of exports.
+pub const EXPORTS: &str = "exports/";
+
+/// An audit log that was exported; `entry` is that of the export itself.
+pub fn audit_export(account: &AccountId, entry: &AuditEntryId) -> String {
+    format!("{EXPORTS}{account}/{entry}.csv")
 }

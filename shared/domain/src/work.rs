@@ -1,5 +1,6 @@
 //! Work: messages between the functions. Each only names an item to look at.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::chunk::ChunkKey;
@@ -125,17 +126,19 @@ impl Work {
         }
     }
 
-    /// The random part of the id of what the work is for.
-    pub fn run_random(&self) -> [u8; 10] {
+    /// When the backup, the restore or the notification was made, to the second, and the random part of its id.
+    pub fn run_stamp(&self) -> (Timestamp, [u8; 10]) {
         match self {
             Self::Discover { backup }
             | Self::Export { backup, .. }
             | Self::CloseObject { backup, .. }
             | Self::Assemble { backup }
-            | Self::Sweep { backup } => backup.backup_id.random(),
-            Self::Restore { restore } | Self::RestoreSlice { restore, .. } => restore.restore_id.random(),
+            | Self::Sweep { backup } => (backup.backup_id.created_at(), backup.backup_id.random()),
+            Self::Restore { restore } | Self::RestoreSlice { restore, .. } => {
+                (restore.restore_id.created_at(), restore.restore_id.random())
+            }
             Self::Announce { notification } | Self::Deliver { notification, .. } => {
-                notification.notification_id.random()
+                (notification.notification_id.created_at(), notification.notification_id.random())
             }
         }
     }

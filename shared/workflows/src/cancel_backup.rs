@@ -1,12 +1,13 @@
 //! Cancelling a backup.
 
-use domain::backup::{Backup, BackupEvent, BackupState};
+use domain::audit::Act;
+use domain::backup::{Backup, BackupState};
 use domain::ports::clock::Clock;
 use domain::ports::ledger::{Ledger, LedgerError};
 use domain::ports::queue::WorkQueue;
 use domain::work::BackupRef;
 
-use crate::ending::{self, EndError, Ended};
+use crate::ending::{self, End, EndError, Ended};
 
 /// Why a backup could not be cancelled.
 #[derive(Debug, thiserror::Error)]
@@ -31,8 +32,9 @@ pub async fn cancel(
     queue: &dyn WorkQueue,
     clock: &dyn Clock,
     backup: &BackupRef,
+    act: &Act,
 ) -> Result<Backup, CancelError> {
-    match ending::end(ledger, queue, clock, backup, BackupEvent::Cancelled).await {
+    match ending::end(ledger, queue, clock, backup, End::Cancelled(act)).await {
         Ok(Ended::Done(backup)) => Ok(backup),
         Ok(Ended::AlreadyEnded(backup)) if backup.state == BackupState::Cancelled => Ok(backup),
         Ok(Ended::AlreadyEnded(backup)) => Err(CancelError::Ended(Box::new(backup))),
@@ -63,14 +65,16 @@ mod tests {
         async fn with(backup: &Backup) -> Self {
             let clock = Arc::new(ManualClock::at(samples::NOW));
             let world = Self { ledger: MemoryLedger::new(), queue: MemoryQueue::new(clock.clone()), clock };
-            let allowance = Allowance::free(backup.account_id.clone()).take(&backup.backup_id).expect("free");
+            let allowance = Allowance::free(backup.account_id.clone())
+                .take(&backup.backup_id, jiff::SignedDuration::ZERO, samples::NOW)
+                .expect("free");
             let changes = [Change::create(backup), Change::create(&allowance)];
             world.ledger.commit(&changes).await.expect("empty ledger");
             world
         }
 
         async fn cancel(&self, backup: &BackupRef) -> Result<Backup, CancelError> {
-            cancel(&self.ledger, &self.queue, &*self.clock, backup).await
+            cancel(&self.ledger, &self.queue, &*self.clock, backup, &samples::act("cancel-backup")).await
         }
     }
 

@@ -9,18 +9,24 @@
 
 use std::sync::Arc;
 
-use domain::account::{Account, ApiVersion, CrmConnection};
+use domain::account::{Account, ApiVersion, CrmConnection, NotificationTargets};
+use domain::audit::Act;
 use domain::budget::CallShare;
 use domain::ids::AccountId;
+use domain::notification::Notification;
+use domain::plan::PlanName;
 use domain::ports::clock::Clock;
 use domain::ports::crm::{CrmConnector, CrmError, CrmTarget};
 use domain::ports::ledger::{self, Change, Ledger, LedgerError, Versioned};
-use domain::ports::secrets::{CrmToken, CrmTokens, SecretsError};
+use domain::ports::queue::WorkQueue;
+use domain::ports::secrets::{CrmToken, CrmTokens, SecretsError, WebhookSecrets};
+use domain::ports::webhook::{WebhookRefused, Webhooks};
 use jiff::Timestamp;
 use secrecy::SecretString;
 
 use crate::connection_gate::ConnectionGate;
 use crate::contention::{self, Attempt};
+use crate::{notify, schedule};
 
 /// What to change about an account. What is None stays as it is.
 #[derive(Debug, Clone, Default)]
@@ -31,6 +37,27 @@ pub struct AccountChange {
     pub burst_percent: Option<u8>,
     /// Share of the CRM's limit per day, in percent from 1 to 100.
     pub daily_percent: Option<u8>,
+    /// What the account may do. Only an operator says that.
+    pub plan: Option<PlanName>,
+    /// E-mail addresses that get notifications.
+    pub email: Option<Vec<String>>,
+    /// The account's own server that gets notifications.
+    pub webhook: Option<WebhookChange>,
+}
+
+/// What to change about the webhook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WebhookChange {
+    /// There shall be none.
+    Removed,
+    /// Notifications go to this URL. Another URL than before gets a new secret, since whoever runs the one before knows
+    /// that one; so does the same URL if `new_secret` says so.
+    Set {
+        /// An absolute https URL.
+        url: String,
+        /// Whether to sign with a new secret in any case.
+        new_secret: bool,
+    },
 }
 
 /// What to change about the connection. The first one needs a base URL and a token; another base URL needs a token too,
@@ -71,6 +98,9 @@ pub enum ConnectError {
     /// The CRM did not confirm the connection.
     #[error(transparent)]
     Crm(#[from] CrmError),
+    /// The webhook's URL is not allowed.
+    #[error(transparent)]
+    Webhook(#[from] WebhookRefused),
     /// The secret store failed; the token may have been stored.
     #[error(transparent)]
     Secrets(#[from] SecretsError),
@@ -80,12 +110,14 @@ pub enum ConnectError {
 }
 
 /// An account as it is now.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Changed {
     /// The account.
     pub account: Account,
     /// Whether it did not exist before.
     pub created: bool,
+    /// What webhooks are signed with from now on, if that has changed. Nobody is told again.
+    pub webhook_secret: Option<SecretString>,
 }
 
 /// Creates and connects accounts.
@@ -95,6 +127,14 @@ pub struct ConnectAccount {
     pub ledger: Arc<dyn Ledger>,
     /// Keeps tokens.
     pub tokens: Arc<dyn CrmTokens>,
+    /// Keeps what webhooks are signed with.
+    pub webhook_secrets: Arc<dyn WebhookSecrets>,
+    /// Knows which webhooks are allowed.
+    pub webhooks: Arc<dyn Webhooks>,
+    /// Makes a secret to sign webhooks with.
+    pub new_webhook_secret: fn() -> SecretString,
+    /// Takes announcements.
+    pub queue: Arc<dyn WorkQueue>,
     /// Makes clients of the CRM.
     pub connector: Arc<dyn CrmConnector>,
     /// The time.
@@ -113,18 +153,19 @@ pub async fn read(ledger: &dyn Ledger, account: &AccountId) -> Result<Account, C
 }
 
 impl ConnectAccount {
-    /// Changes an account, and creates it if it does not exist and `may_create` says so. The CRM is asked nothing after
-    /// `deadline`.
+    /// Changes the account that `act` is about, and creates it if it does not exist and `may_create` says so. The CRM is
+    /// asked nothing after `deadline`.
     ///
     /// # Errors
     /// [`ConnectError`].
     pub async fn change(
         &self,
-        account: &AccountId,
+        act: &Act,
         may_create: bool,
         change: &AccountChange,
         deadline: Timestamp,
     ) -> Result<Changed, ConnectError> {
+        let account = &act.account_id;
         let present = match read(&*self.ledger, account).await {
             Ok(present) => Some(present),
             Err(ConnectError::AccountUnknown) if may_create => None,
@@ -134,7 +175,12 @@ impl ConnectAccount {
             Some(wanted) => Some(self.connect(account, present.as_ref(), wanted, deadline).await?),
             None => None,
         };
-        let changed = contention::retry(|| self.try_store(account, change, connection.as_ref())).await?;
+        let webhook_secret = self.webhook_secret(account, present.as_ref(), change.webhook.as_ref()).await?;
+        let (stored, told) = contention::retry(|| self.try_store(act, change, connection.as_ref())).await?;
+        let changed = Changed { webhook_secret, ..stored };
+        if let Some(told) = &told {
+            notify::announce_soon(&*self.queue, told).await;
+        }
         tracing::info!(
             account.id = %account,
             account.created = changed.created,
@@ -172,6 +218,7 @@ impl ConnectAccount {
             time_zone: answer.time_zone,
             call_limits: answer.call_limits,
             connected_at: self.clock.now(),
+            fault: None,
         })
     }
 
@@ -194,31 +241,67 @@ impl ConnectAccount {
 
     async fn try_store(
         &self,
-        account: &AccountId,
+        act: &Act,
         change: &AccountChange,
         connection: Option<&CrmConnection>,
-    ) -> Result<Attempt<Changed>, ConnectError> {
+    ) -> Result<Attempt<(Changed, Option<Notification>)>, ConnectError> {
+        let account = &act.account_id;
         let loaded: Option<Versioned<Account>> = ledger::load(&*self.ledger, &Account::key_of(account)).await?;
         let created = loaded.is_none();
-        let mut next = loaded.as_ref().map_or_else(|| self.new_account(account), |loaded| loaded.record.clone());
+        let now = self.clock.now();
+        let mut next = loaded.as_ref().map_or_else(|| new_account(account, now), |loaded| loaded.record.clone());
         if let Some(connection) = connection {
             same_portal(next.crm_connection.as_ref(), connection.portal_id)?;
             next.crm_connection = Some(connection.clone());
         }
         next.call_share.burst_percent = change.burst_percent.unwrap_or(next.call_share.burst_percent);
         next.call_share.daily_percent = change.daily_percent.unwrap_or(next.call_share.daily_percent);
+        next.plan = change.plan.unwrap_or(next.plan);
+        let targets = &mut next.notification_targets;
+        targets.email = change.email.clone().unwrap_or_else(|| targets.email.clone());
+        match &change.webhook {
+            Some(WebhookChange::Set { url, .. }) => targets.webhook = Some(url.clone()),
+            Some(WebhookChange::Removed) => targets.webhook = None,
+            None => {}
+        }
         let write = loaded.map_or_else(|| Change::create(&next), |loaded| Change::replace(&loaded, &next));
-        let answer = self.ledger.commit(&[write]).await;
-        Ok(contention::settle(answer, Changed { account: next, created })?)
+        let mut changes = vec![write, Change::create(&act.succeeded(None))];
+        let stopped = schedule::stop_without_plan(&*self.ledger, &next, now).await?;
+        let told = stopped.map(|(stop, told)| {
+            changes.extend(stop);
+            told
+        });
+        let changed = Changed { account: next, created, webhook_secret: None };
+        Ok(contention::settle(self.ledger.commit(&changes).await, (changed, told))?)
     }
 
-    fn new_account(&self, account: &AccountId) -> Account {
-        Account {
-            account_id: account.clone(),
-            created_at: self.clock.now(),
-            crm_connection: None,
-            call_share: CallShare::default(),
+    /// Stores a new secret for the webhook where it needs one, before the ledger sends anything there.
+    async fn webhook_secret(
+        &self,
+        account: &AccountId,
+        present: Option<&Account>,
+        change: Option<&WebhookChange>,
+    ) -> Result<Option<SecretString>, ConnectError> {
+        let Some(WebhookChange::Set { url, new_secret }) = change else { return Ok(None) };
+        self.webhooks.check(url).await?;
+        let is_known = present.is_some_and(|present| present.notification_targets.webhook.as_ref() == Some(url));
+        if is_known && !new_secret {
+            return Ok(None);
         }
+        let secret = (self.new_webhook_secret)();
+        self.webhook_secrets.store_webhook_secret(account, &secret).await?;
+        Ok(Some(secret))
+    }
+}
+
+fn new_account(account: &AccountId, now: Timestamp) -> Account {
+    Account {
+        account_id: account.clone(),
+        created_at: now,
+        crm_connection: None,
+        call_share: CallShare::default(),
+        plan: PlanName::default(),
+        notification_targets: NotificationTargets::default(),
     }
 }
 

@@ -71,7 +71,7 @@ impl CrmSessions {
 /// What an account may use of its CRM's call limits.
 pub fn policy_of(account: &Account, connection: &CrmConnection) -> BudgetPolicy {
     BudgetPolicy {
-        limits: connection.call_limits,
+        limits: connection.call_limits.within(account.plan.plan().call_limits),
         share: account.call_share,
         // Of a zone that this version does not know, the day is taken as UTC's; what the CRM says of it counts more.
         time_zone: TimeZone::get(&connection.time_zone).unwrap_or(TimeZone::UTC),

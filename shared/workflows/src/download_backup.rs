@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use domain::audit::Act;
 use domain::backup::{Backup, BackupState};
 use domain::ports::clock::Clock;
 use domain::ports::ledger::{self, Ledger, LedgerError};
@@ -10,6 +11,8 @@ use domain::work::BackupRef;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use secrecy::SecretString;
+
+use crate::audit_log;
 
 /// A link to an archive. Whoever holds it can download.
 #[derive(Debug)]
@@ -32,6 +35,9 @@ pub enum DownloadError {
     /// The archive expired then and has been removed.
     #[error("the archive expired at {0}")]
     Expired(Timestamp),
+    /// Somebody has deleted the archive then.
+    #[error("the archive was deleted at {0}")]
+    Deleted(Timestamp),
     /// The ledger failed.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
@@ -40,7 +46,8 @@ pub enum DownloadError {
     Storage(#[from] StorageError),
 }
 
-/// Makes a link to the archive of `backup` that works for `valid_for`, but not longer than the archive lives.
+/// Makes a link to the archive of `backup` that works for `valid_for`, but not longer than the archive lives. The audit log
+/// has the entry before anybody has the link.
 ///
 /// # Errors
 /// [`DownloadError`].
@@ -50,12 +57,16 @@ pub async fn link(
     clock: &dyn Clock,
     backup: &BackupRef,
     valid_for: Duration,
+    act: &Act,
 ) -> Result<Link, DownloadError> {
     let loaded = ledger::load::<Backup>(ledger, &Backup::key_of(backup)).await?;
     let backup = loaded.ok_or(DownloadError::Unknown)?.record;
     let Some(archive) = backup.archive.as_ref().filter(|_| backup.state == BackupState::Completed) else {
         return Err(DownloadError::NotCompleted(backup.state));
     };
+    if let Some(deletion) = &backup.deletion {
+        return Err(DownloadError::Deleted(deletion.at));
+    }
     let now = clock.now();
     let seconds_left = u64::try_from(archive.expires_at.duration_since(now).as_secs()).unwrap_or(0);
     if seconds_left == 0 {
@@ -63,6 +74,7 @@ pub async fn link(
     }
     let valid_for = valid_for.min(Duration::from_secs(seconds_left));
     let url = links.link(&archive.storage_key, &file_name(&backup), valid_for).await?;
+    audit_log::record(ledger, &act.succeeded(backup.backup_id.to_string())).await?;
     Ok(Link { url, expires_at: now + valid_for })
 }
 
@@ -104,7 +116,8 @@ mod tests {
         let ledger = MemoryLedger::new();
         ledger.commit(&[Change::create(backup)]).await.expect("empty ledger");
         let clock = ManualClock::at(now);
-        link(&ledger, links, &clock, &backup.reference(), Duration::from_mins(5)).await
+        link(&ledger, links, &clock, &backup.reference(), Duration::from_mins(5), &samples::act("download-backup"))
+            .await
     }
 
     #[tokio::test]

@@ -1,19 +1,25 @@
 //! How a backup ends other than by its archive: it fails, or somebody cancels it.
 //!
-//! Ending is one transaction: the backup reaches its last state and the account's allowance is free again. Workers
-//! that are still busy notice it at their next look at the ledger; what they wrote is swept.
+//! Ending is one transaction: the backup reaches its last state, the account's allowance is as it was before, and it stands
+//! in the inbox or in the audit log who or what ended it. Workers that are still busy notice it at their next look at the
+//! ledger; what they wrote is swept.
 
 use std::time::Duration;
 
 use domain::Failure;
 use domain::allowance::Allowance;
+use domain::audit::Act;
 use domain::backup::{Backup, BackupEvent};
+use domain::notification::{Event, Notification};
 use domain::ports::clock::Clock;
 use domain::ports::ledger::{self, Change, Ledger, LedgerError, Versioned};
 use domain::ports::queue::WorkQueue;
 use domain::work::{BackupRef, Work};
+use jiff::Timestamp;
 
+use crate::connection_fault;
 use crate::contention::{self, Attempt};
+use crate::notify;
 use crate::run::StepError;
 
 /// What became of the wish to end a backup.
@@ -36,7 +42,16 @@ pub enum EndError {
     Ledger(#[from] LedgerError),
 }
 
-/// Ends a backup by [`BackupEvent::Failed`] or [`BackupEvent::Cancelled`].
+/// How a backup is ended.
+#[derive(Debug, Clone, Copy)]
+pub enum End<'a> {
+    /// It cannot go on.
+    Failed(&'a Failure),
+    /// Somebody cancels it.
+    Cancelled(&'a Act),
+}
+
+/// Ends a backup.
 ///
 /// # Errors
 /// [`EndError`].
@@ -45,11 +60,14 @@ pub async fn end(
     queue: &dyn WorkQueue,
     clock: &dyn Clock,
     backup: &BackupRef,
-    event: BackupEvent,
+    end: End<'_>,
 ) -> Result<Ended, EndError> {
-    let ended = contention::retry(|| try_end(ledger, clock, backup, &event)).await?;
+    let (ended, told) = contention::retry(|| try_end(ledger, clock, backup, end)).await?;
     if let Ended::Done(ended) = &ended {
         log_end(backup, ended.failure.as_ref());
+        if let Some(told) = &told {
+            notify::announce_soon(queue, told).await;
+        }
         // If this is lost, recover-stalled queues it.
         if let Err(error) = queue.send(&[Work::Sweep { backup: backup.clone() }], Duration::ZERO).await {
             tracing::warn!(%error, backup.id = %backup.backup_id, "backup.sweep-not-queued");
@@ -79,7 +97,7 @@ pub async fn fail(
     backup: &BackupRef,
     failure: Failure,
 ) -> Result<(), EndError> {
-    end(ledger, queue, clock, backup, BackupEvent::Failed(failure)).await.map(|_| ())
+    end(ledger, queue, clock, backup, End::Failed(&failure)).await.map(|_| ())
 }
 
 /// Queues the sweep once more if the backup has ended, after a run that was under way at that moment: what it wrote may
@@ -100,20 +118,45 @@ async fn try_end(
     ledger: &dyn Ledger,
     clock: &dyn Clock,
     backup: &BackupRef,
-    event: &BackupEvent,
-) -> Result<Attempt<Ended>, EndError> {
+    end: End<'_>,
+) -> Result<Attempt<(Ended, Option<Notification>)>, EndError> {
     let Some(loaded) = ledger::load::<Backup>(ledger, &Backup::key_of(backup)).await? else {
         return Err(EndError::Absent);
     };
-    let Ok(next) = loaded.record.apply(event.clone(), clock.now()) else {
-        return Ok(Attempt::Settled(Ended::AlreadyEnded(loaded.record)));
+    let (event, now) = (end.event(), clock.now());
+    let Ok(next) = loaded.record.apply(event, now) else {
+        return Ok(Attempt::Settled((Ended::AlreadyEnded(loaded.record), None)));
     };
     let mut changes = vec![Change::replace(&loaded, &next)];
     changes.extend(give_allowance_back(ledger, backup).await?);
-    Ok(contention::settle(ledger.commit(&changes).await, Ended::Done(next))?)
+    let mut told = None;
+    match end {
+        End::Cancelled(act) => changes.push(Change::create(&act.succeeded(backup.backup_id.to_string()))),
+        End::Failed(failure) => {
+            changes.extend(connection_fault::noted(ledger, &backup.account_id, failure, next.created_at).await?);
+            let notification = told.insert(failed(&next, failure, now));
+            changes.push(Change::create(notification));
+        }
+    }
+    Ok(contention::settle(ledger.commit(&changes).await, (Ended::Done(next), told))?)
 }
 
-/// The change that frees the account's allowance, unless it names another backup already.
+impl End<'_> {
+    fn event(self) -> BackupEvent {
+        match self {
+            Self::Failed(failure) => BackupEvent::Failed(failure.clone()),
+            Self::Cancelled(_) => BackupEvent::Cancelled,
+        }
+    }
+}
+
+fn failed(backup: &Backup, failure: &Failure, now: Timestamp) -> Notification {
+    let event = Event::BackupFailed { backup_id: backup.backup_id.clone(), failure: failure.clone() };
+    let (account, requester) = (backup.account_id.clone(), Some(backup.created_by.clone()));
+    Notification::new(account, backup.backup_id.random(), event, requester, now)
+}
+
+/// The change that gives the account's allowance back, unless it names another backup already.
 pub(crate) async fn give_allowance_back(
     ledger: &dyn Ledger,
     backup: &BackupRef,
@@ -122,5 +165,14 @@ pub(crate) async fn give_allowance_back(
     Ok(allowance.and_then(|loaded| {
         let freed = loaded.record.give_back(&backup.backup_id).ok()?;
         Some(Change::replace(&loaded, &freed))
+    }))
+}
+
+/// The change that uses the account's allowance up when `backup` completes.
+pub(crate) async fn use_allowance_up(ledger: &dyn Ledger, backup: &BackupRef) -> Result<Option<Change>, LedgerError> {
+    let allowance: Option<Versioned<Allowance>> = ledger::load(ledger, &Allowance::key_of(&backup.account_id)).await?;
+    Ok(allowance.and_then(|loaded| {
+        let used = loaded.record.use_up(&backup.backup_id).ok()?;
+        Some(Change::replace(&loaded, &used))
     }))
 }

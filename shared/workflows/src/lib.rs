@@ -2,24 +2,30 @@
 //! run twice, late, at once, or being dropped at any point (see `docs/architecture.md`, "What must stay true").
 
 pub mod assemble;
+pub mod audit_log;
 mod backup_step;
 pub mod call_gate;
 pub mod cancel_backup;
 pub mod connect_account;
+mod connection_fault;
 mod connection_gate;
 pub mod contention;
 pub mod create_backup;
 pub mod crm_session;
+pub mod delete_backup;
 pub mod discover;
 pub mod dispatch;
 pub mod download_backup;
 pub mod ending;
 pub mod export;
+mod growing_object;
 mod leased;
+pub mod notify;
 pub mod read_backups;
 pub mod recover;
 pub mod restore;
 pub mod run;
 #[cfg(test)]
 mod samples;
+pub mod schedule;
 mod stored_json;

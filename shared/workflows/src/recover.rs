@@ -9,17 +9,22 @@ use std::time::Duration;
 use domain::Failure;
 use domain::backup::{Backup, BackupEvent, BackupState, LONGEST_RUN};
 use domain::chunk::Chunk;
+use domain::notification::delivery::Delivery;
+use domain::notification::{Event, Notification};
 use domain::object::ObjectExport;
 use domain::ports::clock::Clock;
-use domain::ports::ledger::{self, Change, DUE_SHARDS, Key, Ledger, LedgerError, Record, Stored};
+use domain::ports::dead_letters::DeadLetters;
+use domain::ports::ledger::{self, Change, DUE_SHARDS, DueList, Key, Ledger, LedgerError, Record, Stored, Versioned};
 use domain::ports::queue::WorkQueue;
 use domain::restore::slice::RestoreSlice;
 use domain::restore::{LONGEST_RESTORE, Restore, RestoreEvent, RestoreState};
+use domain::work::Work;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::dispatch::{self, WorkerCap};
 use crate::ending;
 use crate::leased::Leases;
+use crate::notify;
 use crate::restore;
 use crate::run::StepError;
 
@@ -36,6 +41,8 @@ pub struct Recover {
     pub clock: Arc<dyn Clock>,
     /// How many workers a backup may have.
     pub cap: WorkerCap,
+    /// Messages that were set aside.
+    pub dead_letters: Arc<dyn DeadLetters>,
 }
 
 /// What a round has found, for metrics.
@@ -50,12 +57,17 @@ pub struct Recovered {
 }
 
 impl Recover {
-    /// Looks at everything that is due, all shards at the same time.
+    /// Looks at everything that is due, all shards at the same time, and at what was set aside.
     ///
     /// # Errors
     /// [`StepError`] when the list of due work itself cannot be read.
     pub async fn round(&self) -> Result<Recovered, StepError> {
-        let shards = futures_util::future::try_join_all((0..DUE_SHARDS).map(|shard| self.shard(shard))).await?;
+        let shards = futures_util::future::try_join_all((0..DUE_SHARDS).map(|shard| self.shard(shard)));
+        let (shards, told) = futures_util::future::join(shards, self.tell_of_dead_letters()).await;
+        if let Err(error) = told {
+            tracing::warn!(%error, "recover.dead-letters-not-told");
+        }
+        let shards = shards?;
         Ok(shards.into_iter().fold(Recovered::default(), |all, shard| Recovered {
             due: all.due + shard.due,
             oldest: all.oldest.max(shard.oldest),
@@ -65,7 +77,7 @@ impl Recover {
 
     async fn shard(&self, shard: u8) -> Result<Recovered, StepError> {
         let mut recovered = Recovered::default();
-        for key in self.ledger.due(shard, self.clock.now(), PER_SHARD).await? {
+        for key in self.ledger.due(DueList::Work, shard, self.clock.now(), PER_SHARD).await? {
             match self.look_at(&key).await {
                 Ok(None) => {}
                 Ok(Some(since)) => {
@@ -92,6 +104,10 @@ impl Recover {
             self.look_at_slice(stored).await
         } else if key.sort.starts_with(Restore::PREFIX) {
             self.look_at_restore(stored).await
+        } else if key.sort.starts_with(Notification::PREFIX) {
+            self.look_at_notification(stored).await
+        } else if key.sort.starts_with(Delivery::PREFIX) {
+            self.look_at_delivery(stored).await
         } else {
             self.look_at_backup(stored).await
         }
@@ -150,6 +166,9 @@ impl Recover {
             ending::fail(&*self.ledger, &*self.queue, &*self.clock, &backup, took_too_long()).await?;
             return Ok(None);
         }
+        if loaded.record.swept_at.is_some() {
+            return self.tell_of_expiry(&loaded, now).await;
+        }
         let Ok(next) = loaded.record.apply(BackupEvent::Requeued, now) else { return Ok(None) };
         self.replace(Change::replace(&loaded, &next)).await?;
         if let Some(work) = loaded.record.work() {
@@ -200,6 +219,61 @@ impl Recover {
         // Slices are looked at every few minutes without being stalled: a dispatch may have been lost.
         restore::dispatch(&*self.ledger, &*self.queue, now, &restore).await?;
         Ok(None)
+    }
+
+    /// Tells an account that an archive is about to expire. Nobody was late.
+    async fn tell_of_expiry(&self, loaded: &Versioned<Backup>, now: Timestamp) -> Result<Option<Timestamp>, StepError> {
+        let backup = &loaded.record;
+        let Ok(next) = backup.apply(BackupEvent::ExpiryTold, now) else { return Ok(None) };
+        let mut changes = vec![Change::replace(loaded, &next)];
+        let told = backup.archive.as_ref().filter(|archive| archive.expires_at > now).map(|archive| {
+            let event = Event::BackupExpiring { backup_id: backup.backup_id.clone(), expires_at: archive.expires_at };
+            let requester = Some(backup.created_by.clone());
+            Notification::new(backup.account_id.clone(), backup.backup_id.random(), event, requester, now)
+        });
+        changes.extend(told.as_ref().map(Change::create));
+        match (self.ledger.commit(&changes).await, told) {
+            (Ok(()), Some(told)) => notify::announce_soon(&*self.queue, &told).await,
+            // Somebody else tells it, or there is nothing to tell any more.
+            (Ok(()), None) | (Err(LedgerError::Conflict), _) => {}
+            (Err(error), _) => return Err(error.into()),
+        }
+        Ok(None)
+    }
+
+    async fn look_at_notification(&self, stored: Stored) -> Result<Option<Timestamp>, StepError> {
+        let loaded = ledger::read::<Notification>(stored)?;
+        let now = self.clock.now();
+        let (Some(since), true) = (loaded.record.overdue_since(), is_due(&loaded.record, now)) else { return Ok(None) };
+        self.replace(Change::replace(&loaded, &loaded.record.requeued(now))).await?;
+        self.queue.send(&[loaded.record.work()], Duration::ZERO).await?;
+        Ok(Some(since))
+    }
+
+    /// Most deliveries that are due have waited for longer than a queue can hold a message, which is nobody's fault.
+    async fn look_at_delivery(&self, stored: Stored) -> Result<Option<Timestamp>, StepError> {
+        let loaded = ledger::read::<Delivery>(stored)?;
+        if is_due(&loaded.record, self.clock.now()) {
+            self.queue.send(&[loaded.record.work()], Duration::ZERO).await?;
+        }
+        Ok(None)
+    }
+
+    /// Tells accounts of work of theirs that was set aside, of each backup and each restore once.
+    async fn tell_of_dead_letters(&self) -> Result<(), StepError> {
+        for work in self.dead_letters.peek().await? {
+            // What was to be told and was set aside itself is not told of again.
+            if matches!(work, Work::Announce { .. } | Work::Deliver { .. }) {
+                continue;
+            }
+            let told = Notification::of_dead_letter(&work, self.clock.now());
+            match self.ledger.commit(&[Change::create(&told)]).await {
+                Ok(()) => notify::announce_soon(&*self.queue, &told).await,
+                Err(LedgerError::Conflict) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
     }
 
     async fn replace(&self, change: Change) -> Result<(), StepError> {

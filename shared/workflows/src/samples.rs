@@ -1,11 +1,15 @@
 //! What the tests of the API's use cases begin with.
 
-use domain::account::{Account, ApiVersion, CrmConnection};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use domain::account::{Account, ApiVersion, CrmConnection, NotificationTargets};
+use domain::audit::Act;
 use domain::backup::{Archive, Backup, BackupEvent, Requester};
 use domain::budget::CallLimits;
 use domain::budget::CallShare;
-use domain::ids::{AccountId, BackupId, ObjectType};
+use domain::ids::{AccountId, AuditEntryId, BackupId, ObjectType};
 use domain::object::ObjectExport;
+use domain::plan::PlanName;
 use domain::ports::objects::ETag;
 use domain::property::{Columns, ObjectDefinition};
 use domain::work::BackupRef;
@@ -34,12 +38,31 @@ pub(crate) fn connected_account(id: &str) -> Account {
         time_zone: "Europe/Berlin".to_owned(),
         call_limits: CallLimits::LOWEST,
         connected_at: NOW,
+        fault: None,
     };
     Account {
         account_id: account_id(id),
         created_at: NOW,
         crm_connection: Some(connection),
         call_share: CallShare::default(),
+        plan: PlanName::parse("unlimited").expect("a plan"),
+        notification_targets: NotificationTargets::default(),
+    }
+}
+
+/// Something that [`requester`] does for account 42, at [`NOW`]; each with an id of its own.
+pub(crate) fn act(action: &'static str) -> Act {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let mut random = [0; 10];
+    random[2..].copy_from_slice(&COUNT.fetch_add(1, Ordering::Relaxed).to_be_bytes());
+    Act {
+        account_id: account_id("42"),
+        entry_id: AuditEntryId::new(NOW, random),
+        at: NOW,
+        by: requester(),
+        source_address: Some("203.0.113.7".to_owned()),
+        action,
+        kept_for: SignedDuration::from_hours(400 * 24),
     }
 }
 

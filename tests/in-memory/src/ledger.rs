@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
 use async_trait::async_trait;
-use domain::ports::ledger::{Change, Key, Ledger, LedgerError, ListPage, ListRequest, MAX_CHANGES, Stored, due_shard};
+use domain::ports::ledger::{
+    Change, DueList, Key, Ledger, LedgerError, ListPage, ListRequest, MAX_CHANGES, Stored, due_shard,
+};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -26,6 +28,7 @@ struct Item {
     version: u64,
     body: Value,
     due_at: Option<Timestamp>,
+    due_in: DueList,
 }
 
 impl MemoryLedger {
@@ -49,6 +52,9 @@ fn check(changes: &[Change]) -> Result<(), LedgerError> {
     let refused = |why: &str| Err(LedgerError::Refused(why.to_owned()));
     if changes.len() > MAX_CHANGES {
         return refused("more changes than one transaction takes");
+    }
+    if changes.iter().any(Change::rewrites_the_audit_log) {
+        return refused("the audit log is never rewritten");
     }
     let keys: BTreeSet<&Key> = changes.iter().map(|change| &change.key).collect();
     if keys.len() < changes.len() {
@@ -98,16 +104,16 @@ impl Ledger for MemoryLedger {
         for change in changes {
             if let Some(body) = &change.body {
                 let version = change.expected.unwrap_or(0) + 1;
-                let item = Item { version, body: body.clone(), due_at: change.due_at };
+                let item = Item { version, body: body.clone(), due_at: change.due_at, due_in: change.due_in };
                 items.insert(change.key.clone(), item);
             }
         }
         Ok(())
     }
 
-    async fn due(&self, shard: u8, now: Timestamp, limit: u32) -> Result<Vec<Key>, LedgerError> {
+    async fn due(&self, list: DueList, shard: u8, now: Timestamp, limit: u32) -> Result<Vec<Key>, LedgerError> {
         let items = lock(&self.items);
-        let here = items.iter().filter(|(key, _)| due_shard(key) == shard);
+        let here = items.iter().filter(|(key, item)| item.due_in == list && due_shard(key) == shard);
         let due = here.filter_map(|(key, item)| item.due_at.filter(|at| *at <= now).map(|at| (at, key)));
         let mut due: Vec<_> = due.collect();
         due.sort();

@@ -112,7 +112,7 @@ fn transact_item(ledger: &DynamoDbLedger, change: &Change, writer: &str) -> Resu
     }
     let condition = Condition::of(change);
     let check = ConditionCheck::builder()
-        .table_name(&ledger.table)
+        .table_name(ledger.table(&change.key.partition))
         .set_key(Some(schema::key_attributes(&change.key)))
         .condition_expression(condition.expression)
         .expression_attribute_names("#tested", condition.tested)
@@ -125,7 +125,7 @@ fn transact_item(ledger: &DynamoDbLedger, change: &Change, writer: &str) -> Resu
 fn put_of(ledger: &DynamoDbLedger, change: &Change, body: &Value, writer: &str) -> Result<Put, LedgerError> {
     let condition = Condition::of(change);
     Put::builder()
-        .table_name(&ledger.table)
+        .table_name(ledger.table(&change.key.partition))
         .set_item(Some(schema::item(change, body, writer)))
         .condition_expression(condition.expression)
         .expression_attribute_names("#tested", condition.tested)

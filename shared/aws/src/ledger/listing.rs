@@ -57,7 +57,7 @@ async fn query(
     let mut query = ledger
         .client
         .query()
-        .table_name(&ledger.table)
+        .table_name(ledger.table(&request.partition))
         .consistent_read(true)
         .scan_index_forward(!request.newest_first)
         .limit(limit)
@@ -78,7 +78,7 @@ async fn query(
 
 pub(super) async fn due(
     ledger: &DynamoDbLedger,
-    shard: u8,
+    partition: u8,
     now: Timestamp,
     limit: u32,
 ) -> Result<Vec<Key>, LedgerError> {
@@ -88,12 +88,12 @@ pub(super) async fn due(
         let answer = ledger
             .client
             .query()
-            .table_name(&ledger.table)
+            .table_name(&ledger.tables.ledger)
             .index_name(schema::DUE_INDEX)
             .key_condition_expression("#shard = :shard AND #at <= :now")
             .expression_attribute_names("#shard", schema::DUE_SHARD)
             .expression_attribute_names("#at", schema::DUE_AT)
-            .expression_attribute_values(":shard", schema::number(shard))
+            .expression_attribute_values(":shard", schema::number(partition))
             .expression_attribute_values(":now", schema::number(now.as_millisecond()))
             .limit(limit)
             .set_exclusive_start_key(from)

@@ -1,6 +1,7 @@
-//! The ledger on `DynamoDB`.
+//! The ledger on `DynamoDB`, in two tables of the same schema: records of the audit log are in one of their own, to which
+//! no function's role has a permission to update or delete. A transaction may write to both.
 //!
-//! # The table
+//! # The tables
 //! | attribute | type | what |
 //! |---|---|---|
 //! | `partition` | S | partition key |
@@ -8,11 +9,11 @@
 //! | `version` | N | 1 when created, one more with every commit |
 //! | `writer` | S | a random name of the commit that wrote the item |
 //! | `record` | M | the record's fields |
-//! | `dueShard` | N | 0 to [`domain::ports::ledger::DUE_SHARDS`] − 1; only on items that are due some time |
+//! | `dueShard` | N | 0 to [`domain::ports::ledger::DUE_SHARDS`] − 1, plus as many for each list before the item's; only on items that are due some time |
 //! | `dueAt` | N | milliseconds since 1970; only together with `dueShard` |
 //! | `forgetAt` | N | seconds since 1970: the table's time-to-live attribute |
 //!
-//! The global index `due` has the partition key `dueShard`, the sort key `dueAt` and projects keys only. It is sparse:
+//! The ledger's global index `due` has the partition key `dueShard`, the sort key `dueAt` and projects keys only. It is sparse:
 //! items without a due time are not in it.
 //!
 //! # Lost answers
@@ -30,22 +31,38 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::AttributeValue;
-use domain::ports::ledger::{Change, Key, Ledger, LedgerError, ListPage, ListRequest, Stored};
+use domain::ports::ledger::{
+    AUDIT_PARTITIONS, Change, DueList, Key, Ledger, LedgerError, ListPage, ListRequest, Stored,
+};
 use jiff::Timestamp;
 
 use crate::failure;
 
-/// Stores the ledger in one table.
+/// Names of the tables, which have the schema of the module's documentation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LedgerTables {
+    /// Everything but the audit log.
+    pub ledger: String,
+    /// The audit log.
+    pub audit_log: String,
+}
+
+/// Stores the ledger in two tables.
 #[derive(Debug, Clone)]
 pub struct DynamoDbLedger {
     client: Client,
-    table: String,
+    tables: LedgerTables,
 }
 
 impl DynamoDbLedger {
-    /// The ledger in `table`, which has the schema of the module's documentation.
-    pub fn new(client: Client, table: impl Into<String>) -> Self {
-        Self { client, table: table.into() }
+    /// The ledger in `tables`.
+    pub fn new(client: Client, tables: LedgerTables) -> Self {
+        Self { client, tables }
+    }
+
+    /// Where the records of a partition are.
+    fn table(&self, partition: &str) -> &str {
+        if partition.starts_with(AUDIT_PARTITIONS) { &self.tables.audit_log } else { &self.tables.ledger }
     }
 }
 
@@ -55,7 +72,7 @@ impl Ledger for DynamoDbLedger {
         let answer = self
             .client
             .get_item()
-            .table_name(&self.table)
+            .table_name(self.table(&key.partition))
             .consistent_read(true)
             .key(schema::PARTITION, AttributeValue::S(key.partition.clone()))
             .key(schema::SORT, AttributeValue::S(key.sort.clone()))
@@ -70,6 +87,9 @@ impl Ledger for DynamoDbLedger {
     }
 
     async fn commit(&self, changes: &[Change]) -> Result<(), LedgerError> {
+        if changes.iter().any(Change::rewrites_the_audit_log) {
+            return Err(LedgerError::Refused("the audit log is never rewritten".to_owned()));
+        }
         match changes {
             [] => Ok(()),
             [only] => commit::one(self, only).await,
@@ -77,8 +97,8 @@ impl Ledger for DynamoDbLedger {
         }
     }
 
-    async fn due(&self, shard: u8, now: Timestamp, limit: u32) -> Result<Vec<Key>, LedgerError> {
-        listing::due(self, shard, now, limit).await
+    async fn due(&self, list: DueList, shard: u8, now: Timestamp, limit: u32) -> Result<Vec<Key>, LedgerError> {
+        listing::due(self, schema::due_partition(list, shard), now, limit).await
     }
 }
 

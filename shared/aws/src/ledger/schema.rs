@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use domain::ports::ledger::{Change, Key, LedgerError, Stored, due_shard};
+use domain::ports::ledger::{Change, DUE_SHARDS, DueList, Key, LedgerError, Stored, due_shard};
 use jiff::Timestamp;
 
 use super::json;
@@ -36,13 +36,21 @@ pub(super) fn item(change: &Change, body: &serde_json::Value, writer: &str) -> I
     item.insert(WRITER.to_owned(), AttributeValue::S(writer.to_owned()));
     item.insert(RECORD.to_owned(), json::to_attribute(body));
     if let Some(at) = change.due_at {
-        item.insert(DUE_SHARD.to_owned(), number(due_shard(&change.key)));
+        item.insert(DUE_SHARD.to_owned(), number(due_partition(change.due_in, due_shard(&change.key))));
         item.insert(DUE_AT.to_owned(), number(due_millisecond(at)));
     }
     if let Some(at) = change.forget_at {
         item.insert(FORGET_AT.to_owned(), number(at.as_second() + i64::from(at.subsec_nanosecond() > 0)));
     }
     item
+}
+
+/// The index partition of a shard of a list. Fixed: changing it hides what is due until it changes again.
+pub(super) fn due_partition(list: DueList, shard: u8) -> u8 {
+    match list {
+        DueList::Work => shard,
+        DueList::Schedules => DUE_SHARDS + shard,
+    }
 }
 
 /// Rounded up, so that nothing is listed before it is due.

@@ -157,6 +157,15 @@ impl Notification {
         }
     }
 
+    /// A notification that `work` was set aside. Its id comes from what the work is for: however often its messages are
+    /// found, each backup and each restore is told of once.
+    pub fn of_dead_letter(work: &Work, now: Timestamp) -> Self {
+        let (made_at, about) = work.run_stamp();
+        let event = Event::DeadLetters { step: work.word().to_owned(), run_id: work.run_id().to_owned() };
+        let found = Self::new(work.account_id().clone(), about, event, None, made_at);
+        Self { at: now, queued_at: now, ..found }
+    }
+
     /// Its name.
     pub fn reference(&self) -> NotificationRef {
         NotificationRef { account_id: self.account_id.clone(), notification_id: self.notification_id.clone() }

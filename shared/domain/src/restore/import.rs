@@ -49,6 +49,11 @@ pub struct Import {
 }
 
 impl Import {
+    /// What users know the import by that a restore of an object with this singular label becomes.
+    pub fn name_of(label: &str) -> String {
+        format!("Data restore – {label}")
+    }
+
     /// The import that `restore` has become by ending at `now`.
     pub fn of(restore: &Restore, outcome: OutcomeCounts, errors_key: Option<String>, now: Timestamp) -> Self {
         let counts = restore.plan.as_ref().map(|plan| &plan.counts);
@@ -56,7 +61,7 @@ impl Import {
         Self {
             account_id: restore.account_id.clone(),
             restore_id: restore.restore_id.clone(),
-            name: format!("Data restore – {}", restore.label),
+            name: Self::name_of(&restore.label),
             object_type: restore.object_type.clone(),
             state: restore.state,
             created_by: restore.created_by.clone(),

@@ -16,6 +16,7 @@ use archive::layout::StoredSegment;
 use archive::parts;
 use domain::Failure;
 use domain::backup::{ARCHIVE_LIFETIME, Archive, Assembly, Backup, BackupEvent, BackupState};
+use domain::notification::{Event, Notification};
 use domain::ports::clock::Clock;
 use domain::ports::ledger::{self, Change, Ledger, Versioned};
 use domain::ports::objects::{ETag, MultipartUploads, ObjectReader, ObjectSweeper, ObjectWriter, StorageError};
@@ -23,12 +24,15 @@ use domain::ports::queue::WorkQueue;
 use domain::segment::Segment;
 use domain::storage_keys;
 use domain::work::{BackupRef, Work};
+use jiff::Timestamp;
 
 use crate::assemble::upload::Upload;
 use crate::backup_step::BackupStep;
+use crate::connection_fault;
 use crate::contention;
 use crate::dispatch;
 use crate::ending;
+use crate::notify;
 use crate::run::{Run, StepError};
 use crate::stored_json;
 
@@ -139,7 +143,7 @@ impl Assemble {
         backup: &BackupRef,
         contents: &ArchiveContents,
         lease: u32,
-        planned_at: jiff::Timestamp,
+        planned_at: Timestamp,
     ) -> Result<Assembly, StepError> {
         let key = storage_keys::archive(backup, lease);
         let upload_id =
@@ -164,15 +168,17 @@ impl Assemble {
         Ok(exported)
     }
 
-    /// The backup is completed and the account's allowance free again, in one transaction.
+    /// The backup is completed, the account's allowance used up, and its people told, in one transaction.
     async fn complete(&self, backup: &BackupRef, lease: u32, archive: Archive) -> Result<(), StepError> {
-        let completed = contention::retry(|| async {
+        let (completed, told) = contention::retry(|| async {
             let step = self.step(backup);
             let loaded = step.load().await?.ok_or(StepError::TakenOver)?;
             let next = step.after(&loaded, BackupEvent::Completed { lease, archive: archive.clone() })?;
-            let mut changes = vec![Change::replace(&loaded, &next)];
-            changes.extend(ending::give_allowance_back(&*self.ledger, backup).await?);
-            Ok::<_, StepError>(contention::settle(self.ledger.commit(&changes).await, next)?)
+            let told = completed(&next, &archive, self.clock.now());
+            let mut changes = vec![Change::replace(&loaded, &next), Change::create(&told)];
+            changes.extend(ending::use_allowance_up(&*self.ledger, backup).await?);
+            changes.extend(connection_fault::forgotten(&*self.ledger, &backup.account_id).await?);
+            Ok::<_, StepError>(contention::settle(self.ledger.commit(&changes).await, (next, told))?)
         })
         .await?;
         tracing::info!(
@@ -181,8 +187,20 @@ impl Assemble {
             backup.seconds = completed.ended_at.map(|end| end.duration_since(completed.created_at).as_secs()),
             "backup.completed"
         );
+        notify::announce_soon(&*self.queue, &told).await;
         Ok(self.queue.send(&[Work::Sweep { backup: backup.clone() }], Duration::ZERO).await?)
     }
+}
+
+fn completed(backup: &Backup, archive: &Archive, now: Timestamp) -> Notification {
+    let event = Event::BackupCompleted {
+        backup_id: backup.backup_id.clone(),
+        bytes: archive.bytes,
+        expires_at: archive.expires_at,
+        contains_sensitive_data: backup.contains_sensitive_data.unwrap_or(false),
+    };
+    let (account, requester) = (backup.account_id.clone(), Some(backup.created_by.clone()));
+    Notification::new(account, backup.backup_id.random(), event, requester, now)
 }
 
 /// The archive's content tag, once it is made.

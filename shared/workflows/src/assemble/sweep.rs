@@ -9,7 +9,8 @@ use super::Assemble;
 use crate::run::StepError;
 
 impl Assemble {
-    /// Deletes the segments of a backup that has ended, and if it has no archive whatever was made of one, and notes
+    /// Deletes the segments of a backup that has ended, and its archive if somebody does not want to keep that or it was
+    /// never completed, and notes
     /// that in the ledger; until then recover-stalled asks for it. A backup that runs is left alone. Running it twice is
     /// fine, and removes what a run that was still busy has written since.
     ///
@@ -22,7 +23,7 @@ impl Assemble {
             return Ok(());
         }
         let mut swept = self.sweeper.sweep(&storage_keys::working_prefix(backup)).await?;
-        if state != BackupState::Completed {
+        if state != BackupState::Completed || loaded.record.deletion.is_some() {
             swept += self.sweeper.sweep(&storage_keys::archive_prefix(backup)).await?;
         }
         tracing::info!(backup.id = %backup.backup_id, objects = swept, "backup.swept");

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use archive::manifest::Manifest;
 use domain::account::{Account, CrmConnection};
-use domain::backup::{Archive, Backup, BackupState, Requester};
+use domain::audit::Act;
+use domain::backup::{Archive, Backup, BackupState};
 use domain::ids::{AccountId, BackupId, ObjectType, RestoreId};
 use domain::ports::clock::Clock;
 use domain::ports::ledger::{self, Change, Ledger, LedgerError, Versioned};
@@ -36,10 +37,8 @@ pub struct AskRestore {
 /// A wish for a restore from a backup, by somebody who may have one.
 #[derive(Debug, Clone)]
 pub struct Wish {
-    /// The account.
-    pub account_id: AccountId,
-    /// Who wishes it.
-    pub by: Requester,
+    /// Who wishes it, for which account.
+    pub act: Act,
     /// From which backup.
     pub backup_id: BackupId,
     /// Which object.
@@ -56,7 +55,7 @@ pub struct UndoWish {
     /// Which restore.
     pub restore: RestoreRef,
     /// Who wishes it.
-    pub by: Requester,
+    pub act: Act,
     /// Also where somebody has edited the value since.
     pub include_edited: bool,
     /// Makes the new restore's id unique.
@@ -81,6 +80,9 @@ pub enum AskError {
     /// The archive expired then and has been removed.
     #[error("the archive expired at {0}")]
     Expired(Timestamp),
+    /// Somebody has deleted the archive then.
+    #[error("the archive was deleted at {0}")]
+    Deleted(Timestamp),
     /// The values are of another portal than the one that the account is connected to.
     #[error("the values are of portal {of}, and the account is connected to {connected}")]
     OtherPortal {
@@ -133,8 +135,8 @@ impl AskRestore {
     /// # Errors
     /// [`AskError`].
     pub async fn from_backup(&self, wish: &Wish) -> Result<Restore, AskError> {
-        let connection = self.connection(&wish.account_id).await?;
-        let backup = BackupRef { account_id: wish.account_id.clone(), backup_id: wish.backup_id.clone() };
+        let connection = self.connection(&wish.act.account_id).await?;
+        let backup = BackupRef { account_id: wish.act.account_id.clone(), backup_id: wish.backup_id.clone() };
         let loaded = ledger::load::<Backup>(&*self.ledger, &Backup::key_of(&backup)).await?;
         let backup = loaded.ok_or(AskError::BackupUnknown)?.record;
         let archive = usable_archive(&backup, self.clock.now())?;
@@ -149,17 +151,18 @@ impl AskRestore {
         let (object_type, label) = chosen_object(&manifest, wish)?;
         let source = RestoreSource::Backup { backup_id: wish.backup_id.clone() };
         let request = RestoreRequest {
-            restore: self.new_reference(&wish.account_id, wish.random),
+            restore: self.new_reference(&wish.act.account_id, wish.random),
             portal_id: connection.portal_id,
             api_version: connection.api_version,
             source,
             object_type,
             label,
             properties: without_repetitions(&wish.properties),
-            by: wish.by.clone(),
+            by: wish.act.by.clone(),
         };
         let restore = Restore::accepted(request, self.clock.now());
-        if let Err(error) = self.ledger.commit(&[Change::create(&restore)]).await {
+        let entry = Change::create(&wish.act.succeeded(restore.restore_id.to_string()));
+        if let Err(error) = self.ledger.commit(&[Change::create(&restore), entry]).await {
             self.made(&restore.reference(), error.into()).await?;
         }
         self.begin(&restore).await;
@@ -213,10 +216,11 @@ impl AskRestore {
             object_type: original.record.object_type.clone(),
             label: original.record.label.clone(),
             properties: original.record.properties.clone(),
-            by: wish.by.clone(),
+            by: wish.act.by.clone(),
         };
         let restore = Restore::accepted(request, now);
-        let changes = [Change::replace(&original, &noted), Change::create(&restore)];
+        let entry = Change::create(&wish.act.succeeded(restore.restore_id.to_string()));
+        let changes = [Change::replace(&original, &noted), Change::create(&restore), entry];
         Ok(contention::settle(self.ledger.commit(&changes).await, restore)?)
     }
 
@@ -265,6 +269,9 @@ impl AskRestore {
 fn usable_archive(backup: &Backup, now: Timestamp) -> Result<&Archive, AskError> {
     let completed = backup.archive.as_ref().filter(|_| backup.state == BackupState::Completed);
     let archive = completed.ok_or(AskError::NotCompleted(backup.state))?;
+    if let Some(deletion) = &backup.deletion {
+        return Err(AskError::Deleted(deletion.at));
+    }
     if archive.expires_at <= now { Err(AskError::Expired(archive.expires_at)) } else { Ok(archive) }
 }
 

@@ -8,11 +8,12 @@ use domain::Failure;
 use domain::budget::WaitReason;
 use domain::ids::RecordId;
 use domain::lease::Wait;
+use domain::notification::{Event, Notification};
 use domain::ports::ledger::{Change, Ledger, LedgerError, Versioned};
 use domain::restore::import::Import;
 use domain::restore::outcome::{Fate, OutcomeCounts, PreImage, ValueOutcome, overwritten};
 use domain::restore::slice::{BATCHES_AHEAD, OutcomeFile, RestoreSlice, SliceState};
-use domain::restore::{Restore, RestoreEvent};
+use domain::restore::{Restore, RestoreEvent, RestoreState};
 use domain::storage_keys;
 use domain::work::RestoreRef;
 use jiff::{SignedDuration, Timestamp};
@@ -20,6 +21,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::definition::Definition;
 use super::{RestoreWork, after, dispatch, free_lock, report};
 use crate::contention;
+use crate::notify;
 use crate::run::{Run, StepError};
 use crate::stored_json;
 
@@ -41,17 +43,32 @@ impl RestoreWork {
         }
         let outcome = sum(&settled);
         let errors_key = self.errors(restore, &settled, lease, run).await?;
-        let ended = contention::retry(|| async {
-            let loaded = self.load(&reference).await?;
+        self.end(&reference, RestoreEvent::Concluded { lease }, (outcome, errors_key)).await
+    }
+
+    /// Ends the restore by `event`: the import, the lock and the notification go with it in one transaction.
+    async fn end(
+        &self,
+        reference: &RestoreRef,
+        event: RestoreEvent,
+        (outcome, errors_key): (OutcomeCounts, Option<String>),
+    ) -> Result<(), StepError> {
+        let (ended, told) = contention::retry(|| async {
+            let loaded = self.load(reference).await?;
             let now = self.now();
-            let next = after(&loaded.record, RestoreEvent::Concluded { lease }, now)?;
+            let next = after(&loaded.record, event.clone(), now)?;
+            let told = told(&next, Some(&outcome), now);
             let mut changes = vec![Change::replace(&loaded, &next)];
-            let outcome = (outcome.clone(), errors_key.clone());
-            changes.extend(end_changes(self.ledger(), &next, outcome, now).await?);
-            Ok::<_, StepError>(contention::settle(self.ledger().commit(&changes).await, next)?)
+            changes.push(Change::create(&Import::of(&next, outcome.clone(), errors_key.clone(), now)));
+            changes.extend(free_lock(self.ledger(), &next).await?);
+            changes.extend(told.as_ref().map(Change::create));
+            Ok::<_, StepError>(contention::settle(self.ledger().commit(&changes).await, (next, told))?)
         })
         .await?;
         log_end(&ended);
+        if let Some(told) = &told {
+            notify::announce_soon(&*self.queue, told).await;
+        }
         Ok(())
     }
 
@@ -68,18 +85,8 @@ impl RestoreWork {
 
     /// Ends a restore of which a slice cannot be settled. That is only found out when no run can write any more.
     pub(super) async fn give_up(&self, restore: &RestoreRef, failure: Failure) -> Result<(), StepError> {
-        let told = told_so_far(self.ledger(), restore).await?;
-        let ended = contention::retry(|| async {
-            let loaded = self.load(restore).await?;
-            let now = self.now();
-            let next = after(&loaded.record, RestoreEvent::NotConcluded(failure.clone()), now)?;
-            let mut changes = vec![Change::replace(&loaded, &next)];
-            changes.extend(end_changes(self.ledger(), &next, (told.clone(), None), now).await?);
-            Ok::<_, StepError>(contention::settle(self.ledger().commit(&changes).await, next)?)
-        })
-        .await?;
-        log_end(&ended);
-        Ok(())
+        let outcome = told_so_far(self.ledger(), restore).await?;
+        self.end(restore, RestoreEvent::NotConcluded(failure), (outcome, None)).await
     }
 
     /// Ends a slice as far as it got. What a dead run was about to write and nobody has told of since is told as unclear,
@@ -178,19 +185,24 @@ fn sum(slices: &[RestoreSlice]) -> OutcomeCounts {
     outcome
 }
 
-/// What else changes when a restore that has written ends: the lock is free, and there is an import.
-///
-/// # Errors
-/// [`LedgerError`].
-pub(super) async fn end_changes(
-    ledger: &dyn Ledger,
-    ended: &Restore,
-    (counts, errors_key): (OutcomeCounts, Option<String>),
-    now: Timestamp,
-) -> Result<Vec<Change>, LedgerError> {
-    let mut changes = vec![Change::create(&Import::of(ended, counts, errors_key, now))];
-    changes.extend(free_lock(ledger, ended).await?);
-    Ok(changes)
+/// What the account is told of a restore that has ended; nothing of one that was cancelled, since whoever did that knows.
+pub(super) fn told(ended: &Restore, outcome: Option<&OutcomeCounts>, now: Timestamp) -> Option<Notification> {
+    let (restore_id, name) = (ended.restore_id.clone(), Import::name_of(&ended.label));
+    let event = match (&ended.failure, ended.state) {
+        (Some(failure), RestoreState::Failed) => {
+            Event::RestoreFailed { restore_id, name, has_written: ended.has_written(), failure: failure.clone() }
+        }
+        (_, RestoreState::Stopped) => Event::RestoreStopped { restore_id, name },
+        (_, RestoreState::Completed) => Event::RestoreCompleted {
+            restore_id,
+            name,
+            values_restored: outcome.map_or(0, |outcome| outcome.values_restored),
+            values_not_restored: outcome.map_or(0, |outcome| outcome.values_failed + outcome.values_unclear),
+        },
+        _ => return None,
+    };
+    let by = ended.confirmation.as_ref().map_or(&ended.created_by, |confirmation| &confirmation.by);
+    Some(Notification::new(ended.account_id.clone(), ended.restore_id.random(), event, Some(by.clone()), now))
 }
 
 /// Says how it ended. The template counts the lines named `restore.failed`; its alarm hangs on that name.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::account::Account;
-use domain::backup::Requester;
+use domain::audit::Act;
 use domain::ids::RestoreId;
 use domain::ports::clock::Clock;
 use domain::ports::ledger::{self, Change, Ledger, LedgerError, Versioned};
@@ -67,12 +67,12 @@ impl DecideRestore {
     ///
     /// # Errors
     /// [`DecideError`].
-    pub async fn confirm(&self, restore: &RestoreRef, by: &Requester) -> Result<Restore, DecideError> {
-        let confirmed = match contention::retry(|| self.try_confirm(restore, by)).await {
+    pub async fn confirm(&self, restore: &RestoreRef, act: &Act) -> Result<Restore, DecideError> {
+        let confirmed = match contention::retry(|| self.try_confirm(restore, act)).await {
             // The commit may have been made although its answer was lost.
             Err(DecideError::Ledger(LedgerError::Unavailable(why))) => {
                 let present = self.load(restore).await?.record;
-                let ours = present.confirmation.as_ref().is_some_and(|decision| decision.by == *by);
+                let ours = present.confirmation.as_ref().is_some_and(|decision| decision.by == act.by);
                 if ours { present } else { return Err(LedgerError::Unavailable(why).into()) }
             }
             answer => answer?,
@@ -82,7 +82,7 @@ impl DecideRestore {
         Ok(confirmed)
     }
 
-    async fn try_confirm(&self, restore: &RestoreRef, by: &Requester) -> Result<Attempt<Restore>, DecideError> {
+    async fn try_confirm(&self, restore: &RestoreRef, act: &Act) -> Result<Attempt<Restore>, DecideError> {
         let loaded = self.load(restore).await?;
         let now = self.clock.now();
         may_confirm(&loaded.record, now)?;
@@ -97,10 +97,11 @@ impl DecideRestore {
             Ok(change) => change,
             Err(holder) => return Err(DecideError::Running(holder)),
         };
-        let confirmed = RestoreEvent::Confirmed(by.clone());
+        let confirmed = RestoreEvent::Confirmed(act.by.clone());
         let next = loaded.record.apply(confirmed, now).map_err(|_| DecideError::NothingToRestore)?;
         // The account must still be connected to that portal when the restore begins.
-        let changes = [Change::replace(&loaded, &next), take_lock, Change::unchanged(&account)];
+        let entry = Change::create(&act.succeeded(restore.restore_id.to_string()));
+        let changes = [Change::replace(&loaded, &next), take_lock, Change::unchanged(&account), entry];
         Ok(contention::settle(self.ledger.commit(&changes).await, next)?)
     }
 
@@ -118,7 +119,7 @@ impl DecideRestore {
     ///
     /// # Errors
     /// [`DecideError`].
-    pub async fn cancel(&self, restore: &RestoreRef, by: &Requester) -> Result<Restore, DecideError> {
+    pub async fn cancel(&self, restore: &RestoreRef, act: &Act) -> Result<Restore, DecideError> {
         contention::retry(|| async {
             let loaded = self.load(restore).await?;
             match loaded.record.state {
@@ -127,7 +128,7 @@ impl DecideRestore {
                 _ if loaded.record.has_written() => return Err(DecideError::AlreadyConfirmed),
                 _ => {}
             }
-            self.settle(&loaded, RestoreEvent::Cancelled(by.clone())).await
+            self.settle(&loaded, RestoreEvent::Cancelled(act.by.clone()), act).await
         })
         .await
     }
@@ -136,7 +137,7 @@ impl DecideRestore {
     ///
     /// # Errors
     /// [`DecideError`].
-    pub async fn stop(&self, restore: &RestoreRef, by: &Requester) -> Result<Restore, DecideError> {
+    pub async fn stop(&self, restore: &RestoreRef, act: &Act) -> Result<Restore, DecideError> {
         let stopped = contention::retry(|| async {
             let loaded = self.load(restore).await?;
             match loaded.record.state {
@@ -145,17 +146,23 @@ impl DecideRestore {
                 state if state.is_terminal() => return Err(DecideError::Ended(state)),
                 _ => return Err(DecideError::NotRunning),
             }
-            self.settle(&loaded, RestoreEvent::Stopped(by.clone())).await
+            self.settle(&loaded, RestoreEvent::Stopped(act.by.clone()), act).await
         })
         .await?;
         self.go_on(restore).await;
         Ok(stopped)
     }
 
-    async fn settle(&self, loaded: &Versioned<Restore>, event: RestoreEvent) -> Result<Attempt<Restore>, DecideError> {
+    async fn settle(
+        &self,
+        loaded: &Versioned<Restore>,
+        event: RestoreEvent,
+        act: &Act,
+    ) -> Result<Attempt<Restore>, DecideError> {
         // Refused only if the rules above and those of the transitions disagree, as if somebody else had been first.
         let Ok(next) = loaded.record.apply(event, self.clock.now()) else { return Ok(Attempt::Lost) };
-        Ok(contention::settle(self.ledger.commit(&[Change::replace(loaded, &next)]).await, next)?)
+        let entry = Change::create(&act.succeeded(next.restore_id.to_string()));
+        Ok(contention::settle(self.ledger.commit(&[Change::replace(loaded, &next), entry]).await, next)?)
     }
 
     async fn load(&self, restore: &RestoreRef) -> Result<Versioned<Restore>, DecideError> {

@@ -21,7 +21,6 @@ mod conclude;
 pub mod decide;
 mod definition;
 mod dispatch;
-mod growing_object;
 mod pipeline;
 mod report;
 pub mod review;
@@ -48,6 +47,7 @@ use crate::call_gate::GateUsage;
 use crate::contention;
 use crate::crm_session::CrmSessions;
 use crate::leased::{Aftermath, Leasable, Leases, Wished};
+use crate::notify;
 use crate::run::{Run, StepError};
 
 /// Slices that a restore has at most.
@@ -299,13 +299,18 @@ pub(crate) async fn fail(leases: &Leases<'_>, restore: &RestoreRef, failure: Fai
         let Ok(next) = loaded.record.apply(event, leases.clock.now()) else {
             return Ok(contention::Attempt::Settled(None));
         };
-        let change = Change::replace(&loaded, &next);
-        Ok::<_, StepError>(contention::settle(leases.ledger.commit(&[change]).await, Some(next))?)
+        let mut changes = vec![Change::replace(&loaded, &next)];
+        let told = next.state.is_terminal().then(|| conclude::told(&next, None, leases.clock.now())).flatten();
+        changes.extend(told.as_ref().map(Change::create));
+        Ok::<_, StepError>(contention::settle(leases.ledger.commit(&changes).await, Some((next, told)))?)
     })
     .await?;
-    let Some(failed) = failed else { return Ok(()) };
+    let Some((failed, told)) = failed else { return Ok(()) };
     if failed.state.is_terminal() {
         conclude::log_end(&failed);
+        if let Some(told) = &told {
+            notify::announce_soon(leases.queue, told).await;
+        }
     } else if let Some(work) = failed.work() {
         leases.queue.send(&[work], Duration::ZERO).await?;
     }

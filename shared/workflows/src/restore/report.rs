@@ -11,7 +11,7 @@ use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 
 use super::RestoreWork;
-use super::growing_object::GrowingObject;
+use crate::growing_object::{GrowingObject, ObjectPorts};
 use crate::stored_json;
 
 const HEADER: [&str; 5] = ["record_id", "property", "old_value", "backup_value", "reason"];
@@ -84,7 +84,8 @@ impl RestoreWork {
         if sources.is_empty() {
             return Ok(None);
         }
-        let object = GrowingObject::new(self, key, CONTENT_TYPE);
+        let ports = ObjectPorts { reader: &*self.reader, writer: &*self.writer, uploads: &*self.uploads };
+        let object = GrowingObject::new(ports, key, CONTENT_TYPE);
         let mut report = Report { object, properties };
         archive::report::write_line(HEADER, report.object.buffer());
         let added = report.add_all(self, sources, ends).await;

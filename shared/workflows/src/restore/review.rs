@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use domain::account::Account;
+use domain::audit::Act;
 use domain::budget::BudgetPolicy;
 use domain::ids::{AccountId, RestoreId};
 use domain::ports::clock::Clock;
@@ -20,6 +21,7 @@ use domain::work::RestoreRef;
 use super::definition::Definition;
 use super::dispatch;
 pub use super::sum_up::{Sample, SampleValue};
+use crate::audit_log;
 use crate::crm_session::policy_of;
 use crate::download_backup::Link;
 use crate::stored_json;
@@ -346,16 +348,18 @@ pub async fn errors_link(
     ledger: &dyn Ledger,
     links: &dyn DownloadLinks,
     clock: &dyn Clock,
-    reference: &RestoreRef,
+    (reference, act): (&RestoreRef, &Act),
     valid_for: Duration,
 ) -> Result<Link, ReviewError> {
     let (import, _) = import(ledger, reference).await?;
     let key = import.errors_key.ok_or(ReviewError::NoReport)?;
     let file_name = format!("errors-{}-{}.csv", import.object_type, import.restore_id);
-    link(links, clock, (&key, &file_name), valid_for).await
+    let link = link(links, clock, (&key, &file_name), valid_for).await?;
+    audit_log::record(ledger, &act.succeeded(reference.restore_id.to_string())).await?;
+    Ok(link)
 }
 
-/// A link to the report of what a plan leaves as it is.
+/// A link to the report of what a plan leaves as it is. The audit log has the entry before anybody has the link.
 ///
 /// # Errors
 /// [`ReviewError`].
@@ -363,7 +367,7 @@ pub async fn skipped_link(
     ledger: &dyn Ledger,
     links: &dyn DownloadLinks,
     clock: &dyn Clock,
-    reference: &RestoreRef,
+    (reference, act): (&RestoreRef, &Act),
     valid_for: Duration,
 ) -> Result<Link, ReviewError> {
     let restore = load(ledger, reference).await?;
@@ -372,7 +376,9 @@ pub async fn skipped_link(
     }
     let key = restore.plan.and_then(|plan| plan.skipped_key).ok_or(ReviewError::NoReport)?;
     let file_name = format!("skipped-{}-{}.csv", restore.object_type, restore.restore_id);
-    link(links, clock, (&key, &file_name), valid_for).await
+    let link = link(links, clock, (&key, &file_name), valid_for).await?;
+    audit_log::record(ledger, &act.succeeded(reference.restore_id.to_string())).await?;
+    Ok(link)
 }
 
 async fn link(

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use domain::ids::AccountId;
-use domain::ports::ledger::{Change, Key, Ledger, LedgerError, ListPage, ListRequest, Stored};
+use domain::ports::ledger::{Change, DueList, Key, Ledger, LedgerError, ListPage, ListRequest, Stored};
 use domain::ports::objects::{
     CopySource, DownloadLinks, ETag, MultipartUploads, ObjectInfo, ObjectReader, ObjectSweeper, ObjectWriter,
     StorageError, UploadId, UploadedPart,
@@ -33,8 +33,8 @@ impl<T: Ledger + ?Sized> Ledger for Faulty<T> {
         self.call("Ledger::commit", self.port.commit(changes), LedgerError::Unavailable).await
     }
 
-    async fn due(&self, shard: u8, now: Timestamp, limit: u32) -> Result<Vec<Key>, LedgerError> {
-        self.call("Ledger::due", self.port.due(shard, now, limit), LedgerError::Unavailable).await
+    async fn due(&self, list: DueList, shard: u8, now: Timestamp, limit: u32) -> Result<Vec<Key>, LedgerError> {
+        self.call("Ledger::due", self.port.due(list, shard, now, limit), LedgerError::Unavailable).await
     }
 }
 

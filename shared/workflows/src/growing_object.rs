@@ -3,13 +3,19 @@
 use bytes::Bytes;
 use domain::ports::objects::{MultipartUploads, ObjectReader, ObjectWriter, StorageError, UploadId, UploadedPart};
 
-use super::RestoreWork;
-
 /// Size of the parts in which a large object is written; S3 wants at least 5 MiB.
 const PART_BYTES: usize = 8 * 1024 * 1024;
 
-/// An object that is being written. Its key holds the writer's lease.
-pub(super) struct GrowingObject<'a> {
+/// What writing one takes.
+#[derive(Clone, Copy)]
+pub(crate) struct ObjectPorts<'a> {
+    pub(crate) reader: &'a dyn ObjectReader,
+    pub(crate) writer: &'a dyn ObjectWriter,
+    pub(crate) uploads: &'a dyn MultipartUploads,
+}
+
+/// An object that is being written. Its key is its writer's alone.
+pub(crate) struct GrowingObject<'a> {
     reader: &'a dyn ObjectReader,
     writer: &'a dyn ObjectWriter,
     uploads: &'a dyn MultipartUploads,
@@ -24,11 +30,12 @@ pub(super) struct GrowingObject<'a> {
 
 impl<'a> GrowingObject<'a> {
     /// An object that will be at `key`. Nothing is written yet.
-    pub(super) fn new(work: &'a RestoreWork, key: String, content_type: &'static str) -> Self {
+    pub(crate) fn new(ports: ObjectPorts<'a>, key: String, content_type: &'static str) -> Self {
+        let ObjectPorts { reader, writer, uploads } = ports;
         Self {
-            reader: &*work.reader,
-            writer: &*work.writer,
-            uploads: &*work.uploads,
+            reader,
+            writer,
+            uploads,
             key,
             content_type,
             buffer: Vec::new(),
@@ -39,7 +46,7 @@ impl<'a> GrowingObject<'a> {
     }
 
     /// What is not written yet; add to it, then call [`GrowingObject::flush`].
-    pub(super) fn buffer(&mut self) -> &mut Vec<u8> {
+    pub(crate) fn buffer(&mut self) -> &mut Vec<u8> {
         &mut self.buffer
     }
 
@@ -47,7 +54,7 @@ impl<'a> GrowingObject<'a> {
     ///
     /// # Errors
     /// [`StorageError`].
-    pub(super) async fn flush(&mut self) -> Result<(), StorageError> {
+    pub(crate) async fn flush(&mut self) -> Result<(), StorageError> {
         if self.buffer.len() < PART_BYTES {
             return Ok(());
         }
@@ -69,7 +76,7 @@ impl<'a> GrowingObject<'a> {
     }
 
     /// Gives up what was written, as far as storage answers; the lifecycle rules remove the rest.
-    pub(super) async fn abandon(self) {
+    pub(crate) async fn abandon(self) {
         if let Some(upload) = &self.upload
             && let Err(error) = self.uploads.abort(&self.key, upload).await
         {
@@ -81,7 +88,7 @@ impl<'a> GrowingObject<'a> {
     ///
     /// # Errors
     /// [`StorageError`].
-    pub(super) async fn finish(mut self) -> Result<String, StorageError> {
+    pub(crate) async fn finish(mut self) -> Result<String, StorageError> {
         let written = if self.upload.is_none() {
             self.size += self.buffer.len() as u64;
             let bytes = Bytes::from(std::mem::take(&mut self.buffer));
@@ -93,7 +100,7 @@ impl<'a> GrowingObject<'a> {
         };
         match written {
             Ok(_) => Ok(self.key),
-            // Perhaps our own write, whose answer was lost: the key holds our lease, and nobody else writes there.
+            // Perhaps our own write, whose answer was lost: nobody else writes at this key.
             Err(error @ (StorageError::AlreadyExists(_) | StorageError::Absent(_) | StorageError::Unavailable(_))) => {
                 match self.reader.head(&self.key).await? {
                     Some(info) if info.size == self.size => Ok(self.key),

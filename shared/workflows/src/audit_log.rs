@@ -1,0 +1,230 @@
+//! Reading the audit log, and what is only recorded there.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::audit::{Act, AuditEntry, AuditFilter};
+use domain::ids::{AccountId, AuditEntryId};
+use domain::ports::clock::Clock;
+use domain::ports::ledger::{self, Change, Ledger, LedgerError, ListRequest};
+use domain::ports::objects::{DownloadLinks, MultipartUploads, ObjectReader, ObjectWriter, StorageError};
+use domain::storage_keys;
+use jiff::Timestamp;
+
+use crate::download_backup::Link;
+use crate::growing_object::{GrowingObject, ObjectPorts};
+
+/// Entries that one request looks at at most, however few of them it is asked for.
+const LOOKED_AT: usize = 2_000;
+
+/// Entries that are read at once.
+const PER_READ: u32 = 500;
+
+const HEADER: [&str; 10] =
+    ["time", "subject", "email", "address", "action", "target", "outcome", "reason", "detail", "entryId"];
+
+/// Why the audit log is not told.
+#[derive(Debug, thiserror::Error)]
+pub enum AuditError {
+    /// There is more than can be exported at once.
+    #[error("there is too much to export at once")]
+    TooMuch,
+    /// The ledger failed.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// Object storage failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// Puts an entry into the audit log that goes with no other change. Doing so again changes nothing.
+///
+/// # Errors
+/// [`LedgerError`].
+pub async fn record(ledger: &dyn Ledger, entry: &AuditEntry) -> Result<(), LedgerError> {
+    match ledger.commit(&[Change::create(entry)]).await {
+        // Ids are unique, so it is there already, by a sending whose answer was lost.
+        Ok(()) | Err(LedgerError::Conflict) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Some entries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditPage {
+    /// Newest first.
+    pub entries: Vec<AuditEntry>,
+    /// What to list after for the next page, or None at the end. There can be a next page although this one is empty.
+    pub next: Option<AuditEntryId>,
+}
+
+/// Lists an account's entries that `filter` takes, newest first: `limit` at most, those older than `after` if given.
+///
+/// # Errors
+/// [`LedgerError`].
+pub async fn list(
+    ledger: &dyn Ledger,
+    clock: &dyn Clock,
+    account: &AccountId,
+    filter: &AuditFilter,
+    after: Option<&AuditEntryId>,
+    limit: usize,
+) -> Result<AuditPage, LedgerError> {
+    let mut walk = Walk::new(account, filter, after, clock.now());
+    let mut page = AuditPage { entries: Vec::new(), next: None };
+    let mut looked_at = 0;
+    while let Some(batch) = walk.next(ledger).await? {
+        for entry in batch {
+            looked_at += 1;
+            page.next = Some(entry.entry_id.clone());
+            if filter.takes(&entry, walk.now) {
+                page.entries.push(entry);
+            }
+            if page.entries.len() >= limit || looked_at >= LOOKED_AT {
+                return Ok(page);
+            }
+        }
+    }
+    page.next = None;
+    Ok(page)
+}
+
+/// A walk over an account's entries, from new to old.
+struct Walk<'a> {
+    partition: String,
+    after: Option<String>,
+    filter: &'a AuditFilter,
+    now: Timestamp,
+    is_over: bool,
+}
+
+impl<'a> Walk<'a> {
+    fn new(account: &AccountId, filter: &'a AuditFilter, after: Option<&AuditEntryId>, now: Timestamp) -> Self {
+        // Ids begin with their time: those at `until` and later are behind this one.
+        let until = filter.until.map(|until| AuditEntryId::new(until, [0; 10]).to_string());
+        let after = after.map(ToString::to_string);
+        // Whichever is older.
+        let after = match (after, until) {
+            (Some(after), Some(until)) => Some(after.min(until)),
+            (after, until) => after.or(until),
+        };
+        Self { partition: AuditEntry::partition(account), after, filter, now, is_over: false }
+    }
+
+    /// The next entries; None when there are none, or only such as are older than asked for.
+    async fn next(&mut self, ledger: &dyn Ledger) -> Result<Option<Vec<AuditEntry>>, LedgerError> {
+        if self.is_over {
+            return Ok(None);
+        }
+        let request = ListRequest {
+            partition: self.partition.clone(),
+            prefix: String::new(),
+            after: self.after.take(),
+            newest_first: true,
+            limit: PER_READ,
+        };
+        let page = ledger.list(&request).await?;
+        let mut entries = Vec::with_capacity(page.records.len());
+        for stored in page.records {
+            self.after = Some(stored.key.sort.clone());
+            entries.push(ledger::read::<AuditEntry>(stored)?.record);
+        }
+        self.is_over = !page.more || self.after.is_none();
+        let read = entries.len();
+        // The id's time is the entry's to the millisecond, so a little more than asked for may be read.
+        entries.retain(|entry| self.filter.from.is_none_or(|from| entry.at >= from));
+        self.is_over |= entries.len() < read;
+        Ok(Some(entries))
+    }
+}
+
+/// Exports the audit log.
+#[derive(Clone)]
+pub struct ExportAuditLog {
+    /// Knows the entries.
+    pub ledger: Arc<dyn Ledger>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Looks at what was written.
+    pub reader: Arc<dyn ObjectReader>,
+    /// Writes small exports.
+    pub writer: Arc<dyn ObjectWriter>,
+    /// Writes large exports.
+    pub uploads: Arc<dyn MultipartUploads>,
+    /// Makes links.
+    pub links: Arc<dyn DownloadLinks>,
+}
+
+impl ExportAuditLog {
+    /// Writes the entries that `filter` takes as CSV for spreadsheets, newest first, and makes a link to it that works for
+    /// `valid_for`. Gives up at `ends`.
+    ///
+    /// # Errors
+    /// [`AuditError`].
+    pub async fn export(
+        &self,
+        filter: &AuditFilter,
+        act: &Act,
+        valid_for: Duration,
+        ends: Timestamp,
+    ) -> Result<Link, AuditError> {
+        let key = storage_keys::audit_export(&act.account_id, &act.entry_id);
+        let ports = ObjectPorts { reader: &*self.reader, writer: &*self.writer, uploads: &*self.uploads };
+        let mut object = GrowingObject::new(ports, key, "text/csv");
+        archive::report::write_line(HEADER, object.buffer());
+        if let Err(error) = self.write(filter, &act.account_id, &mut object, ends).await {
+            object.abandon().await;
+            return Err(error);
+        }
+        let key = object.finish().await?;
+        let now = self.clock.now();
+        let name = format!("crm-backup-{}-audit-log.csv", act.account_id);
+        let url = self.links.link(&key, &name, valid_for).await?;
+        record(&*self.ledger, &act.succeeded(None)).await?;
+        Ok(Link { url, expires_at: now + valid_for })
+    }
+
+    async fn write(
+        &self,
+        filter: &AuditFilter,
+        account: &AccountId,
+        object: &mut GrowingObject<'_>,
+        ends: Timestamp,
+    ) -> Result<(), AuditError> {
+        let mut walk = Walk::new(account, filter, None, self.clock.now());
+        while let Some(batch) = walk.next(&*self.ledger).await? {
+            if self.clock.now() >= ends {
+                return Err(AuditError::TooMuch);
+            }
+            for entry in batch.iter().filter(|entry| filter.takes(entry, walk.now)) {
+                write_entry(entry, object.buffer());
+            }
+            object.flush().await?;
+        }
+        Ok(())
+    }
+}
+
+fn write_entry(entry: &AuditEntry, out: &mut Vec<u8>) {
+    fn or_empty(text: Option<&String>) -> &str {
+        text.map_or("", String::as_str)
+    }
+    let reason = entry.reason.as_ref();
+    let at = entry.at.to_string();
+    let cells = [
+        at.as_str(),
+        or_empty(entry.subject.as_ref()),
+        or_empty(entry.email.as_ref()),
+        or_empty(entry.source_address.as_ref()),
+        &entry.action,
+        or_empty(entry.target.as_ref()),
+        entry.outcome.word(),
+        reason.map_or("", |reason| reason.kind.as_str()),
+        reason.map_or("", |reason| reason.sentence.as_str()),
+        entry.entry_id.as_str(),
+    ];
+    archive::report::write_line(cells, out);
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,217 @@
+//! Making a delivery.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use domain::account::Account;
+use domain::notification::delivery::{Channel, Delivery, DeliveryState};
+use domain::notification::{Event, Notification};
+use domain::ports::ledger::{self, Change, Versioned};
+use domain::ports::outlets::{BusEvent, Mail, OutletError};
+use domain::ports::queue::LONGEST_DELAY;
+use domain::ports::webhook::{WebhookError, WebhookMessage, WebhookRefused};
+use domain::work::NotificationRef;
+
+use super::{Notify, announce_soon, payload};
+use crate::contention::{self, Attempt};
+use crate::run::{StepError, delay_until};
+
+/// What became of an attempt to deliver.
+enum Delivered {
+    /// It has arrived.
+    There,
+    /// There is nobody to deliver to any more.
+    Nobody,
+    /// It did not arrive.
+    Failed { reason: String, may_retry: bool },
+}
+
+impl Notify {
+    /// Tries to deliver a notification by one channel, if that is due. A failure is noted, and tried again later; what is
+    /// given up is told by the other channels.
+    ///
+    /// # Errors
+    /// [`StepError`] when the message should be delivered again.
+    pub async fn deliver(&self, reference: &NotificationRef, channel: Channel) -> Result<(), StepError> {
+        let Some(begun) = contention::retry(|| self.begin(reference, channel)).await? else { return Ok(()) };
+        let loaded = ledger::load::<Notification>(&*self.ledger, &Notification::key_of(reference)).await?;
+        let delivered = match &loaded {
+            Some(loaded) => self.attempt(&loaded.record, channel).await?,
+            None => Delivered::Nobody,
+        };
+        let requester = loaded.and_then(|loaded| match loaded.record.event {
+            // That a delivery failed is told once, and not again when telling that fails.
+            Event::DeliveryGivenUp { .. } => None,
+            _ => Some(loaded.record.requester),
+        });
+        let (ended, told) = contention::retry(|| self.note(reference, &begun, &delivered, requester.as_ref())).await?;
+        log(&ended);
+        if let Some(told) = told {
+            announce_soon(&*self.queue, &told).await;
+        }
+        self.again(&ended).await;
+        Ok(())
+    }
+
+    async fn begin(
+        &self,
+        reference: &NotificationRef,
+        channel: Channel,
+    ) -> Result<Attempt<Option<Delivery>>, StepError> {
+        let Some(loaded) = self.load(reference, channel).await? else { return Ok(Attempt::Settled(None)) };
+        let Ok(begun) = loaded.record.begin(self.clock.now()) else { return Ok(Attempt::Settled(None)) };
+        Ok(contention::settle(self.ledger.commit(&[Change::replace(&loaded, &begun)]).await, Some(begun))?)
+    }
+
+    async fn load(
+        &self,
+        reference: &NotificationRef,
+        channel: Channel,
+    ) -> Result<Option<Versioned<Delivery>>, StepError> {
+        Ok(ledger::load::<Delivery>(&*self.ledger, &Delivery::key_of(reference, channel)).await?)
+    }
+
+    async fn attempt(&self, notification: &Notification, channel: Channel) -> Result<Delivered, StepError> {
+        let key = Account::key_of(&notification.account_id);
+        match channel {
+            Channel::EventBus => {
+                let event = BusEvent {
+                    detail_type: notification.event.title().to_owned(),
+                    at: notification.at,
+                    detail: payload::of(notification),
+                };
+                Ok(of_outlet(self.bus.publish(&event).await))
+            }
+            Channel::Email => {
+                let account = ledger::load::<Account>(&*self.ledger, &key).await?;
+                let mail = self.mail(notification, account.map(|account| account.record).as_ref());
+                let Some(mailer) = self.mailer.as_ref().filter(|_| !mail.to.is_empty()) else {
+                    return Ok(Delivered::Nobody);
+                };
+                Ok(of_outlet(mailer.send(&mail).await))
+            }
+            Channel::Webhook => {
+                let account = ledger::load::<Account>(&*self.ledger, &key).await?;
+                let url = account.and_then(|account| account.record.notification_targets.webhook);
+                let Some(url) = url else { return Ok(Delivered::Nobody) };
+                self.post(notification, &url).await
+            }
+        }
+    }
+
+    async fn post(&self, notification: &Notification, url: &str) -> Result<Delivered, StepError> {
+        let Some(secret) = self.secrets.webhook_secret(&notification.account_id).await? else {
+            return Ok(of_webhook(Err(WebhookError::SecretUnusable)));
+        };
+        let message = WebhookMessage {
+            id: notification.notification_id.as_str(),
+            at: self.clock.now(),
+            body: &payload::of(notification),
+            secret: &secret,
+        };
+        Ok(of_webhook(self.webhooks.send(url, message).await))
+    }
+
+    fn mail(&self, notification: &Notification, account: Option<&Account>) -> Mail {
+        let named = account.map(|account| account.notification_targets.email.clone()).unwrap_or_default();
+        let requester = notification.requester.as_ref().and_then(|requester| requester.email.clone());
+        // Nobody gets it twice, however their address is written.
+        let to: BTreeMap<String, String> =
+            named.into_iter().chain(requester).map(|address| (address.to_lowercase(), address)).collect();
+        let link = notification.path().map(|path| format!("\n{}{path}\n", self.api_url)).unwrap_or_default();
+        let text = format!(
+            "{}\n{link}\nAccount {}, {}. Requests to this address need the ID token of one of its super admins.\n",
+            notification.event.sentence(),
+            notification.account_id,
+            notification.at,
+        );
+        let subject = format!("{} (account {})", notification.event.title(), notification.account_id);
+        Mail { to: to.into_values().collect(), subject, text }
+    }
+
+    /// Notes what became of an attempt. When it was the last one, the notification that tells so comes second.
+    async fn note(
+        &self,
+        reference: &NotificationRef,
+        begun: &Delivery,
+        delivered: &Delivered,
+        requester: Option<&Option<domain::backup::Requester>>,
+    ) -> Result<Attempt<(Delivery, Option<Notification>)>, StepError> {
+        let now = self.clock.now();
+        let Some(loaded) = self.load(reference, begun.channel).await? else {
+            return Ok(Attempt::Settled((begun.clone(), None)));
+        };
+        let next = match delivered {
+            Delivered::There => loaded.record.delivered(now),
+            Delivered::Nobody => loaded.record.dropped(now),
+            Delivered::Failed { reason, may_retry } => {
+                loaded.record.failed(begun.attempts, reason.clone(), *may_retry, self.first_pause, now)
+            }
+        };
+        // Another run has settled it, or is trying it again.
+        let Ok(next) = next else { return Ok(Attempt::Settled((loaded.record, None))) };
+        let told = requester.filter(|_| next.state == DeliveryState::GivenUp).map(|requester| {
+            let event = Event::DeliveryGivenUp {
+                notification_id: reference.notification_id.clone(),
+                channel: next.channel,
+                reason: next.last_error.clone().unwrap_or_default(),
+            };
+            let about = reference.notification_id.random();
+            Notification::new(reference.account_id.clone(), about, event, requester.clone(), now)
+        });
+        let mut changes = vec![Change::replace(&loaded, &next)];
+        changes.extend(told.as_ref().map(Change::create));
+        Ok(contention::settle(self.ledger.commit(&changes).await, (next, told))?)
+    }
+
+    /// Queues the next attempt, if it is soon; recover-stalled sees to those that are later.
+    async fn again(&self, delivery: &Delivery) {
+        let pause = delay_until(delivery.next_at, self.clock.now());
+        if delivery.state != DeliveryState::Pending || pause > LONGEST_DELAY || pause == Duration::ZERO {
+            return;
+        }
+        if let Err(error) = self.queue.send(&[delivery.work()], pause).await {
+            tracing::warn!(%error, notification.id = %delivery.notification_id, "delivery.not-queued");
+        }
+    }
+}
+
+fn of_outlet(answer: Result<(), OutletError>) -> Delivered {
+    match answer {
+        Ok(()) => Delivered::There,
+        Err(error) => {
+            Delivered::Failed { may_retry: matches!(error, OutletError::Unavailable(_)), reason: error.to_string() }
+        }
+    }
+}
+
+/// A receiver may be mended, and a name be looked up again. A secret that is no key, and a URL that is not allowed, stay so
+/// until somebody sets the webhook anew.
+fn of_webhook(answer: Result<(), WebhookError>) -> Delivered {
+    match answer {
+        Ok(()) => Delivered::There,
+        Err(error) => {
+            let stays = matches!(
+                error,
+                WebhookError::SecretUnusable
+                    | WebhookError::Refused(WebhookRefused::Private | WebhookRefused::Malformed)
+            );
+            Delivered::Failed { may_retry: !stays, reason: error.to_string() }
+        }
+    }
+}
+
+fn log(delivery: &Delivery) {
+    let (account, id) = (&delivery.account_id, &delivery.notification_id);
+    let channel = delivery.channel.word();
+    match (delivery.state, &delivery.last_error) {
+        (DeliveryState::GivenUp, Some(error)) => {
+            tracing::warn!(account.id = %account, notification.id = %id, channel, error, "delivery.given-up");
+        }
+        (DeliveryState::Pending, Some(error)) => {
+            let attempts = delivery.attempts;
+            tracing::info!(account.id = %account, notification.id = %id, channel, attempts, error, "delivery.failed");
+        }
+        (state, _) => tracing::info!(account.id = %account, notification.id = %id, channel, ?state, "delivery.ended"),
+    }
+}

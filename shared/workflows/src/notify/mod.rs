@@ -1,0 +1,58 @@
+//! Telling people and programs what happened.
+//!
+//! Whatever makes something come true puts the [`Notification`] into the ledger in the same transaction, and calls
+//! [`announce_soon`] afterwards. deliver-notifications then gives every channel its delivery ([`Notify::announce`]) and
+//! makes the deliveries ([`Notify::deliver`]). If a message is lost, recover-stalled sends it again.
+
+mod announce;
+mod deliver;
+pub mod inbox;
+mod payload;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::notification::Notification;
+use domain::ports::clock::Clock;
+use domain::ports::ledger::Ledger;
+use domain::ports::outlets::{EventBus, Mailer};
+use domain::ports::queue::WorkQueue;
+use domain::ports::secrets::WebhookSecrets;
+use domain::ports::webhook::Webhooks;
+use jiff::SignedDuration;
+
+/// Announces and delivers notifications.
+#[derive(Clone)]
+pub struct Notify {
+    /// Knows what is to be told.
+    pub ledger: Arc<dyn Ledger>,
+    /// Takes messages about further attempts.
+    pub queue: Arc<dyn WorkQueue>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The event bus.
+    pub bus: Arc<dyn EventBus>,
+    /// E-mail; None where the deployment has no sender's address.
+    pub mailer: Option<Arc<dyn Mailer>>,
+    /// Webhooks.
+    pub webhooks: Arc<dyn Webhooks>,
+    /// What webhooks are signed with.
+    pub secrets: Arc<dyn WebhookSecrets>,
+    /// Where the API answers, without a trailing slash: what links in e-mails begin with.
+    pub api_url: String,
+    /// The first pause between two attempts.
+    pub first_pause: Duration,
+    /// How long the audit log keeps its entries.
+    pub audit_kept_for: SignedDuration,
+}
+
+/// Queues the announcement of a notification that is in the ledger.
+pub(crate) async fn announce_soon(queue: &dyn WorkQueue, notification: &Notification) {
+    if let Err(error) = queue.send(&[notification.work()], Duration::ZERO).await {
+        let id = &notification.notification_id;
+        tracing::warn!(%error, notification.id = %id, "notification.announcement-not-queued");
+    }
+}
+
+#[cfg(test)]
+mod tests;

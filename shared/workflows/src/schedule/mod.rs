@@ -1,0 +1,143 @@
+//! Schedules: switching them on and off, and starting the backups that are due.
+
+mod start;
+
+use domain::Failure;
+use domain::account::Account;
+use domain::audit::Act;
+use domain::ids::AccountId;
+use domain::notification::{Event, Notification};
+use domain::ports::clock::Clock;
+use domain::ports::ledger::{self, Change, Ledger, LedgerError, Versioned};
+use domain::schedule::{Cadence, Schedule};
+use jiff::Timestamp;
+
+pub use self::start::{StartScheduled, Started};
+
+use crate::contention::{self, Attempt};
+
+/// What somebody wants of a schedule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ScheduleWish {
+    /// On or off.
+    pub enabled: bool,
+    /// How often; None as it is.
+    pub every: Option<Cadence>,
+}
+
+/// Why a schedule is neither shown nor changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ScheduleError {
+    /// No operator has created the account.
+    #[error("there is no such account")]
+    AccountUnknown,
+    /// The account has no CRM connection, from which its time zone is known.
+    #[error("the account is not connected to a CRM")]
+    NotConnected,
+    /// The account's plan, of this name, has no schedules.
+    #[error("the plan '{0}' has no schedules")]
+    NotInPlan(&'static str),
+    /// The ledger failed.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+/// An account's schedule; off where it was never switched on.
+///
+/// # Errors
+/// [`ScheduleError`].
+pub async fn read(ledger: &dyn Ledger, account: &AccountId) -> Result<Schedule, ScheduleError> {
+    if ledger.get(&Account::key_of(account)).await?.is_none() {
+        return Err(ScheduleError::AccountUnknown);
+    }
+    let loaded = ledger::load::<Schedule>(ledger, &Schedule::key_of(account)).await?;
+    Ok(loaded.map_or_else(|| Schedule::off(account.clone()), |loaded| loaded.record))
+}
+
+/// Switches a schedule on or off, or changes how often it runs. Doing so again changes nothing.
+///
+/// # Errors
+/// [`ScheduleError`].
+pub async fn set(
+    ledger: &dyn Ledger,
+    clock: &dyn Clock,
+    act: &Act,
+    wish: ScheduleWish,
+) -> Result<Schedule, ScheduleError> {
+    contention::retry(|| try_set(ledger, clock, act, wish)).await
+}
+
+async fn try_set(
+    ledger: &dyn Ledger,
+    clock: &dyn Clock,
+    act: &Act,
+    wish: ScheduleWish,
+) -> Result<Attempt<Schedule>, ScheduleError> {
+    let account: Option<Versioned<Account>> = ledger::load(ledger, &Account::key_of(&act.account_id)).await?;
+    let account = account.ok_or(ScheduleError::AccountUnknown)?;
+    let loaded = ledger::load::<Schedule>(ledger, &Schedule::key_of(&act.account_id)).await?;
+    let present = loaded.as_ref().map_or_else(|| Schedule::off(act.account_id.clone()), |loaded| loaded.record.clone());
+    let every = wish.every.unwrap_or(present.every);
+    let next = if wish.enabled {
+        if !account.record.plan.plan().may_schedule {
+            return Err(ScheduleError::NotInPlan(account.record.plan.as_str()));
+        }
+        let connection = account.record.crm_connection.as_ref().ok_or(ScheduleError::NotConnected)?;
+        present.switched_on(every, &act.by, &connection.time_zone, clock.now())
+    } else {
+        present.switched_off(every)
+    };
+    let write = loaded.as_ref().map_or_else(|| Change::create(&next), |loaded| Change::replace(loaded, &next));
+    let mut changes = vec![write, Change::create(&act.succeeded(None))];
+    // Who loses the plan at the same moment loses the schedule: one of the two commits comes second and sees the other.
+    changes.push(Change::unchanged(&account));
+    Ok(contention::settle(ledger.commit(&changes).await, next)?)
+}
+
+/// What stops a schedule that is on when its account's plan has none any more: the changes, and the notification among
+/// them. None where no schedule is on.
+///
+/// # Errors
+/// [`LedgerError`].
+pub(crate) async fn stop_without_plan(
+    ledger: &dyn Ledger,
+    account: &Account,
+    now: Timestamp,
+) -> Result<Option<(Vec<Change>, Notification)>, LedgerError> {
+    if account.plan.plan().may_schedule {
+        return Ok(None);
+    }
+    let loaded = ledger::load::<Schedule>(ledger, &Schedule::key_of(&account.account_id)).await?;
+    Ok(loaded.filter(|loaded| loaded.record.on.is_some()).map(|loaded| stopped(&loaded, account, now)))
+}
+
+fn stopped(loaded: &Versioned<Schedule>, account: &Account, now: Timestamp) -> (Vec<Change>, Notification) {
+    let failure = not_in_plan(account.plan.as_str());
+    let next = loaded.record.stopped(failure.clone());
+    let told = skipped(&loaded.record, Event::ScheduleSkipped { failure, next_run_at: None }, now);
+    (vec![Change::replace(loaded, &next), Change::create(&told)], told)
+}
+
+/// The notification of `event`, to whoever had switched the schedule on.
+fn skipped(schedule: &Schedule, event: Event, now: Timestamp) -> Notification {
+    let by = schedule.on.as_ref().map(|on| on.by.clone());
+    // One schedule tells one thing at a time, so that the account is all that its ids are made of.
+    let mut about = [0_u8; 10];
+    for (place, digit) in schedule.account_id.as_str().bytes().enumerate() {
+        about[place % 9] = about[place % 9].wrapping_mul(31).wrapping_add(digit);
+    }
+    Notification::new(schedule.account_id.clone(), about, event, by, now)
+}
+
+fn not_in_plan(plan: &str) -> Failure {
+    Failure::new(
+        "schedule-not-in-plan",
+        format!(
+            "The account's plan is now '{plan}', which has no schedules. Ask an operator about the plan, then switch the \
+             schedule on again; backups can be made on request meanwhile."
+        ),
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,244 @@
+//! start-scheduled-backups: starts what is due, each run of each schedule once.
+//!
+//! A run is one transaction that moves the schedule on and makes the backup, so however often the rule fires and however
+//! many of these run at the same time, one of them wins. What is due is found by the index, at a cost of three reads for
+//! each backup that is started.
+
+use std::sync::Arc;
+
+use domain::Failure;
+use domain::account::Account;
+use domain::allowance::Allowance;
+use domain::audit::Act;
+use domain::backup::Backup;
+use domain::ids::{AuditEntryId, BackupId};
+use domain::notification::{Event, Notification};
+use domain::ports::clock::Clock;
+use domain::ports::ledger::{self, Change, DUE_SHARDS, DueList, Key, Ledger, Versioned};
+use domain::ports::queue::WorkQueue;
+use domain::schedule::{Schedule, SwitchedOn};
+use domain::work::BackupRef;
+use futures_util::stream::{self, StreamExt};
+use jiff::{SignedDuration, Timestamp};
+
+use super::{skipped, stopped};
+use crate::contention::{self, Attempt};
+use crate::create_backup::{self, CreateError};
+use crate::notify;
+use crate::run::StepError;
+
+/// Schedules that are asked for at once, per shard.
+const PER_PAGE: u32 = 100;
+
+/// Schedules of one shard that are looked at at the same time.
+const AT_A_TIME: usize = 4;
+
+/// How soon to look again whether the backup that runs has ended.
+const LOOK_AGAIN: SignedDuration = SignedDuration::from_mins(1);
+
+/// What the audit log calls it.
+const ACTION: &str = "start-scheduled-backup";
+
+/// The use case.
+pub struct StartScheduled {
+    /// Knows what is due.
+    pub ledger: Arc<dyn Ledger>,
+    /// Takes the first work of new backups.
+    pub queue: Arc<dyn WorkQueue>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Makes ids unique.
+    pub random: fn() -> [u8; 10],
+    /// How long the audit log keeps its entries.
+    pub audit_kept_for: SignedDuration,
+}
+
+/// What a round has come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Started {
+    /// Backups that were started.
+    pub started: u64,
+    /// Runs that were left out, schedules that were stopped among them.
+    pub skipped: u64,
+    /// Runs that wait for the allowance.
+    pub waiting: u64,
+    /// Schedules that could not be looked at; they are due in the next round too.
+    pub failed: u64,
+}
+
+/// What became of a schedule that was listed as due.
+enum Fate {
+    /// It was not due after all; somebody else was first, or the list lags.
+    NotDue,
+    Started(Box<Backup>),
+    Skipped(Box<Notification>),
+    Waiting,
+}
+
+impl StartScheduled {
+    /// Looks at everything that is due, all shards at the same time, and begins nothing after `ends`: the rest is due in
+    /// the next round.
+    ///
+    /// # Errors
+    /// [`StepError`] when the list of what is due cannot be read.
+    pub async fn round(&self, ends: Timestamp) -> Result<Started, StepError> {
+        let shards = (0..DUE_SHARDS).map(|shard| self.shard(shard, ends));
+        let rounds = futures_util::future::try_join_all(shards).await?;
+        Ok(rounds.into_iter().fold(Started::default(), Started::and))
+    }
+
+    async fn shard(&self, shard: u8, ends: Timestamp) -> Result<Started, StepError> {
+        let mut all = Started::default();
+        let now = self.clock.now();
+        while self.clock.now() < ends {
+            let due = self.ledger.due(DueList::Schedules, shard, now, PER_PAGE).await?;
+            let is_last = due.len() < PER_PAGE as usize;
+            let before = all;
+            let mut looks = stream::iter(due).map(|key| self.look_at(key, ends)).buffer_unordered(AT_A_TIME);
+            while let Some(one) = looks.next().await {
+                all = all.and(one);
+            }
+            // A page of which nothing came of is one that lags, or fails as a whole; the next round is soon.
+            let nothing_done = Started { failed: before.failed, ..all } == before;
+            if is_last || nothing_done {
+                break;
+            }
+        }
+        Ok(all)
+    }
+
+    async fn look_at(&self, key: Key, ends: Timestamp) -> Started {
+        if self.clock.now() >= ends {
+            return Started::default();
+        }
+        match contention::retry(|| self.try_start(&key)).await {
+            Ok(fate) => self.tell(fate).await,
+            Err(error) => {
+                tracing::error!(%error, partition = key.partition, "schedule.not-started");
+                Started { failed: 1, ..Started::default() }
+            }
+        }
+    }
+
+    async fn tell(&self, fate: Fate) -> Started {
+        match fate {
+            Fate::NotDue => Started::default(),
+            Fate::Waiting => Started { waiting: 1, ..Started::default() },
+            Fate::Started(backup) => {
+                create_backup::begin(&*self.queue, &backup).await;
+                Started { started: 1, ..Started::default() }
+            }
+            Fate::Skipped(told) => {
+                tracing::warn!(account.id = %told.account_id, "schedule.skipped");
+                notify::announce_soon(&*self.queue, &told).await;
+                Started { skipped: 1, ..Started::default() }
+            }
+        }
+    }
+
+    async fn try_start(&self, key: &Key) -> Result<Attempt<Fate>, StepError> {
+        let now = self.clock.now();
+        let Some(schedule) = ledger::load::<Schedule>(&*self.ledger, key).await? else {
+            return Ok(Attempt::Settled(Fate::NotDue));
+        };
+        let Some(on) = schedule.record.on.as_ref().filter(|_| schedule.record.is_due(now)) else {
+            return Ok(Attempt::Settled(Fate::NotDue));
+        };
+        let account = ledger::load::<Account>(&*self.ledger, &Account::key_of(&schedule.record.account_id)).await?;
+        let Some(account) = account else { return Ok(Attempt::Settled(Fate::NotDue)) };
+        if !account.record.plan.plan().may_schedule {
+            let (changes, told) = stopped(&schedule, &account.record, now);
+            return self.settle(&changes, Fate::Skipped(Box::new(told))).await;
+        }
+        match broken_connection(&account.record) {
+            Some(reason) => self.skip(&schedule, on, reason, now).await,
+            None => self.start(&schedule, on, &account, now).await,
+        }
+    }
+
+    async fn start(
+        &self,
+        schedule: &Versioned<Schedule>,
+        on: &SwitchedOn,
+        account: &Versioned<Account>,
+        now: Timestamp,
+    ) -> Result<Attempt<Fate>, StepError> {
+        let account_id = &account.record.account_id;
+        let allowance = ledger::load::<Allowance>(&*self.ledger, &Allowance::key_of(account_id)).await?;
+        let new = BackupRef { account_id: account_id.clone(), backup_id: BackupId::new(now, (self.random)()) };
+        let accepted = create_backup::accept(account, allowance.as_ref(), &new, &self.act(on, &new, now), now);
+        let (backup, mut changes) = match accepted {
+            Ok(accepted) => accepted,
+            Err(CreateError::Running { .. }) => return self.wait(schedule, now + LOOK_AGAIN, now).await,
+            Err(CreateError::TooEarly(next_at)) => return self.wait(schedule, next_at, now).await,
+            Err(error) => return Err(StepError::Fatal(Failure::new("schedule-not-started", error.to_string()))),
+        };
+        let zone = account.record.crm_connection.as_ref().map_or(&on.time_zone, |connection| &connection.time_zone);
+        let next = schedule.record.started(new.backup_id, zone, now).map_err(|_| StepError::TakenOver)?;
+        changes.push(Change::replace(schedule, &next));
+        self.settle(&changes, Fate::Started(Box::new(backup))).await
+    }
+
+    async fn wait(
+        &self,
+        schedule: &Versioned<Schedule>,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Attempt<Fate>, StepError> {
+        let next = schedule.record.waiting(until, now).map_err(|_| StepError::TakenOver)?;
+        self.settle(&[Change::replace(schedule, &next)], Fate::Waiting).await
+    }
+
+    async fn skip(
+        &self,
+        schedule: &Versioned<Schedule>,
+        on: &SwitchedOn,
+        failure: Failure,
+        now: Timestamp,
+    ) -> Result<Attempt<Fate>, StepError> {
+        let next = schedule.record.skipped(failure.clone(), &on.time_zone, now).map_err(|_| StepError::TakenOver)?;
+        let next_run_at = next.on.as_ref().map(|on| on.next_run_at);
+        let told = skipped(&schedule.record, Event::ScheduleSkipped { failure, next_run_at }, now);
+        let changes = [Change::replace(schedule, &next), Change::create(&told)];
+        self.settle(&changes, Fate::Skipped(Box::new(told))).await
+    }
+
+    async fn settle(&self, changes: &[Change], fate: Fate) -> Result<Attempt<Fate>, StepError> {
+        Ok(contention::settle(self.ledger.commit(changes).await, fate)?)
+    }
+
+    /// The deed of whoever has switched the schedule on, done for them.
+    fn act(&self, on: &SwitchedOn, new: &BackupRef, now: Timestamp) -> Act {
+        Act {
+            account_id: new.account_id.clone(),
+            entry_id: AuditEntryId::new(now, new.backup_id.random()),
+            at: now,
+            by: on.by.clone(),
+            source_address: None,
+            action: ACTION,
+            kept_for: self.audit_kept_for,
+        }
+    }
+}
+
+/// Why the CRM cannot be reached, as far as that is known before trying.
+fn broken_connection(account: &Account) -> Option<Failure> {
+    match &account.crm_connection {
+        None => Some(Failure::new(
+            "crm-not-connected",
+            "The account has no CRM connection any more; connect it again with PUT /accounts/{account}.",
+        )),
+        Some(connection) => connection.fault.clone(),
+    }
+}
+
+impl Started {
+    fn and(self, other: Self) -> Self {
+        Self {
+            started: self.started + other.started,
+            skipped: self.skipped + other.skipped,
+            waiting: self.waiting + other.waiting,
+            failed: self.failed + other.failed,
+        }
+    }
+}
