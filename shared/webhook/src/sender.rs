@@ -1,0 +1,173 @@
+//! The requests: where they may go, how long they may take, and what becomes of them.
+
+use std::error::Error;
+use std::io;
+use std::iter::successors;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use domain::ports::webhook::{WebhookError, WebhookMessage, WebhookRefused, Webhooks};
+use reqwest::header::CONTENT_TYPE;
+use reqwest::{Client, redirect};
+
+use crate::lookup::{Lookup, Reach, Resolver, SystemLookup};
+use crate::signature::{self, sign};
+use crate::target::{PrivateTargets, Target};
+
+/// How long a receiver may take.
+#[derive(Clone, Copy)]
+pub(crate) struct Limits {
+    /// To look its host up and connect.
+    pub(crate) connect: Duration,
+    /// For everything until its status has arrived.
+    pub(crate) whole: Duration,
+}
+
+impl Limits {
+    const USUAL: Self = Self { connect: Duration::from_secs(5), whole: Duration::from_secs(10) };
+}
+
+/// Sends webhooks by HTTP. One per process.
+///
+/// A connection goes only to an address that was checked when it was made, so a name that changes its addresses between
+/// check and connection gains nothing: the client has no other source of addresses than the resolver that checks them. It
+/// does not ask the resolver about hosts that are addresses already, so those are checked before every request.
+///
+/// A resolver learns the host but not the port, while exempt is a host at one port. So there are two clients, chosen by the
+/// whole URL, and neither can get to another URL than the one it was chosen for: no redirects, no proxies, and no
+/// connection is kept for another request.
+pub struct HttpWebhooks {
+    private_targets: PrivateTargets,
+    public: Route,
+    /// For exempt targets only.
+    anywhere: Route,
+    limits: Limits,
+}
+
+/// Webhooks cannot be sent at all.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// One of the private targets, counted from 1.
+    #[error("private target {0} is not a host and a port, such as receiver.internal:8443 or [::1]:8080")]
+    PrivateTarget(usize),
+    /// As when the system has no certificate authorities.
+    #[error("the HTTP client for webhooks cannot be set up; does the system have certificate authorities?")]
+    Client(#[from] reqwest::Error),
+}
+
+/// A client, and the resolver that it connects by.
+struct Route {
+    resolver: Resolver,
+    client: Client,
+}
+
+impl HttpWebhooks {
+    /// Webhooks that verify certificates by the system's certificate authorities. `private_targets` are hosts with ports,
+    /// such as `receiver.internal:8443` or `[::1]:8080`, that need neither be on the public internet nor have TLS; they
+    /// are compared with URLs exactly, and no other port or subdomain is exempt.
+    ///
+    /// # Errors
+    /// [`SetupError`].
+    pub fn new(private_targets: Vec<String>) -> Result<Self, SetupError> {
+        Self::with(private_targets, &(Arc::new(SystemLookup) as Arc<dyn Lookup>), Limits::USUAL)
+    }
+
+    /// With another source of addresses and other time-outs.
+    pub(crate) fn with(
+        private_targets: Vec<String>,
+        lookup: &Arc<dyn Lookup>,
+        limits: Limits,
+    ) -> Result<Self, SetupError> {
+        // Another crate of the process may have installed the same provider already.
+        let _already_installed = rustls::crypto::ring::default_provider().install_default();
+        Ok(Self {
+            private_targets: PrivateTargets::parse(private_targets).map_err(SetupError::PrivateTarget)?,
+            public: Route::new(lookup.clone(), Reach::PublicOnly, limits)?,
+            anywhere: Route::new(lookup.clone(), Reach::Anywhere, limits)?,
+            limits,
+        })
+    }
+
+    /// What `url` leads to and the only way to send there. A host that is an address has been checked, a name has not.
+    fn route(&self, url: &str) -> Result<(Target, &Route), WebhookRefused> {
+        let target = Target::parse(url, &self.private_targets)?;
+        let route = if target.exempt { &self.anywhere } else { &self.public };
+        target.address().map_or(Ok(()), |address| route.resolver.admit(address))?;
+        Ok((target, route))
+    }
+}
+
+impl Route {
+    fn new(lookup: Arc<dyn Lookup>, reach: Reach, limits: Limits) -> Result<Self, reqwest::Error> {
+        let resolver = Resolver { lookup, reach };
+        let client = Client::builder()
+            .user_agent(concat!("crm-backup/", env!("CARGO_PKG_VERSION")))
+            .https_only(reach == Reach::PublicOnly)
+            .dns_resolver(resolver.clone())
+            .redirect(redirect::Policy::none())
+            .no_proxy()
+            .pool_max_idle_per_host(0)
+            .connect_timeout(limits.connect)
+            .timeout(limits.whole)
+            .build()?;
+        Ok(Self { resolver, client })
+    }
+}
+
+#[async_trait]
+impl Webhooks for HttpWebhooks {
+    async fn check(&self, url: &str) -> Result<(), WebhookRefused> {
+        let (target, route) = self.route(url)?;
+        if target.address().is_some() {
+            return Ok(());
+        }
+        let lookup = route.resolver.addresses(target.host());
+        let addresses = tokio::time::timeout(self.limits.connect, lookup).await;
+        addresses.unwrap_or(Err(WebhookRefused::Unresolved)).map(drop)
+    }
+
+    async fn send(&self, url: &str, message: WebhookMessage<'_>) -> Result<(), WebhookError> {
+        let (target, route) = self.route(url)?;
+        let timestamp = message.at.as_second();
+        let signature = sign(message.secret, message.id, timestamp, message.body)?;
+        let request = route
+            .client
+            .post(target.url)
+            .header(CONTENT_TYPE, "application/json")
+            .header(signature::ID, message.id)
+            .header(signature::TIMESTAMP, timestamp)
+            .header(signature::SIGNATURE, signature)
+            .body(message.body.to_owned());
+        // Dropping the response closes the connection, whatever the receiver goes on to send.
+        let status = request.send().await.map_err(|error| no_answer(&error))?.status();
+        if status.is_success() { Ok(()) } else { Err(WebhookError::Status(status.as_u16())) }
+    }
+}
+
+/// Why there was no answer, in our own words: those of the client repeat the URL.
+fn no_answer(error: &reqwest::Error) -> WebhookError {
+    let mut causes = successors(Some(error as &(dyn Error + 'static)), |&error| cause(error));
+    if let Some(refused) = causes.clone().find_map(<dyn Error>::downcast_ref::<WebhookRefused>) {
+        return WebhookError::Refused(*refused);
+    }
+    WebhookError::NoAnswer(if causes.any(<dyn Error>::is::<rustls::Error>) {
+        "there is no TLS connection to it; is its certificate valid?"
+    } else if error.is_timeout() {
+        "it took too long"
+    } else if error.is_connect() {
+        "no connection to it could be made"
+    } else if error.is_builder() {
+        "the request could not be made"
+    } else {
+        "the connection broke off, or what it sent is not HTTP"
+    })
+}
+
+/// The next error inside of `error`. Errors of input and output skip the one that they wrap.
+fn cause<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    match error.downcast_ref::<io::Error>() {
+        Some(error) => error.get_ref().map(|inner| inner as &(dyn Error + 'static)),
+        None => error.source(),
+    }
+}
