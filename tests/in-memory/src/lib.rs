@@ -4,17 +4,27 @@
 //! [`faults`] puts failures, lost answers and dying workers between a workflow and any of its ports.
 
 mod clock;
+mod dead_letters;
+mod event_bus;
 pub mod faults;
 mod ledger;
+mod mailer;
 mod objects;
 mod queue;
 mod tokens;
+mod webhook_secrets;
+mod webhooks;
 
 pub use clock::ManualClock;
+pub use dead_letters::MemoryDeadLetters;
+pub use event_bus::MemoryEventBus;
 pub use ledger::MemoryLedger;
+pub use mailer::MemoryMailer;
 pub use objects::MemoryObjects;
 pub use queue::{MemoryQueue, Queued};
 pub use tokens::MemoryTokens;
+pub use webhook_secrets::MemoryWebhookSecrets;
+pub use webhooks::{MemoryWebhooks, WebhookAttempt};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -34,6 +34,7 @@
 //! ```
 
 mod crm;
+mod outlets;
 mod ports;
 
 use std::collections::BTreeMap;

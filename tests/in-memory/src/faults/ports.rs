@@ -1,4 +1,4 @@
-//! The ledger, object storage, the queue and the secret store behind faults.
+//! The ledger, object storage, the queues and the secret store behind faults.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -6,13 +6,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use domain::ids::AccountId;
+use domain::ports::dead_letters::DeadLetters;
 use domain::ports::ledger::{Change, DueList, Key, Ledger, LedgerError, ListPage, ListRequest, Stored};
 use domain::ports::objects::{
     CopySource, DownloadLinks, ETag, MultipartUploads, ObjectInfo, ObjectReader, ObjectSweeper, ObjectWriter,
     StorageError, UploadId, UploadedPart,
 };
 use domain::ports::queue::{QueueError, WorkQueue};
-use domain::ports::secrets::{CrmToken, CrmTokens, SecretsError};
+use domain::ports::secrets::{CrmToken, CrmTokens, SecretsError, WebhookSecrets};
 use domain::work::Work;
 use jiff::Timestamp;
 use secrecy::SecretString;
@@ -126,6 +127,13 @@ impl<T: WorkQueue + ?Sized> WorkQueue for Faulty<T> {
 }
 
 #[async_trait]
+impl<T: DeadLetters + ?Sized> DeadLetters for Faulty<T> {
+    async fn peek(&self) -> Result<Vec<Work>, QueueError> {
+        self.call("DeadLetters::peek", self.port.peek(), QueueError).await
+    }
+}
+
+#[async_trait]
 impl<T: CrmTokens + ?Sized> CrmTokens for Faulty<T> {
     async fn token(&self, account: &AccountId) -> Result<Option<CrmToken>, SecretsError> {
         self.call("CrmTokens::token", self.port.token(account), SecretsError::Unavailable).await
@@ -134,5 +142,18 @@ impl<T: CrmTokens + ?Sized> CrmTokens for Faulty<T> {
     async fn store_token(&self, account: &AccountId, token: &CrmToken) -> Result<(), SecretsError> {
         let call = self.port.store_token(account, token);
         self.call("CrmTokens::store_token", call, SecretsError::Unavailable).await
+    }
+}
+
+#[async_trait]
+impl<T: WebhookSecrets + ?Sized> WebhookSecrets for Faulty<T> {
+    async fn webhook_secret(&self, account: &AccountId) -> Result<Option<SecretString>, SecretsError> {
+        let call = self.port.webhook_secret(account);
+        self.call("WebhookSecrets::webhook_secret", call, SecretsError::Unavailable).await
+    }
+
+    async fn store_webhook_secret(&self, account: &AccountId, secret: &SecretString) -> Result<(), SecretsError> {
+        let call = self.port.store_webhook_secret(account, secret);
+        self.call("WebhookSecrets::store_webhook_secret", call, SecretsError::Unavailable).await
     }
 }
