@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use domain::ports::ledger::{Change, Key, Ledger, LedgerError};
+use domain::ports::ledger::{Change, DueList, Key, Ledger, LedgerError};
 use in_memory::MemoryLedger;
 use in_memory::faults::{Fault, Faults};
 
 fn change(sort: &str) -> Change {
     let body = Some(serde_json::json!({}));
-    Change { key: Key::new("p", sort), expected: None, body, due_at: None, forget_at: None }
+    Change { key: Key::new("p", sort), expected: None, body, due_at: None, due_in: DueList::Work, forget_at: None }
 }
 
 async fn put_two(ledger: &dyn Ledger) -> Result<(), LedgerError> {
