@@ -25,6 +25,8 @@ pub struct QueueUrls {
     pub assemble: Option<String>,
     /// To restore-chunk: [`Work::Restore`] and [`Work::RestoreSlice`].
     pub restore: Option<String>,
+    /// To deliver-notifications: [`Work::Announce`] and [`Work::Deliver`].
+    pub notify: Option<String>,
 }
 
 impl QueueUrls {
@@ -34,6 +36,7 @@ impl QueueUrls {
             Work::Export { .. } | Work::CloseObject { .. } => &self.export,
             Work::Assemble { .. } | Work::Sweep { .. } => &self.assemble,
             Work::Restore { .. } | Work::RestoreSlice { .. } => &self.restore,
+            Work::Announce { .. } | Work::Deliver { .. } => &self.notify,
         };
         url.as_deref().ok_or_else(|| QueueError("this function knows no queue for such work".to_owned()))
     }

@@ -26,7 +26,8 @@ const SUPER_ADMIN: &str = ":super-admin";
 /// Something that not everyone may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Right {
-    /// Create, list, read, cancel and download an account's backups: its super admins.
+    /// Create, list, read, cancel, download, delete and schedule an account's backups, and read its notifications and its
+    /// audit log: its super admins.
     Backups,
     /// Plan, confirm, stop and undo an account's restores, and read them and its imports: its super admins.
     Restores,
@@ -95,6 +96,11 @@ impl Caller {
         })?;
         let groups = claims.cognito_groups.or(claims.groups).map(texts).unwrap_or_default();
         Ok(Self { requester: Requester { subject, email: claims.email }, groups, sign_in: claims.sign_in })
+    }
+
+    /// Who it is.
+    pub fn requester(&self) -> &Requester {
+        &self.requester
     }
 
     /// Checks that the caller has `right` on the account whose id was given as `account`.

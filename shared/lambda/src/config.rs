@@ -5,9 +5,17 @@
 //!
 //! | variable | what it is |
 //! |---|---|
-//! | `LEDGER_TABLE` | name of the ledger's table |
+//! | `LEDGER_TABLE`, `AUDIT_TABLE` | names of the ledger's tables: one for the audit log, one for everything else |
+//! | `AUDIT_RETENTION_DAYS` | how long the audit log keeps its entries, 1 to 3,650 |
 //! | `ARCHIVE_BUCKET` | name of the bucket for archives and segments |
-//! | `DISCOVER_QUEUE_URL`, `EXPORT_QUEUE_URL`, `ASSEMBLE_QUEUE_URL`, `RESTORE_QUEUE_URL` | the work queues |
+//! | `DISCOVER_QUEUE_URL`, `EXPORT_QUEUE_URL`, `ASSEMBLE_QUEUE_URL`, `RESTORE_QUEUE_URL`, `NOTIFY_QUEUE_URL` | the work queues |
+//! | `DEAD_LETTER_QUEUE_URLS` | comma-separated list of the queues of messages that were set aside |
+//! | `EVENT_BUS` | name of the bus for domain events |
+//! | `EMAIL_SENDER` | whom e-mails come from; none are sent if absent |
+//! | `API_URL` | where the HTTP API answers, without a trailing slash |
+//! | `WEBHOOK_SECRET_PREFIX` | what the names of the secrets that webhooks are signed with begin with |
+//! | `WEBHOOK_PRIVATE_TARGETS` | comma-separated list of `host:port` that webhooks may reach although they are private; none if absent |
+//! | `WEBHOOK_RETRY_BASE_SECONDS` | first pause before a delivery is tried again, 1 to 3,600 |
 //! | `CRM_TOKEN_PREFIX` | what the names of the secrets with CRM tokens begin with |
 //! | `CRM_BASE_URLS` | comma-separated list of the CRM base URLs that may be used: scheme, host and port |
 //! | `TOKEN_AUDIENCE` | the `aud` that callers' ID tokens must have |
@@ -23,7 +31,9 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use aws::LedgerTables;
 use http::Uri;
+use jiff::SignedDuration;
 use tracing::level_filters::LevelFilter;
 
 use crate::second_factor::SecondFactorPolicy;
@@ -55,15 +65,15 @@ impl std::error::Error for ConfigError {}
 /// # use lambda::config::{ConfigError, Environment};
 /// #[derive(Debug)]
 /// struct Config {
-///     ledger_table: String,
+///     archive_bucket: String,
 /// }
-/// # let variables = [("LEDGER_TABLE", "ledger")];
+/// # let variables = [("ARCHIVE_BUCKET", "bucket")];
 /// # fn read(mut env: Environment) -> Result<Config, ConfigError> {
-/// let ledger_table = env.ledger_table();
-/// env.finish(|| Some(Config { ledger_table: ledger_table? }))
+/// let archive_bucket = env.archive_bucket();
+/// env.finish(|| Some(Config { archive_bucket: archive_bucket? }))
 /// # }
-/// # assert_eq!(read(Environment::of(variables)).unwrap().ledger_table, "ledger");
-/// # assert!(read(Environment::of([])).unwrap_err().to_string().contains("LEDGER_TABLE"));
+/// # assert_eq!(read(Environment::of(variables)).unwrap().archive_bucket, "bucket");
+/// # assert!(read(Environment::of([])).unwrap_err().to_string().contains("ARCHIVE_BUCKET"));
 /// ```
 #[derive(Debug)]
 pub struct Environment {
@@ -93,9 +103,16 @@ impl Environment {
         value.ok_or(ConfigError { faults: self.faults })
     }
 
-    /// `LEDGER_TABLE`.
-    pub fn ledger_table(&mut self) -> Option<String> {
-        self.text("LEDGER_TABLE")
+    /// `LEDGER_TABLE` and `AUDIT_TABLE`.
+    pub fn ledger_tables(&mut self) -> Option<LedgerTables> {
+        let (ledger, audit_log) = (self.text("LEDGER_TABLE"), self.text("AUDIT_TABLE"));
+        Some(LedgerTables { ledger: ledger?, audit_log: audit_log? })
+    }
+
+    /// `AUDIT_RETENTION_DAYS`.
+    pub fn audit_retention(&mut self) -> Option<SignedDuration> {
+        let days = self.whole_number("AUDIT_RETENTION_DAYS", 1..=3_650);
+        days.map(|days| SignedDuration::from_hours(i64::from(days) * 24))
     }
 
     /// `ARCHIVE_BUCKET`.
@@ -121,6 +138,58 @@ impl Environment {
     /// `RESTORE_QUEUE_URL`.
     pub fn restore_queue_url(&mut self) -> Option<String> {
         self.text("RESTORE_QUEUE_URL")
+    }
+
+    /// `NOTIFY_QUEUE_URL`.
+    pub fn notify_queue_url(&mut self) -> Option<String> {
+        self.text("NOTIFY_QUEUE_URL")
+    }
+
+    /// `DEAD_LETTER_QUEUE_URLS`: at least one.
+    pub fn dead_letter_queue_urls(&mut self) -> Option<Vec<String>> {
+        self.parsed("DEAD_LETTER_QUEUE_URLS", "a comma-separated list of URLs", list)
+    }
+
+    /// `EVENT_BUS`.
+    pub fn event_bus(&mut self) -> Option<String> {
+        self.text("EVENT_BUS")
+    }
+
+    /// `EMAIL_SENDER`; Some(None) where it is absent or empty.
+    pub fn email_sender(&mut self) -> Option<Option<String>> {
+        const NAME: &str = "EMAIL_SENDER";
+        if self.is_unset(NAME) {
+            return Some(None);
+        }
+        self.parsed(NAME, "an e-mail address", |text| text.contains('@').then(|| Some(text.to_owned())))
+    }
+
+    /// `API_URL`.
+    pub fn api_url(&mut self) -> Option<String> {
+        self.parsed("API_URL", "a URL without a trailing slash", |text| {
+            let is_url = text.starts_with("https://") || text.starts_with("http://");
+            (is_url && !text.ends_with('/')).then(|| text.to_owned())
+        })
+    }
+
+    /// `WEBHOOK_SECRET_PREFIX`.
+    pub fn webhook_secret_prefix(&mut self) -> Option<String> {
+        self.text("WEBHOOK_SECRET_PREFIX")
+    }
+
+    /// `WEBHOOK_PRIVATE_TARGETS`; empty where it is absent or empty.
+    pub fn webhook_private_targets(&mut self) -> Option<Vec<String>> {
+        const NAME: &str = "WEBHOOK_PRIVATE_TARGETS";
+        if self.is_unset(NAME) {
+            return Some(Vec::new());
+        }
+        self.parsed(NAME, "a comma-separated list of host:port", list)
+    }
+
+    /// `WEBHOOK_RETRY_BASE_SECONDS`.
+    pub fn webhook_retry_base(&mut self) -> Option<Duration> {
+        let seconds = self.whole_number("WEBHOOK_RETRY_BASE_SECONDS", 1..=3_600);
+        seconds.map(|seconds| Duration::from_secs(seconds.into()))
     }
 
     /// `CRM_TOKEN_PREFIX`.
@@ -151,13 +220,10 @@ impl Environment {
 
     fn federated_providers(&mut self) -> Option<Vec<String>> {
         const NAME: &str = "FEDERATED_PROVIDERS";
-        if self.variables.get(NAME).is_none_or(|text| text.trim().is_empty()) {
+        if self.is_unset(NAME) {
             return Some(Vec::new());
         }
-        self.parsed(NAME, "a comma-separated list of names", |text| {
-            let names = text.split(',').map(|name| name.trim().to_owned());
-            names.map(|name| (!name.is_empty()).then_some(name)).collect()
-        })
+        self.parsed(NAME, "a comma-separated list of names", list)
     }
 
     fn issuer_enforces_second_factor(&mut self) -> Option<bool> {
@@ -199,6 +265,10 @@ impl Environment {
         })
     }
 
+    fn is_unset(&self, name: &str) -> bool {
+        self.variables.get(name).is_none_or(|text| text.trim().is_empty())
+    }
+
     fn text(&mut self, name: &str) -> Option<String> {
         self.parsed(name, "a text", |text| Some(text.to_owned()))
     }
@@ -222,6 +292,12 @@ impl Environment {
     }
 }
 
+/// The items between commas; None if one is empty.
+fn list(text: &str) -> Option<Vec<String>> {
+    let items = text.split(',').map(|item| item.trim().to_owned());
+    items.map(|item| (!item.is_empty()).then_some(item)).collect()
+}
+
 fn is_base_url(text: &str) -> bool {
     let Ok(uri) = text.parse::<Uri>() else { return false };
     let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return false };
@@ -243,10 +319,11 @@ mod tests {
             ("CRM_RETRY_BASE_SECONDS", "-1"),
             ("LEDGER_TABLE", "  "),
         ]);
-        let read = (env.archive_bucket(), env.workers_per_account(), env.crm_retry_base(), env.ledger_table());
+        let read = (env.archive_bucket(), env.workers_per_account(), env.crm_retry_base(), env.ledger_tables());
         assert_eq!(read, (Some("bucket".to_owned()), None, None, None));
         let error = env.finish(|| Some(())).expect_err("three faults").to_string();
-        for name in ["WORKERS_PER_ACCOUNT", "CRM_RETRY_BASE_SECONDS", "LEDGER_TABLE is not set"] {
+        let unset = ["LEDGER_TABLE is not set", "AUDIT_TABLE is not set"];
+        for name in ["WORKERS_PER_ACCOUNT", "CRM_RETRY_BASE_SECONDS"].into_iter().chain(unset) {
             assert!(error.contains(name), "{error}");
         }
         assert!(!error.contains("many") && !error.contains("ARCHIVE_BUCKET"), "{error}");

@@ -7,15 +7,17 @@ use aws_lambda_events::encodings::Body;
 use aws_lambda_events::event::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use domain::audit::Act;
 use futures_util::FutureExt;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
 use http::{HeaderMap, Method, StatusCode};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use lambda_runtime::{LambdaEvent, service_fn};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
-use crate::caller::Caller;
+use crate::audit::{AuditLog, Trace};
+use crate::caller::{Authorised, Caller};
 use crate::deadline::Deadline;
 use crate::fields::Fields;
 use crate::problem::{Problem, catalogue};
@@ -33,6 +35,7 @@ pub struct Request {
     headers: HeaderMap,
     body: Vec<u8>,
     verified_subject: Option<String>,
+    trace: Trace,
     /// Until when the handler may work.
     pub deadline: Deadline,
 }
@@ -42,7 +45,11 @@ impl Request {
     ///
     /// # Errors
     /// A 413 problem when the body is longer than [`LONGEST_BODY`].
-    pub fn from_event(event: ApiGatewayV2httpRequest, deadline: Deadline) -> Result<Self, Problem> {
+    pub(crate) fn from_event(
+        event: ApiGatewayV2httpRequest,
+        deadline: Deadline,
+        kept_for: SignedDuration,
+    ) -> Result<Self, Problem> {
         let context = event.request_context;
         let body = decode_body(event.body.unwrap_or_default(), event.is_base64_encoded)?;
         let mut claims = context.authorizer.and_then(|authorizer| authorizer.jwt).map(|jwt| jwt.claims);
@@ -54,8 +61,26 @@ impl Request {
             headers: event.headers,
             body,
             verified_subject: claims.as_mut().and_then(|claims| claims.remove("sub")),
+            trace: Trace::new(context.http.source_ip, kept_for),
             deadline,
         })
+    }
+
+    /// What `caller` does with it, for the audit log.
+    ///
+    /// # Errors
+    /// See [`routes::find`].
+    pub fn act(&self, caller: &Authorised) -> Result<Act, Problem> {
+        let action = self.route()?.operation.word();
+        Ok(self.trace.act(caller.account_id.clone(), caller.requester.clone(), action))
+    }
+
+    pub(crate) fn trace(&self) -> &Trace {
+        &self.trace
+    }
+
+    pub(crate) fn verified_subject(&self) -> Option<&str> {
+        self.verified_subject.as_deref()
     }
 
     /// What it asks for.
@@ -207,19 +232,20 @@ impl Response {
     }
 }
 
-/// Serves requests until the process ends. A problem becomes its document; a panic becomes a 500 that says nothing.
+/// Serves requests until the process ends. A problem becomes its document, and an entry of the audit log where it is one
+/// of those that are recorded; a panic becomes a 500 that says nothing.
 ///
 /// # Errors
 /// When the Lambda runtime cannot be reached.
-pub async fn serve<H, F>(handler: H) -> Result<(), lambda_runtime::Error>
+pub async fn serve<H, F>(audit: AuditLog, handler: H) -> Result<(), lambda_runtime::Error>
 where
     H: Fn(Request) -> F,
     F: Future<Output = Result<Response, Problem>>,
 {
-    let handler = &handler;
+    let (audit, handler) = (&audit, &handler);
     lambda_runtime::run(service_fn(|event: LambdaEvent<ApiGatewayV2httpRequest>| async move {
         let deadline = Deadline::of(&event.context, Timestamp::now());
-        let response = answer(handler, event.payload, deadline, &event.context.request_id).await;
+        let response = answer(handler, audit, event.payload, deadline, &event.context.request_id).await;
         Ok::<_, lambda_runtime::Error>(response.into_event())
     }))
     .await
@@ -227,6 +253,7 @@ where
 
 pub(crate) async fn answer<H, F>(
     handler: &H,
+    audit: &AuditLog,
     event: ApiGatewayV2httpRequest,
     deadline: Deadline,
     request_id: &str,
@@ -238,12 +265,16 @@ where
     let begin = Timestamp::now();
     let method = event.request_context.http.method.clone();
     let path: String = event.raw_path.iter().flat_map(|path| path.chars()).take(256).collect();
-    let outcome = match Request::from_event(event, deadline) {
-        // The panic hook has logged what it was. The call is inside the future, so that it is caught as well.
-        Ok(request) => AssertUnwindSafe(async { handler(request).await })
-            .catch_unwind()
-            .await
-            .unwrap_or_else(|_| Err(Problem::internal("the handler panicked"))),
+    let outcome = match Request::from_event(event, deadline, audit.kept_for) {
+        Ok(request) => {
+            let watched = audit.watch(&request);
+            // The panic hook has logged what it was. The call is inside the future, so that it is caught as well.
+            let handled = AssertUnwindSafe(async { handler(request).await }).catch_unwind().await;
+            match handled.unwrap_or_else(|_| Err(Problem::internal("the handler panicked"))) {
+                Err(problem) => Err(audit.refused(watched, problem).await),
+                answered => answered,
+            }
+        }
         Err(problem) => Err(problem),
     };
     let millis = i64::try_from(Timestamp::now().duration_since(begin).as_millis()).unwrap_or(i64::MAX);

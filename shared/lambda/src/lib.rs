@@ -4,6 +4,7 @@
 //! A function is thin: `main` reads its configuration, builds its clients once and hands a handler to [`sqs::serve`] or
 //! [`http::serve`]; the handler translates to and from the use cases.
 
+pub mod audit;
 pub mod caller;
 pub mod config;
 pub mod deadline;

@@ -1,6 +1,6 @@
 //! The API's routes: one table, which the handlers, the OpenAPI document and the 404 and 405 answers agree with.
 
-use domain::ids::{BackupId, RestoreId};
+use domain::ids::{BackupId, NotificationId, RestoreId};
 use http::Method;
 use http::header::{ALLOW, HeaderValue};
 
@@ -19,6 +19,12 @@ pub enum Operation {
     CancelBackup,
     /// Get a download link.
     DownloadBackup,
+    /// Delete its archive before it expires.
+    DeleteBackup,
+    /// Read an account's schedule.
+    ReadSchedule,
+    /// Switch it on or off.
+    ChangeSchedule,
     /// Plan a restore.
     CreateRestore,
     /// List an account's restores.
@@ -41,12 +47,79 @@ pub enum Operation {
     ReadImport,
     /// Get a link to the list of the values that it failed to restore.
     DownloadErrors,
+    /// List an account's notifications.
+    ListNotifications,
+    /// Read one with its deliveries.
+    ReadNotification,
+    /// Mark one as read.
+    MarkNotification,
+    /// List an account's audit log.
+    ListAuditLog,
+    /// Get a link to the audit log as CSV.
+    ExportAuditLog,
     /// Read an account's settings.
     ReadAccount,
     /// Create an account or change its settings.
     ChangeAccount,
     /// Read this API's description.
     ReadDescription,
+}
+
+impl Operation {
+    /// Its name in the audit log: the description's `operationId` in dashes.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::CreateBackup => "create-backup",
+            Self::ListBackups => "list-backups",
+            Self::ReadBackup => "read-backup",
+            Self::CancelBackup => "cancel-backup",
+            Self::DownloadBackup => "download-backup",
+            Self::DeleteBackup => "delete-backup",
+            Self::ReadSchedule => "read-schedule",
+            Self::ChangeSchedule => "change-schedule",
+            Self::CreateRestore => "create-restore",
+            Self::ListRestores => "list-restores",
+            Self::ReadRestore => "read-restore",
+            Self::DownloadSkipped => "download-skipped",
+            Self::ConfirmRestore => "confirm-restore",
+            Self::CancelRestore => "cancel-restore",
+            Self::StopRestore => "stop-restore",
+            Self::UndoRestore => "undo-restore",
+            Self::ListImports => "list-imports",
+            Self::ReadImport => "read-import",
+            Self::DownloadErrors => "download-errors",
+            Self::ListNotifications => "list-notifications",
+            Self::ReadNotification => "read-notification",
+            Self::MarkNotification => "mark-notification",
+            Self::ListAuditLog => "list-audit-log",
+            Self::ExportAuditLog => "export-audit-log",
+            Self::ReadAccount => "read-account",
+            Self::ChangeAccount => "change-account",
+            Self::ReadDescription => "read-description",
+        }
+    }
+
+    /// Whether it changes something or hands something out, so that the audit log has it whatever becomes of it. Of all
+    /// others it has what was refused for want of a right.
+    pub const fn is_audited(self) -> bool {
+        matches!(
+            self,
+            Self::CreateBackup
+                | Self::CancelBackup
+                | Self::DownloadBackup
+                | Self::DeleteBackup
+                | Self::ChangeSchedule
+                | Self::CreateRestore
+                | Self::DownloadSkipped
+                | Self::ConfirmRestore
+                | Self::CancelRestore
+                | Self::StopRestore
+                | Self::UndoRestore
+                | Self::DownloadErrors
+                | Self::ExportAuditLog
+                | Self::ChangeAccount
+        )
+    }
 }
 
 /// A method and path, and what they ask for.
@@ -65,12 +138,15 @@ const fn route(method: Method, path: &'static str, operation: Operation) -> Rout
 }
 
 /// Every route there is.
-pub static ROUTES: [Route; 19] = [
+pub static ROUTES: [Route; 27] = [
     route(Method::POST, "/accounts/{accountId}/backups", Operation::CreateBackup),
     route(Method::GET, "/accounts/{accountId}/backups", Operation::ListBackups),
     route(Method::GET, "/accounts/{accountId}/backups/{backupId}", Operation::ReadBackup),
     route(Method::POST, "/accounts/{accountId}/backups/{backupId}/cancel", Operation::CancelBackup),
+    route(Method::DELETE, "/accounts/{accountId}/backups/{backupId}", Operation::DeleteBackup),
     route(Method::GET, "/accounts/{accountId}/backups/{backupId}/download", Operation::DownloadBackup),
+    route(Method::GET, "/accounts/{accountId}/backup-schedule", Operation::ReadSchedule),
+    route(Method::PUT, "/accounts/{accountId}/backup-schedule", Operation::ChangeSchedule),
     route(Method::POST, "/accounts/{accountId}/restores", Operation::CreateRestore),
     route(Method::GET, "/accounts/{accountId}/restores", Operation::ListRestores),
     route(Method::GET, "/accounts/{accountId}/restores/{restoreId}", Operation::ReadRestore),
@@ -82,6 +158,11 @@ pub static ROUTES: [Route; 19] = [
     route(Method::GET, "/accounts/{accountId}/imports", Operation::ListImports),
     route(Method::GET, "/accounts/{accountId}/imports/{importId}", Operation::ReadImport),
     route(Method::GET, "/accounts/{accountId}/imports/{importId}/errors.csv", Operation::DownloadErrors),
+    route(Method::GET, "/accounts/{accountId}/notifications", Operation::ListNotifications),
+    route(Method::GET, "/accounts/{accountId}/notifications/{notificationId}", Operation::ReadNotification),
+    route(Method::PATCH, "/accounts/{accountId}/notifications/{notificationId}", Operation::MarkNotification),
+    route(Method::GET, "/accounts/{accountId}/audit-log", Operation::ListAuditLog),
+    route(Method::GET, "/accounts/{accountId}/audit-log.csv", Operation::ExportAuditLog),
     route(Method::GET, "/accounts/{accountId}", Operation::ReadAccount),
     route(Method::PUT, "/accounts/{accountId}", Operation::ChangeAccount),
     route(Method::GET, "/openapi.json", Operation::ReadDescription),
@@ -112,6 +193,19 @@ impl Found<'_> {
     /// A 404 problem: what is no restore's id is no restore of the account.
     pub fn restore_id(&self) -> Result<RestoreId, Problem> {
         RestoreId::parse(self.item).map_err(|_| Problem::restore_unknown())
+    }
+
+    /// The notification that the path names.
+    ///
+    /// # Errors
+    /// A 404 problem: what is no notification's id is no notification of the account.
+    pub fn notification_id(&self) -> Result<NotificationId, Problem> {
+        NotificationId::parse(self.item).map_err(|_| Problem::notification_unknown())
+    }
+
+    /// What the path names besides the account, as it was written.
+    pub fn item(&self) -> Option<&str> {
+        Some(self.item).filter(|item| !item.is_empty())
     }
 
     /// The import that the path names, by the id of the restore that became it.
@@ -147,7 +241,7 @@ pub fn find<'a>(method: &Method, path: &'a str) -> Result<Found<'a>, Problem> {
     })
 }
 
-/// The account, and the backup, restore or import, that `path` names where it matches.
+/// The account, and the backup or whatever else of it, that `path` names where it matches.
 fn match_path<'a>(template: &str, path: &'a str) -> Option<(&'a str, &'a str)> {
     let (mut account, mut item) = ("", "");
     let (mut wanted, mut given) = (template.split('/'), path.split('/'));
@@ -155,7 +249,7 @@ fn match_path<'a>(template: &str, path: &'a str) -> Option<(&'a str, &'a str)> {
         match (wanted.next(), given.next()) {
             (None, None) => return Some((account, item)),
             (Some("{accountId}"), Some(segment)) if !segment.is_empty() => account = segment,
-            (Some("{backupId}" | "{restoreId}" | "{importId}"), Some(segment)) if !segment.is_empty() => item = segment,
+            (Some(parameter), Some(segment)) if parameter.starts_with('{') && !segment.is_empty() => item = segment,
             (Some(literal), Some(segment)) if literal == segment => {}
             _ => return None,
         }
@@ -170,7 +264,7 @@ mod tests {
     fn every_route_is_found_with_its_parameters() {
         for route in &ROUTES {
             let mut path = route.path.replace("{accountId}", "42");
-            for parameter in ["{backupId}", "{restoreId}", "{importId}"] {
+            for parameter in ["{backupId}", "{restoreId}", "{importId}", "{notificationId}"] {
                 path = path.replace(parameter, "i");
             }
             assert!(!path.contains('{'), "{path}");

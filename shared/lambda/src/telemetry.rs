@@ -21,12 +21,13 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::config::{ConfigError, Environment};
 
 /// Our own crates, which log at `LOG_LEVEL`. Everything else is quiet.
-const OURS: [&str; 16] = [
+const OURS: [&str; 19] = [
     "account_api",
     "archive",
     "assemble_archive",
     "aws",
     "create_backup",
+    "deliver_notifications",
     "discover_objects",
     "domain",
     "export_chunk",
@@ -36,6 +37,8 @@ const OURS: [&str; 16] = [
     "recover_stalled",
     "restore_api",
     "restore_chunk",
+    "start_scheduled_backups",
+    "webhook",
     "workflows",
     // The span around an invocation, which gives every line its request id.
     "lambda_runtime::layers::trace",

@@ -1,19 +1,25 @@
 //! Requests as API Gateway sends them, for tests of handlers.
 
 use std::future::Future;
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
+use in_memory::MemoryLedger;
 use jiff::{SignedDuration, Timestamp};
 use lambda_runtime::Context;
 use serde_json::{Value, json};
 
+use crate::audit::AuditLog;
 use crate::deadline::Deadline;
 use crate::http::{self, Request, Response};
 use crate::problem::Problem;
 
 /// The audience that [`ApiCall::by`] makes tokens for.
 pub const AUDIENCE: &str = "client-1";
+
+/// How long [`ApiCall::answered_by`] keeps entries of the audit log.
+pub const AUDIT_KEPT_FOR: SignedDuration = SignedDuration::from_hours(400 * 24);
 
 /// A request on its way through API Gateway.
 #[derive(Debug, Clone)]
@@ -85,11 +91,26 @@ impl ApiCall {
         self.body(&BASE64_STANDARD.encode(text))
     }
 
-    /// The answer that the request gets from `handler`, as `request-1`, with half a minute of time.
+    /// The answer that the request gets from `handler`, as `request-1`, with half a minute of time, and a ledger of its own
+    /// for what is refused.
     ///
     /// # Panics
     /// When the event is none of API Gateway's, which is a fault of the test.
     pub async fn answered_by<H, F>(self, handler: H) -> Response
+    where
+        H: Fn(Request) -> F,
+        F: Future<Output = Result<Response, Problem>>,
+    {
+        let audit =
+            AuditLog { ledger: Arc::new(MemoryLedger::new()), kept_for: AUDIT_KEPT_FOR, audience: AUDIENCE.to_owned() };
+        self.answered_with(&audit, handler).await
+    }
+
+    /// The same with `audit` for what is refused.
+    ///
+    /// # Panics
+    /// When the event is none of API Gateway's, which is a fault of the test.
+    pub async fn answered_with<H, F>(self, audit: &AuditLog, handler: H) -> Response
     where
         H: Fn(Request) -> F,
         F: Future<Output = Result<Response, Problem>>,
@@ -99,7 +120,7 @@ impl ApiCall {
         let stopped_at = now + SignedDuration::from_secs(30);
         context.deadline = u64::try_from(stopped_at.as_millisecond()).expect("after 1970");
         let event = serde_json::from_value(self.event).expect("an API Gateway event");
-        http::answer(&handler, event, Deadline::of(&context, now), "request-1").await
+        http::answer(&handler, audit, event, Deadline::of(&context, now), "request-1").await
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aws::{Aws, QueueUrls, S3Objects, SystemClock};
+use aws::{Aws, LedgerTables, QueueUrls, S3Objects, SystemClock};
 use domain::ports::clock::Clock;
 use domain::ports::ledger::Ledger;
 use domain::ports::queue::WorkQueue;
@@ -47,31 +47,31 @@ pub struct CrmWorker {
 }
 
 impl Worker {
-    /// Reads `LEDGER_TABLE`, and what `queues` reads.
+    /// Reads `LEDGER_TABLE` and `AUDIT_TABLE`, and what `queues` reads.
     ///
     /// # Errors
     /// When a variable is missing or wrong; the error names all of them.
     pub async fn from_env(queues: impl FnOnce(&mut Environment) -> QueueUrls) -> Result<Self, Error> {
         let mut env = Environment::of_process();
-        let (table, urls) = (env.ledger_table(), queues(&mut env));
+        let (table, urls) = (env.ledger_tables(), queues(&mut env));
         let table = env.finish(|| table)?;
         Ok(Self::on(&Aws::load().await, table, urls))
     }
 
-    fn on(aws: &Aws, table: String, urls: QueueUrls) -> Self {
+    fn on(aws: &Aws, table: LedgerTables, urls: QueueUrls) -> Self {
         Self { ledger: Arc::new(aws.ledger(table)), queue: Arc::new(aws.queues(urls)), clock: Arc::new(SystemClock) }
     }
 }
 
 impl CrmWorker {
-    /// Reads `LEDGER_TABLE`, `ARCHIVE_BUCKET`, `CRM_TOKEN_PREFIX`, `CRM_BASE_URLS`, `WORKERS_PER_ACCOUNT`,
+    /// Reads `LEDGER_TABLE`, `AUDIT_TABLE`, `ARCHIVE_BUCKET`, `CRM_TOKEN_PREFIX`, `CRM_BASE_URLS`, `WORKERS_PER_ACCOUNT`,
     /// `CRM_RETRY_BASE_SECONDS`, and what `queues` reads.
     ///
     /// # Errors
     /// When a variable is missing or wrong (the error names all of them), or the system has no certificate authorities.
     pub async fn from_env(queues: impl FnOnce(&mut Environment) -> QueueUrls) -> Result<Self, Error> {
         let mut env = Environment::of_process();
-        let (table, bucket, tokens) = (env.ledger_table(), env.archive_bucket(), env.crm_token_prefix());
+        let (table, bucket, tokens) = (env.ledger_tables(), env.archive_bucket(), env.crm_token_prefix());
         let (cap, retry_base, urls) = (env.workers_per_account(), env.crm_retry_base(), queues(&mut env));
         let base_urls = env.crm_base_urls();
         let (table, bucket, tokens, cap, retry_base, base_urls) =

@@ -79,6 +79,14 @@ impl Problem {
         )
     }
 
+    /// The account of the path has no such notification.
+    pub fn notification_unknown() -> Self {
+        Self::new(
+            catalogue::NOTIFICATION_UNKNOWN,
+            "The account has no notification with this id, or not any more: they are kept for 90 days.",
+        )
+    }
+
     /// The account has no connection to a CRM.
     pub fn account_not_connected() -> Self {
         Self::new(
@@ -101,5 +109,11 @@ impl Problem {
     pub fn archive_expired(at: Timestamp) -> Self {
         let detail = "The archive was kept for 14 days and has been removed. Make a new backup.";
         Self::new(catalogue::ARCHIVE_EXPIRED, detail).member("expiredAt", at.to_string())
+    }
+
+    /// Somebody deleted the backup's archive at that time.
+    pub fn archive_deleted(at: Timestamp) -> Self {
+        let detail = "A super admin of the account has deleted the archive; the audit log says who. Make a new backup.";
+        Self::new(catalogue::ARCHIVE_DELETED, detail).member("deletedAt", at.to_string())
     }
 }
