@@ -1,15 +1,19 @@
-//! The ports on AWS: the ledger on `DynamoDB`, objects on S3, work on SQS, CRM tokens in Secrets Manager.
+//! The ports on AWS: the ledger on `DynamoDB`, objects on S3, work and dead letters on SQS, CRM tokens and webhooks'
+//! signing keys in Secrets Manager, e-mail through SES, domain events on EventBridge.
 //!
 //! Endpoints come from the environment as the SDK reads it (`AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_S3` and so on), so
 //! the same binaries run on AWS and on emulators. Errors name the operation and the service's error code, and never
 //! what was sent.
 
 mod clock;
+mod dead_letters;
+mod event_bus;
 mod failure;
 pub mod ledger;
+mod mail;
 mod objects;
 mod queues;
-mod tokens;
+mod secrets;
 
 use std::time::Duration;
 
@@ -19,10 +23,13 @@ use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 
 pub use clock::SystemClock;
+pub use dead_letters::SqsDeadLetters;
+pub use event_bus::{EVENT_SOURCE, EventBridgeBus};
 pub use ledger::{DynamoDbLedger, LedgerTables};
+pub use mail::SesMailer;
 pub use objects::S3Objects;
 pub use queues::{QueueUrls, SqsQueues};
-pub use tokens::SecretsManagerTokens;
+pub use secrets::{SecretsManagerTokens, SecretsManagerWebhookSecrets};
 
 /// How often the SDK sends a request at most, with its own backoff in between.
 const MAX_SENDS: u32 = 4;
@@ -81,6 +88,26 @@ impl Aws {
     /// CRM tokens in secrets whose names are `name_prefix` and the account's id.
     pub fn tokens(&self, name_prefix: impl Into<String>) -> SecretsManagerTokens {
         SecretsManagerTokens::new(aws_sdk_secretsmanager::Client::new(&self.config), name_prefix)
+    }
+
+    /// Webhooks' signing keys in secrets whose names are `name_prefix` and the account's id.
+    pub fn webhook_secrets(&self, name_prefix: impl Into<String>) -> SecretsManagerWebhookSecrets {
+        SecretsManagerWebhookSecrets::new(aws_sdk_secretsmanager::Client::new(&self.config), name_prefix)
+    }
+
+    /// What lies in the dead-letter queues at `urls`.
+    pub fn dead_letters(&self, urls: Vec<String>) -> SqsDeadLetters {
+        SqsDeadLetters::new(aws_sdk_sqs::Client::new(&self.config), urls)
+    }
+
+    /// E-mails from the address `sender`.
+    pub fn mailer(&self, sender: impl Into<String>) -> SesMailer {
+        SesMailer::new(aws_sdk_sesv2::Client::new(&self.config), sender)
+    }
+
+    /// The event bus that is named `name`.
+    pub fn event_bus(&self, name: impl Into<String>) -> EventBridgeBus {
+        EventBridgeBus::new(aws_sdk_eventbridge::Client::new(&self.config), name)
     }
 }
 

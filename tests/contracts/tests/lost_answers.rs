@@ -2,10 +2,11 @@
 
 use aws::{DynamoDbLedger, S3Objects};
 use bytes::Bytes;
-use contracts::backends::{Backend, DYNAMODB_LOCAL, MINISTACK, connect, with_bucket, with_table};
+use contracts::backends::{Backend, DYNAMODB_LOCAL, MINISTACK, connect, with_bucket, with_event_bus, with_table};
 use contracts::lossy_proxy::LossyProxy;
 use domain::ports::ledger::{Change, Key, Ledger, LedgerError};
 use domain::ports::objects::{ObjectReader, ObjectWriter, StorageError};
+use domain::ports::outlets::{BusEvent, EventBus, OutletError};
 use serde_json::json;
 
 fn write(sort: &str, expected: Option<u64>) -> Change {
@@ -110,6 +111,26 @@ async fn an_object_that_breaks_off_is_read_again() {
         proxy.cut_answers(3, 1_000_000);
         let outcome = objects.read("t/large", Some(0..1_500_000)).await;
         assert!(matches!(outcome, Err(StorageError::Unavailable(_))), "half of an object is not an object");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_event_whose_answer_is_lost_is_published_again() {
+    with_event_bus(MINISTACK, async |_, test| {
+        let proxy = LossyProxy::before(&MINISTACK.url().expect("set, as there is a bus")).await;
+        let bus = connect(&proxy.url()).await.event_bus(&test.name);
+        let at = "2026-11-23T02:48:25Z".parse().expect("a time");
+        let event = BusEvent { detail_type: "Backup Completed".to_owned(), at, detail: "{}".to_owned() };
+
+        proxy.lose_answers(1);
+        assert_eq!(bus.publish(&event).await, Ok(()));
+        assert_eq!(test.receive().await.len(), 2, "at least once");
+
+        proxy.lose_answers(4);
+        let outcome = bus.publish(&event).await;
+        assert!(matches!(outcome, Err(OutletError::Unavailable(_))), "{outcome:?}");
+        assert_eq!(proxy.still_to_lose(), 0, "the answers were lost");
     })
     .await;
 }

@@ -34,11 +34,6 @@ impl MemoryDeadLetters {
     pub fn set_aside_text(&self, body: &str) {
         lock(&self.0).push(body.to_owned());
     }
-
-    /// Removes all messages, as an operator does who has dealt with them.
-    pub fn remove_all(&self) {
-        lock(&self.0).clear();
-    }
 }
 
 #[async_trait]

@@ -1,6 +1,8 @@
-//! The emulators, and tables, buckets and queues of one case each.
+//! The emulators, and tables, buckets, queues, buses and mails of one case each.
 
 mod buckets;
+mod event_buses;
+mod mail;
 mod queues;
 mod secrets;
 mod tables;
@@ -13,8 +15,10 @@ use aws_sdk_s3::config::Credentials;
 use futures_util::FutureExt;
 
 pub use buckets::with_bucket;
-pub use queues::{TestQueues, with_queues};
-pub use secrets::with_tokens;
+pub use event_buses::{TestBus, with_event_bus};
+pub use mail::{SentMails, with_mailer};
+pub use queues::{TestDeadLetters, TestQueues, with_dead_letters, with_queues};
+pub use secrets::{with_tokens, with_webhook_secrets};
 pub use tables::{create_table, raw_item, with_table};
 
 /// An emulator that may be running.
@@ -50,16 +54,26 @@ impl Backend {
 /// The connection to the emulator at `url`. Emulators take any credentials, and keep accounts and regions apart by
 /// them.
 pub async fn connect(url: &str) -> Aws {
+    connect_as(url, "test").await
+}
+
+/// Like [`connect`], with an access key; 12 digits are the number of an AWS account.
+async fn connect_as(url: &str, access_key: &str) -> Aws {
     let loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .endpoint_url(url)
         .region(Region::from_static("us-east-1"))
-        .credentials_provider(Credentials::new("test", "test", None, None, "contracts"));
+        .credentials_provider(Credentials::new(access_key, "test", None, None, "contracts"));
     Aws::load_with(loader).await
 }
 
 /// A name that no other case uses.
 fn random_name(kind: &str) -> String {
     format!("contract-{kind}-{}", uuid::Uuid::new_v4().simple())
+}
+
+/// The number of an AWS account that no other case uses.
+fn random_account() -> String {
+    format!("{:012}", uuid::Uuid::new_v4().as_u128() % 1_000_000_000_000)
 }
 
 /// Does `case`, then `cleanup` also when the case panicked, then goes on panicking.

@@ -1,6 +1,8 @@
 //! Queues.
 
-use aws::{QueueUrls, SqsQueues};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use aws::{QueueUrls, SqsDeadLetters, SqsQueues};
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::QueueAttributeName;
 use domain::work::Work;
@@ -21,14 +23,16 @@ pub struct TestQueues {
     pub restore: String,
 }
 
+/// Makes a queue and returns its URL.
+async fn create(client: &Client, kind: &str) -> String {
+    let made = client.create_queue().queue_name(random_name(kind)).send().await.expect("queue made");
+    made.queue_url.expect("a new queue has a URL")
+}
+
 impl TestQueues {
     async fn create(client: Client) -> Self {
-        let create = async |kind: &str| {
-            let made = client.create_queue().queue_name(random_name(kind)).send().await.expect("queue made");
-            made.queue_url.expect("a new queue has a URL")
-        };
-        let (discover, export) = (create("discover").await, create("export").await);
-        let (assemble, restore) = (create("assemble").await, create("restore").await);
+        let (discover, export) = (create(&client, "discover").await, create(&client, "export").await);
+        let (assemble, restore) = (create(&client, "assemble").await, create(&client, "restore").await);
         Self { client, discover, export, assemble, restore }
     }
 
@@ -87,4 +91,43 @@ pub async fn with_queues(backend: Backend, case: impl AsyncFnOnce(SqsQueues, &Te
     let aws = connect(&url).await;
     let queues = TestQueues::create(Client::new(aws.sdk_config())).await;
     finally(Box::pin(case(aws.queues(queues.urls()), &queues)), Box::pin(queues.remove())).await;
+}
+
+/// The two dead-letter queues of one case.
+#[derive(Debug)]
+pub struct TestDeadLetters {
+    client: Client,
+    urls: [String; 2],
+    sent: AtomicUsize,
+}
+
+impl TestDeadLetters {
+    /// Puts a message with `body` into one of the queues, and the next one into the other.
+    ///
+    /// # Panics
+    /// When the queue does not take it.
+    pub async fn set_aside(&self, body: &str) {
+        let url = &self.urls[self.sent.fetch_add(1, Ordering::Relaxed) % self.urls.len()];
+        self.client.send_message().queue_url(url).message_body(body).send().await.expect("sent");
+    }
+
+    async fn remove(&self) {
+        for url in &self.urls {
+            self.client.delete_queue().queue_url(url).send().await.expect("queue removed");
+        }
+    }
+}
+
+/// Runs `case` with two dead-letter queues on `backend`, which are removed afterwards.
+///
+/// # Panics
+/// When the case does, or the queues cannot be made or removed.
+pub async fn with_dead_letters(backend: Backend, case: impl AsyncFnOnce(SqsDeadLetters, &TestDeadLetters)) {
+    let Some(url) = backend.url() else { return };
+    let aws = connect(&url).await;
+    let client = Client::new(aws.sdk_config());
+    let urls = [create(&client, "dead-letters").await, create(&client, "dead-letters").await];
+    let queues = TestDeadLetters { client, urls, sent: AtomicUsize::new(0) };
+    let dead_letters = aws.dead_letters(queues.urls.to_vec());
+    finally(Box::pin(case(dead_letters, &queues)), Box::pin(queues.remove())).await;
 }

@@ -1,6 +1,6 @@
 //! Secrets.
 
-use aws::SecretsManagerTokens;
+use aws::{SecretsManagerTokens, SecretsManagerWebhookSecrets};
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType};
 
@@ -16,6 +16,18 @@ pub async fn with_tokens(backend: Backend, case: impl AsyncFnOnce(SecretsManager
     let prefix = format!("{}/", random_name("tokens"));
     let removed = remove(Client::new(aws.sdk_config()), prefix.clone());
     finally(Box::pin(case(aws.tokens(prefix))), Box::pin(removed)).await;
+}
+
+/// Runs `case` with a store of webhooks' signing keys on `backend` whose secrets are removed afterwards.
+///
+/// # Panics
+/// When the case does, or the secrets cannot be removed.
+pub async fn with_webhook_secrets(backend: Backend, case: impl AsyncFnOnce(SecretsManagerWebhookSecrets)) {
+    let Some(url) = backend.url() else { return };
+    let aws = connect(&url).await;
+    let prefix = format!("{}/", random_name("webhook-secrets"));
+    let removed = remove(Client::new(aws.sdk_config()), prefix.clone());
+    finally(Box::pin(case(aws.webhook_secrets(prefix))), Box::pin(removed)).await;
 }
 
 async fn remove(client: Client, prefix: String) {

@@ -1,0 +1,137 @@
+//! The mailer's contract on every mailer, and what SES's answers mean.
+
+use aws::SesMailer;
+use contracts::backends::{MINISTACK, SentMails, connect, with_mailer};
+use contracts::mailer::{self, Mailbox};
+use contracts::scripted_server::{Answer, ScriptedServer};
+use domain::ports::outlets::{Mail, Mailer, OutletError};
+use futures_util::future::join_all;
+use in_memory::MemoryMailer;
+use serde_json::json;
+
+struct Memory<'a>(&'a MemoryMailer);
+
+impl Mailbox for Memory<'_> {
+    async fn mails(&self) -> Vec<Mail> {
+        self.0.sent()
+    }
+}
+
+struct Ses<'a>(&'a SentMails);
+
+impl Mailbox for Ses<'_> {
+    async fn mails(&self) -> Vec<Mail> {
+        self.0.all()
+    }
+}
+
+macro_rules! on_every_mailer {
+    ($($case:ident),+ $(,)?) => {
+        mod memory {
+            $(#[tokio::test]
+            async fn $case() {
+                let mailer = super::MemoryMailer::new();
+                mailer.refuse(super::mailer::REFUSED);
+                super::mailer::$case(&mailer, &super::Memory(&mailer)).await;
+            })+
+        }
+        mod ministack {
+            $(#[tokio::test]
+            async fn $case() {
+                super::with_mailer(super::MINISTACK, async |mailer, mails| {
+                    super::mailer::$case(&mailer, &super::Ses(mails)).await;
+                })
+                .await;
+            })+
+        }
+    };
+}
+
+on_every_mailer!(
+    every_recipient_gets_a_mail_of_their_own,
+    a_subject_is_one_line,
+    a_refused_address_keeps_no_mail_from_the_others,
+    a_mail_to_nobody_is_fine,
+);
+
+fn taken() -> Answer {
+    Answer { status: 200, body: json!({ "MessageId": "1" }).to_string() }
+}
+
+fn failed(status: u16, code: &str) -> Answer {
+    let body = json!({ "__type": code, "message": "Address one@private.example of “Private” was not taken." });
+    Answer { status, body: body.to_string() }
+}
+
+async fn mailer(server: &ScriptedServer) -> SesMailer {
+    connect(&server.url()).await.mailer("backup@sender.example")
+}
+
+async fn send_to(server: &ScriptedServer, to: &[&str]) -> Result<(), OutletError> {
+    let to = to.iter().map(|to| (*to).to_owned()).collect();
+    let mail = Mail { to, subject: "Private".to_owned(), text: "Private\n".to_owned() };
+    let outcome = mailer(server).await.send(&mail).await;
+    let shown = format!("{outcome:?}").to_lowercase();
+    assert!(!shown.contains("private") && !shown.contains("example"), "{shown}");
+    outcome
+}
+
+#[tokio::test]
+async fn mails_are_plain_text_in_utf_8_from_the_deployments_address() {
+    let server = ScriptedServer::answering([taken()]).await;
+
+    assert_eq!(send_to(&server, &["one@private.example"]).await, Ok(()));
+
+    let content = |data: &str| json!({ "Charset": "UTF-8", "Data": data });
+    let expected = json!({
+        "FromEmailAddress": "backup@sender.example",
+        "Destination": { "ToAddresses": ["one@private.example"] },
+        "Content": { "Simple": { "Subject": content("Private"), "Body": { "Text": content("Private\n") } } },
+    });
+    assert_eq!(server.requests(), [expected]);
+}
+
+#[tokio::test]
+async fn what_would_be_refused_again_is_refused_at_once() {
+    let answers =
+        [(400, "MessageRejected"), (400, "BadRequestException"), (404, "NotFoundException"), (403, "AccessDenied")];
+    for (status, code) in answers {
+        let server = ScriptedServer::answering([failed(status, code)]).await;
+
+        let outcome = send_to(&server, &["one@private.example"]).await;
+
+        assert_eq!(outcome, Err(OutletError::Refused(format!("SendEmail: {code} (HTTP {status})"))));
+        assert_eq!(server.requests().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn what_may_be_taken_later_is_unavailable() {
+    let answers = [
+        (429, "TooManyRequestsException"),
+        (400, "LimitExceededException"),
+        (400, "ThrottlingException"),
+        (400, "SendingPausedException"),
+        (500, "InternalFailure"),
+        (503, "ServiceUnavailable"),
+    ];
+    join_all(answers.map(async |(status, code)| {
+        let server = ScriptedServer::answering([failed(status, code)]).await;
+        let outcome = send_to(&server, &["one@private.example"]).await;
+        assert_eq!(outcome, Err(OutletError::Unavailable(format!("SendEmail: {code} (HTTP {status})"))));
+    }))
+    .await;
+}
+
+#[tokio::test]
+async fn a_mail_that_may_still_arrive_outweighs_one_that_never_will() {
+    let (rejected, paused) = (failed(400, "MessageRejected"), failed(400, "SendingPausedException"));
+    for script in [[rejected.clone(), paused.clone(), taken()], [paused, rejected, taken()]] {
+        let server = ScriptedServer::answering(script).await;
+
+        let outcome = send_to(&server, &["one@private.example", "two@private.example", "three@private.example"]).await;
+
+        assert!(matches!(outcome, Err(OutletError::Unavailable(_))), "{outcome:?}");
+        assert_eq!(server.requests().len(), 3, "everyone was tried");
+    }
+}
