@@ -16,8 +16,12 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let mut env = Environment::of_process();
     let bucket = env.archive_bucket();
     let bucket = env.finish(|| bucket)?;
-    let worker =
-        Worker::from_env(|env| QueueUrls { assemble: env.assemble_queue_url(), ..QueueUrls::default() }).await?;
+    let worker = Worker::from_env(|env| QueueUrls {
+        assemble: env.assemble_queue_url(),
+        notify: env.notify_queue_url(),
+        ..QueueUrls::default()
+    })
+    .await?;
     let objects = Arc::new(Aws::load().await.objects(bucket));
     let assemble = Assemble {
         ledger: worker.ledger,

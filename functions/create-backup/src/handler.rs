@@ -1,5 +1,6 @@
-//! Requests that begin or end a backup, to and from the use cases.
+//! Requests that begin or end a backup or its archive, to and from the use cases.
 
+use domain::audit::Act;
 use domain::backup::Backup;
 use domain::work::BackupRef;
 use http::StatusCode;
@@ -10,8 +11,8 @@ use lambda::problem::Problem;
 use lambda::random;
 use lambda::representation::BackupRepresentation;
 use lambda::routes::{Found, Operation};
-use workflows::cancel_backup;
 use workflows::create_backup::{self, CreateBackup, IdempotencyKey};
+use workflows::{cancel_backup, delete_backup};
 
 use crate::problems;
 
@@ -29,6 +30,7 @@ impl Handler {
         match route.operation {
             Operation::CreateBackup => self.create(&request, &route).await,
             Operation::CancelBackup => self.cancel(&request, &route).await,
+            Operation::DeleteBackup => self.delete(&request, &route).await,
             _ => Err(Problem::path_unknown()),
         }
     }
@@ -37,12 +39,12 @@ impl Handler {
         let caller = self.authorised(request, route)?;
         request.no_fields()?;
         let wish = create_backup::Request {
-            account_id: caller.account_id,
-            requester: caller.requester,
+            act: request.act(&caller)?,
             idempotency_key: idempotency_key(request)?,
             random: random::bytes(),
         };
-        let backup = self.create.create(&wish).await.map_err(problems::of_create)?;
+        let made = self.create.create(&wish).await;
+        let backup = made.map_err(|error| problems::of_create(error, self.create.clock.now()))?;
         let path = format!("/accounts/{}/backups/{}", backup.account_id, backup.backup_id);
         let answer = self.answer(StatusCode::ACCEPTED, &backup);
         let location = HeaderValue::from_str(&path).map_err(|error| Problem::internal(&error))?;
@@ -50,12 +52,25 @@ impl Handler {
     }
 
     async fn cancel(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
-        let account_id = self.authorised(request, route)?.account_id;
-        request.no_fields()?;
-        let backup = BackupRef { account_id, backup_id: route.backup_id()? };
+        let (backup, act) = self.backup(request, route)?;
         let CreateBackup { ledger, queue, clock } = &self.create;
-        let cancelled = cancel_backup::cancel(&**ledger, &**queue, &**clock, &backup).await;
+        let cancelled = cancel_backup::cancel(&**ledger, &**queue, &**clock, &backup, &act).await;
         Ok(self.answer(StatusCode::OK, &cancelled.map_err(problems::of_cancel)?))
+    }
+
+    async fn delete(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
+        let (backup, act) = self.backup(request, route)?;
+        let CreateBackup { ledger, queue, clock } = &self.create;
+        let deleted = delete_backup::delete(&**ledger, &**queue, &**clock, &backup, &act).await;
+        Ok(self.answer(StatusCode::OK, &deleted.map_err(problems::of_delete)?))
+    }
+
+    /// The backup that a request without a body is about.
+    fn backup(&self, request: &Request, route: &Found<'_>) -> Result<(BackupRef, Act), Problem> {
+        let caller = self.authorised(request, route)?;
+        request.no_fields()?;
+        let act = request.act(&caller)?;
+        Ok((BackupRef { account_id: caller.account_id, backup_id: route.backup_id()? }, act))
     }
 
     fn authorised(&self, request: &Request, route: &Found<'_>) -> Result<Authorised, Problem> {

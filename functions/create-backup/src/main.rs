@@ -1,4 +1,4 @@
-//! create-backup: accepts requests for backups, and cancels backups.
+//! create-backup: accepts requests for backups, cancels backups, and deletes archives.
 
 mod handler;
 mod problems;
@@ -8,7 +8,8 @@ mod tests;
 use std::sync::Arc;
 
 use aws::{Aws, QueueUrls, SystemClock};
-use lambda::config::Environment;
+use lambda::audit::AuditLog;
+use lambda::config::{ApiConfig, Environment};
 use lambda::{http, telemetry};
 use workflows::create_backup::CreateBackup;
 
@@ -18,16 +19,17 @@ use crate::handler::Handler;
 async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init()?;
     let mut env = Environment::of_process();
-    let (table, audience) = (env.ledger_table(), env.token_audience());
+    let api = env.api();
     let queues =
         QueueUrls { discover: env.discover_queue_url(), assemble: env.assemble_queue_url(), ..QueueUrls::default() };
-    let (table, audience) = env.finish(|| Some((table?, audience?)))?;
+    let ApiConfig { tables, audience, audit_kept_for } = env.finish(|| api)?;
     let aws = Aws::load().await;
     let create = CreateBackup {
-        ledger: Arc::new(aws.ledger(table)),
+        ledger: Arc::new(aws.ledger(tables)),
         queue: Arc::new(aws.queues(queues)),
         clock: Arc::new(SystemClock),
     };
+    let audit = AuditLog { ledger: create.ledger.clone(), kept_for: audit_kept_for, audience: audience.clone() };
     let handler = Handler { create, audience };
-    http::serve(|request| handler.handle(request)).await
+    http::serve(audit, |request| handler.handle(request)).await
 }

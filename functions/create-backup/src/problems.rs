@@ -1,19 +1,43 @@
 //! Which problem document each error of the use cases becomes.
 
+use jiff::Timestamp;
 use lambda::problem::{Problem, catalogue};
 use workflows::cancel_backup::CancelError;
 use workflows::create_backup::CreateError;
+use workflows::delete_backup::DeleteError;
 
-pub(crate) fn of_create(error: CreateError) -> Problem {
+pub(crate) fn of_create(error: CreateError, now: Timestamp) -> Problem {
     match error {
         CreateError::AccountUnknown => Problem::account_unknown(),
         CreateError::NotConnected => Problem::account_not_connected(),
-        CreateError::Running(running) => Problem::new(
+        CreateError::Running { running, next_at } => Problem::new(
             catalogue::BACKUP_RUNNING,
             format!("Backup {running} of this account is running. Wait until it has ended, or cancel it."),
         )
-        .member("runningBackupId", running.as_str()),
+        .member("runningBackupId", running.as_str())
+        .member("nextAllowedAt", next_at.to_string()),
+        CreateError::TooEarly(next_at) => {
+            let left = next_at.duration_since(now).as_secs().max(0);
+            Problem::new(
+                catalogue::BACKUP_TOO_EARLY,
+                format!(
+                    "The account's plan allows the next backup at {next_at}. Ask again then; the last one can still be \
+                         downloaded for 14 days from when it was made."
+                ),
+            )
+            .member("nextAllowedAt", next_at.to_string())
+            .retry_after(u64::try_from(left).unwrap_or(0) + 1)
+        }
         CreateError::Ledger(error) => error.into(),
+    }
+}
+
+pub(crate) fn of_delete(error: DeleteError) -> Problem {
+    match error {
+        DeleteError::Unknown => Problem::backup_unknown(),
+        DeleteError::NotCompleted(state) => Problem::backup_not_completed(state),
+        DeleteError::Expired(at) => Problem::archive_expired(at),
+        DeleteError::Ledger(error) => error.into(),
     }
 }
 

@@ -14,6 +14,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         discover: env.discover_queue_url(),
         export: env.export_queue_url(),
         assemble: env.assemble_queue_url(),
+        notify: env.notify_queue_url(),
         ..QueueUrls::default()
     })
     .await?;

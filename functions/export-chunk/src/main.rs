@@ -13,6 +13,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let worker = CrmWorker::from_env(|env| QueueUrls {
         export: env.export_queue_url(),
         assemble: env.assemble_queue_url(),
+        notify: env.notify_queue_url(),
         ..QueueUrls::default()
     })
     .await?;

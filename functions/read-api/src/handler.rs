@@ -1,15 +1,12 @@
 //! Requests that read, to and from the use cases.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use domain::ids::{AccountId, BackupId};
-use domain::ports::clock::Clock;
-use domain::ports::ledger::Ledger;
-use domain::ports::objects::DownloadLinks;
+use domain::audit::Act;
+use domain::ids::BackupId;
 use domain::work::BackupRef;
 use http::StatusCode;
-use lambda::caller::Right;
+use lambda::caller::{Authorised, Right};
 use lambda::http::{Request, Response};
 use lambda::links;
 use lambda::pages::{self, PageQuery};
@@ -17,6 +14,7 @@ use lambda::problem::Problem;
 use lambda::representation::BackupRepresentation;
 use lambda::routes::{Found, Operation};
 use serde::Serialize;
+use workflows::audit_log::ExportAuditLog;
 use workflows::{download_backup, read_backups};
 
 use crate::problems;
@@ -27,9 +25,7 @@ pub(crate) const DESCRIPTION: &str = include_str!("../openapi.json");
 
 /// Answers requests.
 pub(crate) struct Handler {
-    pub(crate) ledger: Arc<dyn Ledger>,
-    pub(crate) links: Arc<dyn DownloadLinks>,
-    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) audit_log: ExportAuditLog,
     pub(crate) audience: String,
     pub(crate) link_valid_for: Duration,
 }
@@ -48,44 +44,46 @@ impl Handler {
             Operation::ListBackups => self.list(&request, &route).await,
             Operation::ReadBackup => self.read(&request, &route).await,
             Operation::DownloadBackup => self.download(&request, &route).await,
+            Operation::ListAuditLog => self.list_audit_log(&request, &route).await,
+            Operation::ExportAuditLog => self.export_audit_log(&request, &route).await,
             Operation::ReadDescription => Ok(Response::json_text(StatusCode::OK, DESCRIPTION)),
             _ => Err(Problem::path_unknown()),
         }
     }
 
     async fn list(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
-        let account = self.authorised(request, route)?;
+        let account = self.authorised(request, route)?.account_id;
         let PageQuery { limit, after } = PageQuery::of(request, BackupId::parse)?;
-        let page = read_backups::list(&*self.ledger, &account, after.as_ref(), limit).await;
+        let page = read_backups::list(&*self.audit_log.ledger, &account, after.as_ref(), limit).await;
         let page = page.map_err(problems::of_read)?;
-        let now = self.clock.now();
+        let now = self.audit_log.clock.now();
         let backups = page.backups.iter().map(|backup| BackupRepresentation::of(backup, now)).collect();
         let next = page.next.as_ref().map(|last| pages::cursor(last.as_str()));
         Ok(Response::json(StatusCode::OK, &Page { backups, next }))
     }
 
     async fn read(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
-        let backup = self.backup(request, route)?;
-        let now = self.clock.now();
-        let progress = read_backups::read(&*self.ledger, &backup, now).await.map_err(problems::of_read)?;
+        let (backup, _) = self.backup(request, route)?;
+        let now = self.audit_log.clock.now();
+        let progress = read_backups::read(&*self.audit_log.ledger, &backup, now).await.map_err(problems::of_read)?;
         Ok(Response::json(StatusCode::OK, &ProgressRepresentation::of(&progress, now)))
     }
 
     async fn download(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
-        let backup = self.backup(request, route)?;
-        let (ledger, links, clock) = (&*self.ledger, &*self.links, &*self.clock);
-        let link = download_backup::link(ledger, links, clock, &backup, self.link_valid_for).await;
+        let (backup, act) = self.backup(request, route)?;
+        let ExportAuditLog { ledger, links, clock, .. } = &self.audit_log;
+        let link = download_backup::link(&**ledger, &**links, &**clock, &backup, self.link_valid_for, &act).await;
         let link = link.map_err(problems::of_download)?;
         links::answer(request, &link.url, link.expires_at)
     }
 
-    fn backup(&self, request: &Request, route: &Found<'_>) -> Result<BackupRef, Problem> {
-        let account_id = self.authorised(request, route)?;
-        Ok(BackupRef { account_id, backup_id: route.backup_id()? })
+    fn backup(&self, request: &Request, route: &Found<'_>) -> Result<(BackupRef, Act), Problem> {
+        let caller = self.authorised(request, route)?;
+        let act = request.act(&caller)?;
+        Ok((BackupRef { account_id: caller.account_id, backup_id: route.backup_id()? }, act))
     }
 
-    fn authorised(&self, request: &Request, route: &Found<'_>) -> Result<AccountId, Problem> {
-        let authorised = request.caller(&self.audience)?.authorise(route.account, Right::Backups)?;
-        Ok(authorised.account_id)
+    pub(crate) fn authorised(&self, request: &Request, route: &Found<'_>) -> Result<Authorised, Problem> {
+        request.caller(&self.audience)?.authorise(route.account, Right::Backups)
     }
 }

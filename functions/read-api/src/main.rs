@@ -1,5 +1,7 @@
-//! read-api: lists and shows backups, hands out download links, describes the API, and answers what has no route.
+//! read-api: lists and shows backups and the audit log, hands out download links, describes the API, and answers what has no
+//! route.
 
+mod audit_log;
 mod handler;
 mod problems;
 mod progress;
@@ -9,8 +11,10 @@ mod tests;
 use std::sync::Arc;
 
 use aws::{Aws, SystemClock};
-use lambda::config::Environment;
+use lambda::audit::AuditLog;
+use lambda::config::{ApiConfig, Environment};
 use lambda::{http, telemetry};
+use workflows::audit_log::ExportAuditLog;
 
 use crate::handler::Handler;
 
@@ -18,16 +22,20 @@ use crate::handler::Handler;
 async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init()?;
     let mut env = Environment::of_process();
-    let (table, bucket) = (env.ledger_table(), env.archive_bucket());
-    let (audience, valid_for) = (env.token_audience(), env.download_link_validity());
-    let (table, bucket, audience, link_valid_for) = env.finish(|| Some((table?, bucket?, audience?, valid_for?)))?;
+    let (api, bucket, valid_for) = (env.api(), env.archive_bucket(), env.download_link_validity());
+    let (api, bucket, link_valid_for) = env.finish(|| Some((api?, bucket?, valid_for?)))?;
+    let ApiConfig { tables, audience, audit_kept_for } = api;
     let aws = Aws::load().await;
-    let handler = Handler {
-        ledger: Arc::new(aws.ledger(table)),
-        links: Arc::new(aws.objects(bucket)),
+    let objects = Arc::new(aws.objects(bucket));
+    let audit_log = ExportAuditLog {
+        ledger: Arc::new(aws.ledger(tables)),
         clock: Arc::new(SystemClock),
-        audience,
-        link_valid_for,
+        reader: objects.clone(),
+        writer: objects.clone(),
+        uploads: objects.clone(),
+        links: objects,
     };
-    http::serve(|request| handler.handle(request)).await
+    let audit = AuditLog { ledger: audit_log.ledger.clone(), kept_for: audit_kept_for, audience: audience.clone() };
+    let handler = Handler { audit_log, audience, link_valid_for };
+    http::serve(audit, |request| handler.handle(request)).await
 }

@@ -1,6 +1,7 @@
 //! Which problem document each error of the use cases becomes.
 
-use lambda::problem::Problem;
+use lambda::problem::{Problem, catalogue};
+use workflows::audit_log::AuditError;
 use workflows::download_backup::DownloadError;
 use workflows::read_backups::ReadError;
 
@@ -17,7 +18,19 @@ pub(crate) fn of_download(error: DownloadError) -> Problem {
         DownloadError::Unknown => Problem::backup_unknown(),
         DownloadError::NotCompleted(state) => Problem::backup_not_completed(state),
         DownloadError::Expired(at) => Problem::archive_expired(at),
+        DownloadError::Deleted(at) => Problem::archive_deleted(at),
         DownloadError::Ledger(error) => error.into(),
         DownloadError::Storage(error) => error.into(),
+    }
+}
+
+pub(crate) fn of_audit(error: AuditError) -> Problem {
+    match error {
+        AuditError::TooMuch => Problem::new(
+            catalogue::EXPORT_TOO_LARGE,
+            "There are too many entries to export at once. Export a shorter time with `from` and `until`.",
+        ),
+        AuditError::Ledger(error) => error.into(),
+        AuditError::Storage(error) => error.into(),
     }
 }

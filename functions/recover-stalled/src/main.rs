@@ -1,6 +1,9 @@
-//! recover-stalled: every minute, queues again what nobody is working on.
+//! recover-stalled: every minute, queues again what nobody is working on, and tells of what is about to expire and of what
+//! was set aside.
 
-use aws::QueueUrls;
+use std::sync::Arc;
+
+use aws::{Aws, QueueUrls};
 use lambda::config::Environment;
 use lambda::metrics::{self, Metric};
 use lambda::telemetry;
@@ -13,16 +16,19 @@ use workflows::recover::Recover;
 async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init()?;
     let mut env = Environment::of_process();
-    let cap = env.workers_per_account();
-    let cap = WorkerCap(usize::try_from(env.finish(|| cap)?)?);
+    let (cap, dead_letters) = (env.workers_per_account(), env.dead_letter_queue_urls());
+    let (cap, dead_letters) = env.finish(|| Some((cap?, dead_letters?)))?;
+    let cap = WorkerCap(usize::try_from(cap)?);
     let worker = Worker::from_env(|env| QueueUrls {
         discover: env.discover_queue_url(),
         export: env.export_queue_url(),
         assemble: env.assemble_queue_url(),
         restore: env.restore_queue_url(),
+        notify: env.notify_queue_url(),
     })
     .await?;
-    let recover = &Recover { ledger: worker.ledger, queue: worker.queue, clock: worker.clock, cap };
+    let dead_letters = Arc::new(Aws::load().await.dead_letters(dead_letters));
+    let recover = &Recover { ledger: worker.ledger, queue: worker.queue, clock: worker.clock, cap, dead_letters };
     // The schedule's event says nothing that matters.
     let handler = |_: LambdaEvent<serde_json::Value>| async move {
         let round = recover.round().await?;

@@ -72,8 +72,7 @@ impl Handler {
         let caller = self.authorised(request, route)?;
         let RestoreWish { backup_id, object_type, properties } = body::wish(request.fields()?)?;
         let wish = Wish {
-            account_id: caller.account_id,
-            by: caller.requester,
+            act: request.act(&caller)?,
             // As in a path: what is no backup's id is no backup of the account.
             backup_id: BackupId::parse(&backup_id).map_err(|_| Problem::backup_unknown())?,
             object_type,
@@ -88,8 +87,8 @@ impl Handler {
         let caller = self.authorised(request, route)?;
         let include_edited = body::include_edited(request.fields()?)?;
         let wish = UndoWish {
+            act: request.act(&caller)?,
             restore: RestoreRef { account_id: caller.account_id, restore_id: route.restore_id()? },
-            by: caller.requester,
             include_edited,
             random: random::bytes(),
         };
@@ -101,23 +100,23 @@ impl Handler {
         let caller = self.authorised(request, route)?;
         caller.check_second_factor(&self.second_factor, self.decide.clock.now())?;
         body::confirmation(request.fields()?)?;
-        let (restore, by) = (restore(&caller, route.restore_id()?), &caller.requester);
-        self.accepted(&self.decide.confirm(&restore, by).await.map_err(problems::of_decide)?)
+        let (restore, act) = (restore(&caller, route.restore_id()?), request.act(&caller)?);
+        self.accepted(&self.decide.confirm(&restore, &act).await.map_err(problems::of_decide)?)
     }
 
     async fn cancel(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
         let caller = self.authorised(request, route)?;
         request.no_fields()?;
-        let (restore, by) = (restore(&caller, route.restore_id()?), &caller.requester);
-        let cancelled = self.decide.cancel(&restore, by).await.map_err(problems::of_decide)?;
+        let (restore, act) = (restore(&caller, route.restore_id()?), request.act(&caller)?);
+        let cancelled = self.decide.cancel(&restore, &act).await.map_err(problems::of_decide)?;
         Ok(self.answer(StatusCode::OK, &cancelled))
     }
 
     async fn stop(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
         let caller = self.authorised(request, route)?;
         request.no_fields()?;
-        let (restore, by) = (restore(&caller, route.restore_id()?), &caller.requester);
-        self.accepted(&self.decide.stop(&restore, by).await.map_err(problems::of_decide)?)
+        let (restore, act) = (restore(&caller, route.restore_id()?), request.act(&caller)?);
+        self.accepted(&self.decide.stop(&restore, &act).await.map_err(problems::of_decide)?)
     }
 
     async fn list(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
@@ -140,9 +139,9 @@ impl Handler {
 
     async fn download_skipped(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
         let caller = self.authorised(request, route)?;
-        let restore = restore(&caller, route.restore_id()?);
+        let (restore, act) = (restore(&caller, route.restore_id()?), request.act(&caller)?);
         let (ledger, clock) = (&*self.ask.ledger, &*self.ask.clock);
-        let link = review::skipped_link(ledger, &*self.links, clock, &restore, self.link_valid_for).await;
+        let link = review::skipped_link(ledger, &*self.links, clock, (&restore, &act), self.link_valid_for).await;
         let link = link.map_err(problems::of_review)?;
         links::answer(request, &link.url, link.expires_at)
     }
@@ -165,9 +164,9 @@ impl Handler {
 
     async fn download_errors(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
         let caller = self.authorised(request, route)?;
-        let import = restore(&caller, route.import_id()?);
+        let (import, act) = (restore(&caller, route.import_id()?), request.act(&caller)?);
         let (ledger, clock) = (&*self.ask.ledger, &*self.ask.clock);
-        let link = review::errors_link(ledger, &*self.links, clock, &import, self.link_valid_for).await;
+        let link = review::errors_link(ledger, &*self.links, clock, (&import, &act), self.link_valid_for).await;
         let link = link.map_err(problems::of_review)?;
         links::answer(request, &link.url, link.expires_at)
     }

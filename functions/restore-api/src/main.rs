@@ -11,7 +11,8 @@ mod tests;
 use std::sync::Arc;
 
 use aws::{Aws, QueueUrls, SystemClock};
-use lambda::config::Environment;
+use lambda::audit::AuditLog;
+use lambda::config::{ApiConfig, Environment};
 use lambda::{http, telemetry};
 use workflows::restore::ask::AskRestore;
 use workflows::restore::decide::DecideRestore;
@@ -22,21 +23,22 @@ use crate::handler::Handler;
 async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init()?;
     let mut env = Environment::of_process();
-    let (table, bucket) = (env.ledger_table(), env.archive_bucket());
-    let (audience, valid_for) = (env.token_audience(), env.download_link_validity());
+    let (api, bucket, valid_for) = (env.api(), env.archive_bucket(), env.download_link_validity());
     let second_factor = env.second_factor_policy();
     let queues = QueueUrls { restore: env.restore_queue_url(), ..QueueUrls::default() };
-    let (table, bucket, audience, link_valid_for, second_factor) =
-        env.finish(|| Some((table?, bucket?, audience?, valid_for?, second_factor?)))?;
+    let (api, bucket, link_valid_for, second_factor) =
+        env.finish(|| Some((api?, bucket?, valid_for?, second_factor?)))?;
+    let ApiConfig { tables, audience, audit_kept_for } = api;
     let aws = Aws::load().await;
     let objects = Arc::new(aws.objects(bucket));
     let ask = AskRestore {
-        ledger: Arc::new(aws.ledger(table)),
+        ledger: Arc::new(aws.ledger(tables)),
         reader: objects.clone(),
         queue: Arc::new(aws.queues(queues)),
         clock: Arc::new(SystemClock),
     };
     let decide = DecideRestore { ledger: ask.ledger.clone(), queue: ask.queue.clone(), clock: ask.clock.clone() };
+    let audit = AuditLog { ledger: ask.ledger.clone(), kept_for: audit_kept_for, audience: audience.clone() };
     let handler = Handler { ask, decide, links: objects, audience, link_valid_for, second_factor };
-    http::serve(|request| handler.handle(request)).await
+    http::serve(audit, |request| handler.handle(request)).await
 }

@@ -15,6 +15,7 @@ pub(crate) fn of_ask(error: AskError, properties: &[String]) -> Problem {
         AskError::BackupUnknown => Problem::backup_unknown(),
         AskError::NotCompleted(state) => Problem::backup_not_completed(state),
         AskError::Expired(at) => Problem::archive_expired(at),
+        AskError::Deleted(at) => Problem::archive_deleted(at),
         AskError::OtherPortal { of, connected } => Problem::new(
             catalogue::PORTAL_DIFFERS,
             format!("The values are of portal {of}, but the account is connected to portal {connected}."),

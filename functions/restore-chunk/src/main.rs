@@ -10,8 +10,12 @@ use workflows::restore::RestoreWork;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init()?;
-    let worker =
-        CrmWorker::from_env(|env| QueueUrls { restore: env.restore_queue_url(), ..QueueUrls::default() }).await?;
+    let worker = CrmWorker::from_env(|env| QueueUrls {
+        restore: env.restore_queue_url(),
+        notify: env.notify_queue_url(),
+        ..QueueUrls::default()
+    })
+    .await?;
     let restores = RestoreWork {
         sessions: worker.sessions,
         queue: worker.worker.queue,

@@ -59,6 +59,17 @@ impl fmt::Debug for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
+/// The configuration of a function that answers requests, as far as all of them have it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiConfig {
+    /// The ledger's tables.
+    pub tables: LedgerTables,
+    /// The `aud` that callers' ID tokens must have.
+    pub audience: String,
+    /// How long the audit log keeps its entries.
+    pub audit_kept_for: SignedDuration,
+}
+
 /// Reads environment variables and collects what is wrong with them.
 ///
 /// ```
@@ -107,6 +118,12 @@ impl Environment {
     pub fn ledger_tables(&mut self) -> Option<LedgerTables> {
         let (ledger, audit_log) = (self.text("LEDGER_TABLE"), self.text("AUDIT_TABLE"));
         Some(LedgerTables { ledger: ledger?, audit_log: audit_log? })
+    }
+
+    /// What every function that answers requests has: the ledger's tables, `TOKEN_AUDIENCE` and `AUDIT_RETENTION_DAYS`.
+    pub fn api(&mut self) -> Option<ApiConfig> {
+        let (tables, audience, audit_kept_for) = (self.ledger_tables(), self.token_audience(), self.audit_retention());
+        Some(ApiConfig { tables: tables?, audience: audience?, audit_kept_for: audit_kept_for? })
     }
 
     /// `AUDIT_RETENTION_DAYS`.
@@ -208,7 +225,7 @@ impl Environment {
     }
 
     /// `TOKEN_AUDIENCE`.
-    pub fn token_audience(&mut self) -> Option<String> {
+    fn token_audience(&mut self) -> Option<String> {
         self.text("TOKEN_AUDIENCE")
     }
 

@@ -1,7 +1,7 @@
 //! How a backup looks in the API's answers.
 
 use domain::Failure;
-use domain::backup::{Backup, BackupState, Requester};
+use domain::backup::{Backup, BackupState, Deletion, Requester};
 use domain::ids::{AccountId, BackupId};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -25,9 +25,11 @@ pub struct BackupRepresentation<'a> {
     failure: Option<&'a Failure>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ended_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deletion: Option<&'a Deletion>,
 }
 
-/// A backup's state, and the one thing more that users see: that its archive is gone.
+/// A backup's state, and what more users see: that its archive is gone, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 enum StateRepresentation {
@@ -37,7 +39,13 @@ enum StateRepresentation {
 
 impl StateRepresentation {
     fn of(backup: &Backup, now: Timestamp) -> Self {
-        if backup.is_expired(now) { Self::Shown("expired") } else { Self::Own(backup.state) }
+        if backup.deletion.is_some() {
+            Self::Shown("deleted")
+        } else if backup.is_expired(now) {
+            Self::Shown("expired")
+        } else {
+            Self::Own(backup.state)
+        }
     }
 }
 
@@ -65,6 +73,7 @@ impl<'a> BackupRepresentation<'a> {
                 .map(|archive| ArchiveRepresentation { bytes: archive.bytes, expires_at: archive.expires_at }),
             failure: backup.failure.as_ref(),
             ended_at: backup.ended_at,
+            deletion: backup.deletion.as_ref(),
         }
     }
 }

@@ -1,0 +1,38 @@
+//! deliver-notifications: tells people and programs what happened, by the event bus, by e-mail and by webhooks.
+
+mod handler;
+
+use std::sync::Arc;
+
+use aws::{Aws, QueueUrls};
+use lambda::config::Environment;
+use lambda::worker::Worker;
+use lambda::{sqs, telemetry};
+use webhook::HttpWebhooks;
+use workflows::notify::Notify;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    telemetry::init()?;
+    let mut env = Environment::of_process();
+    let (bus, sender, api_url) = (env.event_bus(), env.email_sender(), env.api_url());
+    let (secrets, private) = (env.webhook_secret_prefix(), env.webhook_private_targets());
+    let (pause, kept_for) = (env.webhook_retry_base(), env.audit_retention());
+    let (bus, sender, api_url, secrets, private, first_pause, audit_kept_for) =
+        env.finish(|| Some((bus?, sender?, api_url?, secrets?, private?, pause?, kept_for?)))?;
+    let worker = Worker::from_env(|env| QueueUrls { notify: env.notify_queue_url(), ..QueueUrls::default() }).await?;
+    let aws = Aws::load().await;
+    let notify = Notify {
+        ledger: worker.ledger,
+        queue: worker.queue,
+        clock: worker.clock,
+        bus: Arc::new(aws.event_bus(bus)),
+        mailer: sender.map(|sender| Arc::new(aws.mailer(sender)) as _),
+        webhooks: Arc::new(HttpWebhooks::new(private)?),
+        secrets: Arc::new(aws.webhook_secrets(secrets)),
+        api_url,
+        first_pause,
+        audit_kept_for,
+    };
+    sqs::serve(|work, _| handler::handle(&notify, work)).await
+}

@@ -1,0 +1,112 @@
+//! Requests that read the audit log.
+
+use domain::audit::{AuditEntry, AuditFilter, AuditOutcome, Reason};
+use domain::ids::AuditEntryId;
+use http::StatusCode;
+use jiff::Timestamp;
+use lambda::http::{Request, Response};
+use lambda::links;
+use lambda::pages::{self, PageQuery};
+use lambda::problem::Problem;
+use lambda::routes::Found;
+use serde::Serialize;
+use workflows::audit_log;
+
+use crate::handler::Handler;
+use crate::problems;
+
+/// The longest action, subject or address that is looked for, in characters.
+const LONGEST_WORD: usize = 320;
+
+/// An entry as the account's super admins see it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct EntryRepresentation<'a> {
+    entry_id: &'a AuditEntryId,
+    at: Timestamp,
+    subject: Option<&'a String>,
+    email: Option<&'a String>,
+    source_address: Option<&'a String>,
+    action: &'a str,
+    target: Option<&'a String>,
+    outcome: AuditOutcome,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a Reason>,
+}
+
+#[derive(Serialize)]
+struct Page<'a> {
+    entries: Vec<EntryRepresentation<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+}
+
+impl Handler {
+    pub(crate) async fn list_audit_log(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
+        let caller = self.authorised(request, route)?;
+        let PageQuery { limit, after } = PageQuery::of(request, AuditEntryId::parse)?;
+        let (filter, limit) = (filter(request)?, usize::try_from(limit).unwrap_or(usize::MAX));
+        let (ledger, clock) = (&*self.audit_log.ledger, &*self.audit_log.clock);
+        let page = audit_log::list(ledger, clock, &caller.account_id, &filter, after.as_ref(), limit).await?;
+        let entries = page.entries.iter().map(EntryRepresentation::of).collect();
+        let next = page.next.as_ref().map(|last| pages::cursor(last.as_str()));
+        Ok(Response::json(StatusCode::OK, &Page { entries, next }))
+    }
+
+    pub(crate) async fn export_audit_log(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
+        let caller = self.authorised(request, route)?;
+        let (filter, act) = (filter(request)?, request.act(&caller)?);
+        let ends = request.deadline.begin_nothing_after();
+        let link = self.audit_log.export(&filter, &act, self.link_valid_for, ends).await;
+        let link = link.map_err(problems::of_audit)?;
+        links::answer(request, &link.url, link.expires_at)
+    }
+}
+
+impl<'a> EntryRepresentation<'a> {
+    fn of(entry: &'a AuditEntry) -> Self {
+        Self {
+            entry_id: &entry.entry_id,
+            at: entry.at,
+            subject: entry.subject.as_ref(),
+            email: entry.email.as_ref(),
+            source_address: entry.source_address.as_ref(),
+            action: &entry.action,
+            target: entry.target.as_ref(),
+            outcome: entry.outcome,
+            reason: entry.reason.as_ref(),
+        }
+    }
+}
+
+/// Reads the query parameters `action` (several, between commas), `person`, `outcome`, `from` and `until`.
+fn filter(request: &Request) -> Result<AuditFilter, Problem> {
+    let actions = request.query("action").map_or(Ok(Vec::new()), |text| {
+        text.split(',').map(|action| word("action", action.trim())).collect::<Result<Vec<_>, _>>()
+    })?;
+    Ok(AuditFilter {
+        actions: actions.into_iter().collect(),
+        person: request.query("person").map(|text| word("person", text)).transpose()?,
+        outcome: request.query("outcome").map(outcome).transpose()?,
+        from: request.query("from").map(|text| time("from", text)).transpose()?,
+        until: request.query("until").map(|text| time("until", text)).transpose()?,
+    })
+}
+
+fn word(name: &str, text: &str) -> Result<String, Problem> {
+    if (1..=LONGEST_WORD).contains(&text.chars().count()) {
+        return Ok(text.to_owned());
+    }
+    Err(Problem::parameter_invalid(name, format!("It must be 1 to {LONGEST_WORD} characters.")))
+}
+
+fn outcome(text: &str) -> Result<AuditOutcome, Problem> {
+    let known = [AuditOutcome::Succeeded, AuditOutcome::Refused, AuditOutcome::Failed];
+    let found = known.into_iter().find(|outcome| outcome.word() == text);
+    found.ok_or_else(|| Problem::parameter_invalid("outcome", "It must be succeeded, refused or failed."))
+}
+
+fn time(name: &str, text: &str) -> Result<Timestamp, Problem> {
+    let detail = "It must be a time such as 2026-11-23T09:00:00Z, with a `+` of its offset written as %2B.";
+    text.parse().map_err(|_| Problem::parameter_invalid(name, detail))
+}

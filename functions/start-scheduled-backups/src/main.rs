@@ -1,0 +1,38 @@
+//! start-scheduled-backups: every minute, starts the backups that are due by their schedules.
+
+use aws::QueueUrls;
+use lambda::config::Environment;
+use lambda::deadline::Deadline;
+use lambda::worker::Worker;
+use lambda::{random, telemetry};
+use lambda_runtime::{LambdaEvent, service_fn};
+use workflows::schedule::{StartScheduled, Started};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    telemetry::init()?;
+    let mut env = Environment::of_process();
+    let kept_for = env.audit_retention();
+    let audit_kept_for = env.finish(|| kept_for)?;
+    let worker = Worker::from_env(|env| QueueUrls {
+        discover: env.discover_queue_url(),
+        notify: env.notify_queue_url(),
+        ..QueueUrls::default()
+    })
+    .await?;
+    let Worker { ledger, queue, clock } = worker;
+    let start = &StartScheduled { ledger, queue, clock: clock.clone(), random: random::bytes, audit_kept_for };
+    // The rule's event says nothing that matters.
+    let handler = |event: LambdaEvent<serde_json::Value>| {
+        let deadline = Deadline::of(&event.context, clock.now());
+        async move {
+            let round = start.round(deadline.begin_nothing_after()).await?;
+            let Started { started, skipped, waiting, failed } = round;
+            if round != Started::default() {
+                tracing::info!(started, skipped, waiting, failed, "schedule.round");
+            }
+            Ok::<_, lambda_runtime::Error>(())
+        }
+    };
+    lambda_runtime::run(service_fn(handler)).await
+}
