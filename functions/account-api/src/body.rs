@@ -1,9 +1,10 @@
 //! What a request wants to change about an account.
 
 use domain::account::ApiVersion;
+use domain::plan::{PLANS, PlanName};
 use lambda::fields::Fields;
-use lambda::problem::Problem;
-use workflows::connect_account::{AccountChange, ConnectionChange};
+use lambda::problem::{FieldFault, Problem};
+use workflows::connect_account::{AccountChange, ConnectionChange, WebhookChange};
 
 /// Longer than any URL on an allow-list.
 const LONGEST_URL: usize = 200;
@@ -13,8 +14,15 @@ const LONGEST_TOKEN: usize = 4_096;
 const API_VERSIONS: [(&str, ApiVersion); 2] =
     [(ApiVersion::V2026_09.as_str(), ApiVersion::V2026_09), (ApiVersion::V3.as_str(), ApiVersion::V3)];
 
-/// Reads `{crmConnection: {baseUrl, token, apiVersion}, callShare: {burstPercent, dailyPercent}}`, of which everything
-/// may be absent and then stays as it is.
+/// More addresses than an account has people who care.
+const MOST_ADDRESSES: usize = 10;
+/// The longest address that SMTP knows (RFC 5321, 4.5.3.1.3, without the brackets).
+const LONGEST_ADDRESS: usize = 254;
+/// As long as a webhook's URL may be; what it must look like is checked when it is looked up.
+const LONGEST_WEBHOOK: usize = 2_000;
+
+/// Reads `{plan, crmConnection: {baseUrl, token, apiVersion}, callShare: {burstPercent, dailyPercent}, notificationTargets:
+/// {email, webhook: {url, newSecret} | null}}`, of which everything may be absent and then stays as it is.
 ///
 /// # Errors
 /// A 422 problem that names every field at fault.
@@ -34,6 +42,44 @@ pub(crate) fn parse(mut body: Fields) -> Result<AccountChange, Problem> {
         change.daily_percent = share.whole_number("dailyPercent", 1..=100, &mut faults);
         share.finish(&mut faults);
     }
+    change.plan = plan(&mut body, &mut faults);
+    if let Some(mut targets) = body.object("notificationTargets", &mut faults) {
+        change.email = email(&mut targets, &mut faults);
+        change.webhook = webhook(&mut targets, &mut faults);
+        targets.finish(&mut faults);
+    }
     body.finish(&mut faults);
     if faults.is_empty() { Ok(change) } else { Err(Problem::input_invalid(faults)) }
+}
+
+fn plan(body: &mut Fields, faults: &mut Vec<FieldFault>) -> Option<PlanName> {
+    let plans = PLANS.iter().filter_map(|plan| Some((plan.name, PlanName::parse(plan.name).ok()?)));
+    body.choice("plan", &plans.collect::<Vec<_>>(), faults)
+}
+
+fn email(targets: &mut Fields, faults: &mut Vec<FieldFault>) -> Option<Vec<String>> {
+    let addresses = targets.texts("email", 0..=MOST_ADDRESSES, LONGEST_ADDRESS, faults)?;
+    for (place, _) in addresses.iter().enumerate().filter(|(_, address)| !is_address(address)) {
+        let field = format!("notificationTargets.email[{place}]");
+        faults.push(FieldFault::new(field, "It must be an e-mail address such as ada@example.com, without a name."));
+    }
+    Some(addresses)
+}
+
+/// Whether it looks like an address. Whether it is one, only a mail that arrives tells.
+fn is_address(text: &str) -> bool {
+    let visible = text.chars().all(|c| !c.is_whitespace() && !c.is_control() && !"<>,;\"()".contains(c));
+    visible
+        && text
+            .split_once('@')
+            .is_some_and(|(user, host)| !user.is_empty() && host.contains('.') && !host.contains('@'))
+}
+
+fn webhook(targets: &mut Fields, faults: &mut Vec<FieldFault>) -> Option<WebhookChange> {
+    let Some(mut webhook) = targets.object_or_null("webhook", faults)? else { return Some(WebhookChange::Removed) };
+    webhook.require(&["url"], faults);
+    let url = webhook.text("url", LONGEST_WEBHOOK, faults);
+    let new_secret = webhook.flag("newSecret", faults).unwrap_or(false);
+    webhook.finish(faults);
+    Some(WebhookChange::Set { url: url?, new_secret })
 }

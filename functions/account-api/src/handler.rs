@@ -22,29 +22,37 @@ impl Handler {
         match route.operation {
             Operation::ReadAccount => self.read(&request, &route).await,
             Operation::ChangeAccount => self.change(&request, &route).await,
+            Operation::ReadSchedule => self.read_schedule(&request, &route).await,
+            Operation::ChangeSchedule => self.change_schedule(&request, &route).await,
+            Operation::ListNotifications => self.list_notifications(&request, &route).await,
+            Operation::ReadNotification => self.read_notification(&request, &route).await,
+            Operation::MarkNotification => self.mark_notification(&request, &route).await,
             _ => Err(Problem::path_unknown()),
         }
     }
 
     async fn read(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
-        let caller = self.authorised(request, route)?;
+        let caller = self.authorised(request, route, Right::Settings)?;
         let account = connect_account::read(&*self.accounts.ledger, &caller.account_id).await;
         let account = account.map_err(|error| self.problem(error))?;
-        Ok(Response::json(StatusCode::OK, &AccountRepresentation::of(&account)))
+        Ok(Response::json(StatusCode::OK, &AccountRepresentation::of(&account, None)))
     }
 
     async fn change(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
-        let caller = self.authorised(request, route)?;
+        let caller = self.authorised(request, route, Right::Settings)?;
         let change = body::parse(request.fields()?)?;
-        let deadline = request.deadline.begin_nothing_after();
-        let changed = self.accounts.change(&caller.account_id, caller.is_operator, &change, deadline).await;
+        if change.plan.is_some() && !caller.is_operator {
+            return Err(problems::plan_is_the_operators());
+        }
+        let (act, deadline) = (request.act(&caller)?, request.deadline.begin_nothing_after());
+        let changed = self.accounts.change(&act, caller.is_operator, &change, deadline).await;
         let changed = changed.map_err(|error| self.problem(error))?;
         let status = if changed.created { StatusCode::CREATED } else { StatusCode::OK };
-        Ok(Response::json(status, &AccountRepresentation::of(&changed.account)))
+        Ok(Response::json(status, &AccountRepresentation::of(&changed.account, changed.webhook_secret.as_ref())))
     }
 
-    fn authorised(&self, request: &Request, route: &Found<'_>) -> Result<Authorised, Problem> {
-        request.caller(&self.audience)?.authorise(route.account, Right::Settings)
+    pub(crate) fn authorised(&self, request: &Request, route: &Found<'_>, right: Right) -> Result<Authorised, Problem> {
+        request.caller(&self.audience)?.authorise(route.account, right)
     }
 
     fn problem(&self, error: connect_account::ConnectError) -> Problem {

@@ -3,11 +3,42 @@
 use domain::ports::crm::{CrmError, CrmErrorKind};
 use lambda::problem::{FieldFault, Problem, catalogue};
 use workflows::connect_account::ConnectError;
+use workflows::notify::inbox::InboxError;
+use workflows::schedule::ScheduleError;
 
 const TOKEN: &str = "crmConnection.token";
+const WEBHOOK: &str = "notificationTargets.webhook.url";
 const BASE_URL: &str = "crmConnection.baseUrl";
 /// Seconds after which connecting to a CRM that did not answer makes sense again at the earliest.
 const TRY_AGAIN: u64 = 10;
+
+/// A super admin may change everything about an account but this.
+pub(crate) fn plan_is_the_operators() -> Problem {
+    Problem::new(catalogue::FORBIDDEN, "Only an operator may set an account's plan. Ask whoever runs the deployment.")
+        .fault("plan", "Leave it out.")
+}
+
+pub(crate) fn of_schedule(error: ScheduleError) -> Problem {
+    match error {
+        ScheduleError::AccountUnknown => Problem::account_unknown(),
+        ScheduleError::NotConnected => Problem::account_not_connected(),
+        ScheduleError::NotInPlan(plan) => Problem::new(
+            catalogue::SCHEDULE_NOT_IN_PLAN,
+            format!(
+                "The account's plan '{plan}' has no schedules. Make backups on request, or ask an operator about the plan."
+            ),
+        ),
+        ScheduleError::Ledger(error) => error.into(),
+    }
+}
+
+pub(crate) fn of_inbox(error: InboxError) -> Problem {
+    match error {
+        InboxError::AccountUnknown => Problem::account_unknown(),
+        InboxError::Unknown => Problem::notification_unknown(),
+        InboxError::Ledger(error) => error.into(),
+    }
+}
 
 pub(crate) fn of_connect(error: ConnectError, base_urls: &[String]) -> Problem {
     match error {
@@ -30,6 +61,10 @@ pub(crate) fn of_connect(error: ConnectError, base_urls: &[String]) -> Problem {
             format!("The token belongs to portal {given}, but the account and its backups are of portal {connected}."),
         )
         .fault(TOKEN, "It must belong to the account's portal."),
+        ConnectError::Webhook(refused) => {
+            Problem::new(catalogue::WEBHOOK_NOT_ALLOWED, format!("Webhooks cannot be sent there: {refused}."))
+                .fault(WEBHOOK, "It must be an https URL of a server on the public internet.")
+        }
         ConnectError::Crm(error) => of_crm(&error),
         ConnectError::Secrets(error) => error.into(),
         ConnectError::Ledger(error) => error.into(),

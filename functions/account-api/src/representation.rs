@@ -1,10 +1,14 @@
-//! How an account looks in the API's answers. The token is not part of it.
+//! How an account looks in the API's answers. The CRM token is not part of it, and the secret of its webhook only in the
+//! answer that has made it.
 
+use domain::Failure;
 use domain::account::{Account, CrmConnection};
 use domain::budget::CallLimits;
 use domain::budget::CallShare;
 use domain::ids::AccountId;
+use domain::plan::Plan;
 use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
 /// An account as its super admins and operators see it.
@@ -15,6 +19,34 @@ pub(crate) struct AccountRepresentation<'a> {
     created_at: Timestamp,
     crm_connection: Option<ConnectionRepresentation<'a>>,
     call_share: CallShare,
+    plan: PlanRepresentation,
+    notification_targets: TargetsRepresentation<'a>,
+}
+
+/// What the account may do.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PlanRepresentation {
+    name: &'static str,
+    /// Whole hours; 0 is at any time.
+    backup_interval_hours: i64,
+    may_schedule: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    call_limits: Option<CallLimits>,
+}
+
+#[derive(Serialize)]
+struct TargetsRepresentation<'a> {
+    email: &'a [String],
+    webhook: Option<WebhookRepresentation<'a>>,
+}
+
+#[derive(Serialize)]
+struct WebhookRepresentation<'a> {
+    url: &'a str,
+    /// Told once, when it is made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -26,16 +58,36 @@ struct ConnectionRepresentation<'a> {
     time_zone: &'a str,
     call_limits: CallLimits,
     connected_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fault: Option<&'a Failure>,
 }
 
 impl<'a> AccountRepresentation<'a> {
-    /// `account` as it is.
-    pub(crate) fn of(account: &'a Account) -> Self {
+    /// `account` as it is. `secret` is what its webhook is signed with, if that was made just now.
+    pub(crate) fn of(account: &'a Account, secret: Option<&'a SecretString>) -> Self {
+        let targets = &account.notification_targets;
+        let secret = secret.map(ExposeSecret::expose_secret);
         Self {
             account_id: &account.account_id,
             created_at: account.created_at,
             crm_connection: account.crm_connection.as_ref().map(ConnectionRepresentation::of),
             call_share: account.call_share,
+            plan: PlanRepresentation::of(account.plan.plan()),
+            notification_targets: TargetsRepresentation {
+                email: &targets.email,
+                webhook: targets.webhook.as_deref().map(|url| WebhookRepresentation { url, secret }),
+            },
+        }
+    }
+}
+
+impl PlanRepresentation {
+    fn of(plan: &Plan) -> Self {
+        Self {
+            name: plan.name,
+            backup_interval_hours: plan.backup_interval.as_hours(),
+            may_schedule: plan.may_schedule,
+            call_limits: plan.call_limits,
         }
     }
 }
@@ -49,6 +101,7 @@ impl<'a> ConnectionRepresentation<'a> {
             time_zone: &connection.time_zone,
             call_limits: connection.call_limits,
             connected_at: connection.connected_at,
+            fault: connection.fault.as_ref(),
         }
     }
 }

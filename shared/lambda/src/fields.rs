@@ -137,6 +137,16 @@ impl Fields {
         }
     }
 
+    /// A member that is an object, or null: then Some(None).
+    #[expect(clippy::option_option, reason = "absent, null and an object are three things")]
+    pub fn object_or_null(&mut self, name: &str, faults: &mut Vec<FieldFault>) -> Option<Option<Self>> {
+        if self.members.get(name) == Some(&Value::Null) {
+            self.members.remove(name);
+            return Some(None);
+        }
+        self.object(name, faults).map(Some)
+    }
+
     /// Notes every member that nobody took.
     pub fn finish(self, faults: &mut Vec<FieldFault>) {
         for name in self.members.keys() {

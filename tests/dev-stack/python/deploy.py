@@ -114,10 +114,11 @@ def apply_what_the_emulator_takes_otherwise(template, outputs, key_id, endpoint)
         Bucket=outputs["BucketName"],
         LifecycleConfiguration={"Rules": [lifecycle(r) for r in bucket["LifecycleConfiguration"]["Rules"]]},
     )
-    table = template["Resources"]["Ledger"]["Properties"]
-    client("dynamodb", endpoint).update_time_to_live(
-        TableName=outputs["TableName"], TimeToLiveSpecification=table["TimeToLiveSpecification"]
-    )
+    for name, output in (("Ledger", "TableName"), ("AuditLog", "AuditTableName")):
+        table = template["Resources"][name]["Properties"]
+        client("dynamodb", endpoint).update_time_to_live(
+            TableName=outputs[output], TimeToLiveSpecification=table["TimeToLiveSpecification"]
+        )
 
 
 def give_concurrencies_as_numbers(functions):

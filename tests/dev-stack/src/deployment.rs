@@ -58,7 +58,7 @@ impl Deployment {
         Ok(format!("{}/_aws/execute-api/{}/$default", emulator.url(), self.output(stack, "ApiId")?))
     }
 
-    /// The URLs of a stack's work queues by function: `discover`, `export`, `assemble`, `restore`.
+    /// The URLs of a stack's work queues by function: `discover`, `export`, `assemble`, `restore`, `notify`.
     ///
     /// # Errors
     /// When there is no such stack.
@@ -68,6 +68,7 @@ impl Deployment {
             ("export", "ExportQueueUrl"),
             ("assemble", "AssembleQueueUrl"),
             ("restore", "RestoreQueueUrl"),
+            ("notify", "NotifyQueueUrl"),
         ];
         outputs.into_iter().map(|(queue, name)| Ok((queue.to_owned(), self.output(stack, name)?))).collect()
     }

@@ -98,6 +98,7 @@ fn describe(stack: &Stack) {
     if let Some(oidc) = &stack.oidc {
         println!("issuer            {}, for the API {}", oidc.issuer, oidc.api_url);
     }
+    println!("webhook receiver  http://{} (the one private address that webhooks may reach)", stack.webhook_target);
     println!("account           {}", stack.account_id);
     println!("super admin       {} (password {})", stack.super_admin.email, stack.super_admin.password);
     println!("second factor     {} (authenticator secret)", stack.super_admin.totp_secret);

@@ -44,7 +44,13 @@ pub struct Stack {
     pub bucket: String,
     /// The ledger's table.
     pub table: String,
-    /// The work queues' URLs by function: `discover`, `export`, `assemble`, `restore`.
+    /// The table of its audit log.
+    pub audit_table: String,
+    /// The bus of its domain events.
+    pub event_bus: String,
+    /// Where a receiver of webhooks may listen on this machine: the one private address that the stack may send to.
+    pub webhook_target: String,
+    /// The work queues' URLs by function: `discover`, `export`, `assemble`, `restore`, `notify`.
     pub queues: BTreeMap<String, String>,
     /// What the functions' names begin with.
     pub name: String,
@@ -88,12 +94,12 @@ impl Stack {
         Api::new(&self.api_url)
     }
 
-    /// Creates an account, as the operator does.
+    /// Creates an account that may back up at any time, as the operator does.
     ///
     /// # Errors
     /// When the API refuses.
     pub fn create_account(&self, account_id: &str) -> Result<()> {
-        self.put_account(account_id, &self.operator, &json!({}))
+        self.put_account(account_id, &self.operator, &json!({ "plan": "unlimited" }))
     }
 
     /// Connects an account to the CRM at `base_url`, as its super admin does.
@@ -117,8 +123,15 @@ impl Stack {
 
 /// Template parameters of a stack for trying things out: what died is taken over and what is down is given up within a
 /// minute or two instead of a quarter of an hour.
-pub const IMPATIENT: [(&str, &str); 3] =
-    [("ExportTimeoutSeconds", "30"), ("RestoreTimeoutSeconds", "30"), ("CrmRetryBaseSeconds", "1")];
+pub const IMPATIENT: [(&str, &str); 4] = [
+    ("ExportTimeoutSeconds", "30"),
+    ("RestoreTimeoutSeconds", "30"),
+    ("CrmRetryBaseSeconds", "1"),
+    ("WebhookRetryBaseSeconds", "1"),
+];
+
+/// Whom e-mails of a stack come from. The emulator keeps them.
+const EMAIL_SENDER: &str = "crm-backup@example.com";
 
 /// How a stack is brought up.
 #[derive(Debug, Clone, Copy, Default)]
@@ -169,12 +182,15 @@ impl Running {
         claim.note(emulator.group())?;
         let issuer = wishes.issuer.then(|| Issuer::start(&python, &folder)).transpose()?;
         issuer.as_ref().map_or(Ok(()), |issuer| claim.note(issuer.group()))?;
+        let webhook_target = format!("127.0.0.1:{}", usable_port(0)?);
         eprintln!("deploying infra/template.yaml …");
         let mut parameters = Parameters::from([
             ("Architecture", architecture()),
             ("CrmBaseUrls", sandbox.url()),
             // MiniStack runs 5 at a time unless told otherwise.
             ("ExportConcurrency", "12"),
+            ("EmailSender", EMAIL_SENDER),
+            ("WebhookPrivateTargets", &webhook_target),
         ]);
         parameters.extend(wishes.parameters.iter().copied());
         let mut stacks = BTreeMap::from([(NAME, parameters.clone())]);
@@ -185,7 +201,7 @@ impl Running {
         let deployment = Deployment::make(places, &python, &emulator, &executables, &stacks)?;
         eprintln!("signing in and connecting account {FIRST_ACCOUNT} to the sandbox CRM …");
         let oidc = issuer.as_ref().map(|issuer| OidcStack::of(&deployment, &emulator, issuer)).transpose()?;
-        let stack = Stack { oidc, ..sign_in(&deployment, &emulator, &sandbox, &python)? };
+        let stack = Stack { oidc, webhook_target, ..sign_in(&deployment, &emulator, &sandbox, &python)? };
         stack.create_account(FIRST_ACCOUNT)?;
         stack.connect_account(FIRST_ACCOUNT, &stack.super_admin, sandbox.url(), "sandbox-token")?;
         let state_file = places.dev().join(format!("{}.json", wishes.name));
@@ -229,6 +245,9 @@ fn sign_in(deployment: &Deployment, emulator: &Emulator, sandbox: &Sandbox, pyth
         api_url: deployment.api_url(NAME, emulator)?,
         bucket: deployment.output(NAME, "BucketName")?,
         table: deployment.output(NAME, "TableName")?,
+        audit_table: deployment.output(NAME, "AuditTableName")?,
+        event_bus: deployment.output(NAME, "EventBusName")?,
+        webhook_target: String::new(),
         queues: deployment.queues(NAME)?,
         name: NAME.to_owned(),
         code: deployment.code.clone(),

@@ -1,0 +1,130 @@
+//! Requests about an account's notifications.
+
+use domain::ids::NotificationId;
+use domain::notification::delivery::{Channel, Delivery, DeliveryState};
+use domain::notification::{Event, Notification};
+use domain::work::NotificationRef;
+use http::StatusCode;
+use jiff::Timestamp;
+use lambda::caller::{Authorised, Right};
+use lambda::http::{Request, Response};
+use lambda::pages::{self, PageQuery};
+use lambda::problem::Problem;
+use lambda::routes::Found;
+use serde::Serialize;
+use workflows::notify::inbox;
+
+use crate::handler::Handler;
+use crate::problems;
+
+/// A notification as one reader sees it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct NotificationRepresentation<'a> {
+    notification_id: &'a NotificationId,
+    at: Timestamp,
+    #[serde(flatten)]
+    event: &'a Event,
+    message: String,
+    /// Where the API has more about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<String>,
+    read: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deliveries: Option<Vec<DeliveryRepresentation<'a>>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct DeliveryRepresentation<'a> {
+    channel: Channel,
+    state: DeliveryState,
+    attempts: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_attempt_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_error: Option<&'a String>,
+}
+
+#[derive(Serialize)]
+struct Page<'a> {
+    notifications: Vec<NotificationRepresentation<'a>>,
+    unread: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+}
+
+impl<'a> NotificationRepresentation<'a> {
+    fn of(notification: &'a Notification, reader: &str, deliveries: Option<&'a [Delivery]>) -> Self {
+        Self {
+            notification_id: &notification.notification_id,
+            at: notification.at,
+            event: &notification.event,
+            message: notification.event.sentence(),
+            path: notification.path(),
+            read: notification.is_read_by(reader),
+            deliveries: deliveries.map(|all| all.iter().map(DeliveryRepresentation::of).collect()),
+        }
+    }
+}
+
+impl<'a> DeliveryRepresentation<'a> {
+    fn of(delivery: &'a Delivery) -> Self {
+        let pending = delivery.state == DeliveryState::Pending;
+        Self {
+            channel: delivery.channel,
+            state: delivery.state,
+            attempts: delivery.attempts,
+            next_attempt_at: pending.then_some(delivery.next_at),
+            ended_at: delivery.ended_at,
+            last_error: delivery.last_error.as_ref(),
+        }
+    }
+}
+
+impl Handler {
+    pub(crate) async fn list_notifications(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
+        let caller = self.authorised(request, route, Right::Backups)?;
+        let PageQuery { limit, after } = PageQuery::of(request, NotificationId::parse)?;
+        let (ledger, clock, reader) = (&*self.accounts.ledger, &*self.accounts.clock, &caller.requester.subject);
+        let page = inbox::list(ledger, clock, &caller.account_id, reader, after.as_ref(), limit).await;
+        let page = page.map_err(problems::of_inbox)?;
+        let shown = page.notifications.iter().map(|one| NotificationRepresentation::of(one, reader, None));
+        let next = page.next.as_ref().map(|last| pages::cursor(last.as_str()));
+        let page = Page { notifications: shown.collect(), unread: page.unread, next };
+        Ok(Response::json(StatusCode::OK, &page))
+    }
+
+    pub(crate) async fn read_notification(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
+        let caller = self.authorised(request, route, Right::Backups)?;
+        let reference = notification(&caller, route)?;
+        let told = inbox::read(&*self.accounts.ledger, &*self.accounts.clock, &reference).await;
+        let told = told.map_err(problems::of_inbox)?;
+        let reader = &caller.requester.subject;
+        let shown = NotificationRepresentation::of(&told.notification, reader, Some(&told.deliveries));
+        Ok(Response::json(StatusCode::OK, &shown))
+    }
+
+    pub(crate) async fn mark_notification(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
+        let caller = self.authorised(request, route, Right::Backups)?;
+        let reference = notification(&caller, route)?;
+        let read = read_mark(request)?;
+        let (ledger, clock, reader) = (&*self.accounts.ledger, &*self.accounts.clock, &caller.requester.subject);
+        let marked = inbox::mark(ledger, clock, &reference, reader, read).await.map_err(problems::of_inbox)?;
+        Ok(Response::json(StatusCode::OK, &NotificationRepresentation::of(&marked, reader, None)))
+    }
+}
+
+fn notification(caller: &Authorised, route: &Found<'_>) -> Result<NotificationRef, Problem> {
+    Ok(NotificationRef { account_id: caller.account_id.clone(), notification_id: route.notification_id()? })
+}
+
+fn read_mark(request: &Request) -> Result<bool, Problem> {
+    let (mut body, mut faults) = (request.fields()?, Vec::new());
+    body.require(&["read"], &mut faults);
+    let read = body.flag("read", &mut faults);
+    body.finish(&mut faults);
+    read.filter(|_| faults.is_empty()).ok_or_else(|| Problem::input_invalid(faults))
+}
