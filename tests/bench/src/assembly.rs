@@ -10,7 +10,7 @@ mod exported;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aws::{Aws, QueueUrls, S3Objects, SystemClock};
+use aws::{Aws, LedgerTables, QueueUrls, S3Objects, SystemClock};
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_s3::config::Credentials;
 use dev_stack::failure::{Failure, OrFailure, Result};
@@ -103,10 +103,13 @@ async fn connect(stack: &Stack) -> Parts {
         discover: queue("discover"),
         export: queue("export"),
         assemble: queue("assemble"),
+        notify: queue("notify"),
         ..QueueUrls::default()
     };
     Parts {
-        ledger: Arc::new(aws.ledger(&stack.table)),
+        ledger: Arc::new(
+            aws.ledger(LedgerTables { ledger: stack.table.clone(), audit_log: stack.audit_table.clone() }),
+        ),
         queue: Arc::new(aws.queues(urls)),
         objects: aws.objects(&stack.bucket),
     }
