@@ -3,18 +3,22 @@
 use std::sync::Arc;
 
 use domain::Failure;
-use domain::account::{Account, ApiVersion, CrmConnection};
-use domain::backup::{Backup, BackupEvent};
+use domain::account::{Account, ApiVersion, CrmConnection, NotificationTargets};
+use domain::allowance::Allowance;
+use domain::audit::AuditEntry;
+use domain::backup::{Archive, Backup, BackupEvent, BackupState, Requester};
 use domain::budget::CallLimits;
 use domain::budget::CallShare;
 use domain::ids::{AccountId, BackupId};
+use domain::plan::PlanName;
 use domain::ports::ledger::{self, Change, Ledger};
+use domain::ports::objects::ETag;
 use domain::work::{BackupRef, Work};
 use in_memory::faults::{Fault, Faults};
 use in_memory::{ManualClock, MemoryLedger, MemoryQueue};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use lambda::http::Response;
-use lambda::testing::{AUDIENCE, ApiCall, document};
+use lambda::testing::{AUDIENCE, ApiCall, described, document};
 use serde_json::{Value, json};
 use workflows::create_backup::CreateBackup;
 
@@ -41,12 +45,15 @@ fn account(connected: bool) -> Account {
         time_zone: "Europe/Berlin".to_owned(),
         call_limits: CallLimits::LOWEST,
         connected_at: now(),
+        fault: None,
     };
     Account {
         account_id: AccountId::parse("42").expect("digits"),
         created_at: now(),
         crm_connection: connected.then_some(connection),
         call_share: CallShare::default(),
+        plan: PlanName::parse("unlimited").expect("a plan"),
+        notification_targets: NotificationTargets::default(),
     }
 }
 
@@ -237,4 +244,77 @@ async fn a_ledger_that_does_not_answer_is_a_503_that_says_when_to_come_back() {
     assert_eq!((response.status().as_u16(), &document(&response)["type"]), (503, &kind("unavailable")));
     assert_eq!(response.headers()["retry-after"], "1");
     assert!(!response.body().contains("injected"), "what went wrong is for the log");
+}
+
+#[tokio::test]
+async fn a_backup_too_early_is_told_when_the_next_one_may_be_made() {
+    let world = World::empty();
+    let plan = PlanName::parse("enterprise").expect("a plan");
+    let used = Allowance {
+        used_at: Some(now() - SignedDuration::from_hours(20)),
+        ..Allowance::free(account(true).account_id)
+    };
+    let changes = [Change::create(&Account { plan, ..account(true) }), Change::create(&used)];
+    world.ledger.commit(&changes).await.expect("empty ledger");
+
+    let response = world.post(BACKUPS).await;
+
+    described::check("POST", BACKUPS, &response);
+    assert_eq!((response.status().as_u16(), &document(&response)["type"]), (429, &kind("backup-too-early")));
+    assert_eq!(document(&response)["nextAllowedAt"], "2026-11-22T21:00:00Z");
+    assert_eq!(response.headers()["retry-after"], "14401");
+}
+
+#[tokio::test]
+async fn an_archive_is_deleted_once_and_the_backup_stays() {
+    let world = World::connected().await;
+    let backup = completed();
+    world.ledger.commit(&[Change::create(&backup)]).await.expect("new");
+    let path = format!("{BACKUPS}/{}", backup.backup_id);
+    for _ in 0..2 {
+        let response = world.answer(ApiCall::new("DELETE", &path).by(ADMIN)).await;
+        described::check("DELETE", &path, &response);
+        let shown = document(&response);
+        assert_eq!((response.status().as_u16(), &shown["state"]), (200, &json!("deleted")));
+        assert_eq!(shown["deletion"]["by"]["subject"], "user-1");
+        assert_eq!(world.queue.receive(), Some(Work::Sweep { backup: backup.reference() }));
+    }
+    let entries = ledger::list::<AuditEntry>(&*world.ledger, "AUDIT#42", "").await.expect("readable");
+    assert_eq!(entries.iter().filter(|entry| entry.record.action == "delete-backup").count(), 1);
+}
+
+#[tokio::test]
+async fn without_an_archive_there_is_nothing_to_delete() {
+    let world = World::connected().await;
+    let running = format!("{BACKUPS}/{}", backup_id(&world.post(BACKUPS).await));
+    let expired =
+        Backup { archive: completed().archive.map(|archive| Archive { expires_at: now(), ..archive }), ..completed() };
+    world.ledger.commit(&[Change::create(&expired)]).await.expect("new");
+    let unknown = format!("{BACKUPS}/x");
+    for (path, status, word) in [
+        (running, 409, "backup-not-completed"),
+        (format!("{BACKUPS}/{}", expired.backup_id), 410, "archive-expired"),
+        (unknown, 404, "backup-unknown"),
+    ] {
+        let response = world.answer(ApiCall::new("DELETE", &path).by(ADMIN)).await;
+        described::check("DELETE", &path, &response);
+        assert_eq!((response.status().as_u16(), &document(&response)["type"]), (status, &kind(word)));
+    }
+}
+
+fn completed() -> Backup {
+    let reference = BackupRef { account_id: account(true).account_id, backup_id: BackupId::new(now(), [9; 10]) };
+    let by = Requester { subject: "user-1".to_owned(), email: None };
+    let archive = Archive {
+        storage_key: "archives/42/a.zip".to_owned(),
+        manifest_key: "archives/42/a.manifest.json".to_owned(),
+        etag: ETag("\"e\"".to_owned()),
+        bytes: 1_234,
+        expires_at: now() + SignedDuration::from_hours(24),
+    };
+    Backup {
+        state: BackupState::Completed,
+        archive: Some(archive),
+        ..Backup::accepted(reference, 7, ApiVersion::V2026_09, by, now())
+    }
 }

@@ -59,13 +59,18 @@ def package(template, binaries, s3):
     return f"{s3.meta.endpoint_url}/{ARTIFACTS}/template.json", code
 
 
-def allow_batches(template):
-    """On AWS who may send a message may send a batch of them; for the emulator that is an action of its own."""
+def allow_what_the_emulator_asks_for(template):
+    """On AWS who may send a message may send a batch of them; for the emulator that is an action of its own. So is what it
+    takes the sending of an e-mail for."""
     for resource in template["Resources"].values():
         for policy in resource.get("Properties", {}).get("Policies", []) if resource["Type"] == "AWS::IAM::Role" else []:
             for statement in policy["PolicyDocument"]["Statement"]:
                 if statement["Action"] == "sqs:SendMessage":
                     statement["Action"] = ["sqs:SendMessage", "sqs:SendMessageBatch"]
+                if statement["Action"] == "ses:SendEmail":
+                    # For the emulator sending is about no identity, and it knows no sender when it decides.
+                    statement["Resource"] = "*"
+                    statement.pop("Condition")
 
 
 def create(cloudformation, stack, template_url, parameters):
@@ -142,7 +147,7 @@ def main():
     request = json.load(sys.stdin)
     endpoint, stacks = request["endpoint"], request["stacks"]
     template = yaml_parse(Path(request["template"]).read_text(encoding="utf-8"))
-    allow_batches(template)
+    allow_what_the_emulator_asks_for(template)
     cloudformation = client("cloudformation", endpoint)
     url, code = package(template, request["binaries"], client("s3", endpoint))
     for stack, parameters in stacks.items():

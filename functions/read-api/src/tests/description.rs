@@ -7,7 +7,7 @@ use lambda::routes::ROUTES;
 use lambda::testing::{ApiCall, document};
 use serde_json::{Value, json};
 
-use super::{World, completed, failed, path};
+use super::{World, completed, deleted, failed, path};
 use crate::handler::DESCRIPTION;
 
 pub(super) fn description() -> Value {
@@ -71,7 +71,7 @@ async fn answers_have_the_members_that_the_description_says() {
     let description = description();
     let properties = |schema: &str| names(&description["components"]["schemas"][schema]["properties"]);
     let mut possible = BTreeSet::new();
-    for backup in [completed(1), failed(1)] {
+    for backup in [completed(1), failed(1), deleted(1)] {
         let world = World::with([&backup]).await;
         possible.extend(names(&document(&world.get("/accounts/42/backups").await)["backups"][0]));
         let required = &description["components"]["schemas"]["Backup"]["required"];

@@ -8,7 +8,9 @@ use lambda::testing::{ApiCall, document};
 use serde_json::json;
 
 use super::samples::{applying, ended, now, planned, planning, queued};
-use super::{ADMIN, World, described, handler, is, path, problem};
+use lambda::testing::described;
+
+use super::{ADMIN, World, handler, is, path, problem};
 
 async fn with(restore: &Restore) -> World {
     let world = World::connected().await;

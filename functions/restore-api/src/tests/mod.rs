@@ -4,7 +4,6 @@
 mod asking;
 mod confirming;
 mod deciding;
-mod described;
 mod imports;
 mod reading;
 mod rights;
@@ -19,7 +18,7 @@ use domain::restore::Restore;
 use in_memory::{ManualClock, MemoryLedger, MemoryObjects, MemoryQueue};
 use lambda::http::Response;
 use lambda::second_factor::SecondFactorPolicy;
-use lambda::testing::{AUDIENCE, ApiCall, document};
+use lambda::testing::{AUDIENCE, ApiCall, described, document};
 use serde_json::{Value, json};
 use workflows::restore::ask::AskRestore;
 use workflows::restore::decide::DecideRestore;

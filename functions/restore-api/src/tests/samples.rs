@@ -1,9 +1,10 @@
 //! Accounts, backups, restores and imports in the states that requests meet.
 
-use domain::account::{Account, ApiVersion, CrmConnection};
+use domain::account::{Account, ApiVersion, CrmConnection, NotificationTargets};
 use domain::backup::{Archive, Backup, BackupState, Requester};
 use domain::budget::{CallLimits, CallShare};
 use domain::ids::{AccountId, BackupId, ObjectType, RestoreId};
+use domain::plan::PlanName;
 use domain::ports::crm_batch::SideEffect;
 use domain::ports::objects::ETag;
 use domain::restore::difference::Comparison;
@@ -38,12 +39,15 @@ pub(super) fn account(connected: bool) -> Account {
         time_zone: "Europe/Berlin".to_owned(),
         call_limits: CallLimits::LOWEST,
         connected_at: now(),
+        fault: None,
     };
     Account {
         account_id: account_id(),
         created_at: now(),
         crm_connection: connected.then_some(connection),
         call_share: CallShare::default(),
+        plan: PlanName::parse("unlimited").expect("a plan"),
+        notification_targets: NotificationTargets::default(),
     }
 }
 

@@ -101,7 +101,7 @@ pub enum Event {
     /// A notification could not be delivered by one of its channels.
     DeliveryGivenUp {
         /// Which one.
-        notification_id: NotificationId,
+        undelivered_id: NotificationId,
         /// By which channel.
         channel: Channel,
         /// Why the last attempt failed.

@@ -53,16 +53,17 @@ impl Event {
         match self {
             Self::BackupCompleted { bytes, expires_at, contains_sensitive_data, .. } => {
                 let sensitive = if *contains_sensitive_data { " It contains sensitive data." } else { "" };
-                format!("The backup is complete and can be downloaded until {expires_at} ({bytes} bytes).{sensitive}")
+                let size = size(*bytes);
+                format!("The backup is complete ({size}) and can be downloaded until {expires_at:.0}.{sensitive}")
             }
             Self::BackupFailed { failure, .. } => {
                 format!("The backup failed, and another one may be made at once. {}", failure.sentence)
             }
             Self::BackupExpiring { expires_at, .. } => {
-                format!("The backup can be downloaded until {expires_at}; afterwards it is deleted.")
+                format!("The backup can be downloaded until {expires_at:.0}; afterwards it is deleted.")
             }
             Self::ScheduleSkipped { failure, next_run_at: Some(next) } => {
-                format!("A scheduled backup was left out. {} The next one is due at {next}.", failure.sentence)
+                format!("A scheduled backup was left out. {} The next one is due at {next:.0}.", failure.sentence)
             }
             Self::ScheduleSkipped { failure, next_run_at: None } => {
                 format!("Scheduled backups were switched off. {}", failure.sentence)
@@ -94,6 +95,18 @@ impl Event {
     }
 }
 
+/// A size for people.
+fn size(bytes: u64) -> String {
+    let (unit, divisor) = match bytes {
+        0..1_000_000 => ("kB", 1_000),
+        1_000_000..1_000_000_000 => ("MB", 1_000_000),
+        _ => ("GB", 1_000_000_000),
+    };
+    // Rounded up, so that nothing is shown as empty.
+    let tenths = bytes.div_ceil(divisor / 10);
+    format!("{}.{} {unit}", tenths / 10, tenths % 10)
+}
+
 impl Notification {
     /// The API's path to what it is about: where a file can be downloaded, the route that makes a fresh link to it, never a
     /// link itself.
@@ -108,7 +121,7 @@ impl Notification {
             | Event::RestoreStopped { restore_id, .. }
             | Event::RestoreFailed { restore_id, has_written: true, .. } => format!("/imports/{restore_id}"),
             Event::RestoreFailed { restore_id, has_written: false, .. } => format!("/restores/{restore_id}"),
-            Event::DeliveryGivenUp { notification_id, .. } => format!("/notifications/{notification_id}"),
+            Event::DeliveryGivenUp { undelivered_id, .. } => format!("/notifications/{undelivered_id}"),
             Event::DeadLetters { .. } => return None,
         };
         Some(format!("/accounts/{}{rest}", self.account_id))

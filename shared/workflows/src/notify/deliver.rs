@@ -152,7 +152,7 @@ impl Notify {
         let Ok(next) = next else { return Ok(Attempt::Settled((loaded.record, None))) };
         let told = requester.filter(|_| next.state == DeliveryState::GivenUp).map(|requester| {
             let event = Event::DeliveryGivenUp {
-                notification_id: reference.notification_id.clone(),
+                undelivered_id: reference.notification_id.clone(),
                 channel: next.channel,
                 reason: next.last_error.clone().unwrap_or_default(),
             };

@@ -3,16 +3,20 @@
 use std::sync::LazyLock;
 
 use http::Method;
-use lambda::http::Response;
-use lambda::routes::{self, ROUTES};
-use serde_json::{Value, json};
+use serde_json::Value;
+
+use crate::http::Response;
+use crate::routes::{self, ROUTES};
 
 static DESCRIPTION: LazyLock<Value> =
-    LazyLock::new(|| serde_json::from_str(include_str!("../../../read-api/openapi.json")).expect("JSON"));
+    LazyLock::new(|| serde_json::from_str(include_str!("../../../../functions/read-api/openapi.json")).expect("JSON"));
 
 /// Checks that the description has this answer to a request of `method` to `path`: its status, its kind of problem,
 /// its `Location`, and its body member by member.
-pub(super) fn check(method: &str, path: &str, response: &Response) {
+///
+/// # Panics
+/// When it has not.
+pub fn check(method: &str, path: &str, response: &Response) {
     let answers = operation(method, path)["responses"].as_object().expect("responses");
     let status = response.status().as_str().to_owned();
     let answer = followed(answers.get(&status).unwrap_or_else(|| panic!("{method} {path}: {status} is not described")));
@@ -59,6 +63,10 @@ fn compare(schema: &'static Value, value: &Value, place: &str, faults: &mut Vec<
         if choices.iter().filter(|choice| fits(choice)).count() != 1 {
             faults.push(format!("{place} fits none, or several, of its choices"));
         }
+        return;
+    }
+    if let Some(all) = schema["allOf"].as_array() {
+        all.iter().for_each(|part| compare(part, value, place, faults));
         return;
     }
     if !types(schema).any(|kind| has_type(value, kind)) {
@@ -117,15 +125,22 @@ fn has_type(value: &Value, kind: &str) -> bool {
     }
 }
 
-#[test]
-fn what_is_not_described_is_noticed() {
-    let schema = &DESCRIPTION["components"]["schemas"]["RestoreProgress"];
-    let faults = |value: &Value| {
-        let mut faults = Vec::new();
-        compare(schema, value, "", &mut faults);
-        faults.len()
-    };
-    assert_eq!(faults(&json!({"recordsDone": 1, "recordsTotal": 2, "shareDone": 0.5})), 0);
-    assert_eq!(faults(&json!({"recordsDone": "1", "recordsTotal": -2, "shareDone": 1.5})), 3);
-    assert_eq!(faults(&json!({"recordsDone": null, "done": 1})), 4);
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_not_described_is_noticed() {
+        let schema = &DESCRIPTION["components"]["schemas"]["RestoreProgress"];
+        let faults = |value: &Value| {
+            let mut faults = Vec::new();
+            compare(schema, value, "", &mut faults);
+            faults.len()
+        };
+        assert_eq!(faults(&json!({"recordsDone": 1, "recordsTotal": 2, "shareDone": 0.5})), 0);
+        assert_eq!(faults(&json!({"recordsDone": "1", "recordsTotal": -2, "shareDone": 1.5})), 3);
+        assert_eq!(faults(&json!({"recordsDone": null, "done": 1})), 4);
+    }
 }

@@ -1,4 +1,6 @@
-//! Requests as API Gateway sends them, for tests of handlers.
+//! Requests as API Gateway sends them, for tests of handlers, and whether answers are as described.
+
+pub mod described;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -33,7 +35,7 @@ impl ApiCall {
     /// # Panics
     /// Never: the fixture is an event.
     pub fn new(method: &str, path: &str) -> Self {
-        let text = include_str!("../tests/fixtures/http-request.json");
+        let text = include_str!("../../tests/fixtures/http-request.json");
         let mut event: Value = serde_json::from_str(text).expect("the fixture is JSON");
         event["rawPath"] = path.into();
         event["requestContext"]["http"]["method"] = method.into();

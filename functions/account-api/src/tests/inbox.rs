@@ -1,0 +1,118 @@
+//! Requests about notifications.
+
+use domain::Failure;
+use domain::backup::Requester;
+use domain::ids::BackupId;
+use domain::notification::delivery::{Channel, Delivery};
+use domain::notification::{Event, Notification};
+use domain::ports::clock::Clock;
+use domain::ports::ledger::{Change, Ledger};
+use jiff::SignedDuration;
+use lambda::testing::{AUDIENCE, ApiCall, described};
+use serde_json::{Value, json};
+
+use super::{ADMIN, World, account_id, document, kind};
+
+const INBOX: &str = "/accounts/42/notifications";
+
+/// Tells account 42 of `count` failed backups, a minute apart.
+async fn told(world: &World, count: u8) -> Vec<Notification> {
+    let mut all = Vec::new();
+    for nth in 0..count {
+        let now = world.clock.now() + SignedDuration::from_mins(nth.into());
+        let backup_id = BackupId::new(now, [nth; 10]);
+        let about = backup_id.random();
+        let event = Event::BackupFailed { backup_id, failure: Failure::new("crm-token-refused", "Connect again.") };
+        let by = Requester { subject: "user-1".to_owned(), email: None };
+        let notification = Notification::new(account_id(), about, event, Some(by), now);
+        world.ledger.commit(&[Change::create(&notification)]).await.expect("new");
+        all.push(notification);
+    }
+    all
+}
+
+fn path(notification: &Notification) -> String {
+    format!("{INBOX}/{}", notification.notification_id)
+}
+
+async fn get(world: &World, path: &str) -> Value {
+    document(&world.described("GET", path, ADMIN, &json!({})).await)
+}
+
+async fn mark(world: &World, path: &str, read: bool) -> Value {
+    document(&world.described("PATCH", path, ADMIN, &json!({ "read": read })).await)
+}
+
+#[tokio::test]
+async fn the_inbox_lists_the_newest_first_and_counts_what_is_unread() {
+    let world = World::with_account().await;
+    assert_eq!(get(&world, INBOX).await, json!({"notifications": [], "unread": 0}), "nothing yet");
+    let all = told(&world, 3).await;
+    let response = world.answer(ApiCall::get(INBOX).by(ADMIN).query("limit", "2")).await;
+    described::check("GET", INBOX, &response);
+    let page = document(&response);
+    assert_eq!(page["unread"], 3);
+    let ids = |page: &Value| {
+        let listed = page["notifications"].as_array().expect("a list").iter();
+        listed.map(|one| one["notificationId"].as_str().expect("an id").to_owned()).collect::<Vec<_>>()
+    };
+    let expected: Vec<_> = all.iter().rev().map(|one| one.notification_id.to_string()).collect();
+    assert_eq!(ids(&page), expected[..2]);
+    let next = page["next"].as_str().expect("there are more");
+    let rest = document(&world.answer(ApiCall::get(INBOX).by(ADMIN).query("cursor", next)).await);
+    assert_eq!((ids(&rest), &rest["next"]), (expected[2..].to_vec(), &json!(null)));
+}
+
+#[tokio::test]
+async fn each_person_marks_what_they_have_read() {
+    let world = World::with_account().await;
+    let all = told(&world, 2).await;
+    assert_eq!(mark(&world, &path(&all[0]), true).await["read"], true);
+    assert_eq!(mark(&world, &path(&all[0]), true).await["read"], true, "again");
+    assert_eq!(get(&world, INBOX).await["unread"], 1);
+    let claims = json!({"sub": "user-2", "aud": AUDIENCE, "token_use": "id", "cognito:groups": ADMIN});
+    let other = document(&world.answer(ApiCall::get(INBOX).with_claims(&claims)).await);
+    assert_eq!(other["unread"], 2, "somebody else has read nothing");
+    assert_eq!(mark(&world, &path(&all[0]), false).await["read"], false);
+    assert_eq!(get(&world, INBOX).await["unread"], 2);
+}
+
+#[tokio::test]
+async fn a_notification_says_what_happened_where_to_look_and_how_it_went_out() {
+    let world = World::with_account().await;
+    let [one] = &told(&world, 1).await[..] else { unreachable!("one") };
+    let begun = Delivery::new(&one.reference(), Channel::Webhook, one.at).begin(one.at).expect("due");
+    let failed = begun.failed(
+        1,
+        "the receiver answered with status 500".into(),
+        true,
+        std::time::Duration::from_mins(1),
+        one.at,
+    );
+    world.ledger.commit(&[Change::create(&failed.expect("begun"))]).await.expect("new");
+    let shown = get(&world, &path(one)).await;
+    assert_eq!((&shown["event"], &shown["failure"]["kind"]), (&json!("backup-failed"), &json!("crm-token-refused")));
+    assert!(shown["path"].as_str().is_some_and(|path| path.starts_with("/accounts/42/backups/")), "{shown}");
+    assert_eq!(
+        shown["deliveries"],
+        json!([{
+            "channel": "webhook", "state": "pending", "attempts": 1, "nextAttemptAt": "2026-11-22T17:01:00Z",
+            "lastError": "the receiver answered with status 500",
+        }])
+    );
+}
+
+#[tokio::test]
+async fn after_ninety_days_a_notification_is_gone() {
+    let world = World::with_account().await;
+    let [one] = &told(&world, 1).await[..] else { unreachable!("one") };
+    world.clock.advance(SignedDuration::from_hours(90 * 24));
+    assert_eq!(get(&world, INBOX).await, json!({"notifications": [], "unread": 0}));
+    for response in [
+        world.described("GET", &path(one), ADMIN, &json!({})).await,
+        world.described("PATCH", &path(one), ADMIN, &json!({"read": true})).await,
+        world.described("GET", &format!("{INBOX}/x"), ADMIN, &json!({})).await,
+    ] {
+        assert_eq!((response.status().as_u16(), &document(&response)["type"]), (404, &kind("notification-unknown")));
+    }
+}

@@ -1,0 +1,66 @@
+//! Plans, and who is told what happens.
+
+use domain::ports::webhook::WebhookRefused;
+use serde_json::json;
+
+use super::{ADMIN, OPERATOR, World, account_id, document, kind};
+
+const URL: &str = "https://hooks.example.com/crm-backup";
+
+#[tokio::test]
+async fn only_an_operator_sets_the_plan() {
+    let world = World::with_account().await;
+    for plan in ["professional", "enterprise", "unlimited", "starter"] {
+        let (status, problem) = world.refused(ADMIN, &json!({ "plan": plan })).await;
+        assert_eq!((status, &problem["type"]), (403, &kind("forbidden")), "{plan}");
+        let set = document(&world.put(OPERATOR, &json!({ "plan": plan })).await);
+        assert_eq!(set["plan"]["name"], plan);
+    }
+}
+
+#[tokio::test]
+async fn a_webhooks_secret_is_told_once_and_a_new_one_for_another_url() {
+    let world = World::with_account().await;
+    let hook = |url: &str| json!({ "notificationTargets": { "webhook": { "url": url } } });
+    let set = document(&world.put(ADMIN, &hook(URL)).await);
+    assert_eq!(set["notificationTargets"]["webhook"]["url"], URL);
+    let secret = set["notificationTargets"]["webhook"]["secret"].clone();
+    assert!(secret.as_str().is_some_and(|secret| secret.starts_with("whsec_")), "{secret}");
+    let shown = document(&world.described("GET", "/accounts/42", ADMIN, &json!({})).await);
+    assert_eq!(shown["notificationTargets"]["webhook"], json!({ "url": URL }));
+    let again = document(&world.put(ADMIN, &hook(URL)).await);
+    assert_eq!(again["notificationTargets"]["webhook"], json!({ "url": URL }), "it is known already");
+    let moved = document(&world.put(ADMIN, &hook("https://other.example.com")).await);
+    assert!(moved["notificationTargets"]["webhook"]["secret"].is_string());
+    let wish = json!({ "notificationTargets": { "webhook": { "url": URL, "newSecret": true } } });
+    assert!(document(&world.put(ADMIN, &wish).await)["notificationTargets"]["webhook"]["secret"].is_string());
+    let none = document(&world.put(ADMIN, &json!({ "notificationTargets": { "webhook": null } })).await);
+    assert_eq!(none["notificationTargets"]["webhook"], json!(null));
+}
+
+#[tokio::test]
+async fn a_webhook_that_leads_into_the_network_is_refused_and_nothing_is_stored() {
+    let world = World::with_account().await;
+    for refused in [WebhookRefused::Private, WebhookRefused::Malformed, WebhookRefused::Unresolved] {
+        world.webhooks.refuse(URL, refused);
+        let (status, problem) =
+            world.refused(ADMIN, &json!({ "notificationTargets": { "webhook": { "url": URL } } })).await;
+        assert_eq!((status, &problem["type"]), (422, &kind("webhook-not-allowed")));
+        assert!(!problem.to_string().contains("hooks.example.com"), "{problem}");
+    }
+    let secrets = &world.handler.accounts.webhook_secrets;
+    assert!(secrets.webhook_secret(&account_id()).await.expect("answered").is_none());
+}
+
+#[tokio::test]
+async fn addresses_are_replaced_as_a_whole_and_may_be_none() {
+    let world = World::with_account().await;
+    let email = |addresses: &[&str]| json!({ "notificationTargets": { "email": addresses } });
+    let two = document(&world.put(ADMIN, &email(&["ada@example.com", "ops@example.org"])).await);
+    assert_eq!(two["notificationTargets"]["email"], json!(["ada@example.com", "ops@example.org"]));
+    let none = document(&world.put(ADMIN, &email(&[])).await);
+    assert_eq!(none["notificationTargets"]["email"], json!([]));
+    let many: Vec<_> = (0..11).map(|n| format!("a{n}@example.com")).collect();
+    let (status, _) = world.refused(ADMIN, &json!({ "notificationTargets": { "email": many } })).await;
+    assert_eq!(status, 422);
+}

@@ -1,0 +1,101 @@
+//! Requests that read the audit log.
+
+use domain::audit::{Act, AuditEntry, AuditOutcome, Reason};
+use domain::ids::AuditEntryId;
+use lambda::testing::described;
+
+use super::*;
+
+const LOG: &str = "/accounts/42/audit-log";
+
+/// Three entries of account 42, a minute apart.
+async fn logged() -> World {
+    let world = World::with_account().await;
+    let act = |minute: u8, action| {
+        let at = now() - SignedDuration::from_mins(10) + SignedDuration::from_mins(minute.into());
+        Act {
+            account_id: account_id(),
+            entry_id: AuditEntryId::new(at, [minute; 10]),
+            at,
+            by: Requester { subject: format!("user-{minute}"), email: Some(format!("=u{minute}@example.com")) },
+            source_address: Some("203.0.113.7".to_owned()),
+            action,
+            kept_for: SignedDuration::from_hours(24),
+        }
+    };
+    let reason = Reason { kind: "forbidden".to_owned(), sentence: "No.".to_owned() };
+    let entries: [AuditEntry; 3] = [
+        act(1, "create-backup").succeeded("b-1".to_owned()),
+        act(2, "cancel-backup").succeeded("b-1".to_owned()),
+        act(3, "create-backup").ended(None, AuditOutcome::Refused, reason),
+    ];
+    for entry in entries {
+        world.ledger.commit(&[Change::create(&entry)]).await.expect("new");
+    }
+    world
+}
+
+async fn subjects(world: &World, query: &[(&str, &str)]) -> Vec<String> {
+    let call = query.iter().fold(ApiCall::get(LOG).by(ADMIN), |call, (name, value)| call.query(name, value));
+    let response = world.answer(call).await;
+    described::check("GET", LOG, &response);
+    let entries = document(&response)["entries"].as_array().expect("entries").clone();
+    entries.iter().map(|entry| entry["subject"].as_str().expect("somebody").to_owned()).collect()
+}
+
+#[tokio::test]
+async fn the_newest_entries_come_first_and_filters_narrow_them() {
+    let world = logged().await;
+    assert_eq!(subjects(&world, &[]).await, ["user-3", "user-2", "user-1"]);
+    assert_eq!(subjects(&world, &[("action", "create-backup")]).await, ["user-3", "user-1"]);
+    assert_eq!(subjects(&world, &[("action", "create-backup, cancel-backup"), ("limit", "2")]).await.len(), 2);
+    assert_eq!(subjects(&world, &[("person", "user-2")]).await, ["user-2"]);
+    assert_eq!(subjects(&world, &[("person", "=U1@example.com")]).await, ["user-1"]);
+    assert_eq!(subjects(&world, &[("outcome", "refused")]).await, ["user-3"]);
+    let times = [("from", "2026-11-22T16:52:00Z"), ("until", "2026-11-22T17:53:00+01:00")];
+    assert_eq!(subjects(&world, &times).await, ["user-2"]);
+}
+
+#[tokio::test]
+async fn pages_follow_each_other_without_a_gap() {
+    let world = logged().await;
+    let first = document(&world.answer(ApiCall::get(LOG).by(ADMIN).query("limit", "1")).await);
+    let next = first["next"].as_str().expect("there are more");
+    assert_eq!(subjects(&world, &[("cursor", next)]).await, ["user-2", "user-1"]);
+}
+
+#[tokio::test]
+async fn a_filter_that_is_none_is_named() {
+    let world = logged().await;
+    for (name, value) in
+        [("from", "yesterday"), ("until", "2026-13-01"), ("outcome", "good"), ("person", ""), ("action", ",")]
+    {
+        let response = world.answer(ApiCall::get(LOG).by(ADMIN).query(name, value)).await;
+        described::check("GET", LOG, &response);
+        assert_eq!(document(&response)["errors"][0]["field"], name);
+    }
+}
+
+#[tokio::test]
+async fn the_export_is_a_link_and_is_in_the_log_itself() {
+    let world = logged().await;
+    let path = format!("{LOG}.csv");
+    let response = world.get(&path).await;
+    described::check("GET", &path, &response);
+    assert_eq!(response.status(), 302);
+    let location = response.headers()["location"].to_str().expect("ASCII");
+    assert!(location.contains("exports/42/") && location.contains("file=crm-backup-42-audit-log.csv"), "{location}");
+    // The request was made now, later than the clock of the test says.
+    let exported = ledger::list::<AuditEntry>(&*world.ledger, "AUDIT#42", "").await.expect("readable");
+    assert!(exported.iter().any(|entry| entry.record.action == "export-audit-log"));
+}
+
+#[tokio::test]
+async fn nobody_but_a_super_admin_of_the_account_reads_it() {
+    let world = logged().await;
+    for path in [LOG.to_owned(), format!("{LOG}.csv")] {
+        for groups in [&["43:super-admin"][..], &["operators"], &[]] {
+            assert_eq!(problem(&world.answer(ApiCall::get(&path).by(groups)).await), (403, kind("forbidden")));
+        }
+    }
+}
