@@ -158,6 +158,9 @@ def main():
         key_id = key_id["StackResourceDetail"]["PhysicalResourceId"]
         apply_what_the_emulator_takes_otherwise(template, outputs[stack], key_id, endpoint)
     give_concurrencies_as_numbers(client("lambda", endpoint))
+    for sender in {parameters.get("EmailSender") for parameters in stacks.values()} - {None, ""}:
+        # On AWS the operator verifies the sender before deploying.
+        client("sesv2", endpoint).create_email_identity(EmailIdentity=sender)
     json.dump({"outputs": outputs, "code": code}, sys.stdout)
 
 

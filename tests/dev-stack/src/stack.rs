@@ -52,6 +52,8 @@ pub struct Stack {
     pub webhook_target: String,
     /// The work queues' URLs by function: `discover`, `export`, `assemble`, `restore`, `notify`.
     pub queues: BTreeMap<String, String>,
+    /// The queue of messages to assemble-archive that were set aside.
+    pub dead_letters: String,
     /// What the functions' names begin with.
     pub name: String,
     /// The SHA-256 of each function's zip. The emulator runs it from a folder of that name.
@@ -249,6 +251,7 @@ fn sign_in(deployment: &Deployment, emulator: &Emulator, sandbox: &Sandbox, pyth
         event_bus: deployment.output(NAME, "EventBusName")?,
         webhook_target: String::new(),
         queues: deployment.queues(NAME)?,
+        dead_letters: deployment.output(NAME, "AssembleDeadLettersUrl")?,
         name: NAME.to_owned(),
         code: deployment.code.clone(),
         sandbox_url: sandbox.url().to_owned(),

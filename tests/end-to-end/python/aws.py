@@ -6,6 +6,8 @@ exit code 1.
 """
 
 import base64
+import hashlib
+import hmac
 import json
 import sys
 import time
@@ -40,20 +42,26 @@ def encryption(endpoint, bucket, key):
     return {name: head.get(name) for name in ("ServerSideEncryption", "SSEKMSKeyId", "BucketKeyEnabled")}
 
 
-def rewrite(endpoint, table, partition, sort, path, value=None, secondsAgo=None):
-    """Changes one field of a record that the ledger has; a time is given by how long ago it is."""
+def rewrite(endpoint, table, partition, sort, path, value=None, secondsAgo=None, due=False):
+    """Changes one field of a record that the ledger has; a time is given by how long ago it is. With `due` the record is
+    due a minute ago as well."""
     if secondsAgo is not None:
         value = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - secondsAgo))
     names = {f"#n{place}": name for place, name in enumerate(["record", *path])}
     field = ".".join(names)
+    changes, values = [f"{field} = :value"], {":value": TypeSerializer().serialize(value)}
+    if due:
+        names["#due"] = "dueAt"
+        changes.append("#due = :due")
+        values[":due"] = {"N": str(int((time.time() - 60) * 1000))}
     client("dynamodb", endpoint).update_item(
         TableName=table, Key={"partition": {"S": partition}, "sort": {"S": sort}},
-        ConditionExpression=f"attribute_exists({field})", UpdateExpression=f"SET {field} = :value",
-        ExpressionAttributeNames=names, ExpressionAttributeValues={":value": TypeSerializer().serialize(value)},
+        ConditionExpression=f"attribute_exists({field})", UpdateExpression=f"SET {', '.join(changes)}",
+        ExpressionAttributeNames=names, ExpressionAttributeValues=values,
     )
 
 
-def deployed(endpoint, bucket, table, queues, userPoolId, clientId, name):
+def deployed(endpoint, bucket, table, auditTable, queues, userPoolId, clientId, name):
     s3, dynamodb, sqs = client("s3", endpoint), client("dynamodb", endpoint), client("sqs", endpoint)
     cognito, functions = client("cognito-idp", endpoint), client("lambda", endpoint)
     attributes = {
@@ -63,7 +71,9 @@ def deployed(endpoint, bucket, table, queues, userPoolId, clientId, name):
     return {
         "lifecycle": s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"],
         "encryption": s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"],
-        "timeToLive": dynamodb.describe_time_to_live(TableName=table)["TimeToLiveDescription"],
+        "timeToLive": [
+            dynamodb.describe_time_to_live(TableName=name)["TimeToLiveDescription"] for name in (table, auditTable)
+        ],
         "queues": attributes,
         "userPool": cognito.describe_user_pool(UserPoolId=userPoolId)["UserPool"],
         "userPoolMfa": cognito.get_user_pool_mfa_config(UserPoolId=userPoolId),
@@ -74,6 +84,47 @@ def deployed(endpoint, bucket, table, queues, userPoolId, clientId, name):
 
 def template(endpoint, path):
     return yaml_parse(Path(path).read_text(encoding="utf-8"))
+
+
+def watch_bus(endpoint, bus, account):
+    """Lets the events of one account go from the bus to a queue of its own. Returns the queue's URL."""
+    events, sqs, name = client("events", endpoint), client("sqs", endpoint), f"events-of-{account}"
+    url = sqs.create_queue(QueueName=name)["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    pattern = {"source": ["crm-backup"], "detail": {"accountId": [account]}}
+    events.put_rule(EventBusName=bus, Name=name, EventPattern=json.dumps(pattern))
+    events.put_targets(EventBusName=bus, Rule=name, Targets=[{"Id": "queue", "Arn": arn}])
+    return url
+
+
+def unwatch_bus(endpoint, bus, account):
+    events, sqs, name = client("events", endpoint), client("sqs", endpoint), f"events-of-{account}"
+    events.remove_targets(EventBusName=bus, Rule=name, Ids=["queue"])
+    events.delete_rule(EventBusName=bus, Name=name)
+    sqs.delete_queue(QueueUrl=sqs.get_queue_url(QueueName=name)["QueueUrl"])
+
+
+def received(endpoint, queue):
+    """Takes all messages out of a queue."""
+    sqs, bodies = client("sqs", endpoint), []
+    while messages := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages"):
+        for message in messages:
+            bodies.append(json.loads(message["Body"]))
+            sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+    return bodies
+
+
+def put_message(endpoint, queue, body):
+    client("sqs", endpoint).send_message(QueueUrl=queue, MessageBody=json.dumps(body))
+
+
+def is_signed(endpoint, secret, headers, body):
+    """Whether a webhook is signed as https://www.standardwebhooks.com says, by the standard library alone."""
+    key = base64.b64decode(secret.removeprefix("whsec_"))
+    signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.{body}".encode()
+    expected = "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
+    fresh = abs(time.time() - int(headers["webhook-timestamp"])) < 300
+    return fresh and expected in headers["webhook-signature"].split(" ")
 
 
 def search_logs(endpoint, needles, name):
@@ -105,7 +156,10 @@ def segment(data):
 
 def main():
     request = json.load(sys.stdin)
-    actions = (keys, encryption, rewrite, deployed, template, search_logs, expired)
+    actions = (
+        keys, encryption, rewrite, deployed, template, watch_bus, unwatch_bus, received, put_message, is_signed,
+        search_logs, expired,
+    )
     action = {action.__name__: action for action in actions}[request.pop("do")]
     json.dump(action(**request), sys.stdout, default=str)
 

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use dev_stack::api::Api;
 use dev_stack::failure::Result;
 use dev_stack::python;
 use dev_stack::stack::Stack;
@@ -10,6 +11,42 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::journey::stack_folder;
+
+/// The domain events of an account; no longer collected when dropped.
+#[derive(Debug)]
+pub struct Events<'a> {
+    aws: Aws<'a>,
+    account_id: String,
+    queue: String,
+}
+
+impl Events<'_> {
+    /// Those that have come since the last look, each as EventBridge passes it on.
+    ///
+    /// # Errors
+    /// When the emulator refuses.
+    pub fn received(&self) -> Result<Vec<Value>> {
+        self.aws.ask(&json!({ "do": "received", "queue": self.queue }))
+    }
+}
+
+impl Drop for Events<'_> {
+    fn drop(&mut self) {
+        let request = json!({ "do": "unwatch_bus", "bus": self.aws.stack.event_bus, "account": self.account_id });
+        let _ = self.aws.ask::<Value>(&request);
+    }
+}
+
+/// Messages to `address`, wherever in the emulator's account of them they are.
+fn collect_mails(part: &Value, address: &str, found: &mut Vec<Value>) {
+    let is_to = |message: &Value| message["To"].as_array().is_some_and(|to| to.iter().any(|one| one == address));
+    match part {
+        message if is_to(message) => found.push(message.clone()),
+        Value::Array(items) => items.iter().for_each(|item| collect_mails(item, address, found)),
+        Value::Object(members) => members.values().for_each(|member| collect_mails(member, address, found)),
+        _ => {}
+    }
+}
 
 /// Access to the resources of a stack.
 #[derive(Debug, Clone, Copy)]
@@ -82,6 +119,69 @@ impl<'a> Aws<'a> {
         self.rewrite(account_id, &format!("RESTORE#{restore_id}"), &field)
     }
 
+    /// Lets a schedule have been due a minute ago.
+    ///
+    /// # Errors
+    /// When the emulator refuses.
+    pub fn let_schedule_be_due(self, account_id: &str) -> Result<()> {
+        let field = json!({ "path": ["on", "nextRunAt"], "secondsAgo": 60, "due": true });
+        self.rewrite(account_id, "SCHEDULE", &field)
+    }
+
+    /// Lets the archive of a completed backup be about to expire, in a day.
+    ///
+    /// # Errors
+    /// When the emulator refuses.
+    pub fn let_archive_expire_soon(self, account_id: &str, backup_id: &str) -> Result<()> {
+        let field = json!({ "path": ["archive", "expiresAt"], "secondsAgo": -24 * 3_600, "due": true });
+        self.rewrite(account_id, &format!("BACKUP#{backup_id}"), &field)
+    }
+
+    /// Lets the latest backup that completed have been asked for so long ago.
+    ///
+    /// # Errors
+    /// When the emulator refuses.
+    pub fn age_allowance(self, account_id: &str, age: Duration) -> Result<()> {
+        self.rewrite(account_id, "ALLOWANCE", &json!({ "path": ["usedAt"], "secondsAgo": age.as_secs() }))
+    }
+
+    /// Collects the domain events of an account from now on.
+    ///
+    /// # Errors
+    /// When the emulator refuses.
+    pub fn watch_events(self, account_id: &str) -> Result<Events<'a>> {
+        let bus = &self.stack.event_bus;
+        let queue = self.ask(&json!({ "do": "watch_bus", "bus": bus, "account": account_id }))?;
+        Ok(Events { aws: self, account_id: account_id.to_owned(), queue })
+    }
+
+    /// Puts a message into a queue.
+    ///
+    /// # Errors
+    /// When the emulator refuses.
+    pub fn put_message(self, queue: &str, body: &Value) -> Result<()> {
+        self.ask(&json!({ "do": "put_message", "queue": queue, "body": body }))
+    }
+
+    /// Whether a webhook is signed with `secret`, as an independent receiver finds out.
+    ///
+    /// # Errors
+    /// When the script fails.
+    pub fn is_signed(self, secret: &str, headers: &Value, body: &str) -> Result<bool> {
+        self.ask(&json!({ "do": "is_signed", "secret": secret, "headers": headers, "body": body }))
+    }
+
+    /// The e-mails that were sent to `address`.
+    ///
+    /// # Errors
+    /// When the emulator does not answer.
+    pub fn mails_to(self, address: &str) -> Result<Vec<Value>> {
+        let all = Api::new(&self.stack.emulator_url).get("/_ministack/ses/messages")?.json();
+        let mut found = Vec::new();
+        collect_mails(&all, address, &mut found);
+        Ok(found)
+    }
+
     fn rewrite(self, account_id: &str, sort: &str, field: &Value) -> Result<()> {
         let mut request = field.clone();
         request["do"] = json!("rewrite");
@@ -97,7 +197,8 @@ impl<'a> Aws<'a> {
     /// When the emulator refuses.
     pub fn deployed(self) -> Result<Value> {
         self.ask(&json!({
-            "do": "deployed", "bucket": self.stack.bucket, "table": self.stack.table, "queues": self.stack.queues,
+            "do": "deployed", "bucket": self.stack.bucket, "table": self.stack.table,
+            "auditTable": self.stack.audit_table, "queues": self.stack.queues,
             "userPoolId": self.stack.users.user_pool_id, "clientId": self.stack.users.client_id, "name": self.stack.name,
         }))
     }

@@ -12,5 +12,6 @@ pub mod patience;
 pub mod portal;
 pub mod problem;
 pub mod readers;
+pub mod receiver;
 pub mod restoring;
 pub mod truth;

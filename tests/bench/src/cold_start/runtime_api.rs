@@ -100,6 +100,11 @@ pub(super) fn environment(api: &RuntimeApi) -> Vec<(&'static str, String)> {
         ("AWS_ACCESS_KEY_ID", "test"),
         ("AWS_SECRET_ACCESS_KEY", "test"),
         ("LEDGER_TABLE", "ledger"),
+        ("AUDIT_TABLE", "audit-log"),
+        ("AUDIT_RETENTION_DAYS", "400"),
+        ("EVENT_BUS", "bench"),
+        ("WEBHOOK_SECRET_PREFIX", "bench/"),
+        ("WEBHOOK_RETRY_BASE_SECONDS", "60"),
         ("ARCHIVE_BUCKET", "archives"),
         ("TOKEN_AUDIENCE", "bench"),
         ("ISSUER_ENFORCES_SECOND_FACTOR", "true"),
@@ -116,6 +121,9 @@ pub(super) fn environment(api: &RuntimeApi) -> Vec<(&'static str, String)> {
         "EXPORT_QUEUE_URL",
         "ASSEMBLE_QUEUE_URL",
         "RESTORE_QUEUE_URL",
+        "NOTIFY_QUEUE_URL",
+        "DEAD_LETTER_QUEUE_URLS",
+        "API_URL",
     ];
     let mut environment: Vec<_> = texts.map(|(name, value)| (name, value.to_owned())).into();
     environment.extend(urls.map(|name| (name, url.clone())));

@@ -22,7 +22,7 @@ fn the_template_keeps_and_protects_what_is_stored() -> Result<()> {
     let template = template(Aws::of(&stack))?;
     let resources = &template["Resources"];
 
-    for kept in ["Key", "Bucket", "Ledger"] {
+    for kept in ["Key", "Bucket", "Ledger", "AuditLog"] {
         let policies = (&resources[kept]["DeletionPolicy"], &resources[kept]["UpdateReplacePolicy"]);
         assert_eq!(policies, (&json!("Retain"), &json!("Retain")), "{kept}");
     }
@@ -45,6 +45,7 @@ fn the_template_keeps_and_protects_what_is_stored() -> Result<()> {
             { "Id": "segments", "Status": "Enabled", "Prefix": "segments/", "ExpirationInDays": 14 },
             { "Id": "plans", "Status": "Enabled", "Prefix": "plans/", "ExpirationInDays": 2 },
             { "Id": "restores", "Status": "Enabled", "Prefix": "restores/", "ExpirationInDays": 90 },
+            { "Id": "exports", "Status": "Enabled", "Prefix": "exports/", "ExpirationInDays": 1 },
             {
                 "Id": "unfinished-uploads", "Status": "Enabled",
                 "AbortIncompleteMultipartUpload": { "DaysAfterInitiation": 7 },
@@ -54,11 +55,13 @@ fn the_template_keeps_and_protects_what_is_stored() -> Result<()> {
     let policy = &resources["BucketPolicy"]["Properties"]["PolicyDocument"]["Statement"][0];
     assert_eq!((&policy["Effect"], &policy["Principal"]), (&json!("Deny"), &json!("*")));
     assert_eq!(policy["Condition"], json!({ "Bool": { "aws:SecureTransport": "false" } }));
-    let table = &resources["Ledger"]["Properties"];
-    assert_eq!(table["BillingMode"], "PAY_PER_REQUEST");
-    assert_eq!(table["PointInTimeRecoverySpecification"], json!({ "PointInTimeRecoveryEnabled": true }));
-    assert_eq!(table["TimeToLiveSpecification"], json!({ "AttributeName": "forgetAt", "Enabled": true }));
-    assert_eq!(table["SSESpecification"], json!({ "SSEEnabled": true, "SSEType": "KMS", "KMSMasterKeyId": key }));
+    for name in ["Ledger", "AuditLog"] {
+        let table = &resources[name]["Properties"];
+        assert_eq!(table["BillingMode"], "PAY_PER_REQUEST");
+        assert_eq!(table["PointInTimeRecoverySpecification"], json!({ "PointInTimeRecoveryEnabled": true }));
+        assert_eq!(table["TimeToLiveSpecification"], json!({ "AttributeName": "forgetAt", "Enabled": true }));
+        assert_eq!(table["SSESpecification"], json!({ "SSEEnabled": true, "SSEType": "KMS", "KMSMasterKeyId": key }));
+    }
     Ok(())
 }
 
@@ -67,7 +70,7 @@ fn the_template_lets_nothing_fail_in_silence() -> Result<()> {
     let Some(stack) = stack()? else { return Ok(()) };
     let template = template(Aws::of(&stack))?;
     let functions: Vec<_> = of_type(&template, "AWS::Serverless::Function").collect();
-    assert_eq!(functions.len(), 9);
+    assert_eq!(functions.len(), 11);
 
     let alarms: Vec<_> = of_type(&template, "AWS::CloudWatch::Alarm").map(|(_, alarm)| &alarm["Properties"]).collect();
     let watched = |dimension: &Value| alarms.iter().any(|alarm| alarm["Dimensions"][0]["Value"] == *dimension);
@@ -145,10 +148,13 @@ fn what_is_deployed_is_what_the_template_says() -> Result<()> {
     assert_eq!((days("archives/"), days("segments/")), (Some(14), Some(14)), "{}", deployed["lifecycle"]);
     assert_eq!((days("plans/"), days("restores/")), (Some(2), Some(90)), "{}", deployed["lifecycle"]);
     assert_eq!(deployed["encryption"][0]["BucketKeyEnabled"], true);
-    assert_eq!(deployed["timeToLive"]["AttributeName"], "forgetAt");
+    for table in deployed["timeToLive"].as_array().into_iter().flatten() {
+        assert_eq!(table["AttributeName"], "forgetAt");
+    }
+    assert_eq!(days("exports/"), Some(1), "{}", deployed["lifecycle"]);
     assert_eq!(deployed["userPoolMfa"]["MfaConfiguration"], "ON");
     assert_eq!(deployed["userPool"]["AdminCreateUserConfig"]["AllowAdminCreateUserOnly"], true);
-    assert_eq!(deployed["functions"].as_array().map(Vec::len), Some(9));
+    assert_eq!(deployed["functions"].as_array().map(Vec::len), Some(11));
     for mapping in deployed["mappings"].as_array().into_iter().flatten() {
         assert_eq!(mapping["FunctionResponseTypes"], json!(["ReportBatchItemFailures"]), "{mapping}");
     }
