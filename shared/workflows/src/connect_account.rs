@@ -313,3 +313,6 @@ fn same_portal(current: Option<&CrmConnection>, given: u64) -> Result<(), Connec
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;
