@@ -271,8 +271,8 @@ impl ConnectAccount {
             changes.extend(stop);
             told
         });
-        let changed = Changed { account: next, created, webhook_secret: None };
-        Ok(contention::settle(self.ledger.commit(&changes).await, (changed, told))?)
+        let stored = Changed { account: next, created, webhook_secret: None };
+        Ok(contention::settle(self.ledger.commit(&changes).await, (stored, told))?)
     }
 
     /// Stores a new secret for the webhook where it needs one, before the ledger sends anything there.
