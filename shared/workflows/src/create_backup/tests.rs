@@ -114,7 +114,9 @@ async fn of_fifty_requests_at_the_same_moment_one_wins_and_the_others_learn_what
     }));
     let release = async {
         join_all(faults.iter().map(|faults| faults.until_struck())).await;
-        faults.iter().for_each(|faults| faults.release());
+        for faults in &faults {
+            faults.release();
+        }
     };
 
     let (answers, ()) = tokio::join!(all, release);

@@ -73,7 +73,7 @@ impl World {
             webhooks: self.webhooks.clone(),
             secrets: self.secrets.clone(),
             api_url: "https://api.example.com".to_owned(),
-            first_pause: Duration::from_secs(60),
+            first_pause: Duration::from_mins(1),
             audit_kept_for: SignedDuration::from_hours(400 * 24),
         }
     }
@@ -182,8 +182,4 @@ fn completed() -> Event {
         expires_at: samples::NOW + SignedDuration::from_hours(14 * 24),
         contains_sensitive_data: false,
     }
-}
-
-fn is_given_up(notification: &&Notification) -> bool {
-    matches!(notification.event, Event::DeliveryGivenUp { .. })
 }

@@ -96,9 +96,9 @@ async fn what_the_deployment_did_by_itself_is_in_the_audit_log_and_a_reminder_is
     assert_eq!((log[0].subject.as_deref(), log[0].source_address.as_deref()), (Some("user-1"), None));
 
     let backup_id = BackupId::new(samples::NOW, [7; 10]);
-    let reminder = Event::BackupExpiring { backup_id, expires_at: samples::NOW + MINUTE };
-    let reminded = world.tell_to(reminder, None).await;
-    world.notify().announce(&reminded.reference()).await.expect("no faults");
+    let expiring = Event::BackupExpiring { backup_id, expires_at: samples::NOW + MINUTE };
+    let reminder = world.tell_to(expiring, None).await;
+    world.notify().announce(&reminder.reference()).await.expect("no faults");
     assert_eq!(world.audit_log().await.len(), 1);
 }
 

@@ -24,8 +24,8 @@ async fn the_requester_and_the_accounts_addresses_get_one_email_each_however_the
 
     world.announce().await;
 
-    let mut to: Vec<_> = world.mailer.sent().into_iter().flat_map(|mail| mail.to).collect();
-    to.iter_mut().for_each(|address| *address = address.to_lowercase());
+    let sent = world.mailer.sent();
+    let mut to: Vec<_> = sent.iter().flat_map(|mail| &mail.to).map(|address| address.to_lowercase()).collect();
     to.sort();
     assert_eq!(to, ["ada@example.com", "ops@example.com"]);
 }
