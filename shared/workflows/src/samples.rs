@@ -104,19 +104,26 @@ pub(crate) fn exporting(nth: u8) -> Backup {
     added.apply(finished, NOW).expect("discovering")
 }
 
+/// The same while one run assembles its archive, under lease 2.
+pub(crate) fn assembling(nth: u8) -> Backup {
+    let assembling = exporting(nth).apply(BackupEvent::ObjectExported, NOW).expect("exporting");
+    assembling.lease("run", NOW, SignedDuration::from_mins(5)).expect("at that step").expect("free")
+}
+
 /// The same with an archive that can be downloaded until `expires_at`.
 pub(crate) fn completed(nth: u8, expires_at: Timestamp) -> Backup {
-    let assembling = exporting(nth).apply(BackupEvent::ObjectExported, NOW).expect("exporting");
-    let leased = assembling.lease("run", NOW, SignedDuration::from_mins(5)).expect("at that step").expect("free");
-    let archive = Archive {
+    let archive = archive(nth, expires_at);
+    assembling(nth).apply(BackupEvent::Completed { lease: 2, archive }, NOW).expect("leased")
+}
+
+pub(crate) fn archive(nth: u8, expires_at: Timestamp) -> Archive {
+    Archive {
         storage_key: format!("archives/42/{nth}.zip"),
         manifest_key: format!("archives/42/{nth}.manifest.json"),
         etag: ETag("\"e\"".to_owned()),
         bytes: 1_000,
         expires_at,
-    };
-    let lease = leased.leasing.last_number;
-    leased.apply(BackupEvent::Completed { lease, archive }, NOW).expect("leased")
+    }
 }
 
 /// An object of `backup` of which the CRM counts `expected` records, with its first chunk.
