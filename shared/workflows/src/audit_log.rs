@@ -100,8 +100,8 @@ struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     fn new(account: &AccountId, filter: &'a AuditFilter, after: Option<&AuditEntryId>, now: Timestamp) -> Self {
-        // Ids begin with their time: those at `until` and later are behind this one.
-        let until = filter.until.map(|until| AuditEntryId::new(until, [0; 10]).to_string());
+        // Ids begin with their time, to the millisecond: those of later ones than that of `until` are behind this one.
+        let until = filter.until.map(|until| AuditEntryId::new(until, [u8::MAX; 10]).to_string());
         let after = after.map(ToString::to_string);
         // Whichever is older.
         let after = match (after, until) {
@@ -131,8 +131,9 @@ impl<'a> Walk<'a> {
         }
         self.is_over = !page.more || self.after.is_none();
         let read = entries.len();
-        // The id's time is the entry's to the millisecond, so a little more than asked for may be read.
-        entries.retain(|entry| self.filter.from.is_none_or(|from| entry.at >= from));
+        // Those of one millisecond are in no order, so that of the first one asked for is read to its end.
+        let from = self.filter.from.map(Timestamp::as_millisecond);
+        entries.retain(|entry| from.is_none_or(|from| entry.at.as_millisecond() >= from));
         self.is_over |= entries.len() < read;
         Ok(Some(entries))
     }

@@ -271,8 +271,8 @@ impl ConnectAccount {
             changes.extend(stop);
             told
         });
-        let changed = Changed { account: next, created, webhook_secret: None };
-        Ok(contention::settle(self.ledger.commit(&changes).await, (changed, told))?)
+        let stored = Changed { account: next, created, webhook_secret: None };
+        Ok(contention::settle(self.ledger.commit(&changes).await, (stored, told))?)
     }
 
     /// Stores a new secret for the webhook where it needs one, before the ledger sends anything there.
@@ -313,3 +313,6 @@ fn same_portal(current: Option<&CrmConnection>, given: u64) -> Result<(), Connec
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

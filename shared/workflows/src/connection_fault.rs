@@ -57,3 +57,102 @@ async fn set(
     connection.fault = fault;
     Ok(Some(Change::replace(&loaded, &next)))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use domain::backup::Backup;
+    use in_memory::faults::{Fault, Faults};
+    use in_memory::{ManualClock, MemoryLedger, MemoryQueue};
+    use jiff::SignedDuration;
+
+    use super::*;
+    use crate::ending::{self, End};
+    use crate::samples;
+
+    const SECOND: SignedDuration = SignedDuration::from_secs(1);
+
+    fn token_refused() -> Failure {
+        Failure::new("crm-token-refused", "The CRM refuses the token; connect the account again.")
+    }
+
+    /// A connected account with a backup that runs.
+    async fn running() -> (Arc<MemoryLedger>, Backup) {
+        let (ledger, backup) = (Arc::new(MemoryLedger::new()), samples::exporting(1));
+        let changes = [Change::create(&samples::connected_account("42")), Change::create(&backup)];
+        ledger.commit(&changes).await.expect("empty ledger");
+        (ledger, backup)
+    }
+
+    async fn end(ledger: &dyn Ledger, backup: &Backup, how: End<'_>) {
+        let clock = Arc::new(ManualClock::at(backup.created_at + SignedDuration::from_hours(1)));
+        let queue = MemoryQueue::new(clock.clone());
+        ending::end(ledger, &queue, &*clock, &backup.reference(), how).await.expect("it runs");
+    }
+
+    async fn fault(ledger: &dyn Ledger) -> Option<Failure> {
+        let account = ledger::load::<Account>(ledger, &Account::key_of(&samples::account_id("42"))).await;
+        account.expect("readable").expect("present").record.crm_connection.expect("connected").fault
+    }
+
+    /// Somebody connects the account with another token.
+    async fn connect_anew(ledger: &dyn Ledger, at: Timestamp) {
+        samples::edit::<Account>(ledger, &Account::key_of(&samples::account_id("42")), |account| {
+            let connection = account.crm_connection.as_mut().expect("connected");
+            (connection.connected_at, connection.fault) = (at, None);
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn what_the_next_backup_would_meet_again_is_noted() {
+        for kind in LASTING {
+            let (ledger, backup) = running().await;
+            let failure = Failure::new(kind, "It cannot go on.");
+            end(&*ledger, &backup, End::Failed(&failure)).await;
+            assert_eq!(fault(&*ledger).await, Some(failure));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_may_pass_says_nothing_about_the_connection() {
+        let may_pass = ["crm-unavailable", "storage-refused", "backup-took-too-long"];
+        for failure in may_pass.map(|kind| Failure::new(kind, "It cannot go on.")) {
+            let (ledger, backup) = running().await;
+            end(&*ledger, &backup, End::Failed(&failure)).await;
+            assert_eq!(fault(&*ledger).await, None, "{}", failure.kind);
+        }
+        let (ledger, backup) = running().await;
+        end(&*ledger, &backup, End::Cancelled(&samples::act("cancel-backup"))).await;
+        assert_eq!(fault(&*ledger).await, None);
+    }
+
+    #[tokio::test]
+    async fn a_token_that_was_replaced_while_a_backup_ran_is_not_blamed_for_its_failure() {
+        let (ledger, backup) = running().await;
+        connect_anew(&*ledger, backup.created_at + SECOND).await;
+        end(&*ledger, &backup, End::Failed(&token_refused())).await;
+        assert_eq!(fault(&*ledger).await, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nor_is_one_that_is_replaced_while_the_failure_is_noted() {
+        let counted = Faults::none();
+        let (ledger, backup) = running().await;
+        end(&*counted.worker().wrap(ledger), &backup, End::Failed(&token_refused())).await;
+
+        for nth in 1..=counted.calls() {
+            let (ledger, backup) = running().await;
+            let (faults, failure) = (Faults::at(nth, Fault::CallHeld), token_refused());
+            let slow = faults.worker().wrap(ledger.clone());
+            let connecting = async {
+                faults.until_struck().await;
+                connect_anew(&*ledger, backup.created_at + SECOND).await;
+                faults.release();
+            };
+            tokio::join!(end(&*slow, &backup, End::Failed(&failure)), connecting);
+            assert_eq!(fault(&*ledger).await, None, "{:?}", faults.struck());
+        }
+    }
+}

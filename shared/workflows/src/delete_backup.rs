@@ -70,3 +70,149 @@ async fn try_delete(
     let entry = Change::create(&act.succeeded(backup.backup_id.to_string()));
     Ok(contention::settle(ledger.commit(&[Change::replace(&loaded, &next), entry]).await, next)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use domain::audit::AuditEntry;
+    use domain::ids::AccountId;
+    use in_memory::faults::{Fault, Faults};
+    use in_memory::{ManualClock, MemoryLedger, MemoryObjects, MemoryQueue};
+    use jiff::SignedDuration;
+
+    use super::*;
+    use crate::download_backup::{self, DownloadError};
+    use crate::samples;
+
+    const FIVE_MINUTES: Duration = Duration::from_mins(5);
+
+    struct World {
+        ledger: Arc<MemoryLedger>,
+        queue: MemoryQueue,
+        clock: Arc<ManualClock>,
+    }
+
+    impl World {
+        async fn with(backup: &Backup) -> Self {
+            let clock = Arc::new(ManualClock::at(samples::NOW));
+            let queue = MemoryQueue::new(clock.clone());
+            let world = Self { ledger: Arc::new(MemoryLedger::new()), queue, clock };
+            world.ledger.commit(&[Change::create(backup)]).await.expect("empty ledger");
+            world
+        }
+
+        async fn delete(&self, backup: &Backup) -> Result<Backup, DeleteError> {
+            self.delete_over(&*self.ledger, backup).await
+        }
+
+        async fn delete_over(&self, ledger: &dyn Ledger, backup: &Backup) -> Result<Backup, DeleteError> {
+            delete(ledger, &self.queue, &*self.clock, &backup.reference(), &samples::act("delete-backup")).await
+        }
+
+        async fn link(&self, backup: &Backup) -> Result<download_backup::Link, DownloadError> {
+            let (act, links) = (samples::act("download-backup"), MemoryObjects::new());
+            let (ledger, clock) = (&*self.ledger, &*self.clock);
+            download_backup::link(ledger, &links, clock, &backup.reference(), FIVE_MINUTES, &act).await
+        }
+
+        async fn deletions(&self) -> Vec<AuditEntry> {
+            let entries = samples::audit_log(&*self.ledger).await;
+            entries.into_iter().filter(|entry| entry.action == "delete-backup").collect()
+        }
+    }
+
+    fn expires_at() -> Timestamp {
+        samples::NOW + SignedDuration::from_hours(14 * 24)
+    }
+
+    /// A backup of which what it needed while it ran is removed.
+    fn completed() -> Backup {
+        let completed = samples::completed(1, expires_at());
+        completed.apply(BackupEvent::Swept, samples::NOW).expect("it has ended")
+    }
+
+    #[tokio::test]
+    async fn a_deleted_archive_cannot_be_downloaded_any_more_and_is_swept() {
+        let (backup, now) = (completed(), samples::NOW + SignedDuration::from_hours(1));
+        let world = World::with(&backup).await;
+        world.link(&backup).await.expect("there is an archive");
+        world.clock.set(now);
+
+        let deleted = world.delete(&backup).await.expect("there is an archive");
+
+        assert_eq!(deleted.state, BackupState::Completed, "the backup stays in the list");
+        let deletion = deleted.deletion.expect("deleted");
+        assert_eq!((deletion.at, deletion.by), (now, samples::requester()));
+        assert!(matches!(world.link(&backup).await, Err(DownloadError::Deleted(at)) if at == now));
+        assert_eq!(world.queue.receive(), Some(Work::Sweep { backup: backup.reference() }));
+    }
+
+    #[tokio::test]
+    async fn deleting_again_gives_the_same_answer_and_one_entry_in_the_audit_log() {
+        let backup = completed();
+        let world = World::with(&backup).await;
+        let deleted = world.delete(&backup).await.expect("there is an archive");
+        for later in [samples::NOW + SignedDuration::from_hours(1), expires_at()] {
+            world.clock.set(later);
+            assert_eq!(world.delete(&backup).await.expect("the same answer"), deleted);
+        }
+        let entries = world.deletions().await;
+        assert_eq!(entries.len(), 1);
+        assert_eq!(entries[0].target.as_deref(), Some(backup.backup_id.as_str()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_two_who_delete_at_the_same_moment_one_is_in_the_audit_log() {
+        let backup = completed();
+        // Backup, commit.
+        for nth in 1..=2 {
+            let world = World::with(&backup).await;
+            let faults = Faults::at(nth, Fault::CallHeld);
+            let ledger = faults.worker().wrap(world.ledger.clone());
+            let fast = async {
+                faults.until_struck().await;
+                let deleted = world.delete(&backup).await;
+                faults.release();
+                deleted
+            };
+            let (late, first) = tokio::join!(world.delete_over(&*ledger, &backup), fast);
+            assert_eq!(late.expect("deleted"), first.expect("deleted"));
+            assert_eq!(world.deletions().await.len(), 1);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_has_no_archive_has_none_to_delete() {
+        let cancelled = samples::exporting(1).apply(BackupEvent::Cancelled, samples::NOW).expect("running");
+        for backup in [samples::queued(1), samples::exporting(1), samples::assembling(1), cancelled] {
+            let world = World::with(&backup).await;
+            let refused = world.delete(&backup).await;
+            assert!(matches!(refused, Err(DeleteError::NotCompleted(state)) if state == backup.state));
+            assert!(world.deletions().await.is_empty() && world.queue.receive().is_none());
+        }
+    }
+
+    #[tokio::test]
+    async fn an_archive_that_has_expired_is_gone_already() {
+        let backup = completed();
+        let world = World::with(&backup).await;
+        world.clock.set(expires_at());
+        let refused = world.delete(&backup).await;
+        assert!(matches!(refused, Err(DeleteError::Expired(at)) if at == expires_at()));
+        assert!(world.deletions().await.is_empty());
+        world.clock.set(expires_at() - SignedDuration::from_secs(1));
+        world.delete(&backup).await.expect("not expired yet");
+    }
+
+    #[tokio::test]
+    async fn an_unknown_backup_and_that_of_another_account_are_the_same() {
+        let backup = completed();
+        let world = World::with(&backup).await;
+        let elsewhere = Backup { account_id: AccountId::parse("43").expect("digits"), ..backup.clone() };
+        for unknown in [samples::queued(2), elsewhere] {
+            assert!(matches!(world.delete(&unknown).await, Err(DeleteError::Unknown)));
+        }
+        world.link(&backup).await.expect("still there");
+    }
+}

@@ -60,19 +60,15 @@ impl Recover {
     /// Looks at everything that is due, all shards at the same time, and at what was set aside.
     ///
     /// # Errors
-    /// [`StepError`] when the list of due work itself cannot be read.
+    /// [`StepError`] when a list of due work itself cannot be read; what is on the others has been looked at.
     pub async fn round(&self) -> Result<Recovered, StepError> {
-        let shards = futures_util::future::try_join_all((0..DUE_SHARDS).map(|shard| self.shard(shard)));
+        // To the end of each: a list that cannot be read holds up what is on it and nothing else.
+        let shards = futures_util::future::join_all((0..DUE_SHARDS).map(|shard| self.shard(shard)));
         let (shards, told) = futures_util::future::join(shards, self.tell_of_dead_letters()).await;
         if let Err(error) = told {
             tracing::warn!(%error, "recover.dead-letters-not-told");
         }
-        let shards = shards?;
-        Ok(shards.into_iter().fold(Recovered::default(), |all, shard| Recovered {
-            due: all.due + shard.due,
-            oldest: all.oldest.max(shard.oldest),
-            failed: all.failed + shard.failed,
-        }))
+        shards.into_iter().try_fold(Recovered::default(), |all, shard| Ok(all.and(shard?)))
     }
 
     async fn shard(&self, shard: u8) -> Result<Recovered, StepError> {
@@ -285,6 +281,12 @@ impl Recover {
     }
 }
 
+impl Recovered {
+    fn and(self, other: Self) -> Self {
+        Self { due: self.due + other.due, oldest: self.oldest.max(other.oldest), failed: self.failed + other.failed }
+    }
+}
+
 fn is_due(record: &impl Record, now: Timestamp) -> bool {
     record.due_at().is_some_and(|due| due <= now)
 }
@@ -304,3 +306,6 @@ fn took_too_long() -> Failure {
          make a new one.",
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,20 +1,30 @@
 //! What the tests of the API's use cases begin with.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use domain::account::{Account, ApiVersion, CrmConnection, NotificationTargets};
-use domain::audit::Act;
+use domain::audit::{Act, AuditEntry};
 use domain::backup::{Archive, Backup, BackupEvent, Requester};
 use domain::budget::CallLimits;
 use domain::budget::CallShare;
 use domain::ids::{AccountId, AuditEntryId, BackupId, ObjectType};
 use domain::object::ObjectExport;
 use domain::plan::PlanName;
+use domain::ports::call_gate::CallGate;
+use domain::ports::clock::Clock;
+use domain::ports::crm::{Crm, CrmConnector, CrmError, CrmErrorKind, CrmTarget};
+use domain::ports::ledger::{self, Change, Key, Ledger, Record};
 use domain::ports::objects::ETag;
+use domain::ports::queue::WorkQueue;
 use domain::property::{Columns, ObjectDefinition};
 use domain::work::BackupRef;
 use domain::{chunk::Chunk, object::ReadMode};
+use in_memory::{MemoryTokens, MemoryWebhookSecrets, MemoryWebhooks};
 use jiff::{SignedDuration, Timestamp};
+use secrecy::SecretString;
+
+use crate::connect_account::ConnectAccount;
 
 /// The portal of [`connected_account`].
 pub(crate) const PORTAL: u64 = 7_000_001;
@@ -28,6 +38,10 @@ pub(crate) fn account_id(text: &str) -> AccountId {
 
 pub(crate) fn requester() -> Requester {
     Requester { subject: "user-1".to_owned(), email: Some("ada@example.com".to_owned()) }
+}
+
+pub(crate) fn plan(name: &str) -> PlanName {
+    PlanName::parse(name).expect("a plan")
 }
 
 pub(crate) fn connected_account(id: &str) -> Account {
@@ -45,19 +59,24 @@ pub(crate) fn connected_account(id: &str) -> Account {
         created_at: NOW,
         crm_connection: Some(connection),
         call_share: CallShare::default(),
-        plan: PlanName::parse("unlimited").expect("a plan"),
+        plan: plan("unlimited"),
         notification_targets: NotificationTargets::default(),
     }
 }
 
-/// Something that [`requester`] does for account 42, at [`NOW`]; each with an id of its own.
-pub(crate) fn act(action: &'static str) -> Act {
+/// Makes ids unique. The last byte is always the same, so that no id that is derived from one of them is another one.
+pub(crate) fn random() -> [u8; 10] {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let mut random = [0; 10];
-    random[2..].copy_from_slice(&COUNT.fetch_add(1, Ordering::Relaxed).to_be_bytes());
+    random[1..9].copy_from_slice(&COUNT.fetch_add(1, Ordering::Relaxed).to_be_bytes());
+    random
+}
+
+/// Something that [`requester`] does for account 42, at [`NOW`]; each with an id of its own.
+pub(crate) fn act(action: &'static str) -> Act {
     Act {
         account_id: account_id("42"),
-        entry_id: AuditEntryId::new(NOW, random),
+        entry_id: AuditEntryId::new(NOW, random()),
         at: NOW,
         by: requester(),
         source_address: Some("203.0.113.7".to_owned()),
@@ -85,19 +104,26 @@ pub(crate) fn exporting(nth: u8) -> Backup {
     added.apply(finished, NOW).expect("discovering")
 }
 
+/// The same while one run assembles its archive, under lease 2.
+pub(crate) fn assembling(nth: u8) -> Backup {
+    let assembling = exporting(nth).apply(BackupEvent::ObjectExported, NOW).expect("exporting");
+    assembling.lease("run", NOW, SignedDuration::from_mins(5)).expect("at that step").expect("free")
+}
+
 /// The same with an archive that can be downloaded until `expires_at`.
 pub(crate) fn completed(nth: u8, expires_at: Timestamp) -> Backup {
-    let assembling = exporting(nth).apply(BackupEvent::ObjectExported, NOW).expect("exporting");
-    let leased = assembling.lease("run", NOW, SignedDuration::from_mins(5)).expect("at that step").expect("free");
-    let archive = Archive {
+    let archive = archive(nth, expires_at);
+    assembling(nth).apply(BackupEvent::Completed { lease: 2, archive }, NOW).expect("leased")
+}
+
+pub(crate) fn archive(nth: u8, expires_at: Timestamp) -> Archive {
+    Archive {
         storage_key: format!("archives/42/{nth}.zip"),
         manifest_key: format!("archives/42/{nth}.manifest.json"),
         etag: ETag("\"e\"".to_owned()),
         bytes: 1_000,
         expires_at,
-    };
-    let lease = leased.leasing.last_number;
-    leased.apply(BackupEvent::Completed { lease, archive }, NOW).expect("leased")
+    }
 }
 
 /// An object of `backup` of which the CRM counts `expected` records, with its first chunk.
@@ -119,4 +145,58 @@ pub(crate) fn discovered(backup: &Backup, name: &str, expected: Option<u64>) -> 
     );
     assert_eq!(object.mode, ReadMode::Ranges);
     (object, chunk)
+}
+
+/// Every record of account 42 whose sort key begins with `prefix`, in order.
+pub(crate) async fn records<T: Record>(ledger: &dyn Ledger, prefix: &str) -> Vec<T> {
+    let found = ledger::list(ledger, "ACCOUNT#42", prefix).await.expect("readable");
+    found.into_iter().map(|loaded| loaded.record).collect()
+}
+
+/// The audit log of account 42, oldest first.
+pub(crate) async fn audit_log(ledger: &dyn Ledger) -> Vec<AuditEntry> {
+    let found = ledger::list(ledger, &AuditEntry::partition(&account_id("42")), "").await.expect("readable");
+    found.into_iter().map(|loaded| loaded.record).collect()
+}
+
+/// Changes a record that is in the ledger.
+pub(crate) async fn edit<T: Record + Clone>(ledger: &dyn Ledger, key: &Key, change: impl FnOnce(&mut T)) {
+    let loaded = ledger::load::<T>(ledger, key).await.expect("readable").expect("present");
+    let mut next = loaded.record.clone();
+    change(&mut next);
+    ledger.commit(&[Change::replace(&loaded, &next)]).await.expect("nobody else changes it");
+}
+
+/// Changes accounts, and has no CRM to connect them to. Every webhook secret that it makes is another one.
+pub(crate) fn connect_account(
+    ledger: Arc<dyn Ledger>,
+    queue: Arc<dyn WorkQueue>,
+    clock: Arc<dyn Clock>,
+) -> ConnectAccount {
+    ConnectAccount {
+        ledger,
+        tokens: Arc::new(MemoryTokens::new()),
+        webhook_secrets: Arc::new(MemoryWebhookSecrets::new()),
+        webhooks: Arc::new(MemoryWebhooks::new()),
+        new_webhook_secret: || SecretString::from(format!("whsec_{:?}", random())),
+        queue,
+        connector: Arc::new(NoCrm),
+        clock,
+        base_urls: Vec::new(),
+    }
+}
+
+struct NoCrm;
+
+impl CrmConnector for NoCrm {
+    fn connect(
+        &self,
+        _: &CrmTarget,
+        _: SecretString,
+        _: Arc<dyn CallGate>,
+        _: Timestamp,
+    ) -> Result<Arc<dyn Crm>, CrmError> {
+        let kind = CrmErrorKind::Unavailable { retry_after: SignedDuration::ZERO };
+        Err(CrmError { kind, sentence: "There is none.".to_owned() })
+    }
 }

@@ -214,7 +214,7 @@ mod tests {
     use super::*;
 
     const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
-    const MINUTE: Duration = Duration::from_secs(60);
+    const MINUTE: Duration = Duration::from_mins(1);
 
     fn new() -> Delivery {
         let account_id = AccountId::parse("42").expect("digits");

@@ -1,5 +1,6 @@
 //! What notifications say, and where they lead.
 
+use super::delivery::Channel;
 use super::{Event, Notification};
 
 impl Event {
@@ -33,7 +34,7 @@ impl Event {
         }
     }
 
-    /// Tells the kinds apart in ids.
+    /// Tells the kinds apart in ids, and the channels that gave the same notification up at the same moment.
     pub(super) const fn number(&self) -> u8 {
         match self {
             Self::BackupCompleted { .. } => 1,
@@ -44,7 +45,9 @@ impl Event {
             Self::RestoreStopped { .. } => 6,
             Self::RestoreFailed { .. } => 7,
             Self::DeadLetters { .. } => 8,
-            Self::DeliveryGivenUp { .. } => 9,
+            Self::DeliveryGivenUp { channel: Channel::EventBus, .. } => 9,
+            Self::DeliveryGivenUp { channel: Channel::Email, .. } => 10,
+            Self::DeliveryGivenUp { channel: Channel::Webhook, .. } => 11,
         }
     }
 

@@ -212,3 +212,6 @@ fn out_of_attempts() -> Failure {
         "Making the archive failed too often in a row; see the log of assemble-archive, then make a new backup.",
     )
 }
+
+#[cfg(test)]
+mod tests;

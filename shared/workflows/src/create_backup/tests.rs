@@ -1,4 +1,6 @@
+use domain::Failure;
 use domain::backup::BackupState;
+use futures_util::future::join_all;
 use in_memory::faults::{Fault, Faults};
 use in_memory::{ManualClock, MemoryLedger, MemoryQueue};
 
@@ -16,11 +18,20 @@ struct World {
 
 impl World {
     async fn with_connected_account() -> Self {
+        Self::with(&samples::connected_account("42")).await
+    }
+
+    /// The account may make a backup once in this many hours.
+    async fn with_plan(name: &str) -> (Self, SignedDuration) {
+        let account = Account { plan: samples::plan(name), ..samples::connected_account("42") };
+        (Self::with(&account).await, account.plan.plan().backup_interval)
+    }
+
+    async fn with(account: &Account) -> Self {
         let clock = Arc::new(ManualClock::at(samples::NOW));
         let world =
             Self { ledger: Arc::new(MemoryLedger::new()), queue: Arc::new(MemoryQueue::new(clock.clone())), clock };
-        let account = samples::connected_account("42");
-        world.ledger.commit(&[Change::create(&account)]).await.expect("empty ledger");
+        world.ledger.commit(&[Change::create(account)]).await.expect("empty ledger");
         world
     }
 
@@ -33,10 +44,22 @@ impl World {
         found.into_iter().map(|loaded| loaded.record).collect()
     }
 
-    async fn end(&self, backup: &Backup) {
+    async fn cancel(&self, backup: &Backup) {
+        self.end(backup, End::Cancelled(&samples::act("cancel-backup"))).await;
+    }
+
+    async fn end(&self, backup: &Backup, how: End<'_>) {
         let (ledger, queue, clock) = (&*self.ledger, &*self.queue, &*self.clock);
-        let act = samples::act("cancel-backup");
-        ending::end(ledger, queue, clock, &backup.reference(), End::Cancelled(&act)).await.expect("running");
+        ending::end(ledger, queue, clock, &backup.reference(), how).await.expect("running");
+    }
+
+    /// What `backup` means for the allowance once it completes.
+    async fn complete(&self, backup: &Backup) {
+        let key = Allowance::key_of(&backup.account_id);
+        samples::edit::<Allowance>(&*self.ledger, &key, |allowance| {
+            *allowance = allowance.use_up(&backup.backup_id).expect("it runs");
+        })
+        .await;
     }
 }
 
@@ -80,13 +103,76 @@ async fn of_two_requests_at_the_same_moment_one_wins_and_the_other_is_told() {
     assert_eq!(world.backups().await, [won]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn of_fifty_requests_at_the_same_moment_one_wins_and_the_others_learn_what_runs_and_until_when() {
+    let (world, interval) = World::with_plan("enterprise").await;
+    // Each has read account and allowance before any of them commits.
+    let faults: Vec<_> = (0..50).map(|_| Faults::at(3, Fault::CallHeld)).collect();
+    let all = join_all((0..50).zip(&faults).map(async |(random, faults)| {
+        let create = CreateBackup { ledger: faults.worker().wrap(world.ledger.clone()), ..world.create() };
+        create.create(&request(random, None)).await
+    }));
+    let release = async {
+        join_all(faults.iter().map(|faults| faults.until_struck())).await;
+        for faults in &faults {
+            faults.release();
+        }
+    };
+
+    let (answers, ()) = tokio::join!(all, release);
+
+    assert!(faults.iter().all(|faults| faults.struck()[0].call == "Ledger::commit"));
+    let (won, lost): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
+    let won: Vec<_> = won.into_iter().filter_map(Result::ok).collect();
+    assert_eq!(world.backups().await, won);
+    let [won] = won.as_slice() else { panic!("one wins: {won:?}") };
+    let told = |answer: &Result<Backup, CreateError>| {
+        matches!(answer, Err(CreateError::Running { running, next_at })
+            if *running == won.backup_id && *next_at == samples::NOW + interval)
+    };
+    assert!(lost.len() == 49 && lost.iter().all(told), "{lost:?}");
+    assert_eq!(world.queue.queued().len(), 1);
+}
+
+#[tokio::test]
+async fn a_backup_that_has_completed_is_the_only_one_until_the_plans_interval_is_over() {
+    for plan in ["starter", "professional", "enterprise"] {
+        let (world, interval) = World::with_plan(plan).await;
+        let first = world.create().create(&request(1, None)).await.expect("nothing is running");
+        world.clock.advance(SignedDuration::from_hours(2));
+        world.complete(&first).await;
+        let allowed = samples::NOW + interval;
+
+        for early in [world.clock.now(), allowed - SignedDuration::from_millis(1)] {
+            world.clock.set(early);
+            let refused = world.create().create(&request(2, None)).await;
+            assert!(matches!(refused, Err(CreateError::TooEarly(at)) if at == allowed), "{plan}: {refused:?}");
+        }
+        world.clock.set(allowed);
+        world.create().create(&request(3, None)).await.expect("the interval is over");
+        assert_eq!(world.backups().await.len(), 2, "{plan}");
+    }
+}
+
+#[tokio::test]
+async fn a_backup_that_failed_or_was_cancelled_does_not_use_the_allowance_up() {
+    let (failure, act) = (Failure::new("crm-unavailable", "It does not answer."), samples::act("cancel-backup"));
+    for how in [End::Failed(&failure), End::Cancelled(&act)] {
+        let (world, _) = World::with_plan("starter").await;
+        let first = world.create().create(&request(1, None)).await.expect("nothing is running");
+        world.end(&first, how).await;
+        world.create().create(&request(2, None)).await.expect("at once");
+        assert_eq!(world.backups().await.len(), 2, "{how:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_key_makes_one_backup_whatever_became_of_it_and_is_forgotten_after_a_day() {
     let world = World::with_connected_account().await;
     let create = world.create();
     let first = create.create(&request(1, Some("k"))).await.expect("nothing is running");
     assert_eq!(create.create(&request(2, Some("k"))).await.expect("made before"), first);
-    world.end(&first).await;
+    world.cancel(&first).await;
     world.clock.advance(SignedDuration::from_hours(23));
     let again = create.create(&request(3, Some("k"))).await.expect("made before");
     assert_eq!((&again.backup_id, again.state), (&first.backup_id, BackupState::Cancelled));

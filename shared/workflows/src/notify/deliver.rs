@@ -94,14 +94,21 @@ impl Notify {
                 let account = ledger::load::<Account>(&*self.ledger, &key).await?;
                 let url = account.and_then(|account| account.record.notification_targets.webhook);
                 let Some(url) = url else { return Ok(Delivered::Nobody) };
-                self.post(notification, &url).await
+                Ok(self.post(notification, &url).await)
             }
         }
     }
 
-    async fn post(&self, notification: &Notification, url: &str) -> Result<Delivered, StepError> {
-        let Some(secret) = self.secrets.webhook_secret(&notification.account_id).await? else {
-            return Ok(of_webhook(Err(WebhookError::SecretUnusable)));
+    async fn post(&self, notification: &Notification, url: &str) -> Delivered {
+        let secret = match self.secrets.webhook_secret(&notification.account_id).await {
+            Ok(Some(secret)) => secret,
+            Ok(None) => return of_webhook(Err(WebhookError::SecretUnusable)),
+            // An attempt like any other that failed, so that there is an end to them.
+            Err(error) => {
+                tracing::warn!(%error, notification.id = %notification.notification_id, "delivery.secret-unreadable");
+                let reason = "the webhook's secret could not be read".to_owned();
+                return Delivered::Failed { reason, may_retry: true };
+            }
         };
         let message = WebhookMessage {
             id: notification.notification_id.as_str(),
@@ -109,7 +116,7 @@ impl Notify {
             body: &payload::of(notification),
             secret: &secret,
         };
-        Ok(of_webhook(self.webhooks.send(url, message).await))
+        of_webhook(self.webhooks.send(url, message).await)
     }
 
     fn mail(&self, notification: &Notification, account: Option<&Account>) -> Mail {

@@ -89,8 +89,9 @@ async fn try_set(
     };
     let write = loaded.as_ref().map_or_else(|| Change::create(&next), |loaded| Change::replace(loaded, &next));
     let mut changes = vec![write, Change::create(&act.succeeded(None))];
-    // Who loses the plan at the same moment loses the schedule: one of the two commits comes second and sees the other.
-    changes.push(Change::unchanged(&account));
+    // Who loses the plan at the same moment loses the schedule: whichever of the two commits comes second finds an account
+    // that has changed. So it is written as it is, and not only looked at.
+    changes.push(Change::replace(&account, &account.record));
     Ok(contention::settle(ledger.commit(&changes).await, next)?)
 }
 

@@ -80,11 +80,12 @@ impl StartScheduled {
     /// the next round.
     ///
     /// # Errors
-    /// [`StepError`] when the list of what is due cannot be read.
+    /// [`StepError`] when a list of what is due cannot be read; what is on the others has been looked at.
     pub async fn round(&self, ends: Timestamp) -> Result<Started, StepError> {
         let shards = (0..DUE_SHARDS).map(|shard| self.shard(shard, ends));
-        let rounds = futures_util::future::try_join_all(shards).await?;
-        Ok(rounds.into_iter().fold(Started::default(), Started::and))
+        // To the end of each: a list that cannot be read holds up what is on it and nothing else.
+        let rounds = futures_util::future::join_all(shards).await;
+        rounds.into_iter().try_fold(Started::default(), |all, round| Ok(all.and(round?)))
     }
 
     async fn shard(&self, shard: u8, ends: Timestamp) -> Result<Started, StepError> {

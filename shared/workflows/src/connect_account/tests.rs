@@ -1,0 +1,188 @@
+use domain::ports::ledger::LedgerError;
+use in_memory::faults::{Fault, Faults};
+use in_memory::{ManualClock, MemoryLedger, MemoryQueue, MemoryWebhookSecrets, MemoryWebhooks};
+use secrecy::ExposeSecret;
+
+use super::*;
+use crate::samples;
+
+const HOOK: &str = "https://hooks.example.com/crm-backup";
+const OTHER: &str = "https://hooks.example.org/other";
+
+struct World {
+    ledger: Arc<MemoryLedger>,
+    webhooks: Arc<MemoryWebhooks>,
+    secrets: Arc<MemoryWebhookSecrets>,
+    clock: Arc<ManualClock>,
+}
+
+impl World {
+    async fn with_account() -> Self {
+        let ledger = Arc::new(MemoryLedger::new());
+        ledger.commit(&[Change::create(&samples::connected_account("42"))]).await.expect("empty ledger");
+        Self {
+            ledger,
+            webhooks: Arc::new(MemoryWebhooks::new()),
+            secrets: Arc::new(MemoryWebhookSecrets::new()),
+            clock: Arc::new(ManualClock::at(samples::NOW)),
+        }
+    }
+
+    fn connecting(&self) -> ConnectAccount {
+        let queue = Arc::new(MemoryQueue::new(self.clock.clone()));
+        ConnectAccount {
+            webhooks: self.webhooks.clone(),
+            webhook_secrets: self.secrets.clone(),
+            ..samples::connect_account(self.ledger.clone(), queue, self.clock.clone())
+        }
+    }
+
+    async fn change(&self, change: &AccountChange) -> Result<Changed, ConnectError> {
+        self.connecting().change(&samples::act("change-account"), false, change, samples::NOW).await
+    }
+
+    async fn account(&self) -> Account {
+        read(&*self.ledger, &samples::account_id("42")).await.expect("there is one")
+    }
+
+    async fn stored_secret(&self) -> Option<String> {
+        let stored = self.secrets.webhook_secret(&samples::account_id("42")).await.expect("readable");
+        stored.map(|secret| secret.expose_secret().to_owned())
+    }
+}
+
+fn webhook(url: &str, new_secret: bool) -> AccountChange {
+    let webhook = Some(WebhookChange::Set { url: url.to_owned(), new_secret });
+    AccountChange { webhook, ..AccountChange::default() }
+}
+
+fn told(changed: &Changed) -> Option<String> {
+    changed.webhook_secret.as_ref().map(|secret| secret.expose_secret().to_owned())
+}
+
+#[tokio::test]
+async fn a_new_webhook_gets_a_secret_that_is_told_once() {
+    let world = World::with_account().await;
+
+    let set = world.change(&webhook(HOOK, false)).await.expect("allowed");
+
+    assert_eq!(world.account().await.notification_targets.webhook.as_deref(), Some(HOOK));
+    assert!(told(&set).is_some() && told(&set) == world.stored_secret().await);
+    let again = world.change(&webhook(HOOK, false)).await.expect("allowed");
+    assert_eq!(told(&again), None);
+    assert_eq!(told(&set), world.stored_secret().await, "the same secret goes on");
+}
+
+#[tokio::test]
+async fn another_url_gets_another_secret_and_so_does_the_same_one_on_request() {
+    let world = World::with_account().await;
+    let mut secrets = Vec::new();
+    for (url, new_secret) in [(HOOK, false), (OTHER, false), (OTHER, true)] {
+        let changed = world.change(&webhook(url, new_secret)).await.expect("allowed");
+        assert_eq!(told(&changed), world.stored_secret().await);
+        secrets.extend(told(&changed));
+    }
+    secrets.sort();
+    secrets.dedup();
+    assert_eq!(secrets.len(), 3);
+    assert_eq!(world.account().await.notification_targets.webhook.as_deref(), Some(OTHER));
+}
+
+#[tokio::test]
+async fn a_webhook_that_is_not_allowed_changes_nothing() {
+    let world = World::with_account().await;
+    world.change(&webhook(HOOK, false)).await.expect("allowed");
+    let (account, secret) = (world.account().await, world.stored_secret().await);
+    for why in [WebhookRefused::Private, WebhookRefused::Malformed, WebhookRefused::Unresolved] {
+        world.webhooks.refuse(OTHER, why);
+        let change = AccountChange { burst_percent: Some(1), ..webhook(OTHER, true) };
+        let refused = world.change(&change).await;
+        assert!(matches!(refused, Err(ConnectError::Webhook(refused)) if refused == why));
+        assert_eq!((world.account().await, world.stored_secret().await), (account.clone(), secret.clone()));
+    }
+    assert!(world.webhooks.attempts().is_empty(), "a check sends nothing");
+}
+
+#[tokio::test]
+async fn a_webhook_can_be_removed_and_what_is_not_named_stays() {
+    let world = World::with_account().await;
+    let email = vec!["ops@example.com".to_owned()];
+    let change = AccountChange { email: Some(email.clone()), ..webhook(HOOK, false) };
+    world.change(&change).await.expect("allowed");
+
+    world.change(&AccountChange { daily_percent: Some(25), ..AccountChange::default() }).await.expect("allowed");
+    assert_eq!(world.account().await.notification_targets.webhook.as_deref(), Some(HOOK));
+    let removed = AccountChange { webhook: Some(WebhookChange::Removed), ..AccountChange::default() };
+    world.change(&removed).await.expect("allowed");
+
+    let account = world.account().await;
+    assert_eq!(account.notification_targets, NotificationTargets { email, webhook: None });
+    assert_eq!(account.call_share.daily_percent, 25);
+}
+
+#[tokio::test]
+async fn every_change_is_in_the_audit_log_and_a_refused_one_is_not_told_as_done() {
+    let world = World::with_account().await;
+    world.change(&webhook(HOOK, false)).await.expect("allowed");
+    world.webhooks.refuse(OTHER, WebhookRefused::Private);
+    world.change(&webhook(OTHER, false)).await.expect_err("private");
+    let log = samples::audit_log(&*world.ledger).await;
+    assert_eq!(log.len(), 1);
+    assert!(!format!("{log:?}").contains(HOOK), "a webhook's path may be a secret");
+}
+
+#[tokio::test]
+async fn an_account_that_nobody_has_created_is_created_by_who_may() {
+    let world = World::with_account().await;
+    let act = Act { account_id: samples::account_id("43"), ..samples::act("change-account") };
+    let change = AccountChange { plan: Some(samples::plan("enterprise")), ..AccountChange::default() };
+    let connecting = world.connecting();
+
+    let refused = connecting.change(&act, false, &change, samples::NOW).await;
+    assert!(matches!(refused, Err(ConnectError::AccountUnknown)));
+    let created = connecting.change(&act, true, &change, samples::NOW).await.expect("an operator's");
+
+    assert!(created.created);
+    assert_eq!((created.account.plan.as_str(), &created.account.crm_connection), ("enterprise", &None));
+    let plain = Act { account_id: samples::account_id("44"), ..samples::act("change-account") };
+    let created =
+        connecting.change(&plain, true, &AccountChange::default(), samples::NOW).await.expect("an operator's");
+    assert_eq!(created.account.plan.as_str(), "starter", "the most restricted plan until somebody says otherwise");
+}
+
+/// Whatever goes wrong, the account never sends to a URL for which no secret was made before.
+#[tokio::test]
+async fn the_secret_of_a_webhook_is_stored_before_its_url() {
+    for fault in [Fault::CallFails, Fault::AnswerLost, Fault::WorkerDies] {
+        for nth in 1.. {
+            let world = World::with_account().await;
+            let faults = Faults::at(nth, fault);
+            let worker = faults.worker();
+            let connecting = ConnectAccount {
+                ledger: worker.wrap(world.ledger.clone()),
+                webhooks: worker.wrap(world.webhooks.clone()),
+                webhook_secrets: worker.wrap(world.secrets.clone()),
+                ..world.connecting()
+            };
+            let (act, change) = (samples::act("change-account"), webhook(HOOK, false));
+
+            let changed = worker.run(connecting.change(&act, false, &change, samples::NOW)).await;
+
+            let is_set = world.account().await.notification_targets.webhook.is_some();
+            let has_secret = world.stored_secret().await.is_some();
+            assert!(has_secret || !is_set, "{fault:?} at {:?}", faults.struck());
+            match changed {
+                Some(Ok(changed)) => assert_eq!((is_set, told(&changed)), (true, world.stored_secret().await)),
+                Some(Err(ConnectError::Ledger(error))) => assert!(matches!(error, LedgerError::Unavailable(_))),
+                Some(Err(ConnectError::Webhook(_) | ConnectError::Secrets(_))) | None => assert!(!is_set || has_secret),
+                Some(Err(error)) => panic!("{error}"),
+            }
+            if faults.struck().is_empty() {
+                break;
+            }
+            // Doing it again, with a new secret in case the one before was not told, ends with one that is known.
+            let again = world.change(&webhook(HOOK, true)).await.expect("no faults any more");
+            assert_eq!(told(&again), world.stored_secret().await);
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Which channels a notification goes by, once each.
+
+use Channel::{Email, EventBus, Webhook};
+use DeliveryState::Delivered;
+use in_memory::faults::{Fault, Faults};
+
+use super::*;
+
+#[tokio::test]
+async fn an_account_is_told_by_every_channel_that_it_has() {
+    let world = World::new().await;
+
+    let told = world.announce().await;
+
+    assert_eq!(world.states(&told).await, [(Email, Delivered), (EventBus, Delivered), (Webhook, Delivered)]);
+    assert_eq!(world.inbox().await.len(), 1);
+    assert_eq!(world.mailer.sent().len(), 1);
+    let events = world.bus.published();
+    let event = &events[0];
+    assert_eq!((event.detail_type.as_str(), event.at), ("Backup Completed", samples::NOW));
+    let attempts = world.webhooks.attempts();
+    assert_eq!((attempts[0].url.as_str(), attempts[0].id.as_str()), (HOOK, told.notification_id.as_str()));
+    assert_eq!((events.len(), attempts.len(), &event.detail), (1, 1, &attempts[0].body), "the same to both");
+    let body: serde_json::Value = serde_json::from_str(&event.detail).expect("JSON");
+    assert_eq!(body["event"], "backup-completed");
+    assert_eq!(body["notificationId"], told.notification_id.as_str());
+    assert_eq!(body["accountId"], "42");
+}
+
+#[tokio::test]
+async fn a_channel_that_the_account_or_the_deployment_does_not_have_gets_nothing() {
+    let nobody = Requester { email: None, ..samples::requester() };
+    let with_mailer = World::new().await;
+    with_mailer.edit_account(|account| account.notification_targets.webhook = None).await;
+    let told = with_mailer.tell_to(completed(), Some(nobody.clone())).await;
+    with_mailer.notify().announce(&told.reference()).await.expect("no faults");
+    assert_eq!(with_mailer.states(&told).await, [(EventBus, Delivered)], "nobody has an address");
+
+    with_mailer.edit_account(|account| account.notification_targets.email = vec!["ops@example.com".to_owned()]).await;
+    let told = with_mailer.tell_to(completed(), Some(nobody)).await;
+    with_mailer.notify().announce(&told.reference()).await.expect("no faults");
+    assert_eq!(with_mailer.states(&told).await, [(Email, Delivered), (EventBus, Delivered)]);
+
+    let world = World::new().await;
+    let told = world.tell().await;
+    let without_mailer = Notify { mailer: None, ..world.notify() };
+    without_mailer.announce(&told.reference()).await.expect("no faults");
+    assert_eq!(world.states(&told).await, [(EventBus, Delivered), (Webhook, Delivered)]);
+}
+
+#[tokio::test]
+async fn what_is_announced_twice_is_told_once() {
+    let world = World::new().await;
+    let told = world.announce().await;
+    world.notify().announce(&told.reference()).await.expect("no faults");
+    world.minutes_pass(10).await;
+    let sent = (world.bus.published().len(), world.mailer.sent().len(), world.webhooks.attempts().len());
+    assert_eq!((sent, world.inbox().await.len()), ((1, 1, 1), 1));
+    assert_eq!(world.audit_log().await.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_announced_by_two_at_the_same_moment_is_told_once() {
+    let counted = Faults::none();
+    let world = World::new().await;
+    let told = world.tell().await;
+    world.notify_as(&counted.worker()).announce(&told.reference()).await.expect("no faults");
+
+    for nth in 1..=counted.calls() {
+        let world = World::new().await;
+        let told = world.tell().await;
+        let faults = Faults::at(nth, Fault::CallHeld);
+        let slow = world.notify_as(&faults.worker());
+        let fast = async {
+            faults.until_struck().await;
+            world.notify().announce(&told.reference()).await.expect("no faults");
+            faults.release();
+        };
+        let reference = told.reference();
+        let (late, ()) = tokio::join!(slow.announce(&reference), fast);
+        late.expect("no faults");
+
+        let sent = (world.bus.published().len(), world.mailer.sent().len(), world.webhooks.attempts().len());
+        assert_eq!(sent, (1, 1, 1), "{:?}", faults.struck());
+        assert!(world.states(&told).await.iter().all(|(_, state)| *state == Delivered), "{:?}", faults.struck());
+        assert_eq!(world.audit_log().await.len(), 1, "{:?}", faults.struck());
+    }
+}
+
+#[tokio::test]
+async fn what_the_deployment_did_by_itself_is_in_the_audit_log_and_a_reminder_is_not() {
+    let world = World::new().await;
+    let told = world.announce().await;
+    let log = world.audit_log().await;
+    assert_eq!((log.len(), log[0].action.as_str(), log[0].at), (1, "backup-completed", told.at));
+    assert_eq!((log[0].subject.as_deref(), log[0].source_address.as_deref()), (Some("user-1"), None));
+
+    let backup_id = BackupId::new(samples::NOW, [7; 10]);
+    let expiring = Event::BackupExpiring { backup_id, expires_at: samples::NOW + MINUTE };
+    let reminder = world.tell_to(expiring, None).await;
+    world.notify().announce(&reminder.reference()).await.expect("no faults");
+    assert_eq!(world.audit_log().await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_message_about_no_notification_is_nothing_to_do() {
+    let world = World::new().await;
+    let account = samples::account_id("42");
+    let absent = Notification::new(account, [9; 10], completed(), None, samples::NOW).reference();
+    world.notify().announce(&absent).await.expect("nothing to do");
+    world.notify().deliver(&absent, Webhook).await.expect("nothing to do");
+    assert!(world.bus.published().is_empty() && world.webhooks.attempts().is_empty());
+}

@@ -1,0 +1,43 @@
+//! E-mails: who gets them, and what is in them.
+
+use super::*;
+
+#[tokio::test]
+async fn an_email_leads_to_the_route_that_makes_a_fresh_link_and_holds_no_link_itself() {
+    let world = World::new().await;
+    world.announce().await;
+
+    let sent = world.mailer.sent();
+    let [mail] = sent.as_slice() else { panic!("one mail: {sent:?}") };
+    let backup = BackupId::new(samples::NOW, [7; 10]);
+    let link = format!("https://api.example.com/accounts/42/backups/{backup}/download");
+    assert!(mail.text.lines().any(|line| line == link), "{}", mail.text);
+    assert!(!mail.text.contains('?') && !mail.text.to_lowercase().contains("signature"), "{}", mail.text);
+    assert_eq!(mail.subject, "Backup Completed (account 42)");
+}
+
+#[tokio::test]
+async fn the_requester_and_the_accounts_addresses_get_one_email_each_however_they_are_written() {
+    let world = World::new().await;
+    let addresses = ["Ada@Example.com", "ops@example.com", "OPS@example.com"].map(str::to_owned);
+    world.edit_account(|account| account.notification_targets.email = addresses.to_vec()).await;
+
+    world.announce().await;
+
+    let sent = world.mailer.sent();
+    let mut to: Vec<_> = sent.iter().flat_map(|mail| &mail.to).map(|address| address.to_lowercase()).collect();
+    to.sort();
+    assert_eq!(to, ["ada@example.com", "ops@example.com"]);
+}
+
+#[tokio::test]
+async fn what_nobody_has_asked_for_goes_to_the_accounts_addresses() {
+    let world = World::new().await;
+    world.edit_account(|account| account.notification_targets.email = vec!["ops@example.com".to_owned()]).await;
+    let event = Event::DeadLetters { step: "export".to_owned(), run_id: "a run".to_owned() };
+    let told = world.tell_to(event, None).await;
+    world.notify().announce(&told.reference()).await.expect("no faults");
+    let sent = world.mailer.sent();
+    assert_eq!(sent.len(), 1);
+    assert_eq!(sent[0].to, ["ops@example.com"]);
+}

@@ -1,0 +1,326 @@
+//! What recover-stalled tells: archives that are about to expire, work that was set aside, and what was lost on its way to
+//! being told.
+
+use domain::backup::EXPIRY_NOTICE;
+use domain::notification::delivery::Channel;
+use in_memory::faults::{Fault, Faults, Worker};
+use in_memory::{ManualClock, MemoryDeadLetters, MemoryLedger, MemoryQueue};
+
+use super::*;
+use crate::samples;
+
+const SECOND: SignedDuration = SignedDuration::from_secs(1);
+const FAULTS: [Fault; 3] = [Fault::CallFails, Fault::AnswerLost, Fault::WorkerDies];
+
+struct World {
+    ledger: Arc<MemoryLedger>,
+    queue: Arc<MemoryQueue>,
+    clock: Arc<ManualClock>,
+    dead_letters: Arc<MemoryDeadLetters>,
+}
+
+impl World {
+    async fn with<T: Record>(records: &[T]) -> Self {
+        let clock = Arc::new(ManualClock::at(samples::NOW));
+        let queue = Arc::new(MemoryQueue::new(clock.clone()));
+        let dead_letters = Arc::new(MemoryDeadLetters::new());
+        let world = Self { ledger: Arc::new(MemoryLedger::new()), queue, clock, dead_letters };
+        let changes: Vec<_> = records.iter().map(Change::create).collect();
+        world.ledger.commit(&changes).await.expect("empty ledger");
+        world
+    }
+
+    /// A completed backup of which the archive is about to expire.
+    async fn expiring() -> Self {
+        let world = Self::with(&[swept()]).await;
+        world.clock.set(expires_at() - EXPIRY_NOTICE);
+        world
+    }
+
+    fn recover(&self, worker: &Arc<Worker>) -> Recover {
+        Recover {
+            ledger: worker.wrap(self.ledger.clone()),
+            queue: worker.wrap(self.queue.clone()),
+            clock: self.clock.clone(),
+            cap: WorkerCap(1),
+            dead_letters: worker.wrap(self.dead_letters.clone()),
+        }
+    }
+
+    async fn round(&self) -> Recovered {
+        let recovered = self.recover(&Faults::none().worker()).round().await.expect("readable");
+        assert_eq!(recovered.failed, 0);
+        recovered
+    }
+
+    /// Rounds with `faults` on the way, a minute apart, until what was lost is found again.
+    async fn run_out(&self, faults: &Arc<Faults>) {
+        for _ in 0..5 {
+            let worker = faults.worker();
+            drop(worker.run(self.recover(&worker).round()).await);
+            self.clock.advance(SignedDuration::from_mins(1));
+        }
+    }
+
+    async fn inbox(&self) -> Vec<Notification> {
+        samples::records(&*self.ledger, Notification::PREFIX).await
+    }
+
+    fn is_queued(&self, work: &Work) -> bool {
+        self.queue.queued().iter().any(|message| message.work == *work)
+    }
+
+    /// How much will be due at any time.
+    async fn ever_due(&self) -> usize {
+        let lists = (0..DUE_SHARDS).map(|shard| self.ledger.due(DueList::Work, shard, Timestamp::MAX, 100));
+        let lists = futures_util::future::join_all(lists).await;
+        lists.into_iter().map(|list| list.expect("readable").len()).sum()
+    }
+}
+
+fn expires_at() -> Timestamp {
+    samples::NOW + SignedDuration::from_hours(14 * 24)
+}
+
+/// A completed backup of which what it needed while it ran is removed.
+fn swept() -> Backup {
+    samples::completed(1, expires_at()).apply(BackupEvent::Swept, samples::NOW).expect("it has ended")
+}
+
+/// A notification of something that happened at [`samples::NOW`].
+fn told() -> Notification {
+    let event = Event::DeadLetters { step: "export".to_owned(), run_id: "a run".to_owned() };
+    Notification::new(samples::account_id("42"), samples::random(), event, None, samples::NOW)
+}
+
+#[tokio::test]
+async fn two_days_before_its_end_an_account_is_told_once_that_an_archive_expires() {
+    let world = World::expiring().await;
+    let notice_at = world.clock.now();
+    world.clock.set(notice_at - SECOND);
+    world.round().await;
+    assert!(world.inbox().await.is_empty());
+
+    world.clock.set(notice_at);
+    let round = world.round().await;
+
+    let inbox = world.inbox().await;
+    let [told] = inbox.as_slice() else { panic!("one notification: {inbox:?}") };
+    let expected = Event::BackupExpiring { backup_id: swept().backup_id, expires_at: expires_at() };
+    assert_eq!((&told.event, told.requester.as_ref()), (&expected, Some(&samples::requester())));
+    assert_eq!(world.queue.receive(), Some(told.work()));
+    assert_eq!(round, Recovered::default(), "nobody was late");
+    for later in [notice_at + SECOND, expires_at(), expires_at() + EXPIRY_NOTICE] {
+        world.clock.set(later);
+        world.round().await;
+        assert_eq!(world.inbox().await.len(), 1, "{later}");
+    }
+}
+
+#[tokio::test]
+async fn after_an_outage_nobody_is_told_that_an_archive_will_expire_that_has() {
+    for (late, notices) in [(expires_at() - SECOND, 1), (expires_at(), 0)] {
+        let world = World::expiring().await;
+        world.clock.set(late);
+        world.round().await;
+        assert_eq!(world.inbox().await.len(), notices, "{late}");
+        // A notification until it is announced; the backup never again.
+        assert_eq!(world.ever_due().await, notices, "{late}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_is_told_of_the_end_of_an_archive_that_was_deleted() {
+    let deleted = swept().apply(BackupEvent::ArchiveDeleted(samples::requester()), samples::NOW).expect("completed");
+    let world = World::with(std::slice::from_ref(&deleted)).await;
+    world.clock.set(samples::NOW + SignedDuration::from_mins(5));
+    world.round().await;
+    let sweep = Work::Sweep { backup: deleted.reference() };
+    assert_eq!(world.queue.receive(), Some(sweep), "the message was lost");
+
+    let swept = deleted.apply(BackupEvent::Swept, samples::NOW).expect("to sweep");
+    let world = World::with(&[swept]).await;
+    world.clock.set(expires_at() - EXPIRY_NOTICE);
+    world.round().await;
+    assert!(world.inbox().await.is_empty());
+    assert_eq!(world.ever_due().await, 0);
+}
+
+#[tokio::test]
+async fn an_archive_that_is_swept_late_is_told_of_all_the_same() {
+    let unswept = samples::completed(1, expires_at());
+    let world = World::with(std::slice::from_ref(&unswept)).await;
+    world.clock.set(expires_at() - EXPIRY_NOTICE);
+    world.round().await;
+    assert!(world.is_queued(&Work::Sweep { backup: unswept.reference() }) && world.inbox().await.is_empty());
+
+    samples::edit::<Backup>(&*world.ledger, &unswept.key(), |backup| {
+        *backup = backup.apply(BackupEvent::Swept, samples::NOW).expect("to sweep");
+    })
+    .await;
+    world.round().await;
+    assert_eq!(world.inbox().await.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_rounds_at_the_same_moment_one_tells_of_an_expiry() {
+    let counted = Faults::none();
+    World::expiring().await.recover(&counted.worker()).round().await.expect("no faults");
+    for nth in 1..=counted.calls() {
+        let world = World::expiring().await;
+        let faults = Faults::at(nth, Fault::CallHeld);
+        let slow = world.recover(&faults.worker());
+        let fast = async {
+            faults.until_struck().await;
+            world.round().await;
+            faults.release();
+        };
+        let (late, ()) = tokio::join!(slow.round(), fast);
+        assert_eq!(late.expect("no faults").failed, 0, "{:?}", faults.struck());
+        assert_eq!(world.inbox().await.len(), 1, "{:?}", faults.struck());
+    }
+}
+
+#[tokio::test]
+async fn whatever_goes_wrong_an_expiry_is_told_once() {
+    for fault in FAULTS {
+        for nth in 1.. {
+            let world = World::expiring().await;
+            let faults = Faults::at(nth, fault);
+            world.run_out(&faults).await;
+            let inbox = world.inbox().await;
+            assert_eq!(inbox.len(), 1, "{:?}", faults.struck());
+            assert!(world.is_queued(&inbox[0].work()), "{:?}", faults.struck());
+            if faults.struck().is_empty() {
+                break;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn work_that_was_set_aside_is_told_once_of_each_backup() {
+    let world = World::with::<Backup>(&[]).await;
+    let (first, second) = (samples::queued(1).reference(), samples::queued(2).reference());
+    world.dead_letters.set_aside(&Work::Discover { backup: first.clone() });
+    world.round().await;
+    let inbox = world.inbox().await;
+    let step = Event::DeadLetters { step: "discover".to_owned(), run_id: first.backup_id.to_string() };
+    assert_eq!(inbox.iter().map(|told| &told.event).collect::<Vec<_>>(), [&step]);
+    assert_eq!(world.queue.receive(), Some(inbox[0].work()));
+
+    world.dead_letters.set_aside(&Work::Assemble { backup: first.clone() });
+    world.dead_letters.set_aside(&Work::Discover { backup: second.clone() });
+    world.clock.advance(SignedDuration::from_hours(1));
+    for _ in 0..3 {
+        world.round().await;
+        world.clock.advance(SignedDuration::from_mins(1));
+    }
+
+    let about = |told: &Notification| match &told.event {
+        Event::DeadLetters { run_id, .. } => run_id.clone(),
+        other => panic!("{other:?}"),
+    };
+    let about: Vec<_> = world.inbox().await.iter().map(about).collect();
+    assert_eq!(about, [first.backup_id.to_string(), second.backup_id.to_string()]);
+}
+
+#[tokio::test]
+async fn a_notification_that_was_set_aside_makes_no_other() {
+    let world = World::with::<Backup>(&[]).await;
+    let notification = told().reference();
+    world.dead_letters.set_aside(&Work::Deliver { notification: notification.clone(), channel: Channel::Webhook });
+    world.dead_letters.set_aside(&Work::Announce { notification });
+    world.dead_letters.set_aside_text("no work at all");
+    world.round().await;
+    assert!(world.inbox().await.is_empty() && world.queue.queued().is_empty());
+}
+
+#[tokio::test]
+async fn whatever_goes_wrong_work_that_was_set_aside_is_told_once_and_expiries_are_too() {
+    let backup = samples::queued(2).reference();
+    for fault in FAULTS {
+        for nth in 1.. {
+            let world = World::expiring().await;
+            world.dead_letters.set_aside(&Work::Discover { backup: backup.clone() });
+            let faults = Faults::at(nth, fault);
+            world.run_out(&faults).await;
+            let inbox = world.inbox().await;
+            assert_eq!(inbox.len(), 2, "{:?}", faults.struck());
+            assert!(inbox.iter().all(|told| world.is_queued(&told.work())), "{:?}", faults.struck());
+            if faults.struck().is_empty() {
+                break;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_announcement_that_was_lost_is_queued_again_after_a_while() {
+    let told = told();
+    let world = World::with(std::slice::from_ref(&told)).await;
+    let due = told.due_at().expect("not announced");
+    world.clock.set(due - SECOND);
+    assert_eq!((world.round().await.due, world.queue.receive()), (0, None), "its message may be under way");
+    world.clock.set(due);
+    assert_eq!((world.round().await.due, world.queue.receive()), (1, Some(told.work())));
+    assert_eq!((world.round().await.due, world.queue.receive()), (0, None), "now this one is under way");
+}
+
+#[tokio::test]
+async fn a_delivery_of_which_the_message_was_lost_is_queued_again_until_it_has_ended() {
+    let (told, now) = (told(), samples::NOW);
+    let delivery = Delivery::new(&told.reference(), Channel::Webhook, now);
+    let world = World::with(std::slice::from_ref(&delivery)).await;
+    world.clock.set(delivery.due_at().expect("pending"));
+    for _ in 0..2 {
+        world.round().await;
+        assert_eq!(world.queue.receive(), Some(delivery.work()));
+    }
+    samples::edit::<Delivery>(&*world.ledger, &delivery.key(), |delivery| {
+        *delivery = delivery.delivered(now).expect("pending");
+    })
+    .await;
+    world.round().await;
+    assert_eq!(world.queue.receive(), None);
+}
+
+#[tokio::test]
+async fn a_list_that_cannot_be_read_does_not_hold_up_the_others() {
+    let counted = Faults::none();
+    World::expiring().await.recover(&counted.worker()).round().await.expect("no faults");
+
+    let (mut lists, mut held_up) = (0, 0);
+    for nth in 1..=counted.calls() {
+        let world = World::expiring().await;
+        let faults = Faults::at(nth, Fault::CallFails);
+        let round = world.recover(&faults.worker()).round().await;
+        if faults.struck()[0].call != "Ledger::due" {
+            continue;
+        }
+        lists += 1;
+        assert!(round.is_err(), "what cannot be read is no quiet success");
+        if world.inbox().await.is_empty() {
+            held_up += 1;
+            world.round().await;
+            assert_eq!(world.inbox().await.len(), 1, "in the next minute");
+        }
+    }
+    assert_eq!((lists, held_up), (DUE_SHARDS, 1), "only the list that it is on holds it up");
+}
+
+#[tokio::test]
+async fn dead_letters_that_cannot_be_seen_hold_nothing_up() {
+    let counted = Faults::none();
+    World::expiring().await.recover(&counted.worker()).round().await.expect("no faults");
+    for nth in 1..=counted.calls() {
+        let world = World::expiring().await;
+        let faults = Faults::at(nth, Fault::CallFails);
+        let round = world.recover(&faults.worker()).round().await;
+        if faults.struck()[0].call == "DeadLetters::peek" {
+            assert_eq!((round.expect("the rest is done").failed, world.inbox().await.len()), (0, 1));
+            return;
+        }
+    }
+    panic!("nobody looked at what was set aside");
+}

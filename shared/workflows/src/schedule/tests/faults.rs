@@ -1,0 +1,98 @@
+//! Ports that fail, lose answers or fall silent: what is due happens once all the same.
+
+use domain::ports::ledger::DUE_SHARDS;
+use in_memory::MemoryDeadLetters;
+use in_memory::faults::{Fault, Faults, Struck};
+
+use super::*;
+use crate::dispatch::WorkerCap;
+use crate::recover::Recover;
+
+const FAULTS: [Fault; 3] = [Fault::CallFails, Fault::AnswerLost, Fault::WorkerDies];
+
+/// Lets the rule fire every minute until nothing is due, with `faults` on the way, and then recover-stalled look after what
+/// was lost.
+async fn run_out(world: &World, faults: &Arc<Faults>) -> Vec<Struck> {
+    for _ in 0..5 {
+        let worker = faults.worker();
+        drop(worker.run(world.starting_as(&worker).round(world.round_ends())).await);
+        world.clock.advance(MINUTE);
+    }
+    let recover = Recover {
+        ledger: world.ledger.clone(),
+        queue: world.queue.clone(),
+        clock: world.clock.clone(),
+        cap: WorkerCap(1),
+        dead_letters: Arc::new(MemoryDeadLetters::new()),
+    };
+    recover.round().await.expect("readable");
+    faults.struck()
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_goes_wrong_a_run_starts_one_backup() {
+    for fault in FAULTS {
+        for nth in 1.. {
+            let world = World::due().await;
+            let struck = run_out(&world, &Faults::at(nth, fault)).await;
+
+            let backups = world.backups().await;
+            let [backup] = backups.as_slice() else { panic!("one backup after {struck:?}: {backups:?}") };
+            assert!(world.discoveries().contains(&backup.reference()), "after {struck:?}");
+            assert_eq!(world.starts_in_the_audit_log().await.len(), 1, "after {struck:?}");
+            let schedule = world.schedule().await;
+            assert!(
+                matches!(&schedule.latest, Some(LatestRun::Started { backup_id, .. }) if *backup_id == backup.backup_id),
+                "after {struck:?}"
+            );
+            assert_eq!(schedule.on.map(|on| on.next_run_at), Some(first_run() + WEEK), "after {struck:?}");
+            if struck.is_empty() {
+                break;
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_goes_wrong_a_run_that_is_left_out_is_told_once() {
+    for fault in FAULTS {
+        for nth in 1.. {
+            let world = World::due().await;
+            world.edit_account(|account| account.crm_connection = None).await;
+            let struck = run_out(&world, &Faults::at(nth, fault)).await;
+
+            let inbox = world.inbox().await;
+            let [told] = inbox.as_slice() else { panic!("one notification after {struck:?}: {inbox:?}") };
+            let announced = world.queue.queued().iter().any(|message| message.work == told.work());
+            assert!(announced && world.backups().await.is_empty(), "after {struck:?}");
+            assert_eq!(world.next_run_at().await, first_run() + WEEK, "after {struck:?}");
+            if struck.is_empty() {
+                break;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_cannot_be_read_does_not_hold_up_the_others() {
+    let counted = Faults::none();
+    let world = World::due().await;
+    world.starting_as(&counted.worker()).round(world.round_ends()).await.expect("no faults");
+
+    let (mut lists, mut held_up) = (0, 0);
+    for nth in 1..=counted.calls() {
+        let world = World::due().await;
+        let faults = Faults::at(nth, Fault::CallFails);
+        let round = world.starting_as(&faults.worker()).round(world.round_ends()).await;
+        if faults.struck()[0].call != "Ledger::due" {
+            continue;
+        }
+        lists += 1;
+        assert!(round.is_err(), "what cannot be read is no quiet success");
+        if world.backups().await.is_empty() {
+            held_up += 1;
+            assert_eq!(world.round().await.started, 1, "in the next minute");
+        }
+    }
+    assert_eq!((lists, held_up), (DUE_SHARDS, 1), "only the list that it is on holds it up");
+}

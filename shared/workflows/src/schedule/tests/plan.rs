@@ -1,0 +1,105 @@
+//! Accounts that lose the plan that has schedules.
+
+use in_memory::faults::{Fault, Faults};
+
+use super::counted::Counted;
+use super::*;
+use crate::connect_account::{AccountChange, ConnectAccount};
+
+fn connecting(world: &World) -> ConnectAccount {
+    samples::connect_account(world.ledger.clone(), world.queue.clone(), world.clock.clone())
+}
+
+/// An operator gives the account the plan of this name.
+async fn change_plan(connecting: &ConnectAccount, plan: &str) {
+    let change = AccountChange { plan: Some(samples::plan(plan)), ..AccountChange::default() };
+    let act = samples::act("change-account");
+    connecting.change(&act, true, &change, samples::NOW).await.expect("no CRM is asked");
+}
+
+fn assert_stopped(schedule: &Schedule, inbox: &[Notification]) {
+    assert!(schedule.on.is_none());
+    assert_eq!(schedule.stopped.as_ref().map(|reason| reason.kind.as_str()), Some("schedule-not-in-plan"));
+    let [told] = inbox else { panic!("one notification: {inbox:?}") };
+    assert!(matches!(&told.event, Event::ScheduleSkipped { failure, next_run_at: None }
+        if failure.kind == "schedule-not-in-plan" && failure.sentence.contains("professional")));
+    assert_eq!(told.requester, Some(samples::requester()));
+}
+
+#[tokio::test]
+async fn an_operators_change_of_the_plan_stops_the_schedule_in_the_same_transaction() {
+    let world = World::scheduled().await;
+    let counted = Counted::over(&world.ledger);
+
+    change_plan(&ConnectAccount { ledger: counted.clone(), ..connecting(&world) }, "professional").await;
+
+    let inbox = world.inbox().await;
+    assert_stopped(&world.schedule().await, &inbox);
+    let [_, _, commits, _] = counted.counts();
+    assert_eq!(commits, 1);
+    assert_eq!(world.queue.receive(), Some(inbox[0].work()));
+    world.clock.set(first_run());
+    assert_eq!(world.round().await, Started::default());
+}
+
+#[tokio::test]
+async fn a_plan_that_has_schedules_too_leaves_it_on() {
+    let world = World::scheduled().await;
+    let before = world.schedule().await;
+    change_plan(&connecting(&world), "unlimited").await;
+    assert_eq!(world.schedule().await, before);
+    assert!(world.inbox().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_run_that_finds_the_plan_gone_stops_the_schedule_and_says_so() {
+    let world = World::due().await;
+    world.edit_account(|account| account.plan = samples::plan("professional")).await;
+
+    assert_eq!(world.round().await, Started { skipped: 1, ..Started::default() });
+
+    assert_stopped(&world.schedule().await, &world.inbox().await);
+    assert_eq!(world.round().await, Started::default());
+    assert!(world.backups().await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_schedule_that_is_switched_on_while_the_plan_goes_is_off_afterwards() {
+    // Account; account, schedule, commit.
+    for nth in 1..=4 {
+        let world = World::with(&enterprise()).await;
+        let faults = Faults::at(nth, Fault::CallHeld);
+        let slow = ConnectAccount { ledger: faults.worker().wrap(world.ledger.clone()), ..connecting(&world) };
+        let fast = async {
+            faults.until_struck().await;
+            let set = world.set(WEEKLY).await;
+            faults.release();
+            set
+        };
+
+        let ((), set) = tokio::join!(change_plan(&slow, "professional"), fast);
+
+        assert!(set.is_ok(), "the plan is not gone yet");
+        assert_stopped(&world.schedule().await, &world.inbox().await);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_schedule_is_not_switched_on_by_who_has_lost_the_plan_meanwhile() {
+    // Account, schedule, commit.
+    for nth in 1..=3 {
+        let world = World::with(&enterprise()).await;
+        let faults = Faults::at(nth, Fault::CallHeld);
+        let (slow, act) = (faults.worker().wrap(world.ledger.clone()), samples::act("set-backup-schedule"));
+        let fast = async {
+            faults.until_struck().await;
+            change_plan(&connecting(&world), "professional").await;
+            faults.release();
+        };
+
+        let (set, ()) = tokio::join!(set(&*slow, &*world.clock, &act, WEEKLY), fast);
+
+        assert!(matches!(set, Err(ScheduleError::NotInPlan("professional"))), "{:?}", faults.struck());
+        assert!(world.schedule().await.on.is_none() && world.inbox().await.is_empty());
+    }
+}

@@ -1,0 +1,118 @@
+//! Runs that cannot start when they are due: they wait for the allowance, or are left out where waiting is no use.
+
+use super::*;
+
+const WAITING: Started = Started { started: 0, skipped: 0, waiting: 1, failed: 0 };
+const STARTED: Started = Started { started: 1, skipped: 0, waiting: 0, failed: 0 };
+const SKIPPED: Started = Started { started: 0, skipped: 1, waiting: 0, failed: 0 };
+
+fn token_refused() -> Failure {
+    Failure::new("crm-token-refused", "The CRM refuses the token; connect the account again.")
+}
+
+#[tokio::test]
+async fn a_run_waits_for_the_backup_that_runs_and_starts_within_a_minute_of_its_end() {
+    let world = World::scheduled().await;
+    world.clock.set(first_run() - HOUR);
+    let running = world.backup_by_hand().await;
+    world.clock.set(first_run());
+
+    assert_eq!(world.round().await, WAITING);
+    assert_eq!(world.round().await, Started::default(), "it looks again in a minute");
+    world.clock.advance(MINUTE);
+    assert_eq!(world.round().await, WAITING);
+    world.end(&running, End::Cancelled(&samples::act("cancel-backup"))).await;
+    world.clock.advance(MINUTE);
+    assert_eq!(world.round().await, STARTED);
+
+    assert_eq!(world.next_run_at().await, first_run() + WEEK, "having waited does not move the next one");
+    world.clock.advance(MINUTE);
+    assert_eq!(world.round().await, Started::default());
+    assert_eq!(world.backups().await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_run_that_is_too_early_starts_at_the_moment_at_which_the_plan_allows_it() {
+    let world = World::scheduled().await;
+    world.clock.set(first_run() - HOUR * 5);
+    let by_hand = world.backup_by_hand().await;
+    world.clock.advance(HOUR);
+    world.complete(&by_hand).await;
+    let allowed = by_hand.created_at + HOUR * 24;
+    world.clock.set(first_run());
+
+    assert_eq!(world.round().await, WAITING);
+    assert_eq!(world.schedule().await.on.and_then(|on| on.waits_until), Some(allowed));
+    for not_yet in [first_run() + MINUTE, allowed - SignedDuration::from_secs(1)] {
+        world.clock.set(not_yet);
+        assert_eq!(world.round().await, Started::default(), "{not_yet}");
+    }
+    world.clock.set(allowed);
+    assert_eq!(world.round().await, STARTED);
+
+    world.clock.advance(MINUTE);
+    assert_eq!(world.round().await, Started::default());
+    assert_eq!((world.backups().await.len(), world.next_run_at().await), (2, first_run() + WEEK));
+}
+
+#[tokio::test]
+async fn while_the_crm_refuses_the_token_runs_are_left_out_with_a_notification() {
+    let world = World::scheduled().await;
+    let failed = world.backup_by_hand().await;
+    world.end(&failed, End::Failed(&token_refused())).await;
+    world.queue.lose_all();
+    world.clock.set(first_run());
+
+    assert_eq!(world.round().await, SKIPPED);
+
+    assert_eq!(world.backups().await.len(), 1, "only the one that has failed");
+    let schedule = world.schedule().await;
+    assert_eq!(schedule.on.expect("still on").next_run_at, first_run() + WEEK);
+    assert_eq!(schedule.latest, Some(LatestRun::Skipped { at: first_run(), reason: token_refused() }));
+    let told = world.inbox().await.pop().expect("told");
+    let next_run_at = Some(first_run() + WEEK);
+    assert_eq!(told.event, Event::ScheduleSkipped { failure: token_refused(), next_run_at });
+    assert_eq!(told.requester, Some(samples::requester()));
+    assert_eq!(world.queue.receive(), Some(told.work()));
+    assert_eq!(world.round().await, Started::default(), "it is told once");
+}
+
+#[tokio::test]
+async fn once_the_account_is_connected_again_the_next_run_starts() {
+    let world = World::scheduled().await;
+    let failed = world.backup_by_hand().await;
+    world.end(&failed, End::Failed(&token_refused())).await;
+    world.clock.set(first_run());
+    assert_eq!(world.round().await, SKIPPED);
+
+    world.edit_account(|account| account.crm_connection.as_mut().expect("connected").fault = None).await;
+    world.clock.set(first_run() + WEEK);
+
+    assert_eq!(world.round().await, STARTED);
+}
+
+#[tokio::test]
+async fn a_failure_that_can_pass_by_itself_does_not_keep_the_next_run_from_starting() {
+    let world = World::scheduled().await;
+    let failed = world.backup_by_hand().await;
+    world.end(&failed, End::Failed(&Failure::new("crm-unavailable", "The CRM does not answer."))).await;
+    world.clock.set(first_run());
+    assert_eq!(world.round().await, STARTED);
+}
+
+#[tokio::test]
+async fn without_a_connection_a_run_is_left_out_with_a_notification() {
+    let world = World::due().await;
+    world.edit_account(|account| account.crm_connection = None).await;
+
+    assert_eq!(world.round().await, SKIPPED);
+
+    assert!(world.backups().await.is_empty());
+    assert_eq!(world.next_run_at().await, first_run() + WEEK);
+    let told = world.inbox().await;
+    let kinds: Vec<_> = told.iter().map(|told| &told.event).collect();
+    assert!(
+        matches!(kinds[..], [Event::ScheduleSkipped { failure, .. }] if failure.kind == "crm-not-connected"),
+        "{kinds:?}"
+    );
+}
