@@ -249,7 +249,10 @@ impl Recover {
     /// Most deliveries that are due have waited for longer than a queue can hold a message, which is nobody's fault.
     async fn look_at_delivery(&self, stored: Stored) -> Result<Option<Timestamp>, StepError> {
         let loaded = ledger::read::<Delivery>(stored)?;
-        if is_due(&loaded.record, self.clock.now()) {
+        let now = self.clock.now();
+        if is_due(&loaded.record, now) {
+            // Deliveries that nobody makes would otherwise stay first in the list and keep everything else from its turn.
+            self.replace(Change::replace(&loaded, &loaded.record.requeued(now))).await?;
             self.queue.send(&[loaded.record.work()], Duration::ZERO).await?;
         }
         Ok(None)

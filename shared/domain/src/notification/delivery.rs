@@ -126,6 +126,12 @@ impl Delivery {
         Ok(Self { attempts: self.attempts + 1, next_at: now + ATTEMPT_LASTS, ..self.clone() })
     }
 
+    /// The attempt that is due was queued again; it may be begun at once, and is looked for again only after a while.
+    #[must_use]
+    pub fn requeued(&self, now: Timestamp) -> Self {
+        Self { next_at: self.next_at.max(now), ..self.clone() }
+    }
+
     /// It has arrived.
     ///
     /// # Errors
@@ -251,6 +257,16 @@ mod tests {
         assert_eq!(second.attempts, 2);
         assert!(second.failed(1, "late".into(), true, MINUTE, NOW).is_err(), "a late word of the first one");
         assert_eq!(second.delivered(NOW).expect("pending").state, DeliveryState::Delivered);
+    }
+
+    #[test]
+    fn what_was_queued_again_is_neither_tried_early_nor_looked_for_at_once() {
+        let failed = new().begin(NOW).expect("due").failed(1, "down".into(), true, MINUTE, NOW).expect("under way");
+        assert_eq!(failed.requeued(NOW), failed, "the pause is not cut short");
+        let due = failed.due_at().expect("pending");
+        let requeued = failed.requeued(due);
+        assert_eq!(requeued.due_at(), Some(due + QUEUE_GRACE));
+        assert!(requeued.begin(due).is_ok());
     }
 
     proptest! {
