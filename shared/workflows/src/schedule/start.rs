@@ -148,11 +148,12 @@ impl StartScheduled {
         let account = ledger::load::<Account>(&*self.ledger, &Account::key_of(&schedule.record.account_id)).await?;
         let Some(account) = account else { return Ok(Attempt::Settled(Fate::NotDue)) };
         if !account.record.plan.plan().may_schedule {
-            let (changes, told) = stopped(&schedule, &account.record, now);
+            let (mut changes, told) = stopped(&schedule, &account.record, now);
+            changes.push(Change::unchanged(&account));
             return self.settle(&changes, Fate::Skipped(Box::new(told))).await;
         }
         match broken_connection(&account.record) {
-            Some(reason) => self.skip(&schedule, on, reason, now).await,
+            Some(reason) => self.skip(&schedule, on, &account, reason, now).await,
             None => self.start(&schedule, on, &account, now).await,
         }
     }
@@ -194,13 +195,15 @@ impl StartScheduled {
         &self,
         schedule: &Versioned<Schedule>,
         on: &SwitchedOn,
+        account: &Versioned<Account>,
         failure: Failure,
         now: Timestamp,
     ) -> Result<Attempt<Fate>, StepError> {
         let next = schedule.record.skipped(failure.clone(), &on.time_zone, now).map_err(|_| StepError::TakenOver)?;
         let next_run_at = next.on.as_ref().map(|on| on.next_run_at);
         let told = skipped(&schedule.record, Event::ScheduleSkipped { failure, next_run_at }, now);
-        let changes = [Change::replace(schedule, &next), Change::create(&told)];
+        // Who mends the connection at the same moment gets the backup.
+        let changes = [Change::replace(schedule, &next), Change::create(&told), Change::unchanged(account)];
         self.settle(&changes, Fate::Skipped(Box::new(told))).await
     }
 
