@@ -93,6 +93,10 @@ on_every_ledger!(
     a_list_may_be_megabytes,
     due_records_list_earliest_first,
     due_records_are_spread_over_shards,
+    due_records_are_in_their_own_list,
     due_times_move_and_go,
     nothing_is_due_too_early,
+    audit_records_list_newest_first,
+    audit_records_share_a_transaction_with_others,
+    audit_records_are_never_replaced,
 );

@@ -93,6 +93,23 @@ pub async fn due_records_are_spread_over_shards(ledger: &dyn Ledger) {
     }
 }
 
+/// A record is due in its own list and in no other, in every shard.
+///
+/// # Panics
+/// When the ledger breaks its contract.
+pub async fn due_records_are_in_their_own_list(ledger: &dyn Ledger) {
+    for shard in 0..DUE_SHARDS {
+        let keys = keys(shard, DueList::ALL.len());
+        let own = || keys.iter().zip(DueList::ALL);
+        let changes: Vec<_> = own().map(|(key, due_in)| Change { due_in, ..due(key, None, Some(at(0))) }).collect();
+        commit(ledger, &changes).await;
+
+        for (key, list) in own() {
+            expect_in(ledger, list, shard, at(0), &[key]).await;
+        }
+    }
+}
+
 /// A record's place in the due list follows every commit, and only commits that write it.
 ///
 /// # Panics

@@ -1,10 +1,12 @@
 //! What every ledger does. See [`domain::ports::ledger`] for the contract.
 
+mod audit;
 mod commits;
 mod due;
 mod lists;
 mod records;
 
+pub use audit::*;
 pub use commits::*;
 pub use due::*;
 pub use lists::*;
