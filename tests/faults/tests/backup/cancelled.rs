@@ -66,6 +66,7 @@ async fn it_stays_cancelled(world: &World, meanwhile: Meanwhile) -> bool {
     } else {
         assert_complete(world, &ended).await;
     }
+    world.assert_backup_told(&backup).await;
     match next {
         None => assert_tidy(world, &backup).await,
         Some(next) => {

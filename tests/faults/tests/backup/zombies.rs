@@ -49,6 +49,8 @@ async fn nothing_changes(world: &World, calm: &Exported) -> bool {
     assert_eq!(world.exported(&backup).await, finished);
     assert_one_archive(world, &ended);
     assert!(world.may_begin_another().await);
+    world.assert_backup_told(&backup).await;
+    world.assert_backup_told(&next).await;
     assert_eq!(
         world.objects.keys(&storage_keys::working_prefix(&backup)),
         [""; 0],
