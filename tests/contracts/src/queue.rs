@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use domain::chunk::ChunkKey;
-use domain::ids::{AccountId, BackupId, ObjectType, RecordId, RestoreId};
+use domain::ids::{AccountId, BackupId, NotificationId, ObjectType, RecordId, RestoreId};
+use domain::notification::delivery::Channel;
 use domain::ports::queue::WorkQueue;
-use domain::work::{BackupRef, RestoreRef, Work};
+use domain::work::{BackupRef, NotificationRef, RestoreRef, Work};
 
 /// The other end of a queue, for tests.
 pub trait Receiving {
@@ -27,6 +28,13 @@ fn restore() -> RestoreRef {
     }
 }
 
+fn notification() -> NotificationRef {
+    NotificationRef {
+        account_id: AccountId::parse("77").expect("valid"),
+        notification_id: NotificationId::parse("0198a000-0000-7000-8000-000000000002").expect("valid"),
+    }
+}
+
 /// `chunks` chunks to export and one message of every other kind.
 ///
 /// # Panics
@@ -44,6 +52,8 @@ pub fn some_of_everything(chunks: u64) -> Vec<Work> {
         Work::Sweep { backup: backup() },
         Work::Restore { restore: restore() },
         Work::RestoreSlice { restore: restore(), slice: u32::MAX },
+        Work::Announce { notification: notification() },
+        Work::Deliver { notification: notification(), channel: Channel::EventBus },
     ];
     work.extend((0..chunks).map(|n| export(u64::MAX - n)));
     work

@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 
+use aws::LedgerTables;
 use contracts::backends::connect;
 use contracts::scripted_server::{Answer, ScriptedServer};
-use domain::ports::ledger::{Change, Key, Ledger, LedgerError};
+use domain::ports::ledger::{Change, DueList, Key, Ledger, LedgerError};
 use serde_json::json;
 
 fn done() -> Answer {
@@ -23,11 +24,13 @@ fn error(kind: &str, fields: &serde_json::Value) -> Answer {
 }
 
 fn write(sort: &str) -> Change {
-    Change { key: Key::new("p", sort), expected: None, body: Some(json!({})), due_at: None, forget_at: None }
+    let (key, body) = (Key::new("p", sort), Some(json!({})));
+    Change { key, expected: None, body, due_at: None, due_in: DueList::Work, forget_at: None }
 }
 
 async fn commit(server: &ScriptedServer, changes: &[Change]) -> Result<(), LedgerError> {
-    connect(&server.url()).await.ledger("table").commit(changes).await
+    let tables = LedgerTables { ledger: "ledger".to_owned(), audit_log: "audit-log".to_owned() };
+    connect(&server.url()).await.ledger(tables).commit(changes).await
 }
 
 #[tokio::test]

@@ -84,7 +84,6 @@ async fn what_would_be_refused_again_is_refused_at_once() {
     let answers = [
         (entry_failed("MalformedDetail"), "MalformedDetail"),
         (entry_failed("NotAuthorizedForSourceException"), "NotAuthorizedForSourceException"),
-        (call_failed(400, "AccessDeniedException"), "AccessDeniedException (HTTP 400)"),
     ];
     for (answer, why) in answers {
         let server = ScriptedServer::answering([answer]).await;
@@ -100,6 +99,8 @@ async fn what_may_be_taken_later_is_unavailable() {
         (entry_failed("InternalFailure"), "InternalFailure"),
         (entry_failed("InternalException"), "InternalException"),
         (call_failed(400, "ThrottlingException"), "ThrottlingException (HTTP 400)"),
+        // A permission that somebody may still grant.
+        (call_failed(400, "AccessDeniedException"), "AccessDeniedException (HTTP 400)"),
         (call_failed(500, "InternalException"), "InternalException (HTTP 500)"),
     ];
     join_all(answers.map(async |(answer, why)| {

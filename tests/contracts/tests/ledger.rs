@@ -1,8 +1,8 @@
 //! The ledger's contract on every ledger.
 
-use contracts::backends::{Backend, DYNAMODB_LOCAL, MINISTACK, raw_item, with_table};
+use contracts::backends::{Backend, DYNAMODB_LOCAL, MINISTACK, raw_item, with_tables};
 use contracts::ledger;
-use domain::ports::ledger::{Change, Key, Ledger, due_shard};
+use domain::ports::ledger::{Change, DueList, Key, Ledger, due_shard};
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -42,18 +42,19 @@ async fn one_record_twice_is_refused_by_ministack() {
 /// The deployed table's index and its time to live go by these attributes.
 #[tokio::test]
 async fn items_have_the_attributes_that_the_table_is_made_for() {
-    with_table(DYNAMODB_LOCAL, async |ledger, table| {
+    with_tables(DYNAMODB_LOCAL, async |ledger, tables| {
         let at = |text: &str| text.parse::<Timestamp>().expect("a time");
         let change = Change {
             key: Key::new("p", "s"),
             expected: None,
             body: Some(json!({ "field": 1 })),
             due_at: Some(at("2026-11-22T12:00:00.25Z")),
+            due_in: DueList::Work,
             forget_at: Some(at("2026-11-23T12:00:00.25Z")),
         };
         ledger.commit(std::slice::from_ref(&change)).await.expect("committed");
 
-        let item = raw_item(DYNAMODB_LOCAL, &table, &change.key).await;
+        let item = raw_item(DYNAMODB_LOCAL, &tables.ledger, &change.key).await;
 
         let names: Vec<_> = item.keys().map(String::as_str).collect();
         let expected = ["dueAt", "dueShard", "forgetAt", "partition", "record", "sort", "version", "writer"];
@@ -63,14 +64,14 @@ async fn items_have_the_attributes_that_the_table_is_made_for() {
         assert_eq!(item["forgetAt"].as_deref(), Some("1795435201"));
         let undue = Change { expected: Some(1), due_at: None, forget_at: None, ..change };
         ledger.commit(&[undue]).await.expect("committed");
-        let item = raw_item(DYNAMODB_LOCAL, &table, &Key::new("p", "s")).await;
+        let item = raw_item(DYNAMODB_LOCAL, &tables.ledger, &Key::new("p", "s")).await;
         assert!(["dueAt", "dueShard", "forgetAt"].iter().all(|name| !item.contains_key(*name)), "{item:?}");
     })
     .await;
 }
 
 async fn on(backend: Backend, case: impl AsyncFnOnce(aws::DynamoDbLedger)) {
-    with_table(backend, async |ledger, _| case(ledger).await).await;
+    with_tables(backend, async |ledger, _| case(ledger).await).await;
 }
 
 on_every_ledger!(
@@ -92,6 +93,10 @@ on_every_ledger!(
     a_list_may_be_megabytes,
     due_records_list_earliest_first,
     due_records_are_spread_over_shards,
+    due_records_are_in_their_own_list,
     due_times_move_and_go,
     nothing_is_due_too_early,
+    audit_records_list_newest_first,
+    audit_records_share_a_transaction_with_others,
+    audit_records_are_never_replaced,
 );

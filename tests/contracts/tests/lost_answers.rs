@@ -2,29 +2,29 @@
 
 use aws::{DynamoDbLedger, S3Objects};
 use bytes::Bytes;
-use contracts::backends::{Backend, DYNAMODB_LOCAL, MINISTACK, connect, with_bucket, with_event_bus, with_table};
+use contracts::backends::{Backend, DYNAMODB_LOCAL, MINISTACK, connect, with_bucket, with_event_bus, with_tables};
 use contracts::lossy_proxy::LossyProxy;
-use domain::ports::ledger::{Change, Key, Ledger, LedgerError};
+use domain::ports::ledger::{Change, DueList, Key, Ledger, LedgerError};
 use domain::ports::objects::{ObjectReader, ObjectWriter, StorageError};
 use domain::ports::outlets::{BusEvent, EventBus, OutletError};
 use serde_json::json;
 
 fn write(sort: &str, expected: Option<u64>) -> Change {
     let body = Some(json!({ "sort": sort }));
-    Change { key: Key::new("p", sort), expected, body, due_at: None, forget_at: None }
+    Change { key: Key::new("p", sort), expected, body, due_at: None, due_in: DueList::Work, forget_at: None }
 }
 
 /// Runs `case` with a ledger behind a proxy, and the same ledger without one.
 async fn behind_a_proxy(backend: Backend, case: impl AsyncFnOnce(&LossyProxy, DynamoDbLedger, DynamoDbLedger)) {
-    let with_proxy = async |direct, table| {
-        let url = backend.url().expect("set, as there is a table");
+    let with_proxy = async |direct, tables| {
+        let url = backend.url().expect("set, as there are tables");
         let proxy = LossyProxy::before(&url).await;
-        let proxied = connect(&proxy.url()).await.ledger(table);
+        let proxied = connect(&proxy.url()).await.ledger(tables);
         case(&proxy, proxied, direct).await;
         assert_eq!(proxy.still_to_lose(), 0, "the answers were lost");
     };
     // Boxed, as the SDK's futures are large.
-    Box::pin(with_table(backend, with_proxy)).await;
+    Box::pin(with_tables(backend, with_proxy)).await;
 }
 
 async fn a_commit_whose_answer_is_lost_succeeds(backend: Backend) {

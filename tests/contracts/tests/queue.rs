@@ -26,6 +26,7 @@ impl Receiving for Sqs<'_> {
         all.extend(self.0.receive(&self.0.export).await);
         all.extend(self.0.receive(&self.0.assemble).await);
         all.extend(self.0.receive(&self.0.restore).await);
+        all.extend(self.0.receive(&self.0.notify).await);
         all
     }
 }
@@ -60,28 +61,17 @@ async fn work_goes_to_the_function_that_does_it() {
 
         let words = async |url: &str| {
             let received = other_end.receive(url).await;
-            let mut words: Vec<_> = received.iter().map(word).collect();
+            let mut words: Vec<_> = received.iter().map(Work::word).collect();
             words.sort_unstable();
             words
         };
         assert_eq!(words(&other_end.discover).await, ["discover"]);
-        assert_eq!(words(&other_end.export).await, ["close", "export"]);
+        assert_eq!(words(&other_end.export).await, ["close-object", "export"]);
         assert_eq!(words(&other_end.assemble).await, ["assemble", "sweep"]);
-        assert_eq!(words(&other_end.restore).await, ["restore", "slice"]);
+        assert_eq!(words(&other_end.restore).await, ["restore", "restore-slice"]);
+        assert_eq!(words(&other_end.notify).await, ["announce", "deliver"]);
     })
     .await;
-}
-
-fn word(work: &Work) -> &'static str {
-    match work {
-        Work::Discover { .. } => "discover",
-        Work::Export { .. } => "export",
-        Work::CloseObject { .. } => "close",
-        Work::Assemble { .. } => "assemble",
-        Work::Sweep { .. } => "sweep",
-        Work::Restore { .. } => "restore",
-        Work::RestoreSlice { .. } => "slice",
-    }
 }
 
 #[tokio::test]

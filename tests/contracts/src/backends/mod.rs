@@ -19,7 +19,7 @@ pub use event_buses::{TestBus, with_event_bus};
 pub use mail::{SentMails, with_mailer};
 pub use queues::{TestDeadLetters, TestQueues, with_dead_letters, with_queues};
 pub use secrets::{with_tokens, with_webhook_secrets};
-pub use tables::{create_table, raw_item, with_table};
+pub use tables::{create_tables, raw_item, with_tables};
 
 /// An emulator that may be running.
 #[derive(Debug, Clone, Copy)]

@@ -21,6 +21,8 @@ pub struct TestQueues {
     pub assemble: String,
     /// The URL of restore-chunk's queue.
     pub restore: String,
+    /// The URL of deliver-notifications' queue.
+    pub notify: String,
 }
 
 /// Makes a queue and returns its URL.
@@ -33,11 +35,12 @@ impl TestQueues {
     async fn create(client: Client) -> Self {
         let (discover, export) = (create(&client, "discover").await, create(&client, "export").await);
         let (assemble, restore) = (create(&client, "assemble").await, create(&client, "restore").await);
-        Self { client, discover, export, assemble, restore }
+        let notify = create(&client, "notify").await;
+        Self { client, discover, export, assemble, restore, notify }
     }
 
     async fn remove(&self) {
-        for url in [&self.discover, &self.export, &self.assemble, &self.restore] {
+        for url in [&self.discover, &self.export, &self.assemble, &self.restore, &self.notify] {
             self.client.delete_queue().queue_url(url).send().await.expect("queue removed");
         }
     }
@@ -48,6 +51,7 @@ impl TestQueues {
             export: Some(self.export.clone()),
             assemble: Some(self.assemble.clone()),
             restore: Some(self.restore.clone()),
+            notify: Some(self.notify.clone()),
         }
     }
 

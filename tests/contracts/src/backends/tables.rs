@@ -1,10 +1,11 @@
-//! Tables with the ledger's schema.
+//! The ledger's two tables.
 
-use aws::DynamoDbLedger;
 use std::collections::BTreeMap;
 
 use aws::ledger::schema::{DUE_AT, DUE_INDEX, DUE_SHARD, PARTITION, SORT};
+use aws::{DynamoDbLedger, LedgerTables};
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::create_table::builders::CreateTableFluentBuilder;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
     ProjectionType, ScalarAttributeType,
@@ -13,20 +14,22 @@ use domain::ports::ledger::Key;
 
 use super::{Backend, connect, finally, random_name};
 
-/// Runs `case` with a ledger on `backend` whose table is removed afterwards; the table's name comes second.
+/// Runs `case` with a ledger on `backend` whose tables are removed afterwards; the tables' names come second.
 ///
 /// # Panics
-/// When the case does, or the table cannot be made or removed.
-pub async fn with_table(backend: Backend, case: impl AsyncFnOnce(DynamoDbLedger, String)) {
+/// When the case does, or the tables cannot be made or removed.
+pub async fn with_tables(backend: Backend, case: impl AsyncFnOnce(DynamoDbLedger, LedgerTables)) {
     let Some(url) = backend.url() else { return };
     let aws = connect(&url).await;
     let client = Client::new(aws.sdk_config());
-    let table = random_name("ledger");
-    Box::pin(create_table(&client, &table)).await;
+    let tables = LedgerTables { ledger: random_name("ledger"), audit_log: random_name("audit-log") };
+    Box::pin(create_tables(&client, &tables)).await;
     let removed = Box::pin(async {
-        client.delete_table().table_name(&table).send().await.expect("table removed");
+        for table in [&tables.ledger, &tables.audit_log] {
+            client.delete_table().table_name(table).send().await.expect("table removed");
+        }
     });
-    finally(Box::pin(case(aws.ledger(&table), table.clone())), removed).await;
+    finally(Box::pin(case(aws.ledger(tables.clone()), tables.clone())), removed).await;
 }
 
 /// An item of a table on `backend` as `DynamoDB` shows it: its attributes' names and, where they are texts or numbers,
@@ -46,17 +49,11 @@ pub async fn raw_item(backend: Backend, table: &str, key: &Key) -> BTreeMap<Stri
     answer.item.expect("an item").into_iter().map(|(name, value)| (name, text(value))).collect()
 }
 
-/// Makes a table as infra/template.yaml does.
+/// Makes the tables as infra/template.yaml does.
 ///
 /// # Panics
-/// When the table cannot be made.
-pub async fn create_table(client: &Client, table: &str) {
-    let attribute = |name: &str, of: ScalarAttributeType| {
-        AttributeDefinition::builder().attribute_name(name).attribute_type(of).build().expect("complete")
-    };
-    let key = |name: &str, of: KeyType| {
-        KeySchemaElement::builder().attribute_name(name).key_type(of).build().expect("complete")
-    };
+/// When one of them cannot be made.
+pub async fn create_tables(client: &Client, tables: &LedgerTables) {
     let due = GlobalSecondaryIndex::builder()
         .index_name(DUE_INDEX)
         .key_schema(key(DUE_SHARD, KeyType::Hash))
@@ -64,18 +61,30 @@ pub async fn create_table(client: &Client, table: &str) {
         .projection(Projection::builder().projection_type(ProjectionType::KeysOnly).build())
         .build()
         .expect("complete");
+    let ledger = new_table(client, &tables.ledger)
+        .attribute_definitions(attribute(DUE_SHARD, ScalarAttributeType::N))
+        .attribute_definitions(attribute(DUE_AT, ScalarAttributeType::N))
+        .global_secondary_indexes(due);
+    for table in [ledger, new_table(client, &tables.audit_log)] {
+        table.send().await.expect("table made");
+    }
+}
+
+fn new_table(client: &Client, name: &str) -> CreateTableFluentBuilder {
     client
         .create_table()
-        .table_name(table)
+        .table_name(name)
         .billing_mode(BillingMode::PayPerRequest)
         .attribute_definitions(attribute(PARTITION, ScalarAttributeType::S))
         .attribute_definitions(attribute(SORT, ScalarAttributeType::S))
-        .attribute_definitions(attribute(DUE_SHARD, ScalarAttributeType::N))
-        .attribute_definitions(attribute(DUE_AT, ScalarAttributeType::N))
         .key_schema(key(PARTITION, KeyType::Hash))
         .key_schema(key(SORT, KeyType::Range))
-        .global_secondary_indexes(due)
-        .send()
-        .await
-        .expect("table made");
+}
+
+fn attribute(name: &str, of: ScalarAttributeType) -> AttributeDefinition {
+    AttributeDefinition::builder().attribute_name(name).attribute_type(of).build().expect("complete")
+}
+
+fn key(name: &str, of: KeyType) -> KeySchemaElement {
+    KeySchemaElement::builder().attribute_name(name).key_type(of).build().expect("complete")
 }

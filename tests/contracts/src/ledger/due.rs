@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::ports::ledger::{Change, DUE_SHARDS, Key, Ledger, due_shard};
+use domain::ports::ledger::{Change, DUE_SHARDS, DueList, Key, Ledger, due_shard};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{check, commit, due, version};
@@ -15,18 +15,26 @@ fn at(second: i64) -> Timestamp {
 }
 
 async fn list(ledger: &dyn Ledger, shard: u8, now: Timestamp) -> Vec<Key> {
-    ledger.due(shard, now, 100).await.expect("the ledger answers")
+    list_of(ledger, DueList::Work, shard, now).await
 }
 
-/// Waits until the due list of `shard` is `expected`: it may lag.
+async fn list_of(ledger: &dyn Ledger, list: DueList, shard: u8, now: Timestamp) -> Vec<Key> {
+    ledger.due(list, shard, now, 100).await.expect("the ledger answers")
+}
+
+/// Waits until the list of due work of `shard` is `expected`: it may lag.
 async fn expect(ledger: &dyn Ledger, shard: u8, now: Timestamp, expected: &[&Key]) {
-    let mut found = list(ledger, shard, now).await;
+    expect_in(ledger, DueList::Work, shard, now, expected).await;
+}
+
+async fn expect_in(ledger: &dyn Ledger, list: DueList, shard: u8, now: Timestamp, expected: &[&Key]) {
+    let mut found = list_of(ledger, list, shard, now).await;
     for _ in 0..LOOKS {
         if found.iter().eq(expected.iter().copied()) {
             return;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
-        found = list(ledger, shard, now).await;
+        found = list_of(ledger, list, shard, now).await;
     }
     assert_eq!(found.iter().collect::<Vec<_>>(), expected);
 }
@@ -56,7 +64,7 @@ pub async fn due_records_list_earliest_first(ledger: &dyn Ledger) {
     expect(ledger, 3, at(20), &[early, middle]).await;
     expect(ledger, 3, at(20) - SignedDuration::from_millis(1), &[early]).await;
     expect(ledger, 3, at(9), &[]).await;
-    let first = ledger.due(3, at(1_000), 1).await.expect("the ledger answers");
+    let first = ledger.due(DueList::Work, 3, at(1_000), 1).await.expect("the ledger answers");
     assert!(first.iter().eq([early]), "{first:?}");
 }
 
@@ -82,6 +90,23 @@ pub async fn due_records_are_spread_over_shards(ledger: &dyn Ledger) {
         }
         found.sort();
         assert_eq!(found.iter().collect::<Vec<_>>(), expected, "shard {shard}");
+    }
+}
+
+/// A record is due in its own list and in no other, in every shard.
+///
+/// # Panics
+/// When the ledger breaks its contract.
+pub async fn due_records_are_in_their_own_list(ledger: &dyn Ledger) {
+    for shard in 0..DUE_SHARDS {
+        let keys = keys(shard, DueList::ALL.len());
+        let own = || keys.iter().zip(DueList::ALL);
+        let changes: Vec<_> = own().map(|(key, due_in)| Change { due_in, ..due(key, None, Some(at(0))) }).collect();
+        commit(ledger, &changes).await;
+
+        for (key, list) in own() {
+            expect_in(ledger, list, shard, at(0), &[key]).await;
+        }
     }
 }
 

@@ -1,27 +1,29 @@
 //! What every ledger does. See [`domain::ports::ledger`] for the contract.
 
+mod audit;
 mod commits;
 mod due;
 mod lists;
 mod records;
 
+pub use audit::*;
 pub use commits::*;
 pub use due::*;
 pub use lists::*;
 pub use records::*;
 
-use domain::ports::ledger::{Change, Key, Ledger, Stored};
+use domain::ports::ledger::{Change, DueList, Key, Ledger, Stored};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 /// A change that writes `body` under `key`.
 fn write(key: &Key, expected: Option<u64>, body: Value) -> Change {
-    Change { key: key.clone(), expected, body: Some(body), due_at: None, forget_at: None }
+    Change { key: key.clone(), expected, body: Some(body), due_at: None, due_in: DueList::Work, forget_at: None }
 }
 
 /// A change that only needs `expected`.
 fn check(key: &Key, expected: Option<u64>) -> Change {
-    Change { key: key.clone(), expected, body: None, due_at: None, forget_at: None }
+    Change { key: key.clone(), expected, body: None, due_at: None, due_in: DueList::Work, forget_at: None }
 }
 
 /// A change that writes something under `key`, due at `due_at`.

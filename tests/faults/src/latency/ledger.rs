@@ -1,7 +1,7 @@
 //! The ledger behind a wire.
 
 use async_trait::async_trait;
-use domain::ports::ledger::{Change, Key, Ledger, LedgerError, ListPage, ListRequest, Stored};
+use domain::ports::ledger::{Change, DueList, Key, Ledger, LedgerError, ListPage, ListRequest, Stored};
 use jiff::Timestamp;
 
 use super::Latent;
@@ -20,7 +20,7 @@ impl<L: Ledger + ?Sized> Ledger for Latent<L> {
         self.wire(self.port.commit(changes)).await
     }
 
-    async fn due(&self, shard: u8, now: Timestamp, limit: u32) -> Result<Vec<Key>, LedgerError> {
-        self.wire(self.port.due(shard, now, limit)).await
+    async fn due(&self, list: DueList, shard: u8, now: Timestamp, limit: u32) -> Result<Vec<Key>, LedgerError> {
+        self.wire(self.port.due(list, shard, now, limit)).await
     }
 }

@@ -24,6 +24,9 @@ use super::{Copies, FailedMessages, World};
 /// How long a run of discover-objects may begin something new.
 const DISCOVER_RUN: SignedDuration = SignedDuration::from_secs(290);
 
+/// The same of deliver-notifications.
+const NOTIFY_RUN: SignedDuration = SignedDuration::from_secs(50);
+
 /// From when a run begins nothing new to when it is stopped.
 const MARGIN: SignedDuration = SignedDuration::from_secs(10);
 
@@ -102,6 +105,7 @@ impl World {
             Work::Discover { .. } => DISCOVER_RUN,
             Work::Assemble { .. } | Work::Sweep { .. } => self.settings.assemble_run,
             Work::Restore { .. } | Work::RestoreSlice { .. } => self.settings.restore_run,
+            Work::Announce { .. } | Work::Deliver { .. } => NOTIFY_RUN,
         };
         let ends = self.clock.now() + length;
         Run { owner: format!("run-{number}"), ends, stopped_at: ends + MARGIN }
@@ -118,6 +122,8 @@ impl World {
             Work::Sweep { backup } => self.assemble(worker).sweep(backup).await,
             Work::Restore { restore } => self.restores(worker).step(restore, run).await,
             Work::RestoreSlice { restore, slice } => self.restores(worker).slice(restore, *slice, run).await.map(drop),
+            Work::Announce { notification } => self.notify(worker).announce(notification).await,
+            Work::Deliver { notification, channel } => self.notify(worker).deliver(notification, *channel).await,
         }
     }
 

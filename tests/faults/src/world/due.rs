@@ -2,9 +2,11 @@
 
 use domain::backup::Backup;
 use domain::chunk::Chunk;
+use domain::notification::Notification;
+use domain::notification::delivery::Delivery;
 use domain::object::ObjectExport;
 use domain::ports::clock::Clock;
-use domain::ports::ledger::{self, DUE_SHARDS, Key, Record, Stored};
+use domain::ports::ledger::{self, DUE_SHARDS, DueList, Key, Record, Stored};
 use domain::restore::Restore;
 use domain::restore::slice::RestoreSlice;
 use jiff::{SignedDuration, Timestamp};
@@ -16,6 +18,9 @@ use crate::lock;
 
 /// recover-stalled runs once in this time.
 const EVERY: SignedDuration = SignedDuration::from_mins(1);
+
+/// Nobody waits for longer than this. What is due later is told of archives that expire, after the worlds' ends.
+const HORIZON: SignedDuration = SignedDuration::from_hours(24 * 10);
 
 impl World {
     /// When recover-stalled will next find something to do.
@@ -46,17 +51,18 @@ impl World {
             queue: worker.wrap(self.queue.clone()),
             clock: self.clock.clone(),
             cap: WorkerCap(self.settings.workers),
+            dead_letters: worker.wrap(self.outlets.dead_letters.clone()),
         };
         // It fails or dies like everything else; what was due is due in the next round too.
         drop(worker.run(recover.round()).await);
     }
 
-    /// The earliest time at which anything of this account is due.
+    /// The earliest time at which anything is due, apart from notices that archives expire.
     async fn next_due(&self) -> Option<Timestamp> {
-        let some_day = self.clock.now() + SignedDuration::from_hours(24 * 365);
+        let horizon = self.clock.now() + HORIZON;
         let mut earliest: Option<Timestamp> = None;
         for shard in 0..DUE_SHARDS {
-            for key in self.ledger.due(shard, some_day, 1_000).await.expect("the ledger answers") {
+            for key in self.ledger.due(DueList::Work, shard, horizon, 1_000).await.expect("the ledger answers") {
                 if let Some(at) = self.due_at(&key).await {
                     earliest = Some(earliest.map_or(at, |earliest| earliest.min(at)));
                 }
@@ -71,7 +77,10 @@ impl World {
     }
 }
 
-/// The due time that a record was stored with.
+/// The due time that a record was stored with; None where only a notice that an archive expires is due.
+///
+/// # Panics
+/// When recover-stalled does not know what to do with the record.
 pub(super) fn due_at(stored: Stored) -> Option<Timestamp> {
     fn of<T: Record>(stored: Stored) -> Option<Timestamp> {
         ledger::read::<T>(stored).expect("a record of ours").record.due_at()
@@ -85,9 +94,14 @@ pub(super) fn due_at(stored: Stored) -> Option<Timestamp> {
         of::<RestoreSlice>(stored)
     } else if sort.starts_with(Restore::PREFIX) {
         of::<Restore>(stored)
+    } else if sort.starts_with(Notification::PREFIX) {
+        of::<Notification>(stored)
+    } else if sort.starts_with(Delivery::PREFIX) {
+        of::<Delivery>(stored)
     } else if sort.starts_with(Backup::PREFIX) {
-        of::<Backup>(stored)
+        let backup = ledger::read::<Backup>(stored).expect("a record of ours").record;
+        backup.due_at().filter(|_| backup.swept_at.is_none())
     } else {
-        None
+        panic!("{sort} is due, and nobody looks at it")
     }
 }

@@ -3,15 +3,17 @@
 mod delivery;
 mod due;
 mod restores;
+mod telling;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use domain::allowance::Allowance;
-use domain::backup::{Backup, Requester};
+use domain::backup::Backup;
 use domain::ids::AccountId;
 use domain::object::ObjectExport;
+use domain::plan::PlanName;
 use domain::ports::clock::Clock;
 use domain::ports::crm::CrmConnector;
 use domain::ports::ledger::{self, Ledger};
@@ -24,6 +26,7 @@ use workflows::connect_account::{AccountChange, Changed, ConnectAccount, Connect
 use workflows::create_backup::{CreateBackup, Request};
 use workflows::dispatch;
 
+use self::telling::{Outlets, new_webhook_secret};
 use crate::{Exported, Latent, SimulatedClock, SimulatedCrm, SimulatedObject, Storage};
 
 /// More deliveries and waits than any backup of a test takes; beyond it goes round in circles.
@@ -40,6 +43,11 @@ pub const TOKEN: &str = "token";
 
 fn base_urls() -> [String; 2] {
     [CRM, OTHER_CRM].map(str::to_owned)
+}
+
+/// What makes an id unique.
+fn random() -> [u8; 10] {
+    std::array::from_fn(|_| fastrand::u8(..))
 }
 
 /// How messages are delivered.
@@ -116,6 +124,7 @@ pub struct World {
     /// What this world is like.
     pub settings: Settings,
     tokens: Arc<MemoryTokens>,
+    outlets: Outlets,
     stored: Arc<dyn Storage>,
     storage: Arc<Latent<dyn Storage>>,
     runs: AtomicU64,
@@ -168,6 +177,7 @@ impl World {
             account,
             settings,
             tokens: Arc::new(MemoryTokens::new()),
+            outlets: Outlets::default(),
             runs: 0.into(),
             recovered_at: now.into(),
         };
@@ -185,7 +195,7 @@ impl World {
     }
 
     /// Connects the account to its CRM at `base_url`, with the token that is stored if none is given, and gives it all
-    /// of the CRM's limits. The world is reached through `worker`.
+    /// of the CRM's limits and a plan that limits nothing. The world is reached through `worker`.
     ///
     /// # Errors
     /// As [`ConnectAccount::change`].
@@ -199,6 +209,10 @@ impl World {
         let connect = ConnectAccount {
             ledger: worker.wrap(self.ledger.clone()),
             tokens: worker.wrap(self.tokens.clone()),
+            webhook_secrets: worker.wrap(self.outlets.secrets.clone()),
+            webhooks: worker.wrap(self.outlets.webhooks.clone()),
+            new_webhook_secret,
+            queue: worker.wrap(self.queue.clone()),
             connector: worker.wrap(connector),
             clock: self.clock.clone(),
             base_urls: base_urls().into(),
@@ -208,9 +222,14 @@ impl World {
             api_version: None,
             token: token.map(SecretString::from),
         };
-        let change = AccountChange { connection: Some(connection), daily_percent: Some(100), burst_percent: None };
+        let change = AccountChange {
+            connection: Some(connection),
+            daily_percent: Some(100),
+            plan: Some(PlanName::parse("unlimited").expect("a plan")),
+            ..AccountChange::default()
+        };
         let deadline = self.clock.now() + SignedDuration::from_secs(20);
-        connect.change(&self.account, true, &change, deadline).await
+        connect.change(&self.act("change-account"), true, &change, deadline).await
     }
 
     /// Asks for a backup.
@@ -219,13 +238,7 @@ impl World {
     /// When it is not accepted.
     pub async fn request(&self) -> BackupRef {
         let create = CreateBackup { ledger: self.ledger.clone(), queue: self.queue.clone(), clock: self.clock.clone() };
-        let requester = Requester { subject: "somebody".to_owned(), email: None };
-        let request = Request {
-            account_id: self.account.clone(),
-            requester,
-            idempotency_key: None,
-            random: std::array::from_fn(|_| fastrand::u8(..)),
-        };
+        let request = Request { act: self.act("create-backup"), idempotency_key: None, random: random() };
         create.create(&request).await.expect("the backup is accepted").reference()
     }
 

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use domain::backup::Requester;
 use domain::ports::ledger::{self, ListRequest};
 use domain::restore::Restore;
 use domain::restore::import::Import;
@@ -13,16 +12,7 @@ use workflows::restore::ask::{AskError, AskRestore, UndoWish, Wish};
 use workflows::restore::decide::{DecideError, DecideRestore};
 use workflows::restore::review::{self, Review};
 
-use super::World;
-
-/// Who asks and decides in these worlds.
-fn somebody() -> Requester {
-    Requester { subject: "somebody".to_owned(), email: None }
-}
-
-fn random() -> [u8; 10] {
-    std::array::from_fn(|_| fastrand::u8(..))
-}
+use super::{World, random};
 
 impl World {
     fn asks(&self) -> AskRestore {
@@ -49,8 +39,7 @@ impl World {
         properties: &[&str],
     ) -> Result<RestoreRef, AskError> {
         let wish = Wish {
-            account_id: self.account.clone(),
-            by: somebody(),
+            act: self.act("create-restore"),
             backup_id: backup.backup_id.clone(),
             object_type: object.to_owned(),
             properties: properties.iter().map(|&property| property.to_owned()).collect(),
@@ -64,7 +53,8 @@ impl World {
     /// # Errors
     /// As [`AskRestore::undo`].
     pub async fn ask_undo(&self, restore: &RestoreRef, include_edited: bool) -> Result<RestoreRef, AskError> {
-        let wish = UndoWish { restore: restore.clone(), by: somebody(), include_edited, random: random() };
+        let wish =
+            UndoWish { restore: restore.clone(), act: self.act("undo-restore"), include_edited, random: random() };
         Ok(self.asks().undo(&wish).await?.reference())
     }
 
@@ -73,7 +63,7 @@ impl World {
     /// # Errors
     /// As [`DecideRestore::confirm`].
     pub async fn confirm(&self, restore: &RestoreRef) -> Result<Restore, DecideError> {
-        self.decides().confirm(restore, &somebody()).await
+        self.decides().confirm(restore, &self.act("confirm-restore")).await
     }
 
     /// Stops a restore that writes.
@@ -81,7 +71,7 @@ impl World {
     /// # Errors
     /// As [`DecideRestore::stop`].
     pub async fn stop(&self, restore: &RestoreRef) -> Result<Restore, DecideError> {
-        self.decides().stop(restore, &somebody()).await
+        self.decides().stop(restore, &self.act("stop-restore")).await
     }
 
     /// Delivers messages, and lets time pass, until nothing is queued and nothing is due. Returns the restore.

@@ -1,6 +1,6 @@
 //! Nothing goes wrong.
 
-use contracts::backends::{DYNAMODB_LOCAL, with_table};
+use contracts::backends::{DYNAMODB_LOCAL, with_tables};
 use domain::object::Verdict;
 use domain::property::Sensitivity;
 use faults::{Settings, World, samples};
@@ -65,7 +65,7 @@ async fn several_workers_make_the_same_archive() {
 
 #[tokio::test]
 async fn the_archive_holds_what_the_crm_holds_on_dynamodb_local() {
-    with_table(DYNAMODB_LOCAL, async |ledger, _| {
+    with_tables(DYNAMODB_LOCAL, async |ledger, _| {
         let settings = Settings { workers: 4, ..Settings::default() };
         let world = on_ledger(Arc::new(ledger), samples::one_of_everything(), settings).await;
         the_archive_holds_what_the_crm_holds(&world).await;

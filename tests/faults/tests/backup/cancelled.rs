@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use contracts::backends::{DYNAMODB_LOCAL, with_table};
+use contracts::backends::{DYNAMODB_LOCAL, with_tables};
 use domain::backup::BackupState;
 use domain::ports::ledger::Ledger;
 use domain::storage_keys;
@@ -26,7 +26,8 @@ enum Meanwhile {
 
 /// Cancels the backup. False when it was completed before.
 async fn cancel(world: &World, backup: &BackupRef) -> bool {
-    match cancel_backup::cancel(&*world.ledger, &*world.queue, &*world.clock, backup).await {
+    match cancel_backup::cancel(&*world.ledger, &*world.queue, &*world.clock, backup, &world.act("cancel-backup")).await
+    {
         Ok(_) => true,
         Err(CancelError::Ended(ended)) => {
             assert_eq!(ended.state, BackupState::Completed);
@@ -65,6 +66,7 @@ async fn it_stays_cancelled(world: &World, meanwhile: Meanwhile) -> bool {
     } else {
         assert_complete(world, &ended).await;
     }
+    world.assert_backup_told(&backup).await;
     match next {
         None => assert_tidy(world, &backup).await,
         Some(next) => {
@@ -105,7 +107,7 @@ async fn at_many_calls_while_an_object_falls_back_to_one_worker() {
 
 #[tokio::test]
 async fn at_some_calls_on_dynamodb_local() {
-    with_table(DYNAMODB_LOCAL, async |ledger, _| {
+    with_tables(DYNAMODB_LOCAL, async |ledger, _| {
         let ledger: Arc<dyn Ledger> = Arc::new(ledger);
         for nth in (3..).step_by(41) {
             let faults = Faults::at(nth, Fault::CallHeld);

@@ -64,5 +64,6 @@ async fn the_archive_holds_what_the_crm_holds() {
         assert_consistent(&world, &backup).await;
         assert_one_archive(&world, &ended);
         assert!(world.may_begin_another().await);
+        world.assert_backup_told(&backup).await;
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use contracts::backends::{DYNAMODB_LOCAL, with_table};
+use contracts::backends::{DYNAMODB_LOCAL, with_tables};
 use domain::object::{ReadMode, Verdict};
 use faults::crm::{Cursors, Otherwise};
 use faults::{Settings, World, samples};
@@ -82,7 +82,7 @@ async fn lists_that_do_not_are_read_by_one_worker() {
 
 #[tokio::test]
 async fn lists_that_do_not_are_read_by_one_worker_on_dynamodb_local() {
-    with_table(DYNAMODB_LOCAL, async |ledger, _| {
+    with_tables(DYNAMODB_LOCAL, async |ledger, _| {
         let ledger = Arc::new(ledger);
         for (cursors, what) in NOT_STARTABLE {
             let settings = Settings { workers: CAP, export_run: SignedDuration::from_secs(20), ..Settings::default() };

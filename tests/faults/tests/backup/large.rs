@@ -85,6 +85,7 @@ async fn it_is_the_same_whatever_goes_wrong_while_it_is_made() {
             assert_one_archive(&world, &ended);
             // An upload that was begun without anybody learning of it is ended by a lifecycle rule.
             assert!(world.objects.open_uploads() <= 1, "{what:?}");
+            world.assert_backup_told(&backup).await;
         }
     }
 }
@@ -119,5 +120,6 @@ async fn a_late_assembler_changes_nothing() {
         assert_eq!(world.backup(&backup).await.archive, ended.archive);
         assert_eq!(world.exported(&backup).await, finished);
         assert_one_archive(&world, &ended);
+        world.assert_backup_told(&backup).await;
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use contracts::backends::{DYNAMODB_LOCAL, with_table};
+use contracts::backends::{DYNAMODB_LOCAL, with_tables};
 use faults::FailedMessages;
 use in_memory::faults::{Fault, Faults};
 
@@ -54,7 +54,7 @@ async fn at_some_calls_of_a_small_backup_on_dynamodb_local() {
 }
 
 async fn on_dynamodb_local(case: Case, stride: usize) {
-    with_table(DYNAMODB_LOCAL, async |ledger, _| {
+    with_tables(DYNAMODB_LOCAL, async |ledger, _| {
         let ledger = Arc::new(ledger);
         let calm = calm_archive(&case.on(ledger.clone(), Faults::none(), FailedMessages::ComeBack).await).await;
         for (place, fault) in FAULTS.into_iter().enumerate() {

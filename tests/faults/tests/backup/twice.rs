@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use contracts::backends::{DYNAMODB_LOCAL, with_table};
+use contracts::backends::{DYNAMODB_LOCAL, with_tables};
 use faults::crm::Cursors;
 use faults::{Copies, Settings, SimulatedObject, World, samples};
 use jiff::SignedDuration;
@@ -47,7 +47,7 @@ async fn at_once() {
 
 #[tokio::test]
 async fn on_dynamodb_local() {
-    with_table(DYNAMODB_LOCAL, async |ledger, _| {
+    with_tables(DYNAMODB_LOCAL, async |ledger, _| {
         let ledger = Arc::new(ledger);
         for copies in [Copies::TwoInARow, Copies::TwoAtOnce] {
             let world = on_ledger(ledger.clone(), objects(), settings(copies, 4, 10)).await;

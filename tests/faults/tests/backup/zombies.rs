@@ -4,7 +4,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
-use contracts::backends::{DYNAMODB_LOCAL, with_table};
+use contracts::backends::{DYNAMODB_LOCAL, with_tables};
 use domain::backup::BackupState;
 use domain::storage_keys;
 use faults::{Exported, FailedMessages, World};
@@ -49,6 +49,8 @@ async fn nothing_changes(world: &World, calm: &Exported) -> bool {
     assert_eq!(world.exported(&backup).await, finished);
     assert_one_archive(world, &ended);
     assert!(world.may_begin_another().await);
+    world.assert_backup_told(&backup).await;
+    world.assert_backup_told(&next).await;
     assert_eq!(
         world.objects.keys(&storage_keys::working_prefix(&backup)),
         [""; 0],
@@ -95,7 +97,7 @@ async fn at_some_calls_of_a_small_backup_on_dynamodb_local() {
 }
 
 async fn on_dynamodb_local(case: Case, stride: usize) {
-    with_table(DYNAMODB_LOCAL, async |ledger, _| {
+    with_tables(DYNAMODB_LOCAL, async |ledger, _| {
         let ledger = Arc::new(ledger);
         let calm = calm_archive(&case.on(ledger.clone(), Faults::none(), FailedMessages::ComeBack).await).await;
         for nth in (1..).step_by(stride) {

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use contracts::backends::{DYNAMODB_LOCAL, with_table};
+use contracts::backends::{DYNAMODB_LOCAL, with_tables};
 use faults::{FailedMessages, Pace};
 use in_memory::faults::{Fault, Faults};
 
@@ -96,7 +96,7 @@ async fn at_every_call_when_runs_end_early() {
 
 #[tokio::test]
 async fn at_some_calls_on_dynamodb_local() {
-    with_table(DYNAMODB_LOCAL, async |ledger, _| {
+    with_tables(DYNAMODB_LOCAL, async |ledger, _| {
         let ledger = Arc::new(ledger);
         let setup = Setup { records: 130, ..Setup::default() };
         let before = Scenario::calls_before(&setup).await;

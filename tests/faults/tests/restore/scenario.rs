@@ -130,6 +130,9 @@ impl Scenario {
     pub(crate) async fn rest_until(&self, restore: &RestoreRef, state: RestoreState) -> Restore {
         let rested = self.world.restore_to_rest(restore).await;
         assert_eq!(rested.state, state, "{:?} after {:?}", rested.failure, self.world.settings.faults.struck());
+        if state.is_terminal() {
+            self.world.assert_restore_told(restore).await;
+        }
         rested
     }
 
@@ -165,7 +168,8 @@ impl Scenario {
         assert!(wrong.is_empty(), "{wrong:?} after {:?}", self.world.settings.faults.struck());
     }
 
-    /// Nothing is queued, the lock is free, every slice is done, and there is an import of each restore that wrote.
+    /// The account knows of the restore's end, nothing is queued, the lock is free, every slice is done, and there is an
+    /// import of each restore that wrote.
     pub(crate) async fn assert_tidy(&self, restore: &RestoreRef, imports: usize) {
         let struck = self.world.settings.faults.struck();
         assert_eq!(self.world.queue.queued(), [], "{struck:?}");
@@ -174,6 +178,7 @@ impl Scenario {
         let slices = self.world.slices(restore).await;
         let open = slices.iter().filter(|slice| slice.state == SliceState::Applying).count();
         assert_eq!((open, self.world.objects.open_uploads()), (0, 0), "{struck:?}");
+        self.world.assert_restore_told(restore).await;
     }
 }
 

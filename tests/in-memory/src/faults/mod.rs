@@ -7,11 +7,11 @@
 //! A test tries every place at which something can go wrong by going on until a run was spared:
 //! ```
 //! # use std::sync::Arc;
-//! # use domain::ports::ledger::{Change, Key, Ledger, LedgerError};
+//! # use domain::ports::ledger::{Change, DueList, Key, Ledger, LedgerError};
 //! # use in_memory::{MemoryLedger, faults::{Fault, Faults}};
 //! # async fn workflow(ledger: Arc<dyn Ledger>) -> Result<(), LedgerError> {
-//! #     let body = Some(serde_json::json!({}));
-//! #     ledger.commit(&[Change { key: Key::new("a", "b"), expected: None, body, due_at: None, forget_at: None }]).await
+//! #     let (key, body, due_in) = (Key::new("a", "b"), Some(serde_json::json!({})), DueList::Work);
+//! #     ledger.commit(&[Change { key, expected: None, body, due_at: None, due_in, forget_at: None }]).await
 //! # }
 //! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 //! for nth in 1.. {

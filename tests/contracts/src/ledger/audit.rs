@@ -1,0 +1,87 @@
+//! Records of the audit log: created, listed, and never replaced.
+
+use domain::ports::ledger::{AUDIT_PARTITIONS, Key, Ledger, LedgerError, ListRequest, MAX_CHANGES};
+use serde_json::json;
+
+use super::{check, commit, get, version, write};
+
+fn entry(account: &str, sort: &str) -> Key {
+    Key::new(format!("{AUDIT_PARTITIONS}{account}"), sort)
+}
+
+fn newest_first(account: &str) -> ListRequest {
+    ListRequest {
+        partition: entry(account, "").partition,
+        prefix: String::new(),
+        after: None,
+        newest_first: true,
+        limit: 2,
+    }
+}
+
+/// What was created can be read, and lists newest first, page by page, apart from what other accounts did and from
+/// records of the same names in other partitions.
+///
+/// # Panics
+/// When the ledger breaks its contract.
+pub async fn audit_records_list_newest_first(ledger: &dyn Ledger) {
+    for sort in ["02", "01", "03"] {
+        commit(ledger, &[write(&entry("42", sort), None, json!({ "action": sort }))]).await;
+    }
+    let elsewhere = [Key::new("ACCOUNT#42", "02"), entry("421", "04"), entry("4", "05")];
+    commit(ledger, &elsewhere.map(|key| write(&key, None, json!({})))).await;
+
+    assert_eq!(get(ledger, &entry("42", "02")).await.expect("created").body, json!({ "action": "02" }));
+    let first = ledger.list(&newest_first("42")).await.expect("the ledger answers");
+    let rest = ListRequest { after: Some("02".to_owned()), ..newest_first("42") };
+    let rest = ledger.list(&rest).await.expect("the ledger answers");
+    let listed: Vec<_> = first.records.iter().chain(&rest.records).map(|stored| stored.key.clone()).collect();
+    assert_eq!(listed, [entry("42", "03"), entry("42", "02"), entry("42", "01")]);
+    assert!(first.more && !rest.more);
+}
+
+/// A transaction of records of both kinds changes all of them or none, whichever of them is not as expected.
+///
+/// # Panics
+/// When the ledger breaks its contract.
+pub async fn audit_records_share_a_transaction_with_others(ledger: &dyn Ledger) {
+    let (changed, taken) = (Key::new("ACCOUNT#42", "ALLOWANCE"), entry("42", "00"));
+    commit(ledger, &[write(&changed, None, json!({ "n": 1 })), write(&taken, None, json!({}))]).await;
+    let seen = version(ledger, &changed).await.expect("written");
+    let replaced = |expected| write(&changed, Some(expected), json!({ "n": 2 }));
+    let created = |sort: &str| write(&entry("42", sort), None, json!({}));
+
+    let stale = ledger.commit(&[replaced(seen + 1), created("01")]).await;
+    let again = ledger.commit(&[replaced(seen), created("00"), created("01")]).await;
+    assert_eq!([stale, again], [Err(LedgerError::Conflict), Err(LedgerError::Conflict)]);
+    assert_eq!((version(ledger, &changed).await, version(ledger, &entry("42", "01")).await), (Some(seen), None));
+
+    commit(ledger, &[replaced(seen), created("01"), check(&taken, Some(1))]).await;
+    assert_eq!(get(ledger, &changed).await.expect("written").body, json!({ "n": 2 }));
+    assert!(version(ledger, &entry("42", "01")).await.is_some());
+}
+
+/// What stands in the audit log stays as it is: neither alone nor among other changes is it replaced, by whomever has
+/// read it, and what was to change together with it does not change.
+///
+/// # Panics
+/// When the ledger breaks its contract.
+pub async fn audit_records_are_never_replaced(ledger: &dyn Ledger) {
+    let (key, other) = (entry("42", "01"), Key::new("ACCOUNT#42", "BACKUP#1"));
+    commit(ledger, &[write(&key, None, json!({ "outcome": "refused" }))]).await;
+    let stored = get(ledger, &key).await.expect("created");
+    let replaced = |expected| write(&key, expected, json!({ "outcome": "succeeded" }));
+    let among = |change, count: usize| {
+        let others = (1..count).map(|n| write(&Key::new(other.partition.as_str(), n.to_string()), None, json!({})));
+        others.chain([change]).collect::<Vec<_>>()
+    };
+
+    for count in [1, 2, MAX_CHANGES] {
+        let rewritten = ledger.commit(&among(replaced(Some(stored.version)), count)).await;
+        assert!(matches!(rewritten, Err(LedgerError::Refused(_))), "{rewritten:?}");
+        assert_eq!(ledger.commit(&among(replaced(None), count)).await, Err(LedgerError::Conflict));
+    }
+
+    assert_eq!(get(ledger, &key).await, Some(stored));
+    assert_eq!(version(ledger, &Key::new(other.partition, "1")).await, None);
+}
