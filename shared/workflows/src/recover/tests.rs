@@ -2,6 +2,7 @@
 //! being told.
 
 use domain::backup::EXPIRY_NOTICE;
+use domain::chunk::QUEUE_GRACE;
 use domain::notification::delivery::Channel;
 use in_memory::faults::{Fault, Faults, Worker};
 use in_memory::{ManualClock, MemoryDeadLetters, MemoryLedger, MemoryQueue};
@@ -276,6 +277,9 @@ async fn a_delivery_of_which_the_message_was_lost_is_queued_again_until_it_has_e
     for _ in 0..2 {
         world.round().await;
         assert_eq!(world.queue.receive(), Some(delivery.work()));
+        world.round().await;
+        assert_eq!(world.queue.receive(), None, "its message may be under way");
+        world.clock.advance(QUEUE_GRACE);
     }
     samples::edit::<Delivery>(&*world.ledger, &delivery.key(), |delivery| {
         *delivery = delivery.delivered(now).expect("pending");

@@ -96,3 +96,40 @@ async fn a_list_that_cannot_be_read_does_not_hold_up_the_others() {
     }
     assert_eq!((lists, held_up), (DUE_SHARDS, 1), "only the list that it is on holds it up");
 }
+
+/// A world in which a run is due and the CRM has refused the token.
+async fn refused_token() -> World {
+    let world = World::due().await;
+    let fault = Some(Failure::new("crm-token-refused", "Connect again."));
+    world.edit_account(|account| account.crm_connection.as_mut().expect("connected").fault = fault).await;
+    world
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_is_mended_before_its_run_is_left_out_gets_the_backup() {
+    let counted = Faults::none();
+    let world = refused_token().await;
+    world.starting_as(&counted.worker()).round(world.round_ends()).await.expect("no faults");
+    for nth in 1..=counted.calls() {
+        let world = refused_token().await;
+        let faults = Faults::at(nth, Fault::CallHeld);
+        let slow = world.starting_as(&faults.worker());
+        let mend = async {
+            faults.until_struck().await;
+            let left_out = world.inbox().await.len();
+            world.edit_account(|account| account.crm_connection.as_mut().expect("connected").fault = None).await;
+            faults.release();
+            left_out
+        };
+
+        let (round, left_out) = tokio::join!(slow.round(world.round_ends()), mend);
+
+        assert_eq!(round.map(|round| round.failed).ok(), Some(0), "{:?}", faults.struck());
+        assert_eq!(
+            (world.backups().await.len(), world.inbox().await.len()),
+            (1 - left_out, left_out),
+            "{:?}",
+            faults.struck()
+        );
+    }
+}
