@@ -14,7 +14,7 @@ use ureq::http::Method;
 const CANARY: &str = "canary-5f1d9c";
 
 /// The functions that the requests of this journey reach, and their work.
-const FUNCTIONS: [&str; 8] = [
+const FUNCTIONS: [&str; 9] = [
     "create-backup",
     "read-api",
     "account-api",
@@ -23,22 +23,39 @@ const FUNCTIONS: [&str; 8] = [
     "export-chunk",
     "assemble-archive",
     "restore-chunk",
+    "deliver-notifications",
 ];
+
+/// Part of the webhook's path, which may be a secret of its receiver, and of an e-mail address.
+const TARGET: &str = "canary-7a04be";
 
 #[test]
 fn logs_hold_no_token_no_value_and_no_link() -> Result<()> {
     let portal = json!({ "seed": 7, "records": { "contacts": 400, "conversations": 30 } });
     let Some(journey) = Journey::begin(&portal)? else { return Ok(()) };
     plant(&journey)?;
+    let webhook_secret = be_told(&journey)?;
 
     let backup_id = journey.complete_backup()?.backup_id;
     let link = follow_links(&journey, &backup_id)?;
     let report = restore(&journey, &backup_id)?;
     go_wrong(&journey, &backup_id)?;
 
-    let (signature, of_report) = (signature(&link), signature(&report));
+    let exported = export_audit_log(&journey)?;
+    let (signature, of_report, of_export) = (signature(&link), signature(&report), signature(&exported));
     let claims = journey.admin.id_token.split('.').nth(1).unwrap_or_default();
-    let needles = [CANARY, TOKEN_PREFIX, signature, of_report, "X-Amz-Signature", claims, &journey.portal.token];
+    let needles = [
+        CANARY,
+        TARGET,
+        TOKEN_PREFIX,
+        signature,
+        of_report,
+        of_export,
+        "X-Amz-Signature",
+        claims,
+        &journey.portal.token,
+        &webhook_secret,
+    ];
     let needles = needles.map(str::to_owned);
     let searched = journey.aws().search_logs(&needles)?;
     assert_eq!(searched["found"], json!([]), "secrets in logs");
@@ -57,11 +74,11 @@ fn logs_hold_no_token_no_value_and_no_link() -> Result<()> {
     let file = stack_folder().join("emulator.log");
     let written = fs::read(&file).or_failure(|| format!("cannot read {}", file.display()))?;
     let written = String::from_utf8_lossy(&written);
-    for needle in [CANARY, TOKEN_PREFIX, claims] {
+    for needle in [CANARY, TARGET, TOKEN_PREFIX, claims, &webhook_secret] {
         let told = written.lines().find(|line| line.contains(needle));
         assert!(told.is_none(), "{needle} in the emulator's log: {told:?}");
     }
-    for signature in [signature, of_report] {
+    for signature in [signature, of_report, of_export] {
         let own = written.lines().find(|line| line.contains("\"target\"") && line.contains(signature));
         assert!(own.is_none(), "a download link in a function's log: {own:?}");
     }
@@ -73,6 +90,20 @@ fn signature(link: &str) -> &str {
     let signature = link.split("X-Amz-Signature=").nth(1).and_then(|rest| rest.get(..64)).unwrap_or_default();
     assert_eq!(signature.len(), 64, "the link is signed");
     signature
+}
+
+/// Lets everything be told to a webhook that nobody listens at, and by e-mail. Returns what the webhook is signed with.
+fn be_told(journey: &Journey) -> Result<String> {
+    let url = format!("http://{}/{TARGET}", journey.stack.webhook_target);
+    let targets = json!({ "email": [format!("{TARGET}@example.com")], "webhook": { "url": url } });
+    let set = expect(200, journey.api().put(&journey.path(""), &json!({ "notificationTargets": targets }))?)?.json();
+    Ok(set["notificationTargets"]["webhook"]["secret"].as_str().unwrap_or_default().to_owned())
+}
+
+/// A link to the audit log.
+fn export_audit_log(journey: &Journey) -> Result<String> {
+    let redirect = expect(302, journey.api().get(&journey.path("/audit-log.csv"))?)?;
+    Ok(redirect.headers.get("location").and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned())
 }
 
 /// Property values that can be recognised, one of them sensitive, and one that no CRM takes.
