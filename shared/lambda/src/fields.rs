@@ -138,7 +138,6 @@ impl Fields {
     }
 
     /// A member that is an object, or null: then Some(None).
-    #[expect(clippy::option_option, reason = "absent, null and an object are three things")]
     pub fn object_or_null(&mut self, name: &str, faults: &mut Vec<FieldFault>) -> Option<Option<Self>> {
         if self.members.get(name) == Some(&Value::Null) {
             self.members.remove(name);

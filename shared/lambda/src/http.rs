@@ -269,8 +269,8 @@ where
         Ok(request) => {
             let watched = audit.watch(&request);
             // The panic hook has logged what it was. The call is inside the future, so that it is caught as well.
-            let handled = AssertUnwindSafe(async { handler(request).await }).catch_unwind().await;
-            match handled.unwrap_or_else(|_| Err(Problem::internal("the handler panicked"))) {
+            let outcome = AssertUnwindSafe(async { handler(request).await }).catch_unwind().await;
+            match outcome.unwrap_or_else(|_| Err(Problem::internal("the handler panicked"))) {
                 Err(problem) => Err(audit.refused(watched, problem).await),
                 answered => answered,
             }

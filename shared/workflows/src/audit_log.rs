@@ -74,9 +74,10 @@ pub async fn list(
     let mut page = AuditPage { entries: Vec::new(), next: None };
     let mut looked_at = 0;
     while let Some(batch) = walk.next(ledger).await? {
-        for entry in batch {
+        let mut batch = batch.into_iter();
+        while let Some(entry) = batch.next() {
             looked_at += 1;
-            page.next = Some(entry.entry_id.clone());
+            page.next = (batch.len() > 0 || !walk.is_over).then(|| entry.entry_id.clone());
             if filter.takes(&entry, walk.now) {
                 page.entries.push(entry);
             }

@@ -45,6 +45,22 @@ pub struct AccountChange {
     pub webhook: Option<WebhookChange>,
 }
 
+impl AccountChange {
+    /// Changes everything but the connection, which has to be proven first.
+    fn apply_to(&self, account: &mut Account) {
+        account.call_share.burst_percent = self.burst_percent.unwrap_or(account.call_share.burst_percent);
+        account.call_share.daily_percent = self.daily_percent.unwrap_or(account.call_share.daily_percent);
+        account.plan = self.plan.unwrap_or(account.plan);
+        let targets = &mut account.notification_targets;
+        targets.email = self.email.clone().unwrap_or_else(|| targets.email.clone());
+        match &self.webhook {
+            Some(WebhookChange::Set { url, .. }) => targets.webhook = Some(url.clone()),
+            Some(WebhookChange::Removed) => targets.webhook = None,
+            None => {}
+        }
+    }
+}
+
 /// What to change about the webhook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WebhookChange {
@@ -171,13 +187,16 @@ impl ConnectAccount {
             Err(ConnectError::AccountUnknown) if may_create => None,
             Err(error) => return Err(error),
         };
+        if let Some(WebhookChange::Set { url, .. }) = &change.webhook {
+            self.webhooks.check(url).await?;
+        }
         let connection = match &change.connection {
             Some(wanted) => Some(self.connect(account, present.as_ref(), wanted, deadline).await?),
             None => None,
         };
-        let webhook_secret = self.webhook_secret(account, present.as_ref(), change.webhook.as_ref()).await?;
-        let (stored, told) = contention::retry(|| self.try_store(act, change, connection.as_ref())).await?;
-        let changed = Changed { webhook_secret, ..stored };
+        // One for all tries, so that the one that is told is the one that is stored.
+        let secret = (self.new_webhook_secret)();
+        let (changed, told) = contention::retry(|| self.try_store(act, change, connection.as_ref(), &secret)).await?;
         if let Some(told) = &told {
             notify::announce_soon(&*self.queue, told).await;
         }
@@ -244,6 +263,7 @@ impl ConnectAccount {
         act: &Act,
         change: &AccountChange,
         connection: Option<&CrmConnection>,
+        secret: &SecretString,
     ) -> Result<Attempt<(Changed, Option<Notification>)>, ConnectError> {
         let account = &act.account_id;
         let loaded: Option<Versioned<Account>> = ledger::load(&*self.ledger, &Account::key_of(account)).await?;
@@ -254,16 +274,9 @@ impl ConnectAccount {
             same_portal(next.crm_connection.as_ref(), connection.portal_id)?;
             next.crm_connection = Some(connection.clone());
         }
-        next.call_share.burst_percent = change.burst_percent.unwrap_or(next.call_share.burst_percent);
-        next.call_share.daily_percent = change.daily_percent.unwrap_or(next.call_share.daily_percent);
-        next.plan = change.plan.unwrap_or(next.plan);
-        let targets = &mut next.notification_targets;
-        targets.email = change.email.clone().unwrap_or_else(|| targets.email.clone());
-        match &change.webhook {
-            Some(WebhookChange::Set { url, .. }) => targets.webhook = Some(url.clone()),
-            Some(WebhookChange::Removed) => targets.webhook = None,
-            None => {}
-        }
+        change.apply_to(&mut next);
+        let before = loaded.as_ref().map(|loaded| &loaded.record);
+        let webhook_secret = self.webhook_secret(account, before, change.webhook.as_ref(), secret).await?;
         let write = loaded.map_or_else(|| Change::create(&next), |loaded| Change::replace(&loaded, &next));
         let mut changes = vec![write, Change::create(&act.succeeded(None))];
         let stopped = schedule::stop_without_plan(&*self.ledger, &next, now).await?;
@@ -271,26 +284,26 @@ impl ConnectAccount {
             changes.extend(stop);
             told
         });
-        let stored = Changed { account: next, created, webhook_secret: None };
+        let stored = Changed { account: next, created, webhook_secret };
         Ok(contention::settle(self.ledger.commit(&changes).await, (stored, told))?)
     }
 
-    /// Stores a new secret for the webhook where it needs one, before the ledger sends anything there.
+    /// Stores `secret` for the webhook where it needs a new one, before anything is sent there. Every try does it again: of
+    /// two changes at the same moment, the one that is committed last has stored its own last.
     async fn webhook_secret(
         &self,
         account: &AccountId,
         present: Option<&Account>,
         change: Option<&WebhookChange>,
+        secret: &SecretString,
     ) -> Result<Option<SecretString>, ConnectError> {
         let Some(WebhookChange::Set { url, new_secret }) = change else { return Ok(None) };
-        self.webhooks.check(url).await?;
         let is_known = present.is_some_and(|present| present.notification_targets.webhook.as_ref() == Some(url));
         if is_known && !new_secret {
             return Ok(None);
         }
-        let secret = (self.new_webhook_secret)();
-        self.webhook_secrets.store_webhook_secret(account, &secret).await?;
-        Ok(Some(secret))
+        self.webhook_secrets.store_webhook_secret(account, secret).await?;
+        Ok(Some(secret.clone()))
     }
 }
 

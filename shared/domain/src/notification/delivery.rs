@@ -132,6 +132,11 @@ impl Delivery {
         Self { next_at: self.next_at.max(now), ..self.clone() }
     }
 
+    /// Whether more attempts were begun than there are: runs keep dying of it, and nobody notes that they failed.
+    pub fn was_begun_too_often(&self) -> bool {
+        usize::try_from(self.attempts).unwrap_or(usize::MAX) > PAUSES.len() + 1
+    }
+
     /// It has arrived.
     ///
     /// # Errors
@@ -257,6 +262,20 @@ mod tests {
         assert_eq!(second.attempts, 2);
         assert!(second.failed(1, "late".into(), true, MINUTE, NOW).is_err(), "a late word of the first one");
         assert_eq!(second.delivered(NOW).expect("pending").state, DeliveryState::Delivered);
+    }
+
+    #[test]
+    fn an_attempt_that_always_dies_is_not_made_for_ever() {
+        let (mut delivery, mut now) = (new(), NOW);
+        for _ in 0..7 {
+            delivery = delivery.begin(now).expect("the one before is dead");
+            now += ATTEMPT_LASTS;
+            assert!(!delivery.was_begun_too_often());
+        }
+        let eighth = delivery.begin(now).expect("due");
+        assert!(eighth.was_begun_too_often());
+        let given_up = eighth.failed(8, "dead".into(), true, MINUTE, now).expect("under way");
+        assert_eq!(given_up.state, DeliveryState::GivenUp);
     }
 
     #[test]

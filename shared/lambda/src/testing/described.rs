@@ -66,7 +66,9 @@ fn compare(schema: &'static Value, value: &Value, place: &str, faults: &mut Vec<
         return;
     }
     if let Some(all) = schema["allOf"].as_array() {
-        all.iter().for_each(|part| compare(part, value, place, faults));
+        for part in all {
+            compare(part, value, place, faults);
+        }
         return;
     }
     if !types(schema).any(|kind| has_type(value, kind)) {

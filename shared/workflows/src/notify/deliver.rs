@@ -36,6 +36,10 @@ impl Notify {
         let Some(begun) = contention::retry(|| self.begin(reference, channel)).await? else { return Ok(()) };
         let loaded = ledger::load::<Notification>(&*self.ledger, &Notification::key_of(reference)).await?;
         let delivered = match &loaded {
+            Some(_) if begun.was_begun_too_often() => Delivered::Failed {
+                reason: "the attempts ended before there was an answer".to_owned(),
+                may_retry: false,
+            },
             Some(loaded) => self.attempt(&loaded.record, channel).await?,
             None => Delivered::Nobody,
         };

@@ -63,20 +63,20 @@ pub async fn list(
     if ledger.get(&Account::key_of(account)).await?.is_none() {
         return Err(InboxError::AccountUnknown);
     }
-    let (notifications, more) = newest(ledger, clock, account, after, limit).await?;
+    let (notifications, next) = newest(ledger, clock, account, after, limit).await?;
     let (counted, _) = newest(ledger, clock, account, None, COUNTED).await?;
-    let next = notifications.last().filter(|_| more).map(|last| last.notification_id.clone());
     let unread = counted.iter().filter(|notification| !notification.is_read_by(reader)).count();
     Ok(InboxPage { notifications, next, unread })
 }
 
+/// Those that are kept of a page, and what to list after for the next one.
 async fn newest(
     ledger: &dyn Ledger,
     clock: &dyn Clock,
     account: &AccountId,
     after: Option<&NotificationId>,
     limit: u32,
-) -> Result<(Vec<Notification>, bool), LedgerError> {
+) -> Result<(Vec<Notification>, Option<NotificationId>), LedgerError> {
     let request = ListRequest {
         partition: Account::key_of(account).partition,
         prefix: Notification::PREFIX.to_owned(),
@@ -90,11 +90,11 @@ async fn newest(
     for stored in page.records {
         notifications.push(ledger::read::<Notification>(stored)?.record);
     }
-    // Ids ascend with the time, so what is behind a forgotten one is forgotten too.
-    let kept = notifications.iter().take_while(|notification| !notification.is_forgotten(now)).count();
-    let more = page.more && kept == notifications.len();
-    notifications.truncate(kept);
-    Ok((notifications, more))
+    let last = notifications.last().map(|last| last.notification_id.clone());
+    notifications.retain(|notification| !notification.is_forgotten(now));
+    // Ids ascend with the time, but for those of dead letters: a page of which nothing is kept is the last one.
+    let next = last.filter(|_| page.more && !notifications.is_empty());
+    Ok((notifications, next))
 }
 
 /// Reads a notification with its deliveries.
