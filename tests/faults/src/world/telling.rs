@@ -40,10 +40,12 @@ pub(super) fn new_webhook_secret() -> SecretString {
     SecretString::from("whsec_")
 }
 
-/// What an event says has ended, and None for one that tells of something else.
-fn ended(event: &Event) -> Option<&str> {
+/// The backup or the restore of which an event tells, and None for one that tells of something else.
+fn about(event: &Event) -> Option<&str> {
     match event {
-        Event::BackupCompleted { backup_id, .. } | Event::BackupFailed { backup_id, .. } => Some(backup_id.as_str()),
+        Event::BackupCompleted { backup_id, .. }
+        | Event::BackupFailed { backup_id, .. }
+        | Event::BackupExpiring { backup_id, .. } => Some(backup_id.as_str()),
         Event::RestoreCompleted { restore_id, .. }
         | Event::RestoreStopped { restore_id, .. }
         | Event::RestoreFailed { restore_id, .. } => Some(restore_id.as_str()),
@@ -113,7 +115,7 @@ impl World {
             BackupState::Cancelled => ("cancel-backup", false),
             state => panic!("it has not ended: {state:?}"),
         };
-        self.assert_told(id, told.then_some(end)).await;
+        self.assert_told(id, told.then_some(end).as_slice()).await;
         self.assert_in_audit_log_once(id, &["create-backup", end]).await;
     }
 
@@ -134,17 +136,25 @@ impl World {
             RestoreState::Cancelled => ("cancel-restore", false),
             state => panic!("it has not ended: {state:?}"),
         };
-        self.assert_told(id, told.then_some(end)).await;
+        self.assert_told(id, told.then_some(end).as_slice()).await;
         self.assert_in_audit_log_once(id, &[request, end]).await;
     }
 
-    /// The end of `id` was told as `end`, once in the inbox and at least once on the bus, or not at all.
-    async fn assert_told(&self, id: &str, end: Option<&str>) {
+    /// The end of a completed backup was told, and after it, once too, that its archive is about to expire.
+    ///
+    /// # Panics
+    /// When that is not so.
+    pub async fn assert_expiry_told(&self, backup: &BackupRef) {
+        self.assert_told(backup.backup_id.as_str(), &["backup-completed", "backup-expiring"]).await;
+    }
+
+    /// Of `id` these `events` were told and no others, each once in the inbox and at least once on the bus.
+    async fn assert_told(&self, id: &str, events: &[&str]) {
         let struck = self.settings.faults.struck();
         let notifications = self.notifications().await;
-        let told: Vec<_> = notifications.iter().filter(|found| ended(&found.event) == Some(id)).collect();
+        let told: Vec<_> = notifications.iter().filter(|found| about(&found.event) == Some(id)).collect();
         let words: Vec<_> = told.iter().map(|notification| notification.event.word()).collect();
-        assert_eq!(words, Vec::from_iter(end), "told of {id} after {struck:?}");
+        assert_eq!(words, events, "told of {id} after {struck:?}");
         let published = self.outlets.bus.published();
         for notification in told {
             let (id, title) = (notification.notification_id.as_str(), notification.event.title());

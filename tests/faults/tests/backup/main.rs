@@ -8,6 +8,7 @@ mod connection;
 mod continued;
 mod cursors;
 mod drift;
+mod expiry;
 mod large;
 mod limits;
 mod port_calls;

@@ -1,0 +1,61 @@
+//! A ledger that counts what it is asked for.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use domain::ports::ledger::{Change, DueList, Key, Ledger, LedgerError, ListPage, ListRequest, Stored};
+use jiff::Timestamp;
+
+/// Calls so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Calls {
+    pub(crate) gets: u64,
+    pub(crate) lists: u64,
+    pub(crate) commits: u64,
+    pub(crate) dues: u64,
+}
+
+/// Hands everything on to another ledger.
+pub(crate) struct CountingLedger {
+    port: Arc<dyn Ledger>,
+    gets: AtomicU64,
+    lists: AtomicU64,
+    commits: AtomicU64,
+    dues: AtomicU64,
+}
+
+impl CountingLedger {
+    pub(crate) fn new(port: Arc<dyn Ledger>) -> Self {
+        let [gets, lists, commits, dues] = [(); 4].map(|()| AtomicU64::new(0));
+        Self { port, gets, lists, commits, dues }
+    }
+
+    pub(crate) fn calls(&self) -> Calls {
+        let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        Calls { gets: of(&self.gets), lists: of(&self.lists), commits: of(&self.commits), dues: of(&self.dues) }
+    }
+}
+
+#[async_trait]
+impl Ledger for CountingLedger {
+    async fn get(&self, key: &Key) -> Result<Option<Stored>, LedgerError> {
+        self.gets.fetch_add(1, Ordering::Relaxed);
+        self.port.get(key).await
+    }
+
+    async fn list(&self, request: &ListRequest) -> Result<ListPage, LedgerError> {
+        self.lists.fetch_add(1, Ordering::Relaxed);
+        self.port.list(request).await
+    }
+
+    async fn commit(&self, changes: &[Change]) -> Result<(), LedgerError> {
+        self.commits.fetch_add(1, Ordering::Relaxed);
+        self.port.commit(changes).await
+    }
+
+    async fn due(&self, list: DueList, shard: u8, now: Timestamp, limit: u32) -> Result<Vec<Key>, LedgerError> {
+        self.dues.fetch_add(1, Ordering::Relaxed);
+        self.port.due(list, shard, now, limit).await
+    }
+}
