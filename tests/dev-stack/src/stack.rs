@@ -203,7 +203,7 @@ impl Running {
         let deployment = Deployment::make(places, &python, &emulator, &executables, &stacks)?;
         eprintln!("signing in and connecting account {FIRST_ACCOUNT} to the sandbox CRM …");
         let oidc = issuer.as_ref().map(|issuer| OidcStack::of(&deployment, &emulator, issuer)).transpose()?;
-        let stack = Stack { oidc, webhook_target, ..sign_in(&deployment, &emulator, &sandbox, &python)? };
+        let stack = Stack { webhook_target, oidc, ..sign_in(&deployment, &emulator, &sandbox, &python)? };
         stack.create_account(FIRST_ACCOUNT)?;
         stack.connect_account(FIRST_ACCOUNT, &stack.super_admin, sandbox.url(), "sandbox-token")?;
         let state_file = places.dev().join(format!("{}.json", wishes.name));

@@ -186,3 +186,41 @@ async fn the_secret_of_a_webhook_is_stored_before_its_url() {
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn of_two_changes_at_the_same_moment_the_url_that_stays_has_the_secret_that_was_told_for_it() {
+    let counted = Faults::none();
+    let worker = counted.worker();
+    let world = World::with_account().await;
+    let quiet = ConnectAccount {
+        ledger: worker.wrap(world.ledger.clone()),
+        webhook_secrets: worker.wrap(world.secrets.clone()),
+        ..world.connecting()
+    };
+    quiet.change(&samples::act("change-account"), false, &webhook(HOOK, false), samples::NOW).await.expect("allowed");
+
+    for nth in 1..=counted.calls() {
+        let world = World::with_account().await;
+        let faults = Faults::at(nth, Fault::CallHeld);
+        let worker = faults.worker();
+        let slow = ConnectAccount {
+            ledger: worker.wrap(world.ledger.clone()),
+            webhook_secrets: worker.wrap(world.secrets.clone()),
+            ..world.connecting()
+        };
+        let act = samples::act("change-account");
+        let change = webhook(HOOK, false);
+        let fast = async {
+            faults.until_struck().await;
+            let changed = world.change(&webhook(OTHER, false)).await.expect("allowed");
+            faults.release();
+            changed
+        };
+
+        let (slow, fast) = tokio::join!(slow.change(&act, false, &change, samples::NOW), fast);
+
+        let stays = world.account().await.notification_targets.webhook;
+        let winner = if stays.as_deref() == Some(HOOK) { slow.expect("allowed") } else { fast };
+        assert_eq!(told(&winner), world.stored_secret().await, "{:?}", faults.struck());
+    }
+}

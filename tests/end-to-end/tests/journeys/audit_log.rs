@@ -164,7 +164,7 @@ fn actions_on_the_log(role: &Value) -> Vec<String> {
             match &statement["Action"] {
                 Value::String(one) => actions.push(one.clone()),
                 many => {
-                    actions.extend(many.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned))
+                    actions.extend(many.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned));
                 }
             }
         }

@@ -57,9 +57,9 @@ fn a_webhook_is_signed_repeated_under_one_id_and_never_redirected() -> Result<()
 
     let webhook = delivery(&shown, "webhook");
     assert_eq!((&webhook["state"], &webhook["attempts"]), (&json!("delivered"), &json!(3)), "{shown}");
-    let received = receiver.at("/twice-down");
-    assert_eq!(received.len(), 3, "two failures, then success");
-    for one in &received {
+    let attempts = receiver.at("/twice-down");
+    assert_eq!(attempts.len(), 3, "two failures, then success");
+    for one in &attempts {
         assert_eq!(one.headers["webhook-id"], shown["notificationId"], "one id for one event");
         assert!(journey.aws().is_signed(secret, &one.headers, &one.body)?, "{one:?}");
         assert!(!journey.aws().is_signed(secret, &one.headers, &format!("{} ", one.body))?, "another body");

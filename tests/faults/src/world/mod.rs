@@ -199,6 +199,9 @@ impl World {
     ///
     /// # Errors
     /// As [`ConnectAccount::change`].
+    ///
+    /// # Panics
+    /// When an id of the audit log cannot be made, which is a fault of the test.
     pub async fn connect(
         &self,
         worker: &Arc<Worker>,
