@@ -199,6 +199,9 @@ impl World {
     ///
     /// # Errors
     /// As [`ConnectAccount::change`].
+    ///
+    /// # Panics
+    /// Never: there is such a plan.
     pub async fn connect(
         &self,
         worker: &Arc<Worker>,
