@@ -201,7 +201,7 @@ impl World {
     /// As [`ConnectAccount::change`].
     ///
     /// # Panics
-    /// When an id of the audit log cannot be made, which is a fault of the test.
+    /// Never: there is such a plan.
     pub async fn connect(
         &self,
         worker: &Arc<Worker>,
