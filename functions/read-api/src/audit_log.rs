@@ -4,6 +4,7 @@ use domain::audit::{AuditEntry, AuditFilter, AuditOutcome, Reason};
 use domain::ids::AuditEntryId;
 use http::StatusCode;
 use jiff::Timestamp;
+use lambda::caller::Authorised;
 use lambda::http::{Request, Response};
 use lambda::links;
 use lambda::pages::{self, PageQuery};
@@ -43,7 +44,7 @@ struct Page<'a> {
 
 impl Handler {
     pub(crate) async fn list_audit_log(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
-        let caller = self.authorised(request, route)?;
+        let caller = self.of_known_account(request, route).await?;
         let PageQuery { limit, after } = PageQuery::of(request, AuditEntryId::parse)?;
         let (filter, limit) = (filter(request)?, usize::try_from(limit).unwrap_or(usize::MAX));
         let (ledger, clock) = (&*self.audit_log.ledger, &*self.audit_log.clock);
@@ -53,8 +54,15 @@ impl Handler {
         Ok(Response::json(StatusCode::OK, &Page { entries, next }))
     }
 
-    pub(crate) async fn export_audit_log(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
+    async fn of_known_account(&self, request: &Request, route: &Found<'_>) -> Result<Authorised, Problem> {
         let caller = self.authorised(request, route)?;
+        let known = audit_log::check_account(&*self.audit_log.ledger, &caller.account_id).await;
+        known.map_err(problems::of_audit)?;
+        Ok(caller)
+    }
+
+    pub(crate) async fn export_audit_log(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
+        let caller = self.of_known_account(request, route).await?;
         let (filter, act) = (filter(request)?, request.act(&caller)?);
         let ends = request.deadline.begin_nothing_after();
         let link = self.audit_log.export(&filter, &act, self.link_valid_for, ends).await;

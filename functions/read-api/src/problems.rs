@@ -26,6 +26,7 @@ pub(crate) fn of_download(error: DownloadError) -> Problem {
 
 pub(crate) fn of_audit(error: AuditError) -> Problem {
     match error {
+        AuditError::AccountUnknown => Problem::account_unknown(),
         AuditError::TooMuch => Problem::new(
             catalogue::EXPORT_TOO_LARGE,
             "There are too many entries to export at once. Export a shorter time with `from` and `until`.",

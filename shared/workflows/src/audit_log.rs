@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::account::Account;
 use domain::audit::{Act, AuditEntry, AuditFilter};
 use domain::ids::{AccountId, AuditEntryId};
 use domain::ports::clock::Clock;
@@ -26,6 +27,9 @@ const HEADER: [&str; 10] =
 /// Why the audit log is not told.
 #[derive(Debug, thiserror::Error)]
 pub enum AuditError {
+    /// No operator has created the account.
+    #[error("there is no such account")]
+    AccountUnknown,
     /// There is more than can be exported at once.
     #[error("there is too much to export at once")]
     TooMuch,
@@ -47,6 +51,15 @@ pub async fn record(ledger: &dyn Ledger, entry: &AuditEntry) -> Result<(), Ledge
         Ok(()) | Err(LedgerError::Conflict) => Ok(()),
         Err(error) => Err(error),
     }
+}
+
+/// Checks that there is an account to tell of: what was tried before it was created is told once it is.
+///
+/// # Errors
+/// [`AuditError::AccountUnknown`], [`AuditError::Ledger`].
+pub async fn check_account(ledger: &dyn Ledger, account: &AccountId) -> Result<(), AuditError> {
+    let found = ledger.get(&Account::key_of(account)).await?;
+    found.map(drop).ok_or(AuditError::AccountUnknown)
 }
 
 /// Some entries.

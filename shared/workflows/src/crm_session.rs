@@ -91,3 +91,27 @@ fn not_connected() -> StepError {
         "The account has no CRM connection any more; connect it again with PUT /accounts/{account} and try again.",
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use domain::budget::CallLimits;
+    use domain::plan::PlanName;
+
+    use super::*;
+    use crate::samples;
+
+    #[test]
+    fn a_plan_lowers_the_crms_limits_and_lets_them_stand_where_it_has_none() {
+        let crm = CallLimits { per_ten_seconds: 190, per_day: 1_000_000 };
+        for (plan, expected) in [
+            ("starter", CallLimits { per_ten_seconds: 100, per_day: 250_000 }),
+            ("professional", CallLimits { per_ten_seconds: 190, per_day: 625_000 }),
+            ("unlimited", crm),
+        ] {
+            let account = Account { plan: PlanName::parse(plan).expect("a plan"), ..samples::connected_account("42") };
+            let connection = account.crm_connection.clone().expect("connected");
+            let policy = policy_of(&account, &CrmConnection { call_limits: crm, ..connection });
+            assert_eq!(policy.limits, expected, "{plan}");
+        }
+    }
+}

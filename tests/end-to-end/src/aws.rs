@@ -145,6 +145,14 @@ impl<'a> Aws<'a> {
         self.rewrite(account_id, "ALLOWANCE", &json!({ "path": ["usedAt"], "secondsAgo": age.as_secs() }))
     }
 
+    /// Lets an account's webhook be at a URL that the API would refuse, as when a name's addresses change afterwards.
+    ///
+    /// # Errors
+    /// When the emulator refuses.
+    pub fn move_webhook(self, account_id: &str, url: &str) -> Result<()> {
+        self.rewrite(account_id, "ACCOUNT", &json!({ "path": ["notificationTargets", "webhook"], "value": url }))
+    }
+
     /// Collects the domain events of an account from now on.
     ///
     /// # Errors

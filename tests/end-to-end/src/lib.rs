@@ -8,6 +8,7 @@
 pub mod aws;
 pub mod download;
 pub mod journey;
+pub mod operations;
 pub mod patience;
 pub mod portal;
 pub mod problem;

@@ -6,45 +6,10 @@ use dev_stack::api::{Answer, Api};
 use dev_stack::failure::Result;
 use end_to_end::aws::Aws;
 use end_to_end::journey::{Journey, expect, stack};
+use end_to_end::operations::{NOBODYS, Operation, operations};
 use end_to_end::problem::assert_problem;
 use serde_json::{Value, json};
 use ureq::http::Method;
-
-/// An id that nothing has.
-const NOBODYS: &str = "0198a000-0000-7000-8000-000000000000";
-
-/// Every operation of the API's description that is about an account: method, path for `account_id`, and its name in the
-/// audit log.
-fn operations(api: &Api, account_id: &str) -> Result<Vec<(Method, String, String)>> {
-    let description = expect(200, api.get("/openapi.json")?)?.json();
-    let mut all = Vec::new();
-    for (path, item) in description["paths"].as_object().into_iter().flatten() {
-        for (method, operation) in item.as_object().into_iter().flatten().filter(|(name, _)| *name != "parameters") {
-            if !path.contains("{accountId}") {
-                assert_eq!(path, "/openapi.json", "whatever is about no account needs a look");
-                continue;
-            }
-            let mut place = path.replace("{accountId}", account_id);
-            while let (Some(from), Some(to)) = (place.find('{'), place.find('}')) {
-                place.replace_range(from..=to, NOBODYS);
-            }
-            let method = Method::from_bytes(method.to_uppercase().as_bytes()).expect("a method");
-            all.push((method, place, dashed(operation["operationId"].as_str().unwrap_or_default())));
-        }
-    }
-    Ok(all)
-}
-
-/// `createBackup` as `create-backup`.
-fn dashed(operation: &str) -> String {
-    operation.chars().fold(String::new(), |mut dashed, letter| {
-        if letter.is_ascii_uppercase() {
-            dashed.push('-');
-        }
-        dashed.push(letter.to_ascii_lowercase());
-        dashed
-    })
-}
 
 fn send(api: &Api, method: &Method, path: &str) -> Result<Answer> {
     let body = if *method == Method::GET { Vec::new() } else { b"{}".to_vec() };
@@ -64,7 +29,7 @@ fn whoever_lacks_the_group_gets_403_at_every_route_and_leaves_an_entry() -> Resu
     let operations = operations(&journey.stack.api(), &journey.account_id)?;
     assert!(operations.len() >= 26, "{operations:?}");
 
-    for (method, path, action) in &operations {
+    for Operation { method, path, action } in &operations {
         assert_problem(&send(&api, method, path)?, 403, "forbidden");
         let left = entries(&journey, &format!("&action={action}&outcome=refused"))?;
         let entry = left.iter().find(|entry| entry["email"] == json!(stranger.email));
@@ -101,7 +66,7 @@ fn what_only_operators_may_a_super_admin_may_not_and_that_is_remembered() -> Res
     assert_eq!(left[0]["email"], json!(journey.admin.email));
     // Backups, restores and the log itself are not the operators'.
     let operator = journey.stack.api().with_token(&journey.stack.operator.id_token);
-    for (method, path, action) in operations(&journey.stack.api(), &journey.account_id)? {
+    for Operation { method, path, action } in operations(&journey.stack.api(), &journey.account_id)? {
         if !action.ends_with("-account") {
             assert_problem(&send(&operator, &method, &path)?, 403, "forbidden");
         }

@@ -78,6 +78,21 @@ fn a_webhook_is_signed_repeated_under_one_id_and_never_redirected() -> Result<()
     assert_eq!(delivery(&shown, "webhook")["state"], "dropped", "nobody is there any more: {shown}");
     let error = delivery(&shown, "webhook")["lastError"].as_str().unwrap_or_default();
     assert!(error.contains("302") && !error.contains("moved"), "{error}");
+
+    // The addresses of a name can change after it was set, so they are looked at again when something is sent.
+    set_targets(&journey, &json!({ "webhook": { "url": url } }))?;
+    let port = receiver.url().rsplit(':').next().unwrap_or_default().to_owned();
+    for private in [format!("https://localhost:{port}/private"), format!("https://[::1]:{port}/private")] {
+        journey.aws().move_webhook(&journey.account_id, &private)?;
+        journey.complete_backup()?;
+        let shown = delivered(&journey, "backup-completed")?;
+        let webhook = delivery(&shown, "webhook");
+        assert_eq!((&webhook["state"], &webhook["attempts"]), (&json!("given-up"), &json!(1)), "{shown}");
+        assert!(webhook["lastError"].as_str().is_some_and(|error| error.contains("public internet")), "{shown}");
+    }
+    assert!(receiver.at("/private").is_empty());
+    let told = delivered(&journey, "delivery-given-up")?;
+    assert_eq!((&told["channel"], delivery(&told, "webhook")), (&json!("webhook"), &Value::Null), "{told}");
     Ok(())
 }
 

@@ -5,11 +5,8 @@ use std::path::Path;
 use dev_stack::failure::{OrFailure, Result};
 use end_to_end::aws::Aws;
 use end_to_end::journey::{expect, new_account_id, stack};
+use end_to_end::operations::{Operation, operations};
 use serde_json::{Value, json};
-use ureq::http::Method;
-
-/// An id that no backup, restore or import has.
-const NOBODYS: &str = "0198a000-0000-7000-8000-000000000000";
 
 #[test]
 fn the_api_describes_itself_and_lets_nobody_in_without_a_valid_token() -> Result<()> {
@@ -28,9 +25,9 @@ fn the_api_describes_itself_and_lets_nobody_in_without_a_valid_token() -> Result
         ("a token whose signature was cut", Some(valid[..valid.len() - 8].to_owned())),
         ("a token that has expired", Some(Aws::of(&stack).expired(&valid)?)),
     ];
-    let routes = routes(&description, &account_id);
-    assert_eq!(routes.len(), 18, "{routes:?}");
-    for (method, path) in &routes {
+    let routes = operations(&stack.api(), &account_id)?;
+    assert_eq!(routes.len(), 26, "{routes:?}");
+    for Operation { method, path, .. } in &routes {
         for (what, token) in &tokens {
             let api = stack.api();
             let api = token.as_ref().map_or(api.clone(), |token| api.with_token(token));
@@ -40,31 +37,13 @@ fn the_api_describes_itself_and_lets_nobody_in_without_a_valid_token() -> Result
         }
     }
     // The very same requests get past the gateway with the token that all of these were made of.
-    for (method, path) in &routes {
+    for Operation { method, path, .. } in &routes {
         let answer = stack.api().with_token(&valid).send(method, path, &[], Vec::new())?;
         let status = answer.status.as_u16();
         // What says nothing in its body where it should is told so before anything is looked for.
         assert!(matches!(status, 404 | 422), "{method} {path}: {}", answer.text());
     }
     Ok(())
-}
-
-/// All requests that need a token, as the description lists them.
-fn routes(description: &Value, account_id: &str) -> Vec<(Method, String)> {
-    let mut routes = Vec::new();
-    for (path, operations) in description["paths"].as_object().into_iter().flatten() {
-        let mut path = path.replace("{accountId}", account_id);
-        for name in ["{backupId}", "{restoreId}", "{importId}"] {
-            path = path.replace(name, NOBODYS);
-        }
-        for (method, operation) in operations.as_object().into_iter().flatten() {
-            if operation["operationId"].is_string() && operation["security"] != json!([]) {
-                let method = Method::from_bytes(method.to_ascii_uppercase().as_bytes());
-                routes.push((method.expect("a method"), path.clone()));
-            }
-        }
-    }
-    routes
 }
 
 /// The token with one character of its claims changed.
