@@ -2,7 +2,7 @@
 
 use domain::Failure;
 use domain::backup::Requester;
-use domain::ids::BackupId;
+use domain::ids::{BackupId, NotificationId, RestoreId};
 use domain::notification::delivery::{Channel, Delivery};
 use domain::notification::{Event, Notification};
 use domain::ports::clock::Clock;
@@ -115,4 +115,50 @@ async fn after_ninety_days_a_notification_is_gone() {
     ] {
         assert_eq!((response.status().as_u16(), &document(&response)["type"]), (404, &kind("notification-unknown")));
     }
+}
+
+/// Every kind of event there is.
+fn every_event() -> Vec<Event> {
+    let at = "2026-11-22T17:00:00Z".parse().expect("a time");
+    let (backup_id, restore_id) = (BackupId::new(at, [1; 10]), RestoreId::new(at, [2; 10]));
+    let undelivered_id = NotificationId::new(at, [3; 10]);
+    let (failure, name) = (Failure::new("crm-token-refused", "Connect again."), "Data restore – Deal".to_owned());
+    vec![
+        Event::BackupCompleted {
+            backup_id: backup_id.clone(),
+            bytes: 1,
+            expires_at: at,
+            contains_sensitive_data: true,
+        },
+        Event::BackupFailed { backup_id: backup_id.clone(), failure: failure.clone() },
+        Event::BackupExpiring { backup_id: backup_id.clone(), expires_at: at },
+        Event::ScheduleSkipped { failure: failure.clone(), next_run_at: Some(at) },
+        Event::ScheduleSkipped { failure: failure.clone(), next_run_at: None },
+        Event::RestoreCompleted {
+            restore_id: restore_id.clone(),
+            name: name.clone(),
+            values_restored: 1,
+            values_not_restored: 0,
+        },
+        Event::RestoreStopped { restore_id: restore_id.clone(), name: name.clone() },
+        Event::RestoreFailed { restore_id, name, has_written: true, failure },
+        Event::DeadLetters { step: "export".to_owned(), run_id: backup_id.to_string() },
+        Event::DeliveryGivenUp { undelivered_id, channel: Channel::Email, reason: "refused".to_owned() },
+    ]
+}
+
+#[tokio::test]
+async fn every_event_is_shown_and_documented_with_all_its_members() {
+    let world = World::with_account().await;
+    let documented = include_str!("../../../../docs/events.md");
+    for (nth, event) in (0_u8..).zip(every_event()) {
+        for (name, _) in serde_json::to_value(&event).expect("JSON").as_object().expect("members") {
+            assert!(documented.contains(&format!("`{name}`")), "{name} of {}", event.word());
+        }
+        assert!(documented.contains(&format!("| `{}` | {} |", event.word(), event.title())), "{}", event.word());
+        let notification = Notification::new(account_id(), [nth; 10], event, None, world.clock.now());
+        world.ledger.commit(&[Change::create(&notification)]).await.expect("new");
+    }
+    let shown = get(&world, INBOX).await;
+    assert_eq!(shown["notifications"].as_array().map(Vec::len), Some(every_event().len()));
 }

@@ -39,3 +39,30 @@ pub(super) fn of(notification: &Notification) -> String {
     };
     serde_json::to_string(&payload).expect("events are plain data")
 }
+
+#[cfg(test)]
+mod tests {
+    use domain::notification::delivery::Channel;
+
+    use super::*;
+    use crate::samples;
+
+    #[test]
+    fn a_payload_has_the_envelope_and_the_events_own_members_each_once() {
+        let undelivered_id = NotificationId::new(samples::NOW, [1; 10]);
+        let event = Event::DeliveryGivenUp {
+            undelivered_id: undelivered_id.clone(),
+            channel: Channel::Email,
+            reason: "refused".to_owned(),
+        };
+        let notification = Notification::new(samples::account_id("42"), [2; 10], event, None, samples::NOW);
+        let text = of(&notification);
+        let payload: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!(payload["notificationId"], notification.notification_id.as_str());
+        assert_eq!(payload["undeliveredId"], undelivered_id.as_str());
+        assert_eq!((&payload["schemaVersion"], &payload["channel"]), (&1.into(), &"email".into()));
+        for name in payload.as_object().expect("an object").keys() {
+            assert_eq!(text.matches(&format!("\"{name}\":")).count(), 1, "{name} in {text}");
+        }
+    }
+}
