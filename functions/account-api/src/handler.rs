@@ -1,4 +1,4 @@
-//! Requests about an account's settings, to and from the use cases.
+//! Requests about an account's settings, its schedule and its notifications, to and from the use cases.
 
 use http::StatusCode;
 use lambda::caller::{Authorised, Right};

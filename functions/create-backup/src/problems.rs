@@ -20,10 +20,7 @@ pub(crate) fn of_create(error: CreateError, now: Timestamp) -> Problem {
             let left = next_at.duration_since(now).as_secs().max(0);
             Problem::new(
                 catalogue::BACKUP_TOO_EARLY,
-                format!(
-                    "The account's plan allows the next backup at {next_at}. Ask again then; the last one can still be \
-                         downloaded for 14 days from when it was made."
-                ),
+                format!("The account's plan allows the next backup at {next_at:.0}. Ask again then."),
             )
             .member("nextAllowedAt", next_at.to_string())
             .retry_after(u64::try_from(left).unwrap_or(0) + 1)

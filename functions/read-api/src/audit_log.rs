@@ -1,6 +1,6 @@
 //! Requests that read the audit log.
 
-use domain::audit::{AuditEntry, AuditFilter, AuditOutcome, Reason};
+use domain::audit::{AuditEntry, AuditFilter, AuditOutcome, OWN_ACTIONS, Reason};
 use domain::ids::AuditEntryId;
 use http::StatusCode;
 use jiff::Timestamp;
@@ -9,14 +9,14 @@ use lambda::http::{Request, Response};
 use lambda::links;
 use lambda::pages::{self, PageQuery};
 use lambda::problem::Problem;
-use lambda::routes::Found;
+use lambda::routes::{Found, ROUTES};
 use serde::Serialize;
 use workflows::audit_log;
 
 use crate::handler::Handler;
 use crate::problems;
 
-/// The longest action, subject or address that is looked for, in characters.
+/// The longest subject or address that is looked for, in characters.
 const LONGEST_WORD: usize = 320;
 
 /// An entry as the account's super admins see it.
@@ -90,7 +90,7 @@ impl<'a> EntryRepresentation<'a> {
 /// Reads the query parameters `action` (several, between commas), `person`, `outcome`, `from` and `until`.
 fn filter(request: &Request) -> Result<AuditFilter, Problem> {
     let actions = request.query("action").map_or(Ok(Vec::new()), |text| {
-        text.split(',').map(|action| word("action", action.trim())).collect::<Result<Vec<_>, _>>()
+        text.split(',').map(|word| action(word.trim())).collect::<Result<Vec<_>, _>>()
     })?;
     Ok(AuditFilter {
         actions: actions.into_iter().collect(),
@@ -99,6 +99,14 @@ fn filter(request: &Request) -> Result<AuditFilter, Problem> {
         from: request.query("from").map(|text| time("from", text)).transpose()?,
         until: request.query("until").map(|text| time("until", text)).transpose()?,
     })
+}
+
+/// A misspelt action must not look like one that nobody did.
+fn action(text: &str) -> Result<String, Problem> {
+    let known = ROUTES.iter().map(|route| route.operation.word()).chain(OWN_ACTIONS);
+    let found = known.into_iter().find(|action| *action == text).map(str::to_owned);
+    found
+        .ok_or_else(|| Problem::parameter_invalid("action", "It names an action that there is not; see /openapi.json."))
 }
 
 fn word(name: &str, text: &str) -> Result<String, Problem> {

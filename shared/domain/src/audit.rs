@@ -13,6 +13,20 @@ use crate::ports::ledger::{AUDIT_PARTITIONS, Key, Record};
 /// The longest target that an entry repeats, in characters: ids have 36, and a request can name anything.
 const LONGEST_TARGET: usize = 64;
 
+/// The start of a scheduled backup, for whoever has switched the schedule on.
+pub const START_SCHEDULED_BACKUP: &str = "start-scheduled-backup";
+
+/// The actions of entries that no request makes; those of all others are the API's operations.
+pub const OWN_ACTIONS: [&str; 7] = [
+    START_SCHEDULED_BACKUP,
+    "backup-completed",
+    "backup-failed",
+    "restore-completed",
+    "restore-stopped",
+    "restore-failed",
+    "schedule-skipped",
+];
+
 /// What came of an act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -256,6 +270,7 @@ mod tests {
         let entry = AuditEntry::of(&notification, kept_for).expect("an end");
         assert_eq!(entry, AuditEntry::of(&notification, kept_for).expect("the same"));
         assert_eq!((entry.action.as_str(), entry.outcome), ("backup-failed", AuditOutcome::Failed));
+        assert!(OWN_ACTIONS.contains(&entry.action.as_str()));
         assert_eq!((entry.subject.as_deref(), entry.source_address), (Some("user-1"), None));
         assert_eq!(entry.reason.map(|reason| reason.kind).as_deref(), Some("crm-token-refused"));
     }

@@ -21,8 +21,8 @@ pub struct Plan {
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 const WEEK: SignedDuration = SignedDuration::from_hours(7 * 24);
 
-/// Every plan there is, the most restricted one first. How often each may back up is what HubSpot offers by plan
-/// (product.md, B4), the call limits are those that HubSpot publishes for its plans.
+/// Every plan there is, the most restricted one first. How often each may back up is what HubSpot offers by plan,
+/// and the call limits are those that it publishes for its plans.
 pub static PLANS: [Plan; 4] = [
     Plan {
         name: "starter",

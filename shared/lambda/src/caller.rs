@@ -18,7 +18,7 @@ use serde_json::Value;
 use crate::problem::{Problem, catalogue};
 use crate::second_factor::{SecondFactorPolicy, SignIn};
 
-/// Members of this group create accounts.
+/// Members of this group create accounts and set their plans.
 const OPERATORS: &str = "operators";
 /// Members of the group `{account}:super-admin` do everything else, for that account.
 const SUPER_ADMIN: &str = ":super-admin";
@@ -50,7 +50,7 @@ pub struct Authorised {
     pub account_id: AccountId,
     /// Who it is.
     pub requester: Requester,
-    /// Whether an operator, who may create accounts.
+    /// Whether an operator, who may create accounts and set their plans.
     pub is_operator: bool,
     sign_in: SignIn,
 }

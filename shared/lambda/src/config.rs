@@ -15,7 +15,7 @@
 //! | `API_URL` | where the HTTP API answers, without a trailing slash |
 //! | `WEBHOOK_SECRET_PREFIX` | what the names of the secrets that webhooks are signed with begin with |
 //! | `WEBHOOK_PRIVATE_TARGETS` | comma-separated list of `host:port` that webhooks may reach although they are private; none if absent |
-//! | `WEBHOOK_RETRY_BASE_SECONDS` | first pause before a delivery is tried again, 1 to 3,600 |
+//! | `DELIVERY_RETRY_BASE_SECONDS` | first pause before a delivery is tried again, 1 to 3,600 |
 //! | `CRM_TOKEN_PREFIX` | what the names of the secrets with CRM tokens begin with |
 //! | `CRM_BASE_URLS` | comma-separated list of the CRM base URLs that may be used: scheme, host and port |
 //! | `TOKEN_AUDIENCE` | the `aud` that callers' ID tokens must have |
@@ -203,9 +203,9 @@ impl Environment {
         self.parsed(NAME, "a comma-separated list of host:port", list)
     }
 
-    /// `WEBHOOK_RETRY_BASE_SECONDS`.
-    pub fn webhook_retry_base(&mut self) -> Option<Duration> {
-        let seconds = self.whole_number("WEBHOOK_RETRY_BASE_SECONDS", 1..=3_600);
+    /// `DELIVERY_RETRY_BASE_SECONDS`.
+    pub fn delivery_retry_base(&mut self) -> Option<Duration> {
+        let seconds = self.whole_number("DELIVERY_RETRY_BASE_SECONDS", 1..=3_600);
         seconds.map(|seconds| Duration::from_secs(seconds.into()))
     }
 

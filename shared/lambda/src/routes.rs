@@ -99,7 +99,8 @@ impl Operation {
         }
     }
 
-    /// Whether it changes something or hands something out, so that the audit log has it whatever becomes of it. Of all
+    /// Whether it changes something or hands something out, so that the audit log has it whatever becomes of it; marking
+    /// something as read is neither. Of all
     /// others it has what was refused for want of a right.
     pub const fn is_audited(self) -> bool {
         matches!(

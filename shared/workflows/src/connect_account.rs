@@ -1,4 +1,4 @@
-//! Creating an account and connecting it to its CRM.
+//! Creating an account, connecting it to its CRM, and its settings: plan, share of the CRM's calls, and who is told what happens.
 //!
 //! A connection is only stored once it works: the CRM is asked who the token belongs to, then the token goes to the
 //! secret store, together with its base URL, then everything else to the ledger. If that fails half-way, a token of the

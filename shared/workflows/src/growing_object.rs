@@ -80,7 +80,7 @@ impl<'a> GrowingObject<'a> {
         if let Some(upload) = &self.upload
             && let Err(error) = self.uploads.abort(&self.key, upload).await
         {
-            tracing::debug!(%error, "report.upload-not-aborted");
+            tracing::debug!(%error, "object.upload-not-aborted");
         }
     }
 

@@ -1,4 +1,5 @@
-//! recover-stalled: every minute, queues again what nobody is working on.
+//! recover-stalled: every minute, queues again what nobody is working on, and tells accounts of archives that are about to
+//! expire and of work that was set aside.
 //!
 //! Messages may be lost and functions may die anywhere; what is unfinished has a due time in the ledger, and whatever
 //! is past it gets a new message. Queueing something twice does no harm, so nothing here needs to be exact.

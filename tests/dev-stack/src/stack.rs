@@ -129,7 +129,7 @@ pub const IMPATIENT: [(&str, &str); 4] = [
     ("ExportTimeoutSeconds", "30"),
     ("RestoreTimeoutSeconds", "30"),
     ("CrmRetryBaseSeconds", "1"),
-    ("WebhookRetryBaseSeconds", "1"),
+    ("DeliveryRetryBaseSeconds", "1"),
 ];
 
 /// Whom e-mails of a stack come from. The emulator keeps them.

@@ -125,6 +125,15 @@ impl Journey {
         expect(200, answer).map(drop)
     }
 
+    /// Sets the account's plan, as an operator does.
+    ///
+    /// # Errors
+    /// When that is refused.
+    pub fn set_plan(&self, plan: &str) -> Result<()> {
+        let operator = self.stack.api().with_token(&self.stack.operator.id_token);
+        expect(200, operator.put(&self.path(""), &json!({ "plan": plan }))?).map(drop)
+    }
+
     /// A client with the super admin's token.
     pub fn api(&self) -> Api {
         self.stack.api().with_token(&self.admin.id_token)

@@ -95,7 +95,7 @@ pub enum Event {
     DeadLetters {
         /// What the message is about: a step of a backup or a restore, as in `Work`.
         step: String,
-        /// The backup or the restore, or the notification.
+        /// The backup or the restore.
         run_id: String,
     },
     /// A notification could not be delivered by one of its channels.

@@ -19,7 +19,7 @@ impl Event {
         }
     }
 
-    /// The same for the event bus, where such names are written in title case, and as the subject of an e-mail.
+    /// The same for the event bus, where such names are written in title case.
     pub const fn title(&self) -> &'static str {
         match self {
             Self::BackupCompleted { .. } => "Backup Completed",
@@ -31,6 +31,22 @@ impl Event {
             Self::RestoreFailed { .. } => "Restore Failed",
             Self::DeadLetters { .. } => "Dead Letters",
             Self::DeliveryGivenUp { .. } => "Delivery Given Up",
+        }
+    }
+
+    /// The subject of an e-mail.
+    pub const fn subject(&self) -> &'static str {
+        match self {
+            Self::BackupCompleted { .. } => "Backup completed",
+            Self::BackupFailed { .. } => "Backup failed",
+            Self::BackupExpiring { .. } => "Backup expires in two days",
+            Self::ScheduleSkipped { next_run_at: Some(_), .. } => "Scheduled backup left out",
+            Self::ScheduleSkipped { next_run_at: None, .. } => "Scheduled backups switched off",
+            Self::RestoreCompleted { .. } => "Restore completed",
+            Self::RestoreStopped { .. } => "Restore stopped",
+            Self::RestoreFailed { .. } => "Restore failed",
+            Self::DeadLetters { .. } => "Work needs the operator",
+            Self::DeliveryGivenUp { .. } => "A notification was not delivered",
         }
     }
 
@@ -60,7 +76,10 @@ impl Event {
                 format!("The backup is complete ({size}) and can be downloaded until {expires_at:.0}.{sensitive}")
             }
             Self::BackupFailed { failure, .. } => {
-                format!("The backup failed, and another one may be made at once. {}", failure.sentence)
+                format!(
+                    "The backup failed. {} It does not count against the plan: another one may be made at once.",
+                    failure.sentence
+                )
             }
             Self::BackupExpiring { expires_at, .. } => {
                 format!("The backup can be downloaded until {expires_at:.0}; afterwards it is deleted.")
@@ -72,8 +91,7 @@ impl Event {
                 format!("Scheduled backups were switched off. {}", failure.sentence)
             }
             Self::RestoreCompleted { name, values_restored, values_not_restored, .. } => format!(
-                "{name}: {values_restored} values were restored and {values_not_restored} were not; the import has the \
-                 details."
+                "{name}. Values restored: {values_restored}; not restored: {values_not_restored}. The import has the details."
             ),
             Self::RestoreStopped { name, .. } => {
                 format!("{name} was stopped. What it had written stays written and is listed as an import.")
@@ -85,15 +103,22 @@ impl Event {
             Self::RestoreFailed { name, failure, has_written: false, .. } => {
                 format!("{name} could not be planned; nothing was changed. {}", failure.sentence)
             }
-            Self::DeadLetters { step, run_id } => format!(
-                "The step '{step}' of {run_id} failed too often and was set aside. The operator of the deployment finds \
-                 what to do in the runbook under \"Dead letters\"."
-            ),
-            Self::DeliveryGivenUp { channel, reason, .. } => format!(
-                "A notification could not be delivered by {}: {reason}. It is in the inbox; check the account's \
-                 notification targets.",
-                channel.phrase()
-            ),
+            Self::DeadLetters { step, run_id } => {
+                let what = if step.starts_with("restore") { "restore" } else { "backup" };
+                format!(
+                    "Part of {what} {run_id} failed five times and is not tried by itself any more. Tell whoever runs the \
+                     deployment; the runbook has it under \"Dead letters\"."
+                )
+            }
+            Self::DeliveryGivenUp { channel, reason, .. } => {
+                let remedy = match channel {
+                    Channel::EventBus => "tell whoever runs the deployment",
+                    Channel::Email => "check the addresses in notificationTargets.email",
+                    Channel::Webhook => "check notificationTargets.webhook",
+                };
+                let by = channel.phrase();
+                format!("A notification could not be delivered by {by}: {reason}. It is in the inbox; {remedy}.")
+            }
         }
     }
 }

@@ -1,4 +1,4 @@
-//! CRM tokens. They are in the secret store and nowhere else.
+//! CRM tokens, and what webhooks are signed with. They are in the secret store and nowhere else.
 
 use async_trait::async_trait;
 use secrecy::{ExposeSecret, SecretString};
@@ -62,23 +62,23 @@ pub trait CrmTokens: Send + Sync {
     async fn store_token(&self, account: &AccountId, token: &CrmToken) -> Result<(), SecretsError>;
 }
 
-/// Keeps one signing key per account's webhook, under a name derived from the deployment and the account.
+/// Keeps one secret per account's webhook, under a name derived from the deployment and the account.
 #[async_trait]
 pub trait WebhookSecrets: Send + Sync {
-    /// The key as its receiver knows it (`whsec_…`), or None when none was stored.
+    /// The secret as its receiver knows it (`whsec_…`), or None when none was stored.
     ///
     /// # Errors
     /// [`SecretsError::Unavailable`] when the store did not answer.
     async fn webhook_secret(&self, account: &AccountId) -> Result<Option<SecretString>, SecretsError>;
 
-    /// Stores or replaces the key.
+    /// Stores or replaces the secret.
     ///
     /// # Errors
     /// [`SecretsError::Unavailable`] when the store did not take it.
     async fn store_webhook_secret(&self, account: &AccountId, secret: &SecretString) -> Result<(), SecretsError>;
 }
 
-/// There is no token to go on with. The text never holds a secret. Trying again can help.
+/// There is no secret to go on with. The text never holds a secret. Trying again can help.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretsError {
     /// The secret store failed.

@@ -100,7 +100,9 @@ impl Problem {
         let detail = match state {
             BackupState::Failed => "The backup failed and has no archive. Its `failure` says why.",
             BackupState::Cancelled => "The backup was cancelled and has no archive.",
-            _ => "The backup is still running. Wait until its state is `completed`.",
+            _ => {
+                "The backup is still running and has no archive yet. Wait until its state is `completed`, or cancel it."
+            }
         };
         Self::new(catalogue::BACKUP_NOT_COMPLETED, detail)
     }

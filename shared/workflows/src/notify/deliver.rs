@@ -129,14 +129,15 @@ impl Notify {
         // Nobody gets it twice, however their address is written.
         let to: BTreeMap<String, String> =
             named.into_iter().chain(requester).map(|address| (address.to_lowercase(), address)).collect();
-        let link = notification.path().map(|path| format!("\n{}{path}\n", self.api_url)).unwrap_or_default();
-        let text = format!(
-            "{}\n{link}\nAccount {}, {}. Requests to this address need the ID token of one of its super admins.\n",
-            notification.event.sentence(),
-            notification.account_id,
-            notification.at,
-        );
-        let subject = format!("{} (account {})", notification.event.title(), notification.account_id);
+        let link = notification.path().map(|path| {
+            let url = &self.api_url;
+            format!(
+                "\n{url}{path}\nTo open it, send a GET request with the ID token of a super admin of the account.\n"
+            )
+        });
+        let Notification { event, account_id, at, .. } = notification;
+        let text = format!("{}\n{}\nAccount {account_id}, {at:.0}.\n", event.sentence(), link.unwrap_or_default());
+        let subject = format!("{} (account {account_id})", event.subject());
         Mail { to: to.into_values().collect(), subject, text }
     }
 

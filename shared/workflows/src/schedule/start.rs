@@ -9,7 +9,7 @@ use std::sync::Arc;
 use domain::Failure;
 use domain::account::Account;
 use domain::allowance::Allowance;
-use domain::audit::Act;
+use domain::audit::{Act, START_SCHEDULED_BACKUP};
 use domain::backup::Backup;
 use domain::ids::{AuditEntryId, BackupId};
 use domain::notification::{Event, Notification};
@@ -35,9 +35,6 @@ const AT_A_TIME: usize = 4;
 
 /// How soon to look again whether the backup that runs has ended.
 const LOOK_AGAIN: SignedDuration = SignedDuration::from_mins(1);
-
-/// What the audit log calls it.
-const ACTION: &str = "start-scheduled-backup";
 
 /// The use case.
 pub struct StartScheduled {
@@ -211,7 +208,7 @@ impl StartScheduled {
         Ok(contention::settle(self.ledger.commit(changes).await, fate)?)
     }
 
-    /// The deed of whoever has switched the schedule on, done for them.
+    /// The act of whoever has switched the schedule on, done for them.
     fn act(&self, on: &SwitchedOn, new: &BackupRef, now: Timestamp) -> Act {
         Act {
             account_id: new.account_id.clone(),
@@ -219,7 +216,7 @@ impl StartScheduled {
             at: now,
             by: on.by.clone(),
             source_address: None,
-            action: ACTION,
+            action: START_SCHEDULED_BACKUP,
             kept_for: self.audit_kept_for,
         }
     }

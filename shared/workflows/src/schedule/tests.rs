@@ -59,7 +59,7 @@ impl World {
     }
 
     async fn set(&self, wish: ScheduleWish) -> Result<Schedule, ScheduleError> {
-        set(&*self.ledger, &*self.clock, &samples::act("set-backup-schedule"), wish).await
+        set(&*self.ledger, &*self.clock, &samples::act("change-schedule"), wish).await
     }
 
     async fn schedule(&self) -> Schedule {
@@ -163,7 +163,7 @@ async fn a_schedule_is_off_until_it_is_switched_on_and_shows_when_it_runs_next()
     let run = on.on.expect("on");
     assert_eq!((run.next_run_at, run.by), (first_run(), samples::requester()));
     let log = samples::audit_log(&*world.ledger).await;
-    assert_eq!(log.iter().map(|entry| entry.action.as_str()).collect::<Vec<_>>(), ["set-backup-schedule"]);
+    assert_eq!(log.iter().map(|entry| entry.action.as_str()).collect::<Vec<_>>(), ["change-schedule"]);
 }
 
 #[tokio::test]
@@ -211,7 +211,7 @@ async fn an_account_that_is_unknown_or_not_connected_has_no_schedule() {
     assert!(world.schedule().await.on.is_none());
     let unknown = samples::account_id("43");
     assert!(matches!(read(&*world.ledger, &unknown).await, Err(ScheduleError::AccountUnknown)));
-    let act = Act { account_id: unknown, ..samples::act("set-backup-schedule") };
+    let act = Act { account_id: unknown, ..samples::act("change-schedule") };
     let refused = set(&*world.ledger, &*world.clock, &act, WEEKLY).await;
     assert!(matches!(refused, Err(ScheduleError::AccountUnknown)));
 }

@@ -104,7 +104,7 @@ pub(super) fn environment(api: &RuntimeApi) -> Vec<(&'static str, String)> {
         ("AUDIT_RETENTION_DAYS", "400"),
         ("EVENT_BUS", "bench"),
         ("WEBHOOK_SECRET_PREFIX", "bench/"),
-        ("WEBHOOK_RETRY_BASE_SECONDS", "60"),
+        ("DELIVERY_RETRY_BASE_SECONDS", "60"),
         ("ARCHIVE_BUCKET", "archives"),
         ("TOKEN_AUDIENCE", "bench"),
         ("ISSUER_ENFORCES_SECOND_FACTOR", "true"),

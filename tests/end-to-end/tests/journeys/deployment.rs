@@ -148,9 +148,9 @@ fn what_is_deployed_is_what_the_template_says() -> Result<()> {
     assert_eq!((days("archives/"), days("segments/")), (Some(14), Some(14)), "{}", deployed["lifecycle"]);
     assert_eq!((days("plans/"), days("restores/")), (Some(2), Some(90)), "{}", deployed["lifecycle"]);
     assert_eq!(deployed["encryption"][0]["BucketKeyEnabled"], true);
-    for table in deployed["timeToLive"].as_array().into_iter().flatten() {
-        assert_eq!(table["AttributeName"], "forgetAt");
-    }
+    let forgetting = deployed["timeToLive"].as_array().into_iter().flatten();
+    let forgetting: Vec<_> = forgetting.map(|table| table["AttributeName"].as_str()).collect();
+    assert_eq!(forgetting, [Some("forgetAt"), Some("forgetAt")], "the ledger and the audit log");
     assert_eq!(days("exports/"), Some(1), "{}", deployed["lifecycle"]);
     assert_eq!(deployed["userPoolMfa"]["MfaConfiguration"], "ON");
     assert_eq!(deployed["userPool"]["AdminCreateUserConfig"]["AllowAdminCreateUserOnly"], true);

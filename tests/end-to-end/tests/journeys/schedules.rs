@@ -20,11 +20,6 @@ fn backups(journey: &Journey) -> Result<Vec<Value>> {
     Ok(listed["backups"].as_array().cloned().unwrap_or_default())
 }
 
-fn set_plan(journey: &Journey, plan: &str) -> Result<()> {
-    let operator = journey.stack.api().with_token(&journey.stack.operator.id_token);
-    expect(200, operator.put(&journey.path(""), &json!({ "plan": plan }))?).map(drop)
-}
-
 /// Lets the schedule be due and waits until the rule has seen to it.
 fn run(journey: &Journey) -> Result<Value> {
     let before = shown(journey)?["latestRun"].clone();
@@ -38,7 +33,7 @@ fn run(journey: &Journey) -> Result<Value> {
 fn what_is_due_starts_by_itself_once_and_the_next_run_is_shown() -> Result<()> {
     let portal = json!({ "seed": 64, "propertySet": "tiny", "records": { "contacts": 30 } });
     let Some(journey) = Journey::begin(&portal)? else { return Ok(()) };
-    set_plan(&journey, "enterprise")?;
+    journey.set_plan("enterprise")?;
     assert_eq!(shown(&journey)?, json!({ "enabled": false, "every": "week" }));
     let on = expect(200, put(&journey, &json!({ "enabled": true, "every": "two-weeks" }))?)?.json();
     let zone = expect(200, journey.api().get(&journey.path(""))?)?.json()["crmConnection"]["timeZone"].clone();
@@ -96,12 +91,12 @@ fn a_broken_connection_skips_a_run_and_says_so() -> Result<()> {
 fn losing_the_plan_stops_the_schedule_and_says_so() -> Result<()> {
     let portal = json!({ "seed": 66, "propertySet": "tiny", "records": { "contacts": 10 } });
     let Some(journey) = Journey::begin(&portal)? else { return Ok(()) };
-    set_plan(&journey, "professional")?;
+    journey.set_plan("professional")?;
     assert_problem(&put(&journey, &json!({ "enabled": true }))?, 403, "schedule-not-in-plan");
-    set_plan(&journey, "enterprise")?;
+    journey.set_plan("enterprise")?;
     expect(200, put(&journey, &json!({ "enabled": true }))?)?;
 
-    set_plan(&journey, "starter")?;
+    journey.set_plan("starter")?;
 
     let stopped = shown(&journey)?;
     assert_eq!((&stopped["enabled"], &stopped["stopped"]["kind"]), (&json!(false), &json!("schedule-not-in-plan")));

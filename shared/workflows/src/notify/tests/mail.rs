@@ -13,7 +13,7 @@ async fn an_email_leads_to_the_route_that_makes_a_fresh_link_and_holds_no_link_i
     let link = format!("https://api.example.com/accounts/42/backups/{backup}/download");
     assert!(mail.text.lines().any(|line| line == link), "{}", mail.text);
     assert!(!mail.text.contains('?') && !mail.text.to_lowercase().contains("signature"), "{}", mail.text);
-    assert_eq!(mail.subject, "Backup Completed (account 42)");
+    assert_eq!(mail.subject, "Backup completed (account 42)");
 }
 
 #[tokio::test]
@@ -40,4 +40,6 @@ async fn what_nobody_has_asked_for_goes_to_the_accounts_addresses() {
     let sent = world.mailer.sent();
     assert_eq!(sent.len(), 1);
     assert_eq!(sent[0].to, ["ops@example.com"]);
+    let text = &sent[0].text;
+    assert!(text.contains("runbook") && !text.contains("https://") && !text.contains("ID token"), "{text}");
 }

@@ -90,7 +90,7 @@ async fn a_schedule_is_not_switched_on_by_who_has_lost_the_plan_meanwhile() {
     for nth in 1..=3 {
         let world = World::with(&enterprise()).await;
         let faults = Faults::at(nth, Fault::CallHeld);
-        let (slow, act) = (faults.worker().wrap(world.ledger.clone()), samples::act("set-backup-schedule"));
+        let (slow, act) = (faults.worker().wrap(world.ledger.clone()), samples::act("change-schedule"));
         let fast = async {
             faults.until_struck().await;
             change_plan(&connecting(&world), "professional").await;
