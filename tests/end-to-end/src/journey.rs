@@ -21,7 +21,7 @@ use crate::portal::Portal;
 pub const PATIENCE: Duration = Duration::from_mins(6);
 
 /// Journeys on their way at the same time, however many threads the tests have: the emulator is one process.
-const PLACES: usize = 4;
+const PLACES: usize = 5;
 
 /// A journey that is on its way.
 #[derive(Debug)]
