@@ -7,12 +7,13 @@ use domain::ports::ledger::{self, Change, Ledger, LedgerError};
 use jiff::Timestamp;
 
 /// Failures that the next backup would meet again, whenever it begins, until somebody connects the account anew.
-const LASTING: [&str; 5] = [
+const LASTING: [&str; 6] = [
     "crm-token-refused",
     "crm-scopes-missing",
     "crm-not-connected",
     "crm-base-url-not-allowed",
     "crm-connection-unfinished",
+    "crm-other-portal",
 ];
 
 /// The change that notes the `failure` of a backup that was begun at `began` with the account's connection; None for one
