@@ -10,12 +10,15 @@ pub(crate) fn of_create(error: CreateError, now: Timestamp) -> Problem {
     match error {
         CreateError::AccountUnknown => Problem::account_unknown(),
         CreateError::NotConnected => Problem::account_not_connected(),
-        CreateError::Running { running, next_at } => Problem::new(
-            catalogue::BACKUP_RUNNING,
-            format!("Backup {running} of this account is running. Wait until it has ended, or cancel it."),
-        )
-        .member("runningBackupId", running.as_str())
-        .member("nextAllowedAt", next_at.to_string()),
+        CreateError::Running { running, next_at } => {
+            let problem = Problem::new(
+                catalogue::BACKUP_RUNNING,
+                format!("Backup {running} of this account is running. Wait until it has ended, or cancel it."),
+            )
+            .member("runningBackupId", running.as_str());
+            // A time that is past would only invite to ask again at once.
+            if next_at > now { problem.member("nextAllowedAt", next_at.to_string()) } else { problem }
+        }
         CreateError::TooEarly(next_at) => {
             let left = next_at.duration_since(now).as_secs().max(0);
             Problem::new(

@@ -31,7 +31,7 @@ pub struct Allowance {
 /// Why the allowance is not to be had.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NotAllowed {
-    /// A backup is running. If it completes, the next one may be made then.
+    /// A backup is running. If it completes, the next one may be made then, or at once if that is past.
     Running {
         /// Which one.
         running: BackupId,
@@ -54,8 +54,8 @@ impl Allowance {
     /// [`NotAllowed`], and nothing is changed.
     pub fn take(&self, backup: &BackupId, interval: SignedDuration, now: Timestamp) -> Result<Self, NotAllowed> {
         if let Some(running) = &self.running {
-            let next_at = self.running_since.unwrap_or(now) + interval;
-            return Err(NotAllowed::Running { running: running.clone(), next_at: next_at.max(now) });
+            let next_at = self.running_since.unwrap_or_else(|| running.created_at()) + interval;
+            return Err(NotAllowed::Running { running: running.clone(), next_at });
         }
         match self.next_at(interval) {
             Some(next_at) if next_at > now => Err(NotAllowed::TooEarly(next_at)),
@@ -86,7 +86,7 @@ impl Allowance {
     /// [`Refused`] when it no longer names this backup.
     pub fn use_up(&self, backup: &BackupId) -> Result<Self, Refused> {
         let freed = self.give_back(backup)?;
-        Ok(Self { used_at: self.running_since, ..freed })
+        Ok(Self { used_at: Some(self.running_since.unwrap_or_else(|| backup.created_at())), ..freed })
     }
 
     /// The ledger's key of an account's allowance.
@@ -163,7 +163,7 @@ mod tests {
     fn while_one_runs_nobody_else_gets_it_and_they_are_told_when() {
         let taken = free().take(&backup(1), DAY, NOW).expect("free");
         let refused = taken.take(&backup(2), DAY, NOW + DAY * 3);
-        assert_eq!(refused, Err(NotAllowed::Running { running: backup(1), next_at: NOW + DAY * 3 }));
+        assert_eq!(refused, Err(NotAllowed::Running { running: backup(1), next_at: NOW + DAY }));
         assert!(taken.give_back(&backup(2)).is_err() && taken.use_up(&backup(2)).is_err());
     }
 
