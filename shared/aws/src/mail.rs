@@ -8,8 +8,7 @@ use domain::ports::outlets::{Mail, Mailer, OutletError};
 
 use crate::failure;
 
-/// Sends mails from one address, which SES has to know as verified. Every recipient is a request of its own, one after
-/// the other, so that a refused address keeps no mail from the others.
+/// Sends mails from one address, which SES has to know as verified.
 #[derive(Debug, Clone)]
 pub struct SesMailer {
     client: Client,
@@ -21,28 +20,16 @@ impl SesMailer {
     pub fn new(client: Client, sender: impl Into<String>) -> Self {
         Self { client, sender: sender.into() }
     }
-
-    async fn send_to(&self, address: &str, content: EmailContent) -> Result<(), OutletError> {
-        let destination = Destination::builder().to_addresses(address).build();
-        let request = self.client.send_email().from_email_address(&self.sender);
-        let sent = request.destination(destination).content(content).send().await;
-        sent.map(drop).map_err(|e| failure::outlet("SendEmail", &e))
-    }
 }
 
 #[async_trait]
 impl Mailer for SesMailer {
     async fn send(&self, mail: &Mail) -> Result<(), OutletError> {
         let content = content(mail).map_err(|e| OutletError::Refused(e.to_string()))?;
-        let mut outcome = Ok(());
-        for address in &mail.to {
-            let sent = self.send_to(address, content.clone()).await;
-            // One that may still arrive outweighs those that never will, as it is worth another attempt.
-            if sent.is_err() && !matches!(outcome, Err(OutletError::Unavailable(_))) {
-                outcome = sent;
-            }
-        }
-        outcome
+        let destination = Destination::builder().to_addresses(&mail.to).build();
+        let request = self.client.send_email().from_email_address(&self.sender);
+        let sent = request.destination(destination).content(content).send().await;
+        sent.map(drop).map_err(|e| failure::outlet("SendEmail", &e))
     }
 }
 

@@ -1,6 +1,6 @@
 //! E-mail in memory.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
 use async_trait::async_trait;
@@ -16,6 +16,7 @@ pub struct MemoryMailer(Mutex<State>);
 struct State {
     sent: Vec<Mail>,
     refused: BTreeSet<String>,
+    failing: BTreeMap<String, OutletError>,
 }
 
 impl MemoryMailer {
@@ -29,7 +30,12 @@ impl MemoryMailer {
         lock(&self.0).refused.insert(address.to_owned());
     }
 
-    /// The mails in the order of sending, as each recipient got them: one address each.
+    /// Fails the next mail for `address`.
+    pub fn fail_next(&self, address: &str, error: OutletError) {
+        lock(&self.0).failing.insert(address.to_owned(), error);
+    }
+
+    /// The mails in the order of sending.
     pub fn sent(&self) -> Vec<Mail> {
         lock(&self.0).sent.clone()
     }
@@ -40,14 +46,13 @@ impl Mailer for MemoryMailer {
     async fn send(&self, mail: &Mail) -> Result<(), OutletError> {
         let mut state = lock(&self.0);
         let subject: Vec<_> = mail.subject.split(['\r', '\n']).filter(|line| !line.is_empty()).collect();
-        let (refused, taken): (Vec<_>, Vec<_>) = mail.to.iter().partition(|address| state.refused.contains(*address));
-        for address in taken {
-            let (subject, text) = (subject.join(" "), mail.text.clone());
-            state.sent.push(Mail { to: vec![address.clone()], subject, text });
+        if state.refused.contains(&mail.to) {
+            return Err(OutletError::Refused("the recipient".to_owned()));
         }
-        match refused.len() {
-            0 => Ok(()),
-            count => Err(OutletError::Refused(format!("{count} of {} recipients", mail.to.len()))),
+        if let Some(error) = state.failing.remove(&mail.to) {
+            return Err(error);
         }
+        state.sent.push(Mail { subject: subject.join(" "), ..mail.clone() });
+        Ok(())
     }
 }

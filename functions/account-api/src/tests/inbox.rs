@@ -1,9 +1,12 @@
 //! Requests about notifications.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
 use domain::Failure;
 use domain::backup::Requester;
 use domain::ids::{BackupId, NotificationId, RestoreId};
-use domain::notification::delivery::{Channel, Delivery};
+use domain::notification::delivery::{Channel, Delivery, FailedAttempt};
 use domain::notification::{Event, Notification};
 use domain::ports::clock::Clock;
 use domain::ports::ledger::{Change, Ledger};
@@ -82,13 +85,12 @@ async fn a_notification_says_what_happened_where_to_look_and_how_it_went_out() {
     let world = World::with_account().await;
     let [one] = &told(&world, 1).await[..] else { unreachable!("one") };
     let begun = Delivery::new(&one.reference(), Channel::Webhook, one.at).begin(one.at).expect("due");
-    let failed = begun.failed(
-        1,
-        "the receiver answered with status 500".into(),
-        true,
-        std::time::Duration::from_mins(1),
-        one.at,
-    );
+    let why = FailedAttempt {
+        reason: "the receiver answered with status 500".into(),
+        may_retry: true,
+        reached: BTreeSet::new(),
+    };
+    let failed = begun.failed(1, &why, Duration::from_mins(1), one.at);
     world.ledger.commit(&[Change::create(&failed.expect("begun"))]).await.expect("new");
     let shown = get(&world, &path(one)).await;
     assert_eq!((&shown["event"], &shown["failure"]["kind"]), (&json!("backup-failed"), &json!("crm-token-refused")));

@@ -1,5 +1,6 @@
 //! Delivering a notification by one channel, at least once, until it is there or given up.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -78,6 +79,9 @@ pub struct Delivery {
     pub state: DeliveryState,
     /// Attempts that were begun.
     pub attempts: u32,
+    /// Those of several recipients whom an attempt has reached, and who are left out of the next one.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub reached: BTreeSet<String>,
     /// The next attempt; while one is under way, when it is taken for dead.
     pub next_at: Timestamp,
     /// Why the latest attempt failed, in words that repeat no address.
@@ -86,6 +90,17 @@ pub struct Delivery {
     pub created_at: Timestamp,
     /// When it reached its last state.
     pub ended_at: Option<Timestamp>,
+}
+
+/// What an attempt that failed leaves behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailedAttempt {
+    /// Why it failed, in words that repeat no address.
+    pub reason: String,
+    /// Whether another attempt makes sense.
+    pub may_retry: bool,
+    /// Those of several recipients whom it or an earlier one has reached.
+    pub reached: BTreeSet<String>,
 }
 
 impl Delivery {
@@ -97,6 +112,7 @@ impl Delivery {
             channel,
             state: DeliveryState::Pending,
             attempts: 0,
+            reached: BTreeSet::new(),
             next_at: now,
             last_error: None,
             created_at: now,
@@ -153,16 +169,15 @@ impl Delivery {
         self.ended("dropping a delivery", DeliveryState::Dropped, now)
     }
 
-    /// Attempt number `attempt` failed for `reason`. It is tried again after a pause that is `first_pause` at first and
-    /// grows, unless that makes no sense (`may_retry`) or it failed too often.
+    /// Attempt number `attempt` failed. It is tried again after a pause that is `first_pause` at first and grows, unless that
+    /// makes no sense or it failed too often.
     ///
     /// # Errors
     /// [`Refused`] when it has ended or another attempt was begun since.
     pub fn failed(
         &self,
         attempt: u32,
-        reason: String,
-        may_retry: bool,
+        why: &FailedAttempt,
         first_pause: Duration,
         now: Timestamp,
     ) -> Result<Self, Refused> {
@@ -171,8 +186,8 @@ impl Delivery {
             return Err(Refused::new("noting a failed delivery", "another attempt was begun"));
         }
         let done = usize::try_from(self.attempts.saturating_sub(1)).unwrap_or(usize::MAX);
-        let pause = PAUSES.get(done).filter(|_| may_retry).map(|times| first_pause * *times);
-        let failed = Self { last_error: Some(reason), ..self.clone() };
+        let pause = PAUSES.get(done).filter(|_| why.may_retry).map(|times| first_pause * *times);
+        let failed = Self { last_error: Some(why.reason.clone()), reached: why.reached.clone(), ..self.clone() };
         match pause.and_then(|pause| SignedDuration::try_from(pause).ok()) {
             Some(pause) => Ok(Self { next_at: now + pause, ..failed }),
             None => failed.ended("giving up a delivery", DeliveryState::GivenUp, now),
@@ -227,6 +242,10 @@ mod tests {
     const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
     const MINUTE: Duration = Duration::from_mins(1);
 
+    fn down(may_retry: bool) -> FailedAttempt {
+        FailedAttempt { reason: "down".into(), may_retry, reached: BTreeSet::new() }
+    }
+
     fn new() -> Delivery {
         let account_id = AccountId::parse("42").expect("digits");
         let notification = NotificationRef { account_id, notification_id: NotificationId::new(NOW, [1; 10]) };
@@ -238,7 +257,7 @@ mod tests {
         let (mut delivery, mut now, mut pauses) = (new(), NOW, Vec::new());
         while delivery.state == DeliveryState::Pending {
             let tried = delivery.begin(now).expect("due");
-            delivery = tried.failed(tried.attempts, "down".into(), true, MINUTE, now).expect("under way");
+            delivery = tried.failed(tried.attempts, &down(true), MINUTE, now).expect("under way");
             pauses.push(delivery.next_at.duration_since(now).as_mins());
             now = delivery.next_at;
         }
@@ -250,7 +269,7 @@ mod tests {
     #[test]
     fn what_makes_no_sense_to_repeat_is_given_up_at_once() {
         let tried = new().begin(NOW).expect("due");
-        let failed = tried.failed(1, "refused".into(), false, MINUTE, NOW).expect("under way");
+        let failed = tried.failed(1, &down(false), MINUTE, NOW).expect("under way");
         assert_eq!((failed.state, failed.ended_at), (DeliveryState::GivenUp, Some(NOW)));
     }
 
@@ -260,7 +279,7 @@ mod tests {
         assert!(first.begin(NOW + ATTEMPT_LASTS - SignedDuration::from_secs(1)).is_err());
         let second = first.begin(NOW + ATTEMPT_LASTS).expect("the first one is dead");
         assert_eq!(second.attempts, 2);
-        assert!(second.failed(1, "late".into(), true, MINUTE, NOW).is_err(), "a late word of the first one");
+        assert!(second.failed(1, &down(true), MINUTE, NOW).is_err(), "a late word of the first one");
         assert_eq!(second.delivered(NOW).expect("pending").state, DeliveryState::Delivered);
     }
 
@@ -274,13 +293,13 @@ mod tests {
         }
         let eighth = delivery.begin(now).expect("due");
         assert!(eighth.was_begun_too_often());
-        let given_up = eighth.failed(8, "dead".into(), true, MINUTE, now).expect("under way");
+        let given_up = eighth.failed(8, &down(true), MINUTE, now).expect("under way");
         assert_eq!(given_up.state, DeliveryState::GivenUp);
     }
 
     #[test]
     fn what_was_queued_again_is_neither_tried_early_nor_looked_for_at_once() {
-        let failed = new().begin(NOW).expect("due").failed(1, "down".into(), true, MINUTE, NOW).expect("under way");
+        let failed = new().begin(NOW).expect("due").failed(1, &down(true), MINUTE, NOW).expect("under way");
         assert_eq!(failed.requeued(NOW), failed, "the pause is not cut short");
         let due = failed.due_at().expect("pending");
         let requeued = failed.requeued(due);
@@ -297,7 +316,7 @@ mod tests {
                 now += SignedDuration::from_hours(30);
                 let next = match event {
                     0 | 1 => delivery.begin(now),
-                    2 => delivery.failed(delivery.attempts, "down".into(), true, MINUTE, now),
+                    2 => delivery.failed(delivery.attempts, &down(true), MINUTE, now),
                     3 => delivery.delivered(now),
                     _ => delivery.dropped(now),
                 };

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 /// An e-mail in plain text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mail {
-    /// The recipients' addresses; none of them sees the others.
-    pub to: Vec<String>,
+    /// The recipient's address.
+    pub to: String,
     /// One line.
     pub subject: String,
     /// Lines that end with `\n`.
@@ -40,10 +40,10 @@ pub enum OutletError {
 /// Sends e-mails.
 #[async_trait]
 pub trait Mailer: Send + Sync {
-    /// Sends `mail` to each recipient by itself.
+    /// Sends `mail`. Its subject arrives as one line.
     ///
     /// # Errors
-    /// [`OutletError`] when it was not taken for all of them; some may get it.
+    /// [`OutletError`].
     async fn send(&self, mail: &Mail) -> Result<(), OutletError>;
 }
 

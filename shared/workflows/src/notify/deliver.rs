@@ -1,13 +1,13 @@
 //! Making a delivery.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use domain::account::Account;
-use domain::notification::delivery::{Channel, Delivery, DeliveryState};
+use domain::notification::delivery::{Channel, Delivery, DeliveryState, FailedAttempt};
 use domain::notification::{Event, Notification};
 use domain::ports::ledger::{self, Change, Versioned};
-use domain::ports::outlets::{BusEvent, Mail, OutletError};
+use domain::ports::outlets::{BusEvent, OutletError};
 use domain::ports::queue::LONGEST_DELAY;
 use domain::ports::webhook::{WebhookError, WebhookMessage, WebhookRefused};
 use domain::work::NotificationRef;
@@ -17,13 +17,19 @@ use crate::contention::{self, Attempt};
 use crate::run::{StepError, delay_until};
 
 /// What became of an attempt to deliver.
-enum Delivered {
+pub(super) enum Delivered {
     /// It has arrived.
     There,
     /// There is nobody to deliver to any more.
     Nobody,
     /// It did not arrive.
-    Failed { reason: String, may_retry: bool },
+    Failed(FailedAttempt),
+}
+
+impl Delivered {
+    fn failed(reason: String, may_retry: bool) -> Self {
+        Self::Failed(FailedAttempt { reason, may_retry, reached: BTreeSet::new() })
+    }
 }
 
 impl Notify {
@@ -36,11 +42,10 @@ impl Notify {
         let Some(begun) = contention::retry(|| self.begin(reference, channel)).await? else { return Ok(()) };
         let loaded = ledger::load::<Notification>(&*self.ledger, &Notification::key_of(reference)).await?;
         let delivered = match &loaded {
-            Some(_) if begun.was_begun_too_often() => Delivered::Failed {
-                reason: "the attempts ended before there was an answer".to_owned(),
-                may_retry: false,
-            },
-            Some(loaded) => self.attempt(&loaded.record, channel).await?,
+            Some(_) if begun.was_begun_too_often() => {
+                Delivered::failed("the attempts ended before there was an answer".to_owned(), false)
+            }
+            Some(loaded) => self.attempt(&begun, &loaded.record).await?,
             None => Delivered::Nobody,
         };
         let requester = loaded.and_then(|loaded| match loaded.record.event {
@@ -75,9 +80,9 @@ impl Notify {
         Ok(ledger::load::<Delivery>(&*self.ledger, &Delivery::key_of(reference, channel)).await?)
     }
 
-    async fn attempt(&self, notification: &Notification, channel: Channel) -> Result<Delivered, StepError> {
+    async fn attempt(&self, begun: &Delivery, notification: &Notification) -> Result<Delivered, StepError> {
         let key = Account::key_of(&notification.account_id);
-        match channel {
+        match begun.channel {
             Channel::EventBus => {
                 let event = BusEvent {
                     detail_type: notification.event.title().to_owned(),
@@ -88,11 +93,7 @@ impl Notify {
             }
             Channel::Email => {
                 let account = ledger::load::<Account>(&*self.ledger, &key).await?;
-                let mail = self.mail(notification, account.map(|account| account.record).as_ref());
-                let Some(mailer) = self.mailer.as_ref().filter(|_| !mail.to.is_empty()) else {
-                    return Ok(Delivered::Nobody);
-                };
-                Ok(of_outlet(mailer.send(&mail).await))
+                Ok(self.send_mails(begun, notification, account.map(|account| account.record).as_ref()).await)
             }
             Channel::Webhook => {
                 let account = ledger::load::<Account>(&*self.ledger, &key).await?;
@@ -110,8 +111,7 @@ impl Notify {
             // An attempt like any other that failed, so that there is an end to them.
             Err(error) => {
                 tracing::warn!(%error, notification.id = %notification.notification_id, "delivery.secret-unreadable");
-                let reason = "the webhook's secret could not be read".to_owned();
-                return Delivered::Failed { reason, may_retry: true };
+                return Delivered::failed("the webhook's secret could not be read".to_owned(), true);
             }
         };
         let message = WebhookMessage {
@@ -121,24 +121,6 @@ impl Notify {
             secret: &secret,
         };
         of_webhook(self.webhooks.send(url, message).await)
-    }
-
-    fn mail(&self, notification: &Notification, account: Option<&Account>) -> Mail {
-        let named = account.map(|account| account.notification_targets.email.clone()).unwrap_or_default();
-        let requester = notification.requester.as_ref().and_then(|requester| requester.email.clone());
-        // Nobody gets it twice, however their address is written.
-        let to: BTreeMap<String, String> =
-            named.into_iter().chain(requester).map(|address| (address.to_lowercase(), address)).collect();
-        let link = notification.path().map(|path| {
-            let url = &self.api_url;
-            format!(
-                "\n{url}{path}\nTo open it, send a GET request with the ID token of a super admin of the account.\n"
-            )
-        });
-        let Notification { event, account_id, at, .. } = notification;
-        let text = format!("{}\n{}\nAccount {account_id}, {at:.0}.\n", event.sentence(), link.unwrap_or_default());
-        let subject = format!("{} (account {account_id})", event.subject());
-        Mail { to: to.into_values().collect(), subject, text }
     }
 
     /// Notes what became of an attempt. When it was the last one, the notification that tells so comes second.
@@ -156,9 +138,7 @@ impl Notify {
         let next = match delivered {
             Delivered::There => loaded.record.delivered(now),
             Delivered::Nobody => loaded.record.dropped(now),
-            Delivered::Failed { reason, may_retry } => {
-                loaded.record.failed(begun.attempts, reason.clone(), *may_retry, self.first_pause, now)
-            }
+            Delivered::Failed(failed) => loaded.record.failed(begun.attempts, failed, self.first_pause, now),
         };
         // Another run has settled it, or is trying it again.
         let Ok(next) = next else { return Ok(Attempt::Settled((loaded.record, None))) };
@@ -191,9 +171,7 @@ impl Notify {
 fn of_outlet(answer: Result<(), OutletError>) -> Delivered {
     match answer {
         Ok(()) => Delivered::There,
-        Err(error) => {
-            Delivered::Failed { may_retry: matches!(error, OutletError::Unavailable(_)), reason: error.to_string() }
-        }
+        Err(error) => Delivered::failed(error.to_string(), matches!(error, OutletError::Unavailable(_))),
     }
 }
 
@@ -208,7 +186,7 @@ fn of_webhook(answer: Result<(), WebhookError>) -> Delivered {
                 WebhookError::SecretUnusable
                     | WebhookError::Refused(WebhookRefused::Private | WebhookRefused::Malformed)
             );
-            Delivered::Failed { may_retry: !stays, reason: error.to_string() }
+            Delivered::failed(error.to_string(), !stays)
         }
     }
 }

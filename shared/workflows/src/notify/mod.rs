@@ -6,6 +6,7 @@
 
 mod announce;
 mod deliver;
+mod email;
 pub mod inbox;
 mod payload;
 

@@ -156,9 +156,13 @@ impl World {
         deliveries.into_iter().map(|delivery| (delivery.channel, delivery.state)).collect()
     }
 
-    async fn webhook_delivery(&self, of: &Notification) -> Delivery {
+    async fn delivery(&self, of: &Notification, channel: Channel) -> Delivery {
         let deliveries = self.deliveries(of).await;
-        deliveries.into_iter().find(|delivery| delivery.channel == Channel::Webhook).expect("it has a webhook")
+        deliveries.into_iter().find(|delivery| delivery.channel == channel).expect("it goes by this channel")
+    }
+
+    async fn webhook_delivery(&self, of: &Notification) -> Delivery {
+        self.delivery(of, Channel::Webhook).await
     }
 
     async fn audit_log(&self) -> Vec<AuditEntry> {

@@ -34,8 +34,8 @@ impl SentMails {
 fn as_it_arrived(mail: &Value) -> Mail {
     let text = |field: &str| mail[field].as_str().unwrap_or_default().to_owned();
     let shown = ["To", "CC", "BCC"].into_iter().flat_map(|field| mail[field].as_array().into_iter().flatten());
-    let to = shown.map(|address| address.as_str().expect("an address").to_owned()).collect();
-    Mail { to, subject: text("Subject"), text: text("BodyText") }
+    let to: Vec<_> = shown.map(|address| address.as_str().expect("an address")).collect();
+    Mail { to: to.join(","), subject: text("Subject"), text: text("BodyText") }
 }
 
 /// Runs `case` with a sender of mails on `backend`, in an AWS account of its own that is as new ones are: it may send to

@@ -1,5 +1,7 @@
 //! E-mails: who gets them, and what is in them.
 
+use domain::ports::outlets::OutletError;
+
 use super::*;
 
 #[tokio::test]
@@ -25,7 +27,7 @@ async fn the_requester_and_the_accounts_addresses_get_one_email_each_however_the
     world.announce().await;
 
     let sent = world.mailer.sent();
-    let mut to: Vec<_> = sent.iter().flat_map(|mail| &mail.to).map(|address| address.to_lowercase()).collect();
+    let mut to: Vec<_> = sent.iter().map(|mail| mail.to.to_lowercase()).collect();
     to.sort();
     assert_eq!(to, ["ada@example.com", "ops@example.com"]);
 }
@@ -39,7 +41,45 @@ async fn what_nobody_has_asked_for_goes_to_the_accounts_addresses() {
     world.notify().announce(&told.reference()).await.expect("no faults");
     let sent = world.mailer.sent();
     assert_eq!(sent.len(), 1);
-    assert_eq!(sent[0].to, ["ops@example.com"]);
+    assert_eq!(sent[0].to, "ops@example.com");
     let text = &sent[0].text;
     assert!(text.contains("runbook") && !text.contains("https://") && !text.contains("ID token"), "{text}");
+}
+
+#[tokio::test]
+async fn who_has_got_it_is_left_out_when_it_is_sent_again_to_the_others() {
+    let world = World::new().await;
+    let addresses = ["down@example.com", "Ops@example.com"].map(str::to_owned);
+    world.edit_account(|account| account.notification_targets.email = addresses.to_vec()).await;
+    world.mailer.fail_next("down@example.com", OutletError::Unavailable("SendEmail: timed out".to_owned()));
+
+    let told = world.announce().await;
+
+    let delivery = world.delivery(&told, Channel::Email).await;
+    assert_eq!(delivery.state, DeliveryState::Pending);
+    assert_eq!(delivery.last_error.as_deref(), Some("1 of 3 recipients: not delivered: SendEmail: timed out"));
+    world.minutes_pass(2).await;
+    assert_eq!(world.delivery(&told, Channel::Email).await.state, DeliveryState::Delivered);
+    let mut to: Vec<_> = world.mailer.sent().into_iter().map(|mail| mail.to).collect();
+    to.sort();
+    assert_eq!(to, ["Ops@example.com", "ada@example.com", "down@example.com"]);
+}
+
+#[tokio::test]
+async fn an_address_that_is_refused_keeps_no_mail_from_the_others_and_is_told() {
+    let world = World::new().await;
+    let addresses = ["gone@example.com", "ops@example.com"].map(str::to_owned);
+    world.edit_account(|account| account.notification_targets.email = addresses.to_vec()).await;
+    world.mailer.refuse("gone@example.com");
+
+    let told = world.announce().await;
+
+    assert_eq!(world.delivery(&told, Channel::Email).await.state, DeliveryState::GivenUp);
+    assert_eq!(world.mailer.sent().len(), 2);
+    let given_up = world.inbox().await.into_iter().filter_map(|told| match told.event {
+        Event::DeliveryGivenUp { channel, reason, .. } => Some((channel, reason)),
+        _ => None,
+    });
+    let reason = "1 of 3 recipients: refused: the recipient".to_owned();
+    assert_eq!(given_up.collect::<Vec<_>>(), [(Channel::Email, reason)]);
 }
