@@ -106,8 +106,8 @@ impl Event {
             Self::DeadLetters { step, run_id } => {
                 let what = if step.starts_with("restore") { "restore" } else { "backup" };
                 format!(
-                    "Part of {what} {run_id} failed five times and is not tried by itself any more. Tell whoever runs the \
-                     deployment; the runbook has it under \"Dead letters\"."
+                    "Part of {what} {run_id} failed five times, and its message was set aside. The {what} goes on by itself \
+                     if it can. Tell whoever runs the deployment; the runbook has it under \"Dead letters\"."
                 )
             }
             Self::DeliveryGivenUp { channel, reason, .. } => {
