@@ -4,6 +4,7 @@
 //! [`faults`] puts failures, lost answers and dying workers between a workflow and any of its ports.
 
 mod clock;
+mod counting;
 mod dead_letters;
 mod event_bus;
 pub mod faults;
@@ -16,6 +17,7 @@ mod webhook_secrets;
 mod webhooks;
 
 pub use clock::ManualClock;
+pub use counting::{CountingLedger, LedgerCalls};
 pub use dead_letters::MemoryDeadLetters;
 pub use event_bus::MemoryEventBus;
 pub use ledger::MemoryLedger;

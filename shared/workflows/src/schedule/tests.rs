@@ -1,7 +1,5 @@
 //! Switching schedules on and off, and what all tests of schedules begin with.
 
-mod counted;
-mod crowd;
 mod faults;
 mod plan;
 mod starting;

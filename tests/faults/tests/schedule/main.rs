@@ -2,6 +2,5 @@
 //! each starts one backup.
 
 mod accounts;
-mod counting;
 mod many;
 mod port_calls;

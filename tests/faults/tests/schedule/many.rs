@@ -5,12 +5,11 @@ use std::sync::Arc;
 use contracts::backends::{DYNAMODB_LOCAL, with_tables};
 use domain::ports::ledger::{DUE_SHARDS, Ledger};
 use faults::{Latent, Pace, samples};
-use in_memory::{ManualClock, MemoryLedger, MemoryQueue};
+use in_memory::{CountingLedger, LedgerCalls, ManualClock, MemoryLedger, MemoryQueue};
 use jiff::{SignedDuration, Timestamp, ToSpan, Unit};
 use workflows::schedule::Started;
 
 use crate::accounts::{accounts, assert_one_backup_each, assert_one_message_each, due_after, ends, starter, switch_on};
-use crate::counting::{Calls, CountingLedger};
 
 /// How many are due at once.
 const DUE: u64 = 2_000;
@@ -56,9 +55,9 @@ async fn every_schedule_starts_one_backup(ledger: Arc<dyn Ledger>) {
 
 /// Three reads and one transaction for each backup, and a look at each page of each shard, however many accounts there
 /// are that are not due.
-fn assert_reads_are_bounded(calls: Calls) {
+fn assert_reads_are_bounded(calls: LedgerCalls) {
     println!("{DUE} scheduled backups: {calls:?}");
-    let Calls { gets, lists, commits, dues } = calls;
+    let LedgerCalls { gets, lists, commits, dues } = calls;
     assert!(gets <= 3 * DUE, "{calls:?}");
     assert_eq!((lists, commits), (0, DUE));
     assert!(dues <= DUE / PAGE + u64::from(DUE_SHARDS), "{calls:?}");

@@ -1,8 +1,8 @@
 //! Accounts that lose the plan that has schedules.
 
+use in_memory::CountingLedger;
 use in_memory::faults::{Fault, Faults};
 
-use super::counted::Counted;
 use super::*;
 use crate::connect_account::{AccountChange, ConnectAccount};
 
@@ -29,14 +29,13 @@ fn assert_stopped(schedule: &Schedule, inbox: &[Notification]) {
 #[tokio::test]
 async fn an_operators_change_of_the_plan_stops_the_schedule_in_the_same_transaction() {
     let world = World::scheduled().await;
-    let counted = Counted::over(&world.ledger);
+    let counted = Arc::new(CountingLedger::new(world.ledger.clone()));
 
     change_plan(&ConnectAccount { ledger: counted.clone(), ..connecting(&world) }, "professional").await;
 
     let inbox = world.inbox().await;
     assert_stopped(&world.schedule().await, &inbox);
-    let [_, _, commits, _] = counted.counts();
-    assert_eq!(commits, 1);
+    assert_eq!(counted.calls().commits, 1);
     assert_eq!(world.queue.receive(), Some(inbox[0].work()));
     world.clock.set(first_run());
     assert_eq!(world.round().await, Started::default());

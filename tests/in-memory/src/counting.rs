@@ -7,17 +7,21 @@ use async_trait::async_trait;
 use domain::ports::ledger::{Change, DueList, Key, Ledger, LedgerError, ListPage, ListRequest, Stored};
 use jiff::Timestamp;
 
-/// Calls so far.
+/// Calls of a ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Calls {
-    pub(crate) gets: u64,
-    pub(crate) lists: u64,
-    pub(crate) commits: u64,
-    pub(crate) dues: u64,
+pub struct LedgerCalls {
+    /// Of `get`.
+    pub gets: u64,
+    /// Of `list`.
+    pub lists: u64,
+    /// Of `commit`.
+    pub commits: u64,
+    /// Of `due`.
+    pub dues: u64,
 }
 
-/// Hands everything on to another ledger.
-pub(crate) struct CountingLedger {
+/// Counts what it is asked for, and hands it on to another ledger.
+pub struct CountingLedger {
     port: Arc<dyn Ledger>,
     gets: AtomicU64,
     lists: AtomicU64,
@@ -26,14 +30,16 @@ pub(crate) struct CountingLedger {
 }
 
 impl CountingLedger {
-    pub(crate) fn new(port: Arc<dyn Ledger>) -> Self {
+    /// One that has counted nothing yet.
+    pub fn new(port: Arc<dyn Ledger>) -> Self {
         let [gets, lists, commits, dues] = [(); 4].map(|()| AtomicU64::new(0));
         Self { port, gets, lists, commits, dues }
     }
 
-    pub(crate) fn calls(&self) -> Calls {
+    /// How often it was asked so far.
+    pub fn calls(&self) -> LedgerCalls {
         let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        Calls { gets: of(&self.gets), lists: of(&self.lists), commits: of(&self.commits), dues: of(&self.dues) }
+        LedgerCalls { gets: of(&self.gets), lists: of(&self.lists), commits: of(&self.commits), dues: of(&self.dues) }
     }
 }
 
