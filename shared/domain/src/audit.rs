@@ -11,7 +11,7 @@ use crate::notification::{Event, Notification};
 use crate::ports::ledger::{AUDIT_PARTITIONS, Key, Record};
 
 /// The longest target that an entry repeats, in characters: ids have 36, and a request can name anything.
-const LONGEST_TARGET: usize = 64;
+const LONGEST_TARGET: usize = 128;
 
 /// The start of a scheduled backup, for whoever has switched the schedule on.
 pub const START_SCHEDULED_BACKUP: &str = "start-scheduled-backup";
@@ -68,7 +68,7 @@ pub struct AuditEntry {
     pub source_address: Option<String>,
     /// What, such as `create-backup` (an operation of the API) or `backup-completed` (an event).
     pub action: String,
-    /// The backup, the restore or what else it was about.
+    /// The backup, the restore or what else it was about; of an account or a schedule, what was changed.
     pub target: Option<String>,
     /// What came of it.
     pub outcome: AuditOutcome,
@@ -256,7 +256,7 @@ mod tests {
     fn an_entry_does_not_repeat_endless_targets() {
         let reason = Reason { kind: "backup-unknown".into(), sentence: "There is none.".into() };
         let entry = act().ended(Some("x".repeat(1_000)), AuditOutcome::Refused, reason);
-        assert_eq!(entry.target.map(|target| target.len()), Some(64));
+        assert_eq!(entry.target.map(|target| target.len()), Some(128));
     }
 
     #[test]

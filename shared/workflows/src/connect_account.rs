@@ -47,6 +47,21 @@ pub struct AccountChange {
 
 impl AccountChange {
     /// Changes everything but the connection, which has to be proven first.
+    /// What is changed, for the audit log: names, and no values but the plan's.
+    fn told(&self, created: bool) -> Option<String> {
+        let plan = self.plan.map(|plan| format!("plan {}", plan.as_str()));
+        let parts = [
+            (created, "created"),
+            (self.connection.is_some(), "crmConnection"),
+            (self.burst_percent.is_some() || self.daily_percent.is_some(), "callShare"),
+            (self.email.is_some(), "email"),
+            (self.webhook.is_some(), "webhook"),
+        ];
+        let names = parts.into_iter().filter(|(is, _)| *is).map(|(_, name)| name.to_owned());
+        let all: Vec<_> = names.chain(plan).collect();
+        (!all.is_empty()).then(|| all.join(", "))
+    }
+
     fn apply_to(&self, account: &mut Account) {
         account.call_share.burst_percent = self.burst_percent.unwrap_or(account.call_share.burst_percent);
         account.call_share.daily_percent = self.daily_percent.unwrap_or(account.call_share.daily_percent);
@@ -278,12 +293,9 @@ impl ConnectAccount {
         let before = loaded.as_ref().map(|loaded| &loaded.record);
         let webhook_secret = self.webhook_secret(account, before, change.webhook.as_ref(), secret).await?;
         let write = loaded.map_or_else(|| Change::create(&next), |loaded| Change::replace(&loaded, &next));
-        let mut changes = vec![write, Change::create(&act.succeeded(None))];
-        let stopped = schedule::stop_without_plan(&*self.ledger, &next, now).await?;
-        let told = stopped.map(|(stop, told)| {
-            changes.extend(stop);
-            told
-        });
+        let mut changes = vec![write, Change::create(&act.succeeded(change.told(created)))];
+        let (of_schedule, told) = schedule::follow_account(&*self.ledger, &next, now).await?;
+        changes.extend(of_schedule);
         let stored = Changed { account: next, created, webhook_secret };
         Ok(contention::settle(self.ledger.commit(&changes).await, (stored, told))?)
     }

@@ -127,8 +127,8 @@ async fn every_change_is_in_the_audit_log_and_a_refused_one_is_not_told_as_done(
     world.webhooks.refuse(OTHER, WebhookRefused::Private);
     world.change(&webhook(OTHER, false)).await.expect_err("private");
     let log = samples::audit_log(&*world.ledger).await;
-    assert_eq!(log.len(), 1);
-    assert!(!format!("{log:?}").contains(HOOK), "a webhook's path may be a secret");
+    let told: Vec<_> = log.iter().map(|entry| entry.target.as_deref()).collect();
+    assert_eq!(told, [Some("webhook")], "and not its path, which may be a secret");
 }
 
 #[tokio::test]

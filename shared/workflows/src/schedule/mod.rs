@@ -88,7 +88,12 @@ async fn try_set(
         present.switched_off(every)
     };
     let write = loaded.as_ref().map_or_else(|| Change::create(&next), |loaded| Change::replace(loaded, &next));
-    let mut changes = vec![write, Change::create(&act.succeeded(None))];
+    let told = match (wish.enabled, every) {
+        (false, _) => "off",
+        (true, Cadence::Week) => "on, every week",
+        (true, Cadence::TwoWeeks) => "on, every two weeks",
+    };
+    let mut changes = vec![write, Change::create(&act.succeeded(told.to_owned()))];
     // Who loses the plan at the same moment loses the schedule: whichever of the two commits comes second finds an account
     // that has changed. So it is written as it is, and not only looked at.
     changes.push(Change::replace(&account, &account.record));
