@@ -8,6 +8,7 @@
 //! again.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use domain::account::{Account, ApiVersion, CrmConnection, NotificationTargets};
 use domain::audit::Act;
@@ -210,7 +211,7 @@ impl ConnectAccount {
             None => None,
         };
         // One for all tries, so that the one that is told is the one that is stored.
-        let secret = (self.new_webhook_secret)();
+        let secret = NewSecret { secret: (self.new_webhook_secret)(), is_stored: AtomicBool::new(false) };
         let (changed, told) = contention::retry(|| self.try_store(act, change, connection.as_ref(), &secret)).await?;
         if let Some(told) = &told {
             notify::announce_soon(&*self.queue, told).await;
@@ -278,7 +279,7 @@ impl ConnectAccount {
         act: &Act,
         change: &AccountChange,
         connection: Option<&CrmConnection>,
-        secret: &SecretString,
+        secret: &NewSecret,
     ) -> Result<Attempt<(Changed, Option<Notification>)>, ConnectError> {
         let account = &act.account_id;
         let loaded: Option<Versioned<Account>> = ledger::load(&*self.ledger, &Account::key_of(account)).await?;
@@ -307,16 +308,24 @@ impl ConnectAccount {
         account: &AccountId,
         present: Option<&Account>,
         change: Option<&WebhookChange>,
-        secret: &SecretString,
+        new: &NewSecret,
     ) -> Result<Option<SecretString>, ConnectError> {
         let Some(WebhookChange::Set { url, new_secret }) = change else { return Ok(None) };
         let is_known = present.is_some_and(|present| present.notification_targets.webhook.as_ref() == Some(url));
-        if is_known && !new_secret {
+        if is_known && !new_secret && !new.is_stored.load(Ordering::Relaxed) {
             return Ok(None);
         }
-        self.webhook_secrets.store_webhook_secret(account, secret).await?;
-        Ok(Some(secret.clone()))
+        new.is_stored.store(true, Ordering::Relaxed);
+        self.webhook_secrets.store_webhook_secret(account, &new.secret).await?;
+        Ok(Some(new.secret.clone()))
     }
+}
+
+/// A secret that was made for a change, and whether a try of it has stored it: then it is told, whoever else has set the same
+/// URL in between.
+struct NewSecret {
+    secret: SecretString,
+    is_stored: AtomicBool,
 }
 
 fn new_account(account: &AccountId, now: Timestamp) -> Account {
