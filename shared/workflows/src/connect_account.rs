@@ -47,7 +47,6 @@ pub struct AccountChange {
 }
 
 impl AccountChange {
-    /// Changes everything but the connection, which has to be proven first.
     /// What is changed, for the audit log: names, and no values but the plan's.
     fn told(&self, created: bool) -> Option<String> {
         let plan = self.plan.map(|plan| format!("plan {}", plan.as_str()));
@@ -63,6 +62,7 @@ impl AccountChange {
         (!all.is_empty()).then(|| all.join(", "))
     }
 
+    /// Changes everything but the connection, which has to be proven first.
     fn apply_to(&self, account: &mut Account) {
         account.call_share.burst_percent = self.burst_percent.unwrap_or(account.call_share.burst_percent);
         account.call_share.daily_percent = self.daily_percent.unwrap_or(account.call_share.daily_percent);

@@ -95,6 +95,12 @@ pub struct SwitchedOn {
 }
 
 impl SwitchedOn {
+    /// The run that is due is not lost by a change of how often there are more, which are counted from it.
+    fn counted_from_due(&self) -> Self {
+        let day = self.next_run_at.to_zoned(zone(&self.time_zone)).date();
+        Self { anchor: day.to_datetime(self.anchor.time()), ..self.clone() }
+    }
+
     fn next(&self, every: Cadence, time_zone: &str, after: Timestamp) -> Self {
         Self {
             next_run_at: next_run(self.anchor, every, &zone(time_zone), after),
@@ -116,12 +122,14 @@ impl Schedule {
         Self { account_id, every: Cadence::default(), on: None, latest: None, stopped: None }
     }
 
-    /// Switches it on, or changes how often it runs. One that is on keeps its weekday and its time of day.
+    /// Switches it on, or changes how often it runs. One that is on keeps its weekday and its time of day, and is from now on
+    /// `by`'s.
     #[must_use]
     pub fn switched_on(&self, every: Cadence, by: &Requester, time_zone: &str, now: Timestamp) -> Self {
         let on = match &self.on {
-            Some(on) if self.every == every => on.clone(),
-            Some(on) => on.next(every, time_zone, now),
+            Some(on) if self.every == every => SwitchedOn { by: by.clone(), ..on.clone() },
+            Some(on) if on.next_run_at <= now => SwitchedOn { by: by.clone(), ..on.counted_from_due() },
+            Some(on) => SwitchedOn { by: by.clone(), ..on.next(every, time_zone, now) },
             None => {
                 let local = now.to_zoned(zone(time_zone)).datetime();
                 let anchor = local.date().at(local.hour(), local.minute(), 0, 0);
@@ -182,6 +190,13 @@ impl Schedule {
         // At least a moment, so that it is not looked at again in the same round.
         let until = until.max(now + SignedDuration::from_secs(1));
         Ok(Self { on: Some(SwitchedOn { waits_until: Some(until), ..on.clone() }), ..self.clone() })
+    }
+
+    /// A run that waits does so no longer, until somebody has looked whether it still has to.
+    #[must_use]
+    pub fn looked_at_anew(&self) -> Self {
+        let on = self.on.as_ref().map(|on| SwitchedOn { waits_until: None, ..on.clone() });
+        Self { on, ..self.clone() }
     }
 
     fn due(&self, what: &'static str, now: Timestamp) -> Result<&SwitchedOn, Refused> {

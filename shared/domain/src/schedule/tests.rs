@@ -1,3 +1,5 @@
+use jiff::ToSpan;
+use jiff::civil::Date;
 use proptest::prelude::*;
 
 use super::*;
@@ -47,6 +49,26 @@ fn switching_on_again_changes_nothing_and_another_cadence_keeps_the_weekday() {
 }
 
 #[test]
+fn who_switches_it_on_again_is_whose_backups_it_makes() {
+    let other = Requester { subject: "user-2".into(), email: Some("ada@example.com".into()) };
+    for every in [Cadence::Week, Cadence::TwoWeeks] {
+        let taken_over = on(Cadence::Week).switched_on(every, &other, BERLIN, NOW);
+        assert_eq!(taken_over.on.map(|on| on.by), Some(other.clone()));
+    }
+}
+
+#[test]
+fn another_cadence_loses_no_run_that_is_due() {
+    let weekly = on(Cadence::Week);
+    let late = next_of(&weekly) + SignedDuration::from_hours(1);
+    let waiting = weekly.waiting(late + SignedDuration::from_hours(4), late).expect("due");
+    let changed = waiting.switched_on(Cadence::TwoWeeks, &somebody(), BERLIN, late);
+    assert_eq!(changed.due_at(), waiting.due_at(), "it still waits");
+    let started = changed.looked_at_anew().started(backup(late), BERLIN, late).expect("due");
+    assert_eq!(next_of(&started), NOW + WEEK * 3, "and the next one is two weeks after it");
+}
+
+#[test]
 fn a_run_that_waits_is_due_when_the_wait_is_over_and_keeps_its_cadence() {
     let schedule = on(Cadence::Week);
     let due = next_of(&schedule);
@@ -78,37 +100,55 @@ fn an_account_that_has_moved_runs_by_its_new_clocks() {
     assert_eq!(moved.on.expect("on").time_zone, "America/New_York");
 }
 
+const ZONES: [&str; 6] =
+    [BERLIN, "America/New_York", "UTC", "Asia/Kolkata", "Australia/Lord_Howe", "America/Sao_Paulo"];
+
+/// The days and times, as a calendar on the wall would list them, at which a schedule that was switched on at `begun` has
+/// its runs within two years.
+fn wall_calendar(begun: Timestamp, every: Cadence, zone: &TimeZone) -> Vec<Timestamp> {
+    let first = begun.to_zoned(zone.clone()).datetime();
+    let days = first.date().series(1.day()).skip(1).take(750);
+    let is_run = |date: &Date| {
+        date.weekday() == first.weekday()
+            && (every == Cadence::Week || first.date().until(*date).is_ok_and(|span| span.get_days() % 14 == 0))
+    };
+    let at = |date: Date| date.at(first.hour(), first.minute(), 0, 0).to_zoned(zone.clone());
+    days.filter(is_run).map(|date| at(date).expect("in range").timestamp()).collect()
+}
+
+/// Pauses between two firings of the rule: minutes as a rule, sometimes hours, and an outage of up to five weeks now and
+/// then.
+fn pauses() -> impl Strategy<Value = Vec<SignedDuration>> {
+    let minutes = prop_oneof![6 => 0_i64..60, 12 => 0_i64..2_400, 1 => 0_i64..50_000];
+    prop::collection::vec(minutes.prop_map(SignedDuration::from_mins), 200..400)
+}
+
 proptest! {
-    /// However often and however late the rule fires over a year, each run starts once, an outage is made up for by one
-    /// backup, and the cadence stays.
+    /// Whenever and wherever it was switched on, and however often and however late the rule fires over a year: what has
+    /// become due since the firing before is made up for by one backup, and nothing else starts.
     #[test]
-    fn a_rule_that_fires_twice_late_or_not_at_all_starts_each_run_once(
-        pauses in prop::collection::vec((0_i64..40, 0_i64..60), 200..400), two in any::<bool>(),
+    fn a_rule_that_fires_twice_late_or_not_at_all_starts_what_is_due_once(
+        begun in 0_i64..5_000_000, which in 0_usize..ZONES.len(), two in any::<bool>(), pauses in pauses(),
     ) {
         let every = if two { Cadence::TwoWeeks } else { Cadence::Week };
-        let mut schedule = on(every);
-        let mut now = NOW;
-        let mut starts = Vec::new();
-        for (hours, minutes) in pauses {
-            now += SignedDuration::from_hours(hours) + SignedDuration::from_mins(minutes);
-            // The rule fires twice each time.
-            for _ in 0..2 {
-                let due = schedule.due_at().expect("on");
-                match schedule.started(backup(now), BERLIN, now) {
-                    Ok(next) => {
-                        prop_assert!(due <= now);
-                        starts.push(due);
-                        schedule = next;
-                    }
-                    Err(_) => prop_assert!(due > now),
-                }
-                prop_assert!(!schedule.is_due(now), "what is started is not due any more");
+        let begun = NOW + SignedDuration::from_mins(begun);
+        let mut schedule = off().switched_on(every, &somebody(), ZONES[which], begun);
+        let runs = wall_calendar(begun, every, &zone(ZONES[which]));
+        let end = begun + SignedDuration::from_hours(24 * 700);
+        let (mut now, mut before) = (begun, begun);
+        for pause in pauses {
+            now += pause;
+            if now > end {
+                break;
             }
-        }
-        let period = SignedDuration::from_hours(every.days() * 24);
-        for pair in starts.windows(2) {
-            let periods = pair[1].duration_since(pair[0]).as_secs_f64() / period.as_secs_f64();
-            prop_assert!((periods - periods.round()).abs() < 0.01 && periods >= 0.99, "{periods} periods");
+            let has_become_due = runs.iter().any(|run| before < *run && *run <= now);
+            let started = schedule.started(backup(now), ZONES[which], now);
+            prop_assert_eq!(started.is_ok(), has_become_due, "{} to {}", before, now);
+            schedule = started.unwrap_or(schedule);
+            // The rule fires twice each time.
+            prop_assert!(schedule.started(backup(now), ZONES[which], now).is_err(), "once");
+            prop_assert_eq!(Some(&next_of(&schedule)), runs.iter().find(|run| **run > now), "as it is shown");
+            before = now;
         }
     }
 

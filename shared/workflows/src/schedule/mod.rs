@@ -100,21 +100,26 @@ async fn try_set(
     Ok(contention::settle(ledger.commit(&changes).await, next)?)
 }
 
-/// What stops a schedule that is on when its account's plan has none any more: the changes, and the notification among
-/// them. None where no schedule is on.
+/// What a change of `account` means for its schedule: one that is on is stopped if the plan has none any more, with the
+/// notification that says so, and a run that waits is looked at anew, since the plan may allow it earlier.
 ///
 /// # Errors
 /// [`LedgerError`].
-pub(crate) async fn stop_without_plan(
+pub(crate) async fn follow_account(
     ledger: &dyn Ledger,
     account: &Account,
     now: Timestamp,
-) -> Result<Option<(Vec<Change>, Notification)>, LedgerError> {
-    if account.plan.plan().may_schedule {
-        return Ok(None);
-    }
+) -> Result<(Vec<Change>, Option<Notification>), LedgerError> {
     let loaded = ledger::load::<Schedule>(ledger, &Schedule::key_of(&account.account_id)).await?;
-    Ok(loaded.filter(|loaded| loaded.record.on.is_some()).map(|loaded| stopped(&loaded, account, now)))
+    let Some((loaded, on)) = loaded.as_ref().and_then(|loaded| Some((loaded, loaded.record.on.as_ref()?))) else {
+        return Ok((Vec::new(), None));
+    };
+    if !account.plan.plan().may_schedule {
+        let (changes, told) = stopped(loaded, account, now);
+        return Ok((changes, Some(told)));
+    }
+    let waits = on.waits_until.is_some().then(|| Change::replace(loaded, &loaded.record.looked_at_anew()));
+    Ok((waits.into_iter().collect(), None))
 }
 
 fn stopped(loaded: &Versioned<Schedule>, account: &Account, now: Timestamp) -> (Vec<Change>, Notification) {

@@ -51,6 +51,22 @@ async fn a_plan_that_has_schedules_too_leaves_it_on() {
 }
 
 #[tokio::test]
+async fn a_run_that_waits_starts_as_soon_as_a_larger_plan_allows_it() {
+    let world = World::scheduled().await;
+    world.clock.set(first_run() - HOUR * 5);
+    let by_hand = world.backup_by_hand().await;
+    world.complete(&by_hand).await;
+    world.clock.set(first_run());
+    assert_eq!(world.round().await.waiting, 1, "a day has to pass between two backups");
+
+    change_plan(&connecting(&world), "unlimited").await;
+    world.clock.advance(MINUTE);
+
+    assert_eq!(world.round().await.started, 1);
+    assert_eq!(world.next_run_at().await, first_run() + WEEK);
+}
+
+#[tokio::test]
 async fn a_run_that_finds_the_plan_gone_stops_the_schedule_and_says_so() {
     let world = World::due().await;
     world.edit_account(|account| account.plan = samples::plan("professional")).await;
