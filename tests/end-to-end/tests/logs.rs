@@ -4,7 +4,8 @@ use std::fs;
 
 use dev_stack::api::Api;
 use dev_stack::failure::{OrFailure, Result};
-use end_to_end::journey::{Journey, expect, stack_folder};
+use end_to_end::journey::{Journey, PATIENCE, expect, stack_folder};
+use end_to_end::patience::eventually;
 use end_to_end::portal::TOKEN_PREFIX;
 use end_to_end::problem::assert_problem;
 use serde_json::json;
@@ -13,8 +14,8 @@ use ureq::http::Method;
 /// Part of property values, and of nothing else in the world.
 const CANARY: &str = "canary-5f1d9c";
 
-/// The functions that the requests of this journey reach, and their work.
-const FUNCTIONS: [&str; 9] = [
+/// All functions; each has written something.
+const FUNCTIONS: [&str; 11] = [
     "create-backup",
     "read-api",
     "account-api",
@@ -24,6 +25,8 @@ const FUNCTIONS: [&str; 9] = [
     "assemble-archive",
     "restore-chunk",
     "deliver-notifications",
+    "start-scheduled-backups",
+    "recover-stalled",
 ];
 
 /// Part of the webhook's path, which may be a secret of its receiver, and of an e-mail address.
@@ -40,6 +43,7 @@ fn logs_hold_no_token_no_value_and_no_link() -> Result<()> {
     let link = follow_links(&journey, &backup_id)?;
     let report = restore(&journey, &backup_id)?;
     go_wrong(&journey, &backup_id)?;
+    skip_a_run(&journey)?;
 
     let exported = export_audit_log(&journey)?;
     let (signature, of_report, of_export) = (signature(&link), signature(&report), signature(&exported));
@@ -99,6 +103,17 @@ fn be_told(journey: &Journey) -> Result<String> {
     let targets = json!({ "email": [format!("{TARGET}@example.com")], "webhook": { "url": url } });
     let set = expect(200, journey.api().put(&journey.path(""), &json!({ "notificationTargets": targets }))?)?.json();
     Ok(set["notificationTargets"]["webhook"]["secret"].as_str().unwrap_or_default().to_owned())
+}
+
+/// Lets a backup be due that cannot start, as the latest one has failed of the token.
+fn skip_a_run(journey: &Journey) -> Result<()> {
+    let path = journey.path("/backup-schedule");
+    expect(200, journey.api().put(&path, &json!({ "enabled": true }))?)?;
+    journey.aws().let_schedule_be_due(&journey.account_id)?;
+    eventually("run of the schedule", PATIENCE, || {
+        let shown = expect(200, journey.api().get(&path)?)?.json();
+        Ok((shown["latestRun"]["outcome"] == "skipped").then_some(()))
+    })
 }
 
 /// A link to the audit log.
