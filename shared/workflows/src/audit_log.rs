@@ -13,6 +13,7 @@ use domain::storage_keys;
 use jiff::Timestamp;
 
 use crate::download_backup::Link;
+use crate::link::Link;
 use crate::growing_object::{GrowingObject, ObjectPorts};
 
 /// Entries that one request looks at at most, however few of them it is asked for.

@@ -83,6 +83,7 @@ mod tests {
 
     use super::*;
     use crate::download_backup::{self, DownloadError};
+    use crate::link::Link;
     use crate::samples;
 
     const FIVE_MINUTES: Duration = Duration::from_mins(5);
@@ -110,7 +111,7 @@ mod tests {
             delete(ledger, &self.queue, &*self.clock, &backup.reference(), &samples::act("delete-backup")).await
         }
 
-        async fn link(&self, backup: &Backup) -> Result<download_backup::Link, DownloadError> {
+        async fn link(&self, backup: &Backup) -> Result<Link, DownloadError> {
             let (act, links) = (samples::act("download-backup"), MemoryObjects::new());
             let (ledger, clock) = (&*self.ledger, &*self.clock);
             download_backup::link(ledger, &links, clock, &backup.reference(), FIVE_MINUTES, &act).await

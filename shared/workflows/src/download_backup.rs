@@ -10,18 +10,9 @@ use domain::ports::objects::{DownloadLinks, StorageError};
 use domain::work::BackupRef;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use secrecy::SecretString;
 
 use crate::audit_log;
-
-/// A link to an archive. Whoever holds it can download.
-#[derive(Debug)]
-pub struct Link {
-    /// The link.
-    pub url: SecretString,
-    /// When it stops working.
-    pub expires_at: Timestamp,
-}
+use crate::link::Link;
 
 /// Why there is no link.
 #[derive(Debug, thiserror::Error)]
@@ -94,7 +85,7 @@ mod tests {
     use domain::ports::ledger::Change;
     use in_memory::{ManualClock, MemoryLedger};
     use jiff::SignedDuration;
-    use secrecy::ExposeSecret;
+    use secrecy::{ExposeSecret, SecretString};
 
     use super::*;
     use crate::samples;

@@ -20,6 +20,7 @@ pub mod ending;
 pub mod export;
 mod growing_object;
 mod leased;
+pub mod link;
 pub mod notify;
 pub mod read_backups;
 pub mod recover;

@@ -23,7 +23,7 @@ use super::dispatch;
 pub use super::sum_up::{Sample, SampleValue};
 use crate::audit_log;
 use crate::crm_session::policy_of;
-use crate::download_backup::Link;
+use crate::link::Link;
 use crate::stored_json;
 
 /// Why there is nothing to show.
