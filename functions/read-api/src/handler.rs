@@ -12,16 +12,13 @@ use lambda::links;
 use lambda::pages::{self, PageQuery};
 use lambda::problem::Problem;
 use lambda::representation::BackupRepresentation;
-use lambda::routes::{Found, Operation};
+use lambda::routes::{DESCRIPTION, Found, Operation};
 use serde::Serialize;
 use workflows::audit_log::ExportAuditLog;
 use workflows::{download_backup, read_backups};
 
 use crate::problems;
 use crate::progress::ProgressRepresentation;
-
-/// What the API looks like.
-pub(crate) const DESCRIPTION: &str = include_str!("../openapi.json");
 
 /// Answers requests.
 pub(crate) struct Handler {

@@ -6,6 +6,9 @@ use http::header::{ALLOW, HeaderValue};
 
 use crate::problem::{Problem, catalogue};
 
+/// What the API looks like: the `OpenAPI` document, of which every operation has a route here.
+pub const DESCRIPTION: &str = include_str!("../openapi.json");
+
 /// What a request asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Operation {

@@ -3,12 +3,11 @@
 use std::collections::BTreeSet;
 
 use lambda::problem::{ProblemType, catalogue};
-use lambda::routes::ROUTES;
+use lambda::routes::{DESCRIPTION, ROUTES};
 use lambda::testing::{ApiCall, document};
 use serde_json::{Value, json};
 
 use super::{World, completed, deleted, failed, path};
-use crate::handler::DESCRIPTION;
 
 pub(super) fn description() -> Value {
     serde_json::from_str(DESCRIPTION).expect("the description is JSON")

@@ -8,8 +8,7 @@ use serde_json::Value;
 use crate::http::Response;
 use crate::routes::{self, ROUTES};
 
-static DESCRIPTION: LazyLock<Value> =
-    LazyLock::new(|| serde_json::from_str(include_str!("../../../../functions/read-api/openapi.json")).expect("JSON"));
+static DESCRIPTION: LazyLock<Value> = LazyLock::new(|| serde_json::from_str(routes::DESCRIPTION).expect("JSON"));
 
 /// Checks that the description has this answer to a request of `method` to `path`: its status, its kind of problem,
 /// its `Location`, and its body member by member.
