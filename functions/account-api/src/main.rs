@@ -12,11 +12,10 @@ mod tests;
 use std::sync::Arc;
 
 use aws::{Aws, QueueUrls, SystemClock};
-use lambda::audit::AuditLog;
-use lambda::config::{ApiConfig, Environment};
+use lambda::config::Environment;
 use lambda::{http, random, telemetry};
 use webhook::HttpWebhooks;
-use workflows::connect_account::ConnectAccount;
+use workflows::change_account::ChangeAccount;
 
 use crate::handler::Handler;
 
@@ -29,10 +28,10 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let queues = QueueUrls { notify: env.notify_queue_url(), ..QueueUrls::default() };
     let (api, tokens, base_urls, secrets, private) =
         env.finish(|| Some((api?, tokens?, base_urls?, secrets?, private?)))?;
-    let ApiConfig { tables, audience, audit_kept_for } = api;
     let aws = Aws::load().await;
-    let accounts = ConnectAccount {
-        ledger: Arc::new(aws.ledger(tables)),
+    let ledger = Arc::new(aws.ledger(api.tables.clone()));
+    let accounts = ChangeAccount {
+        ledger: ledger.clone(),
         tokens: Arc::new(aws.tokens(tokens)),
         webhook_secrets: Arc::new(aws.webhook_secrets(secrets)),
         webhooks: Arc::new(HttpWebhooks::new(private)?),
@@ -42,7 +41,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         clock: Arc::new(SystemClock),
         base_urls,
     };
-    let audit = AuditLog { ledger: accounts.ledger.clone(), kept_for: audit_kept_for, audience: audience.clone() };
-    let handler = Handler { accounts, audience };
+    let audit = api.audit_log(ledger.clone());
+    let handler = Handler { ledger, clock: Arc::new(SystemClock), accounts, audience: api.audience };
     http::serve(audit, |request| handler.handle(request)).await
 }

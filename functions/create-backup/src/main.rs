@@ -8,8 +8,7 @@ mod tests;
 use std::sync::Arc;
 
 use aws::{Aws, QueueUrls, SystemClock};
-use lambda::audit::AuditLog;
-use lambda::config::{ApiConfig, Environment};
+use lambda::config::Environment;
 use lambda::{http, telemetry};
 use workflows::create_backup::CreateBackup;
 
@@ -22,14 +21,14 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let api = env.api();
     let queues =
         QueueUrls { discover: env.discover_queue_url(), assemble: env.assemble_queue_url(), ..QueueUrls::default() };
-    let ApiConfig { tables, audience, audit_kept_for } = env.finish(|| api)?;
+    let api = env.finish(|| api)?;
     let aws = Aws::load().await;
     let create = CreateBackup {
-        ledger: Arc::new(aws.ledger(tables)),
+        ledger: Arc::new(aws.ledger(api.tables.clone())),
         queue: Arc::new(aws.queues(queues)),
         clock: Arc::new(SystemClock),
     };
-    let audit = AuditLog { ledger: create.ledger.clone(), kept_for: audit_kept_for, audience: audience.clone() };
-    let handler = Handler { create, audience };
+    let audit = api.audit_log(create.ledger.clone());
+    let handler = Handler { create, audience: api.audience };
     http::serve(audit, |request| handler.handle(request)).await
 }

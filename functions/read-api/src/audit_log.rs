@@ -47,7 +47,7 @@ impl Handler {
         let caller = self.of_known_account(request, route).await?;
         let PageQuery { limit, after } = PageQuery::of(request, AuditEntryId::parse)?;
         let (filter, limit) = (filter(request)?, usize::try_from(limit).unwrap_or(usize::MAX));
-        let (ledger, clock) = (&*self.audit_log.ledger, &*self.audit_log.clock);
+        let (ledger, clock) = (&*self.ledger, &*self.clock);
         let page = audit_log::list(ledger, clock, &caller.account_id, &filter, after.as_ref(), limit).await?;
         let entries = page.entries.iter().map(EntryRepresentation::of).collect();
         let next = page.next.as_ref().map(|last| pages::cursor(last.as_str()));
@@ -56,7 +56,7 @@ impl Handler {
 
     async fn of_known_account(&self, request: &Request, route: &Found<'_>) -> Result<Authorised, Problem> {
         let caller = self.authorised(request, route)?;
-        let known = audit_log::check_account(&*self.audit_log.ledger, &caller.account_id).await;
+        let known = audit_log::check_account(&*self.ledger, &caller.account_id).await;
         known.map_err(problems::of_audit)?;
         Ok(caller)
     }
@@ -65,7 +65,7 @@ impl Handler {
         let caller = self.of_known_account(request, route).await?;
         let (filter, act) = (filter(request)?, request.act(&caller)?);
         let ends = request.deadline.begin_nothing_after();
-        let link = self.audit_log.export(&filter, &act, self.link_valid_for, ends).await;
+        let link = self.export.export(&filter, &act, self.link_valid_for, ends).await;
         let link = link.map_err(problems::of_audit)?;
         links::answer(request, &link.url, link.expires_at)
     }

@@ -1,9 +1,13 @@
 //! Requests that read, to and from the use cases.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::audit::Act;
 use domain::ids::BackupId;
+use domain::ports::clock::Clock;
+use domain::ports::ledger::Ledger;
+use domain::ports::objects::DownloadLinks;
 use domain::work::BackupRef;
 use http::StatusCode;
 use lambda::caller::{Authorised, Right};
@@ -22,7 +26,10 @@ use crate::progress::ProgressRepresentation;
 
 /// Answers requests.
 pub(crate) struct Handler {
-    pub(crate) audit_log: ExportAuditLog,
+    pub(crate) ledger: Arc<dyn Ledger>,
+    pub(crate) links: Arc<dyn DownloadLinks>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) export: ExportAuditLog,
     pub(crate) audience: String,
     pub(crate) link_valid_for: Duration,
 }
@@ -51,9 +58,9 @@ impl Handler {
     async fn list(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
         let account = self.authorised(request, route)?.account_id;
         let PageQuery { limit, after } = PageQuery::of(request, BackupId::parse)?;
-        let page = read_backups::list(&*self.audit_log.ledger, &account, after.as_ref(), limit).await;
+        let page = read_backups::list(&*self.ledger, &account, after.as_ref(), limit).await;
         let page = page.map_err(problems::of_read)?;
-        let now = self.audit_log.clock.now();
+        let now = self.clock.now();
         let backups = page.backups.iter().map(|backup| BackupRepresentation::of(backup, now)).collect();
         let next = page.next.as_ref().map(|last| pages::cursor(last.as_str()));
         Ok(Response::json(StatusCode::OK, &Page { backups, next }))
@@ -61,14 +68,14 @@ impl Handler {
 
     async fn read(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
         let (backup, _) = self.backup(request, route)?;
-        let now = self.audit_log.clock.now();
-        let progress = read_backups::read(&*self.audit_log.ledger, &backup, now).await.map_err(problems::of_read)?;
+        let now = self.clock.now();
+        let progress = read_backups::read(&*self.ledger, &backup, now).await.map_err(problems::of_read)?;
         Ok(Response::json(StatusCode::OK, &ProgressRepresentation::of(&progress, now)))
     }
 
     async fn download(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
         let (backup, act) = self.backup(request, route)?;
-        let ExportAuditLog { ledger, links, clock, .. } = &self.audit_log;
+        let Self { ledger, links, clock, .. } = self;
         let link = download_backup::link(&**ledger, &**links, &**clock, &backup, self.link_valid_for, &act).await;
         let link = link.map_err(problems::of_download)?;
         links::answer(request, &link.url, link.expires_at)

@@ -11,8 +11,7 @@ mod tests;
 use std::sync::Arc;
 
 use aws::{Aws, SystemClock};
-use lambda::audit::AuditLog;
-use lambda::config::{ApiConfig, Environment};
+use lambda::config::Environment;
 use lambda::{http, telemetry};
 use workflows::audit_log::ExportAuditLog;
 
@@ -24,18 +23,19 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let mut env = Environment::of_process();
     let (api, bucket, valid_for) = (env.api(), env.archive_bucket(), env.download_link_validity());
     let (api, bucket, link_valid_for) = env.finish(|| Some((api?, bucket?, valid_for?)))?;
-    let ApiConfig { tables, audience, audit_kept_for } = api;
     let aws = Aws::load().await;
     let objects = Arc::new(aws.objects(bucket));
-    let audit_log = ExportAuditLog {
-        ledger: Arc::new(aws.ledger(tables)),
+    let ledger = Arc::new(aws.ledger(api.tables.clone()));
+    let export = ExportAuditLog {
+        ledger: ledger.clone(),
         clock: Arc::new(SystemClock),
         reader: objects.clone(),
         writer: objects.clone(),
         uploads: objects.clone(),
-        links: objects,
+        links: objects.clone(),
     };
-    let audit = AuditLog { ledger: audit_log.ledger.clone(), kept_for: audit_kept_for, audience: audience.clone() };
-    let handler = Handler { audit_log, audience, link_valid_for };
+    let audit = api.audit_log(ledger.clone());
+    let clock = Arc::new(SystemClock);
+    let handler = Handler { ledger, links: objects, clock, export, audience: api.audience, link_valid_for };
     http::serve(audit, |request| handler.handle(request)).await
 }

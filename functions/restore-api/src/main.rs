@@ -11,8 +11,7 @@ mod tests;
 use std::sync::Arc;
 
 use aws::{Aws, QueueUrls, SystemClock};
-use lambda::audit::AuditLog;
-use lambda::config::{ApiConfig, Environment};
+use lambda::config::Environment;
 use lambda::{http, telemetry};
 use workflows::restore::ask::AskRestore;
 use workflows::restore::decide::DecideRestore;
@@ -28,17 +27,16 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let queues = QueueUrls { restore: env.restore_queue_url(), ..QueueUrls::default() };
     let (api, bucket, link_valid_for, second_factor) =
         env.finish(|| Some((api?, bucket?, valid_for?, second_factor?)))?;
-    let ApiConfig { tables, audience, audit_kept_for } = api;
     let aws = Aws::load().await;
     let objects = Arc::new(aws.objects(bucket));
     let ask = AskRestore {
-        ledger: Arc::new(aws.ledger(tables)),
+        ledger: Arc::new(aws.ledger(api.tables.clone())),
         reader: objects.clone(),
         queue: Arc::new(aws.queues(queues)),
         clock: Arc::new(SystemClock),
     };
     let decide = DecideRestore { ledger: ask.ledger.clone(), queue: ask.queue.clone(), clock: ask.clock.clone() };
-    let audit = AuditLog { ledger: ask.ledger.clone(), kept_for: audit_kept_for, audience: audience.clone() };
-    let handler = Handler { ask, decide, links: objects, audience, link_valid_for, second_factor };
+    let audit = api.audit_log(ask.ledger.clone());
+    let handler = Handler { ask, decide, links: objects, audience: api.audience, link_valid_for, second_factor };
     http::serve(audit, |request| handler.handle(request)).await
 }

@@ -29,13 +29,16 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws::LedgerTables;
+use domain::ports::ledger::Ledger;
 use http::Uri;
 use jiff::SignedDuration;
 use tracing::level_filters::LevelFilter;
 
+use crate::audit::AuditLog;
 use crate::second_factor::SecondFactorPolicy;
 
 /// The environment is not as a function needs it. Names every variable at fault.
@@ -68,6 +71,13 @@ pub struct ApiConfig {
     pub audience: String,
     /// How long the audit log keeps its entries.
     pub audit_kept_for: SignedDuration,
+}
+
+impl ApiConfig {
+    /// The audit log of refused requests, which `ledger` keeps.
+    pub fn audit_log(&self, ledger: Arc<dyn Ledger>) -> AuditLog {
+        AuditLog { ledger, kept_for: self.audit_kept_for, audience: self.audience.clone() }
+    }
 }
 
 /// Reads environment variables and collects what is wrong with them.

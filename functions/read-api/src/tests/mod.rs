@@ -59,15 +59,23 @@ impl World {
     fn empty() -> Self {
         let (ledger, clock) = (Arc::new(MemoryLedger::new()), Arc::new(ManualClock::at(now())));
         let objects = Arc::new(MemoryObjects::new());
-        let audit_log = ExportAuditLog {
+        let links = Arc::new(Links);
+        let export = ExportAuditLog {
             ledger: ledger.clone(),
             clock: clock.clone(),
             reader: objects.clone(),
             writer: objects.clone(),
             uploads: objects,
-            links: Arc::new(Links),
+            links: links.clone(),
         };
-        let handler = Handler { audit_log, audience: AUDIENCE.to_owned(), link_valid_for: Duration::from_mins(5) };
+        let handler = Handler {
+            ledger: ledger.clone(),
+            links,
+            clock: clock.clone(),
+            export,
+            audience: AUDIENCE.to_owned(),
+            link_valid_for: Duration::from_mins(5),
+        };
         Self { ledger, clock, handler }
     }
 
