@@ -4,7 +4,7 @@ use domain::account::ApiVersion;
 use domain::plan::{PLANS, PlanName};
 use lambda::fields::Fields;
 use lambda::problem::{FieldFault, Problem};
-use workflows::connect_account::{AccountChange, ConnectionChange, WebhookChange};
+use workflows::change_account::{AccountChange, ConnectionChange, WebhookChange};
 
 /// Longer than any URL on an allow-list.
 const LONGEST_URL: usize = 200;

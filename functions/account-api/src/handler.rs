@@ -1,18 +1,24 @@
 //! Requests about an account's settings, its schedule and its notifications, to and from the use cases.
 
+use std::sync::Arc;
+
+use domain::ports::clock::Clock;
+use domain::ports::ledger::Ledger;
 use http::StatusCode;
 use lambda::caller::{Authorised, Right};
 use lambda::http::{Request, Response};
 use lambda::problem::Problem;
 use lambda::routes::{Found, Operation};
-use workflows::connect_account::{self, ConnectAccount};
+use workflows::change_account::{self, ChangeAccount};
 
 use crate::representation::AccountRepresentation;
 use crate::{body, problems};
 
 /// Answers requests.
 pub(crate) struct Handler {
-    pub(crate) accounts: ConnectAccount,
+    pub(crate) ledger: Arc<dyn Ledger>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) accounts: ChangeAccount,
     pub(crate) audience: String,
 }
 
@@ -33,7 +39,7 @@ impl Handler {
 
     async fn read(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
         let caller = self.authorised(request, route, Right::Settings)?;
-        let account = connect_account::read(&*self.accounts.ledger, &caller.account_id).await;
+        let account = change_account::read(&*self.ledger, &caller.account_id).await;
         let account = account.map_err(|error| self.problem(error))?;
         Ok(Response::json(StatusCode::OK, &AccountRepresentation::of(&account, None)))
     }
@@ -55,7 +61,7 @@ impl Handler {
         request.caller(&self.audience)?.authorise(route.account, right)
     }
 
-    fn problem(&self, error: connect_account::ConnectError) -> Problem {
-        problems::of_connect(error, &self.accounts.base_urls)
+    fn problem(&self, error: change_account::ChangeError) -> Problem {
+        problems::of_change(error, &self.accounts.base_urls)
     }
 }

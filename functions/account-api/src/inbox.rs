@@ -88,7 +88,7 @@ impl Handler {
     pub(crate) async fn list_notifications(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
         let caller = self.authorised(request, route, Right::Backups)?;
         let PageQuery { limit, after } = PageQuery::of(request, NotificationId::parse)?;
-        let (ledger, clock, reader) = (&*self.accounts.ledger, &*self.accounts.clock, &caller.requester.subject);
+        let (ledger, clock, reader) = (&*self.ledger, &*self.clock, &caller.requester.subject);
         let page = inbox::list(ledger, clock, &caller.account_id, reader, after.as_ref(), limit).await;
         let page = page.map_err(problems::of_inbox)?;
         let shown = page.notifications.iter().map(|one| NotificationRepresentation::of(one, reader, None));
@@ -100,7 +100,7 @@ impl Handler {
     pub(crate) async fn read_notification(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
         let caller = self.authorised(request, route, Right::Backups)?;
         let reference = notification(&caller, route)?;
-        let told = inbox::read(&*self.accounts.ledger, &*self.accounts.clock, &reference).await;
+        let told = inbox::read(&*self.ledger, &*self.clock, &reference).await;
         let told = told.map_err(problems::of_inbox)?;
         let reader = &caller.requester.subject;
         let shown = NotificationRepresentation::of(&told.notification, reader, Some(&told.deliveries));
@@ -111,7 +111,7 @@ impl Handler {
         let caller = self.authorised(request, route, Right::Backups)?;
         let reference = notification(&caller, route)?;
         let read = read_mark(request)?;
-        let (ledger, clock, reader) = (&*self.accounts.ledger, &*self.accounts.clock, &caller.requester.subject);
+        let (ledger, clock, reader) = (&*self.ledger, &*self.clock, &caller.requester.subject);
         let marked = inbox::mark(ledger, clock, &reference, reader, read).await.map_err(problems::of_inbox)?;
         Ok(Response::json(StatusCode::OK, &NotificationRepresentation::of(&marked, reader, None)))
     }

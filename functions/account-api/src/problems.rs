@@ -2,7 +2,7 @@
 
 use domain::ports::crm::{CrmError, CrmErrorKind};
 use lambda::problem::{FieldFault, Problem, catalogue};
-use workflows::connect_account::ConnectError;
+use workflows::change_account::ChangeError;
 use workflows::notify::inbox::InboxError;
 use workflows::schedule::ScheduleError;
 
@@ -40,34 +40,34 @@ pub(crate) fn of_inbox(error: InboxError) -> Problem {
     }
 }
 
-pub(crate) fn of_connect(error: ConnectError, base_urls: &[String]) -> Problem {
+pub(crate) fn of_change(error: ChangeError, base_urls: &[String]) -> Problem {
     match error {
-        ConnectError::AccountUnknown => Problem::account_unknown(),
-        ConnectError::BaseUrlNotAllowed => Problem::new(
+        ChangeError::AccountUnknown => Problem::account_unknown(),
+        ChangeError::BaseUrlNotAllowed => Problem::new(
             catalogue::BASE_URL_NOT_ALLOWED,
             format!("This deployment connects to {} only.", base_urls.join(", ")),
         )
         .fault(BASE_URL, "It must be one of `allowed`, exactly as written there.")
         .member("allowed", base_urls.to_vec()),
-        ConnectError::BaseUrlMissing => Problem::input_invalid(vec![FieldFault::new(
+        ChangeError::BaseUrlMissing => Problem::input_invalid(vec![FieldFault::new(
             BASE_URL,
             "It is missing, and the account is not connected yet.",
         )]),
-        ConnectError::TokenMissing => {
+        ChangeError::TokenMissing => {
             Problem::input_invalid(vec![FieldFault::new(TOKEN, "It is missing, and none is stored for this base URL.")])
         }
-        ConnectError::PortalDiffers { connected, given } => Problem::new(
+        ChangeError::PortalDiffers { connected, given } => Problem::new(
             catalogue::PORTAL_DIFFERS,
             format!("The token belongs to portal {given}, but the account and its backups are of portal {connected}."),
         )
         .fault(TOKEN, "It must belong to the account's portal."),
-        ConnectError::Webhook(refused) => {
+        ChangeError::Webhook(refused) => {
             Problem::new(catalogue::WEBHOOK_NOT_ALLOWED, format!("Webhooks cannot be sent there: {refused}."))
                 .fault(WEBHOOK, "It must be an https URL of a server on the public internet.")
         }
-        ConnectError::Crm(error) => of_crm(&error),
-        ConnectError::Secrets(error) => error.into(),
-        ConnectError::Ledger(error) => error.into(),
+        ChangeError::Crm(error) => of_crm(&error),
+        ChangeError::Secrets(error) => error.into(),
+        ChangeError::Ledger(error) => error.into(),
     }
 }
 

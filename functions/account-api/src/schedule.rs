@@ -80,7 +80,7 @@ const fn weekday(weekday: Weekday) -> &'static str {
 impl Handler {
     pub(crate) async fn read_schedule(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
         let caller = self.authorised(request, route, Right::Backups)?;
-        let schedule = schedule::read(&*self.accounts.ledger, &caller.account_id).await;
+        let schedule = schedule::read(&*self.ledger, &caller.account_id).await;
         let schedule = schedule.map_err(problems::of_schedule)?;
         Ok(Response::json(StatusCode::OK, &ScheduleRepresentation::of(&schedule)))
     }
@@ -88,7 +88,7 @@ impl Handler {
     pub(crate) async fn change_schedule(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
         let caller = self.authorised(request, route, Right::Backups)?;
         let (wish, act) = (wish(request.fields()?)?, request.act(&caller)?);
-        let schedule = schedule::set(&*self.accounts.ledger, &*self.accounts.clock, &act, wish).await;
+        let schedule = schedule::set(&*self.ledger, &*self.clock, &act, wish).await;
         let schedule = schedule.map_err(problems::of_schedule)?;
         Ok(Response::json(StatusCode::OK, &ScheduleRepresentation::of(&schedule)))
     }

@@ -12,9 +12,8 @@ use domain::ports::objects::{DownloadLinks, MultipartUploads, ObjectReader, Obje
 use domain::storage_keys;
 use jiff::Timestamp;
 
-use crate::download_backup::Link;
-use crate::link::Link;
 use crate::growing_object::{GrowingObject, ObjectPorts};
+use crate::link::Link;
 
 /// Entries that one request looks at at most, however few of them it is asked for.
 const LOOKED_AT: usize = 2_000;

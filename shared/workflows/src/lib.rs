@@ -6,7 +6,7 @@ pub mod audit_log;
 mod backup_step;
 pub mod call_gate;
 pub mod cancel_backup;
-pub mod connect_account;
+pub mod change_account;
 mod connection_fault;
 mod connection_gate;
 pub mod contention;

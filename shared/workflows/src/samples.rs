@@ -24,7 +24,7 @@ use in_memory::{MemoryTokens, MemoryWebhookSecrets, MemoryWebhooks};
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 
-use crate::connect_account::ConnectAccount;
+use crate::change_account::ChangeAccount;
 
 /// The portal of [`connected_account`].
 pub(crate) const PORTAL: u64 = 7_000_001;
@@ -168,12 +168,12 @@ pub(crate) async fn edit<T: Record + Clone>(ledger: &dyn Ledger, key: &Key, chan
 }
 
 /// Changes accounts, and has no CRM to connect them to. Every webhook secret that it makes is another one.
-pub(crate) fn connect_account(
+pub(crate) fn change_account(
     ledger: Arc<dyn Ledger>,
     queue: Arc<dyn WorkQueue>,
     clock: Arc<dyn Clock>,
-) -> ConnectAccount {
-    ConnectAccount {
+) -> ChangeAccount {
+    ChangeAccount {
         ledger,
         tokens: Arc::new(MemoryTokens::new()),
         webhook_secrets: Arc::new(MemoryWebhookSecrets::new()),

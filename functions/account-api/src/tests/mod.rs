@@ -17,7 +17,7 @@ use lambda::http::Response;
 use lambda::testing::{AUDIENCE, ApiCall, described, document};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
-use workflows::connect_account::ConnectAccount;
+use workflows::change_account::ChangeAccount;
 
 use self::crms::Crms;
 use crate::handler::Handler;
@@ -41,7 +41,7 @@ impl World {
         let (ledger, tokens, crms) = (Arc::new(MemoryLedger::new()), Arc::new(MemoryTokens::new()), Arc::default());
         let clock = Arc::new(ManualClock::at("2026-11-22T17:00:00Z".parse().expect("a time")));
         let webhooks = Arc::new(MemoryWebhooks::new());
-        let accounts = ConnectAccount {
+        let accounts = ChangeAccount {
             ledger: ledger.clone(),
             tokens: tokens.clone(),
             webhook_secrets: Arc::new(MemoryWebhookSecrets::new()),
@@ -52,7 +52,8 @@ impl World {
             clock: clock.clone(),
             base_urls: vec![BASE_URL.to_owned(), OTHER_URL.to_owned()],
         };
-        let handler = Handler { accounts, audience: AUDIENCE.to_owned() };
+        let audience = AUDIENCE.to_owned();
+        let handler = Handler { ledger: ledger.clone(), clock: clock.clone(), accounts, audience };
         Self { ledger, tokens, crms, clock, webhooks, handler }
     }
 
@@ -316,12 +317,14 @@ async fn whatever_fails_on_the_way_repeating_the_request_connects() {
             let world = World::with_account().await;
             let faults = Faults::at(nth, fault);
             let worker = faults.worker();
-            let accounts = ConnectAccount {
-                ledger: worker.wrap(world.ledger.clone()) as Arc<dyn Ledger>,
+            let ledger: Arc<dyn Ledger> = worker.wrap(world.ledger.clone());
+            let accounts = ChangeAccount {
+                ledger: ledger.clone(),
                 tokens: worker.wrap(world.tokens.clone()),
                 ..world.handler.accounts.clone()
             };
-            let handler = Handler { accounts, audience: AUDIENCE.to_owned() };
+            let (clock, audience) = (world.clock.clone(), AUDIENCE.to_owned());
+            let handler = Handler { ledger, clock, accounts, audience };
             let put = || ApiCall::new("PUT", "/accounts/42").by(ADMIN).body(&body);
             let first = put().answered_by(|request| handler.handle(request)).await;
             if faults.struck().is_empty() {

@@ -22,7 +22,7 @@ use in_memory::faults::{Faults, Worker};
 use in_memory::{MemoryObjects, MemoryQueue, MemoryTokens};
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
-use workflows::connect_account::{AccountChange, Changed, ConnectAccount, ConnectError, ConnectionChange};
+use workflows::change_account::{AccountChange, ChangeAccount, ChangeError, Changed, ConnectionChange};
 use workflows::create_backup::{CreateBackup, Request};
 use workflows::dispatch;
 
@@ -198,7 +198,7 @@ impl World {
     /// of the CRM's limits and a plan that limits nothing. The world is reached through `worker`.
     ///
     /// # Errors
-    /// As [`ConnectAccount::change`].
+    /// As [`ChangeAccount::change`].
     ///
     /// # Panics
     /// Never: there is such a plan.
@@ -207,9 +207,9 @@ impl World {
         worker: &Arc<Worker>,
         base_url: &str,
         token: Option<&str>,
-    ) -> Result<Changed, ConnectError> {
+    ) -> Result<Changed, ChangeError> {
         let connector: Arc<dyn CrmConnector> = Arc::new(self.crm.clone());
-        let connect = ConnectAccount {
+        let connect = ChangeAccount {
             ledger: worker.wrap(self.ledger.clone()),
             tokens: worker.wrap(self.tokens.clone()),
             webhook_secrets: worker.wrap(self.outlets.secrets.clone()),

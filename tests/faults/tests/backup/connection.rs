@@ -15,7 +15,7 @@ use faults::{CRM, OTHER_CRM, Settings, SimulatedCrm, TOKEN, World, samples};
 use in_memory::MemoryLedger;
 use in_memory::faults::{Fault, Faults, Worker};
 use jiff::{SignedDuration, Timestamp};
-use workflows::connect_account::{Changed, ConnectError};
+use workflows::change_account::{ChangeError, Changed};
 use workflows::read_backups;
 
 use crate::cases::SMALL;
@@ -24,7 +24,7 @@ use crate::worlds::{assert_complete, assert_tidy};
 
 const OTHER_TOKEN: &str = "other token";
 
-async fn change(world: &World, worker: &Arc<Worker>) -> Result<Changed, ConnectError> {
+async fn change(world: &World, worker: &Arc<Worker>) -> Result<Changed, ChangeError> {
     world.connect(worker, OTHER_CRM, Some(OTHER_TOKEN)).await
 }
 
@@ -112,7 +112,7 @@ async fn a_change_that_broke_off_fails_backups_until_it_is_made_again() {
     assert_eq!(world.to_the_end(&backup).await.state, BackupState::Failed);
     assert_tidy(&world, &backup).await;
     let without_token = world.connect(&faults.worker(), CRM, None).await;
-    assert!(matches!(without_token, Err(ConnectError::TokenMissing)), "{without_token:?}");
+    assert!(matches!(without_token, Err(ChangeError::TokenMissing)), "{without_token:?}");
     assert_eq!(world.crm.all_calls(), sent, "nothing is sent");
 
     world.connect(&faults.worker(), OTHER_CRM, None).await.expect("the stored token is one of this address");
@@ -153,9 +153,9 @@ async fn pause(world: &World, length: SignedDuration) -> Timestamp {
     until
 }
 
-fn limited_until(outcome: Result<Changed, ConnectError>) -> Timestamp {
+fn limited_until(outcome: Result<Changed, ChangeError>) -> Timestamp {
     match outcome {
-        Err(ConnectError::Crm(CrmError { kind: CrmErrorKind::NoBudget { until, reason }, .. })) => {
+        Err(ChangeError::Crm(CrmError { kind: CrmErrorKind::NoBudget { until, reason }, .. })) => {
             assert_eq!(reason, WaitReason::RateLimit);
             until
         }

@@ -4,14 +4,14 @@ use in_memory::CountingLedger;
 use in_memory::faults::{Fault, Faults};
 
 use super::*;
-use crate::connect_account::{AccountChange, ConnectAccount};
+use crate::change_account::{AccountChange, ChangeAccount};
 
-fn connecting(world: &World) -> ConnectAccount {
-    samples::connect_account(world.ledger.clone(), world.queue.clone(), world.clock.clone())
+fn connecting(world: &World) -> ChangeAccount {
+    samples::change_account(world.ledger.clone(), world.queue.clone(), world.clock.clone())
 }
 
 /// An operator gives the account the plan of this name.
-async fn change_plan(connecting: &ConnectAccount, plan: &str) {
+async fn change_plan(connecting: &ChangeAccount, plan: &str) {
     let change = AccountChange { plan: Some(samples::plan(plan)), ..AccountChange::default() };
     let act = samples::act("change-account");
     connecting.change(&act, true, &change, samples::NOW).await.expect("no CRM is asked");
@@ -31,7 +31,7 @@ async fn an_operators_change_of_the_plan_stops_the_schedule_in_the_same_transact
     let world = World::scheduled().await;
     let counted = Arc::new(CountingLedger::new(world.ledger.clone()));
 
-    change_plan(&ConnectAccount { ledger: counted.clone(), ..connecting(&world) }, "professional").await;
+    change_plan(&ChangeAccount { ledger: counted.clone(), ..connecting(&world) }, "professional").await;
 
     let inbox = world.inbox().await;
     assert_stopped(&world.schedule().await, &inbox);
@@ -84,7 +84,7 @@ async fn a_schedule_that_is_switched_on_while_the_plan_goes_is_off_afterwards() 
     for nth in 1..=4 {
         let world = World::with(&enterprise()).await;
         let faults = Faults::at(nth, Fault::CallHeld);
-        let slow = ConnectAccount { ledger: faults.worker().wrap(world.ledger.clone()), ..connecting(&world) };
+        let slow = ChangeAccount { ledger: faults.worker().wrap(world.ledger.clone()), ..connecting(&world) };
         let fast = async {
             faults.until_struck().await;
             let set = world.set(WEEKLY).await;

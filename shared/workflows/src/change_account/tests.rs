@@ -28,16 +28,16 @@ impl World {
         }
     }
 
-    fn connecting(&self) -> ConnectAccount {
+    fn connecting(&self) -> ChangeAccount {
         let queue = Arc::new(MemoryQueue::new(self.clock.clone()));
-        ConnectAccount {
+        ChangeAccount {
             webhooks: self.webhooks.clone(),
             webhook_secrets: self.secrets.clone(),
-            ..samples::connect_account(self.ledger.clone(), queue, self.clock.clone())
+            ..samples::change_account(self.ledger.clone(), queue, self.clock.clone())
         }
     }
 
-    async fn change(&self, change: &AccountChange) -> Result<Changed, ConnectError> {
+    async fn change(&self, change: &AccountChange) -> Result<Changed, ChangeError> {
         self.connecting().change(&samples::act("change-account"), false, change, samples::NOW).await
     }
 
@@ -97,7 +97,7 @@ async fn a_webhook_that_is_not_allowed_changes_nothing() {
         world.webhooks.refuse(OTHER, why);
         let change = AccountChange { burst_percent: Some(1), ..webhook(OTHER, true) };
         let refused = world.change(&change).await;
-        assert!(matches!(refused, Err(ConnectError::Webhook(refused)) if refused == why));
+        assert!(matches!(refused, Err(ChangeError::Webhook(refused)) if refused == why));
         assert_eq!((world.account().await, world.stored_secret().await), (account.clone(), secret.clone()));
     }
     assert!(world.webhooks.attempts().is_empty(), "a check sends nothing");
@@ -139,7 +139,7 @@ async fn an_account_that_nobody_has_created_is_created_by_who_may() {
     let connecting = world.connecting();
 
     let refused = connecting.change(&act, false, &change, samples::NOW).await;
-    assert!(matches!(refused, Err(ConnectError::AccountUnknown)));
+    assert!(matches!(refused, Err(ChangeError::AccountUnknown)));
     let created = connecting.change(&act, true, &change, samples::NOW).await.expect("an operator's");
 
     assert!(created.created);
@@ -158,7 +158,7 @@ async fn the_secret_of_a_webhook_is_stored_before_its_url() {
             let world = World::with_account().await;
             let faults = Faults::at(nth, fault);
             let worker = faults.worker();
-            let connecting = ConnectAccount {
+            let connecting = ChangeAccount {
                 ledger: worker.wrap(world.ledger.clone()),
                 webhooks: worker.wrap(world.webhooks.clone()),
                 webhook_secrets: worker.wrap(world.secrets.clone()),
@@ -173,8 +173,8 @@ async fn the_secret_of_a_webhook_is_stored_before_its_url() {
             assert!(has_secret || !is_set, "{fault:?} at {:?}", faults.struck());
             match changed {
                 Some(Ok(changed)) => assert_eq!((is_set, told(&changed)), (true, world.stored_secret().await)),
-                Some(Err(ConnectError::Ledger(error))) => assert!(matches!(error, LedgerError::Unavailable(_))),
-                Some(Err(ConnectError::Webhook(_) | ConnectError::Secrets(_))) | None => assert!(!is_set || has_secret),
+                Some(Err(ChangeError::Ledger(error))) => assert!(matches!(error, LedgerError::Unavailable(_))),
+                Some(Err(ChangeError::Webhook(_) | ChangeError::Secrets(_))) | None => assert!(!is_set || has_secret),
                 Some(Err(error)) => panic!("{error}"),
             }
             if faults.struck().is_empty() {
@@ -199,7 +199,7 @@ async fn assert_the_stored_secret_is_told(other: &str) {
     let counted = Faults::none();
     let worker = counted.worker();
     let world = World::with_account().await;
-    let quiet = ConnectAccount {
+    let quiet = ChangeAccount {
         ledger: worker.wrap(world.ledger.clone()),
         webhook_secrets: worker.wrap(world.secrets.clone()),
         ..world.connecting()
@@ -210,7 +210,7 @@ async fn assert_the_stored_secret_is_told(other: &str) {
         let world = World::with_account().await;
         let faults = Faults::at(nth, Fault::CallHeld);
         let worker = faults.worker();
-        let slow = ConnectAccount {
+        let slow = ChangeAccount {
             ledger: worker.wrap(world.ledger.clone()),
             webhook_secrets: worker.wrap(world.secrets.clone()),
             ..world.connecting()

@@ -1,4 +1,5 @@
-//! Creating an account, connecting it to its CRM, and its settings: plan, share of the CRM's calls, and who is told what happens.
+//! Creating an account, connecting it to its CRM, and its settings: plan, share of the CRM's calls, and who is told what
+//! happens.
 //!
 //! A connection is only stored once it works: the CRM is asked who the token belongs to, then the token goes to the
 //! secret store, together with its base URL, then everything else to the ledger. If that fails half-way, a token of the
@@ -106,7 +107,7 @@ pub struct ConnectionChange {
 
 /// Why an account was not changed. Nothing was, unless it says so.
 #[derive(Debug, thiserror::Error)]
-pub enum ConnectError {
+pub enum ChangeError {
     /// No operator has created the account.
     #[error("there is no such account")]
     AccountUnknown,
@@ -154,7 +155,7 @@ pub struct Changed {
 
 /// Creates and connects accounts.
 #[derive(Clone)]
-pub struct ConnectAccount {
+pub struct ChangeAccount {
     /// The ledger.
     pub ledger: Arc<dyn Ledger>,
     /// Keeps tokens.
@@ -178,29 +179,29 @@ pub struct ConnectAccount {
 /// Loads an account.
 ///
 /// # Errors
-/// [`ConnectError::AccountUnknown`], [`ConnectError::Ledger`].
-pub async fn read(ledger: &dyn Ledger, account: &AccountId) -> Result<Account, ConnectError> {
+/// [`ChangeError::AccountUnknown`], [`ChangeError::Ledger`].
+pub async fn read(ledger: &dyn Ledger, account: &AccountId) -> Result<Account, ChangeError> {
     let loaded = ledger::load::<Account>(ledger, &Account::key_of(account)).await?;
-    loaded.map(|loaded| loaded.record).ok_or(ConnectError::AccountUnknown)
+    loaded.map(|loaded| loaded.record).ok_or(ChangeError::AccountUnknown)
 }
 
-impl ConnectAccount {
+impl ChangeAccount {
     /// Changes the account that `act` is about, and creates it if it does not exist and `may_create` says so. The CRM is
     /// asked nothing after `deadline`.
     ///
     /// # Errors
-    /// [`ConnectError`].
+    /// [`ChangeError`].
     pub async fn change(
         &self,
         act: &Act,
         may_create: bool,
         change: &AccountChange,
         deadline: Timestamp,
-    ) -> Result<Changed, ConnectError> {
+    ) -> Result<Changed, ChangeError> {
         let account = &act.account_id;
         let present = match read(&*self.ledger, account).await {
             Ok(present) => Some(present),
-            Err(ConnectError::AccountUnknown) if may_create => None,
+            Err(ChangeError::AccountUnknown) if may_create => None,
             Err(error) => return Err(error),
         };
         if let Some(WebhookChange::Set { url, .. }) = &change.webhook {
@@ -232,7 +233,7 @@ impl ConnectAccount {
         present: Option<&Account>,
         wanted: &ConnectionChange,
         deadline: Timestamp,
-    ) -> Result<CrmConnection, ConnectError> {
+    ) -> Result<CrmConnection, ChangeError> {
         let current = present.and_then(|present| present.crm_connection.as_ref());
         let target = self.target(current, wanted)?;
         let token = match &wanted.token {
@@ -258,17 +259,17 @@ impl ConnectAccount {
     }
 
     /// The account's token, if it was stored for the target's base URL.
-    async fn stored_token(&self, account: &AccountId, target: &CrmTarget) -> Result<SecretString, ConnectError> {
+    async fn stored_token(&self, account: &AccountId, target: &CrmTarget) -> Result<SecretString, ChangeError> {
         let stored = self.tokens.token(account).await?;
         let token = stored.as_ref().and_then(|stored| stored.for_base_url(&target.base_url));
-        token.cloned().ok_or(ConnectError::TokenMissing)
+        token.cloned().ok_or(ChangeError::TokenMissing)
     }
 
-    fn target(&self, current: Option<&CrmConnection>, wanted: &ConnectionChange) -> Result<CrmTarget, ConnectError> {
+    fn target(&self, current: Option<&CrmConnection>, wanted: &ConnectionChange) -> Result<CrmTarget, ChangeError> {
         let base_url = wanted.base_url.clone().or_else(|| current.map(|current| current.base_url.clone()));
-        let base_url = base_url.ok_or(ConnectError::BaseUrlMissing)?;
+        let base_url = base_url.ok_or(ChangeError::BaseUrlMissing)?;
         if !self.base_urls.contains(&base_url) {
-            return Err(ConnectError::BaseUrlNotAllowed);
+            return Err(ChangeError::BaseUrlNotAllowed);
         }
         let api_version = wanted.api_version.or_else(|| current.map(|current| current.api_version));
         Ok(CrmTarget { base_url, api_version: api_version.unwrap_or_default() })
@@ -280,7 +281,7 @@ impl ConnectAccount {
         change: &AccountChange,
         connection: Option<&CrmConnection>,
         secret: &NewSecret,
-    ) -> Result<Attempt<(Changed, Option<Notification>)>, ConnectError> {
+    ) -> Result<Attempt<(Changed, Option<Notification>)>, ChangeError> {
         let account = &act.account_id;
         let loaded: Option<Versioned<Account>> = ledger::load(&*self.ledger, &Account::key_of(account)).await?;
         let created = loaded.is_none();
@@ -309,7 +310,7 @@ impl ConnectAccount {
         present: Option<&Account>,
         change: Option<&WebhookChange>,
         new: &NewSecret,
-    ) -> Result<Option<SecretString>, ConnectError> {
+    ) -> Result<Option<SecretString>, ChangeError> {
         let Some(WebhookChange::Set { url, new_secret }) = change else { return Ok(None) };
         let is_known = present.is_some_and(|present| present.notification_targets.webhook.as_ref() == Some(url));
         if is_known && !new_secret && !new.is_stored.load(Ordering::Relaxed) {
@@ -339,10 +340,10 @@ fn new_account(account: &AccountId, now: Timestamp) -> Account {
     }
 }
 
-fn same_portal(current: Option<&CrmConnection>, given: u64) -> Result<(), ConnectError> {
+fn same_portal(current: Option<&CrmConnection>, given: u64) -> Result<(), ChangeError> {
     match current {
         Some(current) if current.portal_id != given => {
-            Err(ConnectError::PortalDiffers { connected: current.portal_id, given })
+            Err(ChangeError::PortalDiffers { connected: current.portal_id, given })
         }
         _ => Ok(()),
     }
