@@ -14,15 +14,13 @@ use workflows::assemble::Assemble;
 async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init()?;
     let mut env = Environment::of_process();
-    let bucket = env.archive_bucket();
-    let bucket = env.finish(|| bucket)?;
-    let worker = Worker::from_env(|env| QueueUrls {
-        assemble: env.assemble_queue_url(),
-        notify: env.notify_queue_url(),
-        ..QueueUrls::default()
-    })
-    .await?;
-    let objects = Arc::new(Aws::load().await.objects(bucket));
+    let (tables, bucket) = (env.ledger_tables(), env.archive_bucket());
+    let queues =
+        QueueUrls { assemble: env.assemble_queue_url(), notify: env.notify_queue_url(), ..QueueUrls::default() };
+    let (tables, bucket) = env.finish(|| Some((tables?, bucket?)))?;
+    let aws = Aws::load().await;
+    let worker = Worker::on(&aws, tables, queues);
+    let objects = Arc::new(aws.objects(bucket));
     let assemble = Assemble {
         ledger: worker.ledger,
         queue: worker.queue,

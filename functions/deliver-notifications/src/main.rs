@@ -17,11 +17,12 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let mut env = Environment::of_process();
     let (bus, sender, api_url) = (env.event_bus(), env.email_sender(), env.api_url());
     let (secrets, private) = (env.webhook_secret_prefix(), env.webhook_private_targets());
-    let (pause, kept_for) = (env.delivery_retry_base(), env.audit_retention());
-    let (bus, sender, api_url, secrets, private, first_pause, audit_kept_for) =
-        env.finish(|| Some((bus?, sender?, api_url?, secrets?, private?, pause?, kept_for?)))?;
-    let worker = Worker::from_env(|env| QueueUrls { notify: env.notify_queue_url(), ..QueueUrls::default() }).await?;
+    let (tables, pause, kept_for) = (env.ledger_tables(), env.delivery_retry_base(), env.audit_retention());
+    let queues = QueueUrls { notify: env.notify_queue_url(), ..QueueUrls::default() };
+    let (tables, bus, sender, api_url, secrets, private, first_pause, audit_kept_for) =
+        env.finish(|| Some((tables?, bus?, sender?, api_url?, secrets?, private?, pause?, kept_for?)))?;
     let aws = Aws::load().await;
+    let worker = Worker::on(&aws, tables, queues);
     let notify = Notify {
         ledger: worker.ledger,
         queue: worker.queue,

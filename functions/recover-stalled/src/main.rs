@@ -16,18 +16,19 @@ use workflows::recover::Recover;
 async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init()?;
     let mut env = Environment::of_process();
-    let (cap, dead_letters) = (env.workers_per_account(), env.dead_letter_queue_urls());
-    let (cap, dead_letters) = env.finish(|| Some((cap?, dead_letters?)))?;
-    let cap = WorkerCap(usize::try_from(cap)?);
-    let worker = Worker::from_env(|env| QueueUrls {
+    let (tables, cap, dead_letters) = (env.ledger_tables(), env.workers_per_account(), env.dead_letter_queue_urls());
+    let queues = QueueUrls {
         discover: env.discover_queue_url(),
         export: env.export_queue_url(),
         assemble: env.assemble_queue_url(),
         restore: env.restore_queue_url(),
         notify: env.notify_queue_url(),
-    })
-    .await?;
-    let dead_letters = Arc::new(Aws::load().await.dead_letters(dead_letters));
+    };
+    let (tables, cap, dead_letters) = env.finish(|| Some((tables?, cap?, dead_letters?)))?;
+    let cap = WorkerCap(usize::try_from(cap)?);
+    let aws = Aws::load().await;
+    let worker = Worker::on(&aws, tables, queues);
+    let dead_letters = Arc::new(aws.dead_letters(dead_letters));
     let recover = &Recover { ledger: worker.ledger, queue: worker.queue, clock: worker.clock, cap, dead_letters };
     // The schedule's event says nothing that matters.
     let handler = |_: LambdaEvent<serde_json::Value>| async move {

@@ -1,6 +1,6 @@
 //! start-scheduled-backups: every minute, starts the backups that are due by their schedules.
 
-use aws::QueueUrls;
+use aws::{Aws, QueueUrls};
 use lambda::config::Environment;
 use lambda::deadline::Deadline;
 use lambda::worker::Worker;
@@ -12,15 +12,11 @@ use workflows::schedule::{StartScheduled, Started};
 async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init()?;
     let mut env = Environment::of_process();
-    let kept_for = env.audit_retention();
-    let audit_kept_for = env.finish(|| kept_for)?;
-    let worker = Worker::from_env(|env| QueueUrls {
-        discover: env.discover_queue_url(),
-        notify: env.notify_queue_url(),
-        ..QueueUrls::default()
-    })
-    .await?;
-    let Worker { ledger, queue, clock } = worker;
+    let (tables, kept_for) = (env.ledger_tables(), env.audit_retention());
+    let queues =
+        QueueUrls { discover: env.discover_queue_url(), notify: env.notify_queue_url(), ..QueueUrls::default() };
+    let (tables, audit_kept_for) = env.finish(|| Some((tables?, kept_for?)))?;
+    let Worker { ledger, queue, clock } = Worker::on(&Aws::load().await, tables, queues);
     let start = &StartScheduled { ledger, queue, clock: clock.clone(), random: random::bytes, audit_kept_for };
     // The rule's event says nothing that matters.
     let handler = |event: LambdaEvent<serde_json::Value>| {

@@ -47,19 +47,9 @@ pub struct CrmWorker {
 }
 
 impl Worker {
-    /// Reads `LEDGER_TABLE` and `AUDIT_TABLE`, and what `queues` reads.
-    ///
-    /// # Errors
-    /// When a variable is missing or wrong; the error names all of them.
-    pub async fn from_env(queues: impl FnOnce(&mut Environment) -> QueueUrls) -> Result<Self, Error> {
-        let mut env = Environment::of_process();
-        let (table, urls) = (env.ledger_tables(), queues(&mut env));
-        let table = env.finish(|| table)?;
-        Ok(Self::on(&Aws::load().await, table, urls))
-    }
-
-    fn on(aws: &Aws, table: LedgerTables, urls: QueueUrls) -> Self {
-        Self { ledger: Arc::new(aws.ledger(table)), queue: Arc::new(aws.queues(urls)), clock: Arc::new(SystemClock) }
+    /// The ports on `aws`: the ledger in `tables`, and the queues at `urls`.
+    pub fn on(aws: &Aws, tables: LedgerTables, urls: QueueUrls) -> Self {
+        Self { ledger: Arc::new(aws.ledger(tables)), queue: Arc::new(aws.queues(urls)), clock: Arc::new(SystemClock) }
     }
 }
 
@@ -71,13 +61,13 @@ impl CrmWorker {
     /// When a variable is missing or wrong (the error names all of them), or the system has no certificate authorities.
     pub async fn from_env(queues: impl FnOnce(&mut Environment) -> QueueUrls) -> Result<Self, Error> {
         let mut env = Environment::of_process();
-        let (table, bucket, tokens) = (env.ledger_tables(), env.archive_bucket(), env.crm_token_prefix());
+        let (tables, bucket, tokens) = (env.ledger_tables(), env.archive_bucket(), env.crm_token_prefix());
         let (cap, retry_base, urls) = (env.workers_per_account(), env.crm_retry_base(), queues(&mut env));
         let base_urls = env.crm_base_urls();
-        let (table, bucket, tokens, cap, retry_base, base_urls) =
-            env.finish(|| Some((table?, bucket?, tokens?, cap?, retry_base?, base_urls?)))?;
+        let (tables, bucket, tokens, cap, retry_base, base_urls) =
+            env.finish(|| Some((tables?, bucket?, tokens?, cap?, retry_base?, base_urls?)))?;
         let aws = Aws::load().await;
-        let worker = Worker::on(&aws, table, urls);
+        let worker = Worker::on(&aws, tables, urls);
         let sessions = CrmSessions {
             ledger: worker.ledger.clone(),
             clock: worker.clock.clone(),
