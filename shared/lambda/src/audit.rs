@@ -107,7 +107,7 @@ mod tests {
 
     use super::*;
     use crate::caller::Right;
-    use crate::http::Response;
+    use crate::http::{LONGEST_BODY, Response};
     use crate::problem::catalogue;
     use crate::testing::{AUDIENCE, ApiCall, document};
 
@@ -165,6 +165,14 @@ mod tests {
         let path = "/accounts/42/backups/b-1/download";
         assert_eq!(answered(&ledger, admin(ApiCall::get(path))).await.status(), 404);
         assert_eq!(entries(&ledger).await[0].action, "download-backup");
+    }
+
+    #[tokio::test]
+    async fn whoever_may_not_send_a_body_is_remembered_however_long_it_is() {
+        let ledger = Arc::new(MemoryLedger::new());
+        let call = ApiCall::new("POST", "/accounts/42/backups").by(&[]).body(&" ".repeat(LONGEST_BODY + 1));
+        assert_eq!(answered(&ledger, call).await.status(), 403);
+        assert_eq!(entries(&ledger).await.len(), 1);
     }
 
     #[tokio::test]

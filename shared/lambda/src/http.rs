@@ -1,5 +1,6 @@
 //! Serving the HTTP API behind API Gateway (payload format 2.0).
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 
@@ -33,7 +34,7 @@ pub struct Request {
     path: String,
     query: Vec<(String, String)>,
     headers: HeaderMap,
-    body: Vec<u8>,
+    body: SentBody,
     verified_subject: Option<String>,
     trace: Trace,
     /// Until when the handler may work.
@@ -41,20 +42,13 @@ pub struct Request {
 }
 
 impl Request {
-    /// Reads API Gateway's event.
-    ///
-    /// # Errors
-    /// A 413 problem when the body is longer than [`LONGEST_BODY`].
-    pub(crate) fn from_event(
-        event: ApiGatewayV2httpRequest,
-        deadline: Deadline,
-        kept_for: SignedDuration,
-    ) -> Result<Self, Problem> {
+    /// Reads API Gateway's event, except for the body: who may not send it is told so, however it looks.
+    pub(crate) fn from_event(event: ApiGatewayV2httpRequest, deadline: Deadline, kept_for: SignedDuration) -> Self {
         let context = event.request_context;
-        let body = decode_body(event.body.unwrap_or_default(), event.is_base64_encoded)?;
+        let body = SentBody { text: event.body.unwrap_or_default(), is_base64: event.is_base64_encoded };
         let mut claims = context.authorizer.and_then(|authorizer| authorizer.jwt).map(|jwt| jwt.claims);
         let query = event.query_string_parameters.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
-        Ok(Self {
+        Self {
             method: context.http.method,
             path: event.raw_path.unwrap_or_default(),
             query: query.collect(),
@@ -63,7 +57,7 @@ impl Request {
             verified_subject: claims.as_mut().and_then(|claims| claims.remove("sub")),
             trace: Trace::new(context.http.source_ip, kept_for),
             deadline,
-        })
+        }
     }
 
     /// What `caller` does with it, for the audit log.
@@ -117,15 +111,15 @@ impl Request {
     /// The body's members.
     ///
     /// # Errors
-    /// A 400 problem when the body is no JSON object.
+    /// A problem when the body is longer than [`LONGEST_BODY`] (413) or no JSON object (400).
     pub fn fields(&self) -> Result<Fields, Problem> {
-        Fields::parse(&self.body)
+        Fields::parse(&self.body.bytes()?)
     }
 
     /// Checks that the body says nothing: there is none, or an empty object.
     ///
     /// # Errors
-    /// A problem when the body is no JSON object or has members.
+    /// A problem when the body is too long, no JSON object, or has members.
     pub fn no_fields(&self) -> Result<(), Problem> {
         let mut faults = Vec::new();
         self.fields()?.finish(&mut faults);
@@ -133,21 +127,31 @@ impl Request {
     }
 }
 
-fn decode_body(body: String, is_base64: bool) -> Result<Vec<u8>, Problem> {
-    let too_large = || {
-        let detail = format!("The body has more than {LONGEST_BODY} bytes.");
-        Problem::new(catalogue::BODY_TOO_LARGE, detail)
-    };
-    let bytes = if is_base64 {
+/// A body as API Gateway hands it on.
+#[derive(Debug)]
+struct SentBody {
+    text: String,
+    is_base64: bool,
+}
+
+impl SentBody {
+    fn bytes(&self) -> Result<Cow<'_, [u8]>, Problem> {
         // Three bytes are four characters.
-        if body.len() > LONGEST_BODY.div_ceil(3) * 4 {
-            return Err(too_large());
+        let longest = if self.is_base64 { LONGEST_BODY.div_ceil(3) * 4 } else { LONGEST_BODY };
+        if self.text.len() > longest {
+            return Err(body_too_large());
         }
-        BASE64_STANDARD.decode(body).map_err(|error| Problem::internal(&error))?
-    } else {
-        body.into_bytes()
-    };
-    if bytes.len() > LONGEST_BODY { Err(too_large()) } else { Ok(bytes) }
+        let bytes = if self.is_base64 {
+            Cow::Owned(BASE64_STANDARD.decode(&self.text).map_err(|error| Problem::internal(&error))?)
+        } else {
+            Cow::Borrowed(self.text.as_bytes())
+        };
+        if bytes.len() > LONGEST_BODY { Err(body_too_large()) } else { Ok(bytes) }
+    }
+}
+
+fn body_too_large() -> Problem {
+    Problem::new(catalogue::BODY_TOO_LARGE, format!("The body has more than {LONGEST_BODY} bytes."))
 }
 
 /// An answer. No cache may keep it: all answers are private, and progress is soon out of date.
@@ -265,17 +269,13 @@ where
     let begin = Timestamp::now();
     let method = event.request_context.http.method.clone();
     let path: String = event.raw_path.iter().flat_map(|path| path.chars()).take(256).collect();
-    let outcome = match Request::from_event(event, deadline, audit.kept_for) {
-        Ok(request) => {
-            let watched = audit.watch(&request);
-            // The panic hook has logged what it was. The call is inside the future, so that it is caught as well.
-            let outcome = AssertUnwindSafe(async { handler(request).await }).catch_unwind().await;
-            match outcome.unwrap_or_else(|_| Err(Problem::internal("the handler panicked"))) {
-                Err(problem) => Err(audit.refused(watched, problem).await),
-                answered => answered,
-            }
-        }
-        Err(problem) => Err(problem),
+    let request = Request::from_event(event, deadline, audit.kept_for);
+    let watched = audit.watch(&request);
+    // The panic hook has logged what it was. The call is inside the future, so that it is caught as well.
+    let outcome = AssertUnwindSafe(async { handler(request).await }).catch_unwind().await;
+    let outcome = match outcome.unwrap_or_else(|_| Err(Problem::internal("the handler panicked"))) {
+        Err(problem) => Err(audit.refused(watched, problem).await),
+        answered => answered,
     };
     let millis = i64::try_from(Timestamp::now().duration_since(begin).as_millis()).unwrap_or(i64::MAX);
     let (word, cause) = match &outcome {
