@@ -77,9 +77,11 @@ fn of_crm(error: &CrmError) -> Problem {
         CrmErrorKind::TokenRefused => {
             Problem::new(catalogue::CRM_TOKEN_REFUSED, sentence).fault(TOKEN, "The CRM refuses it (401).")
         }
-        CrmErrorKind::MissingScopes(scopes) => Problem::new(catalogue::CRM_SCOPES_MISSING, sentence)
-            .fault(TOKEN, "It lacks the scopes in `scopes`.")
-            .member("scopes", scopes.clone()),
+        CrmErrorKind::MissingScopes(scopes) | CrmErrorKind::HiddenValues(scopes) => {
+            Problem::new(catalogue::CRM_SCOPES_MISSING, sentence)
+                .fault(TOKEN, "It lacks the scopes in `scopes`.")
+                .member("scopes", scopes.clone())
+        }
         CrmErrorKind::Unavailable { retry_after } => {
             let asked = u64::try_from(retry_after.as_secs()).unwrap_or(0);
             Problem::new(catalogue::CRM_UNAVAILABLE, sentence).retry_after(asked.max(TRY_AGAIN)).caused_by(error)
@@ -87,7 +89,7 @@ fn of_crm(error: &CrmError) -> Problem {
         CrmErrorKind::NoBudget { .. } => {
             Problem::new(catalogue::CRM_UNAVAILABLE, sentence).retry_after(TRY_AGAIN).caused_by(error)
         }
-        CrmErrorKind::NotFound | CrmErrorKind::Refused | CrmErrorKind::Malformed => {
+        CrmErrorKind::Forbidden | CrmErrorKind::NotFound | CrmErrorKind::Refused | CrmErrorKind::Malformed => {
             Problem::new(catalogue::CRM_ANSWER_UNUSABLE, sentence).caused_by(error)
         }
     }

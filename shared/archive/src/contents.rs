@@ -115,5 +115,5 @@ fn window(export: &ObjectExport, completed_at: Timestamp) -> Window {
 }
 
 fn verdict(export: &ObjectExport) -> Verdict {
-    export.verdict.unwrap_or_else(|| export.counts.verdict(export.records))
+    export.verdict.unwrap_or_else(|| export.verdict(export.counts))
 }

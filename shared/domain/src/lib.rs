@@ -10,6 +10,7 @@ pub mod audit;
 pub mod backup;
 pub mod budget;
 pub mod chunk;
+pub mod gap;
 pub mod ids;
 pub mod lease;
 pub mod notification;

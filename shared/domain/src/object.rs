@@ -1,5 +1,7 @@
 //! One object type's part in a backup: how far it is, and whether it can be trusted.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -7,6 +9,7 @@ use crate::Refused;
 use crate::chunk::{Chunk, ChunkKey};
 use crate::ids::{AccountId, BackupId, ObjectType, RecordId};
 use crate::lease::Wait;
+use crate::ports::crm::PageSource;
 use crate::ports::ledger::{Key, Record};
 use crate::property::{Columns, ObjectDefinition};
 use crate::work::{BackupRef, Work};
@@ -19,6 +22,19 @@ pub enum ReadMode {
     Ranges,
     /// From the beginning to the end by one worker, because the CRM does not honour range starts.
     Sequential,
+}
+
+/// What the CRM's list of an object's records is good for, as far as it is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ListUse {
+    /// It can be started at any id.
+    #[default]
+    AnyRange,
+    /// It is in the order of ids and can only be gone on with: the chunk at its beginning reads it, all others search.
+    FirstRange,
+    /// Nothing in ranges: all chunks search.
+    NoRange,
 }
 
 /// Where an object is in its backup.
@@ -39,7 +55,7 @@ pub enum Verdict {
     Exact,
     /// Another number, explained by records created and deleted while the object was read.
     Drift,
-    /// Fewer rows than that explains. The backup says so.
+    /// Fewer rows than that explains, or records or values that could not be read. The backup says so.
     Short,
     /// More rows than that explains: the count lags, or leaves some records out.
     Surplus,
@@ -107,6 +123,9 @@ pub struct ObjectExport {
     pub state: ObjectState,
     /// How it is read.
     pub mode: ReadMode,
+    /// Whether the CRM's list can be used for ranges.
+    #[serde(default)]
+    pub list_use: ListUse,
     /// Goes up when reading starts again from the beginning; older chunks and segments are void.
     pub generation: u32,
     /// Chunks of this generation that are not done.
@@ -141,10 +160,25 @@ pub struct ObjectExport {
     pub updated_at: Timestamp,
     /// Its backup has ended otherwise: nobody needs to look at it any more.
     pub dropped: bool,
+    /// Properties of which the CRM did not show values, and in how many rows.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub hidden_values: BTreeMap<String, u64>,
+    /// Records that the CRM could not give, also alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unreadable: Vec<RecordId>,
+    /// Values that were not valid Unicode and hold U+FFFD in those places.
+    #[serde(default)]
+    pub mended_values: u64,
 }
 
+/// So many records of an object may be unreadable; with more the backup fails, as something else must be wrong.
+pub const MOST_UNREADABLE: usize = 1_000;
+
+/// So many properties of an object may have values that were not shown.
+const MOST_HIDDEN: usize = 2_000;
+
 /// What a committed segment adds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Committed {
     /// Records.
     pub records: u64,
@@ -158,6 +192,19 @@ pub struct Committed {
     pub segment: bool,
     /// Whether its chunk is done with it.
     pub chunk_done: bool,
+    /// What is not in it, or not as the CRM has it.
+    pub shortfall: Shortfall,
+}
+
+/// What could not be read of the records of a segment.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Shortfall {
+    /// Properties of which the CRM did not show values, and in how many rows.
+    pub hidden_values: BTreeMap<String, u64>,
+    /// Records that the CRM could not give, also alone.
+    pub unreadable: Vec<RecordId>,
+    /// Values that were not valid Unicode.
+    pub mended_values: u64,
 }
 
 impl ObjectExport {
@@ -200,6 +247,10 @@ impl ObjectExport {
             window_to: None,
             updated_at: now,
             dropped: false,
+            list_use: ListUse::AnyRange,
+            hidden_values: BTreeMap::new(),
+            unreadable: Vec::new(),
+            mended_values: 0,
         };
         let chunk = object.whole_chunk(now);
         (object, chunk)
@@ -228,7 +279,7 @@ impl ObjectExport {
     ///
     /// # Errors
     /// [`Refused`] when that generation is void.
-    pub fn commit(&self, generation: u32, added: Committed, now: Timestamp) -> Result<Self, Refused> {
+    pub fn commit(&self, generation: u32, added: &Committed, now: Timestamp) -> Result<Self, Refused> {
         self.check_generation("committing a segment", generation)?;
         if added.chunk_done && self.open_chunks == 0 {
             return Err(Refused::new("committing a segment", "the object has no open chunk"));
@@ -241,8 +292,37 @@ impl ObjectExport {
             segments: self.segments + u32::from(added.segment),
             open_chunks: self.open_chunks - u32::from(added.chunk_done),
             updated_at: now,
-            ..self.clone()
+            mended_values: self.mended_values + added.shortfall.mended_values,
+            ..self.with(&added.shortfall)
         })
+    }
+
+    /// Takes note of what could not be read, each property and each record once.
+    fn with(&self, shortfall: &Shortfall) -> Self {
+        let mut next = self.clone();
+        for (property, rows) in &shortfall.hidden_values {
+            if next.hidden_values.len() < MOST_HIDDEN || next.hidden_values.contains_key(property) {
+                *next.hidden_values.entry(property.clone()).or_default() += rows;
+            }
+        }
+        next.unreadable.extend(&shortfall.unreadable);
+        next.unreadable.sort_unstable();
+        next.unreadable.dedup();
+        next
+    }
+
+    /// Whether records or values could not be read.
+    pub fn has_shortfall(&self) -> bool {
+        !self.unreadable.is_empty() || !self.hidden_values.is_empty()
+    }
+
+    /// Where a chunk that begins above `lower` gets its ids from.
+    pub fn page_source(&self, lower: RecordId) -> PageSource {
+        match (self.mode, self.list_use) {
+            (ReadMode::Sequential, _) | (ReadMode::Ranges, ListUse::AnyRange) => PageSource::List,
+            (ReadMode::Ranges, ListUse::FirstRange) if lower == RecordId(0) => PageSource::List,
+            (ReadMode::Ranges, _) => PageSource::Search,
+        }
     }
 
     /// Counts `chunks` more chunks of `generation`.
@@ -257,18 +337,30 @@ impl ObjectExport {
         Ok(Self { open_chunks: self.open_chunks + chunks, updated_at: now, ..self.clone() })
     }
 
-    /// Starts again from the beginning with one worker, because ranges of `generation` were not honoured. Returns the
-    /// object and its only chunk.
+    /// Starts again from the beginning, because the ranges of `generation` were not honoured: by searching for ids where
+    /// the CRM can, and otherwise with one worker. `in_order` says whether the CRM's list was in the order of ids as far as
+    /// it was read. Returns the object and its only chunk.
     ///
     /// # Errors
-    /// [`Refused`] when that generation is void already, or is the sequential one.
-    pub fn read_sequentially(&self, generation: u32, now: Timestamp) -> Result<(Self, Chunk), Refused> {
+    /// [`Refused`] when that generation is void already, or is read by one worker.
+    pub fn read_again(&self, generation: u32, in_order: bool, now: Timestamp) -> Result<(Self, Chunk), Refused> {
         self.check_generation("starting again", generation)?;
         if self.mode == ReadMode::Sequential {
             return Err(Refused::new("starting again", "the object is already read by one worker"));
         }
+        let (mode, list_use) = match self.list_use {
+            ListUse::AnyRange if in_order && self.counts.before.is_some() => (ReadMode::Ranges, ListUse::FirstRange),
+            ListUse::AnyRange | ListUse::FirstRange if self.counts.before.is_some() => {
+                (ReadMode::Ranges, ListUse::NoRange)
+            }
+            list_use => (ReadMode::Sequential, list_use),
+        };
         let next = Self {
-            mode: ReadMode::Sequential,
+            mode,
+            list_use,
+            hidden_values: BTreeMap::new(),
+            unreadable: Vec::new(),
+            mended_values: 0,
             generation: self.generation + 1,
             open_chunks: 1,
             records: 0,
@@ -299,11 +391,21 @@ impl ObjectExport {
         Ok(Self {
             state: ObjectState::Exported,
             counts,
-            verdict: Some(counts.verdict(self.records)),
+            verdict: Some(self.verdict(counts)),
             window_to: Some(to),
             updated_at: now,
             ..self.clone()
         })
+    }
+
+    /// How its rows compare with `counts`. Where anything could not be read, it is short, however many rows there are.
+    pub fn verdict(&self, counts: Counts) -> Verdict {
+        if self.has_shortfall() { Verdict::Short } else { counts.verdict(self.records) }
+    }
+
+    /// How the records that were found, readable or not, compare with `counts`.
+    pub fn verdict_of_found(&self, counts: Counts) -> Verdict {
+        counts.verdict(self.records + self.unreadable.len() as u64)
     }
 
     /// Takes it out of the list of due work: its backup has ended.

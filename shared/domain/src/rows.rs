@@ -1,5 +1,8 @@
 //! A page of records between the CRM client, which fills it straight from the response's bytes, and the CSV writer,
 //! which reads it once. One buffer is reused for all pages of a run, so a page costs no allocation per value.
+//!
+//! A cell is in one of three states: it has a value, the CRM has shown that there is none, or the CRM has not shown it.
+//! The last must never be taken for the second: what is not known is not empty.
 
 use crate::ids::RecordId;
 
@@ -8,10 +11,15 @@ use crate::ids::RecordId;
 pub struct RowBuffer {
     columns: usize,
     ids: Vec<RecordId>,
-    /// Start and end in `bytes`, row after row; an unset value is `(0, 0)`.
+    /// Start and end in `bytes`, row after row; or [`NONE`], or [`NOT_SHOWN`].
     spans: Vec<(u32, u32)>,
     bytes: Vec<u8>,
 }
+
+/// The CRM has shown that there is no value.
+const NONE: (u32, u32) = (0, 0);
+/// The CRM has not shown the property at all.
+const NOT_SHOWN: (u32, u32) = (u32::MAX, u32::MAX);
 
 impl RowBuffer {
     /// An empty buffer for rows of `columns` values (the record id is not counted).
@@ -26,10 +34,10 @@ impl RowBuffer {
         self.bytes.clear();
     }
 
-    /// Starts a row whose values are all unset.
+    /// Starts a row of which nothing is known yet.
     pub fn begin_row(&mut self, id: RecordId) {
         self.ids.push(id);
-        self.spans.resize(self.spans.len() + self.columns, (0, 0));
+        self.spans.resize(self.spans.len() + self.columns, NOT_SHOWN);
     }
 
     /// Sets `column` of the row begun last. A second call for the same column wins.
@@ -42,8 +50,28 @@ impl RowBuffer {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(value.as_bytes());
         let span = |at: usize| u32::try_from(at).expect("a page holds less than 4 GiB of values");
+        *self.cell(column) = (span(start), span(self.bytes.len()));
+    }
+
+    /// Notes that the row begun last has no value in `column`.
+    ///
+    /// # Panics
+    /// As [`RowBuffer::set`].
+    pub fn set_none(&mut self, column: usize) {
+        assert!(column < self.columns, "column out of range");
+        *self.cell(column) = NONE;
+    }
+
+    /// Notes that the row begun last has no value in any column that was not set: for answers that leave out what is
+    /// empty.
+    pub fn rest_is_none(&mut self) {
+        let first = self.ids.len().saturating_sub(1) * self.columns;
+        self.spans[first..].iter_mut().filter(|span| **span == NOT_SHOWN).for_each(|span| *span = NONE);
+    }
+
+    fn cell(&mut self, column: usize) -> &mut (u32, u32) {
         let row = self.ids.len().checked_sub(1).expect("a row was begun");
-        self.spans[row * self.columns + column] = (span(start), span(self.bytes.len()));
+        &mut self.spans[row * self.columns + column]
     }
 
     /// Sets the id of the row begun last, where the id comes after the values.
@@ -80,17 +108,35 @@ impl RowBuffer {
         &self.ids
     }
 
-    /// One value of row `row`; empty where it is unset. Text, since every value came in as one.
+    /// One value of row `row`; empty where there is none or it was not shown. Text, since every value came in as one.
     pub fn value(&self, row: usize, column: usize) -> &str {
-        let (start, end) = self.spans[row * self.columns + column];
-        std::str::from_utf8(&self.bytes[start as usize..end as usize]).unwrap_or_default()
+        std::str::from_utf8(self.bytes_of(self.spans[row * self.columns + column])).unwrap_or_default()
     }
 
-    /// The values of row `row` in column order; unset values are empty. UTF-8, since every value came in as a `str`.
+    /// Whether the CRM has shown the value of row `row` in `column`, or that there is none.
+    pub fn is_shown(&self, row: usize, column: usize) -> bool {
+        self.spans[row * self.columns + column] != NOT_SHOWN
+    }
+
+    /// The columns of row `row` that the CRM has not shown.
+    pub fn not_shown(&self, row: usize) -> impl Iterator<Item = usize> {
+        let spans = self.spans[row * self.columns..(row + 1) * self.columns].iter().enumerate();
+        spans.filter(|(_, span)| **span == NOT_SHOWN).map(|(column, _)| column)
+    }
+
+    /// Whether the CRM has shown every value of every row.
+    pub fn is_complete(&self) -> bool {
+        !self.spans.contains(&NOT_SHOWN)
+    }
+
+    /// The values of row `row` in column order, empty where there is none or it was not shown. UTF-8, since every value
+    /// came in as a `str`.
     pub fn values(&self, row: usize) -> impl ExactSizeIterator<Item = &[u8]> {
-        self.spans[row * self.columns..(row + 1) * self.columns]
-            .iter()
-            .map(|&(start, end)| &self.bytes[start as usize..end as usize])
+        self.spans[row * self.columns..(row + 1) * self.columns].iter().map(|&span| self.bytes_of(span))
+    }
+
+    fn bytes_of(&self, span: (u32, u32)) -> &[u8] {
+        if span == NOT_SHOWN { &[] } else { &self.bytes[span.0 as usize..span.1 as usize] }
     }
 }
 
@@ -99,7 +145,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_come_back_by_column_and_unset_ones_are_empty() {
+    fn a_cell_has_a_value_or_none_or_was_not_shown() {
+        let mut rows = RowBuffer::new(3);
+        rows.begin_row(RecordId(7));
+        rows.set(0, "ä");
+        rows.set_none(1);
+        rows.begin_row(RecordId(8));
+        rows.set(1, "");
+        rows.rest_is_none();
+        assert_eq!((0..3).map(|column| rows.is_shown(0, column)).collect::<Vec<_>>(), [true, true, false]);
+        assert_eq!(rows.not_shown(0).collect::<Vec<_>>(), [2]);
+        assert_eq!(rows.not_shown(1).count(), 0);
+        assert!(!rows.is_complete());
+        assert_eq!((rows.value(0, 1), rows.value(0, 2)), ("", ""));
+        rows.clear();
+        rows.begin_row(RecordId(9));
+        rows.rest_is_none();
+        assert!(rows.is_complete());
+    }
+
+    #[test]
+    fn values_come_back_by_column_and_others_are_empty() {
         let mut rows = RowBuffer::new(3);
         rows.begin_row(RecordId(7));
         rows.set(2, "c");

@@ -45,17 +45,22 @@ struct WrittenRecord {
 
 impl HubSpot {
     /// Ids that do not exist are absent from the answer, which the v3 version of the API names errors, with status 207.
-    pub(crate) async fn read_records(&self, request: &BatchRead<'_>, rows: &mut RowBuffer) -> Result<(), CrmError> {
+    pub(crate) async fn read_records(
+        &self,
+        request: &BatchRead<'_>,
+        rows: &mut RowBuffer,
+    ) -> Result<Vec<RecordId>, CrmError> {
         if rows.columns() != request.properties.len() {
             *rows = RowBuffer::new(request.properties.len());
         }
         rows.clear();
         if request.ids.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         check_has_batches(request.object)?;
         let call = self.batch_read(request.object, request.ids, request.properties);
-        self.fetch(&call, |answer| read_page(&answer.body, Shape::Nested, request.properties, rows)).await.map(drop)
+        self.fetch(&call, |answer| read_page(&answer.body, Shape::Nested, request.properties, rows)).await?;
+        Ok(Vec::new())
     }
 
     pub(crate) async fn update_records(

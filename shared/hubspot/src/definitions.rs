@@ -10,7 +10,7 @@
 use std::collections::HashSet;
 
 use domain::ids::ObjectType;
-use domain::ports::crm::{CrmError, MissingScopes};
+use domain::ports::crm::{CrmError, ListedProperties, MissingScopes};
 use domain::property::{ObjectDefinition, Property, Sensitivity};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -106,12 +106,12 @@ impl HubSpot {
         let call = self.endpoints.schemas();
         let schemas = self.fetch(&call, Listed::<Schema>::read).await?;
         let custom = schemas.into_iter().filter(|schema| !schema.archived).filter_map(Schema::into_definition);
-        Ok(standard_objects().into_iter().chain(custom).collect())
+        Ok(custom.collect())
     }
 
-    pub(crate) async fn defined_properties(&self, object: &ObjectType) -> Result<Vec<Property>, CrmError> {
+    pub(crate) async fn defined_properties(&self, object: &ObjectType) -> Result<ListedProperties, CrmError> {
         if is_conversations(object) {
-            return Ok(conversation_properties());
+            return Ok(ListedProperties { properties: conversation_properties(), refused: Vec::new() });
         }
         let mut missing = MissingScopes::default();
         let listed = missing.note(self.plain_documents(object, false).await)?.unwrap_or_default();
@@ -125,7 +125,11 @@ impl HubSpot {
             }
             properties.extend(found);
         }
-        if missing.is_empty() { Ok(properties) } else { Err(refusal::missing_scopes(missing.into_names())) }
+        if missing.is_empty() {
+            Ok(ListedProperties { properties, refused: Vec::new() })
+        } else {
+            Err(refusal::missing_scopes(missing.into_names()))
+        }
     }
 
     /// Properties that are not sensitive, either those that are archived or those that are not.

@@ -32,9 +32,9 @@ mod write_refusal;
 
 use async_trait::async_trait;
 use domain::ids::{ObjectType, RecordId};
-use domain::ports::crm::{Census, Crm, CrmAccount, CrmError, PageEnd, PageRequest};
+use domain::ports::crm::{Census, Crm, CrmAccount, CrmError, ListedProperties, PageEnd, PageRequest};
 use domain::ports::crm_batch::{BatchRead, BatchUpdate, PropertyDefinition, RecordUpdate};
-use domain::property::{ObjectDefinition, Property};
+use domain::property::ObjectDefinition;
 use domain::rows::RowBuffer;
 use jiff::Timestamp;
 
@@ -54,11 +54,11 @@ impl Crm for HubSpot {
         definitions::standard_objects()
     }
 
-    async fn object_types(&self) -> Result<Vec<ObjectDefinition>, CrmError> {
+    async fn custom_object_types(&self) -> Result<Vec<ObjectDefinition>, CrmError> {
         self.defined_objects().await
     }
 
-    async fn properties(&self, object: &ObjectType) -> Result<Vec<Property>, CrmError> {
+    async fn properties(&self, object: &ObjectType) -> Result<ListedProperties, CrmError> {
         self.defined_properties(object).await
     }
 
@@ -74,7 +74,7 @@ impl Crm for HubSpot {
         self.existing_of(object, ids).await
     }
 
-    async fn read_batch(&self, request: &BatchRead<'_>, rows: &mut RowBuffer) -> Result<(), CrmError> {
+    async fn read_batch(&self, request: &BatchRead<'_>, rows: &mut RowBuffer) -> Result<Vec<RecordId>, CrmError> {
         self.read_records(request, rows).await
     }
 

@@ -67,7 +67,7 @@ impl HubSpot {
         self.try_fetch(call, |answer| {
             let next = read_page(&answer.body, shape, properties, rows)?;
             let last_listed = rows.ids().last().copied();
-            Ok(PageEnd { next, last_listed, response_bytes: answer.body.len() as u64 })
+            Ok(PageEnd { next, last_listed, response_bytes: answer.body.len() as u64, ..PageEnd::default() })
         })
         .await
     }
@@ -126,8 +126,8 @@ fn arrange(rows: &mut RowBuffer, listed: &[RecordId]) {
     let mut arranged = RowBuffer::new(rows.columns());
     for (id, &row) in listed.iter().filter_map(|id| places.get_key_value(id)) {
         arranged.begin_row(*id);
-        for (column, value) in rows.values(row).enumerate().filter(|(_, value)| !value.is_empty()) {
-            arranged.set(column, std::str::from_utf8(value).expect("rows hold text only"));
+        for column in (0..rows.columns()).filter(|&column| rows.is_shown(row, column)) {
+            arranged.set(column, rows.value(row, column));
         }
     }
     *rows = arranged;

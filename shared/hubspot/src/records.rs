@@ -204,6 +204,9 @@ impl Reader<'_, '_, '_> {
             more = self.scan.goes_on(b'}')?;
         }
         self.rows.set_id(id.ok_or(self.scan.malformed())?);
+        if self.shape == Shape::Flat {
+            self.rows.rest_is_none();
+        }
         Ok(())
     }
 
@@ -224,6 +227,9 @@ impl Reader<'_, '_, '_> {
             let column = self.property_name()?;
             // Most properties of most records.
             if self.scan.step_over(b"null,") {
+                if let Some(column) = column {
+                    self.rows.set_none(column);
+                }
                 continue;
             }
             self.set(column)?;
@@ -252,7 +258,11 @@ impl Reader<'_, '_, '_> {
     #[inline]
     fn set(&mut self, column: Option<usize>) -> Result<(), Malformed> {
         match self.scan.value()? {
-            Value::Null => {}
+            Value::Null => {
+                if let Some(column) = column {
+                    self.rows.set_none(column);
+                }
+            }
             Value::Text(Literal::Plain(text)) | Value::Other(text) => {
                 if let Some(column) = column {
                     self.rows.set(column, text);

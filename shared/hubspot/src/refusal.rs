@@ -178,6 +178,7 @@ impl Refusal {
                 CrmErrorKind::NotFound,
                 format!("HubSpot found nothing at {endpoint} ({status}): this account has no such object type."),
             ),
+            403 => error(CrmErrorKind::Forbidden, details.sentence(endpoint, status)),
             _ => error(CrmErrorKind::Refused, details.sentence(endpoint, status)),
         }
     }

@@ -12,7 +12,7 @@ use domain::Failure;
 use domain::backup::{Backup, BackupEvent, BackupState};
 use domain::ids::ObjectType;
 use domain::object::ObjectExport;
-use domain::ports::crm::{Crm, CrmError, Cursor, MissingScopes, PageRequest};
+use domain::ports::crm::{Crm, CrmError, Cursor, MissingScopes, PageRequest, PageSource};
 use domain::ports::ledger::{Change, Ledger};
 use domain::ports::objects::ObjectWriter;
 use domain::ports::queue::WorkQueue;
@@ -97,7 +97,7 @@ impl Discover {
         self.add_missing(&*session.crm, reference, lease).await?;
         let objects = dispatch::objects(self.ledger(), &reference.backup_id).await?;
         let contains_sensitive_data = objects.iter().any(|object| object.contains_sensitive_data);
-        let finished = BackupEvent::DiscoveryFinished { lease, contains_sensitive_data };
+        let finished = BackupEvent::DiscoveryFinished { lease, contains_sensitive_data, gaps: Vec::new() };
         self.step(reference).apply(finished).await?;
         tracing::info!(backup.id = %reference.backup_id, objects = objects.len(), "discovery.finished");
         if objects.is_empty() {
@@ -109,10 +109,11 @@ impl Discover {
     /// Asks the CRM about the objects that are not in the ledger yet, and puts them there.
     async fn add_missing(&self, crm: &dyn Crm, backup: &BackupRef, lease: u32) -> Result<(), StepError> {
         let mut lacking = MissingScopes::default();
-        let definitions = lacking.note(crm.object_types().await)?.unwrap_or_else(|| crm.standard_object_types());
+        let custom = lacking.note(crm.custom_object_types().await)?.unwrap_or_default();
+        let definitions = crm.standard_object_types().into_iter().chain(custom);
         let present = dispatch::objects(self.ledger(), &backup.backup_id).await?;
         let present: HashSet<ObjectType> = present.into_iter().map(|object| object.definition.object_type).collect();
-        let missing = definitions.into_iter().filter(|definition| !present.contains(&definition.object_type));
+        let missing = definitions.filter(|definition| !present.contains(&definition.object_type));
         let mut asked =
             stream::iter(missing).map(|definition| self.describe(crm, definition)).buffer_unordered(OBJECTS_AT_ONCE);
         while let Some(answer) = asked.next().await {
@@ -134,14 +135,15 @@ impl Discover {
         let object = &definition.object_type;
         let mut lacking = MissingScopes::default();
         let properties = lacking.note(crm.properties(object).await)?;
-        let request = PageRequest { object, properties: &[], cursor: &Cursor::START, limit: 1 };
+        let request =
+            PageRequest { object, properties: &[], cursor: &Cursor::START, source: PageSource::List, limit: 1 };
         lacking.note(crm.page(&request, &mut RowBuffer::new(0)).await)?;
         // Taken before the count, so that whatever is created after it counts as created while the backup ran.
         let counted_at = self.sessions.clock.now();
         let census = lacking.note(crm.census(object).await)?;
         match (properties, census) {
             (Some(properties), Some(census)) if lacking.is_empty() => {
-                let columns = Columns::from_properties(properties);
+                let columns = Columns::from_properties(properties.properties);
                 let records = census.map(|census| census.records);
                 Ok(Ok(Described { definition, columns, records, counted_at }))
             }

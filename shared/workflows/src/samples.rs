@@ -100,7 +100,7 @@ pub(crate) fn discovering(nth: u8) -> Backup {
 /// The same with one object, `contacts`, to export.
 pub(crate) fn exporting(nth: u8) -> Backup {
     let added = discovering(nth).apply(BackupEvent::ObjectAdded { lease: 1 }, NOW).expect("discovering");
-    let finished = BackupEvent::DiscoveryFinished { lease: 1, contains_sensitive_data: false };
+    let finished = BackupEvent::DiscoveryFinished { lease: 1, contains_sensitive_data: false, gaps: Vec::new() };
     added.apply(finished, NOW).expect("discovering")
 }
 

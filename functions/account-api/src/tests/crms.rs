@@ -7,10 +7,10 @@ use domain::budget::CallLimits;
 use domain::ids::{ObjectType, RecordId};
 use domain::ports::call_gate::CallGate;
 use domain::ports::crm::{
-    Census, Crm, CrmAccount, CrmConnector, CrmError, CrmErrorKind, CrmTarget, PageEnd, PageRequest,
+    Census, Crm, CrmAccount, CrmConnector, CrmError, CrmErrorKind, CrmTarget, ListedProperties, PageEnd, PageRequest,
 };
 use domain::ports::crm_batch::{BatchRead, BatchUpdate, PropertyDefinition, RecordUpdate};
-use domain::property::{ObjectDefinition, Property};
+use domain::property::ObjectDefinition;
 use domain::rows::RowBuffer;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
@@ -60,10 +60,10 @@ impl Crm for Connected {
     fn standard_object_types(&self) -> Vec<ObjectDefinition> {
         unreachable!("connecting asks for the account only")
     }
-    async fn object_types(&self) -> Result<Vec<ObjectDefinition>, CrmError> {
+    async fn custom_object_types(&self) -> Result<Vec<ObjectDefinition>, CrmError> {
         unreachable!("connecting asks for the account only")
     }
-    async fn properties(&self, _: &ObjectType) -> Result<Vec<Property>, CrmError> {
+    async fn properties(&self, _: &ObjectType) -> Result<ListedProperties, CrmError> {
         unreachable!("connecting asks for the account only")
     }
     async fn definitions(&self, _: &ObjectType) -> Result<Vec<PropertyDefinition>, CrmError> {
@@ -75,7 +75,7 @@ impl Crm for Connected {
     async fn existing(&self, _: &ObjectType, _: &[RecordId]) -> Result<Vec<(RecordId, Timestamp)>, CrmError> {
         unreachable!("connecting asks for the account only")
     }
-    async fn read_batch(&self, _: &BatchRead<'_>, _: &mut RowBuffer) -> Result<(), CrmError> {
+    async fn read_batch(&self, _: &BatchRead<'_>, _: &mut RowBuffer) -> Result<Vec<RecordId>, CrmError> {
         unreachable!("connecting asks for the account only")
     }
     async fn update_batch(&self, _: &ObjectType, _: &[RecordUpdate]) -> Result<BatchUpdate, CrmError> {

@@ -17,6 +17,7 @@ pub use self::transitions::BackupEvent;
 use crate::Failure;
 use crate::account::ApiVersion;
 use crate::chunk::QUEUE_GRACE;
+use crate::gap::Gap;
 use crate::ids::{AccountId, BackupId};
 use crate::lease::Leasing;
 use crate::ports::ledger::{Key, Record};
@@ -156,6 +157,9 @@ pub struct Backup {
     /// When the account was told that the archive is about to expire.
     #[serde(default)]
     pub expiry_told_at: Option<Timestamp>,
+    /// What discovery found that it cannot hold.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gaps: Vec<Gap>,
 }
 
 impl Backup {
@@ -186,6 +190,7 @@ impl Backup {
             swept_at: None,
             deletion: None,
             expiry_told_at: None,
+            gaps: Vec::new(),
         }
     }
 

@@ -7,7 +7,8 @@ const MINUTE: SignedDuration = SignedDuration::from_secs(60);
 
 /// By the lease that `discovering` holds.
 const ADDED: BackupEvent = BackupEvent::ObjectAdded { lease: 1 };
-const FINISHED: BackupEvent = BackupEvent::DiscoveryFinished { lease: 1, contains_sensitive_data: false };
+const FINISHED: BackupEvent =
+    BackupEvent::DiscoveryFinished { lease: 1, contains_sensitive_data: false, gaps: Vec::new() };
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).expect("in range")

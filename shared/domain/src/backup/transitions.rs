@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Archive, Assembly, Backup, BackupState, Deletion, Requester};
+use crate::gap::Gap;
 use crate::lease::{NotLeased, Wait};
 use crate::{Failure, Refused};
 
@@ -20,6 +21,8 @@ pub enum BackupEvent {
         lease: u32,
         /// Whether any column of any object is sensitive.
         contains_sensitive_data: bool,
+        /// What the backup cannot hold.
+        gaps: Vec<Gap>,
     },
     /// An object is exported.
     ObjectExported,
@@ -106,10 +109,11 @@ impl Backup {
                 next.open_objects += 1;
                 next.leasing = self.leasing.progressed();
             }
-            Event::DiscoveryFinished { lease, contains_sensitive_data } => {
+            Event::DiscoveryFinished { lease, contains_sensitive_data, gaps } => {
                 self.check("finishing discovery", BackupState::Discovering, Some(lease))?;
                 next.state = BackupState::Exporting;
                 next.contains_sensitive_data = Some(contains_sensitive_data);
+                next.gaps = gaps;
                 next.leasing = self.leasing.progressed().released(None);
                 next.queued_at = now;
                 next.count_off(now);

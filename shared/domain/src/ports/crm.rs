@@ -13,7 +13,7 @@ use crate::budget::{CallLimits, WaitReason};
 use crate::ids::{ObjectType, RecordId};
 use crate::ports::call_gate::{CallGate, GateClosed};
 use crate::ports::crm_batch::{BatchRead, BatchUpdate, PropertyDefinition, RecordUpdate};
-use crate::property::{ObjectDefinition, Property};
+use crate::property::{ObjectDefinition, Property, Sensitivity};
 use crate::rows::RowBuffer;
 
 /// Reads and writes one account of a CRM. Every call passes the account's call gate first; answers that a retry can mend (5xx,
@@ -30,17 +30,18 @@ pub trait Crm: Send + Sync {
     /// [`Crm::object_types`] is refused.
     fn standard_object_types(&self) -> Vec<ObjectDefinition>;
 
-    /// All object types that a backup holds: the standard ones and every custom object.
+    /// The object types that the account has defined itself.
     ///
     /// # Errors
-    /// [`CrmError`], with the scope's name when one is missing.
-    async fn object_types(&self) -> Result<Vec<ObjectDefinition>, CrmError>;
+    /// [`CrmError`], with the scope's name when one is missing. An account whose subscription has no such object types may
+    /// be refused.
+    async fn custom_object_types(&self) -> Result<Vec<ObjectDefinition>, CrmError>;
 
     /// All properties of an object type, sensitive and highly sensitive ones included, archived ones not.
     ///
     /// # Errors
-    /// [`CrmError`], with the names of all scopes that are missing for properties of any sensitivity.
-    async fn properties(&self, object: &ObjectType) -> Result<Vec<Property>, CrmError>;
+    /// [`CrmError`]; [`CrmErrorKind::HiddenValues`] when records have sensitive values that the token may not see.
+    async fn properties(&self, object: &ObjectType) -> Result<ListedProperties, CrmError>;
 
     /// All properties of an object type as they are defined now, archived ones included. Of two with one name, the one
     /// that is not archived.
@@ -50,7 +51,8 @@ pub trait Crm: Send + Sync {
     async fn definitions(&self, object: &ObjectType) -> Result<Vec<PropertyDefinition>, CrmError>;
 
     /// Reads one page of records into `rows`, which is cleared first. Values land in the column of their property's
-    /// place in `request.properties`; null and unset values stay unset.
+    /// place in `request.properties`. What the CRM has not shown, also when asked another way, stays not shown. Each
+    /// record comes once, in the order of the list.
     ///
     /// # Errors
     /// [`CrmError`]; `rows` is then in no particular state.
@@ -64,12 +66,12 @@ pub trait Crm: Send + Sync {
     async fn existing(&self, object: &ObjectType, ids: &[RecordId]) -> Result<Vec<(RecordId, Timestamp)>, CrmError>;
 
     /// Reads present values of up to [`BATCH`](crate::ports::crm_batch::BATCH) records into `rows`, which is cleared
-    /// first. Records that do not exist are left out. A merged record comes under the id of the one that it became. The
-    /// order is the CRM's.
+    /// first. Records that provably do not exist are left out. A merged record comes under the id of the one that it
+    /// became. The order is the CRM's. Returns the records that exist and cannot be read, after all that was tried.
     ///
     /// # Errors
     /// [`CrmError`]; `rows` is then in no particular state.
-    async fn read_batch(&self, request: &BatchRead<'_>, rows: &mut RowBuffer) -> Result<(), CrmError>;
+    async fn read_batch(&self, request: &BatchRead<'_>, rows: &mut RowBuffer) -> Result<Vec<RecordId>, CrmError>;
 
     /// Writes new values to up to [`BATCH`](crate::ports::crm_batch::BATCH) records, each named once, in one call. It is
     /// sent again where an answer was lost: writing the same values twice does no harm. That the CRM accepted a write
@@ -169,8 +171,42 @@ pub struct PageRequest<'a> {
     pub properties: &'a [&'a str],
     /// Where to start.
     pub cursor: &'a Cursor,
-    /// Records at most, 1 to 100.
+    /// Where the ids come from.
+    pub source: PageSource,
+    /// Records at most, 1 to 100 of a list and 1 to 200 of a search.
     pub limit: u8,
+}
+
+/// Where the ids of a page come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PageSource {
+    /// The CRM's list of records.
+    #[default]
+    List,
+    /// A search for the ids above one, for CRMs whose lists cannot be started in the middle. It only takes
+    /// [`Cursor::AfterId`], and its index lags by moments.
+    Search,
+}
+
+/// The properties of an object type, as far as the CRM lists them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ListedProperties {
+    /// All that were listed.
+    pub properties: Vec<Property>,
+    /// Kinds of properties that the CRM refused to list.
+    pub refused: Vec<RefusedProperties>,
+}
+
+/// Properties that the CRM refused to list, if there are any.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedProperties {
+    /// Which ones.
+    pub sensitivity: Sensitivity,
+    /// Scopes that may help.
+    pub scopes: Vec<String>,
+    /// What the CRM said, for people.
+    pub sentence: String,
 }
 
 /// Where in a list to go on.
@@ -196,6 +232,10 @@ pub struct PageEnd {
     /// The last id that the list showed, also when the record was gone before its values could be read; None when the
     /// list showed none.
     pub last_listed: Option<RecordId>,
+    /// Records of this page that exist and cannot be read, after all that was tried.
+    pub unreadable: Vec<RecordId>,
+    /// Values that were not valid Unicode, and hold U+FFFD in those places.
+    pub mended_values: u64,
     /// Bytes of the response's body, or bodies.
     pub response_bytes: u64,
 }
@@ -217,6 +257,10 @@ pub enum CrmErrorKind {
     TokenRefused,
     /// 403: the token lacks these scopes.
     MissingScopes(Vec<String>),
+    /// 403 for another reason, such as a permission of the user behind the app, or what the account's subscription lacks.
+    Forbidden,
+    /// Records have values that the token may not see; it lacks these scopes.
+    HiddenValues(Vec<String>),
     /// 404: no such object type.
     NotFound,
     /// 400 and other refusals that a retry cannot mend.
@@ -243,11 +287,18 @@ impl CrmErrorKind {
         matches!(self, Self::Unavailable { .. })
     }
 
+    /// Whether the CRM says that this token, or this account, may not read what was asked for. One such answer is not yet
+    /// the truth: some pass within minutes.
+    pub const fn is_refusal(&self) -> bool {
+        matches!(self, Self::TokenRefused | Self::MissingScopes(_) | Self::Forbidden | Self::NotFound)
+    }
+
     /// A stable word for programs.
     pub const fn word(&self) -> &'static str {
         match self {
             Self::TokenRefused => "crm-token-refused",
-            Self::MissingScopes(_) => "crm-scopes-missing",
+            Self::MissingScopes(_) | Self::HiddenValues(_) => "crm-scopes-missing",
+            Self::Forbidden => "crm-forbidden",
             Self::NotFound => "crm-object-not-found",
             Self::Refused => "crm-refused",
             Self::Malformed => "crm-answer-malformed",

@@ -25,7 +25,7 @@ async fn standard_and_custom_object_types_are_found() {
         { "id": "3", "objectTypeId": "2-102", "name": "old", "fullyQualifiedName": "p9_old", "archived": true },
     ]))])
     .await;
-    let types = Client::to(&server).crm.object_types().await.expect("object types");
+    let types = Client::to(&server).crm.custom_object_types().await.expect("object types");
     let standard = ["contacts", "companies", "deals", "tickets", "products", "calls", "tasks", "conversations"];
     let found: Vec<_> = types.iter().map(|found| (found.object_type.as_str(), found.custom)).collect();
     let expected: Vec<_> =
@@ -41,7 +41,7 @@ async fn standard_and_custom_object_types_are_found() {
 async fn a_missing_schema_scope_is_named() {
     let server = Server::script([Reply::status(403, r#"{"category":"MISSING_SCOPES"}"#)]).await;
     let crm = Client::to(&server).crm;
-    let error = crm.object_types().await.expect_err("no scope");
+    let error = crm.custom_object_types().await.expect_err("no scope");
     assert_eq!(error.kind, CrmErrorKind::MissingScopes(vec!["crm.schemas.custom.read".into()]));
     let known = crm.standard_object_types();
     assert!(known.len() == 8 && known.iter().all(|object| !object.custom), "what needs no question is known anyway");

@@ -19,7 +19,7 @@ use domain::budget::{CallKind, WaitReason};
 use domain::ids::ObjectType;
 use domain::ports::call_gate::{CallGate, GateClosed, RefusedPolicy};
 use domain::ports::clock::Clock;
-use domain::ports::crm::{Crm, CrmConnector, CrmError, CrmTarget, Cursor, PageEnd, PageRequest};
+use domain::ports::crm::{Crm, CrmConnector, CrmError, CrmTarget, Cursor, PageEnd, PageRequest, PageSource};
 use domain::rows::RowBuffer;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
@@ -104,7 +104,8 @@ impl Client {
 
     async fn page(&self, object_type: &str, properties: &[&str], cursor: &Cursor) -> Result<Page, CrmError> {
         let mut rows = RowBuffer::new(properties.len());
-        let request = PageRequest { object: &object(object_type), properties, cursor, limit: 100 };
+        let request =
+            PageRequest { object: &object(object_type), properties, cursor, source: PageSource::List, limit: 100 };
         let end = self.crm.page(&request, &mut rows).await?;
         let values = |row| rows.values(row).map(|value| String::from_utf8(value.to_vec()).expect("text")).collect();
         let records = rows.ids().iter().enumerate().map(|(row, id)| (id.0, values(row))).collect();

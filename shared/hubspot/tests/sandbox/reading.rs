@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use domain::account::ApiVersion;
 use domain::budget::CallLimits;
 use domain::ids::{ObjectType, RecordId};
-use domain::ports::crm::{Census, CrmErrorKind, Cursor, PageRequest};
+use domain::ports::crm::{Census, CrmErrorKind, Cursor, PageRequest, PageSource};
 use domain::property::{Columns, Sensitivity};
 use domain::rows::RowBuffer;
 use jiff::Timestamp;
@@ -18,7 +18,7 @@ use super::{Setup, object, unlimited};
 
 impl Setup {
     async fn columns(&self, object: &ObjectType) -> Columns {
-        Columns::from_properties(self.crm.properties(object).await.expect("properties"))
+        Columns::from_properties(self.crm.properties(object).await.expect("properties").properties)
     }
 
     /// All records of an object, read page by page, with the cursors taken as `cursor` says.
@@ -27,7 +27,8 @@ impl Setup {
         let mut rows = RowBuffer::new(properties.len());
         let (mut exported, mut at) = (Vec::new(), Cursor::START);
         loop {
-            let request = PageRequest { object, properties: &properties, cursor: &at, limit: 100 };
+            let request =
+                PageRequest { object, properties: &properties, cursor: &at, source: PageSource::List, limit: 100 };
             let end = self.crm.page(&request, &mut rows).await.expect("a page");
             exported.extend((0..rows.len()).map(|row| {
                 let values = rows.values(row).map(|value| String::from_utf8(value.to_vec()).expect("text"));
@@ -77,7 +78,7 @@ fn opaque(next: &str) -> Cursor {
 async fn every_value_of_every_object_is_read_in_both_versions() {
     for version in [ApiVersion::V2026_09, ApiVersion::V3] {
         let setup = Setup::speaking(version, unlimited(PortalConfig::default())).await;
-        let objects = setup.crm.object_types().await.expect("object types");
+        let objects = setup.crm.custom_object_types().await.expect("object types");
         assert_eq!(objects.len(), 11);
         for definition in &objects {
             let object = &definition.object_type;
@@ -226,9 +227,15 @@ async fn a_missing_scope_is_named_by_the_call_that_needs_it() {
         setup.portal.set_scopes(Some(others.collect()));
         let object = object(name);
         let discovered = async {
-            setup.crm.object_types().await?;
+            setup.crm.custom_object_types().await?;
             setup.crm.properties(&object).await?;
-            let request = PageRequest { object: &object, properties: &[], cursor: &Cursor::START, limit: 1 };
+            let request = PageRequest {
+                object: &object,
+                properties: &[],
+                cursor: &Cursor::START,
+                source: PageSource::List,
+                limit: 1,
+            };
             setup.crm.page(&request, &mut RowBuffer::new(0)).await
         };
         let error = discovered.await.expect_err(missing);

@@ -84,11 +84,11 @@ impl Export {
         let session = self.sessions.open(&parent.account_id, parent.api_version, run).await?;
         if object.mode == ReadMode::Ranges && !boundaries_hold(&*session.crm, object, &chunks).await? {
             let name = &object.definition.object_type;
-            self.read_sequentially(backup, name, object.generation, "a boundary does not fit").await?;
+            self.read_again(backup, name, object.generation, false, "a boundary does not fit").await?;
             return self.dispatch(backup).await;
         }
         let counts = counts(&*session.crm, object).await?;
-        if counts.verdict(object.records).is_unexplained() && !object.recounted {
+        if object.verdict_of_found(counts).is_unexplained() && !object.recounted {
             let wait = Wait { until: self.sessions.clock.now() + RECOUNT_AFTER, reason: WaitReason::CountsLag };
             return self.close_later(loaded, &object.recount(wait), wait).await;
         }
@@ -136,20 +136,22 @@ impl Export {
         Ok(())
     }
 
-    /// Voids the object's `generation` and starts again from the beginning with one worker.
-    pub(super) async fn read_sequentially(
+    /// Voids the object's `generation` and starts again from the beginning, by searches or with one worker. `in_order` says
+    /// whether the CRM's list was in the order of ids as far as it was read.
+    pub(super) async fn read_again(
         &self,
         backup: &BackupRef,
         object: &ObjectType,
         generation: u32,
+        in_order: bool,
         why: &'static str,
     ) -> Result<(), StepError> {
-        tracing::warn!(backup.id = %backup.backup_id, object = %object, why, "object.read-sequentially");
+        tracing::warn!(backup.id = %backup.backup_id, object = %object, why, "object.read-again");
         contention::retry(|| async {
             let now = self.sessions.clock.now();
             let key = ObjectExport::key_of(&backup.backup_id, object);
             let loaded = ledger::load::<ObjectExport>(self.ledger(), &key).await?.ok_or(StepError::TakenOver)?;
-            let Ok((next, chunk)) = loaded.record.read_sequentially(generation, now) else {
+            let Ok((next, chunk)) = loaded.record.read_again(generation, in_order, now) else {
                 // Another chunk of the same generation has noticed it first.
                 return Ok(Attempt::Settled(()));
             };

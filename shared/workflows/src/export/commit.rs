@@ -1,7 +1,7 @@
 //! Commits what a run has read: one segment and the chunk's cursor in one transaction.
 
 use domain::chunk::{Advance, Chunk, RangeEnd};
-use domain::object::{Committed, ObjectExport};
+use domain::object::{Committed, ObjectExport, Shortfall};
 use domain::ports::crm::Cursor;
 use domain::ports::ledger::{self, Change, LedgerError, Versioned};
 use domain::segment::Segment;
@@ -56,8 +56,10 @@ impl Reading<'_> {
             packed_bytes: segment.as_ref().map_or(0, |segment| segment.summary.packed_bytes),
             segment: segment.is_some(),
             chunk_done: end.is_some(),
+            shortfall: self.shortfall.clone(),
         };
-        self.commit_step(&next, segment.as_ref(), added).await?;
+        self.commit_step(&next, segment.as_ref(), &added).await?;
+        self.shortfall = Shortfall::default();
         usage.records += rows;
         if end.is_none() {
             self.reload_chunk().await?;
@@ -65,7 +67,7 @@ impl Reading<'_> {
         Ok(())
     }
 
-    async fn commit_step(&self, next: &Chunk, segment: Option<&Segment>, added: Committed) -> Result<(), StepError> {
+    async fn commit_step(&self, next: &Chunk, segment: Option<&Segment>, added: &Committed) -> Result<(), StepError> {
         let ledger = self.export.ledger();
         contention::retry(|| async {
             let object = self.load_object().await?;

@@ -1,11 +1,13 @@
 //! One run's reading of a chunk: pages into segments, segments into the ledger.
 
+use std::ops::Range;
+
 use domain::Failure;
 use domain::backup::Backup;
 use domain::chunk::{Chunk, RangeEnd, Reading as ReadSoFar};
 use domain::ids::RecordId;
-use domain::object::{ObjectExport, ReadMode};
-use domain::ports::crm::{Crm, CrmError, CrmErrorKind, Cursor, PageRequest};
+use domain::object::{ObjectExport, ReadMode, Shortfall};
+use domain::ports::crm::{Crm, CrmError, CrmErrorKind, Cursor, PageEnd, PageRequest, PageSource};
 use domain::ports::ledger::{self, Change, LedgerError};
 use domain::property::Columns;
 use domain::rows::RowBuffer;
@@ -13,14 +15,19 @@ use domain::storage_keys;
 use domain::trail::Trail;
 use jiff::{SignedDuration, Timestamp};
 
-use super::range::{self, Accepted, Next, NotHonoured};
+use super::range::{self, Accepted, Asked, Next, NotHonoured, Way};
 use super::segment_upload::{SegmentStore, SegmentUpload};
 use super::{Export, ExportUsage, Subject};
 use crate::dispatch;
 use crate::run::{Run, StepError};
 
-/// Records per page; the most that the CRM gives.
-const PAGE: u8 = 100;
+/// Records per page of a list; the most that the CRM gives.
+const LIST_PAGE: u8 = 100;
+/// Records per page of a search; the most that the CRM gives.
+const SEARCH_PAGE: u8 = 200;
+
+/// So many pages without a record may follow each other in one run; a list that goes on so is broken.
+const EMPTY_PAGES: u32 = 100;
 
 /// How often a run reports progress, notices that it was cancelled, and considers a split.
 const LOOK_EVERY: SignedDuration = SignedDuration::from_secs(2);
@@ -55,7 +62,12 @@ pub(super) struct Reading<'a> {
     pub(super) run: &'a Run,
     segment_target: u64,
     rows: RowBuffer,
+    /// Where the next page begins, as the ledger remembers it.
     pub(super) cursor: Cursor,
+    /// The CRM's own cursor of the next page, once this run has read a page.
+    given: Option<Cursor>,
+    empty_pages: u32,
+    pub(super) shortfall: Shortfall,
     pub(super) last_id: RecordId,
     pub(super) first_seen: Option<(RecordId, Timestamp)>,
     pub(super) trail: Trail,
@@ -92,6 +104,9 @@ impl<'a> Reading<'a> {
             segment_target,
             rows,
             cursor,
+            given: None,
+            empty_pages: 0,
+            shortfall: Shortfall::default(),
             last_id,
             first_seen: None,
             trail,
@@ -162,22 +177,23 @@ impl<'a> Reading<'a> {
             if segment.packed_bytes() >= self.segment_target {
                 return Ok(Filled::Target);
             }
+            let way = self.way();
             let request = PageRequest {
                 object: &self.subject.chunk.record.key.object_type,
                 properties: &self.properties,
-                cursor: &self.cursor,
-                limit: PAGE,
+                cursor: self.given.as_ref().unwrap_or(&self.cursor),
+                source: way.source,
+                limit: if way.source == PageSource::Search { SEARCH_PAGE } else { LIST_PAGE },
             };
             let end = match self.crm.page(&request, &mut self.rows).await {
                 Err(CrmError { kind: CrmErrorKind::Refused, .. }) if self.may_start_again() => {
-                    return Ok(Filled::NotHonoured(NotHonoured("a start in the middle was refused")));
+                    return Ok(Filled::NotHonoured(NotHonoured::in_order("a start in the middle was refused")));
                 }
                 other => other?,
             };
             let now = self.export.sessions.clock.now();
-            let upper = self.subject.chunk.record.upper;
-            let mode = self.subject.object.mode;
-            let judged = range::accept(mode, &self.cursor, upper, self.rows.ids(), &end);
+            let asked = Asked { after: self.last_id, upper: self.subject.chunk.record.upper };
+            let judged = range::accept(way, asked, self.rows.ids(), &end);
             let accepted = match judged.and_then(|accepted| self.follow(accepted)) {
                 Ok(accepted) => accepted,
                 // One odd answer is no reason to read everything again.
@@ -193,25 +209,60 @@ impl<'a> Reading<'a> {
                 Err(why) => return Ok(Filled::NotHonoured(why)),
             };
             if self.first_seen.is_none() && self.subject.chunk.record.first_seen.is_none() {
-                self.first_seen = self.rows.ids().first().map(|id| (*id, now));
+                self.first_seen = accepted.first_shown.map(|id| (id, now));
             }
-            segment.add(&self.rows, accepted.rows).await?;
-            if let Some(last) = self.rows.ids()[..accepted.rows].last() {
+            self.note_shortfall(asked, &accepted.rows, &end);
+            segment.add(&self.rows, accepted.rows.clone()).await?;
+            if let Some(last) = self.rows.ids()[accepted.rows].last() {
                 self.last_id = *last;
             }
             match accepted.next {
                 Next::End(seen_past_end) => return Ok(Filled::End(RangeEnd { seen_past_end, at: now })),
-                Next::Page(cursor) => self.cursor = cursor,
+                Next::Page { cursor, given } => {
+                    if let Cursor::AfterId(id) = cursor {
+                        self.last_id = id;
+                    }
+                    (self.cursor, self.given) = (cursor, self.next_of_this_run(given));
+                }
             }
             self.look(segment, now).await?;
         }
     }
 
+    fn way(&self) -> Way {
+        let (object, chunk) = (&self.subject.object, &self.subject.chunk.record);
+        Way { mode: object.mode, list_use: object.list_use, source: object.page_source(chunk.key.lower) }
+    }
+
+    /// What this run asks for next. A search begins above an id, whatever cursors it gives.
+    fn next_of_this_run(&self, given: String) -> Option<Cursor> {
+        (self.way().source == PageSource::List).then_some(Cursor::Opaque(given))
+    }
+
     /// Notes where the list leads.
     fn follow(&mut self, accepted: Accepted) -> Result<Accepted, NotHonoured> {
-        match &accepted.next {
-            Next::Page(next) if !self.trail.follow(next) => Err(NotHonoured("it leads in a circle")),
-            _ => Ok(accepted),
+        let Next::Page { cursor, .. } = &accepted.next else { return Ok(accepted) };
+        self.empty_pages = if accepted.first_shown.is_none() { self.empty_pages + 1 } else { 0 };
+        if self.empty_pages >= EMPTY_PAGES {
+            return Err(NotHonoured::of("it shows one empty page after another"));
+        }
+        if self.trail.follow(cursor) { Ok(accepted) } else { Err(NotHonoured::of("it leads in a circle")) }
+    }
+
+    /// Notes what the page shows of records and values that could not be read.
+    fn note_shortfall(&mut self, asked: Asked, rows: &Range<usize>, end: &PageEnd) {
+        let is_inside = |id: &RecordId| *id > asked.after && asked.upper.is_none_or(|upper| *id <= upper);
+        self.shortfall.unreadable.extend(end.unreadable.iter().copied().filter(is_inside));
+        self.shortfall.mended_values += end.mended_values;
+        if self.rows.is_complete() {
+            return;
+        }
+        for row in rows.clone() {
+            for column in self.rows.not_shown(row) {
+                if let Some(property) = self.properties.get(column) {
+                    *self.shortfall.hidden_values.entry((*property).to_owned()).or_default() += 1;
+                }
+            }
         }
     }
 
@@ -286,13 +337,13 @@ impl<'a> Reading<'a> {
                 format!(
                     "The CRM's list of {label} records cannot be read to its end ({}); make a new backup, and tell the \
                      CRM's support if that fails too.",
-                    why.0
+                    why.reason
                 ),
             )));
         }
         let generation = self.subject.chunk.record.key.generation;
         let object = &self.subject.chunk.record.key.object_type;
-        self.export.read_sequentially(&self.subject.backup, object, generation, why.0).await?;
+        self.export.read_again(&self.subject.backup, object, generation, why.is_in_order, why.reason).await?;
         Ok(Ending::StartedAgain)
     }
 }

@@ -1,5 +1,7 @@
 //! Writes one segment to object storage while it grows, so that a run's memory stays flat.
 
+use std::ops::Range;
+
 use archive::segment::SegmentWriter;
 use bytes::Bytes;
 use domain::ports::objects::{
@@ -50,10 +52,10 @@ impl<'a> SegmentUpload<'a> {
         self.writer.packed_bytes()
     }
 
-    /// Adds the first `rows` rows of a page.
-    pub(crate) async fn add(&mut self, page: &RowBuffer, rows: usize) -> Result<(), StorageError> {
+    /// Adds `rows` of a page.
+    pub(crate) async fn add(&mut self, page: &RowBuffer, rows: Range<usize>) -> Result<(), StorageError> {
         self.pages += 1;
-        self.writer.write_rows(page, 0..rows);
+        self.writer.write_rows(page, rows);
         while let Some(bytes) = self.writer.take_packed(PART_BYTES) {
             self.write_part(bytes).await?;
         }

@@ -8,7 +8,7 @@ use domain::Refused;
 use domain::account::ApiVersion;
 use domain::backup::{Backup, BackupEvent, Requester};
 use domain::ids::{AccountId, BackupId, ObjectType, RecordId};
-use domain::object::{Committed, Counts, ObjectExport};
+use domain::object::{Committed, Counts, ObjectExport, Shortfall};
 use domain::ports::ledger::{Change, Ledger};
 use domain::ports::objects::ObjectWriter;
 use domain::property::{Columns, ObjectDefinition, Property, Sensitivity};
@@ -136,8 +136,9 @@ async fn finish(ledger: &dyn Ledger, exporting: Exporting) -> Result<()> {
             packed_bytes: segment.summary.packed_bytes,
             segment: true,
             chunk_done: at + 1 == segments.len(),
+            shortfall: Shortfall::default(),
         };
-        object = object.commit(1, added, now).or_failure(refused)?;
+        object = object.commit(1, &added, now).or_failure(refused)?;
     }
     let counts = Counts { before: Some(object.records), after: Some(object.records), created: Some(0) };
     object = object.close(1, counts, now, now).or_failure(refused)?;
@@ -158,7 +159,7 @@ fn exported(backup: &Backup, now: Timestamp) -> std::result::Result<Backup, Refu
     let leased = backup.lease("bench", now, SignedDuration::from_mins(1))?;
     let leased = leased.map_err(|_| Refused::new("leasing a backup", "somebody else has it"))?;
     let lease = leased.leasing.last_number;
-    let finished = BackupEvent::DiscoveryFinished { lease, contains_sensitive_data: false };
+    let finished = BackupEvent::DiscoveryFinished { lease, contains_sensitive_data: false, gaps: Vec::new() };
     [BackupEvent::ObjectAdded { lease }, finished, BackupEvent::ObjectExported]
         .into_iter()
         .try_fold(leased, |backup, event| backup.apply(event, now))

@@ -7,9 +7,9 @@ use domain::budget::CallKind;
 use domain::ids::{ObjectType, RecordId};
 use domain::ports::call_gate::{CallGate, RefusedPolicy};
 use domain::ports::clock::Clock;
-use domain::ports::crm::{Census, Crm, CrmAccount, CrmError, PageEnd, PageRequest};
+use domain::ports::crm::{Census, Crm, CrmAccount, CrmError, ListedProperties, PageEnd, PageRequest};
 use domain::ports::crm_batch::{BatchRead, BatchUpdate, PropertyDefinition, RecordUpdate};
-use domain::property::{ObjectDefinition, Property};
+use domain::property::ObjectDefinition;
 use domain::rows::RowBuffer;
 use jiff::{SignedDuration, Timestamp};
 
@@ -67,18 +67,19 @@ impl Crm for Client {
         standard.map(|object| object.definition.clone()).collect()
     }
 
-    async fn object_types(&self) -> Result<Vec<ObjectDefinition>, CrmError> {
-        self.call("object_types", CallKind::Ordinary, |state, _| {
-            Ok(state.objects.iter().map(|object| object.definition.clone()).collect())
+    async fn custom_object_types(&self) -> Result<Vec<ObjectDefinition>, CrmError> {
+        self.call("custom_object_types", CallKind::Ordinary, |state, _| {
+            let custom = state.objects.iter().filter(|object| object.definition.custom);
+            Ok(custom.map(|object| object.definition.clone()).collect())
         })
         .await
     }
 
-    async fn properties(&self, object: &ObjectType) -> Result<Vec<Property>, CrmError> {
+    async fn properties(&self, object: &ObjectType) -> Result<ListedProperties, CrmError> {
         self.call("properties", CallKind::Ordinary, |state, _| {
             let object = state.object(object)?;
             object.check_scopes()?;
-            Ok(object.properties.clone())
+            Ok(ListedProperties { properties: object.properties.clone(), refused: Vec::new() })
         })
         .await
     }
@@ -99,7 +100,7 @@ impl Crm for Client {
         .await
     }
 
-    async fn read_batch(&self, request: &BatchRead<'_>, rows: &mut RowBuffer) -> Result<(), CrmError> {
+    async fn read_batch(&self, request: &BatchRead<'_>, rows: &mut RowBuffer) -> Result<Vec<RecordId>, CrmError> {
         self.call("read_batch", CallKind::Ordinary, |state, _| state.object(request.object)?.read_batch(request, rows))
             .await
     }

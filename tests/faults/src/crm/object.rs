@@ -189,6 +189,7 @@ impl SimulatedObject {
                     rows.set(column, &value);
                 }
             }
+            rows.rest_is_none();
         }
         let last_listed = listed.last().copied();
         let next = match last_listed {
@@ -196,7 +197,7 @@ impl SimulatedObject {
             Some(_) if self.cursors == Cursors::Circle => Some(format!("{OPAQUE}0")),
             _ => None,
         };
-        Ok(PageEnd { next, last_listed, response_bytes: 0 })
+        Ok(PageEnd { next, last_listed, ..PageEnd::default() })
     }
 
     /// The id that a list goes on behind, and how many records it leaves out there.

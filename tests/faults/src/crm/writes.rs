@@ -179,7 +179,7 @@ impl SimulatedObject {
     }
 
     /// Each record once, the highest id first, since the order is nobody's to rely on.
-    pub(super) fn read_batch(&self, request: &BatchRead<'_>, rows: &mut RowBuffer) -> Result<(), CrmError> {
+    pub(super) fn read_batch(&self, request: &BatchRead<'_>, rows: &mut RowBuffer) -> Result<Vec<RecordId>, CrmError> {
         assert!(request.ids.len() <= BATCH, "a batch of {} records", request.ids.len());
         self.check_scopes()?;
         let mut found: Vec<RecordId> = request.ids.iter().filter_map(|id| self.resolve(*id)).collect();
@@ -198,8 +198,9 @@ impl SimulatedObject {
                     rows.set(column, &value);
                 }
             }
+            rows.rest_is_none();
         }
-        Ok(())
+        Ok(Vec::new())
     }
 
     /// The records that became part of a record.

@@ -6,10 +6,10 @@ use async_trait::async_trait;
 use domain::ids::{ObjectType, RecordId};
 use domain::ports::call_gate::CallGate;
 use domain::ports::crm::{
-    Census, Crm, CrmAccount, CrmConnector, CrmError, CrmErrorKind, CrmTarget, PageEnd, PageRequest,
+    Census, Crm, CrmAccount, CrmConnector, CrmError, CrmErrorKind, CrmTarget, ListedProperties, PageEnd, PageRequest,
 };
 use domain::ports::crm_batch::{BatchRead, BatchUpdate, PropertyDefinition, RecordUpdate};
-use domain::property::{ObjectDefinition, Property};
+use domain::property::ObjectDefinition;
 use domain::rows::RowBuffer;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
@@ -44,11 +44,11 @@ impl<T: Crm + ?Sized> Crm for Faulty<T> {
         self.port.standard_object_types()
     }
 
-    async fn object_types(&self) -> Result<Vec<ObjectDefinition>, CrmError> {
-        self.call("Crm::object_types", self.port.object_types(), unavailable).await
+    async fn custom_object_types(&self) -> Result<Vec<ObjectDefinition>, CrmError> {
+        self.call("Crm::custom_object_types", self.port.custom_object_types(), unavailable).await
     }
 
-    async fn properties(&self, object: &ObjectType) -> Result<Vec<Property>, CrmError> {
+    async fn properties(&self, object: &ObjectType) -> Result<ListedProperties, CrmError> {
         self.call("Crm::properties", self.port.properties(object), unavailable).await
     }
 
@@ -64,7 +64,7 @@ impl<T: Crm + ?Sized> Crm for Faulty<T> {
         self.call("Crm::existing", self.port.existing(object, ids), unavailable).await
     }
 
-    async fn read_batch(&self, request: &BatchRead<'_>, rows: &mut RowBuffer) -> Result<(), CrmError> {
+    async fn read_batch(&self, request: &BatchRead<'_>, rows: &mut RowBuffer) -> Result<Vec<RecordId>, CrmError> {
         self.call("Crm::read_batch", self.port.read_batch(request, rows), unavailable).await
     }
 

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use domain::account::ApiVersion;
 use domain::budget::CallKind;
 use domain::ports::call_gate::{CallGate, GateClosed, RefusedPolicy};
-use domain::ports::crm::{CrmConnector, CrmTarget, Cursor, PageRequest};
+use domain::ports::crm::{CrmConnector, CrmTarget, Cursor, PageRequest, PageSource};
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 
@@ -72,7 +72,13 @@ fn what_was_written_is_what_every_read_shows() {
     assert_eq!(object.table().rows[2][1], "new");
     let (object_type, mut rows) = (object.definition.object_type.clone(), RowBuffer::new(2));
     let properties = ["email", "stage"];
-    let request = PageRequest { object: &object_type, properties: &properties, cursor: &Cursor::START, limit: 100 };
+    let request = PageRequest {
+        object: &object_type,
+        properties: &properties,
+        cursor: &Cursor::START,
+        source: PageSource::List,
+        limit: 100,
+    };
     object.page(&request, &mut rows, BEGINNING).expect("a page");
     assert_eq!(rows.values(2).collect::<Vec<_>>(), [&b"new"[..], b""]);
     assert_eq!(object.updates(), [update(3, &[("email", "new"), ("stage", "")])]);
@@ -161,7 +167,7 @@ async fn people_write_just_before_the_call_that_was_chosen() {
     let email = async || {
         let request = BatchRead { object: &object_type, properties: &["email"], ids: &[RecordId(1)] };
         let mut rows = RowBuffer::new(1);
-        client.read_batch(&request, &mut rows).await.map(|()| rows.values(0).flatten().copied().collect::<Vec<u8>>())
+        client.read_batch(&request, &mut rows).await.map(|_| rows.values(0).flatten().copied().collect::<Vec<u8>>())
     };
     crm.edit("contacts", RecordId(1), "email", "first");
     crm.edit_at(Moment::CallOf("read_batch", 2), "contacts", Edit::value(RecordId(1), "email", "second"));

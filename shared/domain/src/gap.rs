@@ -1,0 +1,93 @@
+//! What a backup does not hold although the CRM may have it, and why. Nothing is left out without such an entry.
+
+use serde::{Deserialize, Serialize};
+
+use crate::backup::Backup;
+use crate::ids::{ObjectType, RecordId};
+use crate::object::ObjectExport;
+use crate::property::Sensitivity;
+
+/// Something that a backup does not hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Gap {
+    /// The object type; None where it is about all objects that the account has defined itself.
+    pub object_type: Option<ObjectType>,
+    /// What people call it, such as `Ticket`.
+    pub label: String,
+    /// What is missing of it.
+    #[serde(flatten)]
+    pub missing: Missing,
+    /// Why, in one sentence that names what to do, if anything can be done.
+    pub reason: String,
+    /// Scopes that may help, as the CRM's settings name them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scopes: Vec<String>,
+    /// Whether the backup before this one held it.
+    #[serde(default)]
+    pub in_last_backup: bool,
+}
+
+/// What is missing of an object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "missing", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+pub enum Missing {
+    /// All of it: the account does not offer it, or the token may not read it.
+    Object,
+    /// Properties of one sensitivity, if there are any: the CRM refused to list them.
+    Properties {
+        /// Which ones.
+        sensitivity: Sensitivity,
+    },
+    /// Values of one property that the CRM has not shown. They stand as empty fields in the file.
+    Values {
+        /// The property's internal name.
+        property: String,
+        /// In how many rows.
+        rows: u64,
+    },
+    /// Records that the CRM has and could not give.
+    Records {
+        /// Their ids.
+        ids: Vec<RecordId>,
+    },
+}
+
+/// The gap of an object that a backup does not hold at all.
+pub fn of_object(object_type: Option<ObjectType>, label: &str, reason: String, scopes: Vec<String>) -> Gap {
+    Gap { object_type, label: label.to_owned(), missing: Missing::Object, reason, scopes, in_last_backup: false }
+}
+
+/// All gaps of a backup: those that its discovery found, then those of its objects.
+pub fn all<'a>(backup: &Backup, objects: impl IntoIterator<Item = &'a ObjectExport>) -> Vec<Gap> {
+    let of_objects = objects.into_iter().flat_map(of_export);
+    backup.gaps.iter().cloned().chain(of_objects).collect()
+}
+
+/// What an exported object lacks.
+pub fn of_export(export: &ObjectExport) -> Vec<Gap> {
+    let gap = |missing, reason: &str| Gap {
+        object_type: Some(export.definition.object_type.clone()),
+        label: export.definition.label.clone(),
+        missing,
+        reason: reason.to_owned(),
+        scopes: Vec::new(),
+        in_last_backup: false,
+    };
+    let mut gaps: Vec<Gap> = export
+        .hidden_values
+        .iter()
+        .map(|(property, rows)| {
+            let missing = Missing::Values { property: property.clone(), rows: *rows };
+            gap(
+                missing,
+                "The CRM did not show these values. Their fields are empty in the file and cannot be restored.",
+            )
+        })
+        .collect();
+    if !export.unreadable.is_empty() {
+        let missing = Missing::Records { ids: export.unreadable.clone() };
+        gaps.push(gap(missing, "The CRM could not give these records, also when each was asked for alone."));
+    }
+    gaps
+}
