@@ -5,6 +5,7 @@
 //! archive, so that a restore reads and inflates slices of one CSV straight from the zip.
 
 use domain::account::ApiVersion;
+use domain::gap::Gap;
 use domain::ids::{AccountId, BackupId, ObjectType, RecordId};
 use domain::object::Verdict;
 use domain::property::{Columns, Property, RECORD_ID_COLUMN, Sensitivity};
@@ -44,6 +45,9 @@ pub struct Manifest {
     pub not_included: String,
     /// What to mind when opening the files in a spreadsheet, in a sentence.
     pub spreadsheets: String,
+    /// What the backup does not hold although the CRM may have it. Empty in a backup that holds everything.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<Gap>,
     /// The CSV files, in archive order.
     pub files: Vec<File>,
     /// The objects of which no record was read, and which so have no file.
@@ -92,6 +96,9 @@ pub struct File {
     pub crm_total: Option<u64>,
     /// How the rows compare with that.
     pub verdict: Verdict,
+    /// Values that were not valid Unicode in the CRM. The file has U+FFFD in those places.
+    #[serde(default)]
+    pub mended_values: u64,
     /// The pieces that it can be checked and read by: the header row, then the segments.
     pub parts: Vec<Part>,
 }

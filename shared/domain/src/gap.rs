@@ -74,17 +74,11 @@ pub fn of_export(export: &ObjectExport) -> Vec<Gap> {
         scopes: Vec::new(),
         in_last_backup: false,
     };
-    let mut gaps: Vec<Gap> = export
-        .hidden_values
-        .iter()
-        .map(|(property, rows)| {
-            let missing = Missing::Values { property: property.clone(), rows: *rows };
-            gap(
-                missing,
-                "The CRM did not show these values. Their fields are empty in the file and cannot be restored.",
-            )
-        })
-        .collect();
+    let hidden = export.hidden_values.iter().map(|(property, rows)| {
+        let missing = Missing::Values { property: property.clone(), rows: *rows };
+        gap(missing, "The CRM did not show these values. Their fields are empty in the file and cannot be restored.")
+    });
+    let mut gaps: Vec<Gap> = export.gaps.iter().cloned().chain(hidden).collect();
     if !export.unreadable.is_empty() {
         let missing = Missing::Records { ids: export.unreadable.clone() };
         gaps.push(gap(missing, "The CRM could not give these records, also when each was asked for alone."));

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Refused;
 use crate::chunk::{Chunk, ChunkKey};
+use crate::gap::Gap;
 use crate::ids::{AccountId, BackupId, ObjectType, RecordId};
 use crate::lease::Wait;
 use crate::ports::crm::PageSource;
@@ -160,6 +161,9 @@ pub struct ObjectExport {
     pub updated_at: Timestamp,
     /// Its backup has ended otherwise: nobody needs to look at it any more.
     pub dropped: bool,
+    /// What its discovery found that its file cannot hold.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gaps: Vec<Gap>,
     /// Properties of which the CRM did not show values, and in how many rows.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub hidden_values: BTreeMap<String, u64>,
@@ -248,6 +252,7 @@ impl ObjectExport {
             updated_at: now,
             dropped: false,
             list_use: ListUse::AnyRange,
+            gaps: Vec::new(),
             hidden_values: BTreeMap::new(),
             unreadable: Vec::new(),
             mended_values: 0,

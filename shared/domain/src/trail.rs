@@ -1,8 +1,20 @@
-//! Where a list has led so far, as far as it takes to notice that it leads in a circle.
+//! Where a list has led so far, as far as it takes to notice that it leads nowhere.
 
 use serde::{Deserialize, Serialize};
 
 use crate::ports::crm::Cursor;
+
+/// So many pages without a record may follow each other; a list that goes on so is broken.
+const EMPTY_PAGES: u32 = 100;
+
+/// Why a list leads nowhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lost {
+    /// It has come back to a page.
+    InACircle,
+    /// It shows one empty page after another.
+    InEmptyPages,
+}
 
 /// Notices a circle of cursors, however long it is, while keeping one cursor (Brent's algorithm): a cursor is remembered
 /// and replaced after 1, 2, 4, 8… pages, so that at some time the circle is shorter than that and comes back to it.
@@ -12,19 +24,31 @@ pub struct Trail {
     remembered: Option<Cursor>,
     pages: u64,
     keep_for: u64,
+    /// Pages without a record since the last one that had any.
+    #[serde(default)]
+    empty_pages: u32,
 }
 
 impl Trail {
-    /// Follows the list to `next`. False when it has been there before; nothing has changed then.
-    pub fn follow(&mut self, next: &Cursor) -> bool {
+    /// Follows the list from a page, which was empty or not, to `next`.
+    ///
+    /// # Errors
+    /// [`Lost`] when it leads nowhere; nothing has changed then.
+    pub fn follow(&mut self, was_empty: bool, next: &Cursor) -> Result<(), Lost> {
         if self.remembered.as_ref() == Some(next) {
-            return false;
+            return Err(Lost::InACircle);
         }
+        let empty_pages = if was_empty { self.empty_pages + 1 } else { 0 };
+        if empty_pages > EMPTY_PAGES {
+            return Err(Lost::InEmptyPages);
+        }
+        self.empty_pages = empty_pages;
         self.pages += 1;
         if self.pages >= self.keep_for {
-            *self = Self { remembered: Some(next.clone()), pages: 0, keep_for: (self.keep_for * 2).max(1) };
+            let keep_for = (self.keep_for * 2).max(1);
+            *self = Self { remembered: Some(next.clone()), pages: 0, keep_for, empty_pages };
         }
-        true
+        Ok(())
     }
 }
 
@@ -44,11 +68,24 @@ mod tests {
         fn a_circle_is_noticed_whatever_its_length(straight in 0_usize..60, circle in 1_usize..60) {
             let mut trail = Trail::default();
             let mut pages = (0..straight).chain((0..circle).cycle().map(|page| straight + page));
-            let noticed = pages.by_ref().take(8 * (straight + circle)).any(|page| !trail.follow(&to(page)));
+            let noticed = pages.by_ref().take(8 * (straight + circle)).any(|page| trail.follow(false, &to(page)).is_err());
             prop_assert!(noticed);
 
             let mut trail = Trail::default();
-            prop_assert!((0..straight + circle).all(|page| trail.follow(&to(page))));
+            prop_assert!((0..straight + circle).all(|page| trail.follow(false, &to(page)).is_ok()));
         }
+    }
+
+    /// B11: some empty pages are followed, an endless row of them is not.
+    #[test]
+    fn endless_empty_pages_are_noticed() {
+        let mut trail = Trail::default();
+        let mut pages = 0..;
+        let mut follow = |was_empty| trail.follow(was_empty, &to(pages.next().unwrap_or_default()));
+        for _ in 0..3 {
+            assert!((0..EMPTY_PAGES).all(|_| follow(true).is_ok()));
+            assert_eq!(follow(false), Ok(()));
+        }
+        assert_eq!((0..=EMPTY_PAGES).find_map(|_| follow(true).err()), Some(Lost::InEmptyPages));
     }
 }

@@ -2,17 +2,24 @@
 //! the ledger.
 //!
 //! Each object is put there as soon as it is known, so a run that takes over goes on with those that are missing.
-//! Nothing is read before the whole discovery has finished: what a token lacks is said before, and all of it.
+//! Nothing is read before the whole discovery has finished. An object that the account does not offer, or that the token
+//! may not read, is left out and named. Only a token that may read nothing fails the backup, and one that may read
+//! records but not their sensitive values: those would stand in the archive as if they were empty.
 
-use std::collections::HashSet;
+mod last_backup;
+
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use domain::Failure;
 use domain::backup::{Backup, BackupEvent, BackupState};
+use domain::gap::{self, Gap, Missing};
 use domain::ids::ObjectType;
 use domain::object::ObjectExport;
-use domain::ports::crm::{Crm, CrmError, Cursor, MissingScopes, PageRequest, PageSource};
+use domain::ports::crm::{
+    Crm, CrmError, CrmErrorKind, Cursor, MissingScopes, PageRequest, PageSource, RefusedProperties,
+};
 use domain::ports::ledger::{Change, Ledger};
 use domain::ports::objects::ObjectWriter;
 use domain::ports::queue::WorkQueue;
@@ -26,9 +33,13 @@ use jiff::Timestamp;
 use crate::backup_step::BackupStep;
 use crate::contention;
 use crate::crm_session::CrmSessions;
+use crate::discover::last_backup::LastBackup;
 use crate::dispatch::{self, WorkerCap};
 use crate::run::{Run, StepError};
 use crate::stored_json;
+
+/// What people call the objects that an account has defined itself.
+const CUSTOM_OBJECTS: &str = "Custom objects";
 
 /// Objects asked about at the same time. Each needs six calls one after the other.
 const OBJECTS_AT_ONCE: usize = 8;
@@ -48,9 +59,20 @@ pub struct Discover {
 }
 
 /// What the CRM says about an object type.
-struct Described {
+enum Described {
+    /// It can be read.
+    Readable(Readable),
+    /// The token, or the account, may not read it.
+    Refused(Gap),
+    /// Records have values that the token may not see; it lacks these scopes.
+    HiddenValues(Vec<String>),
+}
+
+/// An object type that can be read.
+struct Readable {
     definition: ObjectDefinition,
     columns: Columns,
+    gaps: Vec<Gap>,
     records: Option<u64>,
     counted_at: Timestamp,
 }
@@ -94,71 +116,100 @@ impl Discover {
         let reference = &backup.reference();
         let session = self.sessions.open(&backup.account_id, backup.api_version, run).await?;
         check_portal(&*session.crm, backup).await?;
-        self.add_missing(&*session.crm, reference, lease).await?;
+        let last = LastBackup::before(self.ledger(), backup).await?;
+        let gaps = self.add_missing(&*session.crm, reference, lease, &last).await?;
         let objects = dispatch::objects(self.ledger(), &reference.backup_id).await?;
+        if objects.is_empty() && !gaps.is_empty() {
+            return Err(nothing_readable(&gaps));
+        }
+        let present: HashSet<&ObjectType> = objects.iter().map(|object| &object.definition.object_type).collect();
+        let gaps = last.compare(gaps, &present);
         let contains_sensitive_data = objects.iter().any(|object| object.contains_sensitive_data);
-        let finished = BackupEvent::DiscoveryFinished { lease, contains_sensitive_data, gaps: Vec::new() };
+        let (count, missing) = (objects.len(), gaps.len());
+        let finished = BackupEvent::DiscoveryFinished { lease, contains_sensitive_data, gaps };
         self.step(reference).apply(finished).await?;
-        tracing::info!(backup.id = %reference.backup_id, objects = objects.len(), "discovery.finished");
+        tracing::info!(backup.id = %reference.backup_id, objects = count, gaps = missing, "discovery.finished");
         if objects.is_empty() {
             self.queue.send(&[Work::Assemble { backup: reference.clone() }], Duration::ZERO).await?;
         }
         self.dispatch(reference).await
     }
 
-    /// Asks the CRM about the objects that are not in the ledger yet, and puts them there.
-    async fn add_missing(&self, crm: &dyn Crm, backup: &BackupRef, lease: u32) -> Result<(), StepError> {
-        let mut lacking = MissingScopes::default();
-        let custom = lacking.note(crm.custom_object_types().await)?.unwrap_or_default();
-        let definitions = crm.standard_object_types().into_iter().chain(custom);
+    /// Asks the CRM about the objects that are not in the ledger yet, and puts those there that can be read. Returns what
+    /// cannot.
+    async fn add_missing(
+        &self,
+        crm: &dyn Crm,
+        backup: &BackupRef,
+        lease: u32,
+        last: &LastBackup,
+    ) -> Result<Vec<Gap>, StepError> {
+        let mut gaps = Vec::new();
+        let custom = match crm.custom_object_types().await {
+            Err(error) if error.kind.is_refusal() && error.kind != CrmErrorKind::TokenRefused => {
+                gaps.push(custom_objects_refused(error));
+                Vec::new()
+            }
+            answer => answer?,
+        };
         let present = dispatch::objects(self.ledger(), &backup.backup_id).await?;
         let present: HashSet<ObjectType> = present.into_iter().map(|object| object.definition.object_type).collect();
+        let definitions = crm.standard_object_types().into_iter().chain(custom);
         let missing = definitions.filter(|definition| !present.contains(&definition.object_type));
-        let mut asked =
-            stream::iter(missing).map(|definition| self.describe(crm, definition)).buffer_unordered(OBJECTS_AT_ONCE);
+        let mut asked = stream::iter(missing)
+            .map(|definition| self.describe(crm, definition, last))
+            .buffer_unordered(OBJECTS_AT_ONCE);
+        let mut hidden = BTreeSet::new();
         while let Some(answer) = asked.next().await {
             match answer? {
-                Ok(described) => self.add(backup, lease, described).await?,
-                Err(scopes) => lacking.merge(scopes),
+                Described::Readable(readable) => self.add(backup, lease, readable).await?,
+                Described::Refused(gap) => gaps.push(gap),
+                Described::HiddenValues(scopes) => hidden.extend(scopes),
             }
         }
-        if lacking.is_empty() { Ok(()) } else { Err(scopes_missing(lacking)) }
+        gaps.sort_by(|a, b| a.object_type.cmp(&b.object_type));
+        if hidden.is_empty() { Ok(gaps) } else { Err(values_hidden(&hidden)) }
     }
 
-    /// Everything about one object type, and proof that its records can be read; or all scopes that it takes and the
-    /// token lacks.
+    /// Everything about one object type, and proof that its records can be read; or why they cannot.
     async fn describe(
         &self,
         crm: &dyn Crm,
         definition: ObjectDefinition,
-    ) -> Result<Result<Described, MissingScopes>, CrmError> {
+        last: &LastBackup,
+    ) -> Result<Described, CrmError> {
         let object = &definition.object_type;
-        let mut lacking = MissingScopes::default();
-        let properties = lacking.note(crm.properties(object).await)?;
-        let request =
-            PageRequest { object, properties: &[], cursor: &Cursor::START, source: PageSource::List, limit: 1 };
-        lacking.note(crm.page(&request, &mut RowBuffer::new(0)).await)?;
+        let mut refusals = Refusals::default();
+        let first = PageRequest { object, properties: &[], cursor: &Cursor::START, source: PageSource::List, limit: 1 };
+        refusals.note(crm.page(&first, &mut RowBuffer::new(0)).await)?;
+        let listed = match crm.properties(object).await {
+            Err(CrmError { kind: CrmErrorKind::HiddenValues(scopes), .. }) => {
+                return Ok(Described::HiddenValues(scopes));
+            }
+            answer => refusals.note(answer)?,
+        };
         // Taken before the count, so that whatever is created after it counts as created while the backup ran.
         let counted_at = self.sessions.clock.now();
-        let census = lacking.note(crm.census(object).await)?;
-        match (properties, census) {
-            (Some(properties), Some(census)) if lacking.is_empty() => {
-                let columns = Columns::from_properties(properties.properties);
-                let records = census.map(|census| census.records);
-                Ok(Ok(Described { definition, columns, records, counted_at }))
-            }
-            _ => Ok(Err(lacking)),
-        }
+        let census = refusals.note(crm.census(object).await)?;
+        let (Some(listed), Some(census), None) = (listed, census, &refusals.first) else {
+            return Ok(Described::Refused(refusals.into_gap(&definition)));
+        };
+        let gaps =
+            listed.refused.into_iter().map(|refused| of_refused_properties(&definition, refused, last)).collect();
+        let columns = Columns::from_properties(listed.properties);
+        let records = census.map(|census| census.records);
+        Ok(Described::Readable(Readable { definition, columns, gaps, records, counted_at }))
     }
 
     /// Puts an object and its first chunk into the ledger, and its columns into object storage.
-    async fn add(&self, backup: &BackupRef, lease: u32, described: Described) -> Result<(), StepError> {
-        let Described { definition, columns, records, counted_at } = described;
+    async fn add(&self, backup: &BackupRef, lease: u32, readable: Readable) -> Result<(), StepError> {
+        let Readable { definition, columns, gaps, records, counted_at } = readable;
         let columns_key = storage_keys::columns(backup, &definition.object_type, lease);
         stored_json::write(&*self.writer, &columns_key, &columns).await?;
         let now = self.sessions.clock.now();
         let before = (records, counted_at);
         let (object, chunk) = ObjectExport::discovered(backup, definition, &columns, columns_key, before, now);
+        let object = ObjectExport { gaps, ..object };
         let step = self.step(backup);
         contention::retry(|| async {
             let loaded = step.load().await?.ok_or(StepError::TakenOver)?;
@@ -186,10 +237,77 @@ async fn check_portal(crm: &dyn Crm, backup: &Backup) -> Result<(), StepError> {
     )))
 }
 
+/// What the CRM refused of an object, all of it, so that people learn of every missing scope at once.
+#[derive(Default)]
+struct Refusals {
+    first: Option<CrmError>,
+    scopes: MissingScopes,
+}
+
+impl Refusals {
+    /// What a call answered; None when it was refused.
+    ///
+    /// # Errors
+    /// Everything that is not about what the token may read; a token that is refused is about all objects.
+    fn note<T>(&mut self, answer: Result<T, CrmError>) -> Result<Option<T>, CrmError> {
+        match answer {
+            Err(error) if error.kind.is_refusal() && error.kind != CrmErrorKind::TokenRefused => {
+                self.first.get_or_insert_with(|| error.clone());
+                self.scopes.note(Err(error)).or(Ok(None))
+            }
+            answer => answer.map(Some),
+        }
+    }
+
+    fn into_gap(self, definition: &ObjectDefinition) -> Gap {
+        let reason = self.first.map(|error| error.sentence).unwrap_or_default();
+        let object = Some(definition.object_type.clone());
+        gap::of_object(object, &definition.label, reason, self.scopes.into_names())
+    }
+}
+
+/// The gap of all objects that the account has defined itself.
+fn custom_objects_refused(error: CrmError) -> Gap {
+    let scopes = if let CrmErrorKind::MissingScopes(scopes) = error.kind { scopes } else { Vec::new() };
+    gap::of_object(None, CUSTOM_OBJECTS, error.sentence, scopes)
+}
+
+/// The gap of properties that the CRM refuses to list.
+fn of_refused_properties(definition: &ObjectDefinition, refused: RefusedProperties, last: &LastBackup) -> Gap {
+    Gap {
+        object_type: Some(definition.object_type.clone()),
+        label: definition.label.clone(),
+        missing: Missing::Properties { sensitivity: refused.sensitivity },
+        reason: refused.sentence,
+        scopes: refused.scopes,
+        in_last_backup: last.held_sensitive_data_of(&definition.object_type),
+    }
+}
+
 /// All missing scopes at once, so that the user need not find them one backup at a time.
-fn scopes_missing(scopes: MissingScopes) -> StepError {
-    let names = scopes.into_names().join(", ");
-    let sentence = format!("The CRM token lacks scopes that a backup needs: {names}. Add them and try again.");
+fn values_hidden(scopes: &BTreeSet<String>) -> StepError {
+    let names = scopes.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+    let sentence = format!(
+        "Records have sensitive values that the CRM token may not see; the backup would hold them as empty. Add these \
+         scopes to the app in the CRM and try again: {names}."
+    );
+    StepError::Fatal(Failure::new("crm-scopes-missing", sentence))
+}
+
+/// A backup of nothing is none.
+fn nothing_readable(gaps: &[Gap]) -> StepError {
+    let scopes: BTreeSet<&str> = gaps.iter().flat_map(|gap| &gap.scopes).map(String::as_str).collect();
+    if scopes.is_empty() {
+        let reason = gaps.iter().find(|gap| gap.object_type.is_some()).or(gaps.first());
+        let reason = reason.map_or(String::new(), |gap| format!(" {}", gap.reason));
+        let sentence = format!("The CRM token may not read any object.{reason}");
+        return StepError::Fatal(Failure::new("crm-forbidden", sentence));
+    }
+    let names = scopes.into_iter().collect::<Vec<_>>().join(", ");
+    let sentence = format!(
+        "The CRM token may not read any object. Add the scopes of what is to be backed up to the app in the CRM and try \
+         again: {names}."
+    );
     StepError::Fatal(Failure::new("crm-scopes-missing", sentence))
 }
 

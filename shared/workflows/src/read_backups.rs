@@ -182,7 +182,7 @@ mod tests {
         let backup = samples::exporting(1);
         let (object, first) = samples::discovered(&backup, "contacts", Some(1_000));
         let added = Committed { records: 300, pages: 3, plain_bytes: 9_000, ..Committed::default() };
-        let object = object.commit(1, added, NOW).expect("exporting");
+        let object = object.commit(1, &added, NOW).expect("exporting");
         let chunk = chunk(first.activate(NOW).expect("waiting"));
         let changes = [Change::create(&backup), Change::create(&object), Change::create(&chunk)];
         ledger.commit(&changes).await.expect("empty ledger");
@@ -217,7 +217,7 @@ mod tests {
         let (object, _) = samples::discovered(&backup, "contacts", Some(1_000));
         let added = Committed { records: 990, chunk_done: true, ..Committed::default() };
         let counts = Counts { before: Some(1_000), after: Some(990), created: Some(0) };
-        let object = object.commit(1, added, NOW).expect("open").close(1, counts, NOW, NOW).expect("all done");
+        let object = object.commit(1, &added, NOW).expect("open").close(1, counts, NOW, NOW).expect("all done");
         let ledger = MemoryLedger::new();
         ledger.commit(&[Change::create(&backup), Change::create(&object)]).await.expect("empty ledger");
 
@@ -257,7 +257,7 @@ mod tests {
     fn a_backup_waits_for_the_object_that_cannot_be_closed_yet() {
         let backup = samples::exporting(1);
         let (object, _) = samples::discovered(&backup, "contacts", Some(0));
-        let read = object.commit(1, Committed { chunk_done: true, ..Committed::default() }, NOW).expect("exporting");
+        let read = object.commit(1, &Committed { chunk_done: true, ..Committed::default() }, NOW).expect("exporting");
         let wait = Wait { until: NOW + MINUTE, reason: WaitReason::DailyLimit };
         assert_eq!(waiting(&backup, &[], &[read.close_later(wait)], NOW), Some(wait));
         let recount = Wait { until: NOW + MINUTE, reason: WaitReason::CountsLag };

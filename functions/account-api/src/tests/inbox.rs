@@ -7,7 +7,7 @@ use domain::Failure;
 use domain::backup::Requester;
 use domain::ids::{BackupId, NotificationId, RestoreId};
 use domain::notification::delivery::{Channel, Delivery, FailedAttempt};
-use domain::notification::{Event, Notification};
+use domain::notification::{Event, Notification, Shortfalls};
 use domain::ports::clock::Clock;
 use domain::ports::ledger::{Change, Ledger};
 use jiff::SignedDuration;
@@ -131,6 +131,7 @@ fn every_event() -> Vec<Event> {
             bytes: 1,
             expires_at: at,
             contains_sensitive_data: true,
+            shortfalls: Shortfalls::default(),
         },
         Event::BackupFailed { backup_id: backup_id.clone(), failure: failure.clone() },
         Event::BackupExpiring { backup_id: backup_id.clone(), expires_at: at },

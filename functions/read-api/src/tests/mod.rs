@@ -226,7 +226,7 @@ async fn a_backup_is_shown_with_progress_per_object() {
     let (object, _) =
         ObjectExport::discovered(&backup.reference(), definition, &columns, key, (Some(900), now()), now());
     let added = Committed { records: 300, pages: 3, plain_bytes: 9_000, ..Committed::default() };
-    let object = object.commit(1, added, now()).expect("exporting");
+    let object = object.commit(1, &added, now()).expect("exporting");
     let world = World::with([&backup]).await;
     world.ledger.commit(&[Change::create(&object)]).await.expect("new");
     world.clock.advance(SignedDuration::from_secs(10));

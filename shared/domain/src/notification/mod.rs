@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use self::delivery::Channel;
 use crate::backup::Requester;
 use crate::chunk::QUEUE_GRACE;
+use crate::gap::{Gap, Missing};
 use crate::ids::{AccountId, BackupId, NotificationId, RestoreId};
 use crate::ports::ledger::{Key, Record};
 use crate::work::{NotificationRef, Work};
@@ -40,6 +41,9 @@ pub enum Event {
         expires_at: Timestamp,
         /// Whether any column is sensitive.
         contains_sensitive_data: bool,
+        /// What it does not hold.
+        #[serde(default, skip_serializing_if = "Shortfalls::is_empty")]
+        shortfalls: Shortfalls,
     },
     /// A backup ended without an archive.
     BackupFailed {
@@ -107,6 +111,48 @@ pub enum Event {
         /// Why the last attempt failed.
         reason: String,
     },
+}
+
+/// What a backup does not hold, as far as a notification tells it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Shortfalls {
+    /// Labels of objects that the backup before this one held and this one lacks, in whole or in part.
+    pub newly_missing: Vec<String>,
+    /// Labels of the other objects that it does not hold at all.
+    pub not_offered: Vec<String>,
+    /// Labels of objects of which values were not shown, or properties not listed.
+    pub without_values: Vec<String>,
+    /// Labels of objects of which records could not be read.
+    pub without_records: Vec<String>,
+    /// Labels of objects with fewer records than the CRM counts, for a reason that is not known.
+    pub short: Vec<String>,
+}
+
+impl Shortfalls {
+    /// Whether the backup holds everything.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// From what is missing, and from the labels of objects that are short.
+    pub fn of(gaps: &[Gap], short: impl IntoIterator<Item = String>) -> Self {
+        let mut told = Self::default();
+        for gap in gaps {
+            let list = match &gap.missing {
+                _ if gap.in_last_backup => &mut told.newly_missing,
+                Missing::Object => &mut told.not_offered,
+                Missing::Properties { .. } | Missing::Values { .. } => &mut told.without_values,
+                Missing::Records { .. } => &mut told.without_records,
+            };
+            if !list.contains(&gap.label) {
+                list.push(gap.label.clone());
+            }
+        }
+        let explained = |label: &String| told.without_values.contains(label) || told.without_records.contains(label);
+        told.short = short.into_iter().filter(|label| !explained(label)).collect();
+        told
+    }
 }
 
 /// Something that an account is told.

@@ -12,7 +12,13 @@ fn backup_id() -> BackupId {
 
 fn completed() -> Event {
     let expires_at = NOW + SignedDuration::from_hours(14 * 24);
-    Event::BackupCompleted { backup_id: backup_id(), bytes: 1, expires_at, contains_sensitive_data: true }
+    Event::BackupCompleted {
+        backup_id: backup_id(),
+        bytes: 1,
+        expires_at,
+        contains_sensitive_data: true,
+        shortfalls: Shortfalls::default(),
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What notifications say, and where they lead.
 
 use super::delivery::Channel;
-use super::{Event, Notification};
+use super::{Event, Notification, Shortfalls};
 
 impl Event {
     /// A stable word for programs, as it is stored.
@@ -35,8 +35,14 @@ impl Event {
     }
 
     /// The subject of an e-mail.
-    pub const fn subject(&self) -> &'static str {
+    pub fn subject(&self) -> &'static str {
         match self {
+            Self::BackupCompleted { shortfalls, .. } if !shortfalls.newly_missing.is_empty() => {
+                "Warning: the backup lacks what the last one held"
+            }
+            Self::BackupCompleted { shortfalls, .. } if !shortfalls.is_empty() => {
+                "Backup completed, not everything is in it"
+            }
             Self::BackupCompleted { .. } => "Backup completed",
             Self::BackupFailed { .. } => "Backup failed",
             Self::BackupExpiring { .. } => "Backup expires in two days",
@@ -70,10 +76,12 @@ impl Event {
     /// One or two sentences that say what happened and what to do.
     pub fn sentence(&self) -> String {
         match self {
-            Self::BackupCompleted { bytes, expires_at, contains_sensitive_data, .. } => {
+            Self::BackupCompleted { bytes, expires_at, contains_sensitive_data, shortfalls, .. } => {
                 let sensitive = if *contains_sensitive_data { " It contains sensitive data." } else { "" };
-                let size = size(*bytes);
-                format!("The backup is complete ({size}) and can be downloaded until {expires_at:.0}.{sensitive}")
+                let (size, lacks) = (size(*bytes), shortfalls.sentences());
+                format!(
+                    "{lacks}The backup is complete ({size}) and can be downloaded until {expires_at:.0}.{sensitive}"
+                )
             }
             Self::BackupFailed { failure, .. } => {
                 format!(
@@ -120,6 +128,38 @@ impl Event {
                 format!("A notification could not be delivered by {by}: {reason}. It is in the inbox; {remedy}.")
             }
         }
+    }
+}
+
+/// So many labels are named one by one.
+const MOST_LABELS: usize = 20;
+
+impl Shortfalls {
+    /// A sentence for each kind of thing that is missing, the most urgent first; each ends with a space.
+    fn sentences(&self) -> String {
+        let told = [
+            (
+                &self.newly_missing,
+                "WARNING: The last backup held",
+                "; this one could not read it. Check the token's scopes",
+            ),
+            (&self.without_records, "Some records could not be read of", ""),
+            (&self.without_values, "Some values were not shown by the CRM of", ""),
+            (&self.short, "There are fewer records than the CRM counts of", ""),
+            (&self.not_offered, "Not in the backup, as the CRM does not let this token read it:", ""),
+        ];
+        let told = told.into_iter().filter(|(labels, ..)| !labels.is_empty());
+        let sentences = told.map(|(labels, begin, end)| format!("{begin} {}{end}. ", listed(labels)));
+        let sentences: String = sentences.collect();
+        if sentences.is_empty() { sentences } else { sentences + "The backup and its manifest have the details. " }
+    }
+}
+
+fn listed(labels: &[String]) -> String {
+    let named = labels.iter().take(MOST_LABELS).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match labels.len().saturating_sub(MOST_LABELS) {
+        0 => named,
+        more => format!("{named} and {more} more"),
     }
 }
 

@@ -13,10 +13,12 @@ use std::time::Duration;
 
 use archive::contents::{self, ArchiveContents, ExportedObject};
 use archive::layout::StoredSegment;
+use archive::manifest::Manifest;
 use archive::parts;
 use domain::Failure;
 use domain::backup::{ARCHIVE_LIFETIME, Archive, Assembly, Backup, BackupEvent, BackupState};
-use domain::notification::{Event, Notification};
+use domain::notification::{Event, Notification, Shortfalls};
+use domain::object::Verdict;
 use domain::ports::clock::Clock;
 use domain::ports::ledger::{self, Change, Ledger, Versioned};
 use domain::ports::objects::{ETag, MultipartUploads, ObjectReader, ObjectSweeper, ObjectWriter, StorageError};
@@ -133,7 +135,7 @@ impl Assemble {
         // Counted from when the upload began, as the bucket's lifecycle rule counts.
         let expires_at = assembly.planned_at + ARCHIVE_LIFETIME;
         let archive = Archive { storage_key: key, manifest_key, etag, bytes: contents.bytes, expires_at };
-        self.complete(backup, lease, archive).await?;
+        self.complete(backup, lease, archive, &shortfalls(&contents.manifest)).await?;
         Ok(Assembled::Completed)
     }
 
@@ -169,12 +171,18 @@ impl Assemble {
     }
 
     /// The backup is completed, the account's allowance used up, and its people told, in one transaction.
-    async fn complete(&self, backup: &BackupRef, lease: u32, archive: Archive) -> Result<(), StepError> {
+    async fn complete(
+        &self,
+        backup: &BackupRef,
+        lease: u32,
+        archive: Archive,
+        shortfalls: &Shortfalls,
+    ) -> Result<(), StepError> {
         let (completed, told) = contention::retry(|| async {
             let step = self.step(backup);
             let loaded = step.load().await?.ok_or(StepError::TakenOver)?;
             let next = step.after(&loaded, BackupEvent::Completed { lease, archive: archive.clone() })?;
-            let told = completed(&next, &archive, self.clock.now());
+            let told = completed(&next, &archive, shortfalls.clone(), self.clock.now());
             let mut changes = vec![Change::replace(&loaded, &next), Change::create(&told)];
             changes.extend(ending::use_allowance_up(&*self.ledger, backup).await?);
             changes.extend(connection_fault::forgotten(&*self.ledger, &backup.account_id).await?);
@@ -192,12 +200,21 @@ impl Assemble {
     }
 }
 
-fn completed(backup: &Backup, archive: &Archive, now: Timestamp) -> Notification {
+/// What the archive does not hold.
+fn shortfalls(manifest: &Manifest) -> Shortfalls {
+    let files = manifest.files.iter().map(|file| (file.verdict, &file.label));
+    let verdicts = files.chain(manifest.without_file.iter().map(|object| (object.verdict, &object.label)));
+    let short = verdicts.filter(|(verdict, _)| *verdict == Verdict::Short).map(|(_, label)| label.clone());
+    Shortfalls::of(&manifest.missing, short)
+}
+
+fn completed(backup: &Backup, archive: &Archive, shortfalls: Shortfalls, now: Timestamp) -> Notification {
     let event = Event::BackupCompleted {
         backup_id: backup.backup_id.clone(),
         bytes: archive.bytes,
         expires_at: archive.expires_at,
         contains_sensitive_data: backup.contains_sensitive_data.unwrap_or(false),
+        shortfalls,
     };
     let (account, requester) = (backup.account_id.clone(), Some(backup.created_by.clone()));
     Notification::new(account, backup.backup_id.random(), event, requester, now)

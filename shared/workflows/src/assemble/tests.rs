@@ -54,7 +54,11 @@ async fn completing_uses_the_allowance_up_tells_and_forgets_that_the_crm_had_ref
     let backup = world.backup.reference();
     let archive = samples::archive(1, world.clock.now() + ARCHIVE_LIFETIME);
 
-    world.assemble(&Faults::none().worker()).complete(&backup, 2, archive.clone()).await.expect("no faults");
+    world
+        .assemble(&Faults::none().worker())
+        .complete(&backup, 2, archive.clone(), &Shortfalls::default())
+        .await
+        .expect("no faults");
 
     let completed: Backup = world.load(&Backup::key_of(&backup)).await;
     assert_eq!((completed.state, completed.archive), (BackupState::Completed, Some(archive)));
@@ -77,7 +81,7 @@ async fn completing_all_happens_or_nothing_of_it() {
             let (backup, faults) = (world.backup.reference(), Faults::at(nth, fault));
             let archive = samples::archive(1, world.clock.now() + ARCHIVE_LIFETIME);
             let worker = faults.worker();
-            drop(worker.run(world.assemble(&worker).complete(&backup, 2, archive)).await);
+            drop(worker.run(world.assemble(&worker).complete(&backup, 2, archive, &Shortfalls::default())).await);
 
             let completed: Backup = world.load(&Backup::key_of(&backup)).await;
             let is_completed = completed.state == BackupState::Completed;

@@ -12,7 +12,7 @@ use domain::ports::ledger::{self, Change, LedgerError};
 use domain::property::Columns;
 use domain::rows::RowBuffer;
 use domain::storage_keys;
-use domain::trail::Trail;
+use domain::trail::{Lost, Trail};
 use jiff::{SignedDuration, Timestamp};
 
 use super::range::{self, Accepted, Asked, Next, NotHonoured, Way};
@@ -25,9 +25,6 @@ use crate::run::{Run, StepError};
 const LIST_PAGE: u8 = 100;
 /// Records per page of a search; the most that the CRM gives.
 const SEARCH_PAGE: u8 = 200;
-
-/// So many pages without a record may follow each other in one run; a list that goes on so is broken.
-const EMPTY_PAGES: u32 = 100;
 
 /// How often a run reports progress, notices that it was cancelled, and considers a split.
 const LOOK_EVERY: SignedDuration = SignedDuration::from_secs(2);
@@ -66,7 +63,6 @@ pub(super) struct Reading<'a> {
     pub(super) cursor: Cursor,
     /// The CRM's own cursor of the next page, once this run has read a page.
     given: Option<Cursor>,
-    empty_pages: u32,
     pub(super) shortfall: Shortfall,
     pub(super) last_id: RecordId,
     pub(super) first_seen: Option<(RecordId, Timestamp)>,
@@ -105,7 +101,6 @@ impl<'a> Reading<'a> {
             rows,
             cursor,
             given: None,
-            empty_pages: 0,
             shortfall: Shortfall::default(),
             last_id,
             first_seen: None,
@@ -242,11 +237,11 @@ impl<'a> Reading<'a> {
     /// Notes where the list leads.
     fn follow(&mut self, accepted: Accepted) -> Result<Accepted, NotHonoured> {
         let Next::Page { cursor, .. } = &accepted.next else { return Ok(accepted) };
-        self.empty_pages = if accepted.first_shown.is_none() { self.empty_pages + 1 } else { 0 };
-        if self.empty_pages >= EMPTY_PAGES {
-            return Err(NotHonoured::of("it shows one empty page after another"));
+        match self.trail.follow(accepted.first_shown.is_none(), cursor) {
+            Ok(()) => Ok(accepted),
+            Err(Lost::InACircle) => Err(NotHonoured::of("it leads in a circle")),
+            Err(Lost::InEmptyPages) => Err(NotHonoured::of("it shows one empty page after another")),
         }
-        if self.trail.follow(cursor) { Ok(accepted) } else { Err(NotHonoured::of("it leads in a circle")) }
     }
 
     /// Notes what the page shows of records and values that could not be read.

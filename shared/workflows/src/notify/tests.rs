@@ -11,7 +11,7 @@ use domain::audit::AuditEntry;
 use domain::backup::Requester;
 use domain::ids::BackupId;
 use domain::notification::delivery::{Channel, Delivery, DeliveryState};
-use domain::notification::{Event, Notification};
+use domain::notification::{Event, Notification, Shortfalls};
 use domain::ports::ledger::Change;
 use domain::work::Work;
 use in_memory::faults::Worker;
@@ -185,5 +185,6 @@ fn completed() -> Event {
         bytes: 1_000,
         expires_at: samples::NOW + SignedDuration::from_hours(14 * 24),
         contains_sensitive_data: false,
+        shortfalls: Shortfalls::default(),
     }
 }

@@ -69,6 +69,9 @@ impl Crm for Client {
 
     async fn custom_object_types(&self) -> Result<Vec<ObjectDefinition>, CrmError> {
         self.call("custom_object_types", CallKind::Ordinary, |state, _| {
+            if let Some(kind) = &state.custom_refused {
+                return Err(trouble::refused(kind.clone()));
+            }
             let custom = state.objects.iter().filter(|object| object.definition.custom);
             Ok(custom.map(|object| object.definition.clone()).collect())
         })
@@ -79,6 +82,9 @@ impl Crm for Client {
         self.call("properties", CallKind::Ordinary, |state, _| {
             let object = state.object(object)?;
             object.check_scopes()?;
+            if !object.hidden_values.is_empty() {
+                return Err(trouble::values_hidden(&object.hidden_values));
+            }
             Ok(ListedProperties { properties: object.properties.clone(), refused: Vec::new() })
         })
         .await

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use domain::budget::CallLimits;
 use domain::ids::{ObjectType, RecordId};
 use domain::ports::call_gate::CallGate;
-use domain::ports::crm::{Crm, CrmConnector, CrmError, CrmTarget};
+use domain::ports::crm::{Crm, CrmConnector, CrmError, CrmErrorKind, CrmTarget};
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -38,6 +38,8 @@ struct State {
     time_zone: String,
     limits: CallLimits,
     objects: Vec<SimulatedObject>,
+    /// Why the CRM does not list the objects that the account has defined itself, if it does not.
+    custom_refused: Option<CrmErrorKind>,
     troubles: Vec<(Period, Trouble)>,
     /// What people do just before a call, to which object.
     script: Vec<(Moment, ObjectType, Edit)>,
@@ -76,6 +78,7 @@ impl SimulatedCrm {
             time_zone: "Europe/Berlin".to_owned(),
             limits: CallLimits { per_ten_seconds: 10_000_000, per_day: 1_000_000_000 },
             objects,
+            custom_refused: None,
             troubles: Vec::new(),
             script: Vec::new(),
             calls: BTreeMap::new(),
@@ -99,6 +102,16 @@ impl SimulatedCrm {
     /// Whatever is called in `period` meets `trouble`.
     pub fn trouble(&self, period: Period, trouble: Trouble) {
         lock(&self.state).troubles.push((period, trouble));
+    }
+
+    /// From now on the CRM does not list the objects that the account has defined itself.
+    pub fn refuse_custom_objects(&self, kind: Option<CrmErrorKind>) {
+        lock(&self.state).custom_refused = kind;
+    }
+
+    /// The account gives an object type up.
+    pub fn remove_object(&self, object: &str) {
+        lock(&self.state).objects.retain(|found| found.definition.object_type.as_str() != object);
     }
 
     /// Changes an object, such as its script or the scopes that it needs.

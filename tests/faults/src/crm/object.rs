@@ -1,9 +1,9 @@
 //! One object type of the simulated CRM.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use domain::ids::{ObjectType, RecordId};
-use domain::ports::crm::{Census, CrmError, Cursor, PageEnd, PageRequest};
+use domain::ports::crm::{Census, CrmError, CrmErrorKind, Cursor, PageEnd, PageRequest, PageSource};
 use domain::property::{Columns, ObjectDefinition, Property, RECORD_ID_COLUMN, Sensitivity};
 use domain::rows::RowBuffer;
 use jiff::Timestamp;
@@ -18,8 +18,16 @@ use crate::Table;
 pub enum Cursors {
     /// By the last record's id, and so from any id.
     Ids,
+    /// By the last record's id plus one: a list starts at its cursor.
+    NextIds,
     /// By a text that only the CRM can read.
     Opaque,
+    /// By a text that only the CRM can read, and each page begins with the last record of the one before.
+    OpaqueWithRepeats,
+    /// By a text that only the CRM can read, the highest id first.
+    OpaqueBackwards,
+    /// By ever new texts behind pages without a record.
+    EndlessEmptyPages,
     /// By a text that only the CRM can read, and on the last page by that of the first: the list never ends.
     Circle,
     /// By a text that looks like the last record's id, and only by one that the CRM has given.
@@ -63,6 +71,14 @@ pub struct SimulatedObject {
     pub counted: bool,
     /// Scopes that the token lacks for it.
     pub missing_scopes: Vec<String>,
+    /// Why the CRM shows nothing of it, if it does not.
+    pub refused: Option<CrmErrorKind>,
+    /// Scopes that the token lacks to see the sensitive values that records have.
+    pub hidden_values: Vec<String>,
+    /// Properties that are defined and that no answer shows.
+    pub not_shown: Vec<String>,
+    /// Records that exist and that no call can read.
+    pub unreadable: BTreeSet<RecordId>,
     /// The length of its long texts, for those that have the property `notes`.
     pub text_length: usize,
     /// Whether the CRM names the properties whose values it refuses.
@@ -91,6 +107,10 @@ impl SimulatedObject {
             cursors: Cursors::Ids,
             counted: true,
             missing_scopes: Vec::new(),
+            refused: None,
+            hidden_values: Vec::new(),
+            not_shown: Vec::new(),
+            unreadable: BTreeSet::new(),
             text_length: 0,
             names_faults: true,
             records: ids.into_iter().map(|id| (RecordId(id), created)).collect(),
@@ -142,10 +162,11 @@ impl SimulatedObject {
         let columns = Columns::from_properties(self.properties.clone());
         let header = std::iter::once(RECORD_ID_COLUMN).chain(columns.names()).map(str::to_owned).collect();
         let row = |id: &RecordId| {
-            let values = columns.names().map(|name| self.value(*id, name).unwrap_or_default());
-            std::iter::once(id.to_string()).chain(values).collect()
+            let shown = |name: &str| self.value(*id, name).filter(|_| self.shows(name)).unwrap_or_default();
+            std::iter::once(id.to_string()).chain(columns.names().map(shown)).collect()
         };
-        Table { header, rows: self.records.keys().map(row).collect() }
+        let readable = self.records.keys().filter(|id| !self.unreadable.contains(id));
+        Table { header, rows: readable.map(row).collect() }
     }
 
     /// The value that a record has until it is written to.
@@ -153,7 +174,14 @@ impl SimulatedObject {
         values::value(&self.definition.object_type, id, property, self.text_length)
     }
 
+    fn shows(&self, property: &str) -> bool {
+        !self.not_shown.iter().any(|hidden| hidden == property)
+    }
+
     pub(super) fn check_scopes(&self) -> Result<(), CrmError> {
+        if let Some(kind) = &self.refused {
+            return Err(trouble::refused(kind.clone()));
+        }
         if self.missing_scopes.is_empty() { Ok(()) } else { Err(trouble::scopes_missing(&self.missing_scopes)) }
     }
 
@@ -173,38 +201,93 @@ impl SimulatedObject {
                 Change::DeleteOnceListed(id) => drop(vanishing.insert(id)),
             }
         }
-        let (after, skipped) = self.start(request.cursor)?;
-        let mut rest = self.above(after).skip(skipped);
-        let listed: Vec<RecordId> = rest.by_ref().take(usize::from(request.limit)).collect();
-        let more = rest.next().is_some();
-        drop(rest);
+        let (listed, next) = match request.source {
+            PageSource::List => self.list(request)?,
+            PageSource::Search => self.search(request)?,
+        };
         for id in &vanishing {
             self.records.remove(id);
         }
         rows.clear();
-        for id in listed.iter().filter(|id| !vanishing.contains(id)) {
-            rows.begin_row(*id);
-            for (column, name) in request.properties.iter().enumerate() {
-                if let Some(value) = self.value(*id, name) {
-                    rows.set(column, &value);
-                }
-            }
-            rows.rest_is_none();
+        let (unreadable, readable): (Vec<_>, Vec<_>) =
+            listed.iter().filter(|id| !vanishing.contains(id)).partition(|id| self.unreadable.contains(id));
+        for id in readable {
+            rows.begin_row(id);
+            self.show(id, request.properties, rows);
         }
-        let last_listed = listed.last().copied();
-        let next = match last_listed {
-            Some(last) if more => Some(self.give(last)),
+        Ok(PageEnd { next, last_listed: listed.last().copied(), unreadable, ..PageEnd::default() })
+    }
+
+    fn show(&self, id: RecordId, properties: &[&str], rows: &mut RowBuffer) {
+        for (column, name) in properties.iter().enumerate().filter(|(_, name)| self.shows(name)) {
+            match self.value(id, name) {
+                Some(value) => rows.set(column, &value),
+                None => rows.set_none(column),
+            }
+        }
+    }
+
+    /// The records of a page of the list, and its next cursor.
+    fn list(&mut self, request: &PageRequest<'_>) -> Result<(Vec<RecordId>, Option<String>), CrmError> {
+        let limit = usize::from(request.limit);
+        if self.cursors == Cursors::EndlessEmptyPages {
+            return Ok((Vec::new(), Some(format!("{OPAQUE}{}", self.pages))));
+        }
+        if self.cursors == Cursors::OpaqueBackwards {
+            return self.list_backwards(request);
+        }
+        let (after, skipped) = self.start(request.cursor)?;
+        let mut rest = self.above(after).skip(skipped);
+        let mut listed: Vec<RecordId> = rest.by_ref().take(limit).collect();
+        let more = rest.next().is_some();
+        drop(rest);
+        if self.cursors == Cursors::OpaqueWithRepeats && after > 0 {
+            listed.insert(0, RecordId(after));
+        }
+        let next = match listed.last() {
+            Some(last) if more => Some(self.give(*last)),
             Some(_) if self.cursors == Cursors::Circle => Some(format!("{OPAQUE}0")),
             _ => None,
         };
-        Ok(PageEnd { next, last_listed, ..PageEnd::default() })
+        Ok((listed, next))
+    }
+
+    fn list_backwards(&self, request: &PageRequest<'_>) -> Result<(Vec<RecordId>, Option<String>), CrmError> {
+        let passed: usize = match request.cursor {
+            Cursor::AfterId(RecordId(0)) => 0,
+            Cursor::AfterId(_) => return Err(trouble::cursor_refused()),
+            Cursor::Opaque(text) => {
+                let number = text.strip_prefix(OPAQUE).and_then(|number| number.parse().ok());
+                number.ok_or_else(trouble::cursor_refused)?
+            }
+        };
+        let listed: Vec<RecordId> =
+            self.records.keys().rev().skip(passed).take(usize::from(request.limit)).copied().collect();
+        let end = passed + listed.len();
+        Ok((listed, (end < self.records.len()).then(|| format!("{OPAQUE}{end}"))))
+    }
+
+    /// The records of a page of a search by id, and its next cursor.
+    fn search(&self, request: &PageRequest<'_>) -> Result<(Vec<RecordId>, Option<String>), CrmError> {
+        let Cursor::AfterId(after) = request.cursor else { return Err(trouble::cursor_refused()) };
+        let mut rest = self.above(after.0);
+        let listed: Vec<RecordId> = rest.by_ref().take(usize::from(request.limit)).collect();
+        let next = listed.last().filter(|_| rest.next().is_some()).map(ToString::to_string);
+        Ok((listed, next))
     }
 
     /// The id that a list goes on behind, and how many records it leaves out there.
     fn start(&mut self, cursor: &Cursor) -> Result<(u64, usize), CrmError> {
         let wanted = match (cursor, self.cursors) {
             (Cursor::AfterId(RecordId(0)), _) => return Ok((0, 0)),
-            (Cursor::AfterId(_), Cursors::Opaque | Cursors::Circle) => return Err(trouble::cursor_refused()),
+            (Cursor::AfterId(_), Cursors::Opaque | Cursors::OpaqueWithRepeats | Cursors::Circle) => {
+                return Err(trouble::cursor_refused());
+            }
+            (Cursor::AfterId(RecordId(id)), Cursors::NextIds) => return Ok((id - 1, 0)),
+            (Cursor::Opaque(text), Cursors::NextIds) => {
+                let start: u64 = text.parse().map_err(|_| trouble::cursor_refused())?;
+                return Ok((start - 1, 0));
+            }
             (Cursor::AfterId(id), _) => id.0,
             (Cursor::Opaque(text), _) => {
                 let number = text.strip_prefix(OPAQUE).unwrap_or(text);
@@ -227,10 +310,10 @@ impl SimulatedObject {
 
     fn give(&mut self, last: RecordId) -> String {
         self.given.insert(last.0);
-        if matches!(self.cursors, Cursors::Opaque | Cursors::Circle) {
-            format!("{OPAQUE}{last}")
-        } else {
-            last.to_string()
+        match self.cursors {
+            Cursors::Opaque | Cursors::OpaqueWithRepeats | Cursors::Circle => format!("{OPAQUE}{last}"),
+            Cursors::NextIds => (last.0 + 1).to_string(),
+            _ => last.to_string(),
         }
     }
 

@@ -84,6 +84,14 @@ pub(super) fn scopes_missing(scopes: &[String]) -> CrmError {
     error(CrmErrorKind::MissingScopes(scopes.to_vec()), format!("The token lacks {}.", scopes.join(", ")))
 }
 
+pub(super) fn refused(kind: CrmErrorKind) -> CrmError {
+    error(kind, "The CRM does not show these records.")
+}
+
+pub(super) fn values_hidden(scopes: &[String]) -> CrmError {
+    error(CrmErrorKind::HiddenValues(scopes.to_vec()), "Values are hidden.")
+}
+
 pub(super) fn cursor_refused() -> CrmError {
     error(CrmErrorKind::Refused, "The CRM does not know the cursor.")
 }

@@ -52,6 +52,11 @@ impl Case {
         Settings { workers: self.workers, export_run, faults, failed, ..Settings::default() }
     }
 
+    /// Its settings when nothing goes wrong.
+    pub(crate) fn settings_calm(self) -> Settings {
+        self.settings(Faults::none(), FailedMessages::ComeBack)
+    }
+
     pub(crate) async fn in_memory(self, faults: Arc<Faults>, failed: FailedMessages) -> World {
         in_memory((self.objects)(), self.settings(faults, failed)).await
     }

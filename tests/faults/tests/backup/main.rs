@@ -9,6 +9,7 @@ mod continued;
 mod cursors;
 mod drift;
 mod expiry;
+mod gaps;
 mod large;
 mod limits;
 mod port_calls;

@@ -104,10 +104,16 @@ async fn a_revoked_token_fails_the_backup_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn all_missing_scopes_are_named_before_anything_is_read() {
+async fn a_token_that_may_read_nothing_learns_of_all_its_missing_scopes() {
     let world = small().await;
-    world.crm.change("contacts", |contacts| contacts.missing_scopes = vec!["crm.objects.contacts.read".to_owned()]);
-    world.crm.change("p7654321_pets", |pets| pets.missing_scopes = vec!["crm.objects.custom.read".to_owned()]);
+    for (object, scope) in [
+        ("contacts", "crm.objects.contacts.read"),
+        ("companies", "crm.objects.companies.read"),
+        ("conversations", "conversations.read"),
+        ("p7654321_pets", "crm.objects.custom.read"),
+    ] {
+        world.crm.change(object, |object| object.missing_scopes = vec![scope.to_owned()]);
+    }
     let ended = fails(&world, "crm-scopes-missing").await;
     let sentence = ended.failure.as_ref().expect("a failure").sentence.as_str();
     assert!(sentence.contains("crm.objects.contacts.read") && sentence.contains("crm.objects.custom.read"));

@@ -1,0 +1,84 @@
+//! The last backup of the account that completed: what it held and this one lacks must not be overlooked.
+
+use std::collections::{HashMap, HashSet};
+
+use domain::account::Account;
+use domain::backup::{Backup, BackupState};
+use domain::gap::{self, Gap};
+use domain::ids::ObjectType;
+use domain::object::ObjectExport;
+use domain::ports::ledger::{self, Ledger, LedgerError, ListRequest};
+
+use crate::dispatch;
+
+/// Backups that are looked at for one that completed.
+const LOOK_BACK: u32 = 50;
+
+/// What the last backup held.
+#[derive(Debug, Default)]
+pub(super) struct LastBackup {
+    objects: HashMap<ObjectType, ObjectExport>,
+}
+
+impl LastBackup {
+    /// The last one that completed before `backup`; an empty one where there is none.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub(super) async fn before(ledger: &dyn Ledger, backup: &Backup) -> Result<Self, LedgerError> {
+        let request = ListRequest {
+            partition: Account::key_of(&backup.account_id).partition,
+            prefix: Backup::PREFIX.to_owned(),
+            after: Some(format!("{}{}", Backup::PREFIX, backup.backup_id)),
+            newest_first: true,
+            limit: LOOK_BACK,
+        };
+        for stored in ledger.list(&request).await?.records {
+            let earlier = ledger::read::<Backup>(stored)?.record;
+            if earlier.state == BackupState::Completed && earlier.portal_id == backup.portal_id {
+                let objects = dispatch::objects(ledger, &earlier.backup_id).await?;
+                let named = objects.into_iter().map(|object| (object.definition.object_type.clone(), object));
+                return Ok(Self { objects: named.collect() });
+            }
+        }
+        Ok(Self::default())
+    }
+
+    /// Whether it held sensitive values of an object.
+    pub(super) fn held_sensitive_data_of(&self, object: &ObjectType) -> bool {
+        self.objects.get(object).is_some_and(|object| object.contains_sensitive_data)
+    }
+
+    /// The `gaps`, with a note on those of objects that it held, and with a gap for each object that it held and that is
+    /// not even named any more.
+    pub(super) fn compare(&self, mut gaps: Vec<Gap>, present: &HashSet<&ObjectType>) -> Vec<Gap> {
+        let custom_refused = gaps.iter().any(|gap| gap.object_type.is_none());
+        for gap in &mut gaps {
+            gap.in_last_backup |= match &gap.object_type {
+                Some(object) => self.objects.contains_key(object),
+                None => self.objects.values().any(|object| object.definition.custom),
+            };
+        }
+        let named: HashSet<ObjectType> = gaps.iter().filter_map(|gap| gap.object_type.clone()).collect();
+        let mut vanished: Vec<&ObjectExport> = self
+            .objects
+            .iter()
+            .filter(|(name, object)| {
+                let refused = object.definition.custom && custom_refused;
+                !present.contains(name) && !named.contains(*name) && !refused
+            })
+            .map(|(_, object)| object)
+            .collect();
+        vanished.sort_by(|a, b| a.definition.object_type.cmp(&b.definition.object_type));
+        gaps.extend(vanished.into_iter().map(vanished_gap));
+        gaps
+    }
+}
+
+fn vanished_gap(object: &ObjectExport) -> Gap {
+    let reason =
+        "The CRM does not list this object type any more. It was deleted, or the token has lost the scope for it.";
+    let definition = &object.definition;
+    let gap = gap::of_object(Some(definition.object_type.clone()), &definition.label, reason.to_owned(), Vec::new());
+    Gap { in_last_backup: true, ..gap }
+}
