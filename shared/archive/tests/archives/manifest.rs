@@ -75,6 +75,7 @@ fn it_has_the_fields_that_are_documented() {
             "window": { "from": "2026-11-22T03:01:00Z", "to": "2026-11-22T03:01:00Z" },
             "crmTotal": 3,
             "verdict": "exact",
+            "mendedValues": 0,
             "parts": parts,
         }],
         "withoutFile": [],
