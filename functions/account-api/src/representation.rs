@@ -31,8 +31,6 @@ struct PlanRepresentation {
     /// Whole hours; 0 is at any time.
     backup_interval_hours: i64,
     may_schedule: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    call_limits: Option<CallLimits>,
 }
 
 #[derive(Serialize)]
@@ -87,7 +85,6 @@ impl PlanRepresentation {
             name: plan.name,
             backup_interval_hours: plan.backup_interval.as_hours(),
             may_schedule: plan.may_schedule,
-            call_limits: plan.call_limits,
         }
     }
 }

@@ -3,8 +3,6 @@
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
-use crate::budget::CallLimits;
-
 /// What the accounts of a plan may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Plan {
@@ -14,36 +12,19 @@ pub struct Plan {
     pub backup_interval: SignedDuration,
     /// Whether backups may start by themselves.
     pub may_schedule: bool,
-    /// The most calls that may be sent to the CRM, if that is less than what the CRM itself says. None: what it says.
-    pub call_limits: Option<CallLimits>,
 }
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 const WEEK: SignedDuration = SignedDuration::from_hours(7 * 24);
 
-/// Every plan there is, the most restricted one first. How often each may back up is what HubSpot offers by plan,
-/// and the call limits are those that it publishes for its plans.
+/// Every plan there is, the most restricted one first. How often each may back up is what HubSpot offers by plan.
+/// How many calls the CRM allows is not a matter of these plans: its answers say so.
 pub static PLANS: [Plan; 4] = [
-    Plan {
-        name: "starter",
-        backup_interval: WEEK,
-        may_schedule: false,
-        call_limits: Some(CallLimits { per_ten_seconds: 100, per_day: 250_000 }),
-    },
-    Plan {
-        name: "professional",
-        backup_interval: WEEK,
-        may_schedule: false,
-        call_limits: Some(CallLimits { per_ten_seconds: 190, per_day: 625_000 }),
-    },
-    Plan {
-        name: "enterprise",
-        backup_interval: DAY,
-        may_schedule: true,
-        call_limits: Some(CallLimits { per_ten_seconds: 190, per_day: 1_000_000 }),
-    },
+    Plan { name: "starter", backup_interval: WEEK, may_schedule: false },
+    Plan { name: "professional", backup_interval: WEEK, may_schedule: false },
+    Plan { name: "enterprise", backup_interval: DAY, may_schedule: true },
     // For those who run the deployment for themselves.
-    Plan { name: "unlimited", backup_interval: SignedDuration::ZERO, may_schedule: true, call_limits: None },
+    Plan { name: "unlimited", backup_interval: SignedDuration::ZERO, may_schedule: true },
 ];
 
 /// The name of a plan of [`PLANS`].
@@ -94,17 +75,6 @@ impl From<PlanName> for String {
     }
 }
 
-impl CallLimits {
-    /// The lower of both, limit by limit; `None` limits nothing.
-    #[must_use]
-    pub fn within(self, most: Option<Self>) -> Self {
-        most.map_or(self, |most| Self {
-            per_ten_seconds: self.per_ten_seconds.min(most.per_ten_seconds),
-            per_day: self.per_day.min(most.per_day),
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,13 +89,5 @@ mod tests {
         }
         assert!(PlanName::parse("Enterprise").is_err() && serde_json::from_str::<PlanName>("\"free\"").is_err());
         assert_eq!(PlanName::default().as_str(), "starter");
-    }
-
-    #[test]
-    fn a_plan_lowers_what_the_crm_allows_and_never_raises_it() {
-        let crm = CallLimits { per_ten_seconds: 110, per_day: 1_000_000 };
-        let professional = PlanName::parse("professional").expect("a plan").plan();
-        assert_eq!(crm.within(professional.call_limits), CallLimits { per_ten_seconds: 110, per_day: 625_000 });
-        assert_eq!(crm.within(None), crm);
     }
 }

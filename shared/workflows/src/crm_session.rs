@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use domain::Failure;
 use domain::account::{Account, ApiVersion, CrmConnection};
-use domain::budget::BudgetPolicy;
+use domain::budget::{BudgetPolicy, CallLimits};
 use domain::ids::AccountId;
 use domain::ports::clock::Clock;
 use domain::ports::crm::{Crm, CrmConnector, CrmTarget};
-use domain::ports::ledger::{self, Ledger};
+use domain::ports::ledger::{self, Change, Ledger, LedgerError};
 use domain::ports::secrets::{CrmTokens, SecretsError};
 use jiff::tz::TimeZone;
 
@@ -68,10 +68,33 @@ impl CrmSessions {
     }
 }
 
+impl CrmSessions {
+    /// Takes note of the limits that the CRM names now: an account can get higher ones at any time. They count from the
+    /// next session on.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub async fn note_limits(&self, account: &AccountId, limits: CallLimits) -> Result<(), LedgerError> {
+        let Some(loaded) = ledger::load::<Account>(&*self.ledger, &Account::key_of(account)).await? else {
+            return Ok(());
+        };
+        let mut next = loaded.record.clone();
+        match &mut next.crm_connection {
+            Some(connection) if connection.call_limits != limits => connection.call_limits = limits,
+            _ => return Ok(()),
+        }
+        match self.ledger.commit(&[Change::replace(&loaded, &next)]).await {
+            // Somebody changes the account; the next backup takes note.
+            Err(LedgerError::Conflict) => Ok(()),
+            other => other,
+        }
+    }
+}
+
 /// What an account may use of its CRM's call limits.
 pub fn policy_of(account: &Account, connection: &CrmConnection) -> BudgetPolicy {
     BudgetPolicy {
-        limits: connection.call_limits.within(account.plan.plan().call_limits),
+        limits: connection.call_limits,
         share: account.call_share,
         // Of a zone that this version does not know, the day is taken as UTC's; what the CRM says of it counts more.
         time_zone: TimeZone::get(&connection.time_zone).unwrap_or(TimeZone::UTC),
@@ -100,18 +123,15 @@ mod tests {
     use super::*;
     use crate::samples;
 
+    /// C3: an account whose calls were raised to 250 per ten seconds may use them, whatever its plan is called here.
     #[test]
-    fn a_plan_lowers_the_crms_limits_and_lets_them_stand_where_it_has_none() {
-        let crm = CallLimits { per_ten_seconds: 190, per_day: 1_000_000 };
-        for (plan, expected) in [
-            ("starter", CallLimits { per_ten_seconds: 100, per_day: 250_000 }),
-            ("professional", CallLimits { per_ten_seconds: 190, per_day: 625_000 }),
-            ("unlimited", crm),
-        ] {
+    fn what_the_crm_says_is_the_limit_of_every_plan() {
+        let crm = CallLimits { per_ten_seconds: 250, per_day: 2_000_000 };
+        for plan in ["starter", "professional", "enterprise", "unlimited"] {
             let account = Account { plan: PlanName::parse(plan).expect("a plan"), ..samples::connected_account("42") };
             let connection = account.crm_connection.clone().expect("connected");
             let policy = policy_of(&account, &CrmConnection { call_limits: crm, ..connection });
-            assert_eq!(policy.limits, expected, "{plan}");
+            assert_eq!(policy.limits, crm, "{plan}");
         }
     }
 }

@@ -18,7 +18,7 @@ use domain::gap::{self, Gap, Missing};
 use domain::ids::ObjectType;
 use domain::object::ObjectExport;
 use domain::ports::crm::{
-    Crm, CrmError, CrmErrorKind, Cursor, MissingScopes, PageRequest, PageSource, RefusedProperties,
+    Crm, CrmAccount, CrmError, CrmErrorKind, Cursor, MissingScopes, PageRequest, PageSource, RefusedProperties,
 };
 use domain::ports::ledger::{Change, Ledger};
 use domain::ports::objects::ObjectWriter;
@@ -115,7 +115,8 @@ impl Discover {
     async fn discover(&self, backup: &Backup, lease: u32, run: &Run) -> Result<(), StepError> {
         let reference = &backup.reference();
         let session = self.sessions.open(&backup.account_id, backup.api_version, run).await?;
-        check_portal(&*session.crm, backup).await?;
+        let account = check_portal(&*session.crm, backup).await?;
+        self.sessions.note_limits(&backup.account_id, account.call_limits).await?;
         let last = LastBackup::before(self.ledger(), backup).await?;
         let gaps = self.add_missing(&*session.crm, reference, lease, &last).await?;
         let objects = dispatch::objects(self.ledger(), &reference.backup_id).await?;
@@ -226,10 +227,10 @@ impl Discover {
 }
 
 /// A token can be replaced by one of another portal behind our back; then nothing must be mixed.
-async fn check_portal(crm: &dyn Crm, backup: &Backup) -> Result<(), StepError> {
+async fn check_portal(crm: &dyn Crm, backup: &Backup) -> Result<CrmAccount, StepError> {
     let account = crm.account().await?;
     if account.portal_id == backup.portal_id {
-        return Ok(());
+        return Ok(account);
     }
     Err(StepError::Fatal(Failure::new(
         "crm-other-portal",

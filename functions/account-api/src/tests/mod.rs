@@ -133,10 +133,7 @@ async fn an_operator_creates_an_account_and_a_super_admin_connects_it() {
             "createdAt": "2026-11-22T17:00:00Z",
             "crmConnection": null,
             "callShare": {"burstPercent": 100, "dailyPercent": 50},
-            "plan": {
-                "name": "starter", "backupIntervalHours": 168, "maySchedule": false,
-                "callLimits": {"perTenSeconds": 100, "perDay": 250_000},
-            },
+            "plan": {"name": "starter", "backupIntervalHours": 168, "maySchedule": false},
             "notificationTargets": {"email": [], "webhook": null},
         })
     );

@@ -121,6 +121,12 @@ impl Pace {
         let interval = (window + i64::from(limit - burst) - 1) / i64::from(limit - burst);
         Self { interval: SignedDuration::from_micros(interval), burst }
     }
+
+    /// `limit` calls a second, evenly spread. A window of a second is too short to keep a burst's room free in it, so the
+    /// calls are 8% further apart than they need be: 80 ms of room for calls that arrive closer than they were sent.
+    fn even(limit: u32) -> Self {
+        Self { interval: SignedDuration::from_millis(1_080 / i64::from(limit.max(1))), burst: 1 }
+    }
 }
 
 impl BudgetPolicy {
@@ -130,9 +136,7 @@ impl BudgetPolicy {
                 let limit = percent(self.limits.per_ten_seconds, self.share.burst_percent);
                 Pace::of(limit, SignedDuration::from_secs(10))
             }
-            CallKind::Search => {
-                Pace::of(percent(SEARCHES_PER_SECOND, self.share.burst_percent), SignedDuration::from_secs(1))
-            }
+            CallKind::Search => Pace::even(percent(SEARCHES_PER_SECOND, self.share.burst_percent)),
         }
     }
 
