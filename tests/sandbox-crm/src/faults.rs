@@ -37,10 +37,12 @@ pub enum Fault {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Cursors {
-    /// The last record's id; any number can be started from.
+    /// The last record's id, to start after; any number can be started from.
     #[default]
     Ids,
-    /// A text that is no id and can only be handed back.
+    /// The last record's id plus one, to start at; any number can be started from.
+    NextId,
+    /// A text that is no id and can only be handed back; a number gets 400.
     Opaque,
     /// The last record's id, but a number that was not handed out before starts from the beginning.
     Restart,
@@ -108,6 +110,8 @@ pub struct Faults {
     pub script: Vec<ScriptedFault>,
     /// How `after` is treated.
     pub cursors: Cursors,
+    /// So many of a page's last records come again on the next page, where cursors are opaque and pages longer.
+    pub repeats: u32,
     /// Records that disappear and appear.
     pub churn: Option<Churn>,
     /// How long a hang lasts, in milliseconds; two minutes when absent, longer than any sensible client waits.

@@ -63,7 +63,7 @@ pub(super) fn read(portal: &Portal, store: &Store, version: Version, request: &A
     let schema = store.schema();
     let started = now();
     let reading = store.read();
-    let archived = request.parameter("archived") == Some("true");
+    let archived = request.flag("archived");
     let find = |id: u64| if archived { reading.archived(id) } else { reading.resolve(id) };
     let (mut found, mut missing) = (Vec::new(), Vec::new());
     for input in &input.inputs {

@@ -34,9 +34,10 @@ enum Start {
 pub(super) fn list(portal: &Portal, store: &Store, request: &ApiRequest) -> Result<Reply, ApiError> {
     let schema = store.schema();
     let limit = limit(request, 10, MOST)?;
-    let cursors = portal.settings().faults.cursors;
+    let settings = portal.settings();
+    let cursors = settings.faults.cursors;
     let start = start(portal, &schema, cursors, request.parameter("after"))?;
-    let archived = request.parameter("archived") == Some("true");
+    let archived = request.flag("archived");
     let mut writer = RecordWriter::new(selection(portal, &schema, &request.list_parameter("properties")));
     let (from, skip) = match start {
         Start::After(id) => (id, 0),
@@ -52,11 +53,12 @@ pub(super) fn list(portal: &Portal, store: &Store, request: &ApiRequest) -> Resu
         }
     };
     let next = page.more.then(|| match cursors {
-        Cursors::Opaque => seal(portal.seed(), page.last),
-        Cursors::Offsets => (skip + page.records).to_string(),
+        Cursors::Opaque => seal(portal.seed(), page.last_but(settings.faults.repeats)),
+        Cursors::Offsets => (skip + page.ids.len()).to_string(),
+        Cursors::NextId => (page.last() + 1).to_string(),
         Cursors::Ids | Cursors::Restart | Cursors::Refuse | Cursors::Skip => {
-            portal.hand_out(&schema.name, page.last);
-            page.last.to_string()
+            portal.hand_out(&schema.name, page.last());
+            page.last().to_string()
         }
     });
     let mut body = page.body;
@@ -64,26 +66,37 @@ pub(super) fn list(portal: &Portal, store: &Store, request: &ApiRequest) -> Resu
     if !archived {
         portal.churn(store);
     }
-    Ok(Reply::bytes(200, body, page.records))
+    Ok(Reply::bytes(200, body, page.ids.len()))
 }
 
 struct Page {
     body: Vec<u8>,
-    records: usize,
-    last: u64,
+    ids: Vec<u64>,
     more: bool,
 }
 
+impl Page {
+    fn last(&self) -> u64 {
+        self.last_but(0)
+    }
+
+    /// The id after which so many of the page's records come again; the last id when the page has no more than these.
+    fn last_but(&self, repeats: u32) -> u64 {
+        let again = usize::try_from(repeats).unwrap_or(usize::MAX);
+        let place = self.ids.len().checked_sub(again + 1).unwrap_or(self.ids.len().saturating_sub(1));
+        self.ids.get(place).copied().unwrap_or(0)
+    }
+}
+
 fn write_page<'a>(mut views: impl Iterator<Item = RecordView<'a>>, limit: usize, writer: &mut RecordWriter) -> Page {
-    let mut page = Page { body: b"{\"results\":[".to_vec(), records: 0, last: 0, more: false };
+    let mut page = Page { body: b"{\"results\":[".to_vec(), ids: Vec::with_capacity(limit), more: false };
     while let Some(view) = views.next() {
-        if page.records > 0 {
+        if !page.ids.is_empty() {
             page.body.push(b',');
         }
         writer.write(&view, &mut page.body);
-        page.records += 1;
-        page.last = view.id;
-        if page.records == limit {
+        page.ids.push(view.id);
+        if page.ids.len() == limit {
             page.more = views.next().is_some();
             break;
         }
@@ -145,6 +158,7 @@ fn start(portal: &Portal, schema: &Schema, cursors: Cursors, after: Option<&str>
     }
     let known = portal.was_handed_out(&schema.name, number);
     match cursors {
+        Cursors::NextId => Ok(Start::After(number - 1)),
         Cursors::Offsets => Ok(Start::Offset(usize::try_from(number).map_err(|_| refused())?)),
         Cursors::Restart if !known => Ok(Start::After(0)),
         Cursors::Refuse if !known => Err(refused()),
@@ -177,7 +191,7 @@ pub(super) fn selection<S: AsRef<str>>(portal: &Portal, schema: &Schema, wanted:
 pub(super) fn one(portal: &Portal, store: &Store, id: &str, request: &ApiRequest) -> Result<Reply, ApiError> {
     let schema = store.schema();
     let id = id.parse::<u64>().map_err(|_| ApiError::not_found())?;
-    let archived = request.parameter("archived") == Some("true");
+    let archived = request.flag("archived");
     let reading = store.read();
     let found = if archived { reading.archived(id) } else { reading.resolve(id) };
     let view = found.ok_or_else(ApiError::not_found)?;

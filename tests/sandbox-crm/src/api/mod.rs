@@ -38,6 +38,11 @@ impl ApiRequest {
         self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
+    /// Whether a query parameter is set to true. HubSpot's own Python client writes `True`.
+    pub(crate) fn flag(&self, name: &str) -> bool {
+        self.parameter(name).is_some_and(|value| value.eq_ignore_ascii_case("true"))
+    }
+
     /// All values of a query parameter, given as a comma list or repeated.
     pub(crate) fn list_parameter(&self, name: &str) -> Vec<&str> {
         let values = self.query.iter().filter(|(key, _)| key == name).flat_map(|(_, value)| value.split(','));

@@ -12,7 +12,7 @@ use crate::property::Sensitivity;
 use crate::schema::{CustomType, Schema};
 
 pub(super) fn list(portal: &Portal, request: &ApiRequest) -> Reply {
-    let archived = request.parameter("archived") == Some("true");
+    let archived = request.flag("archived");
     let stores = portal.stores().iter().filter(|_| !archived);
     let results: Vec<Value> = stores.filter_map(|store| describe_type(&store.schema())).collect();
     Reply::json(200, &json!({"results": results}))
