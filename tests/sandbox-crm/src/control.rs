@@ -14,6 +14,7 @@ use crate::faults::Faults;
 use crate::portal::Portal;
 use crate::server::Portals;
 use crate::truth::{NewProperty, RecordChanges, RecordState, TruthRecord};
+use crate::variants::Variants;
 
 /// Records that are put into one chunk of a stream.
 const CHUNK: usize = 500;
@@ -74,6 +75,7 @@ fn summary(portal: &Portal) -> Value {
         "tokenRevoked": settings.revoked,
         "scopes": settings.scopes,
         "faults": settings.faults,
+        "variants": settings.variants,
         "records": objects,
     })
 }
@@ -101,6 +103,7 @@ struct PortalChange {
     latency_ms: Option<u64>,
     token_revoked: Option<bool>,
     ignored_writes: Option<IgnoredWrites>,
+    variants: Option<Variants>,
     #[serde(default)]
     scopes: ScopesChange,
 }
@@ -142,6 +145,9 @@ async fn change_portal(
     }
     if let Some(ignored) = change.ignored_writes {
         portal.set_ignored_writes(ignored);
+    }
+    if let Some(variants) = change.variants {
+        portal.set_variants(variants);
     }
     if let ScopesChange::Set(scopes) = change.scopes {
         portal.set_scopes(scopes);

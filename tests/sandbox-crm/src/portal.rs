@@ -8,6 +8,7 @@ use std::time::Instant;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use crate::api::reply::Reply;
 use crate::calls::{Call, CallLog, CallReport};
 use crate::catalog::{CONVERSATIONS, STANDARD};
 use crate::config::{ConditionalRequirement, ConfigError, IgnoredWrites, LimitOverrides, Limits, PortalConfig};
@@ -17,10 +18,10 @@ use crate::data::loaded::{LoadedFile, read_folder};
 use crate::data::overlay::Presence;
 use crate::data::random::{hash_of, mix};
 use crate::data::store::{Changes, Store};
-use crate::faults::{Fault, FaultState, Faults};
+use crate::faults::{CallFacts, FaultState, Faults, ScriptedFault};
 use crate::limits::{CallKind, Left, Limiter, Policy};
-use crate::route::Endpoint;
 use crate::schema::Schema;
+use crate::variants::Variants;
 
 /// What may change while the server runs.
 #[derive(Debug, Clone)]
@@ -32,6 +33,7 @@ pub(crate) struct Settings {
     pub(crate) limits: Limits,
     pub(crate) latency_ms: u64,
     pub(crate) faults: Faults,
+    pub(crate) variants: Variants,
     pub(crate) conditional_requirements: Vec<ConditionalRequirement>,
     pub(crate) ignored_writes: IgnoredWrites,
 }
@@ -83,9 +85,10 @@ impl Portal {
         let settings = Settings {
             revoked: false,
             scopes: config.scopes.as_ref().map(|scopes| scopes.iter().cloned().collect()),
-            limits: config.limits.over(config.plan.limits()),
+            limits: config.call_limits(),
             latency_ms: config.latency_ms,
             faults: config.faults.clone(),
+            variants: config.behaviour(),
             conditional_requirements: config.conditional_requirements.clone(),
             ignored_writes: config.ignored_writes.clone(),
         };
@@ -151,6 +154,11 @@ impl Portal {
         self.change(|settings| settings.faults = faults);
     }
 
+    /// Replaces how the portal behaves.
+    pub fn set_variants(&self, variants: Variants) {
+        self.change(|settings| settings.variants = variants);
+    }
+
     /// Changes the limits that `overrides` names; the others stay.
     pub fn set_limits(&self, overrides: LimitOverrides) {
         self.change(|settings| settings.limits = overrides.over(settings.limits));
@@ -198,9 +206,16 @@ impl Portal {
         lock(&self.inner.limiter).admit(kind, &limits, Instant::now(), Timestamp::now())
     }
 
-    pub(crate) fn next_fault(&self, endpoint: Endpoint, object: Option<&str>) -> Option<Fault> {
+    /// What happens to a call before it is answered.
+    pub(crate) fn next_fault(&self, call: &CallFacts<'_>) -> Option<ScriptedFault> {
         let settings = self.settings();
-        lock(&self.inner.faults).next(&settings.faults, endpoint, object)
+        lock(&self.inner.faults).next(&settings.faults, call)
+    }
+
+    /// What happens to a call because of the records that its answer would have.
+    pub(crate) fn poisoned(&self, call: &CallFacts<'_>, reply: &Reply) -> Option<ScriptedFault> {
+        let settings = self.settings();
+        lock(&self.inner.faults).next_poisoned(&settings.faults, call, || reply.ids())
     }
 
     /// Remembers that `id` was handed out as a cursor of `object`.
@@ -235,6 +250,16 @@ impl Portal {
             };
             if let Some(id) = found {
                 store.write().hide(id, Presence::Archived(crate::data::clock::now()));
+            }
+        }
+        for _ in 0..churn.touch {
+            let from = random.below(last.max(1));
+            let found = {
+                let reading = store.read();
+                reading.live_after(from).next().map(|view| view.id)
+            };
+            if let Some(id) = found {
+                store.write().update(id, &Changes::new());
             }
         }
         for _ in 0..churn.create {
@@ -310,5 +335,5 @@ fn custom_schema(
         return Err(ConfigError::CustomObjectName(name.to_owned()));
     }
     let number = 30_000_000 + object_seed(config, name) % 9_000_000;
-    Ok(Schema::custom(portal_id, number, name, columns))
+    Ok(Schema::custom(portal_id, number, name, config.property_set, columns))
 }

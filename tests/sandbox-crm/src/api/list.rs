@@ -1,25 +1,26 @@
 //! Pages of records.
 
 use std::fmt::Write as _;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::ApiRequest;
+use super::columns::{Reader, columns};
 use super::errors::ApiError;
 use super::reply::Reply;
-use super::scopes;
 use crate::data::random::mix;
 use crate::data::store::Store;
 use crate::data::view::RecordView;
 use crate::faults::Cursors;
 use crate::json::{RecordWriter, write_string};
 use crate::portal::Portal;
-use crate::property::Property;
 use crate::schema::Schema;
 
 /// Most records of a page, and of a batch.
 const MOST: usize = 100;
 /// How many records a start in the middle loses under [`Cursors::Skip`].
 const SKIPPED: usize = 7;
+/// A number that no id reaches, for the cursors of empty pages.
+const FIRST_BEYOND: u64 = 9_000_000_000_000_000;
 
 /// Where a page begins.
 enum Start {
@@ -38,7 +39,7 @@ pub(super) fn list(portal: &Portal, store: &Store, request: &ApiRequest) -> Resu
     let cursors = settings.faults.cursors;
     let start = start(portal, &schema, cursors, request.parameter("after"))?;
     let archived = request.flag("archived");
-    let mut writer = RecordWriter::new(selection(portal, &schema, &request.list_parameter("properties")));
+    let mut writer = RecordWriter::new(columns(portal, &schema, &request.property_names(), Reader::List)?);
     let (from, skip) = match start {
         Start::After(id) => (id, 0),
         Start::Offset(passed) => (0, passed),
@@ -150,7 +151,12 @@ fn start(portal: &Portal, schema: &Schema, cursors: Cursors, after: Option<&str>
     let Some(after) = after.filter(|after| !after.is_empty()) else { return Ok(Start::After(0)) };
     let refused = || ApiError::invalid(format!("Invalid paging offset: {after}"));
     if cursors == Cursors::Opaque {
-        return unseal(portal.seed(), after).map(Start::After).ok_or_else(refused);
+        let after = before_empty_pages(after);
+        return if after.is_empty() {
+            Ok(Start::After(0))
+        } else {
+            unseal(portal.seed(), after).map(Start::After).ok_or_else(refused)
+        };
     }
     let number = after.parse::<u64>().map_err(|_| refused())?;
     if number == 0 {
@@ -167,6 +173,24 @@ fn start(portal: &Portal, schema: &Schema, cursors: Cursors, after: Option<&str>
     }
 }
 
+/// A cursor for the page after an empty one: where cursors are opaque it leads to the place where the empty page was,
+/// and where they are numbers only to more empty pages.
+pub(super) fn after_empty_page(cursors: Cursors, after: &str) -> String {
+    static EMPTY_PAGES: AtomicU64 = AtomicU64::new(1);
+    let number = EMPTY_PAGES.fetch_add(1, Ordering::Relaxed);
+    if cursors == Cursors::Opaque {
+        format!("E{number}.{}", before_empty_pages(after))
+    } else {
+        (FIRST_BEYOND + number).to_string()
+    }
+}
+
+/// A cursor without what [`after_empty_page`] put before it.
+pub(super) fn before_empty_pages(after: &str) -> &str {
+    let number = after.strip_prefix('E').and_then(|rest| rest.split_once('.'));
+    number.filter(|(number, _)| number.bytes().all(|byte| byte.is_ascii_digit())).map_or(after, |(_, rest)| rest)
+}
+
 /// A cursor that nobody but this portal can make or read.
 pub(super) fn seal(seed: u64, id: u64) -> String {
     let sealed = (id ^ mix(seed, 0x5EA1)).rotate_left(23);
@@ -181,13 +205,6 @@ pub(super) fn unseal(seed: u64, cursor: &str) -> Option<u64> {
     (mix(sealed, seed) & 0xFFFF == check).then_some(sealed.rotate_right(23) ^ mix(seed, 0x5EA1))
 }
 
-/// The properties of an answer: those asked for, without values that the token may not see.
-pub(super) fn selection<S: AsRef<str>>(portal: &Portal, schema: &Schema, wanted: &[S]) -> Vec<Arc<Property>> {
-    let mut properties = schema.selection(wanted);
-    properties.retain(|property| scopes::may(portal, schema, property.sensitivity, "read").is_ok());
-    properties
-}
-
 pub(super) fn one(portal: &Portal, store: &Store, id: &str, request: &ApiRequest) -> Result<Reply, ApiError> {
     let schema = store.schema();
     let id = id.parse::<u64>().map_err(|_| ApiError::not_found())?;
@@ -196,7 +213,7 @@ pub(super) fn one(portal: &Portal, store: &Store, id: &str, request: &ApiRequest
     let found = if archived { reading.archived(id) } else { reading.resolve(id) };
     let view = found.ok_or_else(ApiError::not_found)?;
     let mut body = Vec::new();
-    RecordWriter::new(selection(portal, &schema, &request.list_parameter("properties"))).write(&view, &mut body);
+    RecordWriter::new(columns(portal, &schema, &request.property_names(), Reader::Other)?).write(&view, &mut body);
     Ok(Reply::bytes(200, body, 1))
 }
 

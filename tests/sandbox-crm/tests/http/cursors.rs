@@ -85,7 +85,14 @@ async fn ids_that_were_not_handed_out_are_not_honoured_in_three_ways() {
 
 #[tokio::test]
 async fn records_disappear_and_appear_between_pages() {
-    let churn = Churn { objects: vec!["contacts".to_owned()], every_pages: 2, delete: 3, create: 2, times: Some(3) };
+    let churn = Churn {
+        objects: vec!["contacts".to_owned()],
+        every_pages: 2,
+        delete: 3,
+        create: 2,
+        times: Some(3),
+        ..Churn::default()
+    };
     let faults = Faults { churn: Some(churn), ..Faults::default() };
     let fixture = Fixture::with(PortalConfig { faults, ..PortalConfig::empty() }.with_records("contacts", 95)).await;
     let before = fixture.live_ids("contacts");
