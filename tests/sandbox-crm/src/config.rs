@@ -225,6 +225,8 @@ pub struct PortalConfig {
     pub faults: Faults,
     /// How it behaves where accounts differ or sources disagree.
     pub variants: Variants,
+    /// Whether every call and answer is held against what is known of HubSpot's API; see [`crate::conformance`].
+    pub conformance: bool,
     /// Properties that writes must not leave empty, per object.
     pub required_properties: BTreeMap<String, Vec<String>>,
     /// Properties that writes must not leave empty under a condition.
@@ -279,6 +281,7 @@ impl PortalConfig {
             load: None,
             faults: Faults::default(),
             variants: Variants::default(),
+            conformance: false,
             required_properties: BTreeMap::new(),
             conditional_requirements: Vec::new(),
             ignored_writes: IgnoredWrites::new(),

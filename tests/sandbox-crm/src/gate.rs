@@ -15,6 +15,7 @@ use crate::api::reply::Reply;
 use crate::api::{ApiRequest, answer, damaged};
 use crate::calls::Call;
 use crate::config::Limits;
+use crate::conformance::{Answered, Exchange};
 use crate::data::clock::now;
 use crate::encoding::{accepts_gzip, compressed, with_half_surrogates};
 use crate::faults::{CallFacts, Fault, Faults, ScriptedFault};
@@ -178,14 +179,18 @@ impl Visit {
         fault: Option<Fault>,
     ) -> Response<Body> {
         let url_characters = self.url_characters();
-        let Self { portal, cut, parts, arrival, .. } = self;
+        let Self { portal, cut, parts, body, arrival } = self;
         let query = parts.uri.query().unwrap_or_default();
         let after = query.split('&').find_map(|pair| pair.strip_prefix("after="));
+        let settings = portal.settings();
+        if settings.conformance {
+            portal.hold(&exchange(&parts, &body, &reply, fault));
+        }
         with_half_surrogates(&mut reply.body);
         if fault == Some(Fault::TruncatedJson) {
             reply.body.truncate(reply.body.len() * 2 / 3);
         }
-        if portal.settings().variants.gzip && accepts_gzip(&parts.headers) {
+        if settings.variants.gzip && accepts_gzip(&parts.headers) {
             reply = compressed(reply);
         }
         portal.note(Call {
@@ -206,6 +211,21 @@ impl Visit {
         let mut response = respond(reply, left, |body| half_then_cut(body, cut));
         response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
         response
+    }
+}
+
+/// A call and its answer. An answer that a fault made or damaged is left out.
+fn exchange(parts: &Parts, body: &Bytes, reply: &Reply, fault: Option<Fault>) -> Exchange {
+    let content_type = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let answered =
+        || Answered { status: reply.status, content_type: reply.content_type.to_owned(), body: reply.body.clone() };
+    Exchange {
+        method: parts.method.to_string(),
+        path: parts.uri.path().to_owned(),
+        query: parts.uri.query().unwrap_or_default().to_owned(),
+        content_type: content_type.map(str::to_owned),
+        body: body.to_vec(),
+        answer: fault.is_none().then(answered),
     }
 }
 

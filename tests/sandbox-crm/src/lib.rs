@@ -25,8 +25,9 @@
 //! POST   /_sandbox/portals                                  PortalConfig → {portalId, token, …}
 //! GET    /_sandbox/portals/{id}                             {id} may be `default`
 //! PATCH  /_sandbox/portals/{id}                             {faults, limits, latencyMs, scopes, tokenRevoked,
-//!                                                            ignoredWrites, variants}
+//!                                                            ignoredWrites, variants, conformance}
 //! GET    /_sandbox/portals/{id}/calls?recent=100            CallReport; DELETE (or POST …/calls/reset) forgets them
+//! GET    /_sandbox/portals/{id}/violations                  {checked, violations: {sentence: times}}; DELETE forgets them
 //! GET    /_sandbox/portals/{id}/objects/{type}/records      TruthRecord per line, or ?format=csv (live records)
 //! POST   /_sandbox/portals/{id}/objects/{type}/records      RecordChanges → {created: [ids]}
 //! PUT    /_sandbox/portals/{id}/objects/{type}/properties/{name}   NewProperty; DELETE archives it
@@ -36,6 +37,7 @@ mod api;
 mod calls;
 mod catalog;
 mod config;
+pub mod conformance;
 mod control;
 mod data;
 mod encoding;
@@ -59,7 +61,7 @@ pub use config::{
     PortalConfig, SandboxConfig,
 };
 pub use faults::{Churn, Cursors, Fault, Faults, ScriptedFault};
-pub use portal::Portal;
+pub use portal::{Portal, Violations};
 pub use property::{Choice, Kind, Sensitivity};
 pub use property_set::PropertySet;
 pub use route::Endpoint;

@@ -48,6 +48,9 @@ struct Arguments {
     /// How the CRM behaves where accounts differ, as JSON or the name of a file of JSON, such as '{"gzip": false}'
     #[arg(long, value_name = "JSON|FILE", value_parser = document::<Variants>)]
     variants: Option<Variants>,
+    /// Hold every call and answer against what is known of HubSpot's API, for /_sandbox/portals/{id}/violations
+    #[arg(long)]
+    conformance: bool,
     /// How long every admitted call takes at least, in milliseconds
     #[arg(long, default_value_t = 0)]
     latency_ms: u64,
@@ -99,6 +102,7 @@ impl Arguments {
             limit_increases: self.limit_increases,
             faults: self.faults.unwrap_or_default(),
             variants: self.variants.unwrap_or_default(),
+            conformance: self.conformance,
             latency_ms: self.latency_ms,
             time_zone: self.time_zone,
             load: self.load,

@@ -1,17 +1,19 @@
 //! One CRM account: its objects, limits, faults and counters.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Instant;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use serde::Serialize;
 
 use crate::api::reply::Reply;
 use crate::calls::{Call, CallLog, CallReport};
 use crate::catalog::{CONVERSATIONS, STANDARD};
 use crate::config::{ConditionalRequirement, ConfigError, IgnoredWrites, LimitOverrides, Limits, PortalConfig};
+use crate::conformance::{self, Exchange};
 use crate::data::base::Base;
 use crate::data::layout::Layout;
 use crate::data::loaded::{LoadedFile, read_folder};
@@ -34,8 +36,22 @@ pub(crate) struct Settings {
     pub(crate) latency_ms: u64,
     pub(crate) faults: Faults,
     pub(crate) variants: Variants,
+    pub(crate) conformance: bool,
     pub(crate) conditional_requirements: Vec<ConditionalRequirement>,
     pub(crate) ignored_writes: IgnoredWrites,
+}
+
+/// Different sentences about calls that are kept.
+const MOST_SENTENCES: usize = 500;
+
+/// What was found while calls and answers were held against what is known of HubSpot's API.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Violations {
+    /// Calls that were looked at.
+    pub checked: u64,
+    /// What was wrong, and how often; at most 500 sentences.
+    pub violations: BTreeMap<String, u64>,
 }
 
 /// A handle on one portal; clones are the same portal.
@@ -56,6 +72,7 @@ struct Inner {
     limiter: Mutex<Limiter>,
     faults: Mutex<FaultState>,
     calls: Mutex<CallLog>,
+    violations: Mutex<Violations>,
     /// Cursors that were handed out, by object and id.
     handed_out: Mutex<HashSet<(u64, u64)>>,
 }
@@ -89,6 +106,7 @@ impl Portal {
             latency_ms: config.latency_ms,
             faults: config.faults.clone(),
             variants: config.behaviour(),
+            conformance: config.conformance,
             conditional_requirements: config.conditional_requirements.clone(),
             ignored_writes: config.ignored_writes.clone(),
         };
@@ -107,6 +125,7 @@ impl Portal {
             faults: Mutex::new(FaultState::new(config.seed, &settings.faults)),
             settings: RwLock::new(Arc::new(settings)),
             calls: Mutex::default(),
+            violations: Mutex::default(),
             handed_out: Mutex::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -195,6 +214,33 @@ impl Portal {
     /// Forgets what was called.
     pub fn reset_calls(&self) {
         *lock(&self.inner.calls) = CallLog::default();
+    }
+
+    /// Holds calls and answers against what is known of HubSpot's API, or no longer does.
+    pub fn set_conformance(&self, conformance: bool) {
+        self.change(|settings| settings.conformance = conformance);
+    }
+
+    /// What was wrong with calls and answers since the start or the last reset.
+    pub fn violations(&self) -> Violations {
+        lock(&self.inner.violations).clone()
+    }
+
+    /// Forgets what was wrong.
+    pub fn reset_violations(&self) {
+        *lock(&self.inner.violations) = Violations::default();
+    }
+
+    /// Holds a call and its answer against what is known of HubSpot's API.
+    pub(crate) fn hold(&self, exchange: &Exchange) {
+        let found = conformance::violations(std::slice::from_ref(exchange));
+        let mut kept = lock(&self.inner.violations);
+        kept.checked += 1;
+        for sentence in found {
+            if kept.violations.len() < MOST_SENTENCES || kept.violations.contains_key(&sentence) {
+                *kept.violations.entry(sentence).or_default() += 1;
+            }
+        }
     }
 
     pub(crate) fn note(&self, call: Call) {

@@ -1,6 +1,7 @@
 //! What a client sees over HTTP, on a free port of this machine.
 
 mod client;
+mod conformance;
 mod cursors;
 mod definitions;
 mod documents;
