@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use serde::Serialize;
 
 use crate::data::clock::time_text;
+use crate::faults::Fault;
 use crate::route::Endpoint;
 
 /// How many of the latest calls are kept in full.
@@ -24,12 +25,14 @@ pub struct Call {
     pub status: u16,
     /// Records in the answer.
     pub records: u32,
+    /// Bytes of the answer's body, as they travel.
+    pub bytes: u32,
     /// The cursor that was asked for.
     pub after: Option<String>,
     /// Characters of path and query.
     pub url_characters: u32,
     /// What was made to go wrong.
-    pub fault: Option<crate::faults::Fault>,
+    pub fault: Option<Fault>,
 }
 
 /// Counters of one endpoint and object.
@@ -42,6 +45,8 @@ pub struct EndpointCalls {
     pub statuses: BTreeMap<u16, u64>,
     /// Records in answers with status 200.
     pub records: u64,
+    /// Bytes of all answers' bodies, as they travelled.
+    pub bytes: u64,
     /// Answers with status 200 by how many records they had.
     pub page_sizes: BTreeMap<u32, u64>,
 }
@@ -92,6 +97,7 @@ impl CallReport {
             }
             sum.calls += calls.calls;
             sum.records += calls.records;
+            sum.bytes += calls.bytes;
             for (status, count) in &calls.statuses {
                 *sum.statuses.entry(*status).or_default() += count;
             }
@@ -124,6 +130,7 @@ impl CallLog {
         self.refused += u64::from(refused);
         let counters = self.endpoints.entry((call.endpoint, call.object.clone())).or_default();
         counters.calls += 1;
+        counters.bytes += u64::from(call.bytes);
         *counters.statuses.entry(call.status).or_default() += 1;
         if call.status == 200 {
             counters.records += u64::from(call.records);

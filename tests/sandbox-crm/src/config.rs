@@ -8,12 +8,14 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::faults::Faults;
+use crate::property_set::PropertySet;
+use crate::variants::{Profile, Variants};
 
 /// Something in a configuration that cannot be done.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// Neither `standard`, `tiny`, `wide:N` nor `columns:N/M`.
-    #[error("'{0}' is not a property set; use standard, tiny, wide:1000 or columns:200/60")]
+    /// Neither `standard`, `tiny`, `odd`, `odd:N`, `wide:N` nor `columns:N/M`.
+    #[error("'{0}' is not a property set; use standard, tiny, odd, odd:1000, wide:1000 or columns:200/60")]
     PropertySet(String),
     /// No such standard object.
     #[error("'{0}' is not a standard object; custom objects are named in customObjects")]
@@ -102,6 +104,17 @@ impl Plan {
     }
 }
 
+impl Limits {
+    /// The same after so many paid increases.
+    pub(crate) const fn increased(mut self, increases: u32) -> Self {
+        if increases > 0 {
+            self.per_ten_seconds = 250;
+            self.per_day = self.per_day.saturating_add(increases.saturating_mul(1_000_000));
+        }
+        self
+    }
+}
+
 /// Limits that differ from the plan's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -139,65 +152,6 @@ pub enum IdSpacing {
     Clumpy,
     /// 1, 2, 3…
     Dense,
-}
-
-/// Which properties the objects have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub enum PropertySet {
-    /// HubSpot's own and some of the account's.
-    #[default]
-    Standard,
-    /// Only what an account cannot be without.
-    Tiny,
-    /// The standard ones, and as many of the account's own as bring contacts to this number.
-    Wide(u32),
-    /// So many made-up properties per object besides the id and the two times, of which so many are set on average.
-    Columns {
-        /// Properties.
-        total: u32,
-        /// Of which are set in a record, on average.
-        set: u32,
-    },
-}
-
-impl FromStr for PropertySet {
-    type Err = ConfigError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let bad = || ConfigError::PropertySet(text.to_owned());
-        let parse = |number: &str| number.parse::<u32>().ok().filter(|number| (1..=10_000).contains(number));
-        match text.split_once(':') {
-            None if text == "standard" => Ok(Self::Standard),
-            None if text == "tiny" => Ok(Self::Tiny),
-            Some(("wide", total)) => parse(total).map(Self::Wide).ok_or_else(bad),
-            Some(("columns", sizes)) => {
-                let (total, set) = sizes.split_once('/').ok_or_else(bad)?;
-                let (total, set) = (parse(total).ok_or_else(bad)?, parse(set).ok_or_else(bad)?);
-                if set > total { Err(bad()) } else { Ok(Self::Columns { total, set }) }
-            }
-            _ => Err(bad()),
-        }
-    }
-}
-
-impl TryFrom<String> for PropertySet {
-    type Error = ConfigError;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse()
-    }
-}
-
-impl From<PropertySet> for String {
-    fn from(set: PropertySet) -> Self {
-        match set {
-            PropertySet::Standard => "standard".to_owned(),
-            PropertySet::Tiny => "tiny".to_owned(),
-            PropertySet::Wide(total) => format!("wide:{total}"),
-            PropertySet::Columns { total, set } => format!("columns:{total}/{set}"),
-        }
-    }
 }
 
 /// An object type that the account defined itself.
@@ -242,6 +196,10 @@ pub struct PortalConfig {
     pub time_zone: String,
     /// Decides the limits.
     pub plan: Plan,
+    /// An account as HubSpot sells it; decides the plan, and what is not offered.
+    pub profile: Option<Profile>,
+    /// Paid increases of the limits: with one or more 250 calls per 10 s, and with each 1,000,000 more a day.
+    pub limit_increases: u32,
     /// Limits that differ from the plan's.
     pub limits: LimitOverrides,
     /// How long every admitted call takes at least, in milliseconds.
@@ -265,6 +223,10 @@ pub struct PortalConfig {
     pub load: Option<PathBuf>,
     /// What goes wrong.
     pub faults: Faults,
+    /// How it behaves where accounts differ or sources disagree.
+    pub variants: Variants,
+    /// Whether every call and answer is held against what is known of HubSpot's API; see [`crate::conformance`].
+    pub conformance: bool,
     /// Properties that writes must not leave empty, per object.
     pub required_properties: BTreeMap<String, Vec<String>>,
     /// Properties that writes must not leave empty under a condition.
@@ -305,6 +267,8 @@ impl PortalConfig {
             seed: 1,
             time_zone: "America/New_York".to_owned(),
             plan: Plan::default(),
+            profile: None,
+            limit_increases: 0,
             limits: LimitOverrides::default(),
             latency_ms: 0,
             scopes: None,
@@ -316,10 +280,23 @@ impl PortalConfig {
             ids: IdSpacing::Clumpy,
             load: None,
             faults: Faults::default(),
+            variants: Variants::default(),
+            conformance: false,
             required_properties: BTreeMap::new(),
             conditional_requirements: Vec::new(),
             ignored_writes: IgnoredWrites::new(),
         }
+    }
+
+    /// What the call limits are.
+    pub(crate) fn call_limits(&self) -> Limits {
+        let plan = self.profile.map_or(self.plan, Profile::plan);
+        self.limits.over(plan.limits().increased(self.limit_increases))
+    }
+
+    /// How the portal behaves.
+    pub(crate) fn behaviour(&self) -> Variants {
+        self.profile.map_or_else(|| self.variants.clone(), |profile| profile.within(&self.variants))
     }
 
     /// The same with `count` records of a standard object.
@@ -344,17 +321,6 @@ pub struct SandboxConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn property_sets_read_as_they_are_written() {
-        for text in ["standard", "tiny", "wide:1000", "columns:200/60"] {
-            let set: PropertySet = text.parse().expect(text);
-            assert_eq!(String::from(set), text);
-        }
-        for text in ["", "wide", "wide:0", "columns:10", "columns:10/11", "columns:a/b", "other"] {
-            assert!(text.parse::<PropertySet>().is_err(), "{text}");
-        }
-    }
 
     #[test]
     fn unknown_settings_are_refused() {

@@ -11,9 +11,10 @@ use serde_json::{Value, json};
 
 use crate::config::{IgnoredWrites, LimitOverrides, PortalConfig};
 use crate::faults::Faults;
-use crate::portal::Portal;
+use crate::portal::{Portal, Violations};
 use crate::server::Portals;
 use crate::truth::{NewProperty, RecordChanges, RecordState, TruthRecord};
+use crate::variants::Variants;
 
 /// Records that are put into one chunk of a stream.
 const CHUNK: usize = 500;
@@ -26,6 +27,7 @@ pub(crate) fn router() -> Router<Portals> {
         .route("/portals/{portal}", get(show_portal).patch(change_portal))
         .route("/portals/{portal}/calls", get(calls).delete(reset_calls))
         .route("/portals/{portal}/calls/reset", post(reset_calls))
+        .route("/portals/{portal}/violations", get(violations).delete(reset_violations))
         .route("/portals/{portal}/objects/{object}/records", get(truth).post(change_records))
         .route("/portals/{portal}/objects/{object}/properties/{name}", put(define_property).delete(archive_property))
 }
@@ -74,6 +76,8 @@ fn summary(portal: &Portal) -> Value {
         "tokenRevoked": settings.revoked,
         "scopes": settings.scopes,
         "faults": settings.faults,
+        "variants": settings.variants,
+        "conformance": settings.conformance,
         "records": objects,
     })
 }
@@ -101,6 +105,8 @@ struct PortalChange {
     latency_ms: Option<u64>,
     token_revoked: Option<bool>,
     ignored_writes: Option<IgnoredWrites>,
+    variants: Option<Variants>,
+    conformance: Option<bool>,
     #[serde(default)]
     scopes: ScopesChange,
 }
@@ -143,6 +149,12 @@ async fn change_portal(
     if let Some(ignored) = change.ignored_writes {
         portal.set_ignored_writes(ignored);
     }
+    if let Some(variants) = change.variants {
+        portal.set_variants(variants);
+    }
+    if let Some(conformance) = change.conformance {
+        portal.set_conformance(conformance);
+    }
     if let ScopesChange::Set(scopes) = change.scopes {
         portal.set_scopes(scopes);
     }
@@ -169,6 +181,15 @@ async fn calls(
 
 async fn reset_calls(State(portals): State<Portals>, Path(portal): Path<String>) -> Result<StatusCode, Refused> {
     find(&portals, &portal)?.reset_calls();
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn violations(State(portals): State<Portals>, Path(portal): Path<String>) -> Result<Json<Violations>, Refused> {
+    Ok(Json(find(&portals, &portal)?.violations()))
+}
+
+async fn reset_violations(State(portals): State<Portals>, Path(portal): Path<String>) -> Result<StatusCode, Refused> {
+    find(&portals, &portal)?.reset_violations();
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -31,16 +31,59 @@ pub enum Fault {
     TruncatedJson,
     /// No answer for the configured time, then the connection is reset.
     Hang,
+    /// 504 with an HTML body, as from the edge.
+    GatewayTimeout,
+    /// 404 with an HTML body, as from the edge.
+    NotFoundPage,
+    /// 404 `OBJECT_NOT_FOUND` in the CRM's error shape; for a batch read with its ids.
+    ObjectNotFound,
+    /// 200 with an HTML body, as from the edge.
+    HtmlPage,
+    /// 200 with an error document.
+    ErrorDocument,
+    /// 403 as [`Refusal::Scopes`](crate::Refusal::Scopes).
+    MissingScopes,
+    /// 403 as [`Refusal::UnnamedScopes`](crate::Refusal::UnnamedScopes).
+    UnnamedScopes,
+    /// 403 as [`Refusal::Forbidden`](crate::Refusal::Forbidden).
+    Forbidden,
+    /// 403 as [`Refusal::Permission`](crate::Refusal::Permission).
+    MissingPermission,
+    /// 403 as [`Refusal::BlockPage`](crate::Refusal::BlockPage).
+    BlockPage,
+    /// Some records of a batch or a list stand in `errors` instead of `results`, and a batch update leaves them as they
+    /// are. See `ids`, `status` and `category` of [`ScriptedFault`].
+    PartialErrors,
+    /// Some records are in neither `results` nor `errors`, and a batch update leaves them as they are. See `ids`.
+    LeftOut,
+    /// As `LeftOut`, and a batch says that its status is PENDING.
+    Pending,
+    /// As `LeftOut`, and a batch says that its status is PROCESSING.
+    Processing,
+    /// As `LeftOut`, and a batch says that its status is CANCELED.
+    Canceled,
+    /// A page of a list without records, with a cursor that was never there before.
+    EmptyPage,
+    /// A byte-order mark before the document.
+    ByteOrderMark,
+    /// Ids of records are numbers.
+    NumericIds,
+    /// `properties` of some records is null. See `ids`.
+    NullProperties,
+    /// Entries of a list of definitions lack the members that `members` names.
+    LackingMembers,
 }
 
 /// How the CRM treats `after` in lists of records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Cursors {
-    /// The last record's id; any number can be started from.
+    /// The last record's id, to start after; any number can be started from.
     #[default]
     Ids,
-    /// A text that is no id and can only be handed back.
+    /// The last record's id plus one, to start at; any number can be started from.
+    NextId,
+    /// A text that is no id and can only be handed back; a number gets 400.
     Opaque,
     /// The last record's id, but a number that was not handed out before starts from the beginning.
     Restart,
@@ -67,9 +110,71 @@ pub struct ScriptedFault {
     /// So many such calls pass unharmed first.
     #[serde(default)]
     pub skip: u32,
-    /// So many calls are hit; without end when absent.
+    /// So many calls are hit; without end when it is null.
     #[serde(default = "once")]
     pub times: Option<u32>,
+    /// Only to calls for more records than this: the `limit` of a list or search, the inputs of a batch.
+    #[serde(default)]
+    pub above: Option<u32>,
+    /// Only to calls that would answer values of one of these records. Lists and searches for ids alone pass.
+    #[serde(default)]
+    pub poison: Vec<u64>,
+    /// The records that it happens to, where it happens to some; every second of the call's when empty.
+    #[serde(default)]
+    pub ids: Vec<u64>,
+    /// The status of the answer, for `partialErrors`; 207 when absent.
+    #[serde(default)]
+    pub status: Option<u16>,
+    /// What the errors say, for `partialErrors` and `errorDocument`; `INTERNAL_ERROR` when absent.
+    #[serde(default)]
+    pub category: Option<String>,
+    /// The members that `lackingMembers` takes away.
+    #[serde(default)]
+    pub members: Vec<String>,
+}
+
+impl ScriptedFault {
+    /// `fault`, to the next call.
+    pub const fn once(fault: Fault) -> Self {
+        Self {
+            fault,
+            endpoint: None,
+            object: None,
+            skip: 0,
+            times: once(),
+            above: None,
+            poison: Vec::new(),
+            ids: Vec::new(),
+            status: None,
+            category: None,
+            members: Vec::new(),
+        }
+    }
+
+    fn concerns(&self, call: &CallFacts<'_>) -> bool {
+        self.endpoint.is_none_or(|wanted| wanted == call.endpoint)
+            && self.object.as_deref().is_none_or(|wanted| Some(wanted) == call.object)
+            && self.above.is_none_or(|above| call.size.is_some_and(|size| size > above))
+    }
+
+    /// Counts a call that it concerns; whether it is hit.
+    fn counts(&self, matched: &mut u32) -> bool {
+        let passed = *matched;
+        *matched = matched.saturating_add(1);
+        passed >= self.skip && self.times.is_none_or(|times| passed - self.skip < times)
+    }
+}
+
+/// What a script can tell calls by.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CallFacts<'a> {
+    pub(crate) endpoint: Endpoint,
+    /// The object's plural name.
+    pub(crate) object: Option<&'a str>,
+    /// Records that it asks for.
+    pub(crate) size: Option<u32>,
+    /// Whether it reads more of records than their ids.
+    pub(crate) reads_values: bool,
 }
 
 // serde's `default` needs a function.
@@ -79,7 +184,7 @@ const fn once() -> Option<u32> {
 }
 
 /// Records that disappear and appear while somebody lists them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Churn {
     /// Only for these objects; all when empty.
@@ -90,9 +195,12 @@ pub struct Churn {
     /// …so many of its records are archived…
     #[serde(default)]
     pub delete: u32,
-    /// …and so many are created.
+    /// …so many are created…
     #[serde(default)]
     pub create: u32,
+    /// …and so many are changed, or, being threads, get a message.
+    #[serde(default)]
+    pub touch: u32,
     /// So many times per object at most.
     #[serde(default)]
     pub times: Option<u32>,
@@ -108,6 +216,8 @@ pub struct Faults {
     pub script: Vec<ScriptedFault>,
     /// How `after` is treated.
     pub cursors: Cursors,
+    /// So many of a page's last records come again on the next page, where cursors are opaque and pages longer.
+    pub repeats: u32,
     /// Records that disappear and appear.
     pub churn: Option<Churn>,
     /// How long a hang lasts, in milliseconds; two minutes when absent, longer than any sensible client waits.
@@ -136,23 +246,36 @@ impl FaultState {
         Self { random: Random::new(seed ^ 0xFA_0175), matched: vec![0; faults.script.len()], churned: BTreeMap::new() }
     }
 
-    /// What happens to the next call of `endpoint`.
-    pub(crate) fn next(&mut self, faults: &Faults, endpoint: Endpoint, object: Option<&str>) -> Option<Fault> {
+    /// What happens to the next call, before it is answered.
+    pub(crate) fn next(&mut self, faults: &Faults, call: &CallFacts<'_>) -> Option<ScriptedFault> {
         let mut hit = None;
         for (scripted, matched) in faults.script.iter().zip(&mut self.matched) {
-            let concerns = scripted.endpoint.is_none_or(|wanted| wanted == endpoint)
-                && scripted.object.as_deref().is_none_or(|wanted| Some(wanted) == object);
-            if !concerns {
-                continue;
-            }
-            let passed = *matched;
-            *matched = matched.saturating_add(1);
-            let is_due = passed >= scripted.skip && scripted.times.is_none_or(|times| passed - scripted.skip < times);
-            if is_due && hit.is_none() {
-                hit = Some(scripted.fault);
+            if scripted.poison.is_empty() && scripted.concerns(call) && scripted.counts(matched) && hit.is_none() {
+                hit = Some(scripted.clone());
             }
         }
-        hit.or_else(|| self.by_chance(faults))
+        hit.or_else(|| self.by_chance(faults).map(ScriptedFault::once))
+    }
+
+    /// What happens to a call because of the records in its answer.
+    pub(crate) fn next_poisoned(
+        &mut self,
+        faults: &Faults,
+        call: &CallFacts<'_>,
+        answered: impl Fn() -> Vec<u64>,
+    ) -> Option<ScriptedFault> {
+        if !call.reads_values {
+            return None;
+        }
+        let mut hit = None;
+        for (scripted, matched) in faults.script.iter().zip(&mut self.matched) {
+            let poisoned = || answered().iter().any(|id| scripted.poison.contains(id));
+            let concerns = !scripted.poison.is_empty() && scripted.concerns(call) && poisoned();
+            if concerns && scripted.counts(matched) && hit.is_none() {
+                hit = Some(scripted.clone());
+            }
+        }
+        hit
     }
 
     fn by_chance(&mut self, faults: &Faults) -> Option<Fault> {
@@ -192,6 +315,10 @@ impl FaultState {
 mod tests {
     use super::*;
 
+    fn list(object: Option<&str>) -> CallFacts<'_> {
+        CallFacts { endpoint: Endpoint::List, object, size: Some(100), reads_values: true }
+    }
+
     #[test]
     fn a_script_hits_the_calls_that_it_names() {
         let faults: Faults = serde_json::from_str(
@@ -199,9 +326,26 @@ mod tests {
         )
         .expect("valid");
         let mut state = FaultState::new(1, &faults);
-        assert_eq!(state.next(&faults, Endpoint::List, Some("deals")), None);
-        let hits: Vec<_> = (0..5).map(|_| state.next(&faults, Endpoint::List, Some("contacts"))).collect();
+        assert_eq!(state.next(&faults, &list(Some("deals"))), None);
+        let mut next = || state.next(&faults, &list(Some("contacts"))).map(|hit| hit.fault);
+        let hits: Vec<_> = (0..5).map(|_| next()).collect();
         assert_eq!(hits, [None, None, Some(Fault::BadGateway), None, None]);
+    }
+
+    #[test]
+    fn a_script_tells_calls_by_their_size_and_by_their_records() {
+        let faults: Faults = serde_json::from_str(
+            r#"{"script": [{"fault": "gatewayTimeout", "above": 25, "times": null},
+                           {"fault": "internalError", "poison": [7], "times": null}]}"#,
+        )
+        .expect("valid");
+        let mut state = FaultState::new(1, &faults);
+        let few = CallFacts { size: Some(25), ..list(None) };
+        assert_eq!(state.next(&faults, &list(None)).map(|hit| hit.fault), Some(Fault::GatewayTimeout));
+        assert_eq!(state.next(&faults, &few), None);
+        let mut poisoned = |call, ids: &[u64]| state.next_poisoned(&faults, call, || ids.to_vec()).is_some();
+        assert!(poisoned(&few, &[6, 7]) && !poisoned(&few, &[6, 8]));
+        assert!(!poisoned(&CallFacts { reads_values: false, ..few }, &[7]));
     }
 
     #[test]
@@ -209,7 +353,7 @@ mod tests {
         let faults = Faults { rates: [(Fault::Locked, 0.1), (Fault::Reset, 0.05)].into(), ..Faults::default() };
         let run = || {
             let mut state = FaultState::new(9, &faults);
-            (0..10_000).map(|_| state.next(&faults, Endpoint::List, None)).collect::<Vec<_>>()
+            (0..10_000).map(|_| state.next(&faults, &list(None)).map(|hit| hit.fault)).collect::<Vec<_>>()
         };
         let hits = run();
         let count = |fault| hits.iter().filter(|hit| **hit == Some(fault)).count();

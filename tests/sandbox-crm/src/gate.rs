@@ -12,11 +12,13 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::api::errors::{ApiError, correlation_id, rate_limit};
 use crate::api::reply::Reply;
-use crate::api::{ApiRequest, answer};
+use crate::api::{ApiRequest, answer, damaged};
 use crate::calls::Call;
 use crate::config::Limits;
+use crate::conformance::{Answered, Exchange};
 use crate::data::clock::now;
-use crate::faults::{Fault, Faults};
+use crate::encoding::{accepts_gzip, compressed, with_half_surrogates};
+use crate::faults::{CallFacts, Fault, Faults, ScriptedFault};
 use crate::limits::{CallKind, Left};
 use crate::listener::Cut;
 use crate::portal::Portal;
@@ -81,16 +83,22 @@ impl Visit {
         let kind = if endpoint == Endpoint::Search { CallKind::Search } else { CallKind::Ordinary };
         let (admitted, left) = self.portal.admit(kind);
         // Searches come without limit headers.
-        let left = (kind == CallKind::Ordinary).then_some((settings.limits, left));
+        let told = (settings.limits, left, settings.variants.daily_headers);
+        let left = (kind == CallKind::Ordinary).then_some(told);
         if let Err(policy) = admitted {
             let reply = rate_limit(policy, self.portal.portal_id());
             return self.end(endpoint, object, reply, left, None);
         }
-        let fault = self.portal.next_fault(endpoint, object.as_deref());
-        let reply = match fault.and_then(instead) {
-            Some(reply) => reply,
-            None => self.reply(endpoint).await,
-        };
+        let facts = self.facts(endpoint, object.as_deref(), &settings.faults);
+        let mut fault = self.portal.next_fault(&facts);
+        let mut reply = self.reply(endpoint, fault.clone()).await;
+        if fault.is_none() && settings.faults.script.iter().any(|scripted| !scripted.poison.is_empty()) {
+            fault = self.portal.poisoned(&facts, &reply);
+            if fault.is_some() {
+                reply = self.reply(endpoint, fault.clone()).await;
+            }
+        }
+        let fault = fault.map(|scripted| scripted.fault);
         sleep_until(self.arrival.0 + Duration::from_millis(settings.latency_ms)).await;
         if fault == Some(Fault::Hang) {
             let hang = settings.faults.hang_ms.unwrap_or(Faults::LONGEST_HANG_MS);
@@ -100,17 +108,54 @@ impl Visit {
         self.end(endpoint, object, reply, left, fault)
     }
 
-    async fn reply(&self, endpoint: Endpoint) -> Reply {
+    /// What scripts can tell the call by.
+    fn facts<'a>(&self, endpoint: Endpoint, object: Option<&'a str>, faults: &Faults) -> CallFacts<'a> {
+        let plain = CallFacts { endpoint, object, size: None, reads_values: false };
+        if faults.script.is_empty() {
+            return plain;
+        }
+        let request = self.request();
+        match endpoint {
+            Endpoint::List | Endpoint::Threads => {
+                let usual = if endpoint == Endpoint::List { 10 } else { 100 };
+                let size = request.parameter("limit").map_or(Some(usual), |limit| limit.parse().ok());
+                CallFacts { size, reads_values: request.property_names().into_iter().any(is_value), ..plain }
+            }
+            _ => {
+                let body: serde_json::Value = serde_json::from_slice(&request.body).unwrap_or_default();
+                let inputs = body["inputs"].as_array().map(Vec::len);
+                let size = inputs.map_or_else(|| body["limit"].as_u64(), |inputs| Some(inputs as u64));
+                let mut names =
+                    body["properties"].as_array().into_iter().flatten().filter_map(serde_json::Value::as_str);
+                let reads = matches!(endpoint, Endpoint::BatchRead | Endpoint::Search | Endpoint::Get);
+                let reads_values = reads && (names.any(is_value) || request.property_names().into_iter().any(is_value));
+                CallFacts { size: size.and_then(|size| u32::try_from(size).ok()), reads_values, ..plain }
+            }
+        }
+    }
+
+    fn request(&self) -> ApiRequest {
         let host = self.parts.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
         let query = Query::<Vec<(String, String)>>::try_from_uri(&self.parts.uri);
-        let request = ApiRequest {
+        ApiRequest {
             path: self.parts.uri.path().to_owned(),
             query: query.map(|Query(query)| query).unwrap_or_default(),
             origin: format!("http://{host}"),
             body: self.body.clone(),
-        };
+        }
+    }
+
+    /// The answer, with what a fault makes of it short of its transfer.
+    async fn reply(&self, endpoint: Endpoint, fault: Option<ScriptedFault>) -> Reply {
+        let request = self.request();
         let (portal, method) = (self.portal.clone(), self.parts.method.clone());
-        let work = move || answer(&portal, route(&method, &request.path), &request);
+        let work = move || {
+            let route = route(&method, &request.path);
+            match &fault {
+                Some(fault) => damaged(&portal, route, &request, fault),
+                None => answer(&portal, route, &request),
+            }
+        };
         if endpoint == Endpoint::Search {
             // A search may look at every record.
             let failed = |_| ApiError::new(500, "INTERNAL_ERROR", "internal error").reply();
@@ -129,55 +174,58 @@ impl Visit {
         self,
         endpoint: Endpoint,
         object: Option<String>,
-        reply: Reply,
-        left: Option<(Limits, Left)>,
+        mut reply: Reply,
+        left: Option<LimitsTold>,
         fault: Option<Fault>,
     ) -> Response<Body> {
         let url_characters = self.url_characters();
-        let Self { portal, cut, parts, arrival, .. } = self;
+        let Self { portal, cut, parts, body, arrival } = self;
         let query = parts.uri.query().unwrap_or_default();
         let after = query.split('&').find_map(|pair| pair.strip_prefix("after="));
+        let settings = portal.settings();
+        if settings.conformance {
+            portal.hold(&exchange(&parts, &body, &reply, fault));
+        }
+        with_half_surrogates(&mut reply.body);
+        if fault == Some(Fault::TruncatedJson) {
+            reply.body.truncate(reply.body.len() * 2 / 3);
+        }
+        if settings.variants.gzip && accepts_gzip(&parts.headers) {
+            reply = compressed(reply);
+        }
         portal.note(Call {
             at_ms: arrival.1,
             endpoint,
             object,
             status: if fault == Some(Fault::Hang) { 0 } else { reply.status },
             records: reply.records,
+            bytes: u32::try_from(reply.body.len()).unwrap_or(u32::MAX),
             after: after.map(str::to_owned),
             url_characters,
             fault,
         });
-        match fault {
-            Some(Fault::Reset) => {
-                let length = reply.body.len();
-                let mut response = respond(reply, left, |body| half_then_cut(body, cut));
-                response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-                response
-            }
-            Some(Fault::TruncatedJson) => respond(reply, left, |mut body| {
-                body.truncate(body.len() * 2 / 3);
-                Body::from(body)
-            }),
-            _ => respond(reply, left, Body::from),
+        if fault != Some(Fault::Reset) {
+            return respond(reply, left, Body::from);
         }
+        let length = reply.body.len();
+        let mut response = respond(reply, left, |body| half_then_cut(body, cut));
+        response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+        response
     }
 }
 
-/// What some faults answer in place of the endpoint.
-fn instead(fault: Fault) -> Option<Reply> {
-    let error = |status, category, message: &str| ApiError::new(status, category, message).reply();
-    match fault {
-        Fault::TooManyRequests => Some(error(429, "RATE_LIMITS", "Too many requests")),
-        Fault::InternalError => Some(error(500, "INTERNAL_ERROR", "internal error")),
-        Fault::BadGateway => Some(Reply::html(502, "Bad Gateway")),
-        Fault::ServiceUnavailable => Some(Reply::html(503, "Service Temporarily Unavailable")),
-        Fault::Locked => Some(error(423, "LOCKED", "This resource is locked by another operation; try again later")),
-        Fault::Migrating => {
-            let reply = error(477, "MIGRATION_IN_PROGRESS", "The account is being moved to another data centre");
-            Some(Reply { retry_after: Some(2), ..reply })
-        }
-        Fault::TokenExpired => Some(ApiError::bad_token().reply()),
-        Fault::Reset | Fault::TruncatedJson | Fault::Hang => None,
+/// A call and its answer. An answer that a fault made or damaged is left out.
+fn exchange(parts: &Parts, body: &Bytes, reply: &Reply, fault: Option<Fault>) -> Exchange {
+    let content_type = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let answered =
+        || Answered { status: reply.status, content_type: reply.content_type.to_owned(), body: reply.body.clone() };
+    Exchange {
+        method: parts.method.to_string(),
+        path: parts.uri.path().to_owned(),
+        query: parts.uri.query().unwrap_or_default().to_owned(),
+        content_type: content_type.map(str::to_owned),
+        body: body.to_vec(),
+        answer: fault.is_none().then(answered),
     }
 }
 
@@ -199,8 +247,16 @@ fn half_then_cut(body: Vec<u8>, cut: Cut) -> Body {
     Body::from_stream(stream)
 }
 
+/// The limits, what is left of them, and whether the daily one is told.
+type LimitsTold = (Limits, Left, bool);
+
+/// Whether a property is more than the record's id.
+fn is_value(name: &str) -> bool {
+    name != "hs_object_id"
+}
+
 /// The response to a reply; `body` decides what becomes of its bytes.
-fn respond(reply: Reply, left: Option<(Limits, Left)>, body: impl FnOnce(Vec<u8>) -> Body) -> Response<Body> {
+fn respond(reply: Reply, left: Option<LimitsTold>, body: impl FnOnce(Vec<u8>) -> Body) -> Response<Body> {
     let mut response = Response::new(body(reply.body));
     *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
@@ -208,15 +264,21 @@ fn respond(reply: Reply, left: Option<(Limits, Left)>, body: impl FnOnce(Vec<u8>
     let mut number = |name: &'static str, value: u64| {
         headers.insert(HeaderName::from_static(name), HeaderValue::from(value));
     };
-    if let Some((limits, left)) = left {
+    if let Some((limits, left, tells_daily)) = left {
         number("x-hubspot-ratelimit-max", u64::from(limits.per_ten_seconds));
         number("x-hubspot-ratelimit-remaining", u64::from(left.in_ten_seconds));
         number("x-hubspot-ratelimit-interval-milliseconds", 10_000);
-        number("x-hubspot-ratelimit-daily", u64::from(limits.per_day));
-        number("x-hubspot-ratelimit-daily-remaining", u64::from(left.today));
+        if tells_daily {
+            number("x-hubspot-ratelimit-daily", u64::from(limits.per_day));
+            number("x-hubspot-ratelimit-daily-remaining", u64::from(left.today));
+        }
     }
     if let Some(seconds) = reply.retry_after {
         number("retry-after", u64::from(seconds));
+    }
+    headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+    if reply.is_gzip {
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
     if let Ok(id) = HeaderValue::from_str(&correlation_id()) {
         headers.insert(HeaderName::from_static("x-hubspot-correlation-id"), id);

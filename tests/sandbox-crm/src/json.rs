@@ -32,23 +32,31 @@ pub(crate) fn write_string(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
+/// A property of an answer.
+#[derive(Debug, Clone)]
+pub(crate) struct Column {
+    pub(crate) property: Arc<Property>,
+    /// Whether it is null whatever the record holds.
+    pub(crate) is_blank: bool,
+}
+
 /// Writes records with a certain selection of properties.
 #[derive(Debug)]
 pub(crate) struct RecordWriter {
     /// Each property with its name as a JSON key, colon included.
-    columns: Vec<(Arc<Property>, Vec<u8>)>,
+    columns: Vec<(Column, Vec<u8>)>,
     value: String,
 }
 
 impl RecordWriter {
-    pub(crate) fn new(properties: Vec<Arc<Property>>) -> Self {
-        let with_key = |property: Arc<Property>| {
+    pub(crate) fn new(columns: Vec<Column>) -> Self {
+        let with_key = |column: Column| {
             let mut key = Vec::new();
-            write_string(&property.name, &mut key);
+            write_string(&column.property.name, &mut key);
             key.push(b':');
-            (property, key)
+            (column, key)
         };
-        Self { columns: properties.into_iter().map(with_key).collect(), value: String::new() }
+        Self { columns: columns.into_iter().map(with_key).collect(), value: String::new() }
     }
 
     /// Appends the record as the CRM shows it.
@@ -73,13 +81,13 @@ impl RecordWriter {
     /// Appends an object of the selected properties.
     pub(crate) fn write_properties(&mut self, view: &RecordView<'_>, out: &mut Vec<u8>) {
         out.push(b'{');
-        for (at, (property, key)) in self.columns.iter().enumerate() {
+        for (at, (column, key)) in self.columns.iter().enumerate() {
             if at > 0 {
                 out.push(b',');
             }
             out.extend_from_slice(key);
             self.value.clear();
-            if view.write_value(property, &mut self.value) {
+            if !column.is_blank && view.write_value(&column.property, &mut self.value) {
                 write_string(&self.value, out);
             } else {
                 out.extend_from_slice(b"null");

@@ -25,8 +25,9 @@
 //! POST   /_sandbox/portals                                  PortalConfig → {portalId, token, …}
 //! GET    /_sandbox/portals/{id}                             {id} may be `default`
 //! PATCH  /_sandbox/portals/{id}                             {faults, limits, latencyMs, scopes, tokenRevoked,
-//!                                                            ignoredWrites}
+//!                                                            ignoredWrites, variants, conformance}
 //! GET    /_sandbox/portals/{id}/calls?recent=100            CallReport; DELETE (or POST …/calls/reset) forgets them
+//! GET    /_sandbox/portals/{id}/violations                  {checked, violations: {sentence: times}}; DELETE forgets them
 //! GET    /_sandbox/portals/{id}/objects/{type}/records      TruthRecord per line, or ?format=csv (live records)
 //! POST   /_sandbox/portals/{id}/objects/{type}/records      RecordChanges → {created: [ids]}
 //! PUT    /_sandbox/portals/{id}/objects/{type}/properties/{name}   NewProperty; DELETE archives it
@@ -36,8 +37,10 @@ mod api;
 mod calls;
 mod catalog;
 mod config;
+pub mod conformance;
 mod control;
 mod data;
+mod encoding;
 mod faults;
 mod gate;
 mod json;
@@ -45,19 +48,26 @@ mod limits;
 mod listener;
 mod portal;
 mod property;
+mod property_set;
 mod route;
 mod schema;
 mod server;
 mod truth;
+mod variants;
 
 pub use calls::{Call, CallReport, EndpointCalls, Second};
 pub use config::{
     ConditionalRequirement, ConfigError, CustomObject, IdSpacing, IgnoredWrites, LimitOverrides, Limits, Plan,
-    PortalConfig, PropertySet, SandboxConfig,
+    PortalConfig, SandboxConfig,
 };
 pub use faults::{Churn, Cursors, Fault, Faults, ScriptedFault};
-pub use portal::Portal;
+pub use portal::{Portal, Violations};
 pub use property::{Choice, Kind, Sensitivity};
+pub use property_set::PropertySet;
 pub use route::Endpoint;
 pub use server::{Sandbox, StartError};
 pub use truth::{NewProperty, NewRecord, RecordChanges, RecordState, TruthRecord};
+pub use variants::{
+    CustomObjects, GoneIds, Profile, PropertyNames, Refusal, ScopeNames, SensitiveDefinitions, ThreadOrder, ThreadSort,
+    Tickets, UnseenValues, Variants,
+};

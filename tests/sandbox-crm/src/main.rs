@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use sandbox_crm::{CustomObject, Plan, PortalConfig, PropertySet, Sandbox, SandboxConfig};
+use sandbox_crm::{CustomObject, Faults, Plan, PortalConfig, Profile, PropertySet, Sandbox, SandboxConfig, Variants};
+use serde::de::DeserializeOwned;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// A HubSpot-compatible CRM to test against, on 127.0.0.1.
@@ -27,12 +28,29 @@ struct Arguments {
     /// Custom objects with their records, such as machine=120,contract=0; none: an empty text
     #[arg(long, value_name = "NAME=COUNT,...", value_parser = counts)]
     custom_objects: Option<BTreeMap<String, u64>>,
-    /// Properties of the objects: standard, tiny, wide:1000 (on contacts) or columns:200/60 (of which 60 are set)
+    /// Properties of the objects: standard, tiny, odd (names with commas, quotes, umlauts …), odd:1000 or wide:1000 (on
+    /// contacts), or columns:200/60 (of which 60 are set)
     #[arg(long, default_value = "standard")]
     properties: PropertySet,
     /// Subscription, which decides the call limits: free, starter, professional, enterprise or unlimited
     #[arg(long, default_value = "professional")]
     plan: Plan,
+    /// An account as HubSpot sells it, free, starter, professional or enterprise: decides the limits, and all but
+    /// enterprise have neither custom objects nor tickets
+    #[arg(long)]
+    profile: Option<Profile>,
+    /// Paid increases of the limits: 250 calls per 10 s, and 1,000,000 more a day with each
+    #[arg(long, default_value_t = 0)]
+    limit_increases: u32,
+    /// What goes wrong, as JSON or the name of a file of JSON, such as '{"cursors": "opaque"}'
+    #[arg(long, value_name = "JSON|FILE", value_parser = document::<Faults>)]
+    faults: Option<Faults>,
+    /// How the CRM behaves where accounts differ, as JSON or the name of a file of JSON, such as '{"gzip": false}'
+    #[arg(long, value_name = "JSON|FILE", value_parser = document::<Variants>)]
+    variants: Option<Variants>,
+    /// Hold every call and answer against what is known of HubSpot's API, for /_sandbox/portals/{id}/violations
+    #[arg(long)]
+    conformance: bool,
     /// How long every admitted call takes at least, in milliseconds
     #[arg(long, default_value_t = 0)]
     latency_ms: u64,
@@ -59,6 +77,16 @@ fn counts(text: &str) -> Result<Counts, String> {
     text.split(',').filter(|pair| !pair.is_empty()).map(parse).collect()
 }
 
+/// JSON, or the name of a file that holds some.
+fn document<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    let text = if text.trim_start().starts_with('{') {
+        text.to_owned()
+    } else {
+        std::fs::read_to_string(text).map_err(|error| format!("cannot read {text}: {error}"))?
+    };
+    serde_json::from_str(&text).map_err(|error| error.to_string())
+}
+
 impl Arguments {
     fn config(self) -> SandboxConfig {
         let usual = PortalConfig::default();
@@ -70,6 +98,11 @@ impl Arguments {
             custom_objects: self.custom_objects.map_or(usual.custom_objects, custom),
             property_set: self.properties,
             plan: self.plan,
+            profile: self.profile,
+            limit_increases: self.limit_increases,
+            faults: self.faults.unwrap_or_default(),
+            variants: self.variants.unwrap_or_default(),
+            conformance: self.conformance,
             latency_ms: self.latency_ms,
             time_zone: self.time_zone,
             load: self.load,

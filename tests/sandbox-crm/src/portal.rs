@@ -1,26 +1,29 @@
 //! One CRM account: its objects, limits, faults and counters.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Instant;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use serde::Serialize;
 
+use crate::api::reply::Reply;
 use crate::calls::{Call, CallLog, CallReport};
 use crate::catalog::{CONVERSATIONS, STANDARD};
 use crate::config::{ConditionalRequirement, ConfigError, IgnoredWrites, LimitOverrides, Limits, PortalConfig};
+use crate::conformance::{self, Exchange};
 use crate::data::base::Base;
 use crate::data::layout::Layout;
 use crate::data::loaded::{LoadedFile, read_folder};
 use crate::data::overlay::Presence;
 use crate::data::random::{hash_of, mix};
 use crate::data::store::{Changes, Store};
-use crate::faults::{Fault, FaultState, Faults};
+use crate::faults::{CallFacts, FaultState, Faults, ScriptedFault};
 use crate::limits::{CallKind, Left, Limiter, Policy};
-use crate::route::Endpoint;
 use crate::schema::Schema;
+use crate::variants::Variants;
 
 /// What may change while the server runs.
 #[derive(Debug, Clone)]
@@ -32,8 +35,23 @@ pub(crate) struct Settings {
     pub(crate) limits: Limits,
     pub(crate) latency_ms: u64,
     pub(crate) faults: Faults,
+    pub(crate) variants: Variants,
+    pub(crate) conformance: bool,
     pub(crate) conditional_requirements: Vec<ConditionalRequirement>,
     pub(crate) ignored_writes: IgnoredWrites,
+}
+
+/// Different sentences about calls that are kept.
+const MOST_SENTENCES: usize = 500;
+
+/// What was found while calls and answers were held against what is known of HubSpot's API.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Violations {
+    /// Calls that were looked at.
+    pub checked: u64,
+    /// What was wrong, and how often; at most 500 sentences.
+    pub violations: BTreeMap<String, u64>,
 }
 
 /// A handle on one portal; clones are the same portal.
@@ -54,6 +72,7 @@ struct Inner {
     limiter: Mutex<Limiter>,
     faults: Mutex<FaultState>,
     calls: Mutex<CallLog>,
+    violations: Mutex<Violations>,
     /// Cursors that were handed out, by object and id.
     handed_out: Mutex<HashSet<(u64, u64)>>,
 }
@@ -83,9 +102,11 @@ impl Portal {
         let settings = Settings {
             revoked: false,
             scopes: config.scopes.as_ref().map(|scopes| scopes.iter().cloned().collect()),
-            limits: config.limits.over(config.plan.limits()),
+            limits: config.call_limits(),
             latency_ms: config.latency_ms,
             faults: config.faults.clone(),
+            variants: config.behaviour(),
+            conformance: config.conformance,
             conditional_requirements: config.conditional_requirements.clone(),
             ignored_writes: config.ignored_writes.clone(),
         };
@@ -104,6 +125,7 @@ impl Portal {
             faults: Mutex::new(FaultState::new(config.seed, &settings.faults)),
             settings: RwLock::new(Arc::new(settings)),
             calls: Mutex::default(),
+            violations: Mutex::default(),
             handed_out: Mutex::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -151,6 +173,11 @@ impl Portal {
         self.change(|settings| settings.faults = faults);
     }
 
+    /// Replaces how the portal behaves.
+    pub fn set_variants(&self, variants: Variants) {
+        self.change(|settings| settings.variants = variants);
+    }
+
     /// Changes the limits that `overrides` names; the others stay.
     pub fn set_limits(&self, overrides: LimitOverrides) {
         self.change(|settings| settings.limits = overrides.over(settings.limits));
@@ -189,6 +216,33 @@ impl Portal {
         *lock(&self.inner.calls) = CallLog::default();
     }
 
+    /// Holds calls and answers against what is known of HubSpot's API, or no longer does.
+    pub fn set_conformance(&self, conformance: bool) {
+        self.change(|settings| settings.conformance = conformance);
+    }
+
+    /// What was wrong with calls and answers since the start or the last reset.
+    pub fn violations(&self) -> Violations {
+        lock(&self.inner.violations).clone()
+    }
+
+    /// Forgets what was wrong.
+    pub fn reset_violations(&self) {
+        *lock(&self.inner.violations) = Violations::default();
+    }
+
+    /// Holds a call and its answer against what is known of HubSpot's API.
+    pub(crate) fn hold(&self, exchange: &Exchange) {
+        let found = conformance::violations(std::slice::from_ref(exchange));
+        let mut kept = lock(&self.inner.violations);
+        kept.checked += 1;
+        for sentence in found {
+            if kept.violations.len() < MOST_SENTENCES || kept.violations.contains_key(&sentence) {
+                *kept.violations.entry(sentence).or_default() += 1;
+            }
+        }
+    }
+
     pub(crate) fn note(&self, call: Call) {
         lock(&self.inner.calls).note(call);
     }
@@ -198,9 +252,16 @@ impl Portal {
         lock(&self.inner.limiter).admit(kind, &limits, Instant::now(), Timestamp::now())
     }
 
-    pub(crate) fn next_fault(&self, endpoint: Endpoint, object: Option<&str>) -> Option<Fault> {
+    /// What happens to a call before it is answered.
+    pub(crate) fn next_fault(&self, call: &CallFacts<'_>) -> Option<ScriptedFault> {
         let settings = self.settings();
-        lock(&self.inner.faults).next(&settings.faults, endpoint, object)
+        lock(&self.inner.faults).next(&settings.faults, call)
+    }
+
+    /// What happens to a call because of the records that its answer would have.
+    pub(crate) fn poisoned(&self, call: &CallFacts<'_>, reply: &Reply) -> Option<ScriptedFault> {
+        let settings = self.settings();
+        lock(&self.inner.faults).next_poisoned(&settings.faults, call, || reply.ids())
     }
 
     /// Remembers that `id` was handed out as a cursor of `object`.
@@ -235,6 +296,16 @@ impl Portal {
             };
             if let Some(id) = found {
                 store.write().hide(id, Presence::Archived(crate::data::clock::now()));
+            }
+        }
+        for _ in 0..churn.touch {
+            let from = random.below(last.max(1));
+            let found = {
+                let reading = store.read();
+                reading.live_after(from).next().map(|view| view.id)
+            };
+            if let Some(id) = found {
+                store.write().update(id, &Changes::new());
             }
         }
         for _ in 0..churn.create {
@@ -310,5 +381,5 @@ fn custom_schema(
         return Err(ConfigError::CustomObjectName(name.to_owned()));
     }
     let number = 30_000_000 + object_seed(config, name) % 9_000_000;
-    Ok(Schema::custom(portal_id, number, name, columns))
+    Ok(Schema::custom(portal_id, number, name, config.property_set, columns))
 }

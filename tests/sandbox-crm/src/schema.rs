@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::catalog::{self, StandardObject};
-use crate::config::PropertySet;
 use crate::property::{Property, Source};
+use crate::property_set::PropertySet;
 
 /// What only object types that the account defined itself have.
 #[derive(Debug, Clone)]
@@ -53,6 +53,15 @@ impl Schema {
                 properties.extend(catalog::wide(more, "contactinformation"));
                 properties
             }
+            PropertySet::Odd(total) if object.name != catalog::CONVERSATIONS => {
+                let mut properties = object.properties();
+                properties.extend(catalog::odd(object.group));
+                if object.name == "contacts" {
+                    let more = (total as usize).saturating_sub(properties.len());
+                    properties.extend(catalog::odd_and_long(more, object.group));
+                }
+                properties
+            }
             _ => object.properties(),
         };
         Self::build(object.name, object.type_id, (object.singular, object.plural), object.defaults, properties)
@@ -66,8 +75,18 @@ impl Schema {
     }
 
     /// An object type that the account defined itself.
-    pub(crate) fn custom(portal_id: u64, number: u64, name: &str, columns: Option<&[String]>) -> Self {
-        let known = catalog::custom_properties(&format!("{name}_information"));
+    pub(crate) fn custom(
+        portal_id: u64,
+        number: u64,
+        name: &str,
+        set: PropertySet,
+        columns: Option<&[String]>,
+    ) -> Self {
+        let group = format!("{name}_information");
+        let mut known = catalog::custom_properties(&group);
+        if matches!(set, PropertySet::Odd(_)) {
+            known.extend(catalog::odd(&group));
+        }
         let properties = match columns {
             Some(columns) => loaded_properties(&of_record(&known), columns),
             None => known,

@@ -42,6 +42,11 @@ while True:
 assert len(everyone) == 1000, len(everyone)
 assert everyone[0].created_at.year >= 2014 and everyone[0].archived is False
 
+# It writes the flag as `True`.
+binned = contacts.get_page(limit=100, archived=True).results
+assert binned and all(record.archived for record in binned)
+assert not {record.id for record in binned} & {record.id for record in everyone}
+
 created = contacts.create(SimplePublicObjectInputForCreate(properties={"email": "jo@example.com"}, associations=[]))
 assert created.properties["email"] == "jo@example.com"
 updated = contacts.update(created.id, SimplePublicObjectInput(properties={"firstname": "Jo"}))

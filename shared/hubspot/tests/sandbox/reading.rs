@@ -11,7 +11,7 @@ use domain::rows::RowBuffer;
 use jiff::Timestamp;
 use sandbox_crm::{
     Cursors, CustomObject, Endpoint, Fault, Faults, LimitOverrides, Plan, PortalConfig, PropertySet, RecordState,
-    TruthRecord,
+    SensitiveDefinitions, TruthRecord, Variants,
 };
 
 use super::{Setup, object, unlimited};
@@ -209,10 +209,15 @@ async fn the_account_names_itself_and_its_limits() {
     setup.sandbox.shutdown().await;
 }
 
+/// Definitions of sensitive properties need the scopes of their values.
+fn scoped_definitions() -> Variants {
+    Variants { sensitive_definitions: SensitiveDefinitions::Scoped, ..Variants::default() }
+}
+
 #[tokio::test]
 async fn a_missing_scope_is_named_by_the_call_that_needs_it() {
     let custom_objects = vec![CustomObject { name: "car".into(), records: 3 }];
-    let config = PortalConfig { custom_objects, ..PortalConfig::empty() };
+    let config = PortalConfig { custom_objects, variants: scoped_definitions(), ..PortalConfig::empty() };
     let setup = Setup::with(unlimited(config.with_records("contacts", 3).with_records("conversations", 3))).await;
     let needed = [
         ("contacts", "crm.objects.contacts.read"),
@@ -247,7 +252,8 @@ async fn a_missing_scope_is_named_by_the_call_that_needs_it() {
 
 #[tokio::test]
 async fn all_scopes_that_are_missing_for_properties_are_named_at_once() {
-    let setup = Setup::with(unlimited(PortalConfig::empty().with_records("contacts", 3))).await;
+    let config = PortalConfig { variants: scoped_definitions(), ..PortalConfig::empty() };
+    let setup = Setup::with(unlimited(config.with_records("contacts", 3))).await;
     let missing = [
         "crm.objects.contacts.highly_sensitive.read",
         "crm.objects.contacts.sensitive.read",

@@ -83,7 +83,9 @@ fn a_token_that_is_revoked_while_a_backup_runs_ends_it() -> Result<()> {
 
 #[test]
 fn a_missing_scope_fails_the_backup_before_anything_is_read_and_is_named() -> Result<()> {
-    let portal = json!({ "seed": 32, "records": { "contacts": 20, "deals": 20 } });
+    let portal = json!({
+        "seed": 32, "records": { "contacts": 20, "deals": 20 }, "variants": { "sensitiveDefinitions": "scoped" },
+    });
     let Some(journey) = Journey::begin(&portal)? else { return Ok(()) };
     for lacking in
         ["crm.objects.deals.read", "crm.objects.contacts.sensitive.read", "crm.schemas.custom.read", "tickets"]
@@ -104,7 +106,10 @@ fn a_missing_scope_fails_the_backup_before_anything_is_read_and_is_named() -> Re
 
 #[test]
 fn all_missing_scopes_of_all_objects_are_named_at_once() -> Result<()> {
-    let portal = json!({ "seed": 37, "records": { "contacts": 20, "deals": 20, "conversations": 5 } });
+    let portal = json!({
+        "seed": 37, "records": { "contacts": 20, "deals": 20, "conversations": 5 },
+        "variants": { "sensitiveDefinitions": "scoped" },
+    });
     let Some(journey) = Journey::begin(&portal)? else { return Ok(()) };
     let lacking = BTreeSet::from([
         "conversations.read",

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::reply::Reply;
 use crate::catalog::CONVERSATIONS;
 use crate::portal::Portal;
+use crate::variants::CustomObjects;
 
 /// Records that an object may have.
 const RECORD_LIMIT: u64 = 15_000_000;
@@ -49,6 +50,9 @@ pub(super) fn record_limits(portal: &Portal) -> Reply {
             "usage": usage,
         });
         if schema.custom.is_some() {
+            if portal.settings().variants.custom_objects != CustomObjects::Offered {
+                continue;
+            }
             custom_records += usage;
             custom.push(entry);
         } else if schema.name != CONVERSATIONS {

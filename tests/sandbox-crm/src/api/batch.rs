@@ -6,8 +6,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::ApiRequest;
+use super::columns::{Reader, after_write, columns};
 use super::errors::ApiError;
-use super::list::selection;
 use super::reply::Reply;
 use super::validate::{PropertiesInput, Validator};
 use crate::data::clock::{now, time_text};
@@ -18,6 +18,7 @@ use crate::json::RecordWriter;
 use crate::portal::Portal;
 use crate::route::Version;
 use crate::schema::Schema;
+use crate::variants::GoneIds;
 
 /// Most inputs of a batch.
 const MOST: usize = 100;
@@ -63,7 +64,7 @@ pub(super) fn read(portal: &Portal, store: &Store, version: Version, request: &A
     let schema = store.schema();
     let started = now();
     let reading = store.read();
-    let archived = request.parameter("archived") == Some("true");
+    let archived = request.flag("archived");
     let find = |id: u64| if archived { reading.archived(id) } else { reading.resolve(id) };
     let (mut found, mut missing) = (Vec::new(), Vec::new());
     for input in &input.inputs {
@@ -76,7 +77,12 @@ pub(super) fn read(portal: &Portal, store: &Store, version: Version, request: &A
     // Each record once, in an order that nobody should rely on.
     found.sort_unstable_by_key(|id| mix(*id, portal.seed()));
     found.dedup();
-    let mut writer = RecordWriter::new(selection(portal, &schema, &input.properties));
+    let gone_ids = portal.settings().variants.gone_ids;
+    if !missing.is_empty() && matches!(gone_ids, GoneIds::Refused | GoneIds::RefusedUnnamed) {
+        return Err(ApiError::records_not_found((gone_ids == GoneIds::Refused).then_some(missing)));
+    }
+    let names_missing = version == Version::V3 || gone_ids == GoneIds::Named;
+    let mut writer = RecordWriter::new(columns(portal, &schema, &input.properties, Reader::Other)?);
     let mut results = vec![b'['];
     for view in found.iter().filter_map(|id| reading.get(*id)) {
         if results.len() > 1 {
@@ -85,7 +91,7 @@ pub(super) fn read(portal: &Portal, store: &Store, version: Version, request: &A
         writer.write(&view, &mut results);
     }
     results.push(b']');
-    Ok(batch_reply(200, &results, found.len(), &missing_errors(version, &schema, &missing), started))
+    Ok(batch_reply(200, &results, found.len(), &missing_errors(names_missing, &schema, &missing), started))
 }
 
 pub(super) fn update(
@@ -122,7 +128,8 @@ pub(super) fn update(
     writes.retain(|(id, changes)| writing.update(*id, changes));
     drop(writing);
     let results = write_results(portal, store, &schema, &writes);
-    Ok(batch_reply(200, &results, writes.len(), &missing_errors(version, &schema, &missing), started))
+    let errors = missing_errors(version == Version::V3, &schema, &missing);
+    Ok(batch_reply(200, &results, writes.len(), &errors, started))
 }
 
 pub(super) fn create(
@@ -167,17 +174,15 @@ fn write_results(portal: &Portal, store: &Store, schema: &Schema, writes: &[(u64
         if results.len() > 1 {
             results.push(b',');
         }
-        // Even a write without properties shows only those that every answer has.
-        let names: Vec<&str> = changes.keys().map(String::as_str).chain(["hs_object_id"]).collect();
-        RecordWriter::new(selection(portal, schema, &names)).write(&view, &mut results);
+        RecordWriter::new(after_write(portal, schema, changes, &view)).write(&view, &mut results);
     }
     results.push(b']');
     results
 }
 
-/// On v3, ids that do not exist are named; on the dated version they are just absent.
-fn missing_errors(version: Version, schema: &Schema, missing: &[String]) -> Vec<Value> {
-    if version == Version::Dated || missing.is_empty() {
+/// The error that names ids which do not exist, where they are not just absent.
+fn missing_errors(are_named: bool, schema: &Schema, missing: &[String]) -> Vec<Value> {
+    if !are_named || missing.is_empty() {
         return Vec::new();
     }
     let message = format!(

@@ -24,6 +24,8 @@ pub(crate) struct ApiError {
     pub(crate) category: &'static str,
     pub(crate) message: String,
     pub(crate) details: Vec<Detail>,
+    /// Name and values of what the whole error is about.
+    pub(crate) context: Option<(&'static str, Vec<String>)>,
 }
 
 /// A correlation id, different every time.
@@ -37,7 +39,7 @@ pub(crate) fn correlation_id() -> String {
 
 impl ApiError {
     pub(crate) fn new(status: u16, category: &'static str, message: impl Into<String>) -> Self {
-        Self { status, category, message: message.into(), details: Vec::new() }
+        Self { status, category, message: message.into(), details: Vec::new(), context: None }
     }
 
     /// 400: something in the request is not right.
@@ -53,6 +55,11 @@ impl ApiError {
     /// 404: no such record, property or schema.
     pub(crate) fn not_found() -> Self {
         Self::new(404, "OBJECT_NOT_FOUND", "resource not found")
+    }
+
+    /// 404: some or all records of a batch are not there; which ones, if that is told.
+    pub(crate) fn records_not_found(ids: Option<Vec<String>>) -> Self {
+        Self { context: ids.map(|ids| ("ids", ids)), ..Self::not_found() }
     }
 
     /// 404: no such endpoint.
@@ -77,18 +84,13 @@ impl ApiError {
 
     /// 403: the token lacks scopes.
     pub(crate) fn missing_scopes(scopes: Vec<String>) -> Self {
-        let mut error = Self::new(
+        let error = Self::new(
             403,
             "MISSING_SCOPES",
             "This app hasn't been granted all required scopes to make this call. Read more about required scopes \
              here: https://developers.hubspot.com/scopes.",
         );
-        error.details.push(Detail {
-            code: None,
-            message: "One or more of the following scopes are required.".to_owned(),
-            context: ("requiredGranularScopes", scopes),
-        });
-        error
+        Self { context: Some(("requiredGranularScopes", scopes)), ..error }
     }
 
     /// The error document.
@@ -98,6 +100,9 @@ impl ApiError {
         document.insert("message".to_owned(), json!(self.message));
         document.insert("correlationId".to_owned(), json!(correlation_id()));
         document.insert("category".to_owned(), json!(self.category));
+        if let Some((name, values)) = &self.context {
+            document.insert("context".to_owned(), json!({*name: values}));
+        }
         if !self.details.is_empty() {
             let errors: Vec<Value> = self.details.iter().map(Detail::value).collect();
             document.insert("errors".to_owned(), json!(errors));

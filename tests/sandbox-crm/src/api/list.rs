@@ -1,25 +1,26 @@
 //! Pages of records.
 
 use std::fmt::Write as _;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::ApiRequest;
+use super::columns::{Reader, columns};
 use super::errors::ApiError;
 use super::reply::Reply;
-use super::scopes;
 use crate::data::random::mix;
 use crate::data::store::Store;
 use crate::data::view::RecordView;
 use crate::faults::Cursors;
 use crate::json::{RecordWriter, write_string};
 use crate::portal::Portal;
-use crate::property::Property;
 use crate::schema::Schema;
 
 /// Most records of a page, and of a batch.
 const MOST: usize = 100;
 /// How many records a start in the middle loses under [`Cursors::Skip`].
 const SKIPPED: usize = 7;
+/// A number that no id reaches, for the cursors of empty pages.
+const FIRST_BEYOND: u64 = 9_000_000_000_000_000;
 
 /// Where a page begins.
 enum Start {
@@ -34,10 +35,11 @@ enum Start {
 pub(super) fn list(portal: &Portal, store: &Store, request: &ApiRequest) -> Result<Reply, ApiError> {
     let schema = store.schema();
     let limit = limit(request, 10, MOST)?;
-    let cursors = portal.settings().faults.cursors;
+    let settings = portal.settings();
+    let cursors = settings.faults.cursors;
     let start = start(portal, &schema, cursors, request.parameter("after"))?;
-    let archived = request.parameter("archived") == Some("true");
-    let mut writer = RecordWriter::new(selection(portal, &schema, &request.list_parameter("properties")));
+    let archived = request.flag("archived");
+    let mut writer = RecordWriter::new(columns(portal, &schema, &request.property_names(), Reader::List)?);
     let (from, skip) = match start {
         Start::After(id) => (id, 0),
         Start::Offset(passed) => (0, passed),
@@ -52,11 +54,12 @@ pub(super) fn list(portal: &Portal, store: &Store, request: &ApiRequest) -> Resu
         }
     };
     let next = page.more.then(|| match cursors {
-        Cursors::Opaque => seal(portal.seed(), page.last),
-        Cursors::Offsets => (skip + page.records).to_string(),
+        Cursors::Opaque => seal(portal.seed(), page.last_but(settings.faults.repeats)),
+        Cursors::Offsets => (skip + page.ids.len()).to_string(),
+        Cursors::NextId => (page.last() + 1).to_string(),
         Cursors::Ids | Cursors::Restart | Cursors::Refuse | Cursors::Skip => {
-            portal.hand_out(&schema.name, page.last);
-            page.last.to_string()
+            portal.hand_out(&schema.name, page.last());
+            page.last().to_string()
         }
     });
     let mut body = page.body;
@@ -64,26 +67,37 @@ pub(super) fn list(portal: &Portal, store: &Store, request: &ApiRequest) -> Resu
     if !archived {
         portal.churn(store);
     }
-    Ok(Reply::bytes(200, body, page.records))
+    Ok(Reply::bytes(200, body, page.ids.len()))
 }
 
 struct Page {
     body: Vec<u8>,
-    records: usize,
-    last: u64,
+    ids: Vec<u64>,
     more: bool,
 }
 
+impl Page {
+    fn last(&self) -> u64 {
+        self.last_but(0)
+    }
+
+    /// The id after which so many of the page's records come again; the last id when the page has no more than these.
+    fn last_but(&self, repeats: u32) -> u64 {
+        let again = usize::try_from(repeats).unwrap_or(usize::MAX);
+        let place = self.ids.len().checked_sub(again + 1).unwrap_or(self.ids.len().saturating_sub(1));
+        self.ids.get(place).copied().unwrap_or(0)
+    }
+}
+
 fn write_page<'a>(mut views: impl Iterator<Item = RecordView<'a>>, limit: usize, writer: &mut RecordWriter) -> Page {
-    let mut page = Page { body: b"{\"results\":[".to_vec(), records: 0, last: 0, more: false };
+    let mut page = Page { body: b"{\"results\":[".to_vec(), ids: Vec::with_capacity(limit), more: false };
     while let Some(view) = views.next() {
-        if page.records > 0 {
+        if !page.ids.is_empty() {
             page.body.push(b',');
         }
         writer.write(&view, &mut page.body);
-        page.records += 1;
-        page.last = view.id;
-        if page.records == limit {
+        page.ids.push(view.id);
+        if page.ids.len() == limit {
             page.more = views.next().is_some();
             break;
         }
@@ -137,7 +151,12 @@ fn start(portal: &Portal, schema: &Schema, cursors: Cursors, after: Option<&str>
     let Some(after) = after.filter(|after| !after.is_empty()) else { return Ok(Start::After(0)) };
     let refused = || ApiError::invalid(format!("Invalid paging offset: {after}"));
     if cursors == Cursors::Opaque {
-        return unseal(portal.seed(), after).map(Start::After).ok_or_else(refused);
+        let after = before_empty_pages(after);
+        return if after.is_empty() {
+            Ok(Start::After(0))
+        } else {
+            unseal(portal.seed(), after).map(Start::After).ok_or_else(refused)
+        };
     }
     let number = after.parse::<u64>().map_err(|_| refused())?;
     if number == 0 {
@@ -145,12 +164,31 @@ fn start(portal: &Portal, schema: &Schema, cursors: Cursors, after: Option<&str>
     }
     let known = portal.was_handed_out(&schema.name, number);
     match cursors {
+        Cursors::NextId => Ok(Start::After(number - 1)),
         Cursors::Offsets => Ok(Start::Offset(usize::try_from(number).map_err(|_| refused())?)),
         Cursors::Restart if !known => Ok(Start::After(0)),
         Cursors::Refuse if !known => Err(refused()),
         Cursors::Skip if !known => Ok(Start::AfterAndSkip(number)),
         _ => Ok(Start::After(number)),
     }
+}
+
+/// A cursor for the page after an empty one: where cursors are opaque it leads to the place where the empty page was,
+/// and where they are numbers only to more empty pages.
+pub(super) fn after_empty_page(cursors: Cursors, after: &str) -> String {
+    static EMPTY_PAGES: AtomicU64 = AtomicU64::new(1);
+    let number = EMPTY_PAGES.fetch_add(1, Ordering::Relaxed);
+    if cursors == Cursors::Opaque {
+        format!("E{number}.{}", before_empty_pages(after))
+    } else {
+        (FIRST_BEYOND + number).to_string()
+    }
+}
+
+/// A cursor without what [`after_empty_page`] put before it.
+pub(super) fn before_empty_pages(after: &str) -> &str {
+    let number = after.strip_prefix('E').and_then(|rest| rest.split_once('.'));
+    number.filter(|(number, _)| number.bytes().all(|byte| byte.is_ascii_digit())).map_or(after, |(_, rest)| rest)
 }
 
 /// A cursor that nobody but this portal can make or read.
@@ -167,22 +205,15 @@ pub(super) fn unseal(seed: u64, cursor: &str) -> Option<u64> {
     (mix(sealed, seed) & 0xFFFF == check).then_some(sealed.rotate_right(23) ^ mix(seed, 0x5EA1))
 }
 
-/// The properties of an answer: those asked for, without values that the token may not see.
-pub(super) fn selection<S: AsRef<str>>(portal: &Portal, schema: &Schema, wanted: &[S]) -> Vec<Arc<Property>> {
-    let mut properties = schema.selection(wanted);
-    properties.retain(|property| scopes::may(portal, schema, property.sensitivity, "read").is_ok());
-    properties
-}
-
 pub(super) fn one(portal: &Portal, store: &Store, id: &str, request: &ApiRequest) -> Result<Reply, ApiError> {
     let schema = store.schema();
     let id = id.parse::<u64>().map_err(|_| ApiError::not_found())?;
-    let archived = request.parameter("archived") == Some("true");
+    let archived = request.flag("archived");
     let reading = store.read();
     let found = if archived { reading.archived(id) } else { reading.resolve(id) };
     let view = found.ok_or_else(ApiError::not_found)?;
     let mut body = Vec::new();
-    RecordWriter::new(selection(portal, &schema, &request.list_parameter("properties"))).write(&view, &mut body);
+    RecordWriter::new(columns(portal, &schema, &request.property_names(), Reader::Other)?).write(&view, &mut body);
     Ok(Reply::bytes(200, body, 1))
 }
 

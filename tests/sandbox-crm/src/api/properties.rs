@@ -12,7 +12,7 @@ use crate::property::{Property, Sensitivity};
 pub(super) fn list(store: &Store, request: &ApiRequest) -> Result<Reply, ApiError> {
     let wanted = wanted_sensitivity(request)?;
     let schema = store.schema();
-    let archived = request.parameter("archived") == Some("true");
+    let archived = request.flag("archived");
     let all = if archived { schema.archived_properties() } else { schema.properties() };
     let listed = all.iter().filter(|property| property.sensitivity == wanted);
     let results: Vec<Value> = listed.map(|property| describe(property, archived)).collect();

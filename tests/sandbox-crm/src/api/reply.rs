@@ -12,6 +12,8 @@ pub(crate) struct Reply {
     pub(crate) records: u32,
     /// Whole seconds for Retry-After.
     pub(crate) retry_after: Option<u32>,
+    /// Whether the body is compressed.
+    pub(crate) is_gzip: bool,
 }
 
 impl Reply {
@@ -28,12 +30,21 @@ impl Reply {
             body,
             records: u32::try_from(records).unwrap_or(u32::MAX),
             retry_after: None,
+            is_gzip: false,
         }
     }
 
     /// 204.
     pub(crate) fn empty() -> Self {
         Self::bytes(204, Vec::new(), 0)
+    }
+
+    /// The ids of its results.
+    pub(crate) fn ids(&self) -> Vec<u64> {
+        let document: Value = serde_json::from_slice(&self.body).unwrap_or_default();
+        let id = |result: &Value| result["id"].as_str()?.parse().ok();
+        let results = document["results"].as_array().into_iter().flatten();
+        if document["id"].is_null() { results.filter_map(id).collect() } else { id(&document).into_iter().collect() }
     }
 
     /// A page such as a proxy in front of the CRM answers.

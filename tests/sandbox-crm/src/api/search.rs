@@ -7,9 +7,9 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::ApiRequest;
+use super::columns::{Reader, columns};
 use super::errors::ApiError;
 use super::filter::{Comparable, Filter, FilterInput, Operator, known_property, value_of};
-use super::list::selection;
 use super::reply::Reply;
 use crate::data::base::Base;
 use crate::data::clock::now;
@@ -73,7 +73,7 @@ pub(super) fn search(portal: &Portal, store: &Store, request: &ApiRequest) -> Re
     if offset.saturating_add(limit) > MOST_RESULTS {
         return Err(ApiError::invalid(format!("Paging past {MOST_RESULTS} results is not supported")));
     }
-    let writer = RecordWriter::new(selection(portal, &schema, &input.properties));
+    let writer = RecordWriter::new(columns(portal, &schema, &input.properties, Reader::Other)?);
     let lag = portal.settings().faults.search_lag_ms;
     let known_until = if lag == 0 { i64::MAX } else { now().saturating_sub_unsigned(lag) };
     let search = Search { known_until, ..Search::new(input.filter_groups, &input.sorts, input.query, &schema)? };

@@ -4,13 +4,14 @@ use serde_json::{Map, Value};
 
 use super::ApiRequest;
 use super::errors::ApiError;
-use super::list::{end_page, limit, seal, unseal};
+use super::list::{before_empty_pages, end_page, limit, seal, unseal};
 use super::reply::Reply;
-use crate::data::store::Store;
+use crate::data::store::{Reading, Store};
 use crate::data::view::RecordView;
 use crate::portal::Portal;
 use crate::property::Kind;
 use crate::schema::Schema;
+use crate::variants::{ThreadOrder, ThreadSort};
 
 /// Most threads of a page.
 const MOST: usize = 500;
@@ -18,24 +19,65 @@ const MOST: usize = 500;
 pub(super) fn list(portal: &Portal, store: &Store, request: &ApiRequest) -> Result<Reply, ApiError> {
     let schema = store.schema();
     let limit = limit(request, 100, MOST)?;
-    let after = match request.parameter("after").filter(|after| !after.is_empty()) {
+    let order = order(portal, request)?;
+    let place = match request.parameter("after").map(before_empty_pages).filter(|after| !after.is_empty()) {
         None => 0,
         Some(cursor) => unseal(portal.seed(), cursor)
             .ok_or_else(|| ApiError::invalid(format!("Invalid paging offset: {cursor}")))?,
     };
-    let (results, last, more) = {
+    let (results, next) = {
         let reading = store.read();
-        let mut views = reading.live_after(after);
-        let page: Vec<RecordView<'_>> = views.by_ref().take(limit).collect();
+        let (page, next) = page(&reading, order, place, limit);
         let results: Vec<Value> = page.iter().map(|view| describe(&schema, view)).collect();
-        (results, page.last().map_or(0, |view| view.id), views.next().is_some())
+        (results, next)
     };
     let records = results.len();
     let mut body = b"{\"results\":".to_vec();
     body.extend_from_slice(Value::Array(results).to_string().as_bytes());
-    end_page(more.then(|| seal(portal.seed(), last)).as_deref(), request, &mut body);
+    end_page(next.map(|next| seal(portal.seed(), next)).as_deref(), request, &mut body);
     portal.churn(store);
     Ok(Reply::bytes(200, body, records))
+}
+
+/// The order of the list: what is asked for, or what is usual in the portal.
+fn order(portal: &Portal, request: &ApiRequest) -> Result<ThreadOrder, ApiError> {
+    let variants = &portal.settings().variants;
+    let Some(wish) = request.parameter("sort").filter(|wish| !wish.is_empty()) else {
+        return Ok(variants.thread_order);
+    };
+    match (variants.thread_sort, wish) {
+        (ThreadSort::Ignored, _) => Ok(variants.thread_order),
+        (ThreadSort::Honoured, "id") => Ok(ThreadOrder::Id),
+        (ThreadSort::Honoured, "latestMessageTimestamp") => Ok(ThreadOrder::LatestLast),
+        (ThreadSort::Honoured | ThreadSort::Refused, _) => {
+            Err(ApiError::invalid(format!("Threads cannot be sorted by {wish}")))
+        }
+    }
+}
+
+/// The threads of a page and the place where the next one begins: after an id, or after so many threads of a list that
+/// is in no order of ids.
+fn page<'a>(
+    reading: &'a Reading<'a>,
+    order: ThreadOrder,
+    place: u64,
+    limit: usize,
+) -> (Vec<RecordView<'a>>, Option<u64>) {
+    if order == ThreadOrder::Id {
+        let mut views = reading.live_after(place);
+        let page: Vec<RecordView<'_>> = views.by_ref().take(limit).collect();
+        let last = page.last().map(|view| view.id);
+        return (page, last.filter(|_| views.next().is_some()));
+    }
+    let mut views: Vec<RecordView<'_>> = reading.live_after(0).collect();
+    views.sort_by_key(|view| (view.updated_at(), view.id));
+    if order == ThreadOrder::LatestFirst {
+        views.reverse();
+    }
+    let passed = usize::try_from(place).unwrap_or(usize::MAX);
+    let more = views.len() > passed.saturating_add(limit);
+    let page = views.into_iter().skip(passed).take(limit).collect();
+    (page, more.then_some(place + limit as u64))
 }
 
 pub(super) fn one(store: &Store, id: &str) -> Result<Reply, ApiError> {

@@ -53,7 +53,7 @@ impl<'a> Validator<'a> {
                 continue;
             };
             scopes::may(self.portal, self.schema, property.sensitivity, "write")
-                .map_err(|scope| ApiError::missing_scopes(vec![scope]))?;
+                .map_err(|scope| scopes::missing(self.portal, vec![scope]))?;
             if property.read_only || property.is_of_record() {
                 self.fault(
                     "READ_ONLY_VALUE",

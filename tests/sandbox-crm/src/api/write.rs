@@ -4,8 +4,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::ApiRequest;
+use super::columns::after_write;
 use super::errors::ApiError;
-use super::list::selection;
 use super::reply::Reply;
 use super::validate::{PropertiesInput, Validator};
 use crate::data::clock::now;
@@ -83,10 +83,9 @@ pub(super) fn merge(portal: &Portal, store: &Store, request: &ApiRequest) -> Res
 
 fn show(portal: &Portal, store: &Store, id: u64, changes: &Changes, status: u16) -> Reply {
     let reading = store.read();
-    let names: Vec<&str> = changes.keys().map(String::as_str).collect();
     let mut body = Vec::new();
     if let Some(view) = reading.get(id) {
-        RecordWriter::new(selection(portal, &store.schema(), &names)).write(&view, &mut body);
+        RecordWriter::new(after_write(portal, &store.schema(), changes, &view)).write(&view, &mut body);
     }
     Reply::bytes(status, body, 1)
 }

@@ -7,12 +7,14 @@ mod custom;
 mod deals;
 mod definition;
 mod engagements;
+mod odd;
 mod products;
 mod synthetic;
 mod system;
 mod tickets;
 
 pub(crate) use custom::properties as custom_properties;
+pub(crate) use odd::{odd, odd_and_long};
 pub(crate) use synthetic::{columns, wide};
 
 use crate::property::Property;
@@ -27,7 +29,8 @@ pub(crate) struct StandardObject {
     pub(crate) type_id: &'static str,
     pub(crate) singular: &'static str,
     pub(crate) plural: &'static str,
-    group: &'static str,
+    /// The group of its properties.
+    pub(crate) group: &'static str,
     definitions: &'static [&'static [Definition]],
     /// The property that holds the time of creation.
     pub(crate) created: &'static str,

@@ -16,7 +16,15 @@ fn between(ids: &[u64]) -> u64 {
 
 #[tokio::test]
 async fn whatever_the_cursors_a_list_is_complete_when_it_is_only_continued() {
-    for cursors in [Cursors::Ids, Cursors::Opaque, Cursors::Restart, Cursors::Refuse, Cursors::Skip, Cursors::Offsets] {
+    for cursors in [
+        Cursors::Ids,
+        Cursors::NextId,
+        Cursors::Opaque,
+        Cursors::Restart,
+        Cursors::Refuse,
+        Cursors::Skip,
+        Cursors::Offsets,
+    ] {
         let fixture = fixture(cursors).await;
         assert_eq!(fixture.walk(CONTACTS).await, fixture.live_ids("contacts"), "{cursors:?}");
     }
@@ -28,6 +36,30 @@ async fn ids_can_be_started_from_anywhere() {
     let ids = fixture.live_ids("contacts");
     let page = fixture.get(&format!("{CONTACTS}&after={}", between(&ids))).await.ids();
     assert_eq!(page, ids[56..66]);
+}
+
+/// C1: HubSpot's own guide shows this form.
+#[tokio::test]
+async fn the_last_id_plus_one_starts_at_that_id() {
+    let fixture = fixture(Cursors::NextId).await;
+    let ids = fixture.live_ids("contacts");
+    let first = fixture.get(CONTACTS).await.json();
+    assert_eq!(first["paging"]["next"]["after"], (ids[9] + 1).to_string());
+    for start in [ids[56], between(&ids)] {
+        let page = fixture.get(&format!("{CONTACTS}&after={start}")).await.ids();
+        assert_eq!(page, ids[56..66]);
+    }
+}
+
+/// A9: the last records of a page come again on the next one.
+#[tokio::test]
+async fn opaque_lists_can_show_records_twice_and_still_come_to_an_end() {
+    let faults = Faults { cursors: Cursors::Opaque, repeats: 2, ..Faults::default() };
+    let fixture = Fixture::with(PortalConfig { faults, ..PortalConfig::empty() }.with_records("contacts", 26)).await;
+    let ids = fixture.live_ids("contacts");
+    let listed = fixture.walk(CONTACTS).await;
+    assert_eq!(listed, [&ids[..10], &ids[8..18], &ids[16..]].concat());
+    assert_eq!(fixture.walk(&CONTACTS.replace("10", "2")).await, ids, "pages of so many would never end");
 }
 
 #[tokio::test]
@@ -53,7 +85,14 @@ async fn ids_that_were_not_handed_out_are_not_honoured_in_three_ways() {
 
 #[tokio::test]
 async fn records_disappear_and_appear_between_pages() {
-    let churn = Churn { objects: vec!["contacts".to_owned()], every_pages: 2, delete: 3, create: 2, times: Some(3) };
+    let churn = Churn {
+        objects: vec!["contacts".to_owned()],
+        every_pages: 2,
+        delete: 3,
+        create: 2,
+        times: Some(3),
+        ..Churn::default()
+    };
     let faults = Faults { churn: Some(churn), ..Faults::default() };
     let fixture = Fixture::with(PortalConfig { faults, ..PortalConfig::empty() }.with_records("contacts", 95)).await;
     let before = fixture.live_ids("contacts");

@@ -8,7 +8,7 @@ use crate::client::{Answer, Fixture};
 const CONTACTS: &str = "/crm/objects/2026-09/contacts?limit=50";
 
 async fn first_call_with(fault: Fault) -> (Fixture, reqwest::Result<Answer>) {
-    let script = vec![ScriptedFault { fault, endpoint: None, object: None, skip: 0, times: Some(1) }];
+    let script = vec![ScriptedFault::once(fault)];
     let faults = Faults { script, hang_ms: Some(50), ..Faults::default() };
     let fixture = Fixture::with(PortalConfig { faults, ..PortalConfig::empty() }.with_records("contacts", 50)).await;
     let answer = fixture.try_call(Method::GET, CONTACTS, None).await;
@@ -25,12 +25,23 @@ async fn faults_answer_with_their_status_and_the_next_call_succeeds() {
         (Fault::Locked, 423, None, true),
         (Fault::Migrating, 477, Some("2"), true),
         (Fault::TokenExpired, 401, None, true),
+        (Fault::GatewayTimeout, 504, None, false),
+        (Fault::NotFoundPage, 404, None, false),
+        (Fault::ObjectNotFound, 404, None, true),
+        (Fault::HtmlPage, 200, None, false),
+        (Fault::ErrorDocument, 200, None, true),
+        (Fault::MissingScopes, 403, None, true),
+        (Fault::UnnamedScopes, 403, None, true),
+        (Fault::Forbidden, 403, None, true),
+        (Fault::MissingPermission, 403, None, true),
+        (Fault::BlockPage, 403, None, false),
     ] {
         let (fixture, answer) = first_call_with(fault).await;
         let answer = answer.expect("an answer");
         assert_eq!(answer.status, status, "{fault:?}");
         assert_eq!(answer.header("retry-after"), retry_after);
         assert_eq!(serde_json::from_str::<serde_json::Value>(&answer.text).is_ok(), is_json);
+        assert!(!is_json || answer.json().get("results").is_none(), "{fault:?}");
         assert_eq!(fixture.get(CONTACTS).await.status, 200);
         assert_eq!(fixture.portal.calls().recent[0].fault, Some(fault));
     }
@@ -65,11 +76,10 @@ async fn a_hang_ends_without_an_answer() {
 #[tokio::test]
 async fn a_script_hits_the_third_list_call_of_contacts_only() {
     let script = ScriptedFault {
-        fault: Fault::BadGateway,
         endpoint: Some(Endpoint::List),
         object: Some("contacts".to_owned()),
         skip: 2,
-        times: Some(1),
+        ..ScriptedFault::once(Fault::BadGateway)
     };
     let fixture = Fixture::contacts(10).await;
     fixture.portal.set_faults(Faults { script: vec![script], ..Faults::default() });

@@ -22,6 +22,17 @@ async fn a_list_is_read_to_its_end_in_order_of_ids_without_archived_and_merged_r
     assert!(archived.iter().all(|id| !ids.contains(id)));
 }
 
+/// HubSpot's own Python client writes booleans so.
+#[tokio::test]
+async fn true_is_true_however_it_is_written() {
+    let config = PortalConfig { archived_per_mille: 100, ..PortalConfig::empty() };
+    let fixture = Fixture::with(config.with_records("contacts", 40)).await;
+    let archived = fixture.walk(&format!("{CONTACTS}?limit=100&archived=true")).await;
+    assert_eq!(archived.len(), 4);
+    assert_eq!(fixture.walk(&format!("{CONTACTS}?limit=100&archived=True")).await, archived);
+    assert_eq!(fixture.walk(&format!("{CONTACTS}?limit=100&archived=False")).await.len(), 40);
+}
+
 #[tokio::test]
 async fn the_last_page_has_no_paging_even_when_it_is_full() {
     let fixture = Fixture::contacts(20).await;

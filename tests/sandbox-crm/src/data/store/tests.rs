@@ -4,9 +4,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::catalog::STANDARD;
-use crate::config::{IdSpacing, PropertySet};
+use crate::config::IdSpacing;
 use crate::data::layout::Layout;
 use crate::data::text::AWKWARD;
+use crate::property_set::PropertySet;
 
 fn contacts(records: u64, hidden: u64, set: PropertySet) -> Store {
     let base = Base::Generated { seed: 4, layout: Layout::new(4, records, IdSpacing::Clumpy) };
