@@ -18,6 +18,10 @@ const PROBE: &str = "import ensurepip, sys, venv; assert sys.version_info >= (3,
 const CANDIDATES: [&str; 7] =
     ["python3", "python3.14", "python3.13", "python3.12", "python3.11", "python3.10", "python"];
 
+/// What pip says of an index that it does not reach, before it calls the packages missing.
+const UNREACHABLE: [&str; 5] =
+    ["NewConnectionError", "NameResolutionError", "ConnectTimeoutError", "ProxyError", "connection broken by"];
+
 /// A Python environment of its own.
 #[derive(Debug, Clone)]
 pub struct Environment {
@@ -36,7 +40,10 @@ impl Environment {
         let list = environment.scripts.join(requirements);
         let wanted = fs::read_to_string(&list).or_failure(|| format!("cannot read {}", list.display()))?;
         let stamp = environment.folder.join("installed.txt");
-        if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+        // An environment's programs know its folder, so a copy of it is none; and the Python that it is of can be gone.
+        let wanted = format!("# {}\n{wanted}", environment.folder.display());
+        let is_whole = fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted);
+        if is_whole && environment.program("python").exists() {
             return Ok(environment);
         }
         eprintln!("preparing Python packages ({requirements}) …");
@@ -45,9 +52,9 @@ impl Environment {
             make_folder(parent)?;
         }
         succeed("python -m venv", Command::new(python).args(["-m", "venv", "--clear"]).arg(&environment.folder))?;
-        let mut pip = environment.command("pip");
-        pip.args(["install", "--quiet", "--disable-pip-version-check", "--requirement"]).arg(&list);
-        succeed("pip install", &mut pip)?;
+        let mut pip = environment.command("python");
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--retries", "2", "--requirement"]);
+        install(pip.arg(&list), requirements)?;
         fs::write(&stamp, wanted).or_failure(|| format!("cannot write {}", stamp.display()))?;
         Ok(environment)
     }
@@ -108,6 +115,27 @@ fn find_python() -> Result<&'static str> {
     CANDIDATES.into_iter().find(usable).ok_or_else(|| {
         Failure::new("there is no Python 3.10 or newer with its venv module on the PATH (on Debian: python3-venv)")
     })
+}
+
+/// Runs pip. A package index that does not answer is told as that, and not as a package that does not exist.
+fn install(pip: &mut Command, requirements: &str) -> Result<()> {
+    let output = processes::run_for_output("pip install", pip, "")?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let errors = String::from_utf8_lossy(&output.stderr);
+    let is_said = |signs: &[&str]| signs.iter().any(|sign| errors.contains(sign));
+    if is_said(&["No space left on device"]) {
+        return Err(Failure::new(format!("cannot install {requirements}: No space left on device")));
+    }
+    if is_said(&UNREACHABLE) {
+        return Err(Failure::new(format!(
+            "cannot install {requirements}: the Python package index does not answer; connect this machine to it, or name \
+             one that it reaches as PIP_INDEX_URL"
+        )));
+    }
+    let told = errors.lines().rev().find(|line| line.contains("ERROR")).unwrap_or("pip does not say why");
+    Err(Failure::new(format!("cannot install {requirements}: {}", told.trim())))
 }
 
 /// Runs a command whose output only matters when it fails.

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::sample::{NAUGHTY, Sample, Table};
-use crate::tools::{Scratch, find, run};
+use crate::tools::{Scratch, find, readme, run, script};
 
 /// Names the Pythons that have pandas and `DuckDB`, as on a PATH.
 const READERS_PYTHONS: &str = "READERS_PYTHONS";
@@ -103,10 +103,9 @@ fn csv_file(table: &Table) -> Scratch {
 
 /// What `readers` saw of a file.
 fn seen(python: &Path, readers: &[&str], file: &Scratch) -> Value {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let request = json!({ "file": file.path(), "readme": here.join("../../README.md"), "readers": readers });
+    let request = json!({ "file": file.path(), "readme": readme(), "readers": readers });
     let mut command = Command::new(python);
-    command.arg(here.join("tests/archives/read_csv.py")).arg(request.to_string());
+    command.arg(script("read_csv.py")).arg(request.to_string());
     serde_json::from_slice(&run(&mut command, b"")).expect("JSON")
 }
 
@@ -183,9 +182,8 @@ fn the_line_of_the_readme_gives_back_what_a_report_has_defused() {
     cells.extend(["'", "a;'b", "'a", "＝1", ";' ＝1", "a\n' \"-1"]);
     let mut report = Vec::new();
     archive::report::write_line(cells.iter().copied(), &mut report);
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/archives/read_report.py");
-    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md");
     let read: Vec<String> =
-        serde_json::from_slice(&run(Command::new(python).arg(script).arg(readme), &report)).expect("JSON");
+        serde_json::from_slice(&run(Command::new(python).arg(script("read_report.py")).arg(readme()), &report))
+            .expect("JSON");
     assert_eq!(read, cells);
 }
