@@ -1,7 +1,7 @@
 //! Where things are. Everything that is made or installed goes under `target/`.
 
 use std::fs::{OpenOptions, Permissions};
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::{env, fs};
@@ -70,13 +70,32 @@ fn checkout_around(place: &Path) -> Option<PathBuf> {
     place.ancestors().find(is_checkout).map(Path::to_owned)
 }
 
+/// Fails when the disk of `folder` is full: programs that ran into that seldom say so.
+///
+/// # Errors
+/// When a small file cannot be written there.
+pub fn check_space(folder: &Path) -> Result<()> {
+    let probe = folder.join(".space");
+    let written = fs::write(&probe, [0; 1 << 20]);
+    let _ = fs::remove_file(&probe);
+    match written {
+        Err(error) if error.kind() == ErrorKind::StorageFull => {
+            Err(error).or_failure(|| format!("cannot write to {}", folder.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Makes a folder that only this user may look into.
 ///
 /// # Errors
 /// When that is not possible.
 pub fn make_secret_folder(folder: &Path) -> Result<()> {
     make_folder(folder)?;
-    let closed = fs::set_permissions(folder, Permissions::from_mode(0o700));
+    let closed = fs::metadata(folder).and_then(|metadata| match metadata.permissions().mode() & 0o077 {
+        0 => Ok(()),
+        _ => fs::set_permissions(folder, Permissions::from_mode(0o700)),
+    });
     closed.or_failure(|| format!("cannot close {} to other users", folder.display()))
 }
 

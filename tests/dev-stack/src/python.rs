@@ -1,5 +1,6 @@
 //! Python environments under `target/`, made when first needed and again when their requirements change.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs, iter};
@@ -8,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::failure::{Failure, OrFailure, Result};
-use crate::places::{Places, make_folder};
+use crate::places::{Places, check_space, make_folder};
 use crate::processes;
 
 /// What a usable Python prints its version with. Leaves out those without the modules that make environments.
@@ -19,8 +20,7 @@ const CANDIDATES: [&str; 7] =
     ["python3", "python3.14", "python3.13", "python3.12", "python3.11", "python3.10", "python"];
 
 /// What pip says of an index that it does not reach, before it calls the packages missing.
-const UNREACHABLE: [&str; 5] =
-    ["NewConnectionError", "NameResolutionError", "ConnectTimeoutError", "ProxyError", "connection broken by"];
+const UNREACHABLE: [&str; 2] = ["connection broken by", "(from versions: none)"];
 
 /// A Python environment of its own.
 #[derive(Debug, Clone)]
@@ -51,10 +51,13 @@ impl Environment {
         if let Some(parent) = environment.folder.parent() {
             make_folder(parent)?;
         }
-        succeed("python -m venv", Command::new(python).args(["-m", "venv", "--clear"]).arg(&environment.folder))?;
+        let made =
+            succeed("python -m venv", Command::new(python).args(["-m", "venv", "--clear"]).arg(&environment.folder));
+        check_space(&environment.folder).and(made)?;
         let mut pip = environment.command("python");
         pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--retries", "2", "--requirement"]);
-        install(pip.arg(&list), requirements)?;
+        let installed = install(pip.arg(&list), requirements);
+        check_space(&environment.folder).and(installed)?;
         fs::write(&stamp, wanted).or_failure(|| format!("cannot write {}", stamp.display()))?;
         Ok(environment)
     }
@@ -71,10 +74,14 @@ impl Environment {
 
     /// The PATH of this process with this environment's programs in front.
     pub fn first_on_path(&self) -> String {
-        let path = env::var_os("PATH").unwrap_or_default();
-        let programs = iter::once(self.folder.join("bin")).chain(env::split_paths(&path));
+        self.in_front_of(&env::var_os("PATH").unwrap_or_default())
+    }
+
+    /// A PATH with this environment's programs in front.
+    pub fn in_front_of(&self, path: &OsStr) -> String {
+        let programs = iter::once(self.folder.join("bin")).chain(env::split_paths(path));
         // Joining fails only for a folder with a colon in its name, which cannot be on the PATH anyway.
-        env::join_paths(programs).unwrap_or(path).to_string_lossy().into_owned()
+        env::join_paths(programs).unwrap_or_else(|_| path.to_owned()).to_string_lossy().into_owned()
     }
 
     /// Runs one of this crate's scripts with `request` as JSON, and reads its answer as JSON.
@@ -124,14 +131,10 @@ fn install(pip: &mut Command, requirements: &str) -> Result<()> {
         return Ok(());
     }
     let errors = String::from_utf8_lossy(&output.stderr);
-    let is_said = |signs: &[&str]| signs.iter().any(|sign| errors.contains(sign));
-    if is_said(&["No space left on device"]) {
-        return Err(Failure::new(format!("cannot install {requirements}: No space left on device")));
-    }
-    if is_said(&UNREACHABLE) {
+    if UNREACHABLE.iter().any(|sign| errors.contains(sign)) {
         return Err(Failure::new(format!(
-            "cannot install {requirements}: the Python package index does not answer; connect this machine to it, or name \
-             one that it reaches as PIP_INDEX_URL"
+            "cannot install {requirements}: the Python package index does not answer or lacks it; connect this machine to the \
+             index, or name one that it reaches as PIP_INDEX_URL"
         )));
     }
     let told = errors.lines().rev().find(|line| line.contains("ERROR")).unwrap_or("pip does not say why");

@@ -18,10 +18,13 @@ pub(super) fn run(places: &Places, report: &mut Report, built: &[TestProgram]) {
     report.check("Info-ZIP as a reader of archives", || Ok(present(&["unzip"], "unzip")));
     report.check("end-to-end tests", || {
         let readers = readers(places, "readers")?;
+        let aws = Environment::prepare(places, places.dev().join("readme-venv"), "readme.txt")?;
         let wishes = Wishes { name: "test", parameters: &IMPATIENT, issuer: true, ..Wishes::default() };
         let running = Running::bring_up(places, wishes)?;
-        let mut variables =
-            vec![(STACK_FILE, running.state_file().display().to_string()), ("PATH", readers.first_on_path())];
+        let mut variables = vec![
+            (STACK_FILE, running.state_file().display().to_string()),
+            ("PATH", readers.in_front_of(aws.first_on_path().as_ref())),
+        ];
         if require_all {
             variables.push(("REQUIRE_ALL", "1".to_owned()));
         }
