@@ -76,7 +76,7 @@ fn checkout_around(place: &Path) -> Option<PathBuf> {
 /// When a small file cannot be written there.
 pub fn check_space(folder: &Path) -> Result<()> {
     let probe = folder.join(".space");
-    let written = fs::write(&probe, [0; 1 << 20]);
+    let written = fs::write(&probe, vec![0; 1 << 20]);
     let _ = fs::remove_file(&probe);
     match written {
         Err(error) if error.kind() == ErrorKind::StorageFull => {

@@ -1,7 +1,5 @@
 //! Who did and tried what: everything that is refused is remembered, and nothing that is remembered is changed.
 
-use std::path::Path;
-
 use dev_stack::api::{Answer, Api};
 use dev_stack::failure::Result;
 use dev_stack::places::Places;

@@ -1,7 +1,5 @@
 //! Who the API lets in at all, and what it says about itself to everyone.
 
-use std::path::Path;
-
 use dev_stack::failure::{OrFailure, Result};
 use dev_stack::places::Places;
 use end_to_end::aws::Aws;
