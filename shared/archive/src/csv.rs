@@ -66,6 +66,11 @@ pub(crate) fn write_value(value: &[u8], out: &mut Vec<u8>) {
         out.extend_from_slice(value);
         return;
     }
+    write_quoted(value, out);
+}
+
+/// Appends `value` in quotes.
+pub(crate) fn write_quoted(value: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
     let mut written = 0;
     for quote in memchr_iter(b'"', value) {

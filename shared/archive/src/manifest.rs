@@ -19,9 +19,10 @@ use crate::layout::PlacedPart;
 pub const NOT_INCLUDED: &str = "Archived (deleted) records, associations between records and activity history are not \
     part of a backup.";
 /// Said in every manifest, as [`Manifest::spreadsheets`].
-pub const SPREADSHEETS: &str = "Values are exact: nothing in them is defused. A spreadsheet runs a value that begins with \
-    = + - or @ as a formula, and shows only the first 1,048,576 rows of a file. Import the columns as text, or use a \
-    database.";
+pub const SPREADSHEETS: &str = "Values are exact: nothing in them is defused, and only half of a surrogate pair, which is no \
+    valid text, is replaced, by U+FFFD. A spreadsheet runs a value that begins with = + - or @ as a formula, rounds numbers \
+    to 15 digits, cuts a value at 32,767 characters, and shows only the first 1,048,576 rows and 16,384 columns of a file. \
+    Import the file as UTF-8, separated by commas, with every column as text, or use a database.";
 
 /// What an archive holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

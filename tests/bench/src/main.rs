@@ -17,6 +17,7 @@ mod saturation;
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
+use dev_stack::benchmarks::Benchmark;
 use dev_stack::failure::{Failure, Result};
 use dev_stack::places::Places;
 use dev_stack::processes::end_all_on_interrupt;
@@ -30,33 +31,14 @@ struct CommandLine {
     figures: Vec<Benchmark>,
 }
 
-/// Figures that are taken together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Benchmark {
-    /// Page JSON to CSV to DEFLATE, on one core
-    Codec,
-    /// Start of the smallest and the largest function, and the sizes of all
-    ColdStart,
-    /// How much of the CRM's call limit a backup uses
-    Saturation,
-    /// An archive of more than 1 GiB, assembled inside object storage
-    Assembly,
-    /// A million records with the call limit off
-    Million,
-    /// Calls that a restore takes, and how much of the CRM's call limit it uses
-    Restore,
-}
-
-impl Benchmark {
-    fn run(self, places: &Places) -> Result<Vec<Figure>> {
-        match self {
-            Self::Codec => codec::run(),
-            Self::ColdStart => cold_start::run(places),
-            Self::Saturation => saturation::run(places),
-            Self::Assembly => assembly::run(places),
-            Self::Million => million::run(places),
-            Self::Restore => restore::run(places),
-        }
+fn take(benchmark: Benchmark, places: &Places) -> Result<Vec<Figure>> {
+    match benchmark {
+        Benchmark::Codec => codec::run(),
+        Benchmark::ColdStart => cold_start::run(places),
+        Benchmark::Saturation => saturation::run(places),
+        Benchmark::Assembly => assembly::run(places),
+        Benchmark::Million => million::run(places),
+        Benchmark::Restore => restore::run(places),
     }
 }
 
@@ -64,7 +46,7 @@ fn main() -> ExitCode {
     match run(&CommandLine::parse().figures) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("cargo dev bench: {failure}.");
+            eprintln!("cargo dev bench: {}", failure.with_advice());
             ExitCode::FAILURE
         }
     }
@@ -76,7 +58,7 @@ fn run(wanted: &[Benchmark]) -> Result<()> {
     let wanted = if wanted.is_empty() { Benchmark::value_variants() } else { wanted };
     let (mut figures, mut failures) = (Vec::new(), Vec::new());
     for benchmark in wanted {
-        match benchmark.run(&places) {
+        match take(*benchmark, &places) {
             Ok(taken) => figures.extend(taken),
             Err(failure) => failures.push(failure),
         }

@@ -9,7 +9,7 @@ use std::{env, fs};
 use serde::Deserialize;
 
 use crate::failure::{Failure, OrFailure, Result};
-use crate::places::Places;
+use crate::places::{Places, check_space};
 use crate::processes;
 
 /// The sandbox CRM's crate and binary.
@@ -80,7 +80,10 @@ pub fn build(places: &Places, profile: Profile) -> Result<Executables> {
         }
     };
     let messages = processes::run_for_stdout("cargo build", &mut command)?;
-    let messages = messages.ok_or_else(|| Failure::new("the functions do not build"))?;
+    if messages.is_none() {
+        check_space(places.target())?;
+    }
+    let messages = messages.ok_or_else(|| Failure::new("the functions do not build, see above"))?;
     Ok(executables(&messages))
 }
 

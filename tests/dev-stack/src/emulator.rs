@@ -1,5 +1,6 @@
 //! MiniStack: AWS as one local process, functions included.
 
+use std::io::ErrorKind;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::process::Command;
@@ -89,9 +90,16 @@ pub fn bare(command: &mut Command) -> &mut Command {
 /// `port` when nobody listens there, or a free one instead of 0.
 ///
 /// # Errors
-/// When the port is taken.
+/// When the port is taken, or this user may not listen there.
 pub fn usable_port(port: u16) -> Result<u16> {
-    let taken = |_| Failure::new(format!("port {port} is taken; end what listens there or choose another with --port"));
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(taken)?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(|error| match error.kind() {
+        ErrorKind::AddrInUse => {
+            Failure::new(format!("port {port} is taken; end what listens there or choose another with --port"))
+        }
+        ErrorKind::PermissionDenied => {
+            Failure::new(format!("this user may not listen on port {port}; choose one above 1023 with --port"))
+        }
+        _ => Failure::new(format!("nobody can listen on port {port}: {error}; choose another with --port")),
+    })?;
     listener.local_addr().map(|address| address.port()).or_failure(|| "cannot find a free port".to_owned())
 }

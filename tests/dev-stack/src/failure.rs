@@ -16,6 +16,21 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// The sentence with its full stop, and what to do about a disk or a right that is missing.
+    pub fn with_advice(&self) -> String {
+        let sentence = self.0.trim_end_matches('.');
+        let advice = if sentence.contains("No space left on device") {
+            " Free some space on that disk and try again."
+        } else if ["Permission denied", "Operation not permitted"].iter().any(|sign| sentence.contains(sign)) {
+            " It may belong to another user: do this as that user."
+        } else {
+            ""
+        };
+        format!("{sentence}.{advice}")
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

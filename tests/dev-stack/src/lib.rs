@@ -5,9 +5,11 @@
 
 pub mod api;
 pub mod backups;
+pub mod benchmarks;
 pub mod binaries;
 pub mod deployment;
 pub mod emulator;
+pub mod exports;
 pub mod failure;
 pub mod functions;
 pub mod issuer;
@@ -20,3 +22,4 @@ pub mod restores;
 pub mod sandbox;
 pub mod stack;
 pub mod users;
+mod watcher;

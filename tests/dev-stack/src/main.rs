@@ -10,8 +10,9 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use dev_stack::benchmarks::Benchmark;
 use dev_stack::failure::Result;
-use dev_stack::leftovers::end_all;
+use dev_stack::leftovers::{end_all, forget_dead};
 use dev_stack::places::Places;
 use dev_stack::processes::end_all_on_interrupt;
 use dev_stack::stack::{IMPATIENT, Running, Stack, Wishes};
@@ -48,9 +49,9 @@ enum Command {
     Down,
     /// Measure, with release builds, and print what was measured next to what is wanted
     Bench {
-        /// Which figures: codec, saturation, assembly, million, cold-start; all if none is named
+        /// Which figures; all if none is named
         #[arg(value_name = "FIGURES")]
-        figures: Vec<String>,
+        figures: Vec<Benchmark>,
     },
 }
 
@@ -58,7 +59,7 @@ fn main() -> ExitCode {
     match run(&CommandLine::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("cargo dev: {failure}.");
+            eprintln!("cargo dev: {}", failure.with_advice());
             ExitCode::FAILURE
         }
     }
@@ -67,12 +68,16 @@ fn main() -> ExitCode {
 fn run(command: &Command) -> Result<()> {
     end_all_on_interrupt()?;
     let places = Places::find()?;
+    forget_dead(&places)?;
     match command {
         Command::Demo { restore } => demo::run(&places, *restore),
         Command::Test { require_all } => checks::run(&places, *require_all),
         Command::Up { port } => up(&places, *port),
         Command::Down => {
-            println!("stacks ended: {}", end_all(&places)?);
+            match end_all(&places)? {
+                0 => println!("no stack is running"),
+                ended => println!("stacks ended: {ended}"),
+            }
             Ok(())
         }
         Command::Bench { figures } => bench::run(&places, figures),
@@ -83,7 +88,11 @@ fn up(places: &Places, port: u16) -> Result<()> {
     let wishes = Wishes { name: "stack", port, parameters: &IMPATIENT, issuer: true, ..Wishes::default() };
     let mut running = Running::bring_up(places, wishes)?;
     describe(running.stack());
-    println!("state file        {}", running.state_file().display());
+    println!("state file        {} (secret, and gone when the stack is)", running.state_file().display());
+    println!();
+    println!("For the lines of README.md, paste this into a shell; the tokens work for an hour:");
+    println!();
+    println!("{}", running.stack().exports());
     println!("Ctrl-C ends it.");
     loop {
         running.check_running()?;
@@ -99,8 +108,9 @@ fn describe(stack: &Stack) {
         println!("issuer            {}, for the API {}", oidc.issuer, oidc.api_url);
     }
     println!("webhook receiver  http://{} (the one private address that webhooks may reach)", stack.webhook_target);
+    println!("user pool         {}, client id {}", stack.users.user_pool_id, stack.users.client_id);
     println!("account           {}", stack.account_id);
-    println!("super admin       {} (password {})", stack.super_admin.email, stack.super_admin.password);
-    println!("second factor     {} (authenticator secret)", stack.super_admin.totp_secret);
-    println!("ID token (1 hour) {}", stack.super_admin.id_token);
+    for (role, user) in [("operator", &stack.operator), ("super admin", &stack.super_admin)] {
+        println!("{role:<17} {} (password {}, authenticator secret {})", user.email, user.password, user.totp_secret);
+    }
 }

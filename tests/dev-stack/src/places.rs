@@ -1,9 +1,12 @@
 //! Where things are. Everything that is made or installed goes under `target/`.
 
+use std::fs::{OpenOptions, Permissions};
+use std::io::{ErrorKind, Write as _};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-use crate::failure::{OrFailure, Result};
+use crate::failure::{Failure, OrFailure, Result};
 
 /// The folders of this checkout.
 #[derive(Debug, Clone)]
@@ -13,13 +16,18 @@ pub struct Places {
 }
 
 impl Places {
-    /// Those of the checkout that this tool was built from. `CARGO_TARGET_DIR` is respected.
+    /// Those of the checkout that this program runs for: that of the package that Cargo runs, else the one around the
+    /// current folder, else the one around the program. Not where it was built, since a checkout can be copied with its
+    /// `target/`. `CARGO_TARGET_DIR` is respected.
     ///
     /// # Errors
-    /// When the checkout has gone since.
+    /// When there is no checkout around any of them.
     pub fn find() -> Result<Self> {
-        let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        let root = fs::canonicalize(&here).or_failure(|| format!("cannot find the checkout at {}", here.display()))?;
+        let package = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+        let starts = [package, env::current_dir().ok(), env::current_exe().ok()];
+        let root = starts.iter().flatten().find_map(|start| checkout_around(start));
+        let root = root.ok_or_else(|| Failure::new("there is no checkout of crm-backup here; run this inside one"))?;
+        let root = fs::canonicalize(&root).or_failure(|| format!("cannot find {}", root.display()))?;
         let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |dir| root.join(dir));
         Ok(Self::new(root, target))
     }
@@ -53,6 +61,56 @@ impl Places {
     pub fn scripts(&self) -> PathBuf {
         self.root.join("tests/dev-stack/python")
     }
+}
+
+/// The checkout that `place` is in.
+fn checkout_around(place: &Path) -> Option<PathBuf> {
+    let is_checkout =
+        |folder: &&Path| folder.join("infra/template.yaml").is_file() && folder.join("tests/dev-stack").is_dir();
+    place.ancestors().find(is_checkout).map(Path::to_owned)
+}
+
+/// Fails when the disk of `folder` is full: programs that ran into that seldom say so.
+///
+/// # Errors
+/// When a small file cannot be written there.
+pub fn check_space(folder: &Path) -> Result<()> {
+    let probe = folder.join(".space");
+    let written = fs::write(&probe, vec![0; 1 << 20]);
+    let _ = fs::remove_file(&probe);
+    match written {
+        Err(error) if error.kind() == ErrorKind::StorageFull => {
+            Err(error).or_failure(|| format!("cannot write to {}", folder.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Makes a folder that only this user may look into.
+///
+/// # Errors
+/// When that is not possible.
+pub fn make_secret_folder(folder: &Path) -> Result<()> {
+    make_folder(folder)?;
+    let closed = fs::metadata(folder).and_then(|metadata| match metadata.permissions().mode() & 0o077 {
+        0 => Ok(()),
+        _ => fs::set_permissions(folder, Permissions::from_mode(0o700)),
+    });
+    closed.or_failure(|| format!("cannot close {} to other users", folder.display()))
+}
+
+/// Writes a file that only this user may read, at once or not at all.
+///
+/// # Errors
+/// When that is not possible.
+pub fn write_secret_file(file: &Path, bytes: &[u8]) -> Result<()> {
+    let what = || format!("cannot write {}", file.display());
+    let fresh = file.with_extension("new");
+    // A file that is there already would keep its mode.
+    let _ = fs::remove_file(&fresh);
+    let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh);
+    written.and_then(|mut written| written.write_all(bytes)).or_failure(what)?;
+    fs::rename(&fresh, file).or_failure(what)
 }
 
 /// Makes `folder`, and what is above it, where they are missing.

@@ -13,6 +13,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
@@ -49,9 +50,20 @@ pub fn end_all_on_interrupt() -> Result<()> {
     .or_failure(|| "cannot catch Ctrl-C".to_owned())
 }
 
-/// Kills every process of a group. A group that has gone is fine.
+/// Kills every process of a group that this process has started. A group that has gone is fine.
 pub fn end_group(group: i32) {
-    let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
+    let _ = try_end_group(group);
+}
+
+/// Kills every process of a group. A group that has gone is fine.
+///
+/// # Errors
+/// When it belongs to another user.
+pub fn try_end_group(group: i32) -> Result<()> {
+    match killpg(Pid::from_raw(group), Signal::SIGKILL) {
+        Ok(()) | Err(Errno::ESRCH) => Ok(()),
+        Err(error) => Err(error).or_failure(|| format!("cannot end process group {group}")),
+    }
 }
 
 /// A file that is removed with this value, or on an interrupt.

@@ -1,5 +1,6 @@
 //! Python environments under `target/`, made when first needed and again when their requirements change.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs, iter};
@@ -8,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::failure::{Failure, OrFailure, Result};
-use crate::places::{Places, make_folder};
+use crate::places::{Places, check_space, make_folder};
 use crate::processes;
 
 /// What a usable Python prints its version with. Leaves out those without the modules that make environments.
@@ -17,6 +18,9 @@ const PROBE: &str = "import ensurepip, sys, venv; assert sys.version_info >= (3,
 /// Newest first after the machine's own choice.
 const CANDIDATES: [&str; 7] =
     ["python3", "python3.14", "python3.13", "python3.12", "python3.11", "python3.10", "python"];
+
+/// What pip says of an index that it does not reach, before it calls the packages missing.
+const UNREACHABLE: [&str; 2] = ["connection broken by", "(from versions: none)"];
 
 /// A Python environment of its own.
 #[derive(Debug, Clone)]
@@ -36,7 +40,10 @@ impl Environment {
         let list = environment.scripts.join(requirements);
         let wanted = fs::read_to_string(&list).or_failure(|| format!("cannot read {}", list.display()))?;
         let stamp = environment.folder.join("installed.txt");
-        if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+        // An environment's programs know its folder, so a copy of it is none; and the Python that it is of can be gone.
+        let wanted = format!("# {}\n{wanted}", environment.folder.display());
+        let is_whole = fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted);
+        if is_whole && environment.program("python").exists() {
             return Ok(environment);
         }
         eprintln!("preparing Python packages ({requirements}) …");
@@ -44,10 +51,13 @@ impl Environment {
         if let Some(parent) = environment.folder.parent() {
             make_folder(parent)?;
         }
-        succeed("python -m venv", Command::new(python).args(["-m", "venv", "--clear"]).arg(&environment.folder))?;
-        let mut pip = environment.command("pip");
-        pip.args(["install", "--quiet", "--disable-pip-version-check", "--requirement"]).arg(&list);
-        succeed("pip install", &mut pip)?;
+        let made =
+            succeed("python -m venv", Command::new(python).args(["-m", "venv", "--clear"]).arg(&environment.folder));
+        check_space(&environment.folder).and(made)?;
+        let mut pip = environment.command("python");
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--retries", "2", "--requirement"]);
+        let installed = install(pip.arg(&list), requirements);
+        check_space(&environment.folder).and(installed)?;
         fs::write(&stamp, wanted).or_failure(|| format!("cannot write {}", stamp.display()))?;
         Ok(environment)
     }
@@ -64,10 +74,14 @@ impl Environment {
 
     /// The PATH of this process with this environment's programs in front.
     pub fn first_on_path(&self) -> String {
-        let path = env::var_os("PATH").unwrap_or_default();
-        let programs = iter::once(self.folder.join("bin")).chain(env::split_paths(&path));
+        self.in_front_of(&env::var_os("PATH").unwrap_or_default())
+    }
+
+    /// A PATH with this environment's programs in front.
+    pub fn in_front_of(&self, path: &OsStr) -> String {
+        let programs = iter::once(self.folder.join("bin")).chain(env::split_paths(path));
         // Joining fails only for a folder with a colon in its name, which cannot be on the PATH anyway.
-        env::join_paths(programs).unwrap_or(path).to_string_lossy().into_owned()
+        env::join_paths(programs).unwrap_or_else(|_| path.to_owned()).to_string_lossy().into_owned()
     }
 
     /// Runs one of this crate's scripts with `request` as JSON, and reads its answer as JSON.
@@ -108,6 +122,23 @@ fn find_python() -> Result<&'static str> {
     CANDIDATES.into_iter().find(usable).ok_or_else(|| {
         Failure::new("there is no Python 3.10 or newer with its venv module on the PATH (on Debian: python3-venv)")
     })
+}
+
+/// Runs pip. A package index that does not answer is told as that, and not as a package that does not exist.
+fn install(pip: &mut Command, requirements: &str) -> Result<()> {
+    let output = processes::run_for_output("pip install", pip, "")?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let errors = String::from_utf8_lossy(&output.stderr);
+    if UNREACHABLE.iter().any(|sign| errors.contains(sign)) {
+        return Err(Failure::new(format!(
+            "cannot install {requirements}: the Python package index does not answer or lacks it; connect this machine to the \
+             index, or name one that it reaches as PIP_INDEX_URL"
+        )));
+    }
+    let told = errors.lines().rev().find(|line| line.contains("ERROR")).unwrap_or("pip does not say why");
+    Err(Failure::new(format!("cannot install {requirements}: {}", told.trim())))
 }
 
 /// Runs a command whose output only matters when it fails.

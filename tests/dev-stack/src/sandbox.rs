@@ -12,6 +12,9 @@ use crate::processes::Group;
 /// How long the sandbox may take to listen.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// A token that the sandbox CRM takes for its first portal.
+pub const SANDBOX_TOKEN: &str = "sandbox-token";
+
 /// A running sandbox CRM.
 #[derive(Debug)]
 pub struct Sandbox {

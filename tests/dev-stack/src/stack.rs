@@ -15,10 +15,10 @@ use crate::failure::{Failure, OrFailure, Result};
 use crate::issuer::Issuer;
 use crate::leftovers::Claim;
 use crate::oidc::{self, OidcStack};
-use crate::places::{Places, make_folder};
+use crate::places::{Places, make_folder, write_secret_file};
 use crate::processes::TransientFile;
 use crate::python::Environment;
-use crate::sandbox::Sandbox;
+use crate::sandbox::{SANDBOX_TOKEN, Sandbox};
 use crate::users::{OPERATORS, User, UserPool};
 
 /// Names the file that [`Stack::load`] reads.
@@ -28,7 +28,7 @@ pub const STACK_FILE: &str = "STACK_FILE";
 const NAME: &str = "crm-backup";
 
 /// The account that every stack starts with.
-const FIRST_ACCOUNT: &str = "1001";
+const FIRST_ACCOUNT: &str = "4711";
 
 /// A running stack, as its state file describes it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -88,7 +88,8 @@ impl Stack {
     /// When the file is not that of a stack.
     pub fn read(file: &Path) -> Result<Self> {
         let text = fs::read(file).or_failure(|| format!("cannot read {}", file.display()))?;
-        serde_json::from_slice(&text).or_failure(|| format!("{} does not describe a stack", file.display()))
+        let unclear = || format!("{} does not describe a running stack; `cargo dev up` makes one", file.display());
+        serde_json::from_slice(&text).or_failure(unclear)
     }
 
     /// A client of the deployed API, without a token.
@@ -205,11 +206,13 @@ impl Running {
         let oidc = issuer.as_ref().map(|issuer| OidcStack::of(&deployment, &emulator, issuer)).transpose()?;
         let stack = Stack { webhook_target, oidc, ..sign_in(&deployment, &emulator, &sandbox, &python)? };
         stack.create_account(FIRST_ACCOUNT)?;
-        stack.connect_account(FIRST_ACCOUNT, &stack.super_admin, sandbox.url(), "sandbox-token")?;
+        stack.connect_account(FIRST_ACCOUNT, &stack.super_admin, sandbox.url(), SANDBOX_TOKEN)?;
         let state_file = places.dev().join(format!("{}.json", wishes.name));
         let text = serde_json::to_vec_pretty(&stack).or_failure(|| "cannot describe the stack".to_owned())?;
-        fs::write(&state_file, text).or_failure(|| format!("cannot write {}", state_file.display()))?;
-        Ok(Self { stack, emulator, sandbox, issuer, state_file: TransientFile::new(state_file), _claim: claim })
+        claim.guard(&state_file)?;
+        let state_file = TransientFile::new(state_file);
+        write_secret_file(state_file.path(), &text)?;
+        Ok(Self { stack, emulator, sandbox, issuer, state_file, _claim: claim })
     }
 
     /// What it is made of.

@@ -1,13 +1,14 @@
 //! Nothing that the dev stack starts outlives it.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use dev_stack::functions::processes;
 use dev_stack::leftovers::{Claim, end_all};
-use dev_stack::places::Places;
+use dev_stack::places::{Places, write_secret_file};
 use dev_stack::processes::Group;
 
 /// A folder that goes with the test.
@@ -100,4 +101,56 @@ fn what_a_killed_tool_left_running_is_ended() {
 
     assert_all_end(group.id());
     assert_eq!(end_all(&places), Ok(0));
+}
+
+/// Makes a tool of this program that brings something up in the folder that it names.
+const TOOL_IN: &str = "A_TOOL_IN";
+
+/// Brings something up and waits to be killed.
+fn be_a_tool(folder: &Path) {
+    let places = Places::new(folder.to_owned(), folder.to_owned());
+    let mut claim = Claim::take(&places, "stack").expect("nobody has it");
+    let group = parent_and_child(folder);
+    claim.note(&group).expect("a note");
+    let state_file = places.dev().join("stack.json");
+    claim.guard(&state_file).expect("a watcher");
+    write_secret_file(&state_file, b"a token").expect("a file");
+    fs::write(folder.join("ready"), group.id().to_string()).expect("a file");
+    std::io::stdin().read_line(&mut String::new()).expect("nobody writes");
+}
+
+fn await_that(what: &str, is_so: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !is_so() {
+        assert!(Instant::now() < deadline, "{what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// D5: a tool that is killed leaves neither processes nor files with tokens, though nothing is run after it.
+#[test]
+fn a_killed_tool_takes_everything_with_it() {
+    if let Some(folder) = std::env::var_os(TOOL_IN) {
+        return be_a_tool(&PathBuf::from(folder));
+    }
+    let scratch = Scratch::new("killed");
+    let mut command = Command::new(std::env::current_exe().expect("this program"));
+    command
+        .args(["--exact", "a_killed_tool_takes_everything_with_it"])
+        .env(TOOL_IN, &scratch.0)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null());
+    let mut tool = command.spawn().expect("the tool starts");
+    let group = || fs::read_to_string(scratch.0.join("ready")).ok()?.parse::<i32>().ok();
+    await_that("the tool is not ready", || group().is_some());
+    let state_file = scratch.places().dev().join("stack.json");
+    let mode = fs::metadata(&state_file).expect("the state file").permissions().mode();
+    assert_eq!(mode & 0o077, 0, "others may read the tokens: {mode:o}");
+
+    tool.kill().expect("the tool is killed");
+    tool.wait().expect("the tool ends");
+
+    await_that("the state file is still there", || !state_file.exists());
+    assert_all_end(group().expect("a group"));
+    assert_eq!(end_all(&scratch.places()), Ok(0));
 }

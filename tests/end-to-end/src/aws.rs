@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use dev_stack::api::Api;
 use dev_stack::failure::Result;
+use dev_stack::places::Places;
 use dev_stack::python;
 use dev_stack::stack::Stack;
 use serde::de::DeserializeOwned;
@@ -238,7 +239,7 @@ impl<'a> Aws<'a> {
     }
 
     fn ask<T: DeserializeOwned>(self, request: &Value) -> Result<T> {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("python/aws.py");
+        let script = Places::find()?.root().join("tests/end-to-end/python/aws.py");
         let mut request = request.clone();
         request["endpoint"] = json!(self.stack.emulator_url);
         python::ask(&self.stack.users.python, &script, &request)

@@ -6,6 +6,7 @@ use std::process::{Command, Output};
 
 use csv::StringRecord;
 use dev_stack::failure::{Failure, OrFailure, Result};
+use dev_stack::places::Places;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -53,16 +54,17 @@ pub fn python_zipfile(archive: &Path, folder: &Path) -> Result<()> {
 /// # Errors
 /// When it finds fault with the archive.
 pub fn checker_of_the_readme(archive: &Path) -> Result<String> {
-    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md");
+    let readme = Places::find()?.root().join("README.md");
     let text = fs::read_to_string(readme).or_failure(|| "cannot read the README".to_owned())?;
-    let block = text.split_once("```python\n").and_then(|(_, rest)| rest.split_once("```"));
-    let (checker, _) = block.ok_or_else(|| Failure::new("the README has no checker"))?;
+    let mut blocks = text.split("```python\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let checker = blocks.find(|block| block.contains("manifest.json"));
+    let checker = checker.ok_or_else(|| Failure::new("the README has no checker"))?;
     let output = run(Command::new("python3").args(["-c", checker]).arg(archive))?;
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// The digest of a CSV file's cells, by each of Python's csv, pandas and `DuckDB`, as `{reader: digest}`. False, said
-/// aloud, when the machine lacks one of them.
+/// The digest of a CSV file's cells by each of Python's csv, pandas and `DuckDB`, with the lines that the README gives, as
+/// `{reader: {version, digest}}`. None, said aloud, when the machine lacks one of them.
 ///
 /// # Errors
 /// When one of them cannot read the file, or is missing where everything is required.
@@ -71,8 +73,11 @@ pub fn digests_by_python(csv: &Path) -> Result<Option<Value>> {
     if !probe.is_ok_and(|output| output.status.success()) {
         return lacking("pandas or DuckDB").map(|_| None);
     }
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("python/read_csv.py");
-    let output = run(Command::new("python3").arg(script).arg(json!({ "file": csv }).to_string()))?;
+    let places = Places::find()?;
+    let script = places.root().join("shared/archive/tests/archives/read_csv.py");
+    let readers = ["csv", "pandas", "slow pandas", "duckdb"];
+    let request = json!({ "file": csv, "readme": places.root().join("README.md"), "readers": readers });
+    let output = run(Command::new("python3").arg(script).arg(request.to_string()))?;
     serde_json::from_slice(&output.stdout).map(Some).or_failure(|| "read_csv.py gave no usable answer".to_owned())
 }
 

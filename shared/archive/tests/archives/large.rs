@@ -17,7 +17,7 @@ use futures_lite::future::block_on;
 use futures_lite::io::{AssertAsync, BufReader, Cursor};
 
 use crate::sample::time;
-use crate::tools::{Scratch, find, run};
+use crate::tools::{Scratch, find, run, script};
 
 const GIB: u64 = 1024 * 1024 * 1024;
 
@@ -145,7 +145,7 @@ fn readers_inflate_a_file_above_4_gib() {
     let expected = [("repetitive.csv".to_owned(), bytes)];
     assert_eq!(sizes(&block_on(verify(Cursor::new(&zip))).expect("a sound archive")), expected);
     if let Some(python) = find(&["python3"]) {
-        let stream = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/archives/stream.py");
+        let stream = script("stream.py");
         let said = run(Command::new(python).arg(stream), &zip);
         assert!(String::from_utf8_lossy(&said).starts_with(&format!("repetitive.csv {bytes} ")));
     }

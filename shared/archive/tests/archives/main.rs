@@ -1,5 +1,6 @@
 //! Archives as a user gets them: laid out, planned, joined as storage would, and opened with every reader at hand.
 
+mod csv_readers;
 mod damage;
 mod large;
 mod manifest;

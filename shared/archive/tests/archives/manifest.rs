@@ -83,7 +83,9 @@ fn it_has_the_fields_that_are_documented() {
     assert_eq!(manifest, expected);
     let said = [&manifest["notIncluded"], &manifest["spreadsheets"]].map(|note| note.as_str().expect("text"));
     assert!(said[0].contains("Archived") && said[0].contains("associations") && said[0].contains("activity history"));
-    assert!(said[1].contains("formula") && said[1].contains("1,048,576 rows"));
+    let dangers =
+        ["formula", "1,048,576 rows", "16,384 columns", "32,767 characters", "15 digits", "U+FFFD", "as text"];
+    assert!(dangers.iter().all(|danger| said[1].contains(danger)), "{}", said[1]);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use futures_lite::io::Cursor;
 use proptest::prelude::*;
 
 use crate::sample::{NAUGHTY, Sample, Table, naughty_table};
-use crate::tools::{Scratch, find, run};
+use crate::tools::{self, Scratch, find, run};
 
 /// A small account: an object of many segments, one of a single record, one without columns, one without records.
 fn account() -> Vec<Table> {
@@ -59,9 +59,8 @@ fn async_zip_reads(zip: &[u8]) -> (Vec<ArchivedFile>, BTreeMap<String, Vec<Vec<S
 }
 
 fn python(script: &str, argument: Option<&Path>, input: &[u8]) -> Option<Vec<u8>> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/archives").join(script);
     let mut command = Command::new(find(&["python3"])?);
-    command.arg(script).args(argument);
+    command.arg(tools::script(script)).args(argument);
     Some(run(&mut command, input))
 }
 

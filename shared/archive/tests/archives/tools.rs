@@ -18,6 +18,21 @@ pub(crate) fn find(names: &[&str]) -> Option<PathBuf> {
     found
 }
 
+/// This crate's folder: where it is now, and not where it was built, since a checkout can be copied with what is built.
+fn here() -> PathBuf {
+    std::env::var_os("CARGO_MANIFEST_DIR").expect("Cargo says where the crate is").into()
+}
+
+/// A Python script beside these tests.
+pub(crate) fn script(name: &str) -> PathBuf {
+    here().join("tests/archives").join(name)
+}
+
+/// The project's README.
+pub(crate) fn readme() -> PathBuf {
+    here().join("../../README.md")
+}
+
 /// A file that is removed when this goes out of scope.
 pub(crate) struct Scratch(PathBuf);
 

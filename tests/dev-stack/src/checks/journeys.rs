@@ -1,5 +1,8 @@
 //! The journeys through a deployed stack.
 
+use std::env;
+
+use dev_stack::failure::{OrFailure, Result};
 use dev_stack::places::Places;
 use dev_stack::python::Environment;
 use dev_stack::stack::{IMPATIENT, Running, STACK_FILE, Wishes};
@@ -14,16 +17,31 @@ pub(super) fn run(places: &Places, report: &mut Report, built: &[TestProgram]) {
     report.check("7-Zip as a reader of archives", || Ok(present(&["7z", "7zz", "7za"], "7-Zip")));
     report.check("Info-ZIP as a reader of archives", || Ok(present(&["unzip"], "unzip")));
     report.check("end-to-end tests", || {
-        let readers = Environment::prepare(places, places.dev().join("readers-venv"), "readers.txt")?;
+        let readers = readers(places, "readers")?;
+        let aws = Environment::prepare(places, places.dev().join("readme-venv"), "readme.txt")?;
         let wishes = Wishes { name: "test", parameters: &IMPATIENT, issuer: true, ..Wishes::default() };
         let running = Running::bring_up(places, wishes)?;
-        let mut variables =
-            vec![(STACK_FILE, running.state_file().display().to_string()), ("PATH", readers.first_on_path())];
+        let mut variables = vec![
+            (STACK_FILE, running.state_file().display().to_string()),
+            ("PATH", readers.in_front_of(aws.first_on_path().as_ref())),
+        ];
         if require_all {
             variables.push(("REQUIRE_ALL", "1".to_owned()));
         }
         test_programs::journeys(built, &variables)
     });
+}
+
+/// The Pythons that have pandas and `DuckDB`, the lowest versions that the README names and newer ones, as on a PATH.
+pub(super) fn readers_pythons(places: &Places) -> Result<String> {
+    let pythons =
+        [readers(places, "lowest-readers")?, readers(places, "readers")?].map(|python| python.program("python"));
+    let joined = env::join_paths(pythons).or_failure(|| "the checkout's path has a colon in it".to_owned())?;
+    Ok(joined.to_string_lossy().into_owned())
+}
+
+fn readers(places: &Places, name: &str) -> Result<Environment> {
+    Environment::prepare(places, places.dev().join(format!("{name}-venv")), &format!("{name}.txt"))
 }
 
 fn present(names: &[&str], what: &str) -> Outcome {

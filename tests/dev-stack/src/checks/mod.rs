@@ -105,6 +105,7 @@ pub(crate) fn run(places: &Places, require_all: bool) -> Result<()> {
         let client = Environment::prepare(places, places.dev().join("crm-client-venv"), "crm-client.txt")?;
         let mut variables = services.environment().to_vec();
         variables.push(("SANDBOX_OFFICIAL_CLIENT_PYTHON", client.program("python").display().to_string()));
+        variables.push(("READERS_PYTHONS", journeys::readers_pythons(places)?));
         test_programs::others(&built, &variables)
     });
     drop(services);

@@ -1,9 +1,8 @@
 //! Who did and tried what: everything that is refused is remembered, and nothing that is remembered is changed.
 
-use std::path::Path;
-
 use dev_stack::api::{Answer, Api};
 use dev_stack::failure::Result;
+use dev_stack::places::Places;
 use end_to_end::aws::Aws;
 use end_to_end::journey::{Journey, expect, stack};
 use end_to_end::operations::{NOBODYS, Operation, operations};
@@ -140,8 +139,7 @@ fn actions_on_the_log(role: &Value) -> Vec<String> {
 #[test]
 fn no_function_may_update_or_delete_what_the_log_has() -> Result<()> {
     let Some(stack) = stack()? else { return Ok(()) };
-    let template =
-        Aws::of(&stack).template(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../infra/template.yaml"))?;
+    let template = Aws::of(&stack).template(&Places::find()?.root().join("infra/template.yaml"))?;
     let roles = template["Resources"].as_object().into_iter().flatten();
     let mut writers = 0;
     for (name, role) in roles.filter(|(_, resource)| resource["Type"] == "AWS::IAM::Role") {

@@ -167,7 +167,9 @@ fn check_csv_readers(journey: &Journey, download: &Download) -> Result<()> {
         let path = journey.folder().join("python").join(name);
         let Some(digests) = readers::digests_by_python(&path)? else { return Ok(()) };
         let expected = readers::digest(&download.entry(name)?)?;
-        assert_eq!(digests, json!({ "csv": expected, "pandas": expected, "duckdb": expected }), "{name}");
+        for (reader, saw) in digests.as_object().into_iter().flatten() {
+            assert_eq!(saw["digest"], json!(expected), "{name} by {reader} {}", saw["version"]);
+        }
     }
     Ok(())
 }
@@ -187,7 +189,7 @@ fn check_link(journey: &Journey, backup_id: &str) -> Result<()> {
         assert!(expect(200, anyone.get(link)?)?.body.starts_with(b"PK"));
     }
     let unsigned = url.split('?').next().unwrap_or_default();
-    let elsewhere = url.replace(&journey.account_id, "1001");
+    let elsewhere = url.replace(&journey.account_id, &journey.stack.account_id);
     let longer = url.replace("X-Amz-Expires=300", "X-Amz-Expires=3000");
     for link in [&elsewhere, &longer, &format!("{url}0")] {
         assert_ne!(link, url);

@@ -1,14 +1,13 @@
 //! What is deployed protects what it holds: read in the template, and in the emulator where that keeps it.
 
-use std::path::Path;
-
 use dev_stack::failure::Result;
+use dev_stack::places::Places;
 use end_to_end::aws::Aws;
 use end_to_end::journey::{Journey, stack};
 use serde_json::{Value, json};
 
 fn template(aws: Aws<'_>) -> Result<Value> {
-    aws.template(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../infra/template.yaml"))
+    aws.template(&Places::find()?.root().join("infra/template.yaml"))
 }
 
 /// All resources of a type, by their name in the template.

@@ -1,8 +1,7 @@
 //! Who the API lets in at all, and what it says about itself to everyone.
 
-use std::path::Path;
-
 use dev_stack::failure::{OrFailure, Result};
+use dev_stack::places::Places;
 use end_to_end::aws::Aws;
 use end_to_end::journey::{expect, new_account_id, stack};
 use end_to_end::operations::{Operation, operations};
@@ -12,7 +11,7 @@ use serde_json::{Value, json};
 fn the_api_describes_itself_and_lets_nobody_in_without_a_valid_token() -> Result<()> {
     let Some(stack) = stack()? else { return Ok(()) };
     let description = expect(200, stack.api().get("/openapi.json")?)?.json();
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/lambda/openapi.json");
+    let file = Places::find()?.root().join("shared/lambda/openapi.json");
     let written = std::fs::read(file).or_failure(|| "cannot read openapi.json".to_owned())?;
     assert_eq!(serde_json::from_slice::<Value>(&written).ok().as_ref(), Some(&description));
 

@@ -1,0 +1,27 @@
+//! What `cargo dev bench` can measure. Named here, so that a wrong name is told before anything is built.
+
+use clap::ValueEnum;
+
+/// Figures that are taken together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Benchmark {
+    /// Page JSON to CSV to DEFLATE, on one core
+    Codec,
+    /// Start of the smallest and the largest function, and the sizes of all
+    ColdStart,
+    /// How much of the CRM's call limit a backup uses
+    Saturation,
+    /// An archive of more than 1 GiB, assembled inside object storage
+    Assembly,
+    /// A million records with the call limit off
+    Million,
+    /// Calls that a restore takes, and how much of the CRM's call limit it uses
+    Restore,
+}
+
+impl Benchmark {
+    /// As it is named on the command line.
+    pub fn name(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+}

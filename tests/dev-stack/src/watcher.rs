@@ -1,0 +1,65 @@
+//! A process that outlives this one, should this one be killed: it ends what was started and removes what is secret.
+
+use std::io::Write;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, Stdio};
+
+use crate::failure::{Failure, OrFailure, Result};
+
+/// Reads what to do from its input, and does it when that ends without a word: its writer was killed.
+const SCRIPT: &str = r#"
+trap '' INT HUP TERM
+groups=
+while read -r what value; do
+  case $what in
+    group) groups="$groups $value" ;;
+    file) set -- "$@" "$value" ;;
+    done) exit 0 ;;
+  esac
+done
+for group in $groups; do kill -s KILL -- "-$group"; done
+rm -f -- "$@"
+"#;
+
+/// A running watcher.
+#[derive(Debug)]
+pub(crate) struct Watcher {
+    child: Child,
+    orders: ChildStdin,
+}
+
+impl Watcher {
+    /// Starts one that has nothing to do yet.
+    pub(crate) fn start() -> Result<Self> {
+        let mut command = Command::new("/bin/sh");
+        // A group of its own, so that what kills this process's group leaves it.
+        command.args(["-c", SCRIPT, "watcher"]).stdin(Stdio::piped()).process_group(0);
+        let mut child =
+            command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().or_failure(|| "cannot start sh".to_owned())?;
+        let orders = child.stdin.take().ok_or_else(|| Failure::new("sh takes no input"))?;
+        Ok(Self { child, orders })
+    }
+
+    /// Has the process group ended.
+    pub(crate) fn end_group(&mut self, group: i32) -> Result<()> {
+        self.order(&format!("group {group}"))
+    }
+
+    /// Has the file removed.
+    pub(crate) fn remove_file(&mut self, file: &Path) -> Result<()> {
+        self.order(&format!("file {}", file.display()))
+    }
+
+    fn order(&mut self, order: &str) -> Result<()> {
+        writeln!(self.orders, "{order}").or_failure(|| "cannot have the stack watched".to_owned())
+    }
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        // All has been done by others. A watcher that was killed needs no word.
+        let _ = self.order("done");
+        let _ = self.child.wait();
+    }
+}
