@@ -28,6 +28,7 @@ pub(crate) fn of_create(error: CreateError, now: Timestamp) -> Problem {
             .member("nextAllowedAt", next_at.to_string())
             .retry_after(u64::try_from(left).unwrap_or(0) + 1)
         }
+        CreateError::KeyTaken => Problem::idempotency_key_taken(),
         CreateError::Ledger(error) => error.into(),
     }
 }

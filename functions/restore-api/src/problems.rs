@@ -53,6 +53,7 @@ pub(crate) fn of_ask(error: AskError, properties: &[String]) -> Problem {
                           backup instead.";
             expired(catalogue::UNDO_EXPIRED, detail, at)
         }
+        AskError::KeyTaken => Problem::idempotency_key_taken(),
         AskError::Ledger(error) => error.into(),
         AskError::Storage(error) => error.into(),
     }
@@ -102,6 +103,7 @@ pub(crate) fn of_decide(error: DecideError) -> Problem {
             catalogue::RESTORE_NOT_RUNNING,
             "Nobody has confirmed the restore, so there is nothing to stop. Cancel it instead.",
         ),
+        DecideError::KeyTaken => Problem::idempotency_key_taken(),
         DecideError::Ledger(error) => error.into(),
     }
 }

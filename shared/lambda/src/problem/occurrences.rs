@@ -56,6 +56,13 @@ impl Problem {
         problem.fault(name, detail)
     }
 
+    /// The request's key was used for another request.
+    pub fn idempotency_key_taken() -> Self {
+        let detail = "Another request of the last 24 hours was sent with this Idempotency-Key. Nothing was done. Send each \
+                      request with a key of its own, and the same key only with the same path and body.";
+        Self::new(catalogue::IDEMPOTENCY_KEY_TAKEN, detail).fault("Idempotency-Key", "It belongs to another request.")
+    }
+
     /// The bearer token is none that this API takes (RFC 6750).
     pub fn token_unsuitable(detail: &'static str) -> Self {
         let challenge = HeaderValue::from_static(r#"Bearer error="invalid_token""#);
