@@ -3,6 +3,7 @@
 use domain::restore::RestoreState;
 use jiff::Timestamp;
 use lambda::problem::{FieldFault, Problem, ProblemType, catalogue};
+use lambda::representation::shown;
 use workflows::restore::ask::AskError;
 use workflows::restore::decide::DecideError;
 use workflows::restore::review::ReviewError;
@@ -123,7 +124,7 @@ fn plan_not_ready() -> Problem {
 }
 
 fn expired(kind: ProblemType, detail: &str, at: Timestamp) -> Problem {
-    Problem::new(kind, detail).member("expiredAt", at.to_string())
+    Problem::new(kind, detail).member("expiredAt", shown(at).to_string())
 }
 
 pub(crate) fn of_review(error: ReviewError) -> Problem {

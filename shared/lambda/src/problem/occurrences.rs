@@ -7,6 +7,7 @@ use http::header::{HeaderValue, WWW_AUTHENTICATE};
 use jiff::Timestamp;
 
 use super::{FieldFault, Problem, catalogue};
+use crate::representation::shown;
 
 impl Problem {
     /// A failure that the caller can only wait out. What it was goes to the log and not to the caller.
@@ -117,12 +118,12 @@ impl Problem {
     /// The backup's archive expired at that time.
     pub fn archive_expired(at: Timestamp) -> Self {
         let detail = "The archive was kept for 14 days and has been removed. Make a new backup.";
-        Self::new(catalogue::ARCHIVE_EXPIRED, detail).member("expiredAt", at.to_string())
+        Self::new(catalogue::ARCHIVE_EXPIRED, detail).member("expiredAt", shown(at).to_string())
     }
 
     /// Somebody deleted the backup's archive at that time.
     pub fn archive_deleted(at: Timestamp) -> Self {
         let detail = "A super admin of the account has deleted the archive; the audit log says who. Make a new backup.";
-        Self::new(catalogue::ARCHIVE_DELETED, detail).member("deletedAt", at.to_string())
+        Self::new(catalogue::ARCHIVE_DELETED, detail).member("deletedAt", shown(at).to_string())
     }
 }
