@@ -10,6 +10,7 @@ use lambda::caller::{Authorised, Right};
 use lambda::http::{Request, Response};
 use lambda::pages::{self, PageQuery};
 use lambda::problem::Problem;
+use lambda::representation::shown;
 use lambda::routes::Found;
 use serde::Serialize;
 use workflows::notify::inbox;
@@ -60,7 +61,7 @@ impl<'a> NotificationRepresentation<'a> {
     fn of(notification: &'a Notification, reader: &str, deliveries: Option<&'a [Delivery]>) -> Self {
         Self {
             notification_id: &notification.notification_id,
-            at: notification.at,
+            at: shown(notification.at),
             event: &notification.event,
             message: notification.event.sentence(),
             path: notification.path(),
@@ -77,8 +78,8 @@ impl<'a> DeliveryRepresentation<'a> {
             channel: delivery.channel,
             state: delivery.state,
             attempts: delivery.attempts,
-            next_attempt_at: pending.then_some(delivery.next_at),
-            ended_at: delivery.ended_at,
+            next_attempt_at: pending.then_some(shown(delivery.next_at)),
+            ended_at: delivery.ended_at.map(shown),
             last_error: delivery.last_error.as_ref(),
         }
     }

@@ -8,6 +8,7 @@ use domain::budget::CallShare;
 use domain::ids::AccountId;
 use domain::plan::Plan;
 use jiff::Timestamp;
+use lambda::representation::shown;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
@@ -67,7 +68,7 @@ impl<'a> AccountRepresentation<'a> {
         let secret = secret.map(ExposeSecret::expose_secret);
         Self {
             account_id: &account.account_id,
-            created_at: account.created_at,
+            created_at: shown(account.created_at),
             crm_connection: account.crm_connection.as_ref().map(ConnectionRepresentation::of),
             call_share: account.call_share,
             plan: PlanRepresentation::of(account.plan.plan()),
@@ -97,7 +98,7 @@ impl<'a> ConnectionRepresentation<'a> {
             portal_id: connection.portal_id,
             time_zone: &connection.time_zone,
             call_limits: connection.call_limits,
-            connected_at: connection.connected_at,
+            connected_at: shown(connection.connected_at),
             fault: connection.fault.as_ref(),
         }
     }

@@ -9,6 +9,7 @@ use lambda::caller::Right;
 use lambda::fields::Fields;
 use lambda::http::{Request, Response};
 use lambda::problem::Problem;
+use lambda::representation::shown;
 use lambda::routes::Found;
 use serde::Serialize;
 use workflows::schedule::{self, ScheduleWish};
@@ -51,8 +52,8 @@ impl<'a> ScheduleRepresentation<'a> {
             weekday: weekday(on.anchor.weekday()),
             time_of_day: format!("{:02}:{:02}", on.anchor.hour(), on.anchor.minute()),
             time_zone: &on.time_zone,
-            next_run_at: on.next_run_at,
-            waits_until: on.waits_until,
+            next_run_at: shown(on.next_run_at),
+            waits_until: on.waits_until.map(shown),
             enabled_by: &on.by,
         });
         Self {

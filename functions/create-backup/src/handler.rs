@@ -11,12 +11,10 @@ use lambda::problem::Problem;
 use lambda::random;
 use lambda::representation::BackupRepresentation;
 use lambda::routes::{Found, Operation};
-use workflows::create_backup::{self, CreateBackup, IdempotencyKey};
+use workflows::create_backup::{self, CreateBackup};
 use workflows::{cancel_backup, delete_backup};
 
 use crate::problems;
-
-const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 
 /// Answers requests.
 pub(crate) struct Handler {
@@ -40,7 +38,7 @@ impl Handler {
         request.no_fields()?;
         let wish = create_backup::Request {
             act: request.act(&caller)?,
-            idempotency_key: idempotency_key(request)?,
+            idempotency_key: request.idempotency_key()?,
             random: random::bytes(),
         };
         let made = self.create.create(&wish).await;
@@ -80,13 +78,4 @@ impl Handler {
     fn answer(&self, status: StatusCode, backup: &Backup) -> Response {
         Response::json(status, &BackupRepresentation::of(backup, self.create.clock.now()))
     }
-}
-
-fn idempotency_key(request: &Request) -> Result<Option<IdempotencyKey>, Problem> {
-    if !request.has_header(IDEMPOTENCY_KEY) {
-        return Ok(None);
-    }
-    let key = request.header(IDEMPOTENCY_KEY).and_then(|text| IdempotencyKey::parse(text).ok());
-    let malformed = || Problem::parameter_invalid(IDEMPOTENCY_KEY, "It must be 1 to 255 visible ASCII characters.");
-    key.map(Some).ok_or_else(malformed)
 }

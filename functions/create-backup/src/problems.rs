@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use lambda::problem::{Problem, catalogue};
+use lambda::representation::shown;
 use workflows::cancel_backup::CancelError;
 use workflows::create_backup::CreateError;
 use workflows::delete_backup::DeleteError;
@@ -17,7 +18,7 @@ pub(crate) fn of_create(error: CreateError, now: Timestamp) -> Problem {
             )
             .member("runningBackupId", running.as_str());
             // A time that is past would only invite to ask again at once.
-            if next_at > now { problem.member("nextAllowedAt", next_at.to_string()) } else { problem }
+            if next_at > now { problem.member("nextAllowedAt", shown(next_at).to_string()) } else { problem }
         }
         CreateError::TooEarly(next_at) => {
             let left = next_at.duration_since(now).as_secs().max(0);
@@ -25,9 +26,10 @@ pub(crate) fn of_create(error: CreateError, now: Timestamp) -> Problem {
                 catalogue::BACKUP_TOO_EARLY,
                 format!("The account's plan allows the next backup at {next_at:.0}. Ask again then."),
             )
-            .member("nextAllowedAt", next_at.to_string())
+            .member("nextAllowedAt", shown(next_at).to_string())
             .retry_after(u64::try_from(left).unwrap_or(0) + 1)
         }
+        CreateError::KeyTaken => Problem::idempotency_key_taken(),
         CreateError::Ledger(error) => error.into(),
     }
 }

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use domain::Failure;
 use domain::account::{Account, ApiVersion, CrmConnection, NotificationTargets};
-use domain::allowance::Allowance;
+use domain::allowance::{Allowance, IdempotentRequest, RestoreAct};
 use domain::audit::AuditEntry;
 use domain::backup::{Archive, Backup, BackupEvent, BackupState, Requester};
 use domain::budget::CallLimits;
 use domain::budget::CallShare;
-use domain::ids::{AccountId, BackupId};
+use domain::ids::{AccountId, BackupId, RestoreId};
 use domain::plan::PlanName;
 use domain::ports::ledger::{self, Change, Ledger};
 use domain::ports::objects::ETag;
@@ -143,6 +143,26 @@ async fn repeating_a_request_with_its_key_gives_the_same_backup() {
     let malformed = ApiCall::new("POST", BACKUPS).by(ADMIN).header("idempotency-key", "two words");
     let (status, problem) = world.refused(malformed).await;
     assert_eq!((status, &problem["errors"][0]["field"]), (400, &json!("Idempotency-Key")));
+}
+
+/// D2: a key that stands for something else is no key of a backup, until it is forgotten.
+#[tokio::test]
+async fn a_key_that_was_used_for_a_restore_starts_no_backup() {
+    let world = World::connected().await;
+    let restore_id = RestoreId::new(now(), [1; 10]);
+    let note = IdempotentRequest {
+        account_id: account(true).account_id,
+        idempotency_key: "k".to_owned(),
+        backup_id: IdempotentRequest::no_backup(&restore_id),
+        restore: Some(RestoreAct { action: "create-restore".to_owned(), restore_id }),
+        forget_at: now() + SignedDuration::from_hours(1),
+    };
+    world.ledger.commit(&[Change::create(&note)]).await.expect("new");
+    let call = || ApiCall::new("POST", BACKUPS).by(ADMIN).header("idempotency-key", "k");
+    let response = world.answer(call()).await;
+    described::check("POST", BACKUPS, &response);
+    let (status, problem) = world.refused(call()).await;
+    assert_eq!((status, &problem["type"]), (422, &kind("idempotency-key-taken")));
 }
 
 #[tokio::test]

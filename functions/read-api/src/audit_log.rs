@@ -9,6 +9,7 @@ use lambda::http::{Request, Response};
 use lambda::links;
 use lambda::pages::{self, PageQuery};
 use lambda::problem::Problem;
+use lambda::representation::shown;
 use lambda::routes::{Found, ROUTES};
 use serde::Serialize;
 use workflows::audit_log;
@@ -75,7 +76,7 @@ impl<'a> EntryRepresentation<'a> {
     fn of(entry: &'a AuditEntry) -> Self {
         Self {
             entry_id: &entry.entry_id,
-            at: entry.at,
+            at: shown(entry.at),
             subject: entry.subject.as_ref(),
             email: entry.email.as_ref(),
             source_address: entry.source_address.as_ref(),

@@ -5,7 +5,7 @@ use domain::ids::ObjectType;
 use domain::lease::Wait;
 use domain::object::{ObjectState, ReadMode, Verdict};
 use jiff::Timestamp;
-use lambda::representation::BackupRepresentation;
+use lambda::representation::{BackupRepresentation, shown};
 use serde::Serialize;
 use workflows::read_backups::{BackupProgress, ObjectProgress};
 
@@ -14,9 +14,18 @@ use workflows::read_backups::{BackupProgress, ObjectProgress};
 pub(crate) struct ProgressRepresentation<'a> {
     #[serde(flatten)]
     backup: BackupRepresentation<'a>,
+    progress: OverallRepresentation,
     #[serde(skip_serializing_if = "Option::is_none")]
     waiting: Option<WaitRepresentation>,
     objects: Vec<ObjectRepresentation<'a>>,
+}
+
+/// All objects and the archive together.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct OverallRepresentation {
+    share_done: Option<f64>,
+    seconds_left: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -25,14 +34,24 @@ struct WaitRepresentation {
     reason: WaitReason,
 }
 
+/// Where an object is in its backup.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum StateRepresentation {
+    Own(ObjectState),
+    /// The backup has ended before it was exported.
+    Shown(&'static str),
+}
+
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ObjectRepresentation<'a> {
     object_type: &'a ObjectType,
     label: &'a str,
     custom: bool,
-    state: ObjectState,
+    state: StateRepresentation,
     read_mode: ReadMode,
+    generation: u32,
     columns: u32,
     records: u64,
     expected_records: Option<u64>,
@@ -56,7 +75,11 @@ impl<'a> ProgressRepresentation<'a> {
     pub(crate) fn of(progress: &'a BackupProgress, now: Timestamp) -> Self {
         Self {
             backup: BackupRepresentation::of(&progress.backup, now),
-            waiting: progress.waiting.map(|Wait { until, reason }| WaitRepresentation { until, reason }),
+            progress: OverallRepresentation {
+                share_done: progress.overall.share_done.map(rounded),
+                seconds_left: progress.overall.seconds_left,
+            },
+            waiting: progress.waiting.map(|Wait { until, reason }| WaitRepresentation { until: shown(until), reason }),
             objects: progress.objects.iter().map(ObjectRepresentation::of).collect(),
         }
     }
@@ -69,19 +92,28 @@ impl<'a> ObjectRepresentation<'a> {
             object_type: &object.definition.object_type,
             label: &object.definition.label,
             custom: object.definition.custom,
-            state: object.state,
+            state: if progress.is_unfinished {
+                StateRepresentation::Shown("unfinished")
+            } else {
+                StateRepresentation::Own(object.state)
+            },
             read_mode: object.mode,
+            generation: object.generation,
             columns: object.column_count,
             records: progress.records,
             expected_records: object.counts.before,
             pages: progress.pages,
-            bytes: progress.plain_bytes,
-            // Four digits are plenty for a bar, and a constant width is easier to read.
-            share_done: progress.share_done.map(|share| (share * 10_000.0).round() / 10_000.0),
+            bytes: progress.bytes,
+            share_done: progress.share_done.map(rounded),
             seconds_left: progress.seconds_left,
             crm_total: object.counts.after,
             verdict: object.verdict,
-            window: Window { from: object.window_from, to: object.window_to },
+            window: Window { from: shown(object.window_from), to: object.window_to.map(shown) },
         }
     }
+}
+
+/// Four digits are plenty for a bar, and a constant width is easier to read.
+fn rounded(share: f64) -> f64 {
+    (share * 10_000.0).round() / 10_000.0
 }

@@ -77,6 +77,7 @@ impl Handler {
             backup_id: BackupId::parse(&backup_id).map_err(|_| Problem::backup_unknown())?,
             object_type,
             properties,
+            idempotency_key: request.idempotency_key()?,
             random: random::bytes(),
         };
         let made = self.ask.from_backup(&wish).await;
@@ -90,6 +91,7 @@ impl Handler {
             act: request.act(&caller)?,
             restore: RestoreRef { account_id: caller.account_id, restore_id: route.restore_id()? },
             include_edited,
+            idempotency_key: request.idempotency_key()?,
             random: random::bytes(),
         };
         let made = self.ask.undo(&wish).await;
@@ -101,7 +103,9 @@ impl Handler {
         caller.check_second_factor(&self.second_factor, self.decide.clock.now())?;
         body::confirmation(request.fields()?)?;
         let (restore, act) = (restore(&caller, route.restore_id()?), request.act(&caller)?);
-        self.accepted(&self.decide.confirm(&restore, &act).await.map_err(problems::of_decide)?)
+        let key = request.idempotency_key()?;
+        let confirmed = self.decide.confirm(&restore, &act, key.as_ref()).await;
+        self.accepted(&confirmed.map_err(problems::of_decide)?)
     }
 
     async fn cancel(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {

@@ -3,6 +3,7 @@
 use domain::restore::RestoreState;
 use jiff::Timestamp;
 use lambda::problem::{FieldFault, Problem, ProblemType, catalogue};
+use lambda::representation::shown;
 use workflows::restore::ask::AskError;
 use workflows::restore::decide::DecideError;
 use workflows::restore::review::ReviewError;
@@ -53,6 +54,7 @@ pub(crate) fn of_ask(error: AskError, properties: &[String]) -> Problem {
                           backup instead.";
             expired(catalogue::UNDO_EXPIRED, detail, at)
         }
+        AskError::KeyTaken => Problem::idempotency_key_taken(),
         AskError::Ledger(error) => error.into(),
         AskError::Storage(error) => error.into(),
     }
@@ -102,6 +104,7 @@ pub(crate) fn of_decide(error: DecideError) -> Problem {
             catalogue::RESTORE_NOT_RUNNING,
             "Nobody has confirmed the restore, so there is nothing to stop. Cancel it instead.",
         ),
+        DecideError::KeyTaken => Problem::idempotency_key_taken(),
         DecideError::Ledger(error) => error.into(),
     }
 }
@@ -121,7 +124,7 @@ fn plan_not_ready() -> Problem {
 }
 
 fn expired(kind: ProblemType, detail: &str, at: Timestamp) -> Problem {
-    Problem::new(kind, detail).member("expiredAt", at.to_string())
+    Problem::new(kind, detail).member("expiredAt", shown(at).to_string())
 }
 
 pub(crate) fn of_review(error: ReviewError) -> Problem {

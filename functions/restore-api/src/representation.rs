@@ -7,6 +7,7 @@ use domain::restore::import::Import;
 use domain::restore::outcome::OutcomeCounts;
 use domain::restore::{DroppedProperty, Restore, RestoreSource, RestoreState};
 use jiff::Timestamp;
+use lambda::representation::shown;
 use serde::Serialize;
 use workflows::restore::review::{Progress, Review};
 
@@ -73,12 +74,12 @@ impl<'a> RestoreRepresentation<'a> {
             label: &restore.label,
             source: SourceRepresentation::of(&restore.source),
             properties: &restore.properties,
-            created_at: restore.created_at,
+            created_at: shown(restore.created_at),
             created_by: &restore.created_by,
-            plan_expires_at: restore.plan_expires_at().filter(|_| restore.state == RestoreState::Planned),
-            confirmed_at: confirmation.map(|confirmation| confirmation.at),
+            plan_expires_at: restore.plan_expires_at().filter(|_| restore.state == RestoreState::Planned).map(shown),
+            confirmed_at: confirmation.map(|confirmation| shown(confirmation.at)),
             confirmed_by: confirmation.map(|confirmation| &confirmation.by),
-            ended_at: restore.ended_at,
+            ended_at: restore.ended_at.map(shown),
             failure: restore.failure.as_ref(),
             plan: None,
             progress: None,
@@ -203,11 +204,11 @@ impl<'a> ImportRepresentation<'a> {
             restore_id: &import.restore_id,
             object_type: &import.object_type,
             state: import.state,
-            created_at: import.created_at,
+            created_at: shown(import.created_at),
             created_by: &import.created_by,
             // Only what was confirmed becomes an import.
-            started_at: import.confirmed_at.unwrap_or(import.created_at),
-            ended_at: import.ended_at,
+            started_at: shown(import.confirmed_at.unwrap_or(import.created_at)),
+            ended_at: shown(import.ended_at),
             records_gone: import.records_gone,
             values_skipped: import.values_skipped,
             counts: OutcomeRepresentation::of(&import.outcome, &import.dropped),

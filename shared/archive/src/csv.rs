@@ -106,6 +106,7 @@ const fn marks(bytes: [u8; 8]) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use domain::property::{Columns, Property, Sensitivity};
     use proptest::prelude::*;
 
     use super::*;
@@ -198,6 +199,21 @@ mod tests {
                 prop_assert_eq!(&record[0], id.to_string());
                 prop_assert!(record.iter().skip(1).eq(values.iter().map(String::as_str)));
             }
+        }
+
+        /// D9: progress tells the file's size with its first line, without writing that.
+        #[test]
+        fn the_first_line_has_as_many_bytes_as_its_columns_say(names in prop::collection::vec(value(), 0..20)) {
+            let property = |name: &String| Property {
+                name: name.clone(),
+                label: String::new(),
+                kind: "string".to_owned(),
+                sensitivity: Sensitivity::NonSensitive,
+                calculated: false,
+                read_only: false,
+            };
+            let columns = Columns { properties: names.iter().map(property).collect() };
+            prop_assert_eq!(columns.header_bytes(), header_row(columns.names()).len() as u64);
         }
 
         #[test]

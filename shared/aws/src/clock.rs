@@ -1,4 +1,5 @@
-//! The machine's clock, which AWS keeps right in its functions.
+//! The machine's clock, which AWS keeps right in its functions. To the millisecond, since people and other systems read
+//! what is made of it.
 
 use domain::ports::clock::Clock;
 use jiff::Timestamp;
@@ -9,6 +10,7 @@ pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
-        Timestamp::now()
+        let now = Timestamp::now();
+        Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
     }
 }

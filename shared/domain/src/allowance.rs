@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::Refused;
-use crate::ids::{AccountId, BackupId};
+use crate::ids::{AccountId, BackupId, RestoreId};
 use crate::ports::ledger::{Key, Record};
 
 /// Who holds the account's right to run a backup, and when it was last used up.
@@ -101,7 +101,7 @@ impl Record for Allowance {
     }
 }
 
-/// Remembers for a day which backup a request with an Idempotency-Key has made, so that repeating it makes no second.
+/// Remembers for a day what a request with an Idempotency-Key has made, so that repeating it makes no second.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct IdempotentRequest {
@@ -109,16 +109,35 @@ pub struct IdempotentRequest {
     pub account_id: AccountId,
     /// The client's key, 1 to 255 visible ASCII characters.
     pub idempotency_key: String,
-    /// What the first request made.
+    /// The backup that the first request made; of a request about a restore see [`Self::no_backup`].
     pub backup_id: BackupId,
+    /// What else the first request did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restore: Option<RestoreAct>,
     /// When it may be forgotten.
     pub forget_at: Timestamp,
+}
+
+/// A request about a restore.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RestoreAct {
+    /// What it was, as the API's operations are named.
+    pub action: String,
+    /// The restore that it has made or changed.
+    pub restore_id: RestoreId,
 }
 
 impl IdempotentRequest {
     /// The ledger's key of a client's key.
     pub fn key_of(account_id: &AccountId, idempotency_key: &str) -> Key {
         Key::new(format!("ACCOUNT#{account_id}"), format!("IDEMPOTENCY#{idempotency_key}"))
+    }
+
+    /// What stands for the backup in the note of a request about a restore: an id that no backup has. Functions of the
+    /// version before cannot read a note without one.
+    pub fn no_backup(restore: &RestoreId) -> BackupId {
+        BackupId::new(restore.created_at(), restore.random())
     }
 }
 
@@ -165,6 +184,24 @@ mod tests {
         let refused = taken.take(&backup(2), DAY, NOW + DAY * 3);
         assert_eq!(refused, Err(NotAllowed::Running { running: backup(1), next_at: NOW + DAY }));
         assert!(taken.give_back(&backup(2)).is_err() && taken.use_up(&backup(2)).is_err());
+    }
+
+    /// D2: functions of the version before wrote notes of backups only, and still read those of today.
+    #[test]
+    fn notes_of_requests_can_be_read_by_the_version_before_and_its_own_by_this_one() {
+        let before = format!(
+            r#"{{"accountId":"42","idempotencyKey":"k","backupId":"{}","forgetAt":"2027-01-16T08:00:00Z"}}"#,
+            backup(1)
+        );
+        let read: IdempotentRequest = serde_json::from_str(&before).expect("readable");
+        assert_eq!((&read.backup_id, &read.restore), (&backup(1), &None));
+        assert_eq!(serde_json::to_string(&read).expect("JSON"), before);
+        let restore_id = RestoreId::new(NOW, [2; 10]);
+        let act = RestoreAct { action: "create-restore".into(), restore_id: restore_id.clone() };
+        let of_restore =
+            IdempotentRequest { backup_id: IdempotentRequest::no_backup(&restore_id), restore: Some(act), ..read };
+        let stored = serde_json::to_value(&of_restore).expect("JSON");
+        assert!(stored["backupId"].as_str().is_some_and(|id| BackupId::parse(id).is_ok()));
     }
 
     proptest! {

@@ -135,8 +135,11 @@ pub struct ObjectExport {
     pub records: u64,
     /// Pages read for them.
     pub pages: u64,
-    /// CSV bytes committed.
+    /// CSV bytes committed, without the first line.
     pub plain_bytes: u64,
+    /// Bytes of the file's first line; 0 in records of before it was noted.
+    #[serde(default)]
+    pub header_bytes: u64,
     /// DEFLATE bytes committed.
     pub packed_bytes: u64,
     /// Segments committed.
@@ -239,6 +242,7 @@ impl ObjectExport {
             records: 0,
             pages: 0,
             plain_bytes: 0,
+            header_bytes: columns.header_bytes(),
             packed_bytes: 0,
             segments: 0,
             close_attempts: 0,

@@ -84,6 +84,18 @@ impl Columns {
         self.properties.iter().map(|property| property.name.as_str())
     }
 
+    /// Bytes of the CSV file's first line, as the archive writes it: names between commas, in quotes where they have a comma,
+    /// a quote or the end of a line in them, and CRLF.
+    pub fn header_bytes(&self) -> u64 {
+        let bytes = |name: &str| {
+            let quotes = name.bytes().filter(|byte| *byte == b'"').count();
+            let is_quoted = name.bytes().any(|byte| matches!(byte, b',' | b'"' | b'\r' | b'\n'));
+            name.len() + quotes + if is_quoted { 2 } else { 0 }
+        };
+        let names: usize = self.names().map(|name| 1 + bytes(name)).sum();
+        (bytes(RECORD_ID_COLUMN) + names + 2) as u64
+    }
+
     /// Whether any column holds sensitive or highly sensitive values.
     pub fn contains_sensitive_data(&self) -> bool {
         self.properties.iter().any(|property| property.sensitivity != Sensitivity::NonSensitive)

@@ -14,6 +14,7 @@ use workflows::audit_log;
 use crate::http::Request;
 use crate::problem::Problem;
 use crate::random;
+use crate::representation::shown;
 
 /// Records what was refused.
 #[derive(Clone)]
@@ -41,7 +42,7 @@ pub(crate) struct Trace {
 
 impl Trace {
     pub(crate) fn new(source_address: Option<String>, kept_for: SignedDuration) -> Self {
-        Self { at: Timestamp::now(), random: random::bytes(), source_address, kept_for }
+        Self { at: shown(Timestamp::now()), random: random::bytes(), source_address, kept_for }
     }
 
     /// What `by` does to an account with a request of this trace. The same every time, so that there is one entry at most.

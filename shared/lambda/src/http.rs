@@ -16,6 +16,7 @@ use jiff::{SignedDuration, Timestamp};
 use lambda_runtime::{LambdaEvent, service_fn};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
+use workflows::idempotency::IdempotencyKey;
 
 use crate::audit::{AuditLog, Trace};
 use crate::caller::{Authorised, Caller};
@@ -26,6 +27,8 @@ use crate::routes::{self, Found};
 
 /// The longest body that a request may have, in bytes.
 pub const LONGEST_BODY: usize = 64 * 1024;
+
+const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 
 /// A request, as far as handlers care.
 #[derive(Debug)]
@@ -106,6 +109,19 @@ impl Request {
     /// Whether the request has the header, readable or not.
     pub fn has_header(&self, name: &str) -> bool {
         self.headers.contains_key(name)
+    }
+
+    /// The client's own name for the request, under which it may send it again.
+    ///
+    /// # Errors
+    /// A 400 problem when it is no such key.
+    pub fn idempotency_key(&self) -> Result<Option<IdempotencyKey>, Problem> {
+        if !self.has_header(IDEMPOTENCY_KEY) {
+            return Ok(None);
+        }
+        let key = self.header(IDEMPOTENCY_KEY).and_then(|text| IdempotencyKey::parse(text).ok());
+        let malformed = || Problem::parameter_invalid(IDEMPOTENCY_KEY, "It must be 1 to 255 visible ASCII characters.");
+        key.map(Some).ok_or_else(malformed)
     }
 
     /// The body's members.

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::http::{Request, Response};
 use crate::problem::Problem;
+use crate::representation::shown;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -22,7 +23,7 @@ struct LinkRepresentation<'a> {
 /// A 500 problem when the link cannot stand in a header.
 pub fn answer(request: &Request, url: &SecretString, expires_at: Timestamp) -> Result<Response, Problem> {
     if wants_json(request) {
-        let link = LinkRepresentation { url: url.expose_secret(), expires_at };
+        let link = LinkRepresentation { url: url.expose_secret(), expires_at: shown(expires_at) };
         return Ok(Response::json(StatusCode::OK, &link));
     }
     Response::redirect(url)

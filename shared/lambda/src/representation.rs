@@ -1,10 +1,15 @@
-//! How a backup looks in the API's answers.
+//! How times and backups look in the API's answers.
 
 use domain::Failure;
 use domain::backup::{Backup, BackupState, Deletion, Requester};
 use domain::ids::{AccountId, BackupId};
 use jiff::Timestamp;
 use serde::Serialize;
+
+/// A time as answers show it: to the millisecond. Records of before were stored with more digits.
+pub fn shown(time: Timestamp) -> Timestamp {
+    Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time)
+}
 
 /// A backup as its account's super admins see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -20,13 +25,13 @@ pub struct BackupRepresentation<'a> {
     /// Unknown until the backup has discovered the account's properties.
     contains_sensitive_data: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    archive: Option<ArchiveRepresentation>,
+    archive: Option<ArchiveRepresentation<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     failure: Option<&'a Failure>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ended_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    deletion: Option<&'a Deletion>,
+    deletion: Option<DeletionRepresentation<'a>>,
 }
 
 /// A backup's state, and what more users see: that its archive is gone, and how.
@@ -51,9 +56,17 @@ impl StateRepresentation {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct ArchiveRepresentation {
+struct ArchiveRepresentation<'a> {
     bytes: u64,
+    /// Which bytes they are, as the answer to the download names it.
+    etag: &'a str,
     expires_at: Timestamp,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct DeletionRepresentation<'a> {
+    at: Timestamp,
+    by: &'a Requester,
 }
 
 impl<'a> BackupRepresentation<'a> {
@@ -65,15 +78,18 @@ impl<'a> BackupRepresentation<'a> {
             backup_id: &backup.backup_id,
             portal_id: backup.portal_id,
             api_version: backup.api_version.as_str(),
-            created_at: backup.created_at,
+            created_at: shown(backup.created_at),
             created_by: &backup.created_by,
             state: StateRepresentation::of(backup, now),
             contains_sensitive_data: backup.contains_sensitive_data,
-            archive: archive
-                .map(|archive| ArchiveRepresentation { bytes: archive.bytes, expires_at: archive.expires_at }),
+            archive: archive.map(|archive| ArchiveRepresentation {
+                bytes: archive.bytes,
+                etag: &archive.etag.0,
+                expires_at: shown(archive.expires_at),
+            }),
             failure: backup.failure.as_ref(),
-            ended_at: backup.ended_at,
-            deletion: backup.deletion.as_ref(),
+            ended_at: backup.ended_at.map(shown),
+            deletion: backup.deletion.as_ref().map(|Deletion { at, by }| DeletionRepresentation { at: shown(*at), by }),
         }
     }
 }

@@ -1,15 +1,14 @@
 //! Accepting a request for a backup.
 //!
 //! One transaction takes the account's allowance and writes the backup, so of two requests at the same moment one wins
-//! and the other is told which backup runs. The message to discover-objects comes after it: if that is lost,
+//! and the other is told which backup runs, or, if it is the same request once more, gets the same answer. The message to discover-objects comes after it: if that is lost,
 //! recover-stalled sends it again.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use domain::account::Account;
-use domain::allowance::{Allowance, IdempotentRequest, NotAllowed};
+use domain::allowance::{Allowance, NotAllowed};
 use domain::audit::Act;
 use domain::backup::Backup;
 use domain::ids::BackupId;
@@ -17,36 +16,10 @@ use domain::ports::clock::Clock;
 use domain::ports::ledger::{self, Change, Ledger, LedgerError, Versioned};
 use domain::ports::queue::WorkQueue;
 use domain::work::{BackupRef, Work};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use crate::contention::{self, Attempt};
-
-/// How long a client's key is remembered.
-const KEY_REMEMBERED: SignedDuration = SignedDuration::from_hours(24);
-
-/// A client's name for one request, under which repeating it makes no second backup.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IdempotencyKey(String);
-
-/// A key that is not 1 to 255 visible ASCII characters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("an idempotency key is 1 to 255 visible ASCII characters")]
-pub struct MalformedKey;
-
-impl IdempotencyKey {
-    /// # Errors
-    /// [`MalformedKey`].
-    pub fn parse(text: &str) -> Result<Self, MalformedKey> {
-        let fits = (1..=255).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
-        if fits { Ok(Self(text.to_owned())) } else { Err(MalformedKey) }
-    }
-}
-
-impl fmt::Display for IdempotencyKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+use crate::idempotency::{Earlier, IdempotencyKey, Keyed};
 
 /// A wish for a backup, by somebody who may have one.
 #[derive(Debug, Clone)]
@@ -79,6 +52,9 @@ pub enum CreateError {
     /// The account's plan allows the next backup only then.
     #[error("the next backup is allowed at {0}")]
     TooEarly(Timestamp),
+    /// The key belongs to another request than one for a backup.
+    #[error("the key belongs to another request")]
+    KeyTaken,
     /// The ledger failed. The backup may have been made; the same request with the same key tells.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
@@ -121,12 +97,14 @@ impl CreateBackup {
     async fn try_create(&self, request: &Request, new: &BackupRef) -> Result<Attempt<Backup>, CreateError> {
         let account: Versioned<Account> =
             ledger::load(&*self.ledger, &Account::key_of(&new.account_id)).await?.ok_or(CreateError::AccountUnknown)?;
-        let remembered = self.remembered(request).await?;
-        if let Some(before) = self.made_before(remembered.as_ref()).await? {
-            return Ok(Attempt::Settled(before));
-        }
         let allowance = ledger::load::<Allowance>(&*self.ledger, &Allowance::key_of(&new.account_id)).await?;
         let now = self.clock.now();
+        let keyed = Keyed::load(&*self.ledger, &new.account_id, request.idempotency_key.as_ref(), now).await?;
+        if let Some(earlier) = keyed.as_ref().and_then(Keyed::earlier)
+            && let Some(before) = self.made_by(&earlier, new).await?
+        {
+            return Ok(Attempt::Settled(before));
+        }
         let (backup, mut changes) = match accept(&account, allowance.as_ref(), new, &request.act, now) {
             // A commit of ours was made although its answer said otherwise or was lost.
             Err(CreateError::Running { running, .. }) if running == new.backup_id => {
@@ -134,33 +112,15 @@ impl CreateBackup {
             }
             accepted => accepted?,
         };
-        changes.extend(request.idempotency_key.as_ref().map(|key| {
-            let note = IdempotentRequest {
-                account_id: new.account_id.clone(),
-                idempotency_key: key.0.clone(),
-                backup_id: new.backup_id.clone(),
-                forget_at: now + KEY_REMEMBERED,
-            };
-            remembered.as_ref().map_or_else(|| Change::create(&note), |old| Change::replace(old, &note))
-        }));
+        changes.extend(keyed.map(|keyed| keyed.note_backup(&new.backup_id)));
         Ok(contention::settle(self.ledger.commit(&changes).await, backup)?)
     }
 
-    async fn remembered(&self, request: &Request) -> Result<Option<Versioned<IdempotentRequest>>, LedgerError> {
-        let Some(IdempotencyKey(key)) = &request.idempotency_key else { return Ok(None) };
-        ledger::load(&*self.ledger, &IdempotentRequest::key_of(&request.act.account_id, key)).await
-    }
-
-    /// The backup of a remembered request. The ledger forgets late, so the time counts and not the presence.
-    async fn made_before(
-        &self,
-        remembered: Option<&Versioned<IdempotentRequest>>,
-    ) -> Result<Option<Backup>, LedgerError> {
-        let now = self.clock.now();
-        let Some(note) = remembered.map(|note| &note.record).filter(|note| note.forget_at > now) else {
-            return Ok(None);
-        };
-        self.load(&BackupRef { account_id: note.account_id.clone(), backup_id: note.backup_id.clone() }).await
+    /// The backup that an earlier request with the same key has made; None if it is not kept any more.
+    async fn made_by(&self, earlier: &Earlier<'_>, new: &BackupRef) -> Result<Option<Backup>, CreateError> {
+        let Earlier::Backup(backup_id) = earlier else { return Err(CreateError::KeyTaken) };
+        let made = BackupRef { account_id: new.account_id.clone(), backup_id: (*backup_id).clone() };
+        Ok(self.load(&made).await?)
     }
 
     async fn load(&self, backup: &BackupRef) -> Result<Option<Backup>, LedgerError> {

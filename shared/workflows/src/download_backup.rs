@@ -69,10 +69,11 @@ pub async fn link(
     Ok(Link { url, expires_at: now + valid_for })
 }
 
-/// What browsers save the archive as: the account, and the day (UTC) that the backup was asked for.
+/// What browsers save the archive as: the account, and the second (UTC) at which the backup was asked for, so that two of a
+/// day do not overwrite each other.
 fn file_name(backup: &Backup) -> String {
-    let day = backup.created_at.to_zoned(TimeZone::UTC).date();
-    format!("crm-backup-{}-{day}.zip", backup.account_id)
+    let asked_at = backup.created_at.to_zoned(TimeZone::UTC).strftime("%Y-%m-%d-%H%M%SZ");
+    format!("crm-backup-{}-{asked_at}.zip", backup.account_id)
 }
 
 #[cfg(test)]
@@ -117,7 +118,7 @@ mod tests {
         let links = Links::default();
         for nth in 1..=2 {
             let link = linked(&backup, samples::NOW, &links).await.expect("completed");
-            let expected = format!("archives/42/1.zip as crm-backup-42-2027-01-15.zip for 300 s, link {nth}");
+            let expected = format!("archives/42/1.zip as crm-backup-42-2027-01-15-080100Z.zip for 300 s, link {nth}");
             assert_eq!(link.url.expose_secret(), expected);
             assert_eq!(link.expires_at, samples::NOW + SignedDuration::from_secs(300));
         }

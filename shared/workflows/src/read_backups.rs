@@ -1,5 +1,7 @@
 //! Listing an account's backups, and looking at one with its progress.
 
+mod overall;
+
 use domain::account::Account;
 use domain::backup::{Backup, BackupState};
 use domain::budget::WaitReason;
@@ -11,6 +13,7 @@ use domain::ports::ledger::{self, Ledger, LedgerError, ListRequest};
 use domain::work::BackupRef;
 use jiff::Timestamp;
 
+pub use self::overall::Overall;
 use crate::dispatch;
 
 /// Why there is nothing to show.
@@ -72,6 +75,8 @@ pub struct BackupProgress {
     pub backup: Backup,
     /// Its objects as far as they are discovered, by name.
     pub objects: Vec<ObjectProgress>,
+    /// All of it together.
+    pub overall: Overall,
     /// Set when nobody can do anything for it at the moment.
     pub waiting: Option<Wait>,
 }
@@ -81,16 +86,18 @@ pub struct BackupProgress {
 pub struct ObjectProgress {
     /// The object as the ledger knows it.
     pub object: ObjectExport,
-    /// Records read.
+    /// Records read. Within a generation they only become fewer when a run is lost with what it has read.
     pub records: u64,
     /// Pages read.
     pub pages: u64,
-    /// CSV bytes made of them.
-    pub plain_bytes: u64,
+    /// The file's bytes so far, its first line included; 0 without records, since there is no file then.
+    pub bytes: u64,
     /// From 0 to 1; 1 only when exported. None while the number of records to expect is unknown.
     pub share_done: Option<f64>,
     /// Estimate of the seconds until it is exported, from the rate so far. None without anything to estimate from.
     pub seconds_left: Option<u64>,
+    /// Its backup has ended before it was exported.
+    pub is_unfinished: bool,
 }
 
 /// Looks at a backup.
@@ -100,36 +107,72 @@ pub struct ObjectProgress {
 pub async fn read(ledger: &dyn Ledger, backup: &BackupRef, now: Timestamp) -> Result<BackupProgress, ReadError> {
     let loaded = ledger::load::<Backup>(ledger, &Backup::key_of(backup)).await?;
     let found = loaded.ok_or(ReadError::BackupUnknown)?.record;
-    let objects = dispatch::objects(ledger, &backup.backup_id).await?;
-    let mut at_work = Vec::new();
-    if matches!(found.state, BackupState::Discovering | BackupState::Exporting) {
-        // Read after the objects: a commit in between is missed for a moment, and never counted twice.
-        let chunks = dispatch::present_chunks(ledger, &backup.backup_id, &objects).await?;
-        at_work.extend(chunks.into_iter().map(|c| c.record).filter(|chunk| chunk.state == ChunkState::Ready));
-    }
-    let waiting = waiting(&found, &at_work, &objects, now);
-    let objects = objects.into_iter().map(|object| object_progress(object, &at_work, now)).collect();
-    Ok(BackupProgress { backup: found, objects, waiting })
+    let (objects, chunks) = work(ledger, &found).await?;
+    let waiting = waiting(&found, &chunks, &objects, now);
+    let objects: Vec<_> =
+        objects.into_iter().map(|object| object_progress(object, &chunks, found.state, now)).collect();
+    let overall = overall::of(&found, &objects, waiting, now);
+    Ok(BackupProgress { backup: found, objects, overall, waiting })
 }
 
-fn object_progress(object: ObjectExport, at_work: &[Chunk], now: Timestamp) -> ObjectProgress {
-    let chunks = at_work.iter().filter(|chunk| chunk.key.object_type == object.definition.object_type);
-    let read = chunks.fold(Reading::default(), |sum, chunk| Reading {
+/// How often objects and chunks are listed at most, to see both at one moment.
+const MOST_LOOKS: u32 = 4;
+
+/// A backup's objects, and the chunks of their present generations. Objects are listed first: what a chunk has committed by
+/// the time at which it is listed may be missing in its object, and never the other way round. Then both are listed again,
+/// a few times at most.
+async fn work(ledger: &dyn Ledger, backup: &Backup) -> Result<(Vec<ObjectExport>, Vec<Chunk>), LedgerError> {
+    let is_read = matches!(backup.state, BackupState::Discovering | BackupState::Exporting);
+    let was_interrupted = matches!(backup.state, BackupState::Failed | BackupState::Cancelled);
+    let mut looks = 0;
+    loop {
+        looks += 1;
+        let objects = dispatch::objects(ledger, &backup.backup_id).await?;
+        if !is_read && !was_interrupted {
+            return Ok((objects, Vec::new()));
+        }
+        let chunks = dispatch::present_chunks(ledger, &backup.backup_id, &objects).await?;
+        let chunks: Vec<_> = chunks.into_iter().map(|chunk| chunk.record).collect();
+        let at_one_moment = objects.iter().all(|object| committed(object, &chunks) == object.records);
+        if at_one_moment || was_interrupted || looks == MOST_LOOKS {
+            return Ok((objects, chunks));
+        }
+    }
+}
+
+fn of_object<'a>(object: &ObjectExport, chunks: &'a [Chunk]) -> impl Iterator<Item = &'a Chunk> {
+    let object_type = object.definition.object_type.clone();
+    chunks.iter().filter(move |chunk| chunk.key.object_type == object_type)
+}
+
+/// Records that the object's chunks have committed.
+fn committed(object: &ObjectExport, chunks: &[Chunk]) -> u64 {
+    of_object(object, chunks).map(|chunk| chunk.records).sum()
+}
+
+/// A chunk's own record says in one piece what it has committed and what it has read since, so that records are counted
+/// there, and a commit in between is neither missed nor counted twice.
+fn object_progress(object: ObjectExport, chunks: &[Chunk], state: BackupState, now: Timestamp) -> ObjectProgress {
+    let is_exported = object.state == ObjectState::Exported;
+    let is_unfinished = state.is_terminal() && !is_exported;
+    let read = of_object(&object, chunks).filter(|_| !is_exported).fold(Reading::default(), |sum, chunk| Reading {
         records: sum.records + chunk.reading.records,
         pages: sum.pages + chunk.reading.pages,
         plain_bytes: sum.plain_bytes + chunk.reading.plain_bytes,
     });
-    let records = object.records + read.records;
+    let records = object.records.max(committed(&object, chunks)) + read.records;
     let pages = object.pages + read.pages;
-    let plain_bytes = object.plain_bytes + read.plain_bytes;
-    let (share_done, seconds_left) = if object.state == ObjectState::Exported {
+    let header_bytes = if records == 0 { 0 } else { object.header_bytes };
+    let bytes = object.plain_bytes + read.plain_bytes + header_bytes;
+    let expected = object.counts.before;
+    let (share_done, seconds_left) = if is_exported {
         (Some(1.0), Some(0))
     } else {
         let elapsed = now.duration_since(object.window_from).as_secs_f64();
-        let expected = object.counts.before;
-        (expected.map(|expected| share(records, expected)), expected.and_then(|e| seconds_left(records, e, elapsed)))
+        let left = expected.filter(|_| !is_unfinished).and_then(|expected| seconds_left(records, expected, elapsed));
+        (expected.map(|expected| share(records, expected)), left)
     };
-    ObjectProgress { object, records, pages, plain_bytes, share_done, seconds_left }
+    ObjectProgress { object, records, pages, bytes, share_done, seconds_left, is_unfinished }
 }
 
 /// More records than expected can turn up, so what is not exported is never shown as more than 99% done.
@@ -147,12 +190,13 @@ fn seconds_left(records: u64, expected: u64, elapsed: f64) -> Option<u64> {
 
 /// What a backup waits for: its own next step, or the first of its chunks and of the objects to be closed, if none of them
 /// is being worked on.
-fn waiting(backup: &Backup, at_work: &[Chunk], objects: &[ObjectExport], now: Timestamp) -> Option<Wait> {
+fn waiting(backup: &Backup, chunks: &[Chunk], objects: &[ObjectExport], now: Timestamp) -> Option<Wait> {
     let to_come = |wait: Option<Wait>| wait.filter(|wait| wait.until > now);
     match backup.state {
         BackupState::Queued | BackupState::Discovering | BackupState::Assembling => to_come(backup.leasing.wait),
         BackupState::Exporting => {
-            let reading = at_work.iter().map(|chunk| to_come(chunk.leasing.wait));
+            let at_work = chunks.iter().filter(|chunk| chunk.state == ChunkState::Ready);
+            let reading = at_work.map(|chunk| to_come(chunk.leasing.wait));
             let closing = objects.iter().filter(|object| object.is_closing());
             // Counts that lag behind are asked for again in a moment; that is work and not a reason to worry.
             let closing =
@@ -164,157 +208,4 @@ fn waiting(backup: &Backup, at_work: &[Chunk], objects: &[ObjectExport], now: Ti
 }
 
 #[cfg(test)]
-mod tests {
-    use domain::object::{Committed, Counts, Verdict};
-    use domain::ports::ledger::Change;
-    use in_memory::MemoryLedger;
-    use jiff::SignedDuration;
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::samples::{self, NOW};
-
-    const MINUTE: SignedDuration = SignedDuration::from_mins(1);
-
-    /// A ledger with an exporting backup, an object of 1,000 records of which 300 are committed, and its chunk.
-    async fn exporting(chunk: impl FnOnce(Chunk) -> Chunk) -> (MemoryLedger, Backup) {
-        let ledger = MemoryLedger::new();
-        let backup = samples::exporting(1);
-        let (object, first) = samples::discovered(&backup, "contacts", Some(1_000));
-        let added = Committed { records: 300, pages: 3, plain_bytes: 9_000, ..Committed::default() };
-        let object = object.commit(1, &added, NOW).expect("exporting");
-        let chunk = chunk(first.activate(NOW).expect("waiting"));
-        let changes = [Change::create(&backup), Change::create(&object), Change::create(&chunk)];
-        ledger.commit(&changes).await.expect("empty ledger");
-        (ledger, backup)
-    }
-
-    fn working(chunk: &Chunk) -> Chunk {
-        let reading = Reading { records: 200, pages: 2, plain_bytes: 6_000 };
-        chunk.lease("run", NOW, MINUTE).expect("free").reading(1, reading).expect("leased")
-    }
-
-    fn waiting_until(chunk: &Chunk, until: Timestamp, reason: WaitReason) -> Chunk {
-        let leased = chunk.lease("run", NOW, MINUTE).expect("free");
-        leased.release(1, Some(Wait { until, reason }), NOW).expect("leased")
-    }
-
-    #[tokio::test]
-    async fn progress_counts_what_is_read_and_not_yet_committed() {
-        let (ledger, backup) = exporting(|chunk| working(&chunk)).await;
-
-        let progress = read(&ledger, &backup.reference(), NOW + MINUTE).await.expect("present");
-
-        let object = &progress.objects[0];
-        assert_eq!((object.records, object.pages, object.plain_bytes), (500, 5, 15_000));
-        assert_eq!((object.share_done, object.seconds_left), (Some(0.5), Some(60)));
-        assert_eq!(progress.waiting, None);
-    }
-
-    #[tokio::test]
-    async fn an_exported_object_is_done_whatever_was_expected() {
-        let backup = samples::exporting(1);
-        let (object, _) = samples::discovered(&backup, "contacts", Some(1_000));
-        let added = Committed { records: 990, chunk_done: true, ..Committed::default() };
-        let counts = Counts { before: Some(1_000), after: Some(990), created: Some(0) };
-        let object = object.commit(1, &added, NOW).expect("open").close(1, counts, NOW, NOW).expect("all done");
-        let ledger = MemoryLedger::new();
-        ledger.commit(&[Change::create(&backup), Change::create(&object)]).await.expect("empty ledger");
-
-        let progress = read(&ledger, &backup.reference(), NOW + MINUTE).await.expect("present");
-
-        let object = &progress.objects[0];
-        assert_eq!((object.share_done, object.seconds_left), (Some(1.0), Some(0)));
-        assert_eq!(object.object.verdict, Some(Verdict::Exact));
-    }
-
-    #[tokio::test]
-    async fn a_backup_whose_chunks_all_wait_says_until_when_and_why() {
-        let midnight = NOW + SignedDuration::from_hours(5);
-        let (ledger, backup) = exporting(|chunk| waiting_until(&chunk, midnight, WaitReason::DailyLimit)).await;
-        let progress = read(&ledger, &backup.reference(), NOW).await.expect("present");
-        assert_eq!(progress.waiting, Some(Wait { until: midnight, reason: WaitReason::DailyLimit }));
-    }
-
-    #[test]
-    fn a_backup_goes_on_while_one_chunk_does_and_when_the_wait_is_over() {
-        let backup = samples::exporting(1);
-        let (_, chunk) = samples::discovered(&backup, "contacts", None);
-        let chunk = chunk.activate(NOW).expect("waiting");
-        let later = NOW + SignedDuration::from_hours(1);
-        let sooner = NOW + MINUTE;
-        let one = waiting_until(&chunk, later, WaitReason::DailyLimit);
-        let other = waiting_until(&chunk, sooner, WaitReason::CrmUnavailable);
-        let both = [one.clone(), other];
-        let wait = Wait { until: sooner, reason: WaitReason::CrmUnavailable };
-        assert_eq!(waiting(&backup, &both, &[], NOW), Some(wait));
-        assert_eq!(waiting(&backup, &both, &[], sooner), None);
-        assert_eq!(waiting(&backup, &[one, working(&chunk)], &[], NOW), None);
-        assert_eq!(waiting(&backup, &[], &[], NOW), None);
-    }
-
-    #[test]
-    fn a_backup_waits_for_the_object_that_cannot_be_closed_yet() {
-        let backup = samples::exporting(1);
-        let (object, _) = samples::discovered(&backup, "contacts", Some(0));
-        let read = object.commit(1, &Committed { chunk_done: true, ..Committed::default() }, NOW).expect("exporting");
-        let wait = Wait { until: NOW + MINUTE, reason: WaitReason::DailyLimit };
-        assert_eq!(waiting(&backup, &[], &[read.close_later(wait)], NOW), Some(wait));
-        let recount = Wait { until: NOW + MINUTE, reason: WaitReason::CountsLag };
-        assert_eq!(waiting(&backup, &[], &[read.recount(recount)], NOW), None, "only for a moment");
-        assert_eq!(waiting(&backup, &[], &[read], NOW), None, "it is being closed");
-    }
-
-    #[tokio::test]
-    async fn backups_are_listed_newest_first_page_by_page() {
-        let ledger = MemoryLedger::new();
-        let account = samples::connected_account("42");
-        let backups = [samples::queued(1), samples::queued(2), samples::queued(3)];
-        ledger.commit(&[Change::create(&account)]).await.expect("empty ledger");
-        for backup in &backups {
-            ledger.commit(&[Change::create(backup)]).await.expect("new");
-        }
-        let mut listed = Vec::new();
-        let mut after = None;
-        loop {
-            let page = list(&ledger, &account.account_id, after.as_ref(), 2).await.expect("present");
-            assert!(page.backups.len() <= 2);
-            listed.extend(page.backups);
-            after = page.next;
-            if after.is_none() {
-                break;
-            }
-        }
-        let newest_first: Vec<_> = backups.into_iter().rev().collect();
-        assert_eq!(listed, newest_first);
-    }
-
-    #[tokio::test]
-    async fn what_does_not_exist_is_unknown() {
-        let ledger = MemoryLedger::new();
-        let listed = list(&ledger, &samples::account_id("42"), None, 10).await;
-        assert!(matches!(listed, Err(ReadError::AccountUnknown)));
-        let found = read(&ledger, &samples::queued(1).reference(), NOW).await;
-        assert!(matches!(found, Err(ReadError::BackupUnknown)));
-    }
-
-    proptest! {
-        /// Whatever the CRM counts and however many records turn up, an object that is not exported never looks done.
-        #[test]
-        fn what_is_not_exported_is_never_shown_as_done(
-            records in 0_u64..2_000,
-            expected in prop::option::of(0_u64..1_500),
-            elapsed in 0_i64..100_000,
-        ) {
-            let (object, _) = samples::discovered(&samples::exporting(1), "contacts", expected);
-            let object = ObjectExport { records, ..object };
-            let progress = object_progress(object, &[], NOW + SignedDuration::from_secs(elapsed));
-            prop_assert_eq!(progress.share_done.is_some(), expected.is_some());
-            prop_assert!(progress.share_done.is_none_or(|share| (0.0..=0.99).contains(&share)));
-            if let (Some(left), Some(expected)) = (progress.seconds_left, expected) {
-                prop_assert!(records > 0 && elapsed > 0);
-                prop_assert_eq!(left == 0, records >= expected);
-            }
-        }
-    }
-}
+mod tests;

@@ -42,6 +42,9 @@ pub struct Object {
     pub label: String,
     /// Where in its life it is.
     pub state: String,
+    /// Goes up when the object is read again from the beginning.
+    #[serde(default)]
+    pub generation: u32,
     /// Records read.
     pub records: u64,
     /// From 0 to 1; absent while it is unknown how many records there are.

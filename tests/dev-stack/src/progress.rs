@@ -13,7 +13,27 @@ const STEPS: u64 = 1_000;
 /// What has been shown so far.
 pub(crate) struct Progress {
     state: String,
+    /// The farthest that each object has been seen, and in which generation.
+    farthest: BTreeMap<String, Farthest>,
     rows: Rows,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+struct Farthest {
+    generation: u32,
+    records: u64,
+    share_done: Option<f64>,
+}
+
+impl Farthest {
+    /// A run that was lost, and what it had read with it, is read again: what is shown stays until that is made up for.
+    fn see(&mut self, object: &Object) {
+        if object.generation > self.generation {
+            *self = Self { generation: object.generation, ..Self::default() };
+        }
+        self.records = self.records.max(object.records);
+        self.share_done = object.share_done.map(|share| share.max(self.share_done.unwrap_or(0.0)));
+    }
 }
 
 enum Rows {
@@ -38,14 +58,16 @@ impl Progress {
         } else {
             Rows::Lines { tenths: BTreeMap::new() }
         };
-        Self { state: String::new(), rows }
+        Self { state: String::new(), farthest: BTreeMap::new(), rows }
     }
 
     /// Shows what has changed in a backup since the last call.
     pub(crate) fn show(&mut self, backup: &Backup) {
         self.tell_state("backup", &backup.backup_id, &backup.state);
         for object in &backup.objects {
-            self.rows.show(&Row::of_object(object), backup.has_ended());
+            let farthest = self.farthest.entry(object.object_type.clone()).or_default();
+            farthest.see(object);
+            self.rows.show(&Row::of_object(object, *farthest), backup.has_ended());
         }
     }
 
@@ -66,9 +88,9 @@ impl Progress {
 }
 
 impl<'a> Row<'a> {
-    fn of_object(object: &'a Object) -> Self {
-        let Object { object_type, share_done, records, seconds_left, .. } = object;
-        Self { name: object_type, share_done: *share_done, records: *records, seconds_left: *seconds_left }
+    fn of_object(object: &'a Object, farthest: Farthest) -> Self {
+        let Farthest { share_done, records, .. } = farthest;
+        Self { name: &object.object_type, share_done, records, seconds_left: object.seconds_left }
     }
 
     /// The API tells how far a restore is only while it works: afterwards it is the plan that says of how many records.
@@ -139,4 +161,33 @@ impl Rows {
 fn new_bar(name: &str) -> ProgressBar {
     let style = ProgressStyle::with_template("{prefix:28!} {bar:30} {msg}").expect("the template is well formed");
     ProgressBar::new(STEPS).with_style(style).with_prefix(name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn object(generation: u32, records: u64, share_done: Option<f64>) -> Object {
+        let (object_type, label, state) = ("contacts".to_owned(), "Contact".to_owned(), "exporting".to_owned());
+        Object { object_type, label, state, generation, records, share_done, seconds_left: None }
+    }
+
+    /// D1: what is shown goes back only where the object is read again from the beginning.
+    #[test]
+    fn what_is_shown_does_not_go_back_within_a_generation() {
+        let mut farthest = Farthest::default();
+        let mut shown = Vec::new();
+        for seen in [
+            object(1, 750, Some(0.75)),
+            object(1, 0, Some(0.0)),
+            object(1, 760, Some(0.76)),
+            object(2, 10, Some(0.01)),
+            object(2, 20, None),
+        ] {
+            farthest.see(&seen);
+            shown.push((farthest.records, farthest.share_done));
+        }
+        let expected = [(750, Some(0.75)), (750, Some(0.75)), (760, Some(0.76)), (10, Some(0.01)), (20, None)];
+        assert_eq!(shown, expected);
+    }
 }

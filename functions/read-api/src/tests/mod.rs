@@ -22,7 +22,7 @@ use in_memory::{ManualClock, MemoryLedger, MemoryObjects};
 use jiff::{SignedDuration, Timestamp};
 use lambda::http::Response;
 use lambda::routes::ROUTES;
-use lambda::testing::{AUDIENCE, ApiCall, document};
+use lambda::testing::{AUDIENCE, ApiCall, described, document};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use workflows::audit_log::ExportAuditLog;
@@ -178,7 +178,7 @@ async fn backups_are_listed_newest_first_and_page_by_page() {
     }
     let states: Vec<_> = listed.iter().map(|backup| backup["state"].as_str().expect("a state")).collect();
     assert_eq!((states, cursor), (vec!["completed", "failed", "queued"], None));
-    assert_eq!(listed[0]["archive"], json!({"bytes": 1_234, "expiresAt": "2026-12-06T17:00:00Z"}));
+    assert_eq!(listed[0]["archive"], json!({"bytes": 1_234, "etag": "\"e\"", "expiresAt": "2026-12-06T17:00:00Z"}));
     assert_eq!(listed[1]["failure"]["kind"], "crm-token-refused");
 }
 
@@ -237,6 +237,8 @@ async fn a_backup_is_shown_with_progress_per_object() {
     let names = |object: &Value| object.as_object().expect("an object").keys().cloned().collect::<Vec<_>>();
     assert_eq!(names(&shown["objects"][0]), names(&described));
     assert_eq!((&shown["state"], &shown["waiting"]), (&json!("discovering"), &Value::Null));
+    assert_eq!(shown["progress"], json!({"shareDone": 0.0, "secondsLeft": null}));
+    described::check("GET", &path(&backup), &world.get(&path(&backup)).await);
     assert_eq!(
         shown["objects"],
         json!([{
@@ -245,11 +247,12 @@ async fn a_backup_is_shown_with_progress_per_object() {
             "custom": false,
             "state": "exporting",
             "readMode": "ranges",
+            "generation": 1,
             "columns": 3,
             "records": 300,
             "expectedRecords": 900,
             "pages": 3,
-            "bytes": 9_000,
+            "bytes": 9_000 + "hs_object_id,email,firstname\r\n".len(),
             "shareDone": 0.3333,
             "secondsLeft": 20,
             "crmTotal": null,
@@ -264,7 +267,7 @@ async fn a_download_is_a_fresh_link_as_redirect_or_as_json() {
     let backup = completed(1);
     let world = World::with([&backup]).await;
     let download = format!("{}/download", path(&backup));
-    let link = "https://bucket.example/archives/42/a.zip?file=crm-backup-42-2026-11-22.zip&seconds=300";
+    let link = "https://bucket.example/archives/42/a.zip?file=crm-backup-42-2026-11-22-170100Z.zip&seconds=300";
 
     let redirect = world.get(&download).await;
     assert_eq!((redirect.status().as_u16(), redirect.body()), (302, ""));
@@ -274,6 +277,41 @@ async fn a_download_is_a_fresh_link_as_redirect_or_as_json() {
     let accept = ApiCall::get(&download).by(ADMIN).header("accept", "text/html;q=0.5, application/json");
     let as_json = world.answer(accept).await;
     assert_eq!(document(&as_json), json!({"url": link, "expiresAt": "2026-11-22T17:05:00Z"}));
+}
+
+/// D9: times of records that were stored with more digits.
+#[tokio::test]
+async fn times_have_milliseconds_at_most_and_what_has_ended_is_not_being_exported() {
+    let long: Timestamp = "2026-11-22T17:00:00.123456789Z".parse().expect("a time");
+    let archive =
+        completed(1).archive.map(|archive| Archive { expires_at: long + SignedDuration::from_hours(1), ..archive });
+    let downloadable = Backup { created_at: long, ended_at: Some(long), archive, ..completed(1) };
+    let by = Requester { subject: "user-1".to_owned(), email: None };
+    let deleted = downloadable.apply(BackupEvent::ArchiveDeleted(by), long).expect("not yet expired");
+    let failed = Backup { created_at: long, ended_at: Some(long), ..failed(2) };
+    let definition = ObjectDefinition {
+        object_type: ObjectType::parse("contacts").expect("a name"),
+        type_id: None,
+        label: "Contact".to_owned(),
+        custom: false,
+    };
+    let columns = Columns { properties: Vec::new() };
+    let (object, _) =
+        ObjectExport::discovered(&failed.reference(), definition, &columns, "k".to_owned(), (None, long), long);
+    for backup in [downloadable, deleted, failed] {
+        let world = World::with([&backup]).await;
+        world.ledger.commit(&[Change::create(&object)]).await.expect("new");
+        world.clock.set(long);
+        for path in [path(&backup), "/accounts/42/backups".to_owned(), format!("{}/download", path(&backup))] {
+            let response = world.answer(ApiCall::get(&path).by(ADMIN).header("accept", "application/json")).await;
+            described::check("GET", &path, &response);
+        }
+        let shown = document(&world.get(&path(&backup)).await);
+        assert_eq!(shown["createdAt"], "2026-11-22T17:00:00.123Z");
+        if let Some(object) = shown["objects"].get(0) {
+            assert_eq!((&object["state"], &object["secondsLeft"]), (&json!("unfinished"), &Value::Null));
+        }
+    }
 }
 
 #[tokio::test]

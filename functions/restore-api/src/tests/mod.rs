@@ -6,6 +6,7 @@ mod confirming;
 mod deciding;
 mod imports;
 mod reading;
+mod repeating;
 mod rights;
 mod samples;
 

@@ -51,6 +51,7 @@ catalogue! {
     UNDO_EXPIRED = GONE, "undo-expired", "The restore can no longer be undone.";
     BODY_TOO_LARGE = PAYLOAD_TOO_LARGE, "body-too-large", "The request's body is too large.";
     INPUT_INVALID = UNPROCESSABLE_ENTITY, "input-invalid", "The request's body has fields that it cannot have so.";
+    IDEMPOTENCY_KEY_TAKEN = UNPROCESSABLE_ENTITY, "idempotency-key-taken", "The key belongs to another request.";
     BASE_URL_NOT_ALLOWED = UNPROCESSABLE_ENTITY, "base-url-not-allowed",
         "This deployment does not connect to that CRM address.";
     WEBHOOK_NOT_ALLOWED = UNPROCESSABLE_ENTITY, "webhook-not-allowed", "Webhooks cannot be sent to that URL.";

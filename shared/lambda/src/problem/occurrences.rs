@@ -7,6 +7,7 @@ use http::header::{HeaderValue, WWW_AUTHENTICATE};
 use jiff::Timestamp;
 
 use super::{FieldFault, Problem, catalogue};
+use crate::representation::shown;
 
 impl Problem {
     /// A failure that the caller can only wait out. What it was goes to the log and not to the caller.
@@ -54,6 +55,13 @@ impl Problem {
     pub fn parameter_invalid(name: &str, detail: impl Into<String>) -> Self {
         let problem = Self::new(catalogue::PARAMETER_INVALID, format!("The value of {name} is not accepted."));
         problem.fault(name, detail)
+    }
+
+    /// The request's key was used for another request.
+    pub fn idempotency_key_taken() -> Self {
+        let detail = "Another request of the last 24 hours was sent with this Idempotency-Key. Nothing was done. Send each \
+                      request with a key of its own, and the same key only with the same path and body.";
+        Self::new(catalogue::IDEMPOTENCY_KEY_TAKEN, detail).fault("Idempotency-Key", "It belongs to another request.")
     }
 
     /// The bearer token is none that this API takes (RFC 6750).
@@ -110,12 +118,12 @@ impl Problem {
     /// The backup's archive expired at that time.
     pub fn archive_expired(at: Timestamp) -> Self {
         let detail = "The archive was kept for 14 days and has been removed. Make a new backup.";
-        Self::new(catalogue::ARCHIVE_EXPIRED, detail).member("expiredAt", at.to_string())
+        Self::new(catalogue::ARCHIVE_EXPIRED, detail).member("expiredAt", shown(at).to_string())
     }
 
     /// Somebody deleted the backup's archive at that time.
     pub fn archive_deleted(at: Timestamp) -> Self {
         let detail = "A super admin of the account has deleted the archive; the audit log says who. Make a new backup.";
-        Self::new(catalogue::ARCHIVE_DELETED, detail).member("deletedAt", at.to_string())
+        Self::new(catalogue::ARCHIVE_DELETED, detail).member("deletedAt", shown(at).to_string())
     }
 }

@@ -65,8 +65,11 @@ fn compare(schema: &'static Value, value: &Value, place: &str, faults: &mut Vec<
         return;
     }
     if let Some(all) = schema["allOf"].as_array() {
-        for part in all {
-            compare(part, value, place, faults);
+        let parts: Vec<_> = all.iter().map(followed).collect();
+        if value.is_object() && parts.iter().all(|part| part["properties"].is_object()) {
+            compare_members(&parts, value, place, faults);
+        } else {
+            parts.iter().for_each(|part| compare(part, value, place, faults));
         }
         return;
     }
@@ -84,27 +87,36 @@ fn compare(schema: &'static Value, value: &Value, place: &str, faults: &mut Vec<
     {
         faults.push(format!("{place} is more than {most}"));
     }
+    if schema["format"] == "date-time"
+        && let Some(time) = value.as_str()
+        && time.rsplit('.').next().is_some_and(|fraction| fraction.len() > "123Z".len() && time.contains('.'))
+    {
+        faults.push(format!("{place} is finer than milliseconds"));
+    }
     if let Some(items) = value.as_array() {
         for (index, item) in items.iter().enumerate() {
             compare(&schema["items"], item, &format!("{place}[{index}]"), faults);
         }
     }
     if value.is_object() {
-        compare_members(schema, value, place, faults);
+        compare_members(&[schema], value, place, faults);
     }
 }
 
-fn compare_members(schema: &'static Value, value: &Value, place: &str, faults: &mut Vec<String>) {
-    for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+/// Every member must be as each of `schemas` says that names it, and one of them must.
+fn compare_members(schemas: &[&'static Value], value: &Value, place: &str, faults: &mut Vec<String>) {
+    let required = schemas.iter().flat_map(|schema| schema["required"].as_array().into_iter().flatten());
+    for name in required.filter_map(Value::as_str) {
         if value.get(name).is_none() {
             faults.push(format!("{place}.{name} is missing"));
         }
     }
     for (name, member) in value.as_object().into_iter().flatten() {
-        match schema["properties"].get(name) {
-            Some(described) => compare(described, member, &format!("{place}.{name}"), faults),
-            None => faults.push(format!("{place}.{name} is not described")),
+        let mut described = schemas.iter().filter_map(|schema| schema["properties"].get(name)).peekable();
+        if described.peek().is_none() {
+            faults.push(format!("{place}.{name} is not described"));
         }
+        described.for_each(|schema| compare(schema, member, &format!("{place}.{name}"), faults));
     }
 }
 

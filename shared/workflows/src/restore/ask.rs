@@ -20,6 +20,7 @@ use jiff::Timestamp;
 
 use super::definition::manifest;
 use crate::contention::{self, Attempt};
+use crate::idempotency::{Earlier, IdempotencyKey, Keyed};
 
 /// Asks for restores.
 #[derive(Clone)]
@@ -45,6 +46,8 @@ pub struct Wish {
     pub object_type: String,
     /// Internal names.
     pub properties: Vec<String>,
+    /// The client's key, where it gave one.
+    pub idempotency_key: Option<IdempotencyKey>,
     /// Makes the new restore's id unique.
     pub random: [u8; 10],
 }
@@ -58,6 +61,8 @@ pub struct UndoWish {
     pub act: Act,
     /// Also where somebody has edited the value since.
     pub include_edited: bool,
+    /// The client's key, where it gave one.
+    pub idempotency_key: Option<IdempotencyKey>,
     /// Makes the new restore's id unique.
     pub random: [u8; 10],
 }
@@ -118,7 +123,10 @@ pub enum AskError {
     /// What the restore has overwritten is not kept any more, since then.
     #[error("it could be undone until {0}")]
     UndoExpired(Timestamp),
-    /// The ledger failed. The restore may have been made.
+    /// The key belongs to another request.
+    #[error("the key belongs to another request")]
+    KeyTaken,
+    /// The ledger failed. The restore may have been made; the same request with the same key tells.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
     /// Object storage failed.
@@ -130,17 +138,86 @@ pub enum AskError {
 const CONVERSATIONS: &str = "conversations";
 
 impl AskRestore {
-    /// Makes a restore whose plan begins at once.
+    /// Makes a restore whose plan begins at once, or finds the one that an earlier request with the same key has made, in
+    /// whatever state it is.
     ///
     /// # Errors
     /// [`AskError`].
     pub async fn from_backup(&self, wish: &Wish) -> Result<Restore, AskError> {
-        let connection = self.connection(&wish.act.account_id).await?;
-        let backup = BackupRef { account_id: wish.act.account_id.clone(), backup_id: wish.backup_id.clone() };
-        let loaded = ledger::load::<Backup>(&*self.ledger, &Backup::key_of(&backup)).await?;
+        let new = self.new_reference(&wish.act.account_id, wish.random);
+        let asked = contention::retry(|| self.try_from_backup(wish, &new)).await;
+        self.asked(&new, asked).await
+    }
+
+    /// Makes a restore that undoes another one, whose plan begins at once; or finds the one that an earlier request with
+    /// the same key has made.
+    ///
+    /// # Errors
+    /// [`AskError`].
+    pub async fn undo(&self, wish: &UndoWish) -> Result<Restore, AskError> {
+        let new = self.new_reference(&wish.restore.account_id, wish.random);
+        let asked = contention::retry(|| self.try_undo(wish, &new)).await;
+        self.asked(&new, asked).await
+    }
+
+    /// Begins the restore that was asked for, if it is a new one. It may have been made although the answer to its commit was
+    /// lost.
+    async fn asked(&self, new: &RestoreRef, asked: Result<Restore, AskError>) -> Result<Restore, AskError> {
+        let restore = match asked {
+            Err(AskError::Ledger(LedgerError::Unavailable(why))) => {
+                self.load(new).await?.ok_or(LedgerError::Unavailable(why))?
+            }
+            asked => asked?,
+        };
+        if restore.restore_id == new.restore_id {
+            self.begin(&restore).await;
+        }
+        Ok(restore)
+    }
+
+    async fn try_from_backup(&self, wish: &Wish, new: &RestoreRef) -> Result<Attempt<Restore>, AskError> {
+        let account = &wish.act.account_id;
+        let connection = self.connection(account).await?;
+        let key = wish.idempotency_key.as_ref();
+        let keyed = Keyed::load(&*self.ledger, account, key, self.clock.now()).await?;
+        let properties = without_repetitions(&wish.properties);
+        let source = RestoreSource::Backup { backup_id: wish.backup_id.clone() };
+        let is_same = |made: &Restore| {
+            made.source == source && made.object_type.as_str() == wish.object_type && made.properties == properties
+        };
+        if let Some(before) = self.made_before(keyed.as_ref(), &wish.act, is_same).await? {
+            return Ok(Attempt::Settled(before));
+        }
+        let backup = BackupRef { account_id: account.clone(), backup_id: wish.backup_id.clone() };
+        let (object_type, label) = self.restorable(&backup, &connection, wish).await?;
+        let request = RestoreRequest {
+            restore: new.clone(),
+            portal_id: connection.portal_id,
+            api_version: connection.api_version,
+            source,
+            object_type,
+            label,
+            properties,
+            by: wish.act.by.clone(),
+        };
+        let restore = Restore::accepted(request, self.clock.now());
+        let entry = Change::create(&wish.act.succeeded(restore.restore_id.to_string()));
+        let mut changes = vec![Change::create(&restore), entry];
+        changes.extend(keyed.map(|keyed| keyed.note_restore(wish.act.action, &restore.restore_id)));
+        self.settle(&changes, restore).await
+    }
+
+    /// The object that is wished, and its label, if `backup` holds what is wished.
+    async fn restorable(
+        &self,
+        backup: &BackupRef,
+        connection: &CrmConnection,
+        wish: &Wish,
+    ) -> Result<(ObjectType, String), AskError> {
+        let loaded = ledger::load::<Backup>(&*self.ledger, &Backup::key_of(backup)).await?;
         let backup = loaded.ok_or(AskError::BackupUnknown)?.record;
         let archive = usable_archive(&backup, self.clock.now())?;
-        same_portal(backup.portal_id, &connection)?;
+        same_portal(backup.portal_id, connection)?;
         if wish.object_type == CONVERSATIONS {
             return Err(AskError::NotRestorable);
         }
@@ -148,71 +225,29 @@ impl AskRestore {
             Err(StorageError::Absent(_)) => return Err(AskError::Expired(archive.expires_at)),
             read => read?,
         };
-        let (object_type, label) = chosen_object(&manifest, wish)?;
-        let source = RestoreSource::Backup { backup_id: wish.backup_id.clone() };
-        let request = RestoreRequest {
-            restore: self.new_reference(&wish.act.account_id, wish.random),
-            portal_id: connection.portal_id,
-            api_version: connection.api_version,
-            source,
-            object_type,
-            label,
-            properties: without_repetitions(&wish.properties),
-            by: wish.act.by.clone(),
-        };
-        let restore = Restore::accepted(request, self.clock.now());
-        let entry = Change::create(&wish.act.succeeded(restore.restore_id.to_string()));
-        if let Err(error) = self.ledger.commit(&[Change::create(&restore), entry]).await {
-            self.made(&restore.reference(), error.into()).await?;
-        }
-        self.begin(&restore).await;
-        Ok(restore)
+        chosen_object(&manifest, wish)
     }
 
-    /// Makes a restore that undoes another one, whose plan begins at once.
-    ///
-    /// # Errors
-    /// [`AskError`].
-    pub async fn undo(&self, wish: &UndoWish) -> Result<Restore, AskError> {
+    async fn try_undo(&self, wish: &UndoWish, new: &RestoreRef) -> Result<Attempt<Restore>, AskError> {
         let connection = self.connection(&wish.restore.account_id).await?;
-        let new = self.new_reference(&wish.restore.account_id, wish.random);
-        let restore = match contention::retry(|| self.try_undo(wish, &new, &connection)).await {
-            Err(error) => self.made(&new, error).await?,
-            Ok(restore) => restore,
-        };
-        self.begin(&restore).await;
-        Ok(restore)
-    }
-
-    /// The restore that was made although the answer to its commit was lost.
-    async fn made(&self, restore: &RestoreRef, error: AskError) -> Result<Restore, AskError> {
-        if !matches!(error, AskError::Ledger(LedgerError::Unavailable(_))) {
-            return Err(error);
-        }
-        let made = ledger::load::<Restore>(&*self.ledger, &Restore::key_of(restore)).await?;
-        made.map(|made| made.record).ok_or(error)
-    }
-
-    async fn try_undo(
-        &self,
-        wish: &UndoWish,
-        new: &RestoreRef,
-        connection: &CrmConnection,
-    ) -> Result<Attempt<Restore>, AskError> {
         let loaded = ledger::load::<Restore>(&*self.ledger, &Restore::key_of(&wish.restore)).await?;
         let original = loaded.ok_or(AskError::RestoreUnknown)?;
-        self.may_undo(&original.record, connection).await?;
         let now = self.clock.now();
+        let key = wish.idempotency_key.as_ref();
+        let keyed = Keyed::load(&*self.ledger, &wish.restore.account_id, key, now).await?;
+        let (restore_id, include_edited) = (wish.restore.restore_id.clone(), wish.include_edited);
+        let source = RestoreSource::Undo { restore_id, include_edited };
+        if let Some(before) = self.made_before(keyed.as_ref(), &wish.act, |made| made.source == source).await? {
+            return Ok(Attempt::Settled(before));
+        }
+        self.may_undo(&original.record, &connection).await?;
         let noted = RestoreEvent::UndoAsked(new.restore_id.clone());
         let noted = original.record.apply(noted, now).map_err(|_| AskError::NotEnded)?;
         let request = RestoreRequest {
             restore: new.clone(),
             portal_id: connection.portal_id,
             api_version: connection.api_version,
-            source: RestoreSource::Undo {
-                restore_id: wish.restore.restore_id.clone(),
-                include_edited: wish.include_edited,
-            },
+            source,
             object_type: original.record.object_type.clone(),
             label: original.record.label.clone(),
             properties: original.record.properties.clone(),
@@ -220,8 +255,44 @@ impl AskRestore {
         };
         let restore = Restore::accepted(request, now);
         let entry = Change::create(&wish.act.succeeded(restore.restore_id.to_string()));
-        let changes = [Change::replace(&original, &noted), Change::create(&restore), entry];
-        Ok(contention::settle(self.ledger.commit(&changes).await, restore)?)
+        let mut changes = vec![Change::replace(&original, &noted), Change::create(&restore), entry];
+        changes.extend(keyed.map(|keyed| keyed.note_restore(wish.act.action, &restore.restore_id)));
+        self.settle(&changes, restore).await
+    }
+
+    /// The restore that an earlier request with the same key has made, if there was one and it was the same request.
+    async fn made_before(
+        &self,
+        keyed: Option<&Keyed<'_>>,
+        act: &Act,
+        is_same: impl Fn(&Restore) -> bool,
+    ) -> Result<Option<Restore>, AskError> {
+        let Some(earlier) = keyed.and_then(Keyed::earlier) else { return Ok(None) };
+        let made = match earlier {
+            Earlier::Restore(made) if made.action == act.action => made,
+            _ => return Err(AskError::KeyTaken),
+        };
+        let made = RestoreRef { account_id: act.account_id.clone(), restore_id: made.restore_id.clone() };
+        match self.load(&made).await? {
+            Some(before) if !is_same(&before) => Err(AskError::KeyTaken),
+            before => Ok(before),
+        }
+    }
+
+    async fn settle(&self, changes: &[Change], restore: Restore) -> Result<Attempt<Restore>, AskError> {
+        match self.ledger.commit(changes).await {
+            // A commit of ours was made although its answer said otherwise.
+            Err(LedgerError::Conflict) => Ok(match self.load(&restore.reference()).await? {
+                Some(made) => Attempt::Settled(made),
+                None => Attempt::Lost,
+            }),
+            answer => Ok(contention::settle(answer, restore)?),
+        }
+    }
+
+    async fn load(&self, restore: &RestoreRef) -> Result<Option<Restore>, LedgerError> {
+        let loaded = ledger::load::<Restore>(&*self.ledger, &Restore::key_of(restore)).await?;
+        Ok(loaded.map(|loaded| loaded.record))
     }
 
     async fn may_undo(&self, original: &Restore, connection: &CrmConnection) -> Result<(), AskError> {

@@ -15,6 +15,7 @@ use domain::work::{RestoreRef, Work};
 use jiff::Timestamp;
 
 use crate::contention::{self, Attempt};
+use crate::idempotency::{Earlier, IdempotencyKey, Keyed};
 
 /// Carries decisions out.
 #[derive(Clone)]
@@ -57,18 +58,27 @@ pub enum DecideError {
     /// It writes nothing yet, so it can be cancelled but not stopped.
     #[error("the restore is not running")]
     NotRunning,
+    /// The key belongs to another request.
+    #[error("the key belongs to another request")]
+    KeyTaken,
     /// The ledger failed. The decision may have been carried out.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
 }
 
 impl DecideRestore {
-    /// Confirms a plan: takes the account's restore lock and begins to write.
+    /// Confirms a plan: takes the account's restore lock and begins to write. Confirming it again with the same key gives
+    /// the restore as it is by then.
     ///
     /// # Errors
     /// [`DecideError`].
-    pub async fn confirm(&self, restore: &RestoreRef, act: &Act) -> Result<Restore, DecideError> {
-        let confirmed = match contention::retry(|| self.try_confirm(restore, act)).await {
+    pub async fn confirm(
+        &self,
+        restore: &RestoreRef,
+        act: &Act,
+        key: Option<&IdempotencyKey>,
+    ) -> Result<Restore, DecideError> {
+        let confirmed = match contention::retry(|| self.try_confirm(restore, act, key)).await {
             // The commit may have been made although its answer was lost.
             Err(DecideError::Ledger(LedgerError::Unavailable(why))) => {
                 let present = self.load(restore).await?.record;
@@ -82,26 +92,41 @@ impl DecideRestore {
         Ok(confirmed)
     }
 
-    async fn try_confirm(&self, restore: &RestoreRef, act: &Act) -> Result<Attempt<Restore>, DecideError> {
+    async fn try_confirm(
+        &self,
+        restore: &RestoreRef,
+        act: &Act,
+        key: Option<&IdempotencyKey>,
+    ) -> Result<Attempt<Restore>, DecideError> {
         let loaded = self.load(restore).await?;
-        let now = self.clock.now();
-        may_confirm(&loaded.record, now)?;
         let account: Option<Versioned<Account>> =
             ledger::load(&*self.ledger, &Account::key_of(&restore.account_id)).await?;
+        let take_lock = self.take_lock(restore).await?;
+        let now = self.clock.now();
+        let keyed = Keyed::load(&*self.ledger, &restore.account_id, key, now).await?;
+        if let Some(earlier) = keyed.as_ref().and_then(Keyed::earlier) {
+            let is_same = matches!(earlier, Earlier::Restore(earlier)
+                if earlier.action == act.action && earlier.restore_id == restore.restore_id);
+            // As it is now: it was read before the note was.
+            return if is_same {
+                Ok(Attempt::Settled(self.load(restore).await?.record))
+            } else {
+                Err(DecideError::KeyTaken)
+            };
+        }
+        may_confirm(&loaded.record, now)?;
         let account = account.ok_or(DecideError::Unknown)?;
         let connection = account.record.crm_connection.as_ref();
         if connection.is_none_or(|connection| connection.portal_id != loaded.record.portal_id) {
             return Err(DecideError::OtherPortal);
         }
-        let take_lock = match self.take_lock(restore).await? {
-            Ok(change) => change,
-            Err(holder) => return Err(DecideError::Running(holder)),
-        };
+        let take_lock = take_lock.map_err(DecideError::Running)?;
         let confirmed = RestoreEvent::Confirmed(act.by.clone());
         let next = loaded.record.apply(confirmed, now).map_err(|_| DecideError::NothingToRestore)?;
         // The account must still be connected to that portal when the restore begins.
         let entry = Change::create(&act.succeeded(restore.restore_id.to_string()));
-        let changes = [Change::replace(&loaded, &next), take_lock, Change::unchanged(&account), entry];
+        let mut changes = vec![Change::replace(&loaded, &next), take_lock, Change::unchanged(&account), entry];
+        changes.extend(keyed.map(|keyed| keyed.note_restore(act.action, &restore.restore_id)));
         Ok(contention::settle(self.ledger.commit(&changes).await, next)?)
     }
 

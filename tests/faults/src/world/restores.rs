@@ -43,6 +43,7 @@ impl World {
             backup_id: backup.backup_id.clone(),
             object_type: object.to_owned(),
             properties: properties.iter().map(|&property| property.to_owned()).collect(),
+            idempotency_key: None,
             random: random(),
         };
         Ok(self.asks().from_backup(&wish).await?.reference())
@@ -53,8 +54,13 @@ impl World {
     /// # Errors
     /// As [`AskRestore::undo`].
     pub async fn ask_undo(&self, restore: &RestoreRef, include_edited: bool) -> Result<RestoreRef, AskError> {
-        let wish =
-            UndoWish { restore: restore.clone(), act: self.act("undo-restore"), include_edited, random: random() };
+        let wish = UndoWish {
+            restore: restore.clone(),
+            act: self.act("undo-restore"),
+            include_edited,
+            idempotency_key: None,
+            random: random(),
+        };
         Ok(self.asks().undo(&wish).await?.reference())
     }
 
@@ -63,7 +69,7 @@ impl World {
     /// # Errors
     /// As [`DecideRestore::confirm`].
     pub async fn confirm(&self, restore: &RestoreRef) -> Result<Restore, DecideError> {
-        self.decides().confirm(restore, &self.act("confirm-restore")).await
+        self.decides().confirm(restore, &self.act("confirm-restore"), None).await
     }
 
     /// Stops a restore that writes.

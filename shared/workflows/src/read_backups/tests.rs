@@ -1,0 +1,215 @@
+use domain::backup::BackupEvent;
+use domain::object::{Committed, Counts, Verdict};
+use domain::ports::ledger::Change;
+use in_memory::MemoryLedger;
+use jiff::SignedDuration;
+use proptest::prelude::*;
+
+mod busy;
+
+use super::*;
+use crate::samples::{self, NOW};
+
+const MINUTE: SignedDuration = SignedDuration::from_mins(1);
+
+/// A ledger with an exporting backup, an object of 1,000 records of which 300 are committed, and its chunk.
+async fn exporting(chunk: impl FnOnce(Chunk) -> Chunk) -> (MemoryLedger, Backup) {
+    let ledger = MemoryLedger::new();
+    let backup = samples::exporting(1);
+    let (object, first) = samples::discovered(&backup, "contacts", Some(1_000));
+    let added = Committed { records: 300, pages: 3, plain_bytes: 9_000, ..Committed::default() };
+    let object = object.commit(1, &added, NOW).expect("exporting");
+    let chunk = chunk(first.activate(NOW).expect("waiting"));
+    let changes = [Change::create(&backup), Change::create(&object), Change::create(&chunk)];
+    ledger.commit(&changes).await.expect("empty ledger");
+    (ledger, backup)
+}
+
+fn working(chunk: &Chunk) -> Chunk {
+    let reading = Reading { records: 200, pages: 2, plain_bytes: 6_000 };
+    chunk.lease("run", NOW, MINUTE).expect("free").reading(1, reading).expect("leased")
+}
+
+fn waiting_until(chunk: &Chunk, until: Timestamp, reason: WaitReason) -> Chunk {
+    let leased = chunk.lease("run", NOW, MINUTE).expect("free");
+    leased.release(1, Some(Wait { until, reason }), NOW).expect("leased")
+}
+
+#[tokio::test]
+async fn progress_counts_what_is_read_and_not_yet_committed() {
+    let (ledger, backup) = exporting(|chunk| working(&chunk)).await;
+
+    let progress = read(&ledger, &backup.reference(), NOW + MINUTE).await.expect("present");
+
+    let object = &progress.objects[0];
+    let first_line = "hs_object_id\r\n".len() as u64;
+    assert_eq!((object.records, object.pages, object.bytes), (500, 5, 15_000 + first_line));
+    assert_eq!((object.share_done, object.seconds_left), (Some(0.5), Some(60)));
+    assert_eq!(progress.waiting, None);
+}
+
+#[tokio::test]
+async fn an_exported_object_is_done_whatever_was_expected() {
+    let backup = samples::exporting(1);
+    let (object, _) = samples::discovered(&backup, "contacts", Some(1_000));
+    let added = Committed { records: 990, chunk_done: true, ..Committed::default() };
+    let counts = Counts { before: Some(1_000), after: Some(990), created: Some(0) };
+    let object = object.commit(1, &added, NOW).expect("open").close(1, counts, NOW, NOW).expect("all done");
+    let ledger = MemoryLedger::new();
+    ledger.commit(&[Change::create(&backup), Change::create(&object)]).await.expect("empty ledger");
+
+    let progress = read(&ledger, &backup.reference(), NOW + MINUTE).await.expect("present");
+
+    let object = &progress.objects[0];
+    assert_eq!((object.share_done, object.seconds_left), (Some(1.0), Some(0)));
+    assert_eq!(object.object.verdict, Some(Verdict::Exact));
+}
+
+#[tokio::test]
+async fn a_backup_whose_chunks_all_wait_says_until_when_and_why() {
+    let midnight = NOW + SignedDuration::from_hours(5);
+    let (ledger, backup) = exporting(|chunk| waiting_until(&chunk, midnight, WaitReason::DailyLimit)).await;
+    let progress = read(&ledger, &backup.reference(), NOW).await.expect("present");
+    assert_eq!(progress.waiting, Some(Wait { until: midnight, reason: WaitReason::DailyLimit }));
+}
+
+#[test]
+fn a_backup_goes_on_while_one_chunk_does_and_when_the_wait_is_over() {
+    let backup = samples::exporting(1);
+    let (_, chunk) = samples::discovered(&backup, "contacts", None);
+    let chunk = chunk.activate(NOW).expect("waiting");
+    let later = NOW + SignedDuration::from_hours(1);
+    let sooner = NOW + MINUTE;
+    let one = waiting_until(&chunk, later, WaitReason::DailyLimit);
+    let other = waiting_until(&chunk, sooner, WaitReason::CrmUnavailable);
+    let both = [one.clone(), other];
+    let wait = Wait { until: sooner, reason: WaitReason::CrmUnavailable };
+    assert_eq!(waiting(&backup, &both, &[], NOW), Some(wait));
+    assert_eq!(waiting(&backup, &both, &[], sooner), None);
+    assert_eq!(waiting(&backup, &[one, working(&chunk)], &[], NOW), None);
+    assert_eq!(waiting(&backup, &[], &[], NOW), None);
+}
+
+#[test]
+fn a_backup_waits_for_the_object_that_cannot_be_closed_yet() {
+    let backup = samples::exporting(1);
+    let (object, _) = samples::discovered(&backup, "contacts", Some(0));
+    let read = object.commit(1, &Committed { chunk_done: true, ..Committed::default() }, NOW).expect("exporting");
+    let wait = Wait { until: NOW + MINUTE, reason: WaitReason::DailyLimit };
+    assert_eq!(waiting(&backup, &[], &[read.close_later(wait)], NOW), Some(wait));
+    let recount = Wait { until: NOW + MINUTE, reason: WaitReason::CountsLag };
+    assert_eq!(waiting(&backup, &[], &[read.recount(recount)], NOW), None, "only for a moment");
+    assert_eq!(waiting(&backup, &[], &[read], NOW), None, "it is being closed");
+}
+
+/// D9: whoever reads the list of objects sees that nobody works on them any more.
+#[tokio::test]
+async fn the_objects_of_a_backup_that_has_ended_are_not_being_exported() {
+    let (ledger, backup) = exporting(|chunk| working(&chunk)).await;
+    let key = Backup::key_of(&backup.reference());
+    samples::edit::<Backup>(&ledger, &key, |backup| {
+        *backup = backup.apply(BackupEvent::Cancelled, NOW).expect("running");
+    })
+    .await;
+
+    let progress = read(&ledger, &backup.reference(), NOW + MINUTE).await.expect("present");
+
+    let object = &progress.objects[0];
+    assert!(object.is_unfinished);
+    assert_eq!((object.records, object.share_done, object.seconds_left), (500, Some(0.5), None));
+    assert_eq!(progress.overall, Overall { share_done: Some(0.5 * 0.97), seconds_left: None });
+}
+
+fn seen(object: ObjectExport, state: BackupState) -> ObjectProgress {
+    object_progress(object, &[], state, NOW + MINUTE)
+}
+
+/// D9: one figure for all objects, each by what is expected of it; a wait comes on top.
+#[test]
+fn a_backup_as_a_whole_is_as_far_as_all_of_its_objects() {
+    let backup = samples::exporting(1);
+    let of = |name: &str, expected: Option<u64>, records: u64| {
+        let (object, _) = samples::discovered(&backup, name, expected);
+        seen(ObjectExport { records, ..object }, BackupState::Exporting)
+    };
+    let overall = |objects: &[ObjectProgress], waiting| overall::of(&backup, objects, waiting, NOW + MINUTE);
+    // 600 of 1,000 after a minute, so another 40 seconds, and 5 to assemble.
+    let objects = [of("contacts", Some(900), 500), of("deals", Some(100), 150), of("conversations", None, 7)];
+    let expected = Overall { share_done: Some(0.6 * 0.97), seconds_left: Some(40 + 5) };
+    assert_eq!(overall(&objects, None), expected);
+    let wait = Wait { until: NOW + MINUTE * 2, reason: WaitReason::DailyLimit };
+    assert_eq!(overall(&objects, Some(wait)).seconds_left, Some(40 + 5 + 60));
+    assert_eq!(overall(&objects[2..], None), Overall::default(), "nothing to compare with");
+    let left = [of("deals", Some(100), 150), of("conversations", None, 7)];
+    assert_eq!(overall(&left, None).seconds_left, None, "only what nobody counts is left");
+}
+
+/// D9: while the archive is assembled, its size says how long that takes.
+#[test]
+fn a_backup_that_is_assembled_says_how_long_that_takes() {
+    let backup = samples::assembling(1);
+    let (object, _) = samples::discovered(&backup, "contacts", Some(10));
+    let exported = ObjectExport { state: ObjectState::Exported, packed_bytes: 1_000_000_000, ..object };
+    let at = |seconds: i64| {
+        let objects = [seen(exported.clone(), BackupState::Assembling)];
+        overall::of(&backup, &objects, None, NOW + SignedDuration::from_secs(seconds))
+    };
+    assert_eq!(at(0), Overall { share_done: Some(0.97), seconds_left: Some(15) });
+    assert_eq!(at(14).seconds_left, Some(1));
+    assert_eq!(at(15).seconds_left, None, "nobody knows");
+    assert!(at(7).share_done > at(0).share_done && at(60).share_done == Some(0.99));
+}
+
+#[tokio::test]
+async fn backups_are_listed_newest_first_page_by_page() {
+    let ledger = MemoryLedger::new();
+    let account = samples::connected_account("42");
+    let backups = [samples::queued(1), samples::queued(2), samples::queued(3)];
+    ledger.commit(&[Change::create(&account)]).await.expect("empty ledger");
+    for backup in &backups {
+        ledger.commit(&[Change::create(backup)]).await.expect("new");
+    }
+    let mut listed = Vec::new();
+    let mut after = None;
+    loop {
+        let page = list(&ledger, &account.account_id, after.as_ref(), 2).await.expect("present");
+        assert!(page.backups.len() <= 2);
+        listed.extend(page.backups);
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    let newest_first: Vec<_> = backups.into_iter().rev().collect();
+    assert_eq!(listed, newest_first);
+}
+
+#[tokio::test]
+async fn what_does_not_exist_is_unknown() {
+    let ledger = MemoryLedger::new();
+    let listed = list(&ledger, &samples::account_id("42"), None, 10).await;
+    assert!(matches!(listed, Err(ReadError::AccountUnknown)));
+    let found = read(&ledger, &samples::queued(1).reference(), NOW).await;
+    assert!(matches!(found, Err(ReadError::BackupUnknown)));
+}
+
+proptest! {
+    /// Whatever the CRM counts and however many records turn up, an object that is not exported never looks done.
+    #[test]
+    fn what_is_not_exported_is_never_shown_as_done(
+        records in 0_u64..2_000,
+        expected in prop::option::of(0_u64..1_500),
+        elapsed in 0_i64..100_000,
+    ) {
+        let (object, _) = samples::discovered(&samples::exporting(1), "contacts", expected);
+        let object = ObjectExport { records, ..object };
+        let now = NOW + SignedDuration::from_secs(elapsed);
+        let progress = object_progress(object, &[], BackupState::Exporting, now);
+        prop_assert_eq!(progress.share_done.is_some(), expected.is_some());
+        prop_assert!(progress.share_done.is_none_or(|share| (0.0..=0.99).contains(&share)));
+        if let (Some(left), Some(expected)) = (progress.seconds_left, expected) {
+            prop_assert!(records > 0 && elapsed > 0);
+            prop_assert_eq!(left == 0, records >= expected);
+        }
+    }
+}
