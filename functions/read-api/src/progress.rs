@@ -2,12 +2,11 @@
 
 use domain::budget::WaitReason;
 use domain::ids::ObjectType;
-use domain::lease::Wait;
 use domain::object::{ObjectState, ReadMode, Verdict};
 use jiff::Timestamp;
 use lambda::representation::BackupRepresentation;
 use serde::Serialize;
-use workflows::read_backups::{BackupProgress, ObjectProgress};
+use workflows::read_backups::{BackupProgress, ObjectProgress, Waiting};
 
 /// A backup with its objects.
 #[derive(Serialize)]
@@ -23,6 +22,14 @@ pub(crate) struct ProgressRepresentation<'a> {
 struct WaitRepresentation {
     until: Timestamp,
     reason: WaitReason,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<Timestamp>,
+}
+
+impl WaitRepresentation {
+    fn of(Waiting { until, reason, since }: Waiting) -> Self {
+        Self { until, reason, since }
+    }
 }
 
 #[derive(Serialize)]
@@ -56,7 +63,7 @@ impl<'a> ProgressRepresentation<'a> {
     pub(crate) fn of(progress: &'a BackupProgress, now: Timestamp) -> Self {
         Self {
             backup: BackupRepresentation::of(&progress.backup, now),
-            waiting: progress.waiting.map(|Wait { until, reason }| WaitRepresentation { until, reason }),
+            waiting: progress.waiting.map(WaitRepresentation::of),
             objects: progress.objects.iter().map(ObjectRepresentation::of).collect(),
         }
     }

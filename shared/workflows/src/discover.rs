@@ -12,7 +12,7 @@ use domain::Failure;
 use domain::backup::{Backup, BackupEvent, BackupState};
 use domain::ids::ObjectType;
 use domain::object::ObjectExport;
-use domain::ports::crm::{Crm, CrmError, Cursor, MissingScopes, PageRequest, PageSource};
+use domain::ports::crm::{Crm, CrmError, CrmErrorKind, Cursor, MissingScopes, PageRequest, PageSource};
 use domain::ports::ledger::{Change, Ledger};
 use domain::ports::objects::ObjectWriter;
 use domain::ports::queue::WorkQueue;
@@ -27,7 +27,7 @@ use crate::backup_step::BackupStep;
 use crate::contention;
 use crate::crm_session::CrmSessions;
 use crate::dispatch::{self, WorkerCap};
-use crate::run::{Run, StepError};
+use crate::run::{Patience, Run, StepError};
 use crate::stored_json;
 
 /// Objects asked about at the same time. Each needs six calls one after the other.
@@ -43,8 +43,8 @@ pub struct Discover {
     pub writer: Arc<dyn ObjectWriter>,
     /// How many workers a backup may have.
     pub cap: WorkerCap,
-    /// First pause while the CRM is down.
-    pub retry_base: Duration,
+    /// How long the CRM is waited for.
+    pub patience: Patience,
 }
 
 /// What the CRM says about an object type.
@@ -86,7 +86,7 @@ impl Discover {
             StepError::Crm(error) if error.kind.is_unavailable() && self.sessions.clock.now() >= run.ends => {
                 step.run_over(held, false).await
             }
-            error => step.interrupted(held, &error, false, self.retry_base).await,
+            error => step.interrupted(held, &error, false, &self.patience).await,
         }
     }
 
@@ -188,9 +188,10 @@ async fn check_portal(crm: &dyn Crm, backup: &Backup) -> Result<(), StepError> {
 
 /// All missing scopes at once, so that the user need not find them one backup at a time.
 fn scopes_missing(scopes: MissingScopes) -> StepError {
-    let names = scopes.into_names().join(", ");
+    let scopes = scopes.into_names();
+    let names = scopes.join(", ");
     let sentence = format!("The CRM token lacks scopes that a backup needs: {names}. Add them and try again.");
-    StepError::Fatal(Failure::new("crm-scopes-missing", sentence))
+    StepError::Crm(CrmError { kind: CrmErrorKind::MissingScopes(scopes), sentence })
 }
 
 fn out_of_attempts() -> Failure {

@@ -5,7 +5,7 @@ use domain::backup::{Backup, BackupState};
 use domain::budget::WaitReason;
 use domain::chunk::{Chunk, ChunkState, Reading};
 use domain::ids::{AccountId, BackupId};
-use domain::lease::Wait;
+use domain::lease::{CrmTrouble, Leasing, Wait};
 use domain::object::{ObjectExport, ObjectState};
 use domain::ports::ledger::{self, Ledger, LedgerError, ListRequest};
 use domain::work::BackupRef;
@@ -73,7 +73,25 @@ pub struct BackupProgress {
     /// Its objects as far as they are discovered, by name.
     pub objects: Vec<ObjectProgress>,
     /// Set when nobody can do anything for it at the moment.
-    pub waiting: Option<Wait>,
+    pub waiting: Option<Waiting>,
+}
+
+/// What a backup waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Waiting {
+    /// When it goes on by itself.
+    pub until: Timestamp,
+    /// Why not before.
+    pub reason: WaitReason,
+    /// Since when the CRM has been in the way, if it is.
+    pub since: Option<Timestamp>,
+}
+
+impl Waiting {
+    fn of(wait: Option<Wait>, trouble: CrmTrouble, now: Timestamp) -> Option<Self> {
+        let Wait { until, reason } = wait.filter(|wait| wait.until > now)?;
+        Some(Self { until, reason, since: trouble.since().filter(|_| reason == WaitReason::CrmUnavailable) })
+    }
 }
 
 /// How far an object is, with what is read but not committed yet.
@@ -147,16 +165,18 @@ fn seconds_left(records: u64, expected: u64, elapsed: f64) -> Option<u64> {
 
 /// What a backup waits for: its own next step, or the first of its chunks and of the objects to be closed, if none of them
 /// is being worked on.
-fn waiting(backup: &Backup, at_work: &[Chunk], objects: &[ObjectExport], now: Timestamp) -> Option<Wait> {
-    let to_come = |wait: Option<Wait>| wait.filter(|wait| wait.until > now);
+fn waiting(backup: &Backup, at_work: &[Chunk], objects: &[ObjectExport], now: Timestamp) -> Option<Waiting> {
+    let of = |leasing: &Leasing| Waiting::of(leasing.wait, leasing.trouble, now);
     match backup.state {
-        BackupState::Queued | BackupState::Discovering | BackupState::Assembling => to_come(backup.leasing.wait),
+        BackupState::Queued | BackupState::Discovering | BackupState::Assembling => of(&backup.leasing),
         BackupState::Exporting => {
-            let reading = at_work.iter().map(|chunk| to_come(chunk.leasing.wait));
+            let reading = at_work.iter().map(|chunk| of(&chunk.leasing));
             let closing = objects.iter().filter(|object| object.is_closing());
             // Counts that lag behind are asked for again in a moment; that is work and not a reason to worry.
-            let closing =
-                closing.map(|object| to_come(object.close_wait).filter(|wait| wait.reason != WaitReason::CountsLag));
+            let closing = closing.map(|object| {
+                let waiting = Waiting::of(object.close_wait, object.close_trouble, now);
+                waiting.filter(|waiting| waiting.reason != WaitReason::CountsLag)
+            });
             reading.chain(closing).collect::<Option<Vec<_>>>()?.into_iter().min_by_key(|wait| wait.until)
         }
         BackupState::Completed | BackupState::Failed | BackupState::Cancelled => None,
@@ -182,7 +202,7 @@ mod tests {
         let backup = samples::exporting(1);
         let (object, first) = samples::discovered(&backup, "contacts", Some(1_000));
         let added = Committed { records: 300, pages: 3, plain_bytes: 9_000, ..Committed::default() };
-        let object = object.commit(1, added, NOW).expect("exporting");
+        let object = object.commit(1, &added, NOW).expect("exporting");
         let chunk = chunk(first.activate(NOW).expect("waiting"));
         let changes = [Change::create(&backup), Change::create(&object), Change::create(&chunk)];
         ledger.commit(&changes).await.expect("empty ledger");
@@ -217,7 +237,7 @@ mod tests {
         let (object, _) = samples::discovered(&backup, "contacts", Some(1_000));
         let added = Committed { records: 990, chunk_done: true, ..Committed::default() };
         let counts = Counts { before: Some(1_000), after: Some(990), created: Some(0) };
-        let object = object.commit(1, added, NOW).expect("open").close(1, counts, NOW, NOW).expect("all done");
+        let object = object.commit(1, &added, NOW).expect("open").close(1, counts, NOW, NOW).expect("all done");
         let ledger = MemoryLedger::new();
         ledger.commit(&[Change::create(&backup), Change::create(&object)]).await.expect("empty ledger");
 
@@ -233,7 +253,7 @@ mod tests {
         let midnight = NOW + SignedDuration::from_hours(5);
         let (ledger, backup) = exporting(|chunk| waiting_until(&chunk, midnight, WaitReason::DailyLimit)).await;
         let progress = read(&ledger, &backup.reference(), NOW).await.expect("present");
-        assert_eq!(progress.waiting, Some(Wait { until: midnight, reason: WaitReason::DailyLimit }));
+        assert_eq!(progress.waiting, Some(Waiting { until: midnight, reason: WaitReason::DailyLimit, since: None }));
     }
 
     #[test]
@@ -246,7 +266,7 @@ mod tests {
         let one = waiting_until(&chunk, later, WaitReason::DailyLimit);
         let other = waiting_until(&chunk, sooner, WaitReason::CrmUnavailable);
         let both = [one.clone(), other];
-        let wait = Wait { until: sooner, reason: WaitReason::CrmUnavailable };
+        let wait = Waiting { until: sooner, reason: WaitReason::CrmUnavailable, since: None };
         assert_eq!(waiting(&backup, &both, &[], NOW), Some(wait));
         assert_eq!(waiting(&backup, &both, &[], sooner), None);
         assert_eq!(waiting(&backup, &[one, working(&chunk)], &[], NOW), None);
@@ -257,9 +277,14 @@ mod tests {
     fn a_backup_waits_for_the_object_that_cannot_be_closed_yet() {
         let backup = samples::exporting(1);
         let (object, _) = samples::discovered(&backup, "contacts", Some(0));
-        let read = object.commit(1, Committed { chunk_done: true, ..Committed::default() }, NOW).expect("exporting");
+        let read = object.commit(1, &Committed { chunk_done: true, ..Committed::default() }, NOW).expect("exporting");
         let wait = Wait { until: NOW + MINUTE, reason: WaitReason::DailyLimit };
-        assert_eq!(waiting(&backup, &[], &[read.close_later(wait)], NOW), Some(wait));
+        let limited = read.close_later(wait, CrmTrouble::default());
+        let waits = |since, Wait { until, reason }| Some(Waiting { until, reason, since });
+        assert_eq!(waiting(&backup, &[], &[limited], NOW), waits(None, wait));
+        let wait = Wait { reason: WaitReason::CrmUnavailable, ..wait };
+        let (trouble, _) = CrmTrouble::default().unanswered(NOW - MINUTE);
+        assert_eq!(waiting(&backup, &[], &[read.close_later(wait, trouble)], NOW), waits(Some(NOW - MINUTE), wait));
         let recount = Wait { until: NOW + MINUTE, reason: WaitReason::CountsLag };
         assert_eq!(waiting(&backup, &[], &[read.recount(recount)], NOW), None, "only for a moment");
         assert_eq!(waiting(&backup, &[], &[read], NOW), None, "it is being closed");
