@@ -23,7 +23,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         queue: worker.worker.queue,
         writer: worker.objects,
         cap: worker.cap,
-        retry_base: worker.retry_base,
+        patience: worker.patience,
     };
     sqs::serve(|work, deadline| handler::handle(&discover, work, deadline)).await
 }

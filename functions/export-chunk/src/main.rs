@@ -24,7 +24,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         writer: worker.objects.clone(),
         uploads: worker.objects,
         cap: worker.cap,
-        retry_base: worker.retry_base,
+        patience: worker.patience,
     };
     sqs::serve(|work, deadline| handler::handle(&export, work, deadline)).await
 }

@@ -2,12 +2,11 @@
 
 use domain::budget::WaitReason;
 use domain::ids::ObjectType;
-use domain::lease::Wait;
 use domain::object::{ObjectState, ReadMode, Verdict};
 use jiff::Timestamp;
 use lambda::representation::{BackupRepresentation, shown};
 use serde::Serialize;
-use workflows::read_backups::{BackupProgress, ObjectProgress};
+use workflows::read_backups::{BackupProgress, ObjectProgress, Waiting};
 
 /// A backup with its objects.
 #[derive(Serialize)]
@@ -32,6 +31,14 @@ struct OverallRepresentation {
 struct WaitRepresentation {
     until: Timestamp,
     reason: WaitReason,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<Timestamp>,
+}
+
+impl WaitRepresentation {
+    fn of(Waiting { until, reason, since }: Waiting) -> Self {
+        Self { until: shown(until), reason, since: since.map(shown) }
+    }
 }
 
 /// Where an object is in its backup.
@@ -79,7 +86,7 @@ impl<'a> ProgressRepresentation<'a> {
                 share_done: progress.overall.share_done.map(rounded),
                 seconds_left: progress.overall.seconds_left,
             },
-            waiting: progress.waiting.map(|Wait { until, reason }| WaitRepresentation { until: shown(until), reason }),
+            waiting: progress.waiting.map(WaitRepresentation::of),
             objects: progress.objects.iter().map(ObjectRepresentation::of).collect(),
         }
     }

@@ -22,7 +22,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         reader: worker.objects.clone(),
         writer: worker.objects.clone(),
         uploads: worker.objects,
-        retry_base: worker.retry_base,
+        patience: worker.patience,
     };
     sqs::serve(|work, deadline| handler::handle(&restores, work, deadline)).await
 }

@@ -46,6 +46,72 @@ pub struct Leasing {
     /// When recover-stalled queued it again since the latest lease.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub requeued_at: Option<Timestamp>,
+    /// How the CRM has been in the way since the last progress.
+    #[serde(skip_serializing_if = "CrmTrouble::is_none", default)]
+    pub trouble: CrmTrouble,
+}
+
+/// After how many seconds a call is made again that the CRM refused. What it refuses after all of them is refused.
+const REFUSAL_PAUSES: [i64; 3] = [5, 15, 45];
+
+/// How the CRM has been in the way of an item, in runs since its last progress.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CrmTrouble {
+    /// It has not answered, or not usably.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub outage: Option<Spell>,
+    /// It has refused the token, or what was asked for.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub refusal: Option<Spell>,
+}
+
+/// A time of trouble.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Spell {
+    /// When the first run met it.
+    pub since: Timestamp,
+    /// How many runs have.
+    pub runs: u32,
+}
+
+impl Spell {
+    fn met(spell: Option<Self>, now: Timestamp) -> Self {
+        Self { since: spell.map_or(now, |spell| spell.since), runs: spell.map_or(0, |spell| spell.runs) + 1 }
+    }
+}
+
+impl CrmTrouble {
+    /// Whether the CRM has not been in the way.
+    pub const fn is_none(&self) -> bool {
+        self.outage.is_none() && self.refusal.is_none()
+    }
+
+    /// Notes that another run got no usable answer, and returns the outage.
+    #[must_use]
+    pub fn unanswered(self, now: Timestamp) -> (Self, Spell) {
+        let outage = Spell::met(self.outage, now);
+        (Self { outage: Some(outage), ..self }, outage)
+    }
+
+    /// Notes that another run was refused, and returns the pause before the next try; None when this was the last.
+    #[must_use]
+    pub fn refused(self, now: Timestamp) -> (Self, Option<SignedDuration>) {
+        let refusal = Spell::met(self.refusal, now);
+        let pause = REFUSAL_PAUSES.get(refusal.runs as usize - 1).copied();
+        (Self { refusal: Some(refusal), ..self }, pause.map(SignedDuration::from_secs))
+    }
+
+    /// Whether the next refusal is the last: it is taken for the truth.
+    pub fn is_last_try(&self) -> bool {
+        self.refusal.is_some_and(|refusal| refusal.runs as usize >= REFUSAL_PAUSES.len())
+    }
+
+    /// Since when the CRM has been in the way.
+    pub fn since(&self) -> Option<Timestamp> {
+        [self.outage, self.refusal].into_iter().flatten().map(|spell| spell.since).min()
+    }
 }
 
 /// What an item waits for.
@@ -86,7 +152,14 @@ impl Leasing {
         }
         let number = self.last_number + 1;
         let lease = Lease { number, owner: owner.to_owned(), expires_at: now + length };
-        Ok(Self { lease: Some(lease), last_number: number, attempts: self.attempts + 1, wait: None, requeued_at: None })
+        Ok(Self {
+            lease: Some(lease),
+            last_number: number,
+            attempts: self.attempts + 1,
+            wait: None,
+            requeued_at: None,
+            trouble: self.trouble,
+        })
     }
 
     /// Whether lease `number` is the current one. A lease that ran out but was not taken over still counts: its
@@ -95,22 +168,28 @@ impl Leasing {
         self.lease.as_ref().is_some_and(|lease| lease.number == number)
     }
 
-    /// Notes progress: the count of fruitless runs starts again.
+    /// Notes progress: the count of fruitless runs starts again, and whatever the CRM had is over.
     #[must_use]
     pub fn progressed(&self) -> Self {
-        Self { attempts: 0, ..self.clone() }
+        Self { attempts: 0, trouble: CrmTrouble::default(), ..self.clone() }
     }
 
-    /// Gives the lease back, to be taken again after `wait`. Waiting for call budget is not a fruitless run, and a run
-    /// that ends only because its time is over has got on.
+    /// Notes how the CRM is in the way.
+    #[must_use]
+    pub fn troubled(&self, trouble: CrmTrouble) -> Self {
+        Self { trouble, ..self.clone() }
+    }
+
+    /// Gives the lease back, to be taken again after `wait`. Waiting for the CRM, or for call budget, is not a fruitless
+    /// run, and a run that ends only because its time is over has got on.
     #[must_use]
     pub fn released(&self, wait: Option<Wait>) -> Self {
-        let attempts = match wait.map(|wait| wait.reason) {
-            Some(WaitReason::RunOver) => 0,
-            Some(reason) if !reason.is_fruitless() => self.attempts.saturating_sub(1),
-            _ => self.attempts,
+        let (attempts, trouble) = match wait.map(|wait| wait.reason) {
+            Some(WaitReason::RunOver) => (0, CrmTrouble::default()),
+            Some(reason) if !reason.is_fruitless() => (self.attempts.saturating_sub(1), self.trouble),
+            _ => (self.attempts, self.trouble),
         };
-        Self { lease: None, attempts, wait, last_number: self.last_number, requeued_at: None }
+        Self { lease: None, attempts, wait, last_number: self.last_number, requeued_at: None, trouble }
     }
 
     /// Notes that it was queued again.
@@ -167,5 +246,41 @@ mod tests {
         }
         assert_eq!(leasing.take("a", at(200), MINUTE), Err(NotLeased::OutOfAttempts));
         assert!(leasing.progressed().take("a", at(200), MINUTE).is_ok());
+    }
+
+    #[test]
+    fn the_crm_uses_no_attempts_up_and_progress_ends_its_trouble() {
+        let mut leasing = Leasing::default();
+        let wait = Wait { until: at(0), reason: WaitReason::CrmUnavailable };
+        for second in 0..100 {
+            let (trouble, outage) = leasing.trouble.unanswered(at(second));
+            assert_eq!((outage.since, i64::from(outage.runs)), (at(0), second + 1));
+            leasing = leasing.take("a", at(second), MINUTE).expect("free").troubled(trouble).released(Some(wait));
+        }
+        assert_eq!(leasing.attempts, 0);
+        assert_eq!(leasing.progressed().trouble, CrmTrouble::default());
+    }
+
+    #[test]
+    fn a_refusal_is_asked_again_three_times() {
+        let mut trouble = CrmTrouble::default();
+        for pause in [5, 15, 45] {
+            assert!(!trouble.is_last_try());
+            let asked = trouble.refused(at(7));
+            assert_eq!(asked.1, Some(SignedDuration::from_secs(pause)));
+            // An outage in between is another matter.
+            trouble = asked.0.unanswered(at(8)).0;
+        }
+        assert!(trouble.is_last_try());
+        assert_eq!(trouble.refused(at(9)).1, None);
+        assert_eq!(trouble.since(), Some(at(7)));
+    }
+
+    /// Functions of the version before this one wrote records without trouble.
+    #[test]
+    fn a_record_without_trouble_can_be_read() {
+        let stored = r#"{"lastNumber": 3, "attempts": 1}"#;
+        let leasing: Leasing = serde_json::from_str(stored).expect("readable");
+        assert!(leasing.trouble.is_none());
     }
 }

@@ -9,7 +9,7 @@ use crate::Refused;
 use crate::chunk::{Chunk, ChunkKey};
 use crate::gap::Gap;
 use crate::ids::{AccountId, BackupId, ObjectType, RecordId};
-use crate::lease::Wait;
+use crate::lease::{CrmTrouble, Wait};
 use crate::ports::crm::PageSource;
 use crate::ports::ledger::{Key, Record};
 use crate::property::{Columns, ObjectDefinition};
@@ -144,10 +144,13 @@ pub struct ObjectExport {
     pub packed_bytes: u64,
     /// Segments committed.
     pub segments: u32,
-    /// Fruitless attempts to close it, while the CRM was down.
+    /// Fruitless attempts to close it.
     pub close_attempts: u32,
     /// What closing it waits for.
     pub close_wait: Option<Wait>,
+    /// How the CRM has been in the way of closing it.
+    #[serde(skip_serializing_if = "CrmTrouble::is_none", default)]
+    pub close_trouble: CrmTrouble,
     /// Whether the CRM was asked for its counts again because they did not explain the rows: they lag behind.
     pub recounted: bool,
     /// When its closing was queued again since anything changed.
@@ -247,6 +250,7 @@ impl ObjectExport {
             segments: 0,
             close_attempts: 0,
             close_wait: None,
+            close_trouble: CrmTrouble::default(),
             recounted: false,
             requeued_at: None,
             counts: Counts { before: before.0, after: None, created: None },
@@ -379,6 +383,7 @@ impl ObjectExport {
             segments: 0,
             close_attempts: 0,
             close_wait: None,
+            close_trouble: CrmTrouble::default(),
             recounted: false,
             requeued_at: None,
             updated_at: now,
@@ -429,17 +434,17 @@ impl ObjectExport {
         Self { requeued_at: Some(now), ..self.clone() }
     }
 
-    /// Notes that closing it has to wait.
+    /// Notes that closing it has to wait, and how the CRM is in the way.
     #[must_use]
-    pub fn close_later(&self, wait: Wait) -> Self {
+    pub fn close_later(&self, wait: Wait, close_trouble: CrmTrouble) -> Self {
         let close_attempts = self.close_attempts + u32::from(wait.reason.is_fruitless());
-        Self { close_attempts, close_wait: Some(wait), requeued_at: None, ..self.clone() }
+        Self { close_attempts, close_wait: Some(wait), close_trouble, requeued_at: None, ..self.clone() }
     }
 
     /// Notes that the counts do not explain its rows and are asked for again after `wait`.
     #[must_use]
     pub fn recount(&self, wait: Wait) -> Self {
-        Self { recounted: true, ..self.close_later(wait) }
+        Self { recounted: true, ..self.close_later(wait, CrmTrouble::default()) }
     }
 
     /// Whether all its chunks are done, and what is left is to close it.

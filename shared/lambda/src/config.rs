@@ -23,6 +23,7 @@
 //! | `ISSUER_ENFORCES_SECOND_FACTOR` | `true` where the issuer's own users get no token without a second factor, else `false` |
 //! | `WORKERS_PER_ACCOUNT` | chunks of one account that are exported at the same time, 1 to 1,000 |
 //! | `CRM_RETRY_BASE_SECONDS` | first pause before a call to the CRM is repeated, 0.001 to 60 |
+//! | `CRM_OUTAGE_PATIENCE_HOURS` | how long a CRM that is down is waited for, 1 to 120 |
 //! | `DOWNLOAD_LINK_SECONDS` | how long a download link is valid, 1 to 43,200 |
 //! | `LOG_LEVEL` | `error`, `warn`, `info`, `debug` or `trace`; `info` if absent |
 
@@ -268,6 +269,12 @@ impl Environment {
             let seconds = text.parse().ok().filter(|seconds| (0.001..=60.0).contains(seconds));
             seconds.map(Duration::from_secs_f64)
         })
+    }
+
+    /// `CRM_OUTAGE_PATIENCE_HOURS`.
+    pub fn crm_outage_patience(&mut self) -> Option<SignedDuration> {
+        let hours = self.whole_number("CRM_OUTAGE_PATIENCE_HOURS", 1..=120);
+        hours.map(|hours| SignedDuration::from_hours(hours.into()))
     }
 
     /// `DOWNLOAD_LINK_SECONDS`.

@@ -1,7 +1,7 @@
 //! Wiring of the functions that work off queues: their ports on AWS and HubSpot, from the environment.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use aws::{Aws, LedgerTables, QueueUrls, S3Objects, SystemClock};
 use domain::ports::clock::Clock;
@@ -12,7 +12,7 @@ use lambda_runtime::Error;
 use workflows::call_gate::GateUsage;
 use workflows::crm_session::CrmSessions;
 use workflows::dispatch::WorkerCap;
-use workflows::run::{Run, StepError};
+use workflows::run::{Patience, Run, StepError};
 
 use crate::config::Environment;
 use crate::deadline::Deadline;
@@ -42,8 +42,8 @@ pub struct CrmWorker {
     pub objects: Arc<S3Objects>,
     /// How many workers a backup may have.
     pub cap: WorkerCap,
-    /// First pause while the CRM is down.
-    pub retry_base: Duration,
+    /// How long the CRM is waited for.
+    pub patience: Patience,
 }
 
 impl Worker {
@@ -55,7 +55,7 @@ impl Worker {
 
 impl CrmWorker {
     /// Reads `LEDGER_TABLE`, `AUDIT_TABLE`, `ARCHIVE_BUCKET`, `CRM_TOKEN_PREFIX`, `CRM_BASE_URLS`, `WORKERS_PER_ACCOUNT`,
-    /// `CRM_RETRY_BASE_SECONDS`, and what `queues` reads.
+    /// `CRM_RETRY_BASE_SECONDS`, `CRM_OUTAGE_PATIENCE_HOURS`, and what `queues` reads.
     ///
     /// # Errors
     /// When a variable is missing or wrong (the error names all of them), or the system has no certificate authorities.
@@ -63,9 +63,10 @@ impl CrmWorker {
         let mut env = Environment::of_process();
         let (tables, bucket, tokens) = (env.ledger_tables(), env.archive_bucket(), env.crm_token_prefix());
         let (cap, retry_base, urls) = (env.workers_per_account(), env.crm_retry_base(), queues(&mut env));
-        let base_urls = env.crm_base_urls();
-        let (tables, bucket, tokens, cap, retry_base, base_urls) =
-            env.finish(|| Some((tables?, bucket?, tokens?, cap?, retry_base?, base_urls?)))?;
+        let (base_urls, outage) = (env.crm_base_urls(), env.crm_outage_patience());
+        let patience = || Some(Patience { first_pause: retry_base?, outage: outage? });
+        let (tables, bucket, tokens, cap, patience, base_urls) =
+            env.finish(|| Some((tables?, bucket?, tokens?, cap?, patience()?, base_urls?)))?;
         let aws = Aws::load().await;
         let worker = Worker::on(&aws, tables, urls);
         let sessions = CrmSessions {
@@ -76,7 +77,7 @@ impl CrmWorker {
             base_urls: base_urls.into(),
         };
         let objects = Arc::new(aws.objects(bucket));
-        Ok(Self { worker, sessions, objects, cap: WorkerCap(usize::try_from(cap)?), retry_base })
+        Ok(Self { worker, sessions, objects, cap: WorkerCap(usize::try_from(cap)?), patience })
     }
 }
 

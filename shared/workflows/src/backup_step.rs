@@ -1,8 +1,6 @@
 //! A step of a backup that one run does at a time: discovery, assembly. What they have in common: taking the lease,
 //! changing the backup under it, and giving it back when the run ends before the step is done.
 
-use std::time::Duration;
-
 use domain::backup::{Backup, BackupEvent};
 use domain::lease::{Leasing, NotLeased, Wait};
 use domain::ports::clock::Clock;
@@ -16,7 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::contention;
 use crate::ending;
 use crate::leased::{Aftermath, Leasable, Leases, Wished};
-use crate::run::{Run, StepError};
+use crate::run::{Patience, Run, StepError};
 
 /// A backup at such a step, and the ports to change it.
 #[derive(Clone, Copy)]
@@ -33,6 +31,9 @@ impl Leasable for Backup {
     }
     fn leased(&self, owner: &str, now: Timestamp, length: SignedDuration) -> Result<Result<Self, NotLeased>, Refused> {
         self.lease(owner, now, length)
+    }
+    fn with_leasing(&self, leasing: Leasing) -> Self {
+        Self { leasing, ..self.clone() }
     }
     fn released(&self, lease: u32, wait: Option<Wait>, _: Left, now: Timestamp) -> Result<Self, Refused> {
         self.apply(BackupEvent::Released { lease, wait }, now)
@@ -107,13 +108,13 @@ impl BackupStep<'_> {
         lease: u32,
         error: &StepError,
         progressed: bool,
-        retry_base: Duration,
+        patience: &Patience,
     ) -> Result<(), StepError> {
         if matches!(error, StepError::TakenOver) {
             return ending::sweep_if_ended(self.ledger, self.queue, self.backup).await;
         }
         let key = Backup::key_of(self.backup);
-        match self.leases().interrupted::<Backup>(&key, lease, error, (progressed, Left::Nothing), retry_base).await? {
+        match self.leases().interrupted::<Backup>(&key, lease, error, (progressed, Left::Nothing), patience).await? {
             Aftermath::Settled => Ok(()),
             Aftermath::Fail(failure) => self.fail(failure).await,
         }

@@ -35,7 +35,7 @@ use crate::contention;
 use crate::crm_session::CrmSessions;
 use crate::discover::last_backup::LastBackup;
 use crate::dispatch::{self, WorkerCap};
-use crate::run::{Run, StepError};
+use crate::run::{Patience, Run, StepError};
 use crate::stored_json;
 
 /// What people call the objects that an account has defined itself.
@@ -54,8 +54,8 @@ pub struct Discover {
     pub writer: Arc<dyn ObjectWriter>,
     /// How many workers a backup may have.
     pub cap: WorkerCap,
-    /// First pause while the CRM is down.
-    pub retry_base: Duration,
+    /// How long the CRM is waited for.
+    pub patience: Patience,
 }
 
 /// What the CRM says about an object type.
@@ -63,9 +63,22 @@ enum Described {
     /// It can be read.
     Readable(Readable),
     /// The token, or the account, may not read it.
-    Refused(Gap),
+    Refused(RefusedObject),
     /// Records have values that the token may not see; it lacks these scopes.
     HiddenValues(Vec<String>),
+}
+
+/// An object type, or all that the account has defined itself, that may not be read.
+struct RefusedObject {
+    gap: Gap,
+    /// What the CRM answered.
+    error: CrmError,
+}
+
+impl RefusedObject {
+    fn new(object: Option<ObjectType>, label: &str, scopes: MissingScopes, error: CrmError) -> Self {
+        Self { gap: gap::of_object(object, label, error.sentence.clone(), scopes.into_names()), error }
+    }
 }
 
 /// An object type that can be read.
@@ -108,7 +121,7 @@ impl Discover {
             StepError::Crm(error) if error.kind.is_unavailable() && self.sessions.clock.now() >= run.ends => {
                 step.run_over(held, false).await
             }
-            error => step.interrupted(held, &error, false, self.retry_base).await,
+            error => step.interrupted(held, &error, false, &self.patience).await,
         }
     }
 
@@ -118,7 +131,13 @@ impl Discover {
         let account = check_portal(&*session.crm, backup).await?;
         self.sessions.note_limits(&backup.account_id, account.call_limits).await?;
         let last = LastBackup::before(self.ledger(), backup).await?;
-        let gaps = self.add_missing(&*session.crm, reference, lease, &last).await?;
+        let refused = self.add_missing(&*session.crm, reference, lease, &last).await?;
+        // A single refusal is not yet the truth, unless the last backup met the same.
+        let doubtful = refused.iter().find(|refused| !last.lacked(refused.gap.object_type.as_ref()));
+        if let Some(doubtful) = doubtful.filter(|_| !backup.leasing.trouble.is_last_try()) {
+            return Err(doubtful.error.clone().into());
+        }
+        let gaps: Vec<Gap> = refused.into_iter().map(|refused| refused.gap).collect();
         let objects = dispatch::objects(self.ledger(), &reference.backup_id).await?;
         if objects.is_empty() && !gaps.is_empty() {
             return Err(nothing_readable(&gaps));
@@ -144,11 +163,11 @@ impl Discover {
         backup: &BackupRef,
         lease: u32,
         last: &LastBackup,
-    ) -> Result<Vec<Gap>, StepError> {
-        let mut gaps = Vec::new();
+    ) -> Result<Vec<RefusedObject>, StepError> {
+        let mut refused = Vec::new();
         let custom = match crm.custom_object_types().await {
             Err(error) if error.kind.is_refusal() && error.kind != CrmErrorKind::TokenRefused => {
-                gaps.push(custom_objects_refused(error));
+                refused.push(custom_objects_refused(error));
                 Vec::new()
             }
             answer => answer?,
@@ -164,12 +183,12 @@ impl Discover {
         while let Some(answer) = asked.next().await {
             match answer? {
                 Described::Readable(readable) => self.add(backup, lease, readable).await?,
-                Described::Refused(gap) => gaps.push(gap),
+                Described::Refused(object) => refused.push(object),
                 Described::HiddenValues(scopes) => hidden.extend(scopes),
             }
         }
-        gaps.sort_by(|a, b| a.object_type.cmp(&b.object_type));
-        if hidden.is_empty() { Ok(gaps) } else { Err(values_hidden(&hidden)) }
+        refused.sort_by(|a, b| a.gap.object_type.cmp(&b.gap.object_type));
+        if hidden.is_empty() { Ok(refused) } else { Err(values_hidden(&hidden)) }
     }
 
     /// Everything about one object type, and proof that its records can be read; or why they cannot.
@@ -192,9 +211,11 @@ impl Discover {
         // Taken before the count, so that whatever is created after it counts as created while the backup ran.
         let counted_at = self.sessions.clock.now();
         let census = refusals.note(crm.census(object).await)?;
-        let (Some(listed), Some(census), None) = (listed, census, &refusals.first) else {
-            return Ok(Described::Refused(refusals.into_gap(&definition)));
-        };
+        if let Some(error) = refusals.first {
+            let object = Some(object.clone());
+            return Ok(Described::Refused(RefusedObject::new(object, &definition.label, refusals.scopes, error)));
+        }
+        let (listed, census) = (listed.unwrap_or_default(), census.flatten());
         let gaps =
             listed.refused.into_iter().map(|refused| of_refused_properties(&definition, refused, last)).collect();
         let columns = Columns::from_properties(listed.properties);
@@ -259,18 +280,13 @@ impl Refusals {
             answer => answer.map(Some),
         }
     }
-
-    fn into_gap(self, definition: &ObjectDefinition) -> Gap {
-        let reason = self.first.map(|error| error.sentence).unwrap_or_default();
-        let object = Some(definition.object_type.clone());
-        gap::of_object(object, &definition.label, reason, self.scopes.into_names())
-    }
 }
 
-/// The gap of all objects that the account has defined itself.
-fn custom_objects_refused(error: CrmError) -> Gap {
-    let scopes = if let CrmErrorKind::MissingScopes(scopes) = error.kind { scopes } else { Vec::new() };
-    gap::of_object(None, CUSTOM_OBJECTS, error.sentence, scopes)
+fn custom_objects_refused(error: CrmError) -> RefusedObject {
+    let mut scopes = MissingScopes::default();
+    // Only the scopes that it names are of interest.
+    let _noted = scopes.note::<()>(Err(error.clone()));
+    RefusedObject::new(None, CUSTOM_OBJECTS, scopes, error)
 }
 
 /// The gap of properties that the CRM refuses to list.

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use domain::budget::WaitReason;
-use domain::lease::{Leasing, NotLeased, Wait};
+use domain::lease::{CrmTrouble, Leasing, NotLeased, Wait};
 use domain::ports::clock::Clock;
 use domain::ports::ledger::{self, Change, Key, Ledger, LedgerError, Record, Versioned};
 use domain::ports::queue::WorkQueue;
@@ -15,12 +15,15 @@ use domain::{Failure, Refused};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::contention;
-use crate::run::{Remedy, StepError, delay_until};
+use crate::run::{Met, Patience, Remedy, StepError, delay_until};
 
 /// An item of the ledger that one run works on at a time.
 pub(crate) trait Leasable: Record {
     /// Its lease.
     fn leasing(&self) -> &Leasing;
+
+    /// The item with another leasing.
+    fn with_leasing(&self, leasing: Leasing) -> Self;
 
     /// The item with the lease taken; the outer error says that it is at no step that is leased.
     fn leased(&self, owner: &str, now: Timestamp, length: SignedDuration) -> Result<Result<Self, NotLeased>, Refused>;
@@ -85,20 +88,27 @@ impl Leases<'_> {
         Ok(lease.map_or(Wished::Nothing, |lease| Wished::Leased { number: lease.number, expires_at: lease.expires_at }))
     }
 
-    /// Gives lease `number` of the item at `key` back, unless another run has taken over.
+    /// Gives lease `number` of the item at `key` back, unless another run has taken over. The item is to wait, and the CRM
+    /// has been in its way, as `wait` says.
     pub(crate) async fn give_back<T: Leasable>(
         &self,
         key: &Key,
         number: u32,
-        wait: Option<Wait>,
+        wait: Option<(Wait, Option<CrmTrouble>)>,
         left: Left,
     ) -> Result<Option<T>, StepError> {
+        let trouble = wait.and_then(|(_, trouble)| trouble);
+        let wait = wait.map(|(wait, _)| wait);
         contention::retry(|| async {
             let Some(loaded) = ledger::load::<T>(self.ledger, key).await? else {
                 return Ok(contention::Attempt::Settled(None));
             };
             let Ok(next) = loaded.record.released(number, wait, left, self.clock.now()) else {
                 return Ok(contention::Attempt::Settled(None));
+            };
+            let next = match trouble {
+                Some(trouble) => next.with_leasing(next.leasing().troubled(trouble)),
+                None => next,
             };
             Ok::<_, StepError>(contention::settle(
                 self.ledger.commit(&[Change::replace(&loaded, &next)]).await,
@@ -128,13 +138,13 @@ impl Leases<'_> {
         number: u32,
         error: &StepError,
         (progressed, left): (bool, Left),
-        retry_base: Duration,
+        patience: &Patience,
     ) -> Result<Aftermath, StepError> {
         let now = self.clock.now();
         // Progress has set the count of fruitless runs back, so it is read again.
         let present = ledger::load::<T>(self.ledger, key).await.ok().flatten().map(|loaded| loaded.record);
-        let attempts = present.as_ref().map_or(1, |present| present.leasing().attempts);
-        match error.remedy(now, attempts, retry_base) {
+        let met = present.as_ref().map_or(Met { attempts: 1, ..Met::default() }, |present| present.leasing().into());
+        match error.remedy(now, met, patience) {
             Remedy::Stop => {
                 // Best effort: without it the lease runs out by itself.
                 let _ = self.give_back::<T>(key, number, None, left).await;
@@ -143,8 +153,8 @@ impl Leases<'_> {
                 let _ = self.give_back::<T>(key, number, None, left).await;
                 return Ok(Aftermath::Fail(failure));
             }
-            Remedy::Wait(wait) => {
-                let released = self.give_back::<T>(key, number, Some(wait), left).await?;
+            Remedy::Wait(wait, trouble) => {
+                let released = self.give_back::<T>(key, number, Some((wait, Some(trouble))), left).await?;
                 self.queue_again(released.as_ref(), delay_until(wait.until, now).max(landing(left))).await?;
             }
             Remedy::Retry(pause) => {
@@ -163,8 +173,14 @@ impl Leases<'_> {
         }
     }
 
-    fn gone_on(&self, progressed: bool) -> Option<Wait> {
-        progressed.then(|| Wait { until: self.clock.now(), reason: WaitReason::RunOver })
+    fn gone_on(&self, progressed: bool) -> Option<(Wait, Option<CrmTrouble>)> {
+        progressed.then(|| (Wait { until: self.clock.now(), reason: WaitReason::RunOver }, None))
+    }
+}
+
+impl From<&Leasing> for Met {
+    fn from(leasing: &Leasing) -> Self {
+        Self { attempts: leasing.attempts, trouble: leasing.trouble }
     }
 }
 

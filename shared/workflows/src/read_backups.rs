@@ -7,7 +7,7 @@ use domain::backup::{Backup, BackupState};
 use domain::budget::WaitReason;
 use domain::chunk::{Chunk, ChunkState, Reading};
 use domain::ids::{AccountId, BackupId};
-use domain::lease::Wait;
+use domain::lease::{CrmTrouble, Leasing, Wait};
 use domain::object::{ObjectExport, ObjectState};
 use domain::ports::ledger::{self, Ledger, LedgerError, ListRequest};
 use domain::work::BackupRef;
@@ -78,7 +78,25 @@ pub struct BackupProgress {
     /// All of it together.
     pub overall: Overall,
     /// Set when nobody can do anything for it at the moment.
-    pub waiting: Option<Wait>,
+    pub waiting: Option<Waiting>,
+}
+
+/// What a backup waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Waiting {
+    /// When it goes on by itself.
+    pub until: Timestamp,
+    /// Why not before.
+    pub reason: WaitReason,
+    /// Since when the CRM has been in the way, if it is.
+    pub since: Option<Timestamp>,
+}
+
+impl Waiting {
+    fn of(wait: Option<Wait>, trouble: CrmTrouble, now: Timestamp) -> Option<Self> {
+        let Wait { until, reason } = wait.filter(|wait| wait.until > now)?;
+        Some(Self { until, reason, since: trouble.since().filter(|_| reason == WaitReason::CrmUnavailable) })
+    }
 }
 
 /// How far an object is, with what is read but not committed yet.
@@ -190,17 +208,19 @@ fn seconds_left(records: u64, expected: u64, elapsed: f64) -> Option<u64> {
 
 /// What a backup waits for: its own next step, or the first of its chunks and of the objects to be closed, if none of them
 /// is being worked on.
-fn waiting(backup: &Backup, chunks: &[Chunk], objects: &[ObjectExport], now: Timestamp) -> Option<Wait> {
-    let to_come = |wait: Option<Wait>| wait.filter(|wait| wait.until > now);
+fn waiting(backup: &Backup, chunks: &[Chunk], objects: &[ObjectExport], now: Timestamp) -> Option<Waiting> {
+    let of = |leasing: &Leasing| Waiting::of(leasing.wait, leasing.trouble, now);
     match backup.state {
-        BackupState::Queued | BackupState::Discovering | BackupState::Assembling => to_come(backup.leasing.wait),
+        BackupState::Queued | BackupState::Discovering | BackupState::Assembling => of(&backup.leasing),
         BackupState::Exporting => {
             let at_work = chunks.iter().filter(|chunk| chunk.state == ChunkState::Ready);
-            let reading = at_work.map(|chunk| to_come(chunk.leasing.wait));
+            let reading = at_work.map(|chunk| of(&chunk.leasing));
             let closing = objects.iter().filter(|object| object.is_closing());
             // Counts that lag behind are asked for again in a moment; that is work and not a reason to worry.
-            let closing =
-                closing.map(|object| to_come(object.close_wait).filter(|wait| wait.reason != WaitReason::CountsLag));
+            let closing = closing.map(|object| {
+                let waiting = Waiting::of(object.close_wait, object.close_trouble, now);
+                waiting.filter(|waiting| waiting.reason != WaitReason::CountsLag)
+            });
             reading.chain(closing).collect::<Option<Vec<_>>>()?.into_iter().min_by_key(|wait| wait.until)
         }
         BackupState::Completed | BackupState::Failed | BackupState::Cancelled => None,

@@ -7,7 +7,7 @@ use domain::ports::ledger::LedgerError;
 use domain::ports::objects::StorageError;
 use domain::ports::queue::QueueError;
 use domain::ports::secrets::SecretsError;
-use domain::{Failure, budget::WaitReason, lease::Wait};
+use domain::{Failure, budget::WaitReason, lease::CrmTrouble, lease::MAX_ATTEMPTS, lease::Wait};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::ending::EndError;
@@ -37,6 +37,27 @@ impl Run {
     pub fn lease_length(&self, now: Timestamp) -> SignedDuration {
         self.stopped_at.duration_since(now) + LEASE_BEYOND_RUN
     }
+}
+
+/// How patient workers are with the CRM.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// First pause while it is down; it doubles with every run in vain.
+    pub first_pause: Duration,
+    /// How long it may be down.
+    pub outage: SignedDuration,
+}
+
+/// The longest pause between two tries while the CRM is down, unless it asks for a longer one.
+const LONGEST_PAUSE: SignedDuration = SignedDuration::from_mins(5);
+
+/// What an item has met since its last progress.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Met {
+    /// Runs that ended in vain, the present one included.
+    pub attempts: u32,
+    /// How the CRM was in the way.
+    pub trouble: CrmTrouble,
 }
 
 /// Why a step did not succeed.
@@ -81,33 +102,26 @@ pub enum Remedy {
     Stop,
     /// The backup, or the restore, fails.
     Fail(Failure),
-    /// Wait, then try again.
-    Wait(Wait),
+    /// Wait, then try again; the CRM has been in the way like this.
+    Wait(Wait, CrmTrouble),
     /// Try again after a pause; something of our own did not answer.
     Retry(Duration),
 }
 
 impl StepError {
-    /// What to do about it, in a run that is the `attempts`-th without progress; `retry_base` is the first pause, and
-    /// doubles with every attempt.
-    pub fn remedy(&self, now: Timestamp, attempts: u32, retry_base: Duration) -> Remedy {
-        let pause = retry_base * 2_u32.pow(attempts.saturating_sub(1).min(10));
+    /// What to do about it after what was `met` before. An outage of the CRM is waited out, and a refusal is believed when
+    /// it was repeated.
+    pub fn remedy(&self, now: Timestamp, met: Met, patience: &Patience) -> Remedy {
+        let attempts = met.attempts;
         match self {
             Self::TakenOver => Remedy::Stop,
             Self::Fatal(failure) => Remedy::Fail(failure.clone()),
             Self::Crm(error) => match &error.kind {
-                CrmErrorKind::NoBudget { until, reason } => Remedy::Wait(Wait { until: *until, reason: *reason }),
-                CrmErrorKind::Unavailable { .. } | CrmErrorKind::Malformed => {
-                    if attempts >= domain::lease::MAX_ATTEMPTS {
-                        return Remedy::Fail(Failure::new(error.kind.word(), error.sentence.clone()));
-                    }
-                    let asked = match error.kind {
-                        CrmErrorKind::Unavailable { retry_after } => retry_after,
-                        _ => SignedDuration::ZERO,
-                    };
-                    let pause = SignedDuration::try_from(pause).unwrap_or(SignedDuration::from_mins(5)).max(asked);
-                    Remedy::Wait(Wait { until: now + pause, reason: WaitReason::CrmUnavailable })
+                CrmErrorKind::NoBudget { until, reason } => {
+                    Remedy::Wait(Wait { until: *until, reason: *reason }, met.trouble)
                 }
+                CrmErrorKind::Unavailable { .. } | CrmErrorKind::Malformed => outage(error, now, met.trouble, patience),
+                kind if kind.is_refusal() => refusal(error, now, met.trouble),
                 kind => Remedy::Fail(Failure::new(kind.word(), error.sentence.clone())),
             },
             Self::Storage(error) if !error.is_retryable() => Remedy::Fail(Failure::new(
@@ -118,15 +132,53 @@ impl StepError {
                 "ledger-refused",
                 "The ledger refused a record, or holds one that this version cannot read; see the function's log.",
             )),
-            Self::Secrets(SecretsError::ConnectionChanging) if attempts >= domain::lease::MAX_ATTEMPTS => {
-                Remedy::Fail(Failure::new(
-                    "crm-connection-unfinished",
-                    "A change of the account's CRM connection was not finished; connect the account again with \
+            Self::Secrets(SecretsError::ConnectionChanging) if attempts >= MAX_ATTEMPTS => Remedy::Fail(Failure::new(
+                "crm-connection-unfinished",
+                "A change of the account's CRM connection was not finished; connect the account again with \
                      PUT /accounts/{account} and try again.",
-                ))
+            )),
+            Self::Ledger(_) | Self::Storage(_) | Self::Queue(_) | Self::Secrets(_) => {
+                Remedy::Retry(doubled(patience.first_pause, attempts))
             }
-            Self::Ledger(_) | Self::Storage(_) | Self::Queue(_) | Self::Secrets(_) => Remedy::Retry(pause),
         }
+    }
+}
+
+/// The pause after so many runs in vain.
+fn doubled(first: Duration, runs: u32) -> Duration {
+    first * 2_u32.pow(runs.saturating_sub(1).min(10))
+}
+
+/// The CRM gives no usable answer: it is waited for, and given up in the end.
+fn outage(error: &CrmError, now: Timestamp, trouble: CrmTrouble, patience: &Patience) -> Remedy {
+    let (trouble, outage) = trouble.unanswered(now);
+    let gives_up_at = outage.since.saturating_add(patience.outage).unwrap_or(Timestamp::MAX);
+    if now >= gives_up_at {
+        let since = outage.since.strftime("%Y-%m-%d %H:%M UTC");
+        let what = match error.kind {
+            CrmErrorKind::Malformed => "The CRM has given no usable answer",
+            _ => "The CRM has not answered",
+        };
+        let sentence = format!("{what} since {since}, and was given up after that. Begin again when it answers.");
+        return Remedy::Fail(Failure::new(error.kind.word(), sentence));
+    }
+    let asked = match error.kind {
+        CrmErrorKind::Unavailable { retry_after } => retry_after,
+        _ => SignedDuration::ZERO,
+    };
+    let pause = SignedDuration::try_from(doubled(patience.first_pause, outage.runs)).unwrap_or(LONGEST_PAUSE);
+    // The last try is at the end of the patience, whatever the CRM asks for.
+    let until = now.saturating_add(pause.min(LONGEST_PAUSE).max(asked)).unwrap_or(gives_up_at).min(gives_up_at);
+    Remedy::Wait(Wait { until, reason: WaitReason::CrmUnavailable }, trouble)
+}
+
+/// The CRM refuses the token, or what was asked for. It may have been a mistake, and the token may just have been replaced.
+fn refusal(error: &CrmError, now: Timestamp, trouble: CrmTrouble) -> Remedy {
+    match trouble.refused(now) {
+        (trouble, Some(pause)) => {
+            Remedy::Wait(Wait { until: now + pause, reason: WaitReason::CrmUnavailable }, trouble)
+        }
+        (_, None) => Remedy::Fail(Failure::new(error.kind.word(), error.sentence.clone())),
     }
 }
 
@@ -134,4 +186,56 @@ impl StepError {
 /// a queue can hold.
 pub fn delay_until(until: Timestamp, now: Timestamp) -> Duration {
     Duration::try_from(until.duration_since(now)).unwrap_or(Duration::ZERO)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOON: Timestamp = Timestamp::constant(1_800_000_000, 0);
+    const PATIENCE: Patience =
+        Patience { first_pause: Duration::from_secs(30), outage: SignedDuration::from_hours(24) };
+
+    fn crm(kind: CrmErrorKind) -> StepError {
+        CrmError { kind, sentence: "The CRM is in the way.".to_owned() }.into()
+    }
+
+    /// Meets `error` until it is given up. Returns the pauses in seconds, and the failure.
+    fn pauses(error: &StepError) -> (Vec<i64>, Failure) {
+        let (mut now, mut met, mut pauses) = (NOON, Met::default(), Vec::new());
+        loop {
+            match error.remedy(now, met, &PATIENCE) {
+                Remedy::Wait(wait, trouble) => {
+                    pauses.push(wait.until.duration_since(now).as_secs());
+                    (now, met.trouble) = (wait.until, trouble);
+                }
+                Remedy::Fail(failure) => return (pauses, failure),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    /// B6: an outage is waited out with growing pauses, for a day.
+    #[test]
+    fn an_outage_is_waited_out_for_as_long_as_the_patience_lasts() {
+        let (waited, failure) = pauses(&crm(CrmErrorKind::Unavailable { retry_after: SignedDuration::ZERO }));
+        assert_eq!(waited[..6], [30, 60, 120, 240, 300, 300]);
+        assert_eq!(waited.iter().sum::<i64>(), 24 * 3_600);
+        assert_eq!(failure.kind, "crm-unavailable");
+        assert!(failure.sentence.contains("not answered since 2027-01-15 08:00 UTC"), "{}", failure.sentence);
+
+        let asked = SignedDuration::from_mins(40);
+        let (waited, _) = pauses(&crm(CrmErrorKind::Unavailable { retry_after: asked }));
+        assert_eq!((waited[0], waited.iter().sum::<i64>()), (2_400, 24 * 3_600));
+    }
+
+    /// B4: a refusal is believed after 5, 15 and 45 seconds.
+    #[test]
+    fn a_refusal_is_believed_when_it_was_repeated() {
+        for kind in [CrmErrorKind::TokenRefused, CrmErrorKind::Forbidden, CrmErrorKind::NotFound] {
+            let (waited, failure) = pauses(&crm(kind.clone()));
+            assert_eq!((waited, failure.kind.as_str()), (vec![5, 15, 45], kind.word()));
+        }
+        assert_eq!(pauses(&crm(CrmErrorKind::Refused)).0, [0; 0], "a wrong request does not get right");
+    }
 }

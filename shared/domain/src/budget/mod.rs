@@ -60,7 +60,7 @@ pub enum WaitReason {
 impl WaitReason {
     /// Whether a run that ends with such a wait counts as an attempt.
     pub const fn is_fruitless(self) -> bool {
-        matches!(self, Self::CrmUnavailable | Self::ServiceUnavailable)
+        matches!(self, Self::ServiceUnavailable)
     }
 }
 

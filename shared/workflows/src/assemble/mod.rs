@@ -26,7 +26,7 @@ use domain::ports::queue::WorkQueue;
 use domain::segment::Segment;
 use domain::storage_keys;
 use domain::work::{BackupRef, Work};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::assemble::upload::Upload;
 use crate::backup_step::BackupStep;
@@ -35,13 +35,13 @@ use crate::contention;
 use crate::dispatch;
 use crate::ending;
 use crate::notify;
-use crate::run::{Run, StepError};
+use crate::run::{Patience, Run, StepError};
 use crate::stored_json;
 
 const ZIP: &str = "application/zip";
 
-/// Pause before a step is repeated that met trouble of our own.
-const REPEAT_AFTER: Duration = Duration::from_secs(10);
+/// First pause before a step is repeated that met trouble of our own; the CRM is not asked here.
+const PATIENCE: Patience = Patience { first_pause: Duration::from_secs(10), outage: SignedDuration::ZERO };
 
 /// The use case.
 pub struct Assemble {
@@ -93,7 +93,7 @@ impl Assemble {
             Ok(Assembled::RunOver) => step.run_over(held, progressed).await,
             Err(error) => {
                 tracing::warn!(%error, backup.id = %backup.backup_id, "assembly.interrupted");
-                step.interrupted(held, &error, progressed, REPEAT_AFTER).await
+                step.interrupted(held, &error, progressed, &PATIENCE).await
             }
         }
     }

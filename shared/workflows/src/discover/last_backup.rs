@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use domain::account::Account;
 use domain::backup::{Backup, BackupState};
-use domain::gap::{self, Gap};
+use domain::gap::{self, Gap, Missing};
 use domain::ids::ObjectType;
 use domain::object::ObjectExport;
 use domain::ports::ledger::{self, Ledger, LedgerError, ListRequest};
@@ -18,6 +18,7 @@ const LOOK_BACK: u32 = 50;
 #[derive(Debug, Default)]
 pub(super) struct LastBackup {
     objects: HashMap<ObjectType, ObjectExport>,
+    gaps: Vec<Gap>,
 }
 
 impl LastBackup {
@@ -38,10 +39,15 @@ impl LastBackup {
             if earlier.state == BackupState::Completed && earlier.portal_id == backup.portal_id {
                 let objects = dispatch::objects(ledger, &earlier.backup_id).await?;
                 let named = objects.into_iter().map(|object| (object.definition.object_type.clone(), object));
-                return Ok(Self { objects: named.collect() });
+                return Ok(Self { objects: named.collect(), gaps: earlier.gaps });
             }
         }
         Ok(Self::default())
+    }
+
+    /// Whether it had the same gap: the object, or with None all that the account has defined itself.
+    pub(super) fn lacked(&self, object: Option<&ObjectType>) -> bool {
+        self.gaps.iter().any(|gap| gap.missing == Missing::Object && gap.object_type.as_ref() == object)
     }
 
     /// Whether it held sensitive values of an object.

@@ -15,7 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Export, out_of_attempts};
 use crate::contention::{self, Attempt};
-use crate::run::{Remedy, Run, StepError, delay_until};
+use crate::run::{Met, Remedy, Run, StepError, delay_until};
 
 /// How long the CRM's counts are given to follow its records before what they do not explain is taken for a fact.
 const RECOUNT_AFTER: SignedDuration = SignedDuration::from_secs(30);
@@ -41,16 +41,17 @@ impl Export {
         let Err(error) = self.prove_and_close(&parent.record, &loaded, run).await else { return Ok(()) };
         let now = self.sessions.clock.now();
         tracing::warn!(%error, backup.id = %backup.backup_id, object = %object, "close-object.interrupted");
-        let attempts = loaded.record.close_attempts + 1;
-        match error.remedy(now, attempts, self.retry_base) {
+        let object = &loaded.record;
+        let attempts = object.close_attempts + 1;
+        match error.remedy(now, Met { attempts, trouble: object.close_trouble }, &self.patience) {
             Remedy::Stop => Ok(()),
             Remedy::Fail(failure) => self.fail(backup, failure).await,
-            Remedy::Wait(wait) => self.close_later(&loaded, &loaded.record.close_later(wait), wait).await,
-            Remedy::Retry(_) if attempts >= MAX_ATTEMPTS => self.fail(backup, out_of_attempts(&loaded.record)).await,
+            Remedy::Wait(wait, trouble) => self.close_later(&loaded, &object.close_later(wait, trouble), wait).await,
+            Remedy::Retry(_) if attempts >= MAX_ATTEMPTS => self.fail(backup, out_of_attempts(object)).await,
             Remedy::Retry(pause) => {
                 let pause = SignedDuration::try_from(pause).unwrap_or(SignedDuration::from_mins(5));
                 let wait = Wait { until: now + pause, reason: WaitReason::ServiceUnavailable };
-                self.close_later(&loaded, &loaded.record.close_later(wait), wait).await
+                self.close_later(&loaded, &object.close_later(wait, object.close_trouble), wait).await
             }
         }
     }

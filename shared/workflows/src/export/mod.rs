@@ -11,27 +11,29 @@ mod segment_upload;
 mod split;
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use domain::Failure;
 use domain::account::ApiVersion;
 use domain::backup::Backup;
 use domain::chunk::{Chunk, ChunkKey, ChunkState};
 use domain::ids::ObjectType;
-use domain::lease::NotLeased;
+use domain::lease::{Leasing, NotLeased, Wait};
 use domain::object::{ObjectExport, ObjectState};
-use domain::ports::ledger::{self, Change, Ledger, LedgerError, Versioned};
+use domain::ports::ledger::{self, Ledger, Versioned};
 use domain::ports::objects::{MultipartUploads, ObjectReader, ObjectWriter};
 use domain::ports::queue::WorkQueue;
 use domain::property::Columns;
-use domain::work::BackupRef;
+use domain::restore::slice::Left;
+use domain::work::{BackupRef, Work};
+use domain::{Failure, Refused};
+use jiff::{SignedDuration, Timestamp};
 
 use crate::call_gate::GateUsage;
 use crate::crm_session::CrmSessions;
 use crate::dispatch::{self, WorkerCap};
 use crate::ending;
 use crate::export::reading::{Ending, Reading};
-use crate::run::{Remedy, Run, StepError, delay_until};
+use crate::leased::{Aftermath, Leasable, Leases, Wished};
+use crate::run::{Patience, Run, StepError};
 use crate::stored_json;
 
 /// The use case.
@@ -48,8 +50,8 @@ pub struct Export {
     pub uploads: Arc<dyn MultipartUploads>,
     /// How many workers a backup may have.
     pub cap: WorkerCap,
-    /// First pause while the CRM is down.
-    pub retry_base: Duration,
+    /// How long the CRM is waited for.
+    pub patience: Patience,
 }
 
 /// What a run of export-chunk has done, for metrics.
@@ -69,9 +71,31 @@ struct Subject {
     chunk: Versioned<Chunk>,
 }
 
+impl Leasable for Chunk {
+    fn leasing(&self) -> &Leasing {
+        &self.leasing
+    }
+    fn with_leasing(&self, leasing: Leasing) -> Self {
+        Self { leasing, ..self.clone() }
+    }
+    fn leased(&self, owner: &str, now: Timestamp, length: SignedDuration) -> Result<Result<Self, NotLeased>, Refused> {
+        Ok(self.lease(owner, now, length))
+    }
+    fn released(&self, lease: u32, wait: Option<Wait>, _: Left, now: Timestamp) -> Result<Self, Refused> {
+        self.release(lease, wait, now)
+    }
+    fn message(&self) -> Option<Work> {
+        (self.state == ChunkState::Ready).then(|| self.work())
+    }
+}
+
 impl Export {
     fn ledger(&self) -> &dyn Ledger {
         &*self.sessions.ledger
+    }
+
+    fn leases(&self) -> Leases<'_> {
+        Leases { ledger: self.ledger(), queue: &*self.queue, clock: &*self.sessions.clock }
     }
 
     /// Works on one chunk for as long as the run lasts.
@@ -93,21 +117,16 @@ impl Export {
             }
             ChunkState::Ready => {}
         }
-        let now = self.sessions.clock.now();
-        let leased = match subject.chunk.record.lease(&run.owner, now, run.lease_length(now)) {
-            Ok(leased) => leased,
-            Err(NotLeased::OutOfAttempts) => {
+        let length = run.lease_length(self.sessions.clock.now());
+        let lease = match self.leases().take(&subject.chunk, &run.owner, length).await? {
+            Wished::Leased { number, .. } => number,
+            Wished::Nothing => return Ok(ExportUsage::default()),
+            Wished::OutOfAttempts => {
                 self.fail(backup, out_of_attempts(&subject.object)).await?;
                 return Ok(ExportUsage::default());
             }
-            Err(NotLeased::Held(_) | NotLeased::Waiting(_)) => return Ok(ExportUsage::default()),
         };
-        match self.ledger().commit(&[Change::replace(&subject.chunk, &leased)]).await {
-            // Another delivery of the same message was first.
-            Err(LedgerError::Conflict) => return Ok(ExportUsage::default()),
-            other => other?,
-        }
-        let worked = self.work(backup, key, leased.leasing.last_number, run).await;
+        let worked = self.work(backup, key, lease, run).await;
         ending::sweep_if_ended(self.ledger(), &*self.queue, backup).await?;
         worked
     }
@@ -115,6 +134,7 @@ impl Export {
     /// Reads under `lease` until the range or the run ends, and cleans up after whatever went wrong.
     async fn work(&self, backup: &BackupRef, key: &ChunkKey, lease: u32, run: &Run) -> Result<ExportUsage, StepError> {
         let mut usage = ExportUsage::default();
+        let ledger_key = key.ledger_key(&backup.backup_id);
         let read = self.read(backup, key, lease, run, &mut usage).await;
         let now = self.sessions.clock.now();
         let read = match read {
@@ -128,8 +148,7 @@ impl Export {
                 return Ok(usage);
             }
             Ok(Ending::RunOver) => {
-                self.release(backup, key, lease, None).await?;
-                self.requeue(backup, key, Duration::ZERO).await?;
+                self.leases().run_over::<Chunk>(&ledger_key, lease, false, Left::Nothing).await?;
                 return Ok(usage);
             }
             Ok(Ending::StartedAgain) => {
@@ -138,28 +157,18 @@ impl Export {
             }
             Err(error) => error,
         };
-        // Committing has set the count of fruitless runs back, so it is read again.
-        let attempts = match self.load(backup, key).await {
-            Ok(Some(subject)) => subject.chunk.record.leasing.attempts,
-            // The backup has ended, or the object has started again: this trouble is nobody's any more.
-            Ok(None) => return Ok(usage),
-            Err(_) => 1,
-        };
         tracing::warn!(%error, backup.id = %backup.backup_id, object = %key.object_type, "export.interrupted");
-        match error.remedy(now, attempts, self.retry_base) {
-            Remedy::Stop => {}
-            Remedy::Fail(failure) => self.fail(backup, failure).await?,
-            Remedy::Wait(wait) => {
-                self.release(backup, key, lease, Some(wait)).await?;
-                self.requeue(backup, key, delay_until(wait.until, now)).await?;
-            }
-            Remedy::Retry(pause) => {
-                // Best effort: without it the lease runs out by itself and recover-stalled queues the chunk.
-                let _ = self.release(backup, key, lease, None).await;
-                self.requeue(backup, key, pause).await?;
-            }
+        // The backup may have ended, or the object started again: then this trouble is nobody's any more.
+        if matches!(self.load(backup, key).await, Ok(None)) {
+            return Ok(usage);
         }
-        Ok(usage)
+        let leases = self.leases();
+        let aftermath =
+            leases.interrupted::<Chunk>(&ledger_key, lease, &error, (false, Left::Nothing), &self.patience).await?;
+        match aftermath {
+            Aftermath::Settled => Ok(usage),
+            Aftermath::Fail(failure) => self.fail(backup, failure).await.map(|()| usage),
+        }
     }
 
     async fn read(
@@ -204,27 +213,6 @@ impl Export {
     async fn after_chunk(&self, backup: &BackupRef, object: &ObjectType, run: &Run) -> Result<(), StepError> {
         self.close_object(backup, object, run).await?;
         self.dispatch(backup).await
-    }
-
-    async fn release(
-        &self,
-        backup: &BackupRef,
-        key: &ChunkKey,
-        lease: u32,
-        wait: Option<domain::lease::Wait>,
-    ) -> Result<(), StepError> {
-        let ledger_key = key.ledger_key(&backup.backup_id);
-        let Some(chunk) = ledger::load::<Chunk>(self.ledger(), &ledger_key).await? else { return Ok(()) };
-        let Ok(released) = chunk.record.release(lease, wait, self.sessions.clock.now()) else { return Ok(()) };
-        match self.ledger().commit(&[Change::replace(&chunk, &released)]).await {
-            Err(LedgerError::Conflict) => Ok(()),
-            other => Ok(other?),
-        }
-    }
-
-    async fn requeue(&self, backup: &BackupRef, key: &ChunkKey, delay: Duration) -> Result<(), StepError> {
-        let work = domain::work::Work::Export { backup: backup.clone(), chunk: key.clone() };
-        Ok(self.queue.send(&[work], delay).await?)
     }
 
     async fn dispatch(&self, backup: &BackupRef) -> Result<(), StepError> {

@@ -1,11 +1,10 @@
 //! How far a backup is as a whole: one figure for a bar, and one for the question how long it still takes.
 
 use domain::backup::{Backup, BackupState};
-use domain::lease::Wait;
 use domain::object::ObjectState;
 use jiff::Timestamp;
 
-use super::{ObjectProgress, seconds_left};
+use super::{ObjectProgress, Waiting, seconds_left};
 
 /// The share of a backup that is done when everything is exported.
 const EXPORTED: f64 = 0.97;
@@ -30,7 +29,7 @@ pub struct Overall {
 }
 
 /// What `objects` of a backup, which may wait for something, come to.
-pub(super) fn of(backup: &Backup, objects: &[ObjectProgress], waiting: Option<Wait>, now: Timestamp) -> Overall {
+pub(super) fn of(backup: &Backup, objects: &[ObjectProgress], waiting: Option<Waiting>, now: Timestamp) -> Overall {
     let export = Export::of(objects);
     let exported = export.share().map(|share| share * EXPORTED);
     match backup.state {

@@ -70,7 +70,7 @@ async fn a_backup_whose_chunks_all_wait_says_until_when_and_why() {
     let midnight = NOW + SignedDuration::from_hours(5);
     let (ledger, backup) = exporting(|chunk| waiting_until(&chunk, midnight, WaitReason::DailyLimit)).await;
     let progress = read(&ledger, &backup.reference(), NOW).await.expect("present");
-    assert_eq!(progress.waiting, Some(Wait { until: midnight, reason: WaitReason::DailyLimit }));
+    assert_eq!(progress.waiting, Some(Waiting { until: midnight, reason: WaitReason::DailyLimit, since: None }));
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn a_backup_goes_on_while_one_chunk_does_and_when_the_wait_is_over() {
     let one = waiting_until(&chunk, later, WaitReason::DailyLimit);
     let other = waiting_until(&chunk, sooner, WaitReason::CrmUnavailable);
     let both = [one.clone(), other];
-    let wait = Wait { until: sooner, reason: WaitReason::CrmUnavailable };
+    let wait = Waiting { until: sooner, reason: WaitReason::CrmUnavailable, since: None };
     assert_eq!(waiting(&backup, &both, &[], NOW), Some(wait));
     assert_eq!(waiting(&backup, &both, &[], sooner), None);
     assert_eq!(waiting(&backup, &[one, working(&chunk)], &[], NOW), None);
@@ -96,7 +96,12 @@ fn a_backup_waits_for_the_object_that_cannot_be_closed_yet() {
     let (object, _) = samples::discovered(&backup, "contacts", Some(0));
     let read = object.commit(1, &Committed { chunk_done: true, ..Committed::default() }, NOW).expect("exporting");
     let wait = Wait { until: NOW + MINUTE, reason: WaitReason::DailyLimit };
-    assert_eq!(waiting(&backup, &[], &[read.close_later(wait)], NOW), Some(wait));
+    let limited = read.close_later(wait, CrmTrouble::default());
+    let waits = |since, Wait { until, reason }| Some(Waiting { until, reason, since });
+    assert_eq!(waiting(&backup, &[], &[limited], NOW), waits(None, wait));
+    let wait = Wait { reason: WaitReason::CrmUnavailable, ..wait };
+    let (trouble, _) = CrmTrouble::default().unanswered(NOW - MINUTE);
+    assert_eq!(waiting(&backup, &[], &[read.close_later(wait, trouble)], NOW), waits(Some(NOW - MINUTE), wait));
     let recount = Wait { until: NOW + MINUTE, reason: WaitReason::CountsLag };
     assert_eq!(waiting(&backup, &[], &[read.recount(recount)], NOW), None, "only for a moment");
     assert_eq!(waiting(&backup, &[], &[read], NOW), None, "it is being closed");
@@ -137,7 +142,7 @@ fn a_backup_as_a_whole_is_as_far_as_all_of_its_objects() {
     let objects = [of("contacts", Some(900), 500), of("deals", Some(100), 150), of("conversations", None, 7)];
     let expected = Overall { share_done: Some(0.6 * 0.97), seconds_left: Some(40 + 5) };
     assert_eq!(overall(&objects, None), expected);
-    let wait = Wait { until: NOW + MINUTE * 2, reason: WaitReason::DailyLimit };
+    let wait = Waiting { until: NOW + MINUTE * 2, reason: WaitReason::DailyLimit, since: None };
     assert_eq!(overall(&objects, Some(wait)).seconds_left, Some(40 + 5 + 60));
     assert_eq!(overall(&objects[2..], None), Overall::default(), "nothing to compare with");
     let left = [of("deals", Some(100), 150), of("conversations", None, 7)];

@@ -7,7 +7,7 @@ use archive::manifest::File;
 use domain::Failure;
 use domain::backup::{Backup, BackupState};
 use domain::ids::BackupId;
-use domain::ports::crm::CrmErrorKind;
+use domain::ports::crm::{CrmError, CrmErrorKind};
 use domain::ports::crm_batch::{BATCH, PropertyDefinition};
 use domain::ports::ledger::{self, Change, MAX_CHANGES};
 use domain::ports::objects::StorageError;
@@ -163,12 +163,10 @@ fn other_portal() -> StepError {
 
 fn object_gone(restore: &Restore) -> StepError {
     let label = &restore.label;
-    StepError::Fatal(Failure::new(
-        "crm-object-not-found",
-        format!(
-            "The CRM has no object type {label} any more, so there is nothing that its values could be restored to."
-        ),
-    ))
+    let sentence = format!(
+        "The CRM has no object type {label} any more, so there is nothing that its values could be restored to."
+    );
+    StepError::Crm(CrmError { kind: CrmErrorKind::NotFound, sentence })
 }
 
 fn archive_gone() -> StepError {

@@ -48,7 +48,7 @@ use crate::contention;
 use crate::crm_session::CrmSessions;
 use crate::leased::{Aftermath, Leasable, Leases, Wished};
 use crate::notify;
-use crate::run::{Run, StepError};
+use crate::run::{Patience, Run, StepError};
 
 /// Slices that a restore has at most.
 pub const MOST_SLICES: u64 = 100;
@@ -65,8 +65,8 @@ pub struct RestoreWork {
     pub writer: Arc<dyn ObjectWriter>,
     /// Writes large reports.
     pub uploads: Arc<dyn MultipartUploads>,
-    /// First pause while the CRM is down.
-    pub retry_base: Duration,
+    /// How long the CRM is waited for.
+    pub patience: Patience,
 }
 
 /// What a run has done, for metrics.
@@ -93,6 +93,9 @@ impl Leasable for Restore {
     fn leased(&self, owner: &str, now: Timestamp, length: SignedDuration) -> Result<Result<Self, NotLeased>, Refused> {
         self.lease(owner, now, length)
     }
+    fn with_leasing(&self, leasing: Leasing) -> Self {
+        Self { leasing, ..self.clone() }
+    }
     fn released(&self, lease: u32, wait: Option<Wait>, _: Left, now: Timestamp) -> Result<Self, Refused> {
         self.apply(RestoreEvent::Released { lease, wait }, now)
     }
@@ -111,6 +114,9 @@ impl Leasable for RestoreSlice {
         } else {
             Err(Refused::new("leasing a slice", "nobody should work on it"))
         }
+    }
+    fn with_leasing(&self, leasing: Leasing) -> Self {
+        Self { leasing, ..self.clone() }
     }
     fn released(&self, lease: u32, wait: Option<Wait>, left: Left, now: Timestamp) -> Result<Self, Refused> {
         Self::released(self, lease, wait, left, now)
@@ -157,7 +163,7 @@ impl RestoreWork {
         let Err(error) = done else { return Ok(()) };
         tracing::warn!(%error, restore.id = %restore.restore_id, "restore.interrupted");
         let aftermath =
-            self.leases().interrupted::<Restore>(&key, number, &error, (false, Left::Nothing), self.retry_base).await?;
+            self.leases().interrupted::<Restore>(&key, number, &error, (false, Left::Nothing), &self.patience).await?;
         match aftermath {
             Aftermath::Settled => Ok(()),
             Aftermath::Fail(failure) if loaded.record.state == RestoreState::Concluding => {
@@ -229,7 +235,7 @@ impl RestoreWork {
         }
         tracing::warn!(%error, restore.id = %restore.restore_id, "restore.slice-interrupted");
         let leases = self.leases();
-        match leases.interrupted::<RestoreSlice>(key, lease, &error, (progressed, left), self.retry_base).await? {
+        match leases.interrupted::<RestoreSlice>(key, lease, &error, (progressed, left), &self.patience).await? {
             // Perhaps somebody has stopped it: then it can be concluded the sooner.
             Aftermath::Settled => self.after_slice(restore).await,
             Aftermath::Fail(failure) => self.fail(restore, failure).await,

@@ -110,6 +110,7 @@ pub(super) fn environment(api: &RuntimeApi) -> Vec<(&'static str, String)> {
         ("ISSUER_ENFORCES_SECOND_FACTOR", "true"),
         ("CRM_TOKEN_PREFIX", "bench/"),
         ("CRM_RETRY_BASE_SECONDS", "1"),
+        ("CRM_OUTAGE_PATIENCE_HOURS", "24"),
         ("WORKERS_PER_ACCOUNT", "8"),
         ("DOWNLOAD_LINK_SECONDS", "300"),
         ("LOG_LEVEL", "info"),

@@ -45,6 +45,9 @@ impl Client {
                 Some(Trouble::Unavailable) => return Err(trouble::unavailable()),
                 Some(Trouble::Malformed) => return Err(trouble::malformed()),
                 Some(Trouble::TokenRefused) => return Err(trouble::token_refused()),
+                Some(Trouble::ScopeMissing) => return Err(trouble::scopes_missing(&["a.scope".to_owned()])),
+                Some(Trouble::Forbidden) => return Err(trouble::forbidden()),
+                Some(Trouble::NotFound) => return Err(trouble::nothing_there()),
                 Some(Trouble::RateLimit(pause)) => self.gate.refused(RefusedPolicy::Rate, pause).await,
                 Some(Trouble::DailyLimit) => self.gate.refused(RefusedPolicy::Daily, DAILY_PAUSE).await,
             }

@@ -44,6 +44,8 @@ struct State {
     /// What people do just before a call, to which object.
     script: Vec<(Moment, ObjectType, Edit)>,
     calls: BTreeMap<&'static str, u64>,
+    /// Calls that met trouble.
+    struck: u64,
     reached: BTreeSet<(String, String)>,
 }
 
@@ -66,7 +68,9 @@ impl State {
             }
         }
         let present = self.troubles.iter().find(|(period, _)| period.contains(nth, now));
-        present.map(|(_, trouble)| *trouble)
+        let present = present.map(|(_, trouble)| *trouble);
+        self.struck += u64::from(present.is_some());
+        present
     }
 }
 
@@ -82,6 +86,7 @@ impl SimulatedCrm {
             troubles: Vec::new(),
             script: Vec::new(),
             calls: BTreeMap::new(),
+            struck: 0,
             reached: BTreeSet::new(),
         };
         Self { clock, state: Arc::new(Mutex::new(state)) }
@@ -144,6 +149,11 @@ impl SimulatedCrm {
     /// How often a method of [`Crm`] has been called, such as `page`.
     pub fn calls(&self, method: &str) -> u64 {
         lock(&self.state).calls.get(method).copied().unwrap_or(0)
+    }
+
+    /// How many calls have met trouble.
+    pub fn struck(&self) -> u64 {
+        lock(&self.state).struck
     }
 
     /// How often any method of [`Crm`] has been called.

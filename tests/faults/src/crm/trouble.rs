@@ -55,6 +55,12 @@ pub enum Trouble {
     DailyLimit,
     /// The token was revoked.
     TokenRefused,
+    /// 403 for want of a scope.
+    ScopeMissing,
+    /// 403 for another reason.
+    Forbidden,
+    /// 404.
+    NotFound,
 }
 
 /// After how long the client of a CRM that is down says it makes sense to try again.
@@ -74,6 +80,14 @@ pub(super) fn malformed() -> CrmError {
 
 pub(super) fn token_refused() -> CrmError {
     error(CrmErrorKind::TokenRefused, "The CRM refuses the token; connect the account again.")
+}
+
+pub(super) fn forbidden() -> CrmError {
+    error(CrmErrorKind::Forbidden, "The CRM refuses the call.")
+}
+
+pub(super) fn nothing_there() -> CrmError {
+    error(CrmErrorKind::NotFound, "The CRM has no such object type.")
 }
 
 pub(super) fn not_found(object: &ObjectType) -> CrmError {

@@ -144,7 +144,7 @@ impl World {
             queue: worker.wrap(self.queue.clone()),
             writer: worker.wrap(self.storage.clone()),
             cap: WorkerCap(self.settings.workers),
-            retry_base: Self::RETRY_BASE,
+            patience: self.settings.patience,
         }
     }
 
@@ -156,7 +156,7 @@ impl World {
             writer: worker.wrap(self.storage.clone()),
             uploads: worker.wrap(self.storage.clone()),
             cap: WorkerCap(self.settings.workers),
-            retry_base: Self::RETRY_BASE,
+            patience: self.settings.patience,
         }
     }
 
@@ -167,7 +167,7 @@ impl World {
             reader: worker.wrap(self.storage.clone()),
             writer: worker.wrap(self.storage.clone()),
             uploads: worker.wrap(self.storage.clone()),
-            retry_base: Self::RETRY_BASE,
+            patience: self.settings.patience,
         }
     }
 

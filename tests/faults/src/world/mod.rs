@@ -25,6 +25,7 @@ use secrecy::SecretString;
 use workflows::change_account::{AccountChange, ChangeAccount, ChangeError, Changed, ConnectionChange};
 use workflows::create_backup::{CreateBackup, Request};
 use workflows::dispatch;
+use workflows::run::Patience;
 
 use self::telling::{Outlets, new_webhook_secret};
 use crate::{Exported, Latent, SimulatedClock, SimulatedCrm, SimulatedObject, Storage};
@@ -85,6 +86,8 @@ pub struct Settings {
     pub assemble_run: SignedDuration,
     /// The same for restore-chunk.
     pub restore_run: SignedDuration,
+    /// How long the CRM is waited for.
+    pub patience: Patience,
     /// What goes wrong at which call of a port.
     pub faults: Arc<Faults>,
     /// What the delays of the simulated ports follow from.
@@ -101,6 +104,7 @@ impl Default for Settings {
             export_run: SignedDuration::from_secs(290),
             assemble_run: SignedDuration::from_secs(890),
             restore_run: SignedDuration::from_secs(290),
+            patience: Patience { first_pause: Duration::from_secs(30), outage: SignedDuration::from_hours(24) },
             faults: Faults::none(),
             seed: 1,
         }
@@ -325,7 +329,4 @@ impl World {
         exported.check_zip(&*self.stored, &self.backup(backup).await).await;
         exported
     }
-
-    /// First pause of a worker while the CRM is down.
-    const RETRY_BASE: Duration = Duration::from_secs(30);
 }

@@ -4,14 +4,13 @@ use std::sync::Arc;
 
 use domain::backup::{Backup, BackupState};
 use domain::budget::{CallLimits, WaitReason};
-use domain::lease::Wait;
 use domain::ports::clock::Clock;
 use domain::work::BackupRef;
 use faults::crm::{Cursors, Period, Trouble};
 use faults::{Pace, Settings, SimulatedCrm, World, samples};
 use in_memory::MemoryLedger;
 use jiff::{SignedDuration, Timestamp};
-use workflows::read_backups;
+use workflows::read_backups::{self, Waiting};
 
 use crate::cases::SMALL;
 use crate::worlds::{assert_complete, assert_tidy};
@@ -31,8 +30,8 @@ pub(crate) async fn with_calls_a_day(per_day: u32, contacts: u64) -> World {
 }
 
 /// Runs a backup to its end, and returns what it said it waited for on the way.
-async fn waits_of(world: &World, backup: &BackupRef) -> (Backup, Vec<Wait>) {
-    let mut told: Vec<Wait> = Vec::new();
+async fn waits_of(world: &World, backup: &BackupRef) -> (Backup, Vec<Waiting>) {
+    let mut told: Vec<Waiting> = Vec::new();
     while world.step().await {
         let progress = read_backups::read(&*world.ledger, backup, world.clock.now()).await;
         let waiting = progress.expect("the ledger answers").waiting;

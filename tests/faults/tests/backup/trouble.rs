@@ -1,11 +1,16 @@
 //! The CRM is down, refuses, or is not the one it was.
 
 use domain::backup::{Backup, BackupState};
+use domain::budget::WaitReason;
+use domain::ports::clock::Clock;
 use faults::crm::{Period, SimulatedObject, Trouble};
-use faults::{Settings, World, samples};
+use faults::{FailedMessages, Settings, World, samples};
+use in_memory::faults::Faults;
 use jiff::SignedDuration;
+use workflows::read_backups;
+use workflows::run::Patience;
 
-use crate::cases::{Case, FALLBACK, SMALL, SPLIT};
+use crate::cases::{Case, FALLBACK, SMALL, SPLIT, archive_of, calm_archive};
 use crate::worlds::{assert_complete, assert_tidy, in_memory};
 
 async fn small() -> World {
@@ -40,13 +45,109 @@ async fn calls_of(case: Case) -> (u64, u64) {
     (connected, world.crm.all_calls())
 }
 
+/// A world that waits for the CRM for an hour only.
+async fn impatient(case: Case) -> World {
+    let settings = case.settings(Faults::none(), FailedMessages::ComeBack);
+    let patience = Patience { outage: SignedDuration::from_hours(1), ..settings.patience };
+    in_memory((case.objects)(), Settings { patience, ..settings }).await
+}
+
+/// A world whose backup is being exported, with some of it committed.
+async fn half_way(case: Case) -> (World, domain::work::BackupRef) {
+    let world = case.calm().await;
+    let backup = world.request().await;
+    while world.objects_of(&backup).await.iter().all(|object| object.records == 0) {
+        world.deliver_one().await;
+    }
+    assert_eq!(world.backup(&backup).await.state, BackupState::Exporting);
+    (world, backup)
+}
+
+/// B6: what was read before an outage is kept, and the archive is what it would have been without.
+#[tokio::test(start_paused = true)]
+async fn a_quarter_of_an_hour_without_the_crm_ends_exact() {
+    for case in [SMALL, SPLIT, FALLBACK] {
+        let calm_world = case.calm().await;
+        let calm_backup = calm_world.request().await;
+        let calm_end = calm_world.to_the_end(&calm_backup).await;
+        let calm = calm_world.exported(&calm_backup).await;
+        let lasted = calm_end.ended_at.expect("an end").duration_since(calm_end.created_at);
+        let down = calm_end.created_at + lasted / 2;
+        let up = down + SignedDuration::from_mins(15);
+        let world = case.calm().await;
+        let backup = world.request().await;
+        world.crm.trouble(Period::Times(down..up), Trouble::Unavailable);
+        let (mut told, mut kept) = (Vec::new(), Vec::new());
+        while world.step().await {
+            let progress = read_backups::read(&*world.ledger, &backup, world.clock.now()).await.expect("readable");
+            told.extend(progress.waiting.filter(|waiting| waiting.reason == WaitReason::CrmUnavailable));
+            let objects = world.objects_of(&backup).await;
+            let read: Vec<_> = objects.iter().map(|object| (object.generation, object.records)).collect();
+            assert!(kept.iter().zip(&read).all(|(before, now)| before <= now), "what was read is kept");
+            kept = read;
+        }
+        let ended = world.backup(&backup).await;
+        assert_complete(&world, &ended).await;
+        assert_tidy(&world, &backup).await;
+        assert!(world.exported(&backup).await.files == calm.files);
+        assert!(world.crm.struck() > 3, "it was really down");
+        let since = told.first().expect("it says what it waits for").since.expect("and since when");
+        assert!((down..down + SignedDuration::from_mins(1)).contains(&since), "{since}");
+        assert!(told.iter().all(|waiting| waiting.since.is_some_and(|since| since < up)));
+        let late = ended.ended_at.expect("an end").duration_since(up);
+        assert!(late < SignedDuration::from_mins(8), "it goes on soon after: {late:#}");
+    }
+}
+
+/// B6: an outage that is too long ends the backup with a sentence, at whatever step it was.
+#[tokio::test(start_paused = true)]
+async fn a_day_and_an_hour_without_the_crm_fail_the_backup_and_say_since_when() {
+    for (half, trouble) in [(true, Trouble::Unavailable), (true, Trouble::Malformed), (false, Trouble::Unavailable)] {
+        let (world, backup) = if half {
+            half_way(SMALL).await
+        } else {
+            let world = small().await;
+            let backup = world.request().await;
+            (world, backup)
+        };
+        let down = world.clock.now();
+        world.crm.trouble(Period::Times(down..down + SignedDuration::from_hours(25)), trouble);
+        let ended = world.to_the_end(&backup).await;
+        let kind = if trouble == Trouble::Malformed { "crm-answer-malformed" } else { "crm-unavailable" };
+        assert_failed(&world, &ended, kind).await;
+        let sentence = &ended.failure.as_ref().expect("a failure").sentence;
+        let since = down.strftime("since %Y-%m-%d %H:%M UTC").to_string();
+        assert!(sentence.contains(&since) && sentence.contains("Begin again"), "{sentence}");
+        let lasted = ended.ended_at.expect("an end").duration_since(down);
+        let day = SignedDuration::from_hours(24);
+        assert!((day..day + SignedDuration::from_mins(15)).contains(&lasted), "{lasted:#}");
+    }
+}
+
+/// B4: one refusal is not the truth, at whatever call it comes.
+#[tokio::test(start_paused = true)]
+async fn a_single_refusal_at_any_call_changes_nothing() {
+    for trouble in [Trouble::TokenRefused, Trouble::ScopeMissing, Trouble::Forbidden, Trouble::NotFound] {
+        for case in [SMALL, FALLBACK] {
+            let calm = calm_archive(&case.calm().await).await;
+            let (connected, all) = calls_of(case).await;
+            for nth in connected + 1..=all {
+                let world = case.calm().await;
+                world.crm.trouble(Period::Calls(nth..nth + 1), trouble);
+                assert!(archive_of(&world).await.files == calm.files, "{trouble:?} at call {nth}");
+                assert_eq!(world.crm.struck(), 1, "{trouble:?} at call {nth} of {all}");
+            }
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_crm_that_stays_down_fails_the_backup_whenever_it_goes_down() {
     for (trouble, kind) in [(Trouble::Unavailable, "crm-unavailable"), (Trouble::Malformed, "crm-answer-malformed")] {
         for case in [SMALL, SPLIT, FALLBACK] {
             let (connected, all) = calls_of(case).await;
             for nth in connected + 1..=all {
-                let world = case.calm().await;
+                let world = impatient(case).await;
                 world.crm.trouble(Period::Calls(nth..u64::MAX), trouble);
                 let backup = world.request().await;
                 let ended = world.to_the_end(&backup).await;
@@ -92,13 +193,14 @@ async fn a_discovery_goes_on_with_what_is_missing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_revoked_token_fails_the_backup_at_once() {
+async fn a_revoked_token_fails_the_backup_soon() {
     let (connected, all) = calls_of(SMALL).await;
     for nth in connected + 1..=all {
         let world = SMALL.calm().await;
         world.crm.trouble(Period::Calls(nth..u64::MAX), Trouble::TokenRefused);
         let ended = fails(&world, "crm-token-refused").await;
-        assert!(world.crm.all_calls() < nth + 5, "a token that is refused is not tried again and again");
+        assert!(world.crm.struck() >= 4, "it is asked again");
+        assert!(world.crm.all_calls() < nth + 16, "but not again and again");
         assert!(ended.ended_at.expect("an end") < samples::beginning() + SignedDuration::from_mins(5));
     }
 }

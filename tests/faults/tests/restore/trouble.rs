@@ -5,7 +5,7 @@ use domain::restore::RestoreState;
 use faults::crm::{Period, Trouble};
 use jiff::SignedDuration;
 
-use crate::scenario::{Scenario, Setup};
+use crate::scenario::{OBJECT, PROPERTIES, Scenario, Setup};
 
 fn several_runs() -> Setup {
     Setup { records: 9_000, run_seconds: 1, ..Setup::default() }
@@ -70,17 +70,62 @@ async fn a_crm_that_is_down_for_a_while_is_waited_for() {
     }
 }
 
+/// B6: an outage in the middle of writing is waited out.
 #[tokio::test(start_paused = true)]
-async fn a_crm_that_stays_down_fails_the_restore_and_frees_the_lock() {
-    let scenario = Scenario::in_memory(Setup::default()).await;
-    let restore = scenario.planned().await;
-    let now = scenario.world.clock.now();
-    scenario.world.crm.trouble(Period::Times(now..now + SignedDuration::from_hours(40)), Trouble::Unavailable);
-    scenario.world.confirm(&restore).await.expect("planned");
-    let failed = scenario.rest_until(&restore, RestoreState::Failed).await;
-    assert_eq!(failed.failure.expect("it says why").kind, "crm-unavailable");
+async fn a_quarter_of_an_hour_without_the_crm_changes_nothing() {
+    let scenario = Scenario::in_memory(several_runs()).await;
+    let restore = scenario.half_way().await;
+    let (now, struck) = (scenario.world.clock.now(), scenario.world.crm.struck());
+    scenario.world.crm.trouble(Period::Times(now..now + SignedDuration::from_mins(15)), Trouble::Unavailable);
+    scenario.rest_until(&restore, RestoreState::Completed).await;
+    assert!(scenario.world.crm.struck() > struck + 3, "it was really down");
+    scenario.assert_values(&scenario.good);
     scenario.assert_tidy(&restore, 1).await;
-    scenario.assert_values(&scenario.damaged);
+}
+
+/// B6: one that is too long ends the plan, or the restore, with a sentence.
+#[tokio::test(start_paused = true)]
+async fn a_day_and_an_hour_without_the_crm_fail_the_restore_and_free_the_lock() {
+    for confirmed in [true, false] {
+        let scenario = Scenario::in_memory(Setup::default()).await;
+        let world = &scenario.world;
+        let restore = if confirmed {
+            scenario.planned().await
+        } else {
+            world.ask_restore(&scenario.backup, OBJECT, &PROPERTIES).await.expect("accepted")
+        };
+        let now = world.clock.now();
+        world.crm.trouble(Period::Times(now..now + SignedDuration::from_hours(25)), Trouble::Unavailable);
+        if confirmed {
+            world.confirm(&restore).await.expect("planned");
+        }
+        let failed = scenario.rest_until(&restore, RestoreState::Failed).await;
+        let failure = failed.failure.expect("it says why");
+        let since = now.strftime("since %Y-%m-%d %H:%M UTC").to_string();
+        assert_eq!(failure.kind, "crm-unavailable");
+        assert!(failure.sentence.contains(&since), "{}", failure.sentence);
+        assert!(world.lock_is_free().await);
+        scenario.assert_values(&scenario.damaged);
+        if confirmed {
+            scenario.assert_tidy(&restore, 1).await;
+        }
+    }
+}
+
+/// B4: one refusal is not the truth, at whatever call of a restore and its undo it comes.
+#[tokio::test(start_paused = true)]
+async fn a_single_refusal_at_any_call_changes_nothing() {
+    let calm = Scenario::in_memory(Setup::default()).await;
+    let before = calm.world.crm.all_calls();
+    calm.there_and_back().await;
+    for trouble in [Trouble::TokenRefused, Trouble::ScopeMissing, Trouble::Forbidden, Trouble::NotFound] {
+        for nth in before + 1..=calm.world.crm.all_calls() {
+            let scenario = Scenario::in_memory(Setup::default()).await;
+            scenario.world.crm.trouble(Period::Calls(nth..nth + 1), trouble);
+            scenario.there_and_back().await;
+            assert_eq!(scenario.world.crm.struck(), 1, "{trouble:?} at call {nth}");
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]
