@@ -1,6 +1,7 @@
 //! A whole archive out of what the ledger knows: the files, the manifest about them, and where everything goes.
 
 use domain::backup::Backup;
+use domain::gap;
 use domain::object::{ObjectExport, Verdict};
 use domain::property::Columns;
 use jiff::Timestamp;
@@ -44,6 +45,7 @@ pub fn lay_out(
     completed_at: Timestamp,
 ) -> Result<ArchiveContents, LayoutError> {
     objects.iter().try_for_each(check_rows)?;
+    let missing = gap::all(backup, objects.iter().map(|object| &object.export));
     let (objects, without): (Vec<_>, Vec<_>) = objects.into_iter().partition(|object| object.export.records > 0);
 
     let names = file_names(objects.iter().map(|object| &object.export.definition.object_type));
@@ -68,6 +70,7 @@ pub fn lay_out(
         spreadsheets: SPREADSHEETS.to_owned(),
         files,
         without_file: without.iter().map(|object| describe_absent(&object.export, completed_at)).collect(),
+        missing,
     };
     let LaidOut { extents, bytes } = layout.finish(&manifest.without_places().to_json());
     Ok(ArchiveContents { extents, bytes, manifest })

@@ -5,6 +5,7 @@
 //! archive, so that a restore reads and inflates slices of one CSV straight from the zip.
 
 use domain::account::ApiVersion;
+use domain::gap::Gap;
 use domain::ids::{AccountId, BackupId, ObjectType, RecordId};
 use domain::object::Verdict;
 use domain::property::{Columns, Property, RECORD_ID_COLUMN, Sensitivity};
@@ -48,6 +49,9 @@ pub struct Manifest {
     pub files: Vec<File>,
     /// The objects of which no record was read, and which so have no file.
     pub without_file: Vec<WithoutFile>,
+    /// What the CRM may have and the archive does not hold, each with the reason.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<Gap>,
 }
 
 /// An object of which no record was read.
