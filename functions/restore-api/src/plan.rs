@@ -1,7 +1,7 @@
 //! How a restore's plan looks in the API's answers.
 
 use domain::restore::plan::PropertyCounts;
-use domain::restore::property::{Obstacle, RestoredProperty};
+use domain::restore::property::RestoredProperty;
 use serde::Serialize;
 use workflows::restore::review::{PlanReview, Sample, SampleValue, Warning};
 
@@ -27,6 +27,7 @@ struct RecordCounts {
     unchanged: u64,
     not_found: u64,
     merged: u64,
+    unreadable: u64,
 }
 
 #[derive(Serialize)]
@@ -36,6 +37,7 @@ struct ValueCounts {
     cleared: u64,
     cannot_be_set: u64,
     edited_since: u64,
+    not_shown: u64,
 }
 
 #[derive(Serialize)]
@@ -54,6 +56,7 @@ struct PropertyRepresentation<'a> {
     set: u64,
     cleared: u64,
     cannot_be_set: u64,
+    not_shown: u64,
 }
 
 #[derive(Serialize)]
@@ -90,12 +93,14 @@ impl<'a> PlanRepresentation<'a> {
                 unchanged: counts.unchanged,
                 not_found: counts.not_found,
                 merged: counts.merged,
+                unreadable: counts.unreadable,
             },
             values: ValueCounts {
                 set: counts.values(|property| property.set),
                 cleared: counts.values(|property| property.cleared),
                 cannot_be_set: counts.values(|property| property.cannot_be_set),
                 edited_since: counts.values(|property| property.edited_since),
+                not_shown: counts.values(|property| property.not_shown),
             },
             properties: properties.iter().map(PropertyRepresentation::of).collect(),
             samples: samples.iter().map(SampleRepresentation::of).collect(),
@@ -109,18 +114,19 @@ impl<'a> PlanRepresentation<'a> {
 
 impl<'a> PropertyRepresentation<'a> {
     fn of((property, counts): &'a (RestoredProperty, PropertyCounts)) -> Self {
-        let obstacle = property.obstacle.as_ref();
+        let (reason, detail) = property.reason().unzip();
         Self {
             name: &property.name,
             label: &property.label,
             kind: &property.kind,
             restorable: property.is_restorable(),
-            reason: obstacle.map(Obstacle::word),
-            detail: obstacle.map(Obstacle::sentence),
+            reason,
+            detail,
             changed: counts.set + counts.cleared,
             set: counts.set,
             cleared: counts.cleared,
             cannot_be_set: counts.cannot_be_set,
+            not_shown: counts.not_shown,
         }
     }
 }

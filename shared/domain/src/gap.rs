@@ -53,6 +53,14 @@ pub enum Missing {
     },
 }
 
+impl Gap {
+    /// Whether it is of values of `property` of `object`: empty fields of theirs may stand for anything.
+    pub fn is_of_values(&self, object: &ObjectType, property: &str) -> bool {
+        let of_property = matches!(&self.missing, Missing::Values { property: missing, .. } if missing == property);
+        of_property && self.object_type.as_ref() == Some(object)
+    }
+}
+
 /// The gap of an object that a backup does not hold at all.
 pub fn of_object(object_type: Option<ObjectType>, label: &str, reason: String, scopes: Vec<String>) -> Gap {
     Gap { object_type, label: label.to_owned(), missing: Missing::Object, reason, scopes, in_last_backup: false }

@@ -72,18 +72,21 @@ async fn a_plan_is_shown_with_its_counts_properties_samples_and_warnings() {
 
     assert_eq!((&shown["state"], &shown["planExpiresAt"]), (&json!("planned"), &json!("2026-11-22T18:00:00Z")));
     let plan = &shown["plan"];
-    assert_eq!(plan["records"], json!({"read": 100, "changed": 11, "unchanged": 86, "notFound": 2, "merged": 1}));
-    assert_eq!(plan["values"], json!({"set": 8, "cleared": 3, "cannotBeSet": 2, "editedSince": 0}));
+    assert_eq!(
+        plan["records"],
+        json!({"read": 100, "changed": 11, "unchanged": 86, "notFound": 2, "merged": 1, "unreadable": 0})
+    );
+    assert_eq!(plan["values"], json!({"set": 8, "cleared": 3, "cannotBeSet": 2, "editedSince": 0, "notShown": 0}));
     assert_eq!(
         plan["properties"],
         json!([
             {"name": "jobtitle", "label": "Job title", "type": "string", "restorable": true,
-             "changed": 8, "set": 8, "cleared": 0, "cannotBeSet": 2},
+             "changed": 8, "set": 8, "cleared": 0, "cannotBeSet": 2, "notShown": 0},
             {"name": "phone", "label": "Phone", "type": "string", "restorable": true,
-             "changed": 3, "set": 0, "cleared": 3, "cannotBeSet": 0},
+             "changed": 3, "set": 0, "cleared": 3, "cannotBeSet": 0, "notShown": 0},
             {"name": "score", "label": "Score", "type": "string", "restorable": false, "reason": "calculated",
              "detail": "The CRM computes this property from others.",
-             "changed": 0, "set": 0, "cleared": 0, "cannotBeSet": 0},
+             "changed": 0, "set": 0, "cleared": 0, "cannotBeSet": 0, "notShown": 0},
         ])
     );
     assert_eq!(

@@ -161,6 +161,7 @@ pub(super) fn definition() -> Value {
         label: label.to_owned(),
         kind: "string".to_owned(),
         obstacle: None,
+        values_unknown: false,
         comparison: Comparison::Exact,
         options: Vec::new(),
         forward_only: false,

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::outcome::OutcomeCounts;
+use super::plan::PropertyCounts;
 use super::{DroppedProperty, Restore, RestoreState};
 use crate::Failure;
 use crate::backup::Requester;
@@ -36,6 +37,9 @@ pub struct Import {
     pub ended_at: Timestamp,
     /// Records that the plan found gone.
     pub records_gone: u64,
+    /// Records that the plan found and could not read.
+    #[serde(default)]
+    pub records_unreadable: u64,
     /// Values that the plan left as they are.
     pub values_skipped: u64,
     /// What became of the rest.
@@ -70,8 +74,8 @@ impl Import {
             confirmed_at: confirmation.map(|confirmation| confirmation.at),
             ended_at: now,
             records_gone: counts.map_or(0, |counts| counts.not_found + counts.merged),
-            values_skipped: counts
-                .map_or(0, |counts| counts.values(|property| property.cannot_be_set + property.edited_since)),
+            records_unreadable: counts.map_or(0, |counts| counts.unreadable),
+            values_skipped: counts.map_or(0, |counts| counts.values(PropertyCounts::left)),
             outcome,
             dropped: restore.dropped.clone(),
             failure: restore.failure.clone(),

@@ -15,6 +15,7 @@ pub mod plan;
 pub mod property;
 pub mod slice;
 mod transitions;
+pub mod unique;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};

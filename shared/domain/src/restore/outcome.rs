@@ -78,6 +78,10 @@ pub mod reasons {
     pub const RECORD_MERGED: &str = "RECORD_MERGED";
     /// The CRM accepted the write and did not make it.
     pub const WRITE_IGNORED: &str = "WRITE_IGNORED";
+    /// The CRM did not show the value, so nobody knows what would be overwritten.
+    pub const NOT_SHOWN: &str = "NOT_SHOWN";
+    /// The CRM has the record and could not give it.
+    pub const UNREADABLE: &str = "UNREADABLE";
     /// The property was dropped after [`super::DROP_AFTER`] equal refusals.
     pub const PROPERTY_DROPPED: &str = "PROPERTY_DROPPED";
 }
@@ -98,6 +102,11 @@ impl ValueOutcome {
     /// Whether it was not written.
     pub const fn has_failed(&self) -> bool {
         matches!(self.fate, Fate::Failed { .. })
+    }
+
+    /// Whether somebody has to be told of it: it was not written, or nobody knows.
+    pub const fn is_to_be_told(&self) -> bool {
+        matches!(self.fate, Fate::Failed { .. } | Fate::Unclear)
     }
 }
 
@@ -146,12 +155,14 @@ impl OutcomeCounts {
     /// Counts the outcomes of one record.
     pub fn count(&mut self, outcomes: &[ValueOutcome]) {
         let failed = outcomes.iter().filter(|outcome| outcome.has_failed()).count() as u64;
-        let written = outcomes.len() as u64 - failed;
+        let unclear = outcomes.iter().filter(|outcome| outcome.fate == Fate::Unclear).count() as u64;
+        let written = outcomes.len() as u64 - failed - unclear;
         self.values_failed += failed;
+        self.values_unclear += unclear;
         self.values_restored += written;
         if failed > 0 {
             self.records_failed += 1;
-        } else if written > 0 {
+        } else if written > 0 && unclear == 0 {
             self.records_restored += 1;
         }
     }

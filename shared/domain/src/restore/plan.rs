@@ -39,9 +39,20 @@ pub struct PlannedRecord {
     /// What differs and is left as it is.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub skipped: Vec<Skipped>,
+    /// Properties, by their place, of which the CRM did not show the value: not known, so not compared and left as it is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_shown: Vec<u16>,
     /// Set when there is no such record any more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gone: Option<Gone>,
+    /// The CRM has the record and could not give it, so nothing of it is compared.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub unreadable: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands the field over by reference")]
+fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 /// Where a record went.
@@ -79,25 +90,42 @@ pub enum WhySkipped {
 }
 
 impl PlannedRecord {
-    /// A record that is gone.
-    pub fn gone(id: RecordId, gone: Gone) -> Self {
-        Self { id, differences: Vec::new(), skipped: Vec::new(), gone: Some(gone) }
+    fn unchanged(id: RecordId) -> Self {
+        Self { id, differences: Vec::new(), skipped: Vec::new(), not_shown: Vec::new(), gone: None, unreadable: false }
     }
 
-    /// Compares what a record has with what it should have; `current` gives the value of a property by its place, empty
-    /// for null.
-    pub fn compare<'a>(properties: &[RestoredProperty], wanted: &'a Wanted, current: impl Fn(u16) -> &'a str) -> Self {
+    /// A record that is gone.
+    pub fn gone(id: RecordId, gone: Gone) -> Self {
+        Self { gone: Some(gone), ..Self::unchanged(id) }
+    }
+
+    /// A record that the CRM has and could not give.
+    pub fn unreadable(id: RecordId) -> Self {
+        Self { unreadable: true, ..Self::unchanged(id) }
+    }
+
+    /// Compares what a record has with what it should have; `current` gives the value of a property by its place: empty
+    /// for null, None where the CRM did not show it.
+    pub fn compare<'a>(
+        properties: &[RestoredProperty],
+        wanted: &'a Wanted,
+        current: impl Fn(u16) -> Option<&'a str>,
+    ) -> Self {
         let restorable = wanted.values.iter().filter_map(|value| {
             let property = properties.get(usize::from(value.property))?;
             property.is_restorable().then_some((property, value))
         });
-        let pairs = restorable.clone().map(|(property, value)| ValuePair {
-            property: value.property,
-            comparison: property.comparison,
-            current: current(value.property),
-            target: &value.target,
+        let pairs = restorable.clone().filter_map(|(property, value)| {
+            Some(ValuePair {
+                property: value.property,
+                comparison: property.comparison,
+                current: current(value.property)?,
+                target: &value.target,
+            })
         });
-        let mut record = Self { id: wanted.id, differences: Vec::new(), skipped: Vec::new(), gone: None };
+        let mut record = Self::unchanged(wanted.id);
+        let hidden = restorable.clone().filter(|(_, value)| current(value.property).is_none());
+        record.not_shown = hidden.map(|(_, value)| value.property).collect();
         for difference in differences(pairs) {
             let found = restorable.clone().find(|(_, value)| value.property == difference.property);
             match found.and_then(|(property, value)| why_skipped(property, value, &difference)) {
@@ -110,7 +138,12 @@ impl PlannedRecord {
 
     /// Whether there is nothing to do and nothing to say.
     pub fn is_unchanged(&self) -> bool {
-        self.differences.is_empty() && self.skipped.is_empty() && self.gone.is_none()
+        self.differences.is_empty() && !self.leaves_anything()
+    }
+
+    /// Whether anything of it is left as it is, and to be told.
+    pub fn leaves_anything(&self) -> bool {
+        !self.skipped.is_empty() || !self.not_shown.is_empty() || self.gone.is_some() || self.unreadable
     }
 }
 
@@ -140,6 +173,9 @@ pub struct PlanCounts {
     pub not_found: u64,
     /// Records that were merged into others.
     pub merged: u64,
+    /// Records that the CRM has and could not give.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unreadable: u64,
     /// By the property's place in the restore's list.
     pub properties: Vec<PropertyCounts>,
 }
@@ -163,6 +199,9 @@ pub struct PropertyCounts {
     /// Values that others have edited since the restore that is undone.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub edited_since: u64,
+    /// Values that the CRM did not show, so that nobody knows whether they differ.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub not_shown: u64,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands the field over by reference")]
@@ -182,6 +221,7 @@ impl PlanCounts {
         match record.gone {
             Some(Gone::Deleted) => self.not_found += 1,
             Some(Gone::Merged { .. }) => self.merged += 1,
+            None if record.unreadable => self.unreadable += 1,
             None if record.differences.is_empty() => self.unchanged += 1,
             None => self.changed += 1,
         }
@@ -199,6 +239,9 @@ impl PlanCounts {
                 WhySkipped::EditedSince => counts.edited_since += 1,
             });
         }
+        for place in &record.not_shown {
+            self.at(*place, |counts| counts.not_shown += 1);
+        }
     }
 
     fn at(&mut self, place: u16, change: impl FnOnce(&mut PropertyCounts)) {
@@ -214,6 +257,7 @@ impl PlanCounts {
         self.unchanged += other.unchanged;
         self.not_found += other.not_found;
         self.merged += other.merged;
+        self.unreadable += other.unreadable;
         self.properties.resize(self.properties.len().max(other.properties.len()), PropertyCounts::default());
         for (sum, part) in self.properties.iter_mut().zip(&other.properties) {
             sum.present += part.present;
@@ -221,6 +265,7 @@ impl PlanCounts {
             sum.cleared += part.cleared;
             sum.cannot_be_set += part.cannot_be_set;
             sum.edited_since += part.edited_since;
+            sum.not_shown += part.not_shown;
         }
     }
 
@@ -231,12 +276,21 @@ impl PlanCounts {
 
     /// Whether anything is left as it is although it differs, or is gone.
     pub fn skips(&self) -> bool {
-        let values = self.values(|property| property.cannot_be_set + property.edited_since);
-        self.not_found + self.merged + values > 0
+        self.records_left() + self.values(PropertyCounts::left) > 0
+    }
+
+    /// Records of which nothing is written: they are gone, or cannot be read.
+    pub fn records_left(&self) -> u64 {
+        self.not_found + self.merged + self.unreadable
     }
 }
 
 impl PropertyCounts {
+    /// Values that are left as they are although they differ, or may differ.
+    pub const fn left(&self) -> u64 {
+        self.cannot_be_set + self.edited_since + self.not_shown
+    }
+
     /// Whether more than a tenth of the values that there are now would be cleared.
     pub fn clears_many(&self) -> bool {
         self.cleared * 10 > self.present
@@ -254,6 +308,7 @@ mod tests {
             label: "P".into(),
             kind: "string".into(),
             obstacle: None,
+            values_unknown: false,
             comparison: Comparison::Exact,
             options: options.iter().map(|&option| option.to_owned()).collect(),
             forward_only: false,
@@ -278,7 +333,7 @@ mod tests {
         let wanted = wanted(&["new", "b", "a", "x", "same"]);
         let current = ["old", "a", "", "y", "same"];
 
-        let record = PlannedRecord::compare(&properties, &wanted, |place| current[usize::from(place)]);
+        let record = PlannedRecord::compare(&properties, &wanted, |place| Some(current[usize::from(place)]));
 
         let planned: Vec<_> = record.differences.iter().map(|d| (d.property, d.before.as_str())).collect();
         assert_eq!(planned, [(0, "old"), (2, "")]);
@@ -299,12 +354,31 @@ mod tests {
         }
         let current = ["ours", "theirs", "before"];
         let properties = [property(&[]), property(&[]), property(&[])];
-        let record = PlannedRecord::compare(&properties, &wanted, |place| current[usize::from(place)]);
+        let record = PlannedRecord::compare(&properties, &wanted, |place| Some(current[usize::from(place)]));
         assert_eq!(record.differences.iter().map(|d| d.property).collect::<Vec<_>>(), [0]);
         assert_eq!(
             record.skipped.iter().map(|s| (s.difference.property, s.why)).collect::<Vec<_>>(),
             [(1, WhySkipped::EditedSince)]
         );
+    }
+
+    /// A2, A3: what the CRM does not show is not known, and so neither the same as an empty target nor another value.
+    #[test]
+    fn what_is_not_shown_is_not_compared_and_told() {
+        let properties = [property(&[]), property(&[]), property(&[])];
+        let wanted = wanted(&["", "new", "new"]);
+        let current = [None, None, Some("old")];
+
+        let record = PlannedRecord::compare(&properties, &wanted, |place| current[usize::from(place)]);
+
+        assert_eq!(record.not_shown, [0, 1]);
+        assert_eq!(record.differences.iter().map(|d| d.property).collect::<Vec<_>>(), [2]);
+        let mut counts = PlanCounts::of(3);
+        counts.count(&record, [2]);
+        counts.count(&PlannedRecord::unreadable(RecordId(8)), []);
+        assert_eq!((counts.read, counts.changed, counts.unchanged, counts.unreadable), (2, 1, 0, 1));
+        assert_eq!(counts.values(|property| property.not_shown), 2);
+        assert_eq!((counts.values(PropertyCounts::left), counts.records_left()), (2, 1));
     }
 
     #[test]
@@ -324,10 +398,16 @@ mod tests {
                 gone: Some(Gone::Merged { into: RecordId(9) }),
                 ..PlannedRecord::gone(RecordId(7), Gone::Deleted)
             },
+            PlannedRecord { not_shown: vec![1, 3], ..PlannedRecord::unreadable(RecordId(7)) },
         ] {
             let json = serde_json::to_string(&record).expect("JSON");
             assert!(!json.contains('\n'));
             assert_eq!(serde_json::from_str::<PlannedRecord>(&json).expect("JSON"), record);
         }
+        let earlier: PlanCounts = serde_json::from_str(
+            r#"{"read":1,"changed":0,"unchanged":1,"notFound":0,"merged":0,"properties":[{"present":1}]}"#,
+        )
+        .expect("as stored before");
+        assert_eq!((earlier.unreadable, earlier.properties[0].not_shown), (0, 0));
     }
 }

@@ -79,6 +79,10 @@ pub struct RestoredProperty {
     pub kind: String,
     /// Why it cannot be restored, if it cannot.
     pub obstacle: Option<Obstacle>,
+    /// The backup does not know its values: the CRM did not show them. Then there is an obstacle as well, for readers from
+    /// before this field, and this is what people are told.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub values_unknown: bool,
     /// How its values are compared.
     pub comparison: Comparison,
     /// The values that it takes; empty for any.
@@ -88,6 +92,11 @@ pub struct RestoredProperty {
     pub forward_only: bool,
     /// What else a write sets off.
     pub side_effect: Option<SideEffect>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands the field over by reference")]
+fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 impl RestoredProperty {
@@ -111,6 +120,7 @@ impl RestoredProperty {
             label: property.label.clone(),
             kind: property.kind.clone(),
             obstacle,
+            values_unknown: false,
             comparison: Comparison::of(&property.kind, now.multiple),
             options: now.options.clone(),
             forward_only: now.forward_only,
@@ -124,6 +134,7 @@ impl RestoredProperty {
             label: then.label.clone(),
             kind: then.kind.clone(),
             obstacle: Some(Obstacle::Absent),
+            values_unknown: false,
             comparison: Comparison::Exact,
             options: Vec::new(),
             forward_only: false,
@@ -131,14 +142,40 @@ impl RestoredProperty {
         }
     }
 
+    /// The same property of a backup that does not know its values. An empty field of its file may stand for any value.
+    #[must_use]
+    pub fn of_unknown_values(self) -> Self {
+        Self { obstacle: self.obstacle.or(Some(Obstacle::Absent)), values_unknown: true, ..self }
+    }
+
+    /// Why it cannot be restored: a stable word for programs, and a sentence for people. None when it can be.
+    pub fn reason(&self) -> Option<(&'static str, String)> {
+        if self.values_unknown {
+            let sentence = "The backup does not know these values: the CRM did not show them when it was made.";
+            return Some(("values-unknown", sentence.to_owned()));
+        }
+        self.obstacle.as_ref().map(|obstacle| (obstacle.word(), obstacle.sentence()))
+    }
+
     /// Whether its values can be written.
     pub fn is_restorable(&self) -> bool {
-        self.obstacle.is_none()
+        self.obstacle.is_none() && !self.values_unknown
+    }
+
+    /// Whether no two records may have the same value of it.
+    pub fn is_unique(&self) -> bool {
+        self.is_restorable() && matches!(self.side_effect, Some(SideEffect::Unique | SideEffect::Email))
+    }
+
+    /// Whether a restore may clear it on the way to its target: a stage that goes back, a value that another record is to
+    /// get.
+    pub fn is_cleared_on_the_way(&self) -> bool {
+        self.forward_only || self.is_unique()
     }
 
     /// Whether `value` is one that a restore to `target` makes itself: the target, or nothing on the way to it.
     pub fn is_made_on_the_way_to(&self, target: &str, value: &str) -> bool {
-        self.comparison.same(value, target) || self.forward_only && value.is_empty()
+        self.comparison.same(value, target) || self.is_cleared_on_the_way() && value.is_empty()
     }
 
     /// Whether it takes `value` as its options are now. Clearing is always possible as far as options go.
@@ -193,6 +230,20 @@ mod tests {
         assert_eq!(obstacle(|now| now.archived = true), Some("archived"));
         assert_eq!(obstacle(|now| now.property.kind = "number".into()), Some("type-changed"));
         assert_eq!(RestoredProperty::judge(&then("string"), None).obstacle, Some(Obstacle::Absent));
+    }
+
+    /// A2: functions from before this reason find an obstacle that they know, and leave the values alone as well.
+    #[test]
+    fn values_that_the_backup_does_not_know_are_no_empty_values() {
+        let known = RestoredProperty::judge(&then("string"), Some(&now("string")));
+        assert_eq!(known.reason(), None);
+        let unknown = known.of_unknown_values();
+        assert!(!unknown.is_restorable() && unknown.obstacle.is_some());
+        let (word, sentence) = unknown.reason().expect("it cannot be restored");
+        assert_eq!(word, "values-unknown");
+        assert!(sentence.starts_with("The backup does not know these values"), "{sentence}");
+        let json = serde_json::to_string(&unknown).expect("JSON");
+        assert_eq!(serde_json::from_str::<RestoredProperty>(&json).expect("JSON"), unknown);
     }
 
     #[test]

@@ -77,8 +77,8 @@ impl RestoreWork {
             Err(StorageError::Absent(_)) => return Err(archive_gone()),
             read => read?,
         };
-        let file = manifest.files.into_iter().find(|file| file.object_type == restore.object_type);
-        let file = file.ok_or_else(archive_gone)?;
+        let file =
+            manifest.files.into_iter().find(|file| file.object_type == restore.object_type).ok_or_else(archive_gone)?;
         let column_of: Option<Vec<usize>> =
             restore.properties.iter().map(|name| file.columns.iter().position(|column| column.name == *name)).collect();
         let column_of = column_of.ok_or_else(archive_gone)?;
@@ -87,7 +87,11 @@ impl RestoreWork {
             label: column.label.clone(),
             kind: column.kind.clone(),
         });
-        let properties = judged(former, definitions);
+        let unknown = |name: &str| manifest.missing.iter().any(|gap| gap.is_of_values(&restore.object_type, name));
+        let properties = judged(former, definitions)
+            .into_iter()
+            .map(|property| if unknown(&property.name) { property.of_unknown_values() } else { property });
+        let properties = properties.collect();
         let ranges = ranges_of(file.rows);
         let values = Values::Archive {
             storage_key: archive.storage_key,

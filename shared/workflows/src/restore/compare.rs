@@ -1,6 +1,6 @@
 //! Plans a slice: reads the present values of its records, a hundred per call, and writes down what differs.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 
 use domain::ids::RecordId;
@@ -8,9 +8,10 @@ use domain::ports::crm::Crm;
 use domain::ports::crm_batch::BatchRead;
 use domain::ports::ledger::{self, Change, Key};
 use domain::property::MERGED_IDS;
-use domain::restore::plan::{Gone, PlanCounts, PlannedRecord, Wanted};
+use domain::restore::plan::{Gone, PlanCounts, PlannedRecord};
+use domain::restore::property::RestoredProperty;
 use domain::restore::slice::{Compared, PlanSegment, RestoreSlice};
-use domain::restore::{Restore, RestoreEvent, RestoreState};
+use domain::restore::{Restore, RestoreEvent, RestoreState, unique};
 use domain::rows::RowBuffer;
 use domain::storage_keys;
 use futures_util::stream;
@@ -18,7 +19,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc;
 
 use super::definition::Definition;
-use super::sources::{self, Source};
+use super::sources::{self, Batch, Source};
 use super::{Ending, RestoreUsage, RestoreWork, after, pipeline};
 use crate::contention;
 use crate::run::{Run, StepError};
@@ -33,6 +34,8 @@ const COMMIT_ROWS: u64 = 50_000;
 
 /// Records that were compared in one call.
 struct ComparedBatch {
+    /// None at the end of the source.
+    rows: Option<u64>,
     records: Vec<PlannedRecord>,
     counts: PlanCounts,
 }
@@ -91,15 +94,15 @@ impl RestoreWork {
 
 impl Comparison<'_> {
     async fn through(&self, source: Source<'_>, run: &Run, usage: &mut RestoreUsage) -> Result<Ending, StepError> {
-        // The end of the source comes as an empty batch of its own, so that it is told from the end of the run.
+        // The end of the source comes as an item of its own, so that it is told from the end of the run.
         let batches = stream::unfold(Some(source), async |source| {
             let mut source = source?;
             if self.work.now() >= run.ends {
                 return None;
             }
             match source.next_batch().await {
-                Ok(Some(batch)) => Some((Ok(batch), Some(source))),
-                Ok(None) => Some((Ok(Vec::new()), None)),
+                Ok(Some(batch)) => Some((Ok(Some(batch)), Some(source))),
+                Ok(None) => Some((Ok(None), None)),
                 Err(error) => Some((Err(error), None)),
             }
         });
@@ -107,27 +110,31 @@ impl Comparison<'_> {
     }
 
     /// Compares one batch; one call.
-    async fn compare(&self, batch: Vec<Wanted>) -> Result<ComparedBatch, StepError> {
+    async fn compare(&self, batch: Option<Batch>) -> Result<ComparedBatch, StepError> {
         let mut counts = PlanCounts::of(self.definition.properties.len());
-        if batch.is_empty() {
-            return Ok(ComparedBatch { records: Vec::new(), counts });
+        let Some(Batch { rows, records: wanted }) = batch else {
+            return Ok(ComparedBatch { rows: None, records: Vec::new(), counts });
+        };
+        if wanted.is_empty() {
+            return Ok(ComparedBatch { rows: Some(rows), records: Vec::new(), counts });
         }
         self.check_wanted().await?;
-        let present = Present::read(self.crm, self.restore, self.definition, &sources::ids(&batch)).await?;
-        let mut records = Vec::with_capacity(batch.len());
-        for wanted in &batch {
-            let (record, places) = match present.row_of(wanted.id) {
-                Some(row) => {
+        let present = Present::read(self.crm, self.restore, self.definition, &sources::ids(&wanted)).await?;
+        let mut records = Vec::with_capacity(wanted.len());
+        for wanted in &wanted {
+            let (record, places) = match present.find(wanted.id) {
+                Found::Row(row) => {
                     let record =
                         PlannedRecord::compare(&self.definition.properties, wanted, |place| present.value(row, place));
                     (record, present.places(row))
                 }
-                None => (PlannedRecord::gone(wanted.id, present.whereabouts(wanted.id)), Vec::new()),
+                Found::Unreadable => (PlannedRecord::unreadable(wanted.id), Vec::new()),
+                Found::Gone(gone) => (PlannedRecord::gone(wanted.id, gone), Vec::new()),
             };
             counts.count(&record, places);
             records.push(record);
         }
-        Ok(ComparedBatch { records, counts })
+        Ok(ComparedBatch { rows: Some(rows), records, counts })
     }
 
     /// Ends the run when somebody has cancelled the restore, or it has failed.
@@ -155,8 +162,8 @@ impl Comparison<'_> {
         let mut end = false;
         while let Some(result) = results.recv().await {
             match result {
-                Ok(batch) if batch.records.is_empty() => end = true,
-                Ok(batch) => group.add(&batch)?,
+                Ok(ComparedBatch { rows: None, .. }) => end = true,
+                Ok(batch) => group.add(batch)?,
                 Err(error) => {
                     interrupted = Some(error);
                     break;
@@ -197,7 +204,7 @@ impl Comparison<'_> {
         });
         if segment.is_some() {
             let key = storage_keys::plan_segment(&reference, loaded.record.number, number, self.lease);
-            self.work.put_lines(&key, group.lines).await?;
+            self.work.put_lines(&key, self.exchanges_together(group.lines)).await?;
         }
         let from_row = loaded.record.rows_planned;
         let step = Compared { from_row, rows: group.rows, segment, counts: group.counts, end };
@@ -215,19 +222,37 @@ impl Comparison<'_> {
         .await
     }
 
+    /// The lines of a plan segment, those next to each other that exchange unique values: only within a batch can such
+    /// values be cleared first.
+    fn exchanges_together(&self, lines: Vec<u8>) -> Vec<u8> {
+        let properties = &self.definition.properties;
+        let is_unique = |place: u16| properties.get(usize::from(place)).is_some_and(RestoredProperty::is_unique);
+        if !properties.iter().any(RestoredProperty::is_unique) {
+            return lines;
+        }
+        let split: Vec<&[u8]> = lines.split_inclusive(|byte| *byte == b'\n').collect();
+        let records: Result<Vec<PlannedRecord>, _> = split.iter().map(|line| serde_json::from_slice(line)).collect();
+        match records {
+            Ok(records) => {
+                unique::arranged(&records, is_unique).into_iter().map(|place| split[place]).collect::<Vec<_>>().concat()
+            }
+            Err(_) => lines,
+        }
+    }
+
     async fn slice(&self) -> Result<ledger::Versioned<RestoreSlice>, StepError> {
         ledger::load::<RestoreSlice>(self.work.ledger(), self.key).await?.ok_or(StepError::TakenOver)
     }
 }
 
 impl Group {
-    fn add(&mut self, batch: &ComparedBatch) -> Result<(), StepError> {
-        self.rows += batch.records.len() as u64;
+    fn add(&mut self, batch: ComparedBatch) -> Result<(), StepError> {
+        self.rows += batch.rows.unwrap_or(0);
         self.counts.add(&batch.counts);
         for record in batch.records.iter().filter(|record| !record.is_unchanged()) {
             stored_json::add_line(record, &mut self.lines)?;
             self.changed += u32::from(!record.differences.is_empty());
-            self.skips |= record.gone.is_some() || !record.skipped.is_empty();
+            self.skips |= record.leaves_anything();
         }
         Ok(())
     }
@@ -245,13 +270,25 @@ impl RestoreWork {
     }
 }
 
-/// What the CRM holds of some records now.
+/// What the CRM says of a record.
+#[derive(Clone, Copy)]
+pub(super) enum Found {
+    /// It is in this row.
+    Row(usize),
+    /// It exists and could not be read.
+    Unreadable,
+    /// It is not there any more.
+    Gone(Gone),
+}
+
+/// What the CRM holds of some records now. What it does not show is not known, and never taken for empty.
 pub(super) struct Present {
     rows: RowBuffer,
     row_of: HashMap<RecordId, usize>,
     /// The column of each property, by its place.
     column_of: Vec<Option<usize>>,
     merged_into: HashMap<RecordId, RecordId>,
+    unreadable: HashSet<RecordId>,
     /// A record that nobody asked for, where there is one.
     stranger: Option<RecordId>,
     missing: usize,
@@ -276,7 +313,8 @@ impl Present {
         let merged = properties.len();
         properties.push(MERGED_IDS);
         let mut rows = RowBuffer::new(properties.len());
-        crm.read_batch(&BatchRead { object: &restore.object_type, properties: &properties, ids }, &mut rows).await?;
+        let request = BatchRead { object: &restore.object_type, properties: &properties, ids };
+        let unreadable: HashSet<RecordId> = crm.read_batch(&request, &mut rows).await?.into_iter().collect();
         let row_of: HashMap<RecordId, usize> = rows.ids().iter().enumerate().map(|(row, id)| (*id, row)).collect();
         let mut merged_into = HashMap::new();
         for (row, survivor) in rows.ids().iter().enumerate() {
@@ -284,30 +322,34 @@ impl Present {
             merged_into.extend(former.map(|former| (former, *survivor)));
         }
         let stranger = rows.ids().iter().copied().find(|id| !ids.contains(id));
-        let missing = ids.iter().filter(|id| !row_of.contains_key(id)).count();
-        Ok(Self { rows, row_of, column_of, merged_into, stranger, missing })
+        let missing = ids.iter().filter(|id| !row_of.contains_key(id) && !unreadable.contains(id)).count();
+        Ok(Self { rows, row_of, column_of, merged_into, unreadable, stranger, missing })
     }
 
-    /// The row of a record; None when it is gone.
-    pub(super) fn row_of(&self, id: RecordId) -> Option<usize> {
-        self.row_of.get(&id).copied()
+    /// What the CRM says of a record.
+    pub(super) fn find(&self, id: RecordId) -> Found {
+        match self.row_of.get(&id) {
+            Some(row) => Found::Row(*row),
+            None if self.unreadable.contains(&id) => Found::Unreadable,
+            None => Found::Gone(self.whereabouts(id)),
+        }
     }
 
-    /// The value of a property by its place; empty for null.
-    pub(super) fn value(&self, row: usize, place: u16) -> &str {
-        let column = self.column_of.get(usize::from(place)).copied().flatten();
-        column.map_or("", |column| self.rows.value(row, column))
+    /// The value of a property by its place: empty for null, None where the CRM has not shown it.
+    pub(super) fn value(&self, row: usize, place: u16) -> Option<&str> {
+        let column = self.column_of.get(usize::from(place)).copied().flatten()?;
+        self.rows.is_shown(row, column).then(|| self.rows.value(row, column))
     }
 
-    /// The places of the properties that the record has values of.
+    /// The places of the properties that the record has values of, as far as the CRM shows them.
     fn places(&self, row: usize) -> Vec<u16> {
         let places = (0_u16..).zip(&self.column_of).map(|(place, _)| place);
-        places.filter(|&place| !self.value(row, place).is_empty()).collect()
+        places.filter(|&place| self.value(row, place).is_some_and(|value| !value.is_empty())).collect()
     }
 
     /// Where a record went that is not there any more. The CRM answers a merged record under another id, and names its
     /// former ids in a property; where it does not, a single answer that nobody asked for tells.
-    pub(super) fn whereabouts(&self, id: RecordId) -> Gone {
+    fn whereabouts(&self, id: RecordId) -> Gone {
         let into = self.merged_into.get(&id).copied().or(self.stranger.filter(|_| self.missing == 1));
         into.map_or(Gone::Deleted, |into| Gone::Merged { into })
     }

@@ -156,6 +156,15 @@ impl Report<'_> {
             }
             None => {}
         }
+        if record.unreadable {
+            let reason = "UNREADABLE: The CRM has the record and could not give it. Plan again later.";
+            archive::report::write_line([id.as_str(), "", "", "", reason], self.object.buffer());
+        }
+        for &place in &record.not_shown {
+            let reason = "NOT_SHOWN: The CRM did not show the present value, so it is left as it is. Check that the \
+                          token may read the property.";
+            self.line(&id, place, "", "", reason);
+        }
         for skipped in &record.skipped {
             let reason = match skipped.why {
                 WhySkipped::CannotBeSet => {

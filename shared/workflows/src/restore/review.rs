@@ -293,6 +293,14 @@ fn warnings(plan: &Plan, properties: &[(RestoredProperty, PropertyCounts)]) -> V
         );
         warnings.push(general("records-not-found", &sentence));
     }
+    if plan.counts.unreadable > 0 {
+        let sentence = format!(
+            "The CRM could not give {} records, so nothing is known of them and they are left as they are; skipped.csv \
+             names them.",
+            plan.counts.unreadable
+        );
+        warnings.push(general("records-unreadable", &sentence));
+    }
     for (property, counts) in properties {
         let about = |kind, sentence: String| Warning { kind, property: Some(property.name.clone()), sentence };
         let (label, cleared, present) = (&property.label, counts.cleared, counts.present);
@@ -305,6 +313,14 @@ fn warnings(plan: &Plan, properties: &[(RestoredProperty, PropertyCounts)]) -> V
             let number = counts.cannot_be_set;
             let sentence = format!("{number} values of '{label}' are no options of it any more and stay as they are.");
             warnings.push(about("values-cannot-be-set", sentence));
+        }
+        if counts.not_shown > 0 {
+            let number = counts.not_shown;
+            let sentence = format!(
+                "The CRM did not show {number} values of '{label}', so they are not compared and left as they are. Check \
+                 that the token may read it, then plan again."
+            );
+            warnings.push(about("values-not-shown", sentence));
         }
         if let Some(effect) = property.side_effect.filter(|_| counts.set + counts.cleared > 0) {
             let (kind, sentence) = side_effect(effect, label);

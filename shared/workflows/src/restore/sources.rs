@@ -1,7 +1,7 @@
 //! Where the values to restore come from, a batch of records at a time: one file of an archive, read straight out of
 //! the zip, or the outcomes of another restore.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use archive::manifest::Part;
 use archive::reader::SliceReader;
@@ -25,6 +25,18 @@ use crate::stored_json;
 /// Packed bytes that are read at once. The rows that they inflate to are held in memory, so not many: rows of a thousand
 /// properties that are mostly unset take sixty bytes packed, and four hundred times that once they are read.
 const PIECE: u64 = 128 * 1024;
+
+/// Ids of rows that are remembered, so that a record is compared once although two pages of a list named it. Such pages are
+/// close to each other.
+const REMEMBERED: usize = 20_000;
+
+/// Rows or outcomes that were read, and the records among them.
+pub(super) struct Batch {
+    /// How many rows; repeated ones count too.
+    pub(super) rows: u64,
+    /// The records, each once.
+    pub(super) records: Vec<Wanted>,
+}
 
 /// The records of a slice that are still to be compared.
 pub(super) enum Source<'a> {
@@ -78,7 +90,7 @@ impl<'a> Source<'a> {
     ///
     /// # Errors
     /// [`StepError`]; [`StepError::Fatal`] when the source is not what it should be.
-    pub(super) async fn next_batch(&mut self) -> Result<Option<Vec<Wanted>>, StepError> {
+    pub(super) async fn next_batch(&mut self) -> Result<Option<Batch>, StepError> {
         match self {
             Self::Archive(source) => source.next_batch().await,
             Self::Outcomes(source) => source.next_batch().await,
@@ -99,6 +111,30 @@ pub(super) struct ArchiveSource<'a> {
     rows: VecDeque<ArchivedRow>,
     /// Rows to hand out, those in `rows` among them.
     left: u64,
+    recent: Recent,
+}
+
+/// The last ids, for telling repeated ones.
+#[derive(Default)]
+struct Recent {
+    known: HashSet<RecordId>,
+    order: VecDeque<RecordId>,
+}
+
+impl Recent {
+    /// Whether `id` was not among the last ones.
+    fn is_new(&mut self, id: RecordId) -> bool {
+        if !self.known.insert(id) {
+            return false;
+        }
+        self.order.push_back(id);
+        if self.order.len() > REMEMBERED
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.known.remove(&oldest);
+        }
+        true
+    }
 }
 
 /// A part that is being read.
@@ -136,10 +172,11 @@ impl<'a> ArchiveSource<'a> {
             places,
             rows: VecDeque::new(),
             left: rows,
+            recent: Recent::default(),
         }
     }
 
-    async fn next_batch(&mut self) -> Result<Option<Vec<Wanted>>, StepError> {
+    async fn next_batch(&mut self) -> Result<Option<Batch>, StepError> {
         let wanted = self.left.min(BATCH as u64);
         if wanted == 0 {
             return Ok(None);
@@ -149,13 +186,14 @@ impl<'a> ArchiveSource<'a> {
         }
         self.left -= wanted;
         let batch = self.rows.drain(..usize::try_from(wanted).unwrap_or(BATCH));
-        let places = &self.places;
+        let (places, recent) = (&self.places, &mut self.recent);
         let record = |row: ArchivedRow| {
             let values = places.iter().zip(row.values);
             let value = |(&property, target): (&u16, String)| WantedValue { property, target, only_over: None };
             Wanted { id: row.id, values: values.map(value).collect() }
         };
-        Ok(Some(batch.map(record).collect()))
+        let records = batch.filter(|row| recent.is_new(row.id)).map(record).collect();
+        Ok(Some(Batch { rows: wanted, records }))
     }
 
     async fn read_piece(&mut self) -> Result<(), StepError> {
@@ -201,7 +239,7 @@ pub(super) struct OutcomeSource<'a> {
 }
 
 impl OutcomeSource<'_> {
-    async fn next_batch(&mut self) -> Result<Option<Vec<Wanted>>, StepError> {
+    async fn next_batch(&mut self) -> Result<Option<Batch>, StepError> {
         while self.records.len() < BATCH {
             let Some(file) = self.files.get(self.next_file as usize) else { break };
             let key = storage_keys::outcome(&self.restore, self.slice, self.next_file, file.attempt);
@@ -210,24 +248,26 @@ impl OutcomeSource<'_> {
                 lines => lines?,
             };
             self.next_file += 1;
+            // Places are those in this file alone, so that a run that goes on merges the same lines.
+            let mut places = HashMap::new();
             for outcome in outcomes {
-                self.add(outcome);
+                self.add(outcome, &mut places);
             }
             let skipped = usize::try_from(self.skip).unwrap_or(usize::MAX).min(self.records.len());
             self.records.drain(..skipped);
             self.skip -= skipped as u64;
         }
-        let batch: Vec<Wanted> = self.records.drain(..self.records.len().min(BATCH)).collect();
-        Ok((!batch.is_empty()).then_some(batch))
+        let records: Vec<Wanted> = self.records.drain(..self.records.len().min(BATCH)).collect();
+        Ok((!records.is_empty()).then(|| Batch { rows: records.len() as u64, records }))
     }
 
-    /// The lines of a record stand one behind the other.
-    fn add(&mut self, outcome: ValueOutcome) {
+    /// Adds an outcome to its record. A value that was written twice goes back to what was there before the first write.
+    fn add(&mut self, outcome: ValueOutcome, places: &mut HashMap<RecordId, usize>) {
         let Some(after) = outcome.after().map(str::to_owned) else { return };
         let mut ours = vec![after];
         // A run that died may have been between clearing the value and setting it.
-        let forward_only = self.properties.get(usize::from(outcome.property)).is_some_and(|known| known.forward_only);
-        if forward_only && outcome.fate == Fate::Unclear {
+        let property = self.properties.get(usize::from(outcome.property));
+        if property.is_some_and(RestoredProperty::is_cleared_on_the_way) && outcome.fate == Fate::Unclear {
             ours.push(String::new());
         }
         let value = WantedValue {
@@ -235,10 +275,22 @@ impl OutcomeSource<'_> {
             target: outcome.before,
             only_over: (!self.include_edited).then_some(ours),
         };
-        match self.records.back_mut() {
-            Some(last) if last.id == outcome.id => last.values.push(value),
-            _ => self.records.push_back(Wanted { id: outcome.id, values: vec![value] }),
+        let place = *places.entry(outcome.id).or_insert(self.records.len());
+        match self.records.get_mut(place) {
+            Some(record) => add_value(record, value),
+            None => self.records.push_back(Wanted { id: outcome.id, values: vec![value] }),
         }
+    }
+}
+
+fn add_value(record: &mut Wanted, value: WantedValue) {
+    match record.values.iter_mut().find(|earlier| earlier.property == value.property) {
+        Some(earlier) => {
+            if let (Some(over), Some(more)) = (&mut earlier.only_over, value.only_over) {
+                over.extend(more);
+            }
+        }
+        None => record.values.push(value),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What is written to an object of the simulated CRM: by its API, and by people meanwhile.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use domain::ids::RecordId;
 use domain::ports::crm::CrmError;
@@ -64,6 +64,8 @@ pub(super) struct Writes {
     archived_properties: Vec<Property>,
     rules: BTreeMap<String, PropertyRules>,
     refused_records: BTreeMap<RecordId, String>,
+    hidden: HashSet<String>,
+    unreadable: HashSet<RecordId>,
     updates: Vec<RecordUpdate>,
     batches: u64,
 }
@@ -104,6 +106,22 @@ impl SimulatedObject {
     /// Refuses updates of a record, and writes the others of the batch.
     pub fn refuse_record(&mut self, id: RecordId, code: &str) {
         self.writes.refused_records.insert(id, code.to_owned());
+    }
+
+    /// Leaves the values of a property out of what is read and written by batches, as for a token that may not see them.
+    pub fn hide(&mut self, property: &str) {
+        self.writes.hidden.insert(property.to_owned());
+    }
+
+    /// Fails to give a record, also when it is asked for alone.
+    pub fn make_unreadable(&mut self, id: RecordId) {
+        self.writes.unreadable.insert(id);
+    }
+
+    /// Shows everything again.
+    pub fn show_all(&mut self) {
+        self.writes.hidden.clear();
+        self.writes.unreadable.clear();
     }
 
     /// Takes all refusals back.
@@ -185,6 +203,8 @@ impl SimulatedObject {
         let mut found: Vec<RecordId> = request.ids.iter().filter_map(|id| self.resolve(*id)).collect();
         found.sort_unstable();
         found.dedup();
+        let (unreadable, found): (Vec<_>, Vec<_>) =
+            found.into_iter().partition(|id| self.writes.unreadable.contains(id));
         if rows.columns() != request.properties.len() {
             *rows = RowBuffer::new(request.properties.len());
         }
@@ -195,12 +215,15 @@ impl SimulatedObject {
                 if *name == MERGED_IDS {
                     rows.set(column, &self.former_ids(id));
                 } else if let Some(value) = self.property(name).and_then(|_| self.value(id, name)) {
-                    rows.set(column, &value);
+                    if !self.writes.hidden.contains(*name) {
+                        rows.set(column, &value);
+                    }
+                } else if !self.writes.hidden.contains(*name) {
+                    rows.set_none(column);
                 }
             }
-            rows.rest_is_none();
         }
-        Ok(Vec::new())
+        Ok(unreadable)
     }
 
     /// The records that became part of a record.
@@ -240,7 +263,8 @@ impl SimulatedObject {
             }
         }
         self.writes.updates.push(update.clone());
-        let present = update.values.iter().map(|(name, _)| (name.clone(), self.value(id, name).unwrap_or_default()));
+        let shown = update.values.iter().filter(|(name, _)| !self.writes.hidden.contains(name));
+        let present = shown.map(|(name, _)| (name.clone(), self.value(id, name).unwrap_or_default()));
         let record_id = (RECORD_ID_COLUMN.to_owned(), id.to_string());
         UpdatedRecord { id, values: present.chain([record_id]).collect() }
     }

@@ -9,4 +9,5 @@ mod refusals;
 mod scenario;
 mod trouble;
 mod twice;
+mod unknown;
 mod zombies;

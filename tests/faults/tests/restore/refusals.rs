@@ -1,7 +1,6 @@
 //! The CRM refuses, ignores or changes what it is sent.
 
 use domain::restore::RestoreState;
-use domain::restore::property::Obstacle;
 use faults::World;
 use faults::crm::PropertyRules;
 use in_memory::faults::{Fault, Faults};
@@ -151,8 +150,8 @@ async fn properties_that_cannot_be_restored_are_told_with_their_reason_and_the_o
     let restore = scenario.world.ask_restore(&scenario.backup, OBJECT, &wish).await.expect("accepted");
     scenario.rest_until(&restore, RestoreState::Planned).await;
     let plan = scenario.world.review(&restore).await.plan.expect("planned");
-    let reasons: Vec<_> = plan.properties.iter().map(|(property, _)| property.obstacle.as_ref()).collect();
-    let reasons: Vec<_> = reasons.into_iter().map(|obstacle| obstacle.map(Obstacle::word)).collect();
+    let reasons = plan.properties.iter().map(|(property, _)| property.reason().map(|(word, _)| word));
+    let reasons: Vec<_> = reasons.collect();
     assert_eq!(reasons, [None, Some("read-only"), Some("archived")]);
     scenario.carried_out(&restore).await;
     let found = scenario.values();

@@ -11,9 +11,15 @@ use futures_util::future;
 
 use super::write::{DROPPED, Fates, Update, Writer};
 use super::{Application, PlannedBatch, WrittenBatch};
-use crate::restore::compare::Present;
+use crate::restore::compare::{Found, Present};
 use crate::run::StepError;
 use crate::stored_json;
+
+const NOT_SHOWN: (&str, &str) =
+    (reasons::NOT_SHOWN, "The CRM did not show the present value, so it was left as it is.");
+
+const UNREADABLE: (&str, &str) =
+    (reasons::UNREADABLE, "The CRM has the record and could not give it, so it was left as it is.");
 
 /// The values that earlier runs found just before they meant to write, oldest first. Those runs have not told what became
 /// of them.
@@ -58,15 +64,24 @@ impl Application<'_> {
         earlier: &Earlier,
         counts: &mut OutcomeCounts,
     ) -> RecordWork {
-        let Some(row) = present.row_of(planned.id) else {
-            let (code, message) = gone(present.whereabouts(planned.id));
-            let decided = planned.differences.iter().map(|difference| failed(planned.id, difference, code, &message));
-            return RecordWork { to_write: Vec::new(), decided: decided.collect() };
+        let row = match present.find(planned.id) {
+            Found::Row(row) => row,
+            Found::Unreadable => {
+                let unknown = |difference| self.unknown(planned.id, difference, earlier, UNREADABLE);
+                let decided = planned.differences.iter().map(unknown).collect();
+                return RecordWork { to_write: Vec::new(), decided };
+            }
+            Found::Gone(to) => {
+                let (code, message) = gone(to);
+                let decided =
+                    planned.differences.iter().map(|difference| failed(planned.id, difference, code, &message));
+                return RecordWork { to_write: Vec::new(), decided: decided.collect() };
+            }
         };
         let mut work = RecordWork::default();
         let pairs = planned.differences.iter().filter_map(|difference| {
             let property = self.property(difference.property)?;
-            let current = present.value(row, difference.property);
+            let current = present.value(row, difference.property)?;
             // What the first run found, before any of this restore's own writes.
             let found = earlier.get(&(planned.id, difference.property)).and_then(|found| found.first());
             if !property.comparison.same(found.map_or(current, String::as_str), &difference.before) {
@@ -82,6 +97,10 @@ impl Application<'_> {
         let still = differences(pairs);
         for difference in &planned.differences {
             let place = difference.property;
+            let Some(shown) = present.value(row, place) else {
+                work.decided.push(self.unknown(planned.id, difference, earlier, NOT_SHOWN));
+                continue;
+            };
             let current = still.iter().find(|still| still.property == place);
             match (current, earlier.get(&(planned.id, place))) {
                 (Some(current), _) if self.is_dropped(place) => {
@@ -90,8 +109,7 @@ impl Application<'_> {
                 (Some(current), _) => work.to_write.push(current.clone()),
                 // A run before this one wrote it and died.
                 (None, Some(_)) => {
-                    let now = present.value(row, place);
-                    let after = (now != difference.target).then(|| now.to_owned());
+                    let after = (shown != difference.target).then(|| shown.to_owned());
                     let fate = Fate::Written { after };
                     work.decided.push(self.outcome(planned.id, difference.clone(), fate, earlier));
                 }
@@ -99,6 +117,26 @@ impl Application<'_> {
             }
         }
         work
+    }
+
+    /// The outcome of a value that the CRM does not show now. It is not overwritten blindly; a run before this one that
+    /// did so, with its pre-image, may have died over it.
+    fn unknown(
+        &self,
+        id: RecordId,
+        difference: &Difference,
+        earlier: &Earlier,
+        (code, message): (&str, &str),
+    ) -> ValueOutcome {
+        let Some(found) = earlier.get(&(id, difference.property)) else {
+            return failed(id, difference, code, message);
+        };
+        let Difference { property, target, .. } = difference.clone();
+        let is_own =
+            |value: &str| self.property(property).is_some_and(|known| known.is_made_on_the_way_to(&target, value));
+        let chain: Vec<&str> = found.iter().map(String::as_str).collect();
+        let before = overwritten(&chain, is_own).to_owned();
+        ValueOutcome { id, property, before, target, fate: Fate::Unclear }
     }
 
     /// What earlier runs have put down about a batch that they may have begun.

@@ -117,7 +117,7 @@ impl Group {
         self.until = batch.number + 1;
         self.to = batch.to;
         self.counts.add(&batch.counts);
-        self.failures |= batch.outcomes.iter().any(ValueOutcome::has_failed);
+        self.failures |= batch.outcomes.iter().any(ValueOutcome::is_to_be_told);
         for outcome in &batch.outcomes {
             stored_json::add_line(outcome, &mut self.lines)?;
         }
