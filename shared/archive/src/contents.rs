@@ -71,7 +71,6 @@ pub fn lay_out(
         missing,
         files,
         without_file: without.iter().map(|object| describe_absent(&object.export, completed_at)).collect(),
-        missing,
     };
     let LaidOut { extents, bytes } = layout.finish(&manifest.without_places().to_json());
     Ok(ArchiveContents { extents, bytes, manifest })

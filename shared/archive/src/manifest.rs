@@ -53,9 +53,6 @@ pub struct Manifest {
     pub files: Vec<File>,
     /// The objects of which no record was read, and which so have no file.
     pub without_file: Vec<WithoutFile>,
-    /// What the CRM may have and the archive does not hold, each with the reason.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub missing: Vec<Gap>,
 }
 
 /// An object of which no record was read.
