@@ -69,6 +69,18 @@ impl RowBuffer {
         self.spans[first..].iter_mut().filter(|span| **span == NOT_SHOWN).for_each(|span| *span = NONE);
     }
 
+    /// Sets `column` of row `row`, where its value was shown later than the row.
+    ///
+    /// # Panics
+    /// When there is no such cell, or as [`RowBuffer::set`].
+    pub fn fill(&mut self, row: usize, column: usize, value: &str) {
+        assert!(row < self.ids.len() && column < self.columns, "cell out of range");
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(value.as_bytes());
+        let span = |at: usize| u32::try_from(at).expect("a page holds less than 4 GiB of values");
+        self.spans[row * self.columns + column] = (span(start), span(self.bytes.len()));
+    }
+
     fn cell(&mut self, column: usize) -> &mut (u32, u32) {
         let row = self.ids.len().checked_sub(1).expect("a row was begun");
         &mut self.spans[row * self.columns + column]
@@ -158,6 +170,9 @@ mod tests {
         assert_eq!(rows.not_shown(1).count(), 0);
         assert!(!rows.is_complete());
         assert_eq!((rows.value(0, 1), rows.value(0, 2)), ("", ""));
+        rows.fill(0, 2, "late");
+        assert!(rows.is_complete());
+        assert_eq!((rows.value(0, 0), rows.value(0, 2), rows.value(1, 1)), ("ä", "late", ""));
         rows.clear();
         rows.begin_row(RecordId(9));
         rows.rest_is_none();

@@ -1,5 +1,7 @@
 //! Up to a hundred records at a time, read and written by their ids.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use domain::ids::{ObjectType, RecordId};
 use domain::ports::crm::{CrmError, CrmErrorKind};
@@ -8,12 +10,14 @@ use domain::rows::RowBuffer;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use crate::call::CallError;
+use crate::answers;
+use crate::by_id::Wanted;
+use crate::call::{Answer, CallError};
 use crate::connector::HubSpot;
-use crate::counts::record_id;
+use crate::documents;
 use crate::endpoints::is_conversations;
-use crate::records::{Shape, read_page};
 use crate::refusal;
+use crate::retry::Retries;
 use crate::scan::Malformed;
 use crate::write_refusal;
 
@@ -39,12 +43,13 @@ struct Written {
 
 #[derive(Deserialize)]
 struct WrittenRecord {
-    id: String,
-    properties: Map<String, Value>,
+    /// A text, or a number.
+    id: Value,
+    properties: Option<Map<String, Value>>,
 }
 
 impl HubSpot {
-    /// Ids that do not exist are absent from the answer, which the v3 version of the API names errors, with status 207.
+    /// Ids that do not exist are left out, as far as the CRM says so.
     pub(crate) async fn read_records(
         &self,
         request: &BatchRead<'_>,
@@ -58,9 +63,10 @@ impl HubSpot {
             return Ok(Vec::new());
         }
         check_has_batches(request.object)?;
-        let call = self.batch_read(request.object, request.ids, request.properties);
-        self.fetch(&call, |answer| read_page(&answer.body, Shape::Nested, request.properties, rows)).await?;
-        Ok(Vec::new())
+        let wanted = Wanted::properties(request.object, request.properties);
+        let mut found = self.read_by_id(wanted, request.ids, rows).await?;
+        self.complete(request.object, request.properties, rows, &mut found).await?;
+        Ok(found.unreadable)
     }
 
     pub(crate) async fn update_records(
@@ -73,9 +79,11 @@ impl HubSpot {
         }
         check_has_batches(object)?;
         let call = self.endpoints.batch_update(object, body_of(updates));
-        match self.try_fetch(&call, |answer| answer.json::<Written>()?.into_update(updates)).await {
+        let names = updates.iter().flat_map(|update| &update.values).map(|(name, _)| name.as_str()).collect();
+        let read = |answer: &Answer| Ok(answer.json::<Written>()?.into_update(updates, &names)?);
+        match self.try_fetch(&call, Retries::default(), read).await {
             Ok(update) => Ok(update),
-            Err(CallError::Refused(refusal)) => match refusal.into_write_refusal() {
+            Err(CallError::Refused(refusal)) => match refusal.into_write_refusal(&names) {
                 Ok(refusal) => Ok(BatchUpdate::Refused(refusal)),
                 Err(other) => Err(CallError::Refused(other).into_error(&call)),
             },
@@ -108,11 +116,15 @@ fn as_object<S: Serializer>(values: &[(String, String)], serializer: S) -> Resul
 
 impl Written {
     /// What became of the records that were `sent`.
-    fn into_update(self, sent: &[RecordUpdate]) -> Result<BatchUpdate, Malformed> {
+    fn into_update(self, sent: &[RecordUpdate], names: &BTreeSet<&str>) -> Result<BatchUpdate, Malformed> {
+        let refusal_of = |error: &Value| write_refusal::read(error, "HTTP_207", names);
+        let refused_records = |error: &Value| -> Vec<(RecordId, WriteRefusal)> {
+            answers::ids_in(error).into_iter().map(|id| (id, refusal_of(error))).collect()
+        };
         let records = self.results.into_iter().map(WrittenRecord::into_record).collect::<Result<Vec<_>, _>>()?;
         let errors = self.errors.unwrap_or_default();
         let mut refused: Vec<_> = errors.iter().flat_map(refused_records).collect();
-        let nameless = errors.iter().find(|error| refused_records(error).is_empty());
+        let nameless = errors.iter().find(|error| answers::ids_in(error).is_empty());
         match nameless {
             // What is wrong concerns all of them.
             Some(error) if records.is_empty() && refused.is_empty() => Ok(BatchUpdate::Refused(refusal_of(error))),
@@ -132,7 +144,7 @@ impl Written {
 
 impl WrittenRecord {
     fn into_record(self) -> Result<UpdatedRecord, Malformed> {
-        let values = self.properties.into_iter().map(|(name, value)| {
+        let values = self.properties.unwrap_or_default().into_iter().map(|(name, value)| {
             let value = match value {
                 Value::Null => String::new(),
                 Value::String(text) => text,
@@ -140,21 +152,7 @@ impl WrittenRecord {
             };
             (name, value)
         });
-        Ok(UpdatedRecord { id: record_id(&self.id)?, values: values.collect() })
+        let id = documents::text_of(&self.id).and_then(|id| RecordId::parse(&id).ok()).ok_or(Malformed { at: 0 })?;
+        Ok(UpdatedRecord { id, values: values.collect() })
     }
-}
-
-/// The records that an error of a batch names, each with what was wrong.
-fn refused_records(error: &Value) -> Vec<(RecordId, WriteRefusal)> {
-    let ids = error.get("context").and_then(|context| context.get("ids")).and_then(Value::as_array);
-    let id = |id: &Value| match id {
-        Value::String(text) => RecordId::parse(text).ok(),
-        other => other.as_u64().map(RecordId),
-    };
-    let refusal = refusal_of(error);
-    ids.into_iter().flatten().filter_map(id).map(|id| (id, refusal.clone())).collect()
-}
-
-fn refusal_of(error: &Value) -> WriteRefusal {
-    write_refusal::read(error, "HTTP_207")
 }

@@ -7,21 +7,20 @@ use domain::budget::{CallKind, WaitReason};
 use domain::ports::call_gate::RefusedPolicy;
 use domain::ports::crm::{CrmError, CrmErrorKind};
 use jiff::SignedDuration;
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::{Method, Response};
 use secrecy::ExposeSecret;
 use serde::de::DeserializeOwned;
 
+use crate::answers::Unusable;
+use crate::body::{self, MAX_ANSWER, MAX_ERROR, Unread};
 use crate::connector::HubSpot;
+use crate::documents;
 use crate::endpoints::Query;
 use crate::refusal::{self, Refusal};
 use crate::retry::Retries;
 use crate::scan::Malformed;
 
-/// No page of a hundred records comes near this; it keeps a broken answer from using the memory up.
-const MAX_ANSWER: usize = 128 << 20;
-/// What is read of an error document. One about a hundred records can quote all of their values.
-const MAX_ERROR: usize = 8 << 20;
 /// HubSpot asks for at least this after 423.
 const LOCKED_WAIT: Duration = Duration::from_secs(2);
 /// After 477 without `Retry-After`.
@@ -38,8 +37,10 @@ const fn window_of(kind: CallKind) -> Duration {
 /// A request, as often as it takes.
 #[derive(Debug)]
 pub(crate) struct Call {
-    /// Method and path template, for logs and errors: never the URL, which can hold cursors.
+    /// Method and path template, for logs: never the URL, which can hold cursors.
     pub(crate) endpoint: &'static str,
+    /// What is asked for, in the words of a sentence, such as `the list of contacts`.
+    pub(crate) about: String,
     pub(crate) kind: CallKind,
     pub(crate) path: String,
     pub(crate) query: Query,
@@ -52,12 +53,12 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    pub(crate) fn get(endpoint: &'static str, path: String, query: Query, scope: String) -> Self {
-        Self { endpoint, kind: CallKind::Ordinary, path, query, body: None, writes: false, scope }
+    pub(crate) fn get(endpoint: &'static str, about: String, path: String, query: Query, scope: String) -> Self {
+        Self { endpoint, about, kind: CallKind::Ordinary, path, query, body: None, writes: false, scope }
     }
 
-    pub(crate) fn post(endpoint: &'static str, path: String, body: Bytes, scope: String) -> Self {
-        Self { body: Some(body), ..Self::get(endpoint, path, Query::default(), scope) }
+    pub(crate) fn post(endpoint: &'static str, about: String, path: String, body: Bytes, scope: String) -> Self {
+        Self { body: Some(body), ..Self::get(endpoint, about, path, Query::default(), scope) }
     }
 }
 
@@ -66,12 +67,14 @@ impl Call {
 pub(crate) struct Answer {
     pub(crate) headers: HeaderMap,
     pub(crate) body: Vec<u8>,
+    /// The body's length on the wire.
+    pub(crate) wire_bytes: u64,
 }
 
 impl Answer {
     /// The body as a JSON document. Not for pages of records, see [`crate::records`].
     pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, Malformed> {
-        serde_json::from_slice(&self.body).map_err(|error| Malformed { at: error.column() })
+        documents::read(&self.body)
     }
 }
 
@@ -87,7 +90,7 @@ pub(crate) enum CallError {
 impl CallError {
     pub(crate) fn into_error(self, call: &Call) -> CrmError {
         match self {
-            Self::Refused(refusal) => refusal.into_error(call.endpoint, &call.scope),
+            Self::Refused(refusal) => refusal.into_error(&call.about, &call.scope),
             Self::GaveUp(error) => error,
         }
     }
@@ -117,6 +120,29 @@ enum Cause {
     Connection(&'static str),
     /// An answer that is not what the API promises.
     Malformed(Malformed),
+    /// An answer that says itself that the CRM failed for a part of it.
+    InPart,
+    /// An answer that does not fit. It would be as large again.
+    TooLarge,
+}
+
+impl From<Unusable> for Cause {
+    fn from(unusable: Unusable) -> Self {
+        match unusable {
+            Unusable::Malformed(malformed) => Self::Malformed(malformed),
+            Unusable::InPart => Self::InPart,
+        }
+    }
+}
+
+impl From<Unread> for Trouble {
+    fn from(unread: Unread) -> Self {
+        match unread {
+            Unread::Lost(error) => error.into(),
+            Unread::TooLarge => Cause::TooLarge.into(),
+            Unread::Broken { at } => Cause::Malformed(Malformed { at }).into(),
+        }
+    }
 }
 
 impl From<Cause> for Trouble {
@@ -145,6 +171,8 @@ impl Cause {
             Self::Status(_) => "server-error",
             Self::Connection(word) => word,
             Self::Malformed(_) => "malformed",
+            Self::InPart => "failed in part",
+            Self::TooLarge => "too large",
         }
     }
 
@@ -160,11 +188,13 @@ impl Cause {
     /// The error after the last retry.
     fn into_error(self, call: &Call, sent: u32, at_least: Duration) -> CrmError {
         let why = match self {
-            Self::Malformed(_) => return refusal::malformed(call.endpoint, sent),
+            Self::Malformed(_) => return refusal::malformed(&call.about, sent),
+            Self::TooLarge => return refusal::too_large(&call.about),
             Self::Status(status) => format!("status {status}"),
             Self::Connection(word) => word.to_owned(),
+            Self::InPart => "it failed for a part of it".to_owned(),
         };
-        refusal::unavailable(call.endpoint, &why, sent, at_least)
+        refusal::unavailable(&call.about, &why, sent, at_least)
     }
 }
 
@@ -173,24 +203,24 @@ impl HubSpot {
     pub(crate) async fn fetch<T: Send>(
         &self,
         call: &Call,
-        read: impl FnMut(&Answer) -> Result<T, Malformed> + Send,
+        read: impl FnMut(&Answer) -> Result<T, Unusable> + Send,
     ) -> Result<T, CrmError> {
-        self.try_fetch(call, read).await.map_err(|error| error.into_error(call))
+        self.try_fetch(call, Retries::default(), read).await.map_err(|error| error.into_error(call))
     }
 
-    /// As [`HubSpot::fetch`], for calls whose refusal is part of the plan.
+    /// As [`HubSpot::fetch`], for calls whose failure is part of the plan.
     pub(crate) async fn try_fetch<T: Send>(
         &self,
         call: &Call,
-        mut read: impl FnMut(&Answer) -> Result<T, Malformed> + Send,
+        mut retries: Retries,
+        mut read: impl FnMut(&Answer) -> Result<T, Unusable> + Send,
     ) -> Result<T, CallError> {
-        let mut retries = Retries::default();
         loop {
             self.gate.admit(call.kind).await.map_err(|closed| CallError::GaveUp(closed.into()))?;
             let trouble = match self.attempt(call).await {
                 Ok(answer) => match read(&answer) {
                     Ok(value) => return Ok(value),
-                    Err(malformed) => Cause::Malformed(malformed).into(),
+                    Err(unusable) => Cause::from(unusable).into(),
                 },
                 Err(trouble) => trouble,
             };
@@ -198,13 +228,35 @@ impl HubSpot {
         }
     }
 
+    /// Waits before the records that an answer to `call` has failed for are asked for again.
+    ///
+    /// # Errors
+    /// When they have been asked for often enough.
+    pub(crate) async fn back_off(&self, call: &Call, retries: &mut Retries) -> Result<(), CrmError> {
+        let waited = self.retry_after(call, Cause::InPart.into(), retries).await;
+        waited.map_err(|error| error.into_error(call))
+    }
+
     /// Returns when the call should be sent again.
     async fn retry_after(&self, call: &Call, trouble: Trouble, retries: &mut Retries) -> Result<(), CallError> {
         match trouble {
             Trouble::Refused(refusal) => {
+                let again = refusal
+                    .may_pass(call.body.is_some())
+                    .then(|| retries.doubted(&self.patience, fastrand::f64(), self.time_left()))
+                    .flatten();
                 let category = refusal.details.category.as_deref();
-                tracing::warn!(endpoint = call.endpoint, status = refusal.status, category, "crm.call.refused");
-                Err(CallError::Refused(refusal))
+                let retry_ms = again.and_then(|wait| u64::try_from(wait.as_millis()).ok());
+                tracing::warn!(
+                    endpoint = call.endpoint,
+                    status = refusal.status,
+                    category,
+                    retry_ms,
+                    "crm.call.refused"
+                );
+                let Some(wait) = again else { return Err(CallError::Refused(refusal)) };
+                tokio::time::sleep(wait).await;
+                Ok(())
             }
             Trouble::Limited { policy, asked, window } => {
                 let (pause, again) = retries.refused(policy, asked, window);
@@ -216,7 +268,8 @@ impl HubSpot {
                 if again { Ok(()) } else { Err(CallError::GaveUp(self.limited(policy, pause))) }
             }
             Trouble::Failed { cause, at_least } => {
-                let wait = retries.failed(&self.patience, at_least, fastrand::f64(), self.time_left());
+                let mut wait = retries.failed(&self.patience, at_least, fastrand::f64(), self.time_left());
+                wait = wait.filter(|_| !matches!(cause, Cause::TooLarge));
                 let (sent, reason, status, at_byte) = (retries.sent(), cause.word(), cause.status(), cause.at_byte());
                 let retry_ms = wait.and_then(|wait| u64::try_from(wait.as_millis()).ok());
                 tracing::warn!(endpoint = call.endpoint, status, reason, at_byte, sent, retry_ms, "crm.call.failed");
@@ -240,7 +293,7 @@ impl HubSpot {
         refusal::error(CrmErrorKind::NoBudget { until, reason }, sentence)
     }
 
-    fn time_left(&self) -> Duration {
+    pub(crate) fn time_left(&self) -> Duration {
         Duration::try_from(self.deadline.duration_since(self.clock.now())).unwrap_or(Duration::ZERO)
     }
 
@@ -252,6 +305,9 @@ impl HubSpot {
             .bearer_auth(self.server.token.expose_secret())
             .header(ACCEPT, "application/json")
             .timeout(self.patience.answer.min(self.time_left()));
+        if self.compression {
+            request = request.header(ACCEPT_ENCODING, "gzip");
+        }
         if let Some(body) = &call.body {
             request = request.header(CONTENT_TYPE, "application/json").body(body.clone());
         }
@@ -259,8 +315,8 @@ impl HubSpot {
         self.note_daily_remaining(response.headers()).await;
         if response.status().is_success() {
             let headers = response.headers().clone();
-            let body = read_body(response, MAX_ANSWER).await?;
-            return Ok(Answer { headers, body });
+            let body = body::read(response, MAX_ANSWER).await?;
+            return Ok(Answer { headers, body: body.bytes, wire_bytes: body.wire_bytes });
         }
         Err(trouble_of(call, response).await)
     }
@@ -295,28 +351,18 @@ async fn trouble_of(call: &Call, response: Response) -> Trouble {
             let window = number(response.headers(), "x-hubspot-ratelimit-interval-milliseconds");
             let window = window.map_or(window_of(call.kind), Duration::from_millis);
             // The status alone says enough, so a document that cannot be read is none.
-            let body = read_body(response, MAX_ERROR).await.unwrap_or_default();
-            Trouble::Limited { policy: refusal::policy(&body), asked, window }
+            let body = body::read(response, MAX_ERROR).await.unwrap_or_default();
+            Trouble::Limited { policy: refusal::policy(&body.bytes), asked, window }
         }
-        _ => match read_body(response, MAX_ERROR).await {
-            // Which value was refused is known only from the document, and the call may be sent again.
-            Err(lost @ Trouble::Failed { cause: Cause::Connection(_), .. }) if call.writes => lost,
-            body if call.writes => Trouble::Refused(Refusal::of_write(status, &body.unwrap_or_default())),
-            body => Trouble::Refused(Refusal::of_read(status, &body.unwrap_or_default())),
+        _ => match body::read(response, MAX_ERROR).await {
+            // What was refused is known only from the document, and the call may be sent again.
+            Err(lost @ (Unread::Lost(_) | Unread::Broken { .. })) => lost.into(),
+            // HubSpot refuses with JSON: a page for people comes from something before it, and passes.
+            Ok(page) if status == 403 && refusal::is_html(&page.bytes) => failed(Duration::ZERO),
+            body if call.writes => Trouble::Refused(Refusal::of_write(status, &body.unwrap_or_default().bytes)),
+            body => Trouble::Refused(Refusal::of_read(status, &body.unwrap_or_default().bytes)),
         },
     }
-}
-
-async fn read_body(mut response: Response, limit: usize) -> Result<Vec<u8>, Trouble> {
-    let announced = response.content_length().and_then(|length| usize::try_from(length).ok());
-    let mut body = Vec::with_capacity(announced.unwrap_or(64 << 10).min(limit));
-    while let Some(part) = response.chunk().await? {
-        if body.len() + part.len() > limit {
-            return Err(Cause::Malformed(Malformed { at: limit }).into());
-        }
-        body.extend_from_slice(&part);
-    }
-    Ok(body)
 }
 
 /// A header's decimal number.

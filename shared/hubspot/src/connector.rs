@@ -1,7 +1,7 @@
 //! Connections to HubSpot accounts.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use domain::ports::call_gate::CallGate;
@@ -13,6 +13,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::call::Call;
 use crate::endpoints::Endpoints;
+use crate::habits::{AccountKey, Habits};
 use crate::refusal;
 use crate::retry::Patience;
 
@@ -21,12 +22,13 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Makes connections to accounts. One per process: connections of all accounts share its pool, and what it learns about
-/// the server's longest URL stays.
+/// the lists of an account stays for a while.
 pub struct Connector {
     client: Client,
     clock: Arc<dyn Clock>,
-    list_urls: Arc<ListUrls>,
+    habits: Arc<Habits>,
     patience: Patience,
+    compression: bool,
 }
 
 /// The HTTP client cannot be set up, as when the system has no certificate authorities.
@@ -49,7 +51,13 @@ impl Connector {
             .connect_timeout(CONNECT_TIMEOUT)
             .pool_idle_timeout(IDLE_TIMEOUT)
             .build()?;
-        Ok(Self { client, clock, list_urls: Arc::default(), patience: Patience::default() })
+        Ok(Self { client, clock, habits: Arc::default(), patience: Patience::default(), compression: true })
+    }
+
+    /// The same, asking for answers that are not packed: to measure what packing costs.
+    #[must_use]
+    pub fn without_compression(self) -> Self {
+        Self { compression: false, ..self }
     }
 
     /// The same, with other time-outs and waits.
@@ -67,12 +75,15 @@ impl CrmConnector for Connector {
         gate: Arc<dyn CallGate>,
         deadline: Timestamp,
     ) -> Result<Arc<dyn Crm>, CrmError> {
+        let server = Server::new(&target.base_url, token)?;
         Ok(Arc::new(HubSpot {
             client: self.client.clone(),
-            list_urls: self.list_urls.clone(),
+            account: self.habits.account(&target.base_url, &server.token),
+            habits: self.habits.clone(),
             patience: self.patience.clone(),
+            compression: self.compression,
             endpoints: Endpoints(target.api_version),
-            server: Server::new(&target.base_url, token)?,
+            server,
             gate,
             clock: self.clock.clone(),
             deadline,
@@ -84,8 +95,12 @@ impl CrmConnector for Connector {
 /// One HubSpot account during one run; see [`domain::ports::crm::Crm`].
 pub(crate) struct HubSpot {
     pub(crate) client: Client,
-    pub(crate) list_urls: Arc<ListUrls>,
+    pub(crate) habits: Arc<Habits>,
+    /// Whose habits.
+    pub(crate) account: AccountKey,
     pub(crate) patience: Patience,
+    /// Whether answers may come packed.
+    pub(crate) compression: bool,
     pub(crate) endpoints: Endpoints,
     pub(crate) server: Server,
     pub(crate) gate: Arc<dyn CallGate>,
@@ -132,51 +147,9 @@ fn is_base(url: &Url) -> bool {
     matches!(url.scheme(), "http" | "https") && url.has_host() && place && anonymous
 }
 
-/// How many characters of property names a list URL may have before the server answers 414. Nobody promises a number,
-/// so it is learned: it starts high, halves with each 414, and gives way to reading by id when little is left.
-#[derive(Debug)]
-pub(crate) struct ListUrls(AtomicUsize);
-
-impl ListUrls {
-    const START: usize = 15_000;
-    const LEAST: usize = 4_000;
-
-    /// Characters that are allowed now; 0 when only lists without properties are.
-    pub(crate) fn allowed(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    /// A URL was too long while `allowed` characters were allowed.
-    pub(crate) fn too_long(&self, allowed: usize) {
-        let half = allowed / 2;
-        let next = if half < Self::LEAST { 0 } else { half };
-        // Whoever was faster has done the same.
-        let _lost = self.0.compare_exchange(allowed, next, Ordering::Relaxed, Ordering::Relaxed);
-    }
-}
-
-impl Default for ListUrls {
-    fn default() -> Self {
-        Self(AtomicUsize::new(Self::START))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn list_urls_halve_and_then_go_without_properties() {
-        let urls = ListUrls::default();
-        let mut seen = vec![urls.allowed()];
-        while let Some(&allowed) = seen.last().filter(|&&allowed| allowed > 0) {
-            urls.too_long(allowed);
-            seen.push(urls.allowed());
-        }
-        assert_eq!(seen, [15_000, 7_500, 0]);
-        urls.too_long(15_000);
-        assert_eq!(urls.allowed(), 0, "late news change nothing");
-    }
 
     #[test]
     fn base_urls_have_no_path_and_no_credentials() {

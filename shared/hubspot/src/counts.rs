@@ -1,24 +1,34 @@
 //! What HubSpot says about an account and how many records it has.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use domain::budget::CallLimits;
 use domain::ids::{ObjectType, RecordId};
 use domain::ports::crm::{Census, CrmAccount, CrmError, CrmErrorKind};
 use domain::property::RECORD_ID_COLUMN;
+use domain::rows::RowBuffer;
 use jiff::Timestamp;
 use reqwest::header::HeaderMap;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
+use crate::answers::{self, Unusable};
 use crate::batches::check_has_batches;
-use crate::call::number;
+use crate::by_id::Wanted;
+use crate::call::{Answer, number};
 use crate::connector::HubSpot;
+use crate::documents;
 use crate::endpoints::{Endpoints, is_conversations};
+use crate::records::{Shape, read_records};
+use crate::refusal;
 use crate::scan::Malformed;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct AccountDetails {
-    portal_id: u64,
+    /// A number, or a text that is one.
+    portal_id: Value,
     time_zone: String,
 }
 
@@ -41,9 +51,10 @@ struct FilterGroup {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Filter {
-    property_name: &'static str,
+    property_name: String,
     operator: &'static str,
-    value: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -62,9 +73,20 @@ impl Default for Search {
 }
 
 impl Search {
-    /// All records, of which one is shown with `property`.
-    pub(crate) fn showing(property: &str) -> Self {
-        Self { properties: vec![property.to_owned()], ..Self::default() }
+    /// The first `limit` ids above `after`, in their order.
+    pub(crate) fn above(after: RecordId, limit: u8) -> Self {
+        let above = Self::default().with(RECORD_ID_COLUMN, "GT", after.to_string());
+        Self { limit, ..above.sorted("ASCENDING") }
+    }
+
+    /// Up to `limit` records that have a value in any of `properties`, which are shown.
+    pub(crate) fn having(properties: &[&str], limit: u8) -> Self {
+        let group = |name: &&str| {
+            let filter = Filter { property_name: (*name).to_owned(), operator: "HAS_PROPERTY", value: None };
+            FilterGroup { filters: vec![filter] }
+        };
+        let shown = properties.iter().map(|&name| name.to_owned()).collect();
+        Self { filter_groups: properties.iter().map(group).collect(), properties: shown, limit, ..Self::default() }
     }
 
     pub(crate) fn body(&self) -> Bytes {
@@ -72,8 +94,8 @@ impl Search {
     }
 
     /// Records that also fulfil this.
-    fn with(mut self, property_name: &'static str, operator: &'static str, value: String) -> Self {
-        let filter = Filter { property_name, operator, value };
+    fn with(mut self, property_name: &str, operator: &'static str, value: String) -> Self {
+        let filter = Filter { property_name: property_name.to_owned(), operator, value: Some(value) };
         match self.filter_groups.first_mut() {
             Some(group) => group.filters.push(filter),
             None => self.filter_groups.push(FilterGroup { filters: vec![filter] }),
@@ -88,33 +110,23 @@ impl Search {
     }
 }
 
-#[derive(Deserialize)]
+/// What a search tells beside its records' values.
 struct Found {
     total: u64,
-    results: Vec<FoundRecord>,
+    ids: Vec<RecordId>,
 }
 
 impl Found {
-    fn first(&self) -> Result<Option<RecordId>, Malformed> {
-        self.results.first().map(|record| record_id(&record.id)).transpose()
+    fn read(answer: &Answer) -> Result<Self, Unusable> {
+        let mut rows = RowBuffer::new(0);
+        let page = answers::whole(read_records(&answer.body, Shape::Nested, &[], &mut rows)?)?;
+        let total = page.total.ok_or(Malformed { at: answer.body.len() })?;
+        Ok(Self { total, ids: rows.ids().to_vec() })
     }
-}
 
-#[derive(Deserialize)]
-struct FoundRecord {
-    id: String,
-}
-
-#[derive(Deserialize)]
-struct Read {
-    results: Vec<ReadRecord>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ReadRecord {
-    id: String,
-    created_at: Timestamp,
+    fn first(&self) -> Option<RecordId> {
+        self.ids.first().copied()
+    }
 }
 
 impl HubSpot {
@@ -122,8 +134,9 @@ impl HubSpot {
         let call = Endpoints::account();
         self.fetch(&call, |answer| {
             let details: AccountDetails = answer.json()?;
+            let portal_id = documents::text_of(&details.portal_id).and_then(|id| id.parse().ok());
             Ok(CrmAccount {
-                portal_id: details.portal_id,
+                portal_id: portal_id.ok_or(Malformed { at: 0 })?,
                 time_zone: details.time_zone,
                 call_limits: limits_of(&answer.headers),
             })
@@ -133,8 +146,7 @@ impl HubSpot {
 
     pub(crate) async fn count(&self, object: &ObjectType) -> Result<Option<Census>, CrmError> {
         let highest_first = Search::default().sorted("DESCENDING");
-        self.search(object, &highest_first, |found| Ok(Census { records: found.total, highest_id: found.first()? }))
-            .await
+        self.search(object, &highest_first, |found| Census { records: found.total, highest_id: found.first() }).await
     }
 
     pub(crate) async fn count_range(
@@ -147,7 +159,7 @@ impl HubSpot {
         if let Some(up_to) = up_to {
             range = range.with(RECORD_ID_COLUMN, "LTE", up_to.to_string());
         }
-        self.search(object, &range, |found| Ok(found.total)).await
+        self.search(object, &range, |found| found.total).await
     }
 
     pub(crate) async fn find_nth(
@@ -179,7 +191,7 @@ impl HubSpot {
         since: Timestamp,
     ) -> Result<Option<u64>, CrmError> {
         let created = Search::default().with(property, "GTE", since.as_millisecond().to_string());
-        self.search(object, &created, |found| Ok(found.total)).await
+        self.search(object, &created, |found| found.total).await
     }
 
     /// None where there is no search.
@@ -187,13 +199,13 @@ impl HubSpot {
         &self,
         object: &ObjectType,
         search: &Search,
-        read: impl Fn(Found) -> Result<T, Malformed> + Send + Sync,
+        read: impl Fn(Found) -> T + Send + Sync,
     ) -> Result<Option<T>, CrmError> {
         if is_conversations(object) {
             return Ok(None);
         }
         let call = self.endpoints.search(object, search.body());
-        self.fetch(&call, |answer| read(answer.json()?)).await.map(Some)
+        self.fetch(&call, Found::read).await.map(|found| Some(read(found)))
     }
 
     pub(crate) async fn existing_of(
@@ -205,15 +217,18 @@ impl HubSpot {
             return Ok(Vec::new());
         }
         check_has_batches(object)?;
-        let call = self.batch_read(object, ids, &[RECORD_ID_COLUMN]);
-        self.fetch(&call, |answer| {
-            let read: Read = answer.json()?;
-            let records = read.results.iter().map(|record| Ok((record_id(&record.id)?, record.created_at)));
-            let mut records = records.collect::<Result<Vec<_>, Malformed>>()?;
-            records.retain(|(id, _)| ids.contains(id));
-            Ok(records)
-        })
-        .await
+        // The time of its creation stands beside a record's properties.
+        let columns = &["createdAt"];
+        let wanted = Wanted { object, properties: &[RECORD_ID_COLUMN], columns, shape: Shape::Flat };
+        let mut rows = RowBuffer::new(columns.len());
+        let found = self.read_by_id(wanted, ids, &mut rows).await?;
+        let about = format!("{object} by their ids");
+        if !found.unreadable.is_empty() {
+            return Err(refusal::unavailable(&about, "it fails for single records", 1, Duration::ZERO));
+        }
+        let asked = rows.ids().iter().enumerate().filter(|(_, id)| ids.contains(id));
+        let created = asked.map(|(row, id)| Some((*id, rows.value(row, 0).parse().ok()?)));
+        created.collect::<Option<_>>().ok_or_else(|| refusal::malformed(&about, 1))
     }
 }
 
@@ -224,10 +239,6 @@ fn creation_properties(object: &ObjectType) -> [&'static str; 2] {
         "contacts" | "companies" | "deals" | "tickets" | "products" => ["createdate", "hs_createdate"],
         _ => ["hs_createdate", "createdate"],
     }
-}
-
-pub(crate) fn record_id(text: &str) -> Result<RecordId, Malformed> {
-    RecordId::parse(text).map_err(|_| Malformed { at: 0 })
 }
 
 /// The limits that the headers name, the lowest plan's for those they do not.

@@ -1,26 +1,26 @@
 //! Object types and their properties.
 //!
 //! Sensitive properties are listed by calls of their own. HubSpot's guide says that definitions need no sensitive
-//! scope but values do, and connectors report that a call naming a sensitive property is refused with 403 when the scope
-//! is missing. So after listing, one search names a property of each level that was found: a missing scope shows before
-//! the backup has begun, not as a refused page later or as values that are left out. An account without sensitive
-//! data (its plan may not even have the feature) needs none of those scopes. A call that is refused for a scope does
-//! not keep the others from being asked, so that all missing scopes are told at once.
+//! scope but values do; whether the token may see them is proven in [`crate::hidden`]. An account without sensitive data
+//! (its plan may not even have the feature) needs none of those scopes. A level that the CRM refuses to list is told, as
+//! nobody knows whether there are such properties. A call that is refused for a scope does not keep the others from being
+//! asked, so that all missing scopes are told at once.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use domain::ids::ObjectType;
-use domain::ports::crm::{CrmError, ListedProperties, MissingScopes};
+use domain::ports::crm::{CrmError, CrmErrorKind, ListedProperties, MissingScopes, RefusedProperties};
 use domain::property::{ObjectDefinition, Property, Sensitivity};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::call::{Answer, CallError};
+use crate::call::CallError;
 use crate::connector::HubSpot;
-use crate::counts::Search;
+use crate::documents::{self, lenient};
 use crate::endpoints::{CONVERSATIONS, Query, definition_scope, is_conversations, sensitive_scope};
-use crate::refusal::{self, Refusal};
-use crate::scan::Malformed;
+use crate::hidden;
+use crate::refusal;
+use crate::retry::Retries;
 
 /// Name, type id and singular label of the object types that every account has.
 const STANDARD: [(&str, Option<&str>, &str); 8] = [
@@ -56,79 +56,97 @@ pub(crate) const SENSITIVE_LEVELS: [(Sensitivity, &str); 2] =
     [(Sensitivity::Sensitive, "sensitive"), (Sensitivity::HighlySensitive, "highly_sensitive")];
 
 #[derive(Deserialize)]
-struct Listed<T> {
-    results: Vec<T>,
-}
-
-impl<T: DeserializeOwned> Listed<T> {
-    fn read(answer: &Answer) -> Result<Vec<T>, Malformed> {
-        answer.json().map(|listed: Self| listed.results)
-    }
-}
-
-#[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Schema {
-    object_type_id: String,
-    name: String,
+    #[serde(default, deserialize_with = "lenient")]
+    object_type_id: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    name: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
     fully_qualified_name: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
     labels: Option<Labels>,
-    #[serde(default)]
-    archived: bool,
+    #[serde(default, deserialize_with = "lenient")]
+    archived: Option<bool>,
 }
 
 #[derive(Deserialize)]
 struct Labels {
+    #[serde(default, deserialize_with = "lenient")]
     singular: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    plural: Option<String>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct PropertyDocument {
     pub(crate) name: String,
+    #[serde(default, deserialize_with = "lenient")]
     label: Option<String>,
-    #[serde(rename = "type")]
+    #[serde(rename = "type", default, deserialize_with = "lenient")]
     kind: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
     calculated: Option<bool>,
+    #[serde(default, deserialize_with = "lenient")]
     pub(crate) archived: Option<bool>,
+    #[serde(default, deserialize_with = "lenient")]
     data_sensitivity: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
     modification_metadata: Option<ModificationMetadata>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct ModificationMetadata {
+    #[serde(default, deserialize_with = "lenient")]
     read_only_value: Option<bool>,
+}
+
+/// Documents of one of [`SENSITIVE_LEVELS`], or why they were not listed.
+pub(crate) enum Level<T> {
+    Listed(Vec<T>),
+    Refused(CrmError),
 }
 
 impl HubSpot {
     pub(crate) async fn defined_objects(&self) -> Result<Vec<ObjectDefinition>, CrmError> {
         let call = self.endpoints.schemas();
-        let schemas = self.fetch(&call, Listed::<Schema>::read).await?;
-        let custom = schemas.into_iter().filter(|schema| !schema.archived).filter_map(Schema::into_definition);
-        Ok(custom.collect())
+        let schemas = self.fetch(&call, |answer| Ok(documents::entries::<Schema>(&answer.body)?)).await?;
+        let present = schemas.into_iter().filter(|schema| schema.archived != Some(true));
+        let mut known = HashSet::new();
+        let custom = present.filter_map(Schema::into_definition);
+        Ok(custom.filter(|definition| known.insert(definition.object_type.clone())).collect())
     }
 
     pub(crate) async fn defined_properties(&self, object: &ObjectType) -> Result<ListedProperties, CrmError> {
         if is_conversations(object) {
             return Ok(ListedProperties { properties: conversation_properties(), refused: Vec::new() });
         }
-        let mut missing = MissingScopes::default();
+        let (mut missing, mut hidden) = (MissingScopes::default(), None);
         let listed = missing.note(self.plain_documents(object, false).await)?.unwrap_or_default();
         let mut properties = into_properties(listed, Sensitivity::NonSensitive, &HashSet::new());
+        let mut refused = Vec::new();
         for (level, parameter) in SENSITIVE_LEVELS {
             let known = properties.iter().map(|property| property.name.clone()).collect();
-            let listed = missing.note(self.sensitive_documents(object, parameter).await)?.unwrap_or_default();
-            let found = into_properties(listed, level, &known);
-            if let Some(example) = found.iter().find(|property| property.sensitivity == level) {
-                missing.note(self.check_sensitive_scope(object, parameter, &example.name).await)?;
-            }
+            let found = match self.sensitive_documents(object, parameter).await? {
+                Level::Listed(listed) => into_properties(listed, level, &known),
+                Level::Refused(error) => {
+                    refused.push(refused_properties(level, error));
+                    continue;
+                }
+            };
+            let own = found.iter().filter(|property| property.sensitivity == level);
+            let names: Vec<&str> = own.map(|property| property.name.as_str()).collect();
+            note_hidden(&mut hidden, self.check_visible(object, parameter, &names).await)?;
             properties.extend(found);
         }
-        if missing.is_empty() {
-            Ok(ListedProperties { properties, refused: Vec::new() })
-        } else {
-            Err(refusal::missing_scopes(missing.into_names()))
+        if !missing.is_empty() {
+            return Err(refusal::missing_scopes(all_missing(&missing.into_names(), refused, hidden)));
+        }
+        match hidden {
+            Some(scopes) => Err(refusal::hidden_values(object, scopes)),
+            None => Ok(ListedProperties { properties, refused }),
         }
     }
 
@@ -140,33 +158,49 @@ impl HubSpot {
     ) -> Result<Vec<T>, CrmError> {
         let query = Query::default().with("archived", if archived { "true" } else { "false" });
         let call = self.endpoints.properties(object, query, definition_scope(object));
-        self.fetch(&call, Listed::read).await
+        self.fetch(&call, |answer| Ok(documents::entries(&answer.body)?)).await
     }
 
-    /// Properties of one of [`SENSITIVE_LEVELS`]. An account, or an object type, that has no sensitive data at all may
-    /// refuse the question; that means none. Only a missing scope is an error.
+    /// Properties of one of [`SENSITIVE_LEVELS`]. A refusal is an answer: nobody knows then whether there are any.
     pub(crate) async fn sensitive_documents<T: DeserializeOwned + Send>(
         &self,
         object: &ObjectType,
         parameter: &str,
-    ) -> Result<Vec<T>, CrmError> {
+    ) -> Result<Level<T>, CrmError> {
         let query = Query::default().with("archived", "false").with("dataSensitivity", parameter);
-        let call = self.endpoints.properties(object, query, sensitive_scope(object, parameter));
-        match self.try_fetch(&call, Listed::read).await {
-            Err(CallError::Refused(refusal)) if means_no_such_data(&refusal) => Ok(Vec::new()),
-            listed => listed.map_err(|error| error.into_error(&call)),
+        let scope = sensitive_scope(object, parameter).unwrap_or_default();
+        let mut call = self.endpoints.properties(object, query, scope);
+        call.about = format!("the {} properties of {object}", parameter.replace('_', " "));
+        let retries = Retries::default().with_second_looks(1);
+        match self.try_fetch(&call, retries, |answer| Ok(documents::entries(&answer.body)?)).await {
+            Err(CallError::Refused(refusal)) if refusal.status != 401 => {
+                Ok(Level::Refused(refusal.into_error(&call.about, &call.scope)))
+            }
+            listed => listed.map(Level::Listed).map_err(|error| error.into_error(&call)),
         }
     }
+}
 
-    /// Fails if the token may not read values of a level. Other refusals of the search say nothing about that.
-    async fn check_sensitive_scope(&self, object: &ObjectType, level: &str, property: &str) -> Result<(), CrmError> {
-        let mut call = self.endpoints.search(object, Search::showing(property).body());
-        call.scope = sensitive_scope(object, level);
-        match self.try_fetch(&call, |_| Ok(())).await {
-            Err(CallError::Refused(refusal)) if !refusal.lacks_scopes() && refusal.status != 401 => Ok(()),
-            answer => answer.map_err(|error| error.into_error(&call)),
-        }
-    }
+fn refused_properties(sensitivity: Sensitivity, error: CrmError) -> RefusedProperties {
+    let scopes = if let CrmErrorKind::MissingScopes(scopes) = error.kind { scopes } else { Vec::new() };
+    RefusedProperties { sensitivity, scopes, sentence: error.sentence }
+}
+
+/// All scopes that are missing, each once. A level that was refused for one of those that are missing anyway may need no
+/// other.
+fn all_missing(missing: &[String], refused: Vec<RefusedProperties>, hidden: Option<Vec<String>>) -> Vec<String> {
+    let others = refused.into_iter().map(|refused| refused.scopes).chain(hidden);
+    let others = others.filter(|scopes| !scopes.iter().any(|scope| missing.contains(scope)));
+    let all: BTreeSet<String> = others.flatten().chain(missing.iter().cloned()).collect();
+    all.into_iter().collect()
+}
+
+/// Gathers the scopes of all levels whose values are hidden.
+fn note_hidden(hidden: &mut Option<Vec<String>>, checked: Result<(), CrmError>) -> Result<(), CrmError> {
+    let Err(error) = checked else { return Ok(()) };
+    let Some(scopes) = hidden::are_hidden(&error) else { return Err(error) };
+    hidden.get_or_insert_default().extend(scopes.iter().cloned());
+    Ok(())
 }
 
 pub(crate) fn standard_objects() -> Vec<ObjectDefinition> {
@@ -179,20 +213,19 @@ pub(crate) fn standard_objects() -> Vec<ObjectDefinition> {
     standard.collect()
 }
 
-fn means_no_such_data(refusal: &Refusal) -> bool {
-    matches!(refusal.status, 400 | 404) || refusal.status == 403 && !refusal.lacks_scopes()
-}
-
 impl Schema {
     /// Named by its fully qualified name, or by its type id where that name could not become a file's.
     fn into_definition(self) -> Option<ObjectDefinition> {
-        let qualified = self.fully_qualified_name.as_deref().and_then(|name| ObjectType::parse(name).ok());
-        let object_type = qualified.or_else(|| ObjectType::parse(&self.object_type_id).ok())?;
-        let label = self.labels.and_then(|labels| labels.singular).filter(|label| !label.is_empty());
+        let parsed = |name: Option<&str>| name.and_then(|name| ObjectType::parse(name).ok());
+        let qualified = parsed(self.fully_qualified_name.as_deref());
+        let object_type = qualified.or_else(|| parsed(self.object_type_id.as_deref()))?;
+        let of_labels = self.labels.and_then(|labels| labels.singular.or(labels.plural));
+        let given = |label: &String| !label.is_empty();
+        let label = of_labels.filter(given).or(self.name.filter(given));
         Some(ObjectDefinition {
+            label: label.unwrap_or_else(|| object_type.to_string()),
             object_type,
-            type_id: Some(self.object_type_id),
-            label: label.unwrap_or(self.name),
+            type_id: self.object_type_id,
             custom: true,
         })
     }

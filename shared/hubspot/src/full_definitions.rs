@@ -4,13 +4,14 @@ use std::cmp::Reverse;
 use std::collections::HashSet;
 
 use domain::ids::ObjectType;
-use domain::ports::crm::{CrmError, MissingScopes};
+use domain::ports::crm::{CrmError, CrmErrorKind, MissingScopes};
 use domain::ports::crm_batch::{PropertyDefinition, SideEffect};
 use domain::property::{Property, Sensitivity};
 use serde::Deserialize;
 
 use crate::connector::HubSpot;
-use crate::definitions::{PropertyDocument, SENSITIVE_LEVELS, conversation_properties};
+use crate::definitions::{Level, PropertyDocument, SENSITIVE_LEVELS, conversation_properties};
+use crate::documents::lenient;
 use crate::endpoints::is_conversations;
 use crate::refusal;
 
@@ -24,15 +25,21 @@ const STAGES: [&str; 5] = [LIFECYCLE_STAGE, "dealstage", "pipeline", "hs_pipelin
 struct FullDocument {
     #[serde(flatten)]
     property: PropertyDocument,
+    #[serde(default, deserialize_with = "lenient")]
     field_type: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
     options: Option<Vec<OptionDocument>>,
+    #[serde(default, deserialize_with = "lenient")]
     external_options: Option<bool>,
+    #[serde(default, deserialize_with = "lenient")]
     referenced_object_type: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
     has_unique_value: Option<bool>,
 }
 
 #[derive(Deserialize)]
 struct OptionDocument {
+    #[serde(default, deserialize_with = "lenient")]
     value: Option<String>,
 }
 
@@ -46,7 +53,15 @@ impl HubSpot {
         let mut found = into_definitions(plain, Sensitivity::NonSensitive, false, &HashSet::new());
         for (level, parameter) in SENSITIVE_LEVELS {
             let known = found.iter().map(|definition| definition.property.name.clone()).collect();
-            let listed = missing.note(self.sensitive_documents(object, parameter).await)?.unwrap_or_default();
+            let listed = match self.sensitive_documents(object, parameter).await? {
+                Level::Listed(listed) => listed,
+                // Only a scope can be helped. Otherwise such properties are as good as not defined.
+                Level::Refused(error) => {
+                    let lacks_scopes = matches!(error.kind, CrmErrorKind::MissingScopes(_));
+                    missing.note(if lacks_scopes { Err(error) } else { Ok(()) })?;
+                    Vec::new()
+                }
+            };
             found.extend(into_definitions(listed, level, false, &known));
         }
         let archived = missing.note(self.plain_documents(object, true).await)?.unwrap_or_default();

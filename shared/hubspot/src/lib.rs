@@ -14,18 +14,26 @@
 //! Logged is one event for each request that failed: path template, status, how often sent, and when it is sent again.
 //! Never a URL, a body, a token or a value; nor does an error repeat what HubSpot says to a write, which can quote values.
 
+mod answers;
 mod batches;
+mod body;
+mod by_id;
 mod call;
+mod completion;
 mod connector;
 mod counts;
 mod definitions;
+mod documents;
 mod endpoints;
 mod full_definitions;
+mod habits;
+mod hidden;
 mod pages;
 mod records;
 mod refusal;
 mod retry;
 mod scan;
+mod search_pages;
 #[cfg(test)]
 mod tests;
 mod write_refusal;

@@ -1,105 +1,209 @@
-//! Pages of records: listed with their properties where the URL holds them, otherwise listed and then read by id.
+//! Pages of records: listed with their properties where the URL holds them, otherwise listed and then read by id. A page
+//! that keeps failing is taken apart until the record that makes it fail is known.
 
 use std::collections::HashMap;
 
-use bytes::Bytes;
-use domain::ids::{ObjectType, RecordId};
-use domain::ports::crm::{CrmError, Cursor, PageEnd, PageRequest};
+use domain::ids::RecordId;
+use domain::ports::crm::{CrmError, Cursor, PageEnd, PageRequest, PageSource};
 use domain::property::RECORD_ID_COLUMN;
 use domain::rows::RowBuffer;
-use serde::Serialize;
 
+use crate::answers;
+use crate::by_id::{Found, Wanted, copy_row, may_be_the_size};
 use crate::call::{Call, CallError};
 use crate::connector::HubSpot;
 use crate::endpoints::{Query, is_conversations};
-use crate::records::{Shape, read_page};
+use crate::habits::Cursors;
+use crate::records::{Shape, read_records};
+use crate::retry::Retries;
 
 /// Records that one call can list or read.
 pub(crate) const MAX_RECORDS: u8 = 100;
-
-/// The body of a batch/read.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct BatchRead<'a> {
-    inputs: Vec<Input>,
-    properties: &'a [&'a str],
-    properties_with_history: [&'a str; 0],
-}
-
-#[derive(Serialize)]
-struct Input {
-    id: String,
-}
+/// Sendings of a list before another way is tried.
+const LIST_SENDINGS: u32 = 3;
 
 impl HubSpot {
     pub(crate) async fn records(&self, request: &PageRequest<'_>, rows: &mut RowBuffer) -> Result<PageEnd, CrmError> {
         if rows.columns() != request.properties.len() {
             *rows = RowBuffer::new(request.properties.len());
         }
-        if is_conversations(request.object) {
-            let call = self.endpoints.threads(query_of(request));
-            let page = self.list(&call, Shape::Flat, request.properties, rows).await;
-            return page.map_err(|error| error.into_error(&call));
+        match request.source {
+            PageSource::Search => self.searched_page(request, rows).await,
+            PageSource::List if is_conversations(request.object) => self.threads(request, rows).await,
+            PageSource::List => self.listed_page(request, rows).await,
         }
+    }
+
+    async fn listed_page(&self, request: &PageRequest<'_>, rows: &mut RowBuffer) -> Result<PageEnd, CrmError> {
+        let (by_id, mut longest) = self
+            .habits
+            .of(self.account, request.object, |habit| (habit.reads_by_id(self.clock.now()), habit.longest_url));
         let names: usize = request.properties.iter().map(|name| name.len() + 1).sum();
-        loop {
-            let allowed = self.list_urls.allowed();
-            if names > allowed {
-                return self.records_by_id(request, rows).await;
+        while !by_id && names < longest {
+            let query = list_query(request, request.limit, request.properties);
+            let call = self.endpoints.list(request.object, query);
+            if self.server.url(&call).as_str().len() > longest {
+                break;
             }
-            let call = self.endpoints.list(request.object, list_query(request, request.properties));
-            match self.list(&call, Shape::Nested, request.properties, rows).await {
-                Err(CallError::Refused(refusal)) if refusal.status == 414 && allowed > 0 => {
-                    self.list_urls.too_long(allowed);
+            let retries = Retries::of_attempts(LIST_SENDINGS);
+            match self.list(&call, retries, Shape::Nested, request.properties, rows).await {
+                Ok(end) => {
+                    self.habits.of(self.account, request.object, |habit| {
+                        habit.list_worked();
+                        habit.cursors = cursors_of(&end).unwrap_or(habit.cursors);
+                    });
+                    return self.completed(request, rows, end).await;
                 }
-                page => return page.map_err(|error| error.into_error(&call)),
+                Err(CallError::Refused(refusal)) if refusal.status == 414 => {
+                    longest = self.habits.of(self.account, request.object, |habit| {
+                        habit.url_too_long(longest);
+                        habit.longest_url
+                    });
+                }
+                Err(CallError::GaveUp(error)) if may_be_the_size(&error) && self.has_time() => {
+                    let end = self.page_by_id(request, rows, 1).await?;
+                    self.habits.of(self.account, request.object, |habit| habit.list_failed(self.clock.now()));
+                    return Ok(end);
+                }
+                Err(error) => return Err(error.into_error(&call)),
             }
         }
+        self.page_by_id(request, rows, LIST_SENDINGS).await
     }
 
     async fn list(
         &self,
         call: &Call,
+        retries: Retries,
         shape: Shape,
         properties: &[&str],
         rows: &mut RowBuffer,
     ) -> Result<PageEnd, CallError> {
-        self.try_fetch(call, |answer| {
-            let next = read_page(&answer.body, shape, properties, rows)?;
-            let last_listed = rows.ids().last().copied();
-            Ok(PageEnd { next, last_listed, response_bytes: answer.body.len() as u64, ..PageEnd::default() })
-        })
-        .await
+        let mut end = self
+            .try_fetch(call, retries, |answer| {
+                let page = answers::whole(read_records(&answer.body, shape, properties, rows)?)?;
+                Ok(PageEnd {
+                    next: page.next,
+                    mended_values: page.mended_values,
+                    response_bytes: answer.wire_bytes,
+                    ..PageEnd::default()
+                })
+            })
+            .await?;
+        end.last_listed = rows.ids().last().copied();
+        once_each(rows);
+        Ok(end)
+    }
+
+    /// Fills the gaps of a page that was listed.
+    async fn completed(
+        &self,
+        request: &PageRequest<'_>,
+        rows: &mut RowBuffer,
+        end: PageEnd,
+    ) -> Result<PageEnd, CrmError> {
+        let mut found = Found::default();
+        self.complete(request.object, request.properties, rows, &mut found).await?;
+        Ok(with(end, found))
     }
 
     /// Lists the ids alone, then reads the records. One that was deleted in between is left out.
-    async fn records_by_id(&self, request: &PageRequest<'_>, rows: &mut RowBuffer) -> Result<PageEnd, CrmError> {
-        let call = self.endpoints.list(request.object, list_query(request, &[]));
+    async fn page_by_id(
+        &self,
+        request: &PageRequest<'_>,
+        rows: &mut RowBuffer,
+        sendings: u32,
+    ) -> Result<PageEnd, CrmError> {
         let mut listed = RowBuffer::new(0);
-        let page = self.list(&call, Shape::Nested, &[], &mut listed).await;
-        let end = page.map_err(|error| error.into_error(&call))?;
-        rows.clear();
-        if listed.is_empty() {
-            return Ok(end);
-        }
-        let call = self.batch_read(request.object, listed.ids(), request.properties);
-        let read = self.list(&call, Shape::Nested, request.properties, rows).await;
-        let read = read.map_err(|error| error.into_error(&call))?;
+        let end = self.list_ids(request, &mut listed, sendings).await?;
+        let mut found =
+            self.read_by_id(Wanted::properties(request.object, request.properties), listed.ids(), rows).await?;
         arrange(rows, listed.ids());
-        Ok(PageEnd { response_bytes: end.response_bytes + read.response_bytes, ..end })
+        self.complete(request.object, request.properties, rows, &mut found).await?;
+        Ok(with(end, found))
     }
 
-    pub(crate) fn batch_read(&self, object: &ObjectType, ids: &[RecordId], properties: &[&str]) -> Call {
-        let inputs = ids.iter().map(|id| Input { id: id.to_string() }).collect();
-        let body = BatchRead { inputs, properties, properties_with_history: [] };
-        let body = serde_json::to_vec(&body).expect("a batch read is plain data");
-        self.endpoints.batch_read(object, Bytes::from(body))
+    /// Lists ids; fewer where the CRM fails for as many as were asked for. A record that cannot even be listed is found
+    /// by a search, and told as unreadable.
+    async fn list_ids(
+        &self,
+        request: &PageRequest<'_>,
+        listed: &mut RowBuffer,
+        mut sendings: u32,
+    ) -> Result<PageEnd, CrmError> {
+        let most = self.habits.of(self.account, request.object, |habit| habit.page(self.clock.now()));
+        let mut limit = request.limit.min(most);
+        loop {
+            let call = self.endpoints.list(request.object, list_query(request, limit, &[]));
+            let retries = Retries::of_attempts(sendings);
+            match self.list(&call, retries, Shape::Nested, &[], listed).await {
+                Ok(end) => {
+                    self.habits.of(self.account, request.object, |habit| {
+                        habit.cursors = cursors_of(&end).unwrap_or(habit.cursors);
+                        if limit < request.limit.min(most) {
+                            habit.smaller_pages(limit, self.clock.now());
+                        }
+                    });
+                    return Ok(end);
+                }
+                Err(CallError::GaveUp(error)) if may_be_the_size(&error) && self.has_time() => {
+                    if limit == 1 {
+                        listed.clear();
+                        return self.pass_over(request, error).await;
+                    }
+                    (limit, sendings) = (if limit > 10 { 10 } else { 1 }, 1);
+                }
+                Err(error) => return Err(error.into_error(&call)),
+            }
+        }
+    }
+
+    /// Goes on behind a record that makes every list that begins with it fail with `error`.
+    async fn pass_over(&self, request: &PageRequest<'_>, error: CrmError) -> Result<PageEnd, CrmError> {
+        let cursors = self.habits.of(self.account, request.object, |habit| habit.cursors);
+        let (after, step) = match (request.cursor, cursors) {
+            (Cursor::AfterId(id), Cursors::LastId) => (*id, 0),
+            (Cursor::AfterId(id), Cursors::NextId) => (RecordId(id.0.saturating_sub(1)), 1),
+            _ => return Err(error),
+        };
+        let Ok(Some(id)) = self.find_nth(request.object, after, 1).await else { return Err(error) };
+        self.habits.of(self.account, request.object, |habit| habit.smaller_pages(MAX_RECORDS, self.clock.now()));
+        let next = Some(id.0.saturating_add(step).to_string());
+        Ok(PageEnd { next, last_listed: Some(id), unreadable: vec![id], ..PageEnd::default() })
+    }
+
+    /// Conversations cannot be read by id, so a page that fails is asked for with fewer of them.
+    async fn threads(&self, request: &PageRequest<'_>, rows: &mut RowBuffer) -> Result<PageEnd, CrmError> {
+        let (unsorted, most) =
+            self.habits.of(self.account, request.object, |habit| (habit.unsorted, habit.page(self.clock.now())));
+        let (mut sorted, mut limit, mut sendings) = (!unsorted, request.limit.min(most), LIST_SENDINGS);
+        loop {
+            let query = query_of(request, limit);
+            let call = self.endpoints.threads(if sorted { query.with("sort", "id") } else { query });
+            let retries = Retries::of_attempts(sendings);
+            match self.list(&call, retries, Shape::Flat, request.properties, rows).await {
+                Ok(end) => {
+                    self.habits.of(self.account, request.object, |habit| {
+                        habit.unsorted = !sorted;
+                        if limit < request.limit.min(most) {
+                            habit.smaller_pages(limit, self.clock.now());
+                        }
+                    });
+                    return Ok(end);
+                }
+                Err(CallError::Refused(refusal)) if refusal.status == 400 && sorted => sorted = false,
+                Err(CallError::GaveUp(error)) if may_be_the_size(&error) && self.has_time() && limit > 1 => {
+                    let fewer = [50, 25, 10, 1].into_iter().find(|&fewer| fewer < limit);
+                    (limit, sendings) = (fewer.unwrap_or(1), 1);
+                }
+                Err(error) => return Err(error.into_error(&call)),
+            }
+        }
     }
 }
 
-fn query_of(request: &PageRequest<'_>) -> Query {
-    let limit = request.limit.clamp(1, MAX_RECORDS).to_string();
-    let query = Query::default().with("limit", &limit);
+fn query_of(request: &PageRequest<'_>, limit: u8) -> Query {
+    let query = Query::default().with("limit", &limit.clamp(1, MAX_RECORDS).to_string());
     match request.cursor {
         &Cursor::START => query,
         Cursor::AfterId(id) => query.with("after", &id.to_string()),
@@ -108,14 +212,45 @@ fn query_of(request: &PageRequest<'_>) -> Query {
 }
 
 /// Asked for no property at all HubSpot answers with a choice of its own, so the least that can be asked for is the id.
-fn list_query(request: &PageRequest<'_>, properties: &[&str]) -> Query {
+fn list_query(request: &PageRequest<'_>, limit: u8, properties: &[&str]) -> Query {
     let properties = if properties.is_empty() { &[RECORD_ID_COLUMN] } else { properties };
-    query_of(request).with("archived", "false").with_list("properties", properties)
+    query_of(request, limit).with("archived", "false").with_list("properties", properties)
+}
+
+/// How a list goes on, as far as its page shows it.
+fn cursors_of(end: &PageEnd) -> Option<Cursors> {
+    let next = RecordId::parse(end.next.as_deref()?).ok()?;
+    let last = end.last_listed?;
+    match next.0.checked_sub(last.0) {
+        Some(0) => Some(Cursors::LastId),
+        Some(1) => Some(Cursors::NextId),
+        _ => None,
+    }
+}
+
+/// A page's end with what was found on the way.
+pub(crate) fn with(end: PageEnd, found: Found) -> PageEnd {
+    PageEnd {
+        unreadable: [end.unreadable, found.unreadable].concat(),
+        mended_values: end.mended_values + found.mended_values,
+        response_bytes: end.response_bytes + found.response_bytes,
+        ..end
+    }
+}
+
+/// Drops rows of records that have come before.
+fn once_each(rows: &mut RowBuffer) {
+    if rows.ids().is_sorted_by(|a, b| a < b) {
+        return;
+    }
+    let mut seen = std::collections::HashSet::with_capacity(rows.len());
+    let once: Vec<RecordId> = rows.ids().iter().copied().filter(|id| seen.insert(*id)).collect();
+    arrange(rows, &once);
 }
 
 /// Puts `rows` into the order of `listed`: a batch read promises none. What was not listed (the survivor of a merge)
 /// is dropped.
-fn arrange(rows: &mut RowBuffer, listed: &[RecordId]) {
+pub(crate) fn arrange(rows: &mut RowBuffer, listed: &[RecordId]) {
     if rows.ids() == listed {
         return;
     }
@@ -125,10 +260,7 @@ fn arrange(rows: &mut RowBuffer, listed: &[RecordId]) {
     }
     let mut arranged = RowBuffer::new(rows.columns());
     for (id, &row) in listed.iter().filter_map(|id| places.get_key_value(id)) {
-        arranged.begin_row(*id);
-        for column in (0..rows.columns()).filter(|&column| rows.is_shown(row, column)) {
-            arranged.set(column, rows.value(row, column));
-        }
+        copy_row(&mut arranged, rows, row, *id);
     }
     *rows = arranged;
 }
@@ -144,6 +276,15 @@ mod tests {
             rows.set(0, value);
         }
         rows
+    }
+
+    /// A9: a record that comes twice on a page is one row.
+    #[test]
+    fn a_record_that_is_repeated_is_one_row() {
+        let mut read = rows(&[(9, "i"), (4, "d"), (9, "again"), (5, "e")]);
+        once_each(&mut read);
+        assert_eq!(read.ids(), [9, 4, 5].map(RecordId));
+        assert_eq!(read.value(0, 0), "i");
     }
 
     #[test]

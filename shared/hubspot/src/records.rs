@@ -19,8 +19,9 @@ pub enum Shape {
 }
 
 /// Reads a page of records into `rows`, which is cleared first and must have as many columns as there are
-/// `properties`. Values land in the column of their property; other properties are ignored, null leaves a value unset,
-/// and what is not a string is written as its JSON text. Returns the cursor of the next page, if there is one.
+/// `properties`. Values land in the column of their property; other properties are ignored, null is no value, what is not
+/// in the document stays not shown, and what is not a string is written as its JSON text. Returns the cursor of the next
+/// page, if there is one.
 ///
 /// # Errors
 /// [`Malformed`] when the document is not JSON, has no `results`, or a record has no decimal `id`.
@@ -30,18 +31,46 @@ pub fn read_page(
     properties: &[&str],
     rows: &mut RowBuffer,
 ) -> Result<Option<String>, Malformed> {
+    read_records(document, shape, properties, rows).map(|page| page.next)
+}
+
+/// What a page says beside its records.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Page {
+    /// The cursor of the next page.
+    pub(crate) next: Option<String>,
+    /// Values that held half a surrogate pair.
+    pub(crate) mended_values: u64,
+    /// How far the CRM has come with a batch.
+    pub(crate) status: Option<String>,
+    /// How many records a search has found.
+    pub(crate) total: Option<u64>,
+    /// How many errors there are, where that is told by itself.
+    pub(crate) error_count: Option<u64>,
+    /// The JSON text of `errors`.
+    pub(crate) errors: Option<String>,
+}
+
+/// As [`read_page`], with all that the page says.
+pub(crate) fn read_records(
+    document: &[u8],
+    shape: Shape,
+    properties: &[&str],
+    rows: &mut RowBuffer,
+) -> Result<Page, Malformed> {
     rows.clear();
     let mut reader = Reader {
         scan: Scanner::new(document)?,
         columns: Columns::new(properties),
         order: Order::new(properties.len()),
         scratch: String::new(),
+        mended_values: 0,
         shape,
         rows,
     };
-    let next = reader.page()?;
+    let page = reader.page()?;
     reader.scan.finish()?;
-    Ok(next)
+    Ok(page)
 }
 
 /// Finds the column of a property name.
@@ -103,9 +132,18 @@ impl<'b> Order<'b> {
     }
 }
 
-enum Member {
+/// A member of the page itself.
+enum Part {
     Results,
     Paging,
+    Status,
+    Total,
+    ErrorCount,
+    Errors,
+    Other,
+}
+
+enum Member {
     Next,
     After,
     Id,
@@ -118,34 +156,52 @@ struct Reader<'b, 'p, 'r> {
     columns: Columns<'p>,
     order: Order<'b>,
     scratch: String,
+    mended_values: u64,
     shape: Shape,
     rows: &'r mut RowBuffer,
 }
 
 impl Reader<'_, '_, '_> {
-    fn page(&mut self) -> Result<Option<String>, Malformed> {
-        let (mut results, mut next) = (false, None);
+    fn page(&mut self) -> Result<Page, Malformed> {
+        let (mut results, mut page) = (false, Page::default());
         let mut more = self.scan.enter(b'{', b'}')?;
         while more {
-            match self.member()? {
-                Member::Results => {
+            match self.part()? {
+                Part::Results => {
                     results = true;
                     self.results()?;
                 }
-                Member::Paging => next = self.cursor()?,
-                _ => self.scan.ignore()?,
+                Part::Paging => page.next = self.cursor()?,
+                Part::Status => page.status = self.text()?,
+                Part::Total => page.total = self.number()?,
+                Part::ErrorCount => page.error_count = self.number()?,
+                Part::Errors => page.errors = self.text()?,
+                Part::Other => self.scan.ignore()?,
             }
             more = self.scan.goes_on(b'}')?;
         }
-        if results { Ok(next) } else { Err(self.scan.malformed()) }
+        page.mended_values = self.mended_values;
+        if results { Ok(page) } else { Err(self.scan.malformed()) }
+    }
+
+    /// The name of the next member of the page.
+    fn part(&mut self) -> Result<Part, Malformed> {
+        let (name, _) = self.scan.name()?;
+        Ok(match name.decode(&mut self.scratch)? {
+            "results" => Part::Results,
+            "paging" => Part::Paging,
+            "status" => Part::Status,
+            "total" => Part::Total,
+            "numErrors" => Part::ErrorCount,
+            "errors" => Part::Errors,
+            _ => Part::Other,
+        })
     }
 
     /// The name of the next member of an object that is not a record's properties.
     fn member(&mut self) -> Result<Member, Malformed> {
         let (name, _) = self.scan.name()?;
         Ok(match name.decode(&mut self.scratch)? {
-            "results" => Member::Results,
-            "paging" => Member::Paging,
             "next" => Member::Next,
             "after" => Member::After,
             "id" => Member::Id,
@@ -179,6 +235,11 @@ impl Reader<'_, '_, '_> {
             Value::Text(literal) => Some(literal.decode(&mut self.scratch)?.to_owned()),
             Value::Other(json) => Some(json.to_owned()),
         })
+    }
+
+    /// A number, also one that is written as a text; None for anything else.
+    fn number(&mut self) -> Result<Option<u64>, Malformed> {
+        Ok(self.text()?.and_then(|text| text.parse().ok()))
     }
 
     fn results(&mut self) -> Result<(), Malformed> {
@@ -220,7 +281,11 @@ impl Reader<'_, '_, '_> {
         RecordId::parse(text).map_err(|_| malformed)
     }
 
+    /// Null shows no property, and none that there is no value.
     fn properties(&mut self) -> Result<(), Malformed> {
+        if self.scan.peek()? == b'n' {
+            return self.scan.ignore();
+        }
         self.order.next = 0;
         let mut more = self.scan.enter(b'{', b'}')?;
         while more {
@@ -269,9 +334,10 @@ impl Reader<'_, '_, '_> {
                 }
             }
             Value::Text(literal) => {
-                let text = literal.decode(&mut self.scratch)?;
+                let (text, mended) = literal.decode_mending(&mut self.scratch)?;
                 if let Some(column) = column {
                     self.rows.set(column, text);
+                    self.mended_values += u64::from(mended);
                 }
             }
         }

@@ -1,13 +1,19 @@
 //! What HubSpot says when it refuses a call, and what we tell people.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use domain::ids::{ObjectType, RecordId};
 use domain::ports::call_gate::RefusedPolicy;
 use domain::ports::crm::{CrmError, CrmErrorKind};
 use domain::ports::crm_batch::WriteRefusal;
 use jiff::SignedDuration;
 use serde_json::Value;
 
+use crate::answers;
+use crate::body::MAX_ANSWER;
+use crate::documents;
+use crate::scan::without_mark;
 use crate::write_refusal;
 
 /// Characters of HubSpot's own message that an error repeats.
@@ -22,8 +28,10 @@ pub(crate) struct Refusal {
     pub(crate) details: Details,
     /// 404, or 400 with nothing but its message to tell by.
     unknown_object: bool,
-    /// What was wrong with the values of a write, if that was it.
-    about_values: Option<Box<WriteRefusal>>,
+    /// The records that it names, where it is about records that do not exist.
+    absent: Option<Vec<RecordId>>,
+    /// The document about a write, if it is about the values or the records of it.
+    about_values: Option<Box<Value>>,
 }
 
 /// What was understood of an error document. Everything may be missing: proxies answer with HTML.
@@ -33,7 +41,7 @@ pub(crate) struct Details {
     pub(crate) category: Option<String>,
     /// One line without links, cut. None for a write, as it could quote a property value.
     pub(crate) message: Option<String>,
-    /// The scopes of which one or more are missing, with status 403.
+    /// The scopes of which one or more are missing, with status 403, in HubSpot's words.
     pub(crate) scopes: Vec<String>,
 }
 
@@ -49,7 +57,12 @@ impl Details {
 
 /// An error document, whatever it is.
 fn document_of(body: &[u8]) -> Value {
-    serde_json::from_slice(body).unwrap_or_default()
+    documents::read(body).unwrap_or_default()
+}
+
+/// Whether a body is a page for people.
+pub(crate) fn is_html(body: &[u8]) -> bool {
+    without_mark(body).trim_ascii_start().starts_with(b"<")
 }
 
 /// Which limit an answer with status 429 is about.
@@ -129,30 +142,45 @@ impl Refusal {
     /// The refusal of a call that changes nothing.
     pub(crate) fn of_read(status: u16, body: &[u8]) -> Self {
         let document = document_of(body);
+        let absent = answers::absent_in_refusal(status, &document);
         let unknown_object = is_about_unknown_object(status, &document);
-        Self { status, details: Details::of(&document), unknown_object, about_values: None }
+        Self { status, details: Details::of(&document), unknown_object, absent, about_values: None }
     }
 
     /// The refusal of a call that writes values. HubSpot's own words are kept for [`Refusal::into_write_refusal`] only.
     pub(crate) fn of_write(status: u16, body: &[u8]) -> Self {
         let mut document = document_of(body);
-        let about_records = status == 404 && is_about_records(&document);
-        let unknown_object = !about_records && is_about_unknown_object(status, &document);
+        let absent = answers::absent_in_refusal(status, &document);
+        let unknown_object = absent.is_none() && is_about_unknown_object(status, &document);
         // 413: all of them together may be too long, and fewer of them not.
-        let about_values = (about_records || matches!(status, 400 | 409 | 413 | 422) && !unknown_object)
-            .then(|| Box::new(write_refusal::read(&document, &format!("HTTP_{status}"))));
+        let about_values = absent.is_some() || matches!(status, 400 | 409 | 413 | 422) && !unknown_object;
+        let about_values = about_values.then(|| Box::new(document.clone()));
         if let Some(members) = document.as_object_mut() {
             members.remove("message");
         }
-        Self { status, details: Details::of(&document), unknown_object, about_values }
+        Self { status, details: Details::of(&document), unknown_object, absent, about_values }
     }
 
-    /// What was wrong with the values that were to be written.
+    /// What was wrong with the values that were to be written, of properties with these names.
     ///
     /// # Errors
     /// The refusal itself, when it is about something else.
-    pub(crate) fn into_write_refusal(mut self) -> Result<WriteRefusal, Self> {
-        self.about_values.take().map(|refusal| *refusal).ok_or(self)
+    pub(crate) fn into_write_refusal(mut self, names: &BTreeSet<&str>) -> Result<WriteRefusal, Self> {
+        let document = self.about_values.take().ok_or(self.status);
+        match document {
+            Ok(document) => Ok(write_refusal::read(&document, &format!("HTTP_{}", self.status), names)),
+            Err(_) => Err(self),
+        }
+    }
+
+    /// The records that it names as absent, where it is about records and not about the whole call.
+    pub(crate) fn absent(&self) -> Option<&[RecordId]> {
+        self.absent.as_deref()
+    }
+
+    /// Whether the same call may be answered a moment later. `with_body`: it may have been about certain records.
+    pub(crate) fn may_pass(&self, with_body: bool) -> bool {
+        matches!(self.status, 401 | 403 | 404) && !(with_body && self.absent.is_some())
     }
 
     /// Whether scopes are what was missing.
@@ -160,8 +188,8 @@ impl Refusal {
         self.status == 403 && self.details.is_about_scopes()
     }
 
-    /// The error of a refused call to `endpoint`, which needs `scope` if the CRM did not say which.
-    pub(crate) fn into_error(self, endpoint: &str, scope: &str) -> CrmError {
+    /// The error of a refused call for what `about` says, which needs `scope` if the CRM names none that people know.
+    pub(crate) fn into_error(self, about: &str, scope: &str) -> CrmError {
         let Self { status, details, unknown_object, .. } = self;
         match status {
             401 => error(
@@ -170,16 +198,17 @@ impl Refusal {
                  valid token."
                     .to_owned(),
             ),
-            403 if details.is_about_scopes() => {
-                let scopes = if details.scopes.is_empty() { vec![scope.to_owned()] } else { details.scopes };
-                missing_scopes(scopes)
+            403 if details.is_about_scopes() && !(scope.is_empty() && details.scopes.is_empty()) => {
+                lacking(details.scopes, scope, about)
             }
             _ if unknown_object => error(
                 CrmErrorKind::NotFound,
-                format!("HubSpot found nothing at {endpoint} ({status}): this account has no such object type."),
+                format!(
+                    "HubSpot found nothing when asked for {about} ({status}): this account has no such object type."
+                ),
             ),
-            403 => error(CrmErrorKind::Forbidden, details.sentence(endpoint, status)),
-            _ => error(CrmErrorKind::Refused, details.sentence(endpoint, status)),
+            403 => error(CrmErrorKind::Forbidden, details.sentence(about, status)),
+            _ => error(CrmErrorKind::Refused, details.sentence(about, status)),
         }
     }
 }
@@ -189,24 +218,61 @@ fn is_about_unknown_object(status: u16, document: &Value) -> bool {
     status == 404 || status == 400 && message.trim_start().starts_with("Unable to infer object type")
 }
 
-/// Whether single records are what was not found, such as one that was deleted a moment ago.
-fn is_about_records(document: &Value) -> bool {
-    let names_ids = |error: &Value| error.get("context").is_some_and(|context| context.get("ids").is_some());
-    let errors = document.get("errors").and_then(Value::as_array).into_iter().flatten();
-    text(document, "category") == Some("OBJECT_NOT_FOUND") || errors.chain([document]).any(names_ids)
-}
-
 impl Details {
-    /// A 403 is about scopes unless it names another reason.
+    /// Whether a 403 is about scopes: it names some, or says so, or says nothing at all. One about a permission of a user,
+    /// or about what is not for everybody, cannot be helped by a scope.
     fn is_about_scopes(&self) -> bool {
-        !self.scopes.is_empty() || self.category.as_deref().is_none_or(|category| category == "MISSING_SCOPES")
+        let message = self.message.as_deref().unwrap_or_default().to_ascii_lowercase();
+        let closed = message.contains("available for public use") || message.contains("requires one of");
+        match self.category.as_deref() {
+            _ if closed => false,
+            _ if !self.scopes.is_empty() => true,
+            None => message.is_empty() || message.contains("scope"),
+            Some(category) => category == "MISSING_SCOPES",
+        }
     }
 
-    fn sentence(&self, endpoint: &str, status: u16) -> String {
+    fn sentence(&self, about: &str, status: u16) -> String {
         let category = self.category.as_deref().map_or(String::new(), |category| format!(", {category}"));
         let message = self.message.as_deref().map_or(String::new(), |message| format!(": {message}"));
-        format!("HubSpot refuses {endpoint} ({status}{category}){message}")
+        format!("HubSpot refuses {about} ({status}{category}){message}")
     }
+}
+
+/// Whether HubSpot's settings have a scope of this name. A refusal names some that they have not, such as
+/// `custom-object-read`.
+fn can_be_ticked(scope: &str) -> bool {
+    scope == "e-commerce" || !scope.contains('-')
+}
+
+/// The token lacks the scopes in HubSpot's `words`. Where people cannot find them, `scope` is what they should look for.
+fn lacking(words: Vec<String>, scope: &str, about: &str) -> CrmError {
+    let (known, others): (Vec<String>, Vec<String>) = words.into_iter().partition(|word| can_be_ticked(word));
+    // Where HubSpot has no scope that would help, its words are all there is.
+    let scopes = match (known.is_empty(), scope.is_empty()) {
+        (false, _) => known,
+        (true, false) => vec![scope.to_owned()],
+        (true, true) => others.clone(),
+    };
+    let words = if others.is_empty() { String::new() } else { format!(" (in HubSpot's words {})", others.join(", ")) };
+    let names = match scopes.as_slice() {
+        [one] => format!("the scope {one}{words}"),
+        several => format!("one or more of the scopes {}{words}", several.join(", ")),
+    };
+    let sentence =
+        format!("The HubSpot token lacks {names}, which {about} needs. Add it to the app in HubSpot and try again.");
+    error(CrmErrorKind::MissingScopes(scopes), sentence)
+}
+
+/// Records of `object` have sensitive values, and the CRM does not show them to this token.
+pub(crate) fn hidden_values(object: &ObjectType, scopes: Vec<String>) -> CrmError {
+    let help = if scopes.is_empty() {
+        "HubSpot has no scope for them; ask its support which app may read them".to_owned()
+    } else {
+        format!("Add {} to the app in HubSpot and try again", scopes.join(" and "))
+    };
+    let sentence = format!("HubSpot hides sensitive values of {object} from this token. {help}.");
+    error(CrmErrorKind::HiddenValues(scopes), sentence)
 }
 
 /// The token lacks scopes. HubSpot names several for one call when any of them would do.
@@ -222,22 +288,30 @@ pub(crate) fn missing_scopes(scopes: Vec<String>) -> CrmError {
 }
 
 /// The CRM failed for longer than the retries.
-pub(crate) fn unavailable(endpoint: &str, why: &str, sent: u32, retry_after: Duration) -> CrmError {
+pub(crate) fn unavailable(about: &str, why: &str, sent: u32, retry_after: Duration) -> CrmError {
     let retry_after = SignedDuration::try_from(retry_after).unwrap_or(SignedDuration::MAX);
     error(
         CrmErrorKind::Unavailable { retry_after },
-        format!("HubSpot does not answer {endpoint} properly ({why}, calls sent: {sent}). Try again later."),
+        format!(
+            "HubSpot does not answer properly when asked for {about} ({why}, calls sent: {sent}). Try again later."
+        ),
     )
 }
 
 /// The CRM kept answering something else than its API promises.
-pub(crate) fn malformed(endpoint: &str, sent: u32) -> CrmError {
+pub(crate) fn malformed(about: &str, sent: u32) -> CrmError {
     error(
         CrmErrorKind::Malformed,
         format!(
-            "HubSpot's answers to {endpoint} are cut off or not what its API promises (calls sent: {sent}). Try again later."
+            "HubSpot's answers for {about} are cut off or not what its API promises (calls sent: {sent}). Try again later."
         ),
     )
+}
+
+/// The CRM's answer is longer than what is read of one.
+pub(crate) fn too_large(about: &str) -> CrmError {
+    let most = MAX_ANSWER >> 20;
+    error(CrmErrorKind::Malformed, format!("HubSpot's answer for {about} is longer than {most} MiB."))
 }
 
 /// An error from its two parts.
@@ -250,7 +324,7 @@ mod tests {
     use super::*;
 
     fn refusal(status: u16, body: &str) -> CrmError {
-        Refusal::of_read(status, body.as_bytes()).into_error("GET /x", "crm.objects.deals.read")
+        Refusal::of_read(status, body.as_bytes()).into_error("the list of deals", "crm.objects.deals.read")
     }
 
     fn scopes(body: &str) -> Vec<String> {
@@ -273,15 +347,60 @@ mod tests {
 
     #[test]
     fn a_403_that_names_no_scope_names_what_the_call_needs() {
-        assert_eq!(scopes("<html>Forbidden</html>"), ["crm.objects.deals.read"]);
+        assert_eq!(scopes(""), ["crm.objects.deals.read"]);
         assert_eq!(scopes(r#"{"category":"MISSING_SCOPES"}"#), ["crm.objects.deals.read"]);
     }
 
     #[test]
     fn a_403_for_another_reason_is_a_refusal() {
         let error = refusal(403, r#"{"category":"BANNED","message":"This account is suspended."}"#);
-        assert_eq!(error.kind, CrmErrorKind::Refused);
-        assert_eq!(error.sentence, "HubSpot refuses GET /x (403, BANNED): This account is suspended.");
+        assert_eq!(error.kind, CrmErrorKind::Forbidden);
+        assert_eq!(error.sentence, "HubSpot refuses the list of deals (403, BANNED): This account is suspended.");
+    }
+
+    /// B2, C5: the scopes stand beside the message, in words that no settings page has.
+    #[test]
+    fn the_scope_to_tick_is_told_beside_hubspots_word() {
+        let error = refusal(
+            403,
+            r#"{"status":"error","message":"This app hasn't been granted all required scopes to make this call.",
+                "correlationId":"x","context":{"requiredGranularScopes":["custom-object-read"]},
+                "category":"MISSING_SCOPES"}"#,
+        );
+        assert_eq!(error.kind, CrmErrorKind::MissingScopes(vec!["crm.objects.deals.read".into()]));
+        assert!(error.sentence.contains("crm.objects.deals.read (in HubSpot's words custom-object-read)"), "{error}");
+    }
+
+    /// B3: an object that is not for everybody, with any category or none.
+    #[test]
+    fn what_is_not_for_everybody_is_forbidden_whatever_its_category() {
+        for category in [r#""category":"MISSING_SCOPES","#, r#""category":"FORBIDDEN","#, ""] {
+            let body = format!(
+                r#"{{{category}"message":"The scope needed for this API call isn't available for public use."}}"#
+            );
+            let error = refusal(403, &body);
+            assert_eq!(error.kind, CrmErrorKind::Forbidden, "{error}");
+            assert!(error.sentence.contains("isn't available for public use"), "{error}");
+        }
+        assert_eq!(refusal(403, r#"{"category":"FORBIDDEN"}"#).kind, CrmErrorKind::Forbidden);
+    }
+
+    /// B4: what a user may not do is told in HubSpot's words, and not as a scope.
+    #[test]
+    fn a_users_permission_is_not_a_scope() {
+        let error = refusal(
+            403,
+            r#"{"status":"error","message":"User 77 doesn't have permission (requires one of [deals-read])"}"#,
+        );
+        assert_eq!(error.kind, CrmErrorKind::Forbidden);
+        assert!(error.sentence.contains("(requires one of [deals-read])"), "{error}");
+    }
+
+    /// B4: a page for people comes from something before HubSpot.
+    #[test]
+    fn a_page_for_people_is_told_from_a_document() {
+        assert!(is_html(b"\xEF\xBB\xBF \n<!DOCTYPE html>") && is_html(b"<html>"));
+        assert!(!is_html(b"{}") && !is_html(b""));
     }
 
     #[test]

@@ -12,11 +12,17 @@ pub(crate) struct Patience {
     pub(crate) answer: Duration,
     /// The upper bound of the first back-off; it doubles with every attempt.
     pub(crate) first_wait: Duration,
+    /// The shortest pause before a refusal is asked for once more, or whether values are still hidden.
+    pub(crate) second_look: Duration,
 }
 
 impl Default for Patience {
     fn default() -> Self {
-        Self { answer: Duration::from_secs(20), first_wait: Duration::from_millis(500) }
+        Self {
+            answer: Duration::from_secs(20),
+            first_wait: Duration::from_millis(500),
+            second_look: Duration::from_secs(1),
+        }
     }
 }
 
@@ -35,21 +41,54 @@ const DAILY_PAUSE: Duration = Duration::from_mins(15);
 /// of it.
 const RATE_PAUSE: Duration = Duration::from_secs(1);
 
+/// A 401, 403 or 404 is asked for again this often: some pass, as while scopes are being added.
+const SECOND_LOOKS: u32 = 2;
+
 /// What has happened to one call so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Retries {
     failures: u32,
     refusals: u32,
+    second_looks: u32,
+    attempts: u32,
+    most_second_looks: u32,
+}
+
+impl Default for Retries {
+    fn default() -> Self {
+        Self { failures: 0, refusals: 0, second_looks: 0, attempts: ATTEMPTS, most_second_looks: SECOND_LOOKS }
+    }
 }
 
 impl Retries {
+    /// For a call that there are other ways for: it is sent `attempts` times at most when the CRM fails.
+    pub(crate) fn of_attempts(attempts: u32) -> Self {
+        Self { attempts, ..Self::default() }
+    }
+
+    /// For a call that may well be refused for good: a refusal is asked for again `most` times at most.
+    pub(crate) fn with_second_looks(self, most: u32) -> Self {
+        Self { most_second_looks: most, ..self }
+    }
+
+    /// The CRM refused what it may not refuse a moment later. Returns how long to wait before the call is sent again, or
+    /// None when the refusal is to be believed.
+    pub(crate) fn doubted(&mut self, patience: &Patience, jitter: f64, time_left: Duration) -> Option<Duration> {
+        self.second_looks += 1;
+        if self.second_looks > self.most_second_looks {
+            return None;
+        }
+        let wait = patience.second_look.mul_f64(f64::from(self.second_looks) + jitter.clamp(0.0, 1.0));
+        (wait < time_left).then_some(wait)
+    }
+
     /// How often the call was sent.
     pub(crate) fn sent(&self) -> u32 {
-        self.failures + self.refusals
+        self.failures + self.refusals + self.second_looks
     }
 
     /// The CRM failed. Returns how long to wait before the call is sent again, or None to give up: after
-    /// [`ATTEMPTS`], or when the wait would not end before `time_left` does. `at_least` is what the CRM asked for, `jitter`
+    /// as many attempts as there may be, or when the wait would not end before `time_left` does. `at_least` is what the CRM asked for, `jitter`
     /// is from 0 to 1.
     pub(crate) fn failed(
         &mut self,
@@ -59,7 +98,7 @@ impl Retries {
         time_left: Duration,
     ) -> Option<Duration> {
         self.failures += 1;
-        if self.failures >= ATTEMPTS {
+        if self.failures >= self.attempts {
             return None;
         }
         let ceiling = patience.first_wait.saturating_mul(1 << (self.failures - 1)).min(LONGEST_WAIT);
@@ -116,6 +155,18 @@ mod tests {
     fn an_answer_to_a_write_is_not_waited_for_longer_than_a_takeover_waits() {
         let longest = Patience::default().answer + Duration::from_secs(5);
         assert!(longest <= Duration::try_from(domain::restore::WRITE_MARGIN).expect("positive"));
+    }
+
+    /// B4: a refusal is asked for again after one to three seconds.
+    #[test]
+    fn refusals_are_doubted_twice() {
+        for (jitter, expected) in [(0.0, [Some(1), Some(2), None]), (1.0, [Some(2), Some(3), None])] {
+            let mut retries = Retries::default();
+            let waits = [(); 3].map(|()| retries.doubted(&Patience::default(), jitter, LONG));
+            assert_eq!(waits.map(|wait| wait.map(|wait| wait.as_secs())), expected);
+        }
+        let soon = Retries::default().doubted(&Patience::default(), 0.0, Duration::from_millis(900));
+        assert_eq!(soon, None, "there is no time for it");
     }
 
     #[test]

@@ -32,12 +32,20 @@ impl<'b> Literal<'b> {
     where
         'b: 's,
     {
+        self.decode_mending(scratch).map(|(text, _)| text)
+    }
+
+    /// The same, and whether half a surrogate pair became U+FFFD.
+    pub(crate) fn decode_mending<'s>(self, scratch: &'s mut String) -> Result<(&'s str, bool), Malformed>
+    where
+        'b: 's,
+    {
         match self {
-            Self::Plain(text) => Ok(text),
+            Self::Plain(text) => Ok((text, false)),
             Self::Escaped { raw, at } => {
                 scratch.clear();
-                unescape(raw, scratch).ok_or(Malformed { at })?;
-                Ok(scratch)
+                let mended = unescape(raw, scratch).ok_or(Malformed { at })?;
+                Ok((scratch, mended))
             }
         }
     }
@@ -62,8 +70,9 @@ pub(crate) struct Scanner<'b> {
 }
 
 impl<'b> Scanner<'b> {
-    /// At the beginning of `document`, which must be UTF-8.
+    /// At the beginning of `document`, which must be UTF-8, after a byte-order mark if it has one.
     pub(crate) fn new(document: &'b [u8]) -> Result<Self, Malformed> {
+        let document = without_mark(document);
         let text = std::str::from_utf8(document).map_err(|error| Malformed { at: error.valid_up_to() })?;
         Ok(Self { text, at: 0 })
     }
@@ -283,8 +292,15 @@ impl<'b> Scanner<'b> {
     }
 }
 
-/// Appends the text of a literal with escapes to `out`; None when an escape is not one.
-fn unescape(mut raw: &str, out: &mut String) -> Option<()> {
+/// A document without the byte-order mark that some servers put before it.
+pub(crate) fn without_mark(document: &[u8]) -> &[u8] {
+    document.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(document)
+}
+
+/// Appends the text of a literal with escapes to `out`, and tells whether half a surrogate pair was mended; None when an
+/// escape is not one.
+fn unescape(mut raw: &str, out: &mut String) -> Option<bool> {
+    let mut mended = false;
     while let Some((plain, escape)) = raw.split_once('\\') {
         out.push_str(plain);
         let mut chars = escape.chars();
@@ -297,16 +313,21 @@ fn unescape(mut raw: &str, out: &mut String) -> Option<()> {
             'n' => '\n',
             'r' => '\r',
             't' => '\t',
-            'u' => unicode_escape(&mut raw)?,
+            'u' => {
+                let (char, is_half) = unicode_escape(&mut raw)?;
+                mended |= is_half;
+                char
+            }
             _ => return None,
         });
     }
     out.push_str(raw);
-    Some(())
+    Some(mended)
 }
 
-/// The character of a `\u` escape whose digits come next in `raw`; takes a second escape when both make a pair.
-fn unicode_escape(raw: &mut &str) -> Option<char> {
+/// The character of a `\u` escape whose digits come next in `raw`; takes a second escape when both make a pair. For
+/// half a pair, U+FFFD and true.
+fn unicode_escape(raw: &mut &str) -> Option<(char, bool)> {
     let first = hex4(raw)?;
     let mut after = *raw;
     if (0xD800..0xDC00).contains(&first) && after.starts_with("\\u") {
@@ -314,10 +335,10 @@ fn unicode_escape(raw: &mut &str) -> Option<char> {
         let second = hex4(&mut after)?;
         if (0xDC00..0xE000).contains(&second) {
             *raw = after;
-            return char::from_u32(0x1_0000 + ((first - 0xD800) << 10) + (second - 0xDC00));
+            return char::from_u32(0x1_0000 + ((first - 0xD800) << 10) + (second - 0xDC00)).map(|char| (char, false));
         }
     }
-    Some(char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER))
+    Some(char::from_u32(first).map_or((char::REPLACEMENT_CHARACTER, true), |char| (char, false)))
 }
 
 fn hex4(raw: &mut &str) -> Option<u32> {

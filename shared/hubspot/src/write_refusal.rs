@@ -3,6 +3,8 @@
 //! A document names its faults in `errors`, in JSON inside its message (`Property values were not valid: [{…}]`), or in
 //! both, and sums them up in `category`. The errors of an answer with status 207 have the same shape.
 
+use std::collections::BTreeSet;
+
 use domain::ports::crm_batch::WriteRefusal;
 use serde_json::{Deserializer, Value};
 
@@ -10,11 +12,10 @@ use crate::refusal::{text, word};
 
 /// Characters of HubSpot's sentence that are kept.
 const MESSAGE_CHARS: usize = 300;
-/// The longest name of a property that is taken for one.
-const NAME_BYTES: usize = 250;
 
 /// Reads an error document, or one of the errors of a batch. `otherwise` is its code when it has none.
-pub(crate) fn read(document: &Value, otherwise: &str) -> WriteRefusal {
+/// Whatever else the document names, only `names`, those of the properties that were sent, are properties.
+pub(crate) fn read(document: &Value, otherwise: &str, names: &BTreeSet<&str>) -> WriteRefusal {
     let message = text(document, "message").unwrap_or_default();
     let told = json_in(message);
     let errors = document.get("errors").and_then(Value::as_array).into_iter().flatten();
@@ -27,7 +28,7 @@ pub(crate) fn read(document: &Value, otherwise: &str) -> WriteRefusal {
     });
     let mut properties = Vec::new();
     for name in faults.into_iter().chain([document]).flat_map(properties_of) {
-        if is_name(name) && !properties.iter().any(|known| known == name) {
+        if names.contains(name) && !properties.iter().any(|known| known == name) {
             properties.push(name.to_owned());
         }
     }
@@ -51,12 +52,6 @@ fn properties_of(fault: &Value) -> impl Iterator<Item = &str> {
     named.filter_map(Value::as_str).chain(text(fault, "name"))
 }
 
-/// Whether it cannot be anything else, such as a value.
-fn is_name(text: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
-    (1..=NAME_BYTES).contains(&text.len()) && text.bytes().all(allowed)
-}
-
 fn one_line(message: &str) -> String {
     let line = message.split_whitespace().collect::<Vec<_>>().join(" ");
     line.chars().filter(|c| !c.is_control()).take(MESSAGE_CHARS).collect()
@@ -69,7 +64,8 @@ mod tests {
     use super::*;
 
     fn told(document: &Value) -> (String, Vec<String>, String) {
-        let refusal = read(document, "HTTP_400");
+        let names = ["lang", "last_name", "visits", "größe, in cm"].into();
+        let refusal = read(document, "HTTP_400", &names);
         (refusal.code, refusal.properties, refusal.message)
     }
 
@@ -101,6 +97,17 @@ mod tests {
         });
         let sentence = "there is no such property";
         assert_eq!(told(&listed), expected("PROPERTY_DOESNT_EXIST", &["lang", "last_name"], sentence));
+    }
+
+    /// B8: a property with any name is found, and nothing that was not sent is taken for one.
+    #[test]
+    fn names_are_those_that_were_sent() {
+        let document = json!({
+            "category": "VALIDATION_ERROR", "message": "no",
+            "errors": [{ "code": "INVALID_INTEGER", "message": "no",
+                         "context": { "propertyName": ["größe, in cm", "a_value"] } }],
+        });
+        assert_eq!(told(&document), expected("INVALID_INTEGER", &["größe, in cm"], "no"));
     }
 
     #[test]

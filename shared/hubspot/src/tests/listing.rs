@@ -55,10 +55,10 @@ fn three_records(longest: usize, gone: &'static str) -> impl Fn(&Seen, usize) ->
 async fn wide_objects_are_read_alike_whatever_the_longest_url_is() {
     let names = names(1_000);
     let properties: Vec<&str> = names.iter().map(String::as_str).collect();
-    for width in [10, 200, 1_000] {
+    for width in [10, 130, 1_000] {
         let properties = &properties[..width];
         let mut pages = Vec::new();
-        for longest in [100_000, 9_000, 5_000, 500] {
+        for longest in [100_000, 5_000, 2_000, 500] {
             let server = Server::start(three_records(longest, "")).await;
             let page = Client::to(&server).page("contacts", properties, &Cursor::START).await.expect("a page");
             assert_eq!(page.end.next.as_deref(), Some("15"));
@@ -73,20 +73,33 @@ async fn wide_objects_are_read_alike_whatever_the_longest_url_is() {
     }
 }
 
+/// B9: what a server says about a URL is remembered for the account and the object, and for no other.
 #[tokio::test]
-async fn what_was_learned_about_urls_stays_with_the_connector() {
-    let names = names(400);
+async fn what_was_learned_about_urls_stays_with_the_account() {
+    let names = names(150);
     let properties: Vec<&str> = names.iter().map(String::as_str).collect();
-    let server = Server::start(three_records(9_000, "")).await;
+    let server = Server::start(three_records(4_000, "")).await;
     let connector = connector();
     let mut calls = Vec::new();
-    for _ in 0..2 {
-        let time_left = SignedDuration::from_mins(1);
-        let client = Client::with(&server, &connector, ApiVersion::V2026_09, Gate::default(), time_left);
-        client.page("contacts", &properties, &Cursor::START).await.expect("a page");
+    for (token, object_type) in [("one", "deals"), ("one", "deals"), ("one", "contacts"), ("other", "deals")] {
+        let client = Client::named(&server, &connector, token);
+        client.page(object_type, &properties, &Cursor::START).await.expect("a page");
         calls.push(client.gate().admitted.len());
     }
-    assert_eq!(calls, [3, 2], "one 414, then a list and a batch read each");
+    assert_eq!(calls, [3, 2, 3, 3], "one 414, then a list and a batch read each");
+}
+
+/// B9: a URL is as long as it is sent, and stays under 6,000 characters.
+#[tokio::test]
+async fn urls_are_short_also_with_names_that_are_escaped() {
+    let names: Vec<String> = (0..120).map(|place| format!("größe_und_länge_übers_maß_{place:03}")).collect();
+    let properties: Vec<&str> = names.iter().map(String::as_str).collect();
+    for width in 50..120 {
+        let server = Server::start(three_records(100_000, "")).await;
+        Client::to(&server).page("deals", &properties[..width], &Cursor::START).await.expect("a page");
+        let longest = server.seen().iter().map(|seen| seen.target.len()).max();
+        assert!(longest.is_some_and(|longest| longest < 6_000), "{longest:?}");
+    }
 }
 
 #[tokio::test]
@@ -153,7 +166,7 @@ async fn conversations_are_the_threads_with_what_the_api_tells_of_them() {
     let server = Server::script([Reply::ok(threads.to_string())]).await;
     let client = Client::to(&server);
     let properties = client.crm.properties(&super::object("conversations")).await.expect("the fixed columns");
-    let columns: Vec<&str> = properties.iter().map(|property| property.name.as_str()).collect();
+    let columns: Vec<&str> = properties.properties.iter().map(|property| property.name.as_str()).collect();
     let page = client.page("conversations", &columns, &Cursor::START).await.expect("a page");
     let value = |row: usize, name: &str| {
         let column = columns.iter().position(|column| *column == name).expect("a column");
@@ -168,4 +181,22 @@ async fn conversations_are_the_threads_with_what_the_api_tells_of_them() {
     assert_eq!(value(0, "assignedTo"), r#"{"id":"A-1","type":"AGENT"}"#);
     assert_eq!(value(1, "archived"), "true");
     assert_eq!(server.seen()[0].path(), "/conversations/conversations/2026-09/threads");
+    assert_eq!(server.seen()[0].parameter("sort"), Some("id"));
+}
+
+/// A8: conversations come in the order of their ids where the server takes that, and are read without it otherwise.
+#[tokio::test]
+async fn an_order_that_is_refused_is_not_asked_for_again() {
+    let server = Server::start(|request, _| match request.parameter("sort") {
+        Some(_) => Reply::status(400, r#"{"category":"VALIDATION_ERROR","message":"no such sort"}"#),
+        None => Reply::ok(r#"{"results":[{"id":"2"},{"id":"1"},{"id":"2"}]}"#),
+    })
+    .await;
+    let client = Client::to(&server);
+    for _ in 0..2 {
+        let page = client.page("conversations", &["status"], &Cursor::START).await.expect("a page");
+        assert_eq!(page.records.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [2, 1], "A9: each once");
+    }
+    let sorts: Vec<_> = server.seen().iter().map(|seen| seen.parameter("sort").map(str::to_owned)).collect();
+    assert_eq!(sorts, [Some("id".to_owned()), None, None]);
 }

@@ -1,14 +1,21 @@
 //! The client against a server that answers as each test says.
 
 mod batches;
+mod by_id;
+mod compression;
 mod definitions;
 mod failures;
 mod full_definitions;
+mod hidden;
 mod listing;
 mod logging;
 mod parsing;
+mod refused;
+mod searched;
 mod server;
 mod single_calls;
+mod tolerance;
+mod unreadable;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -91,10 +98,27 @@ impl Client {
         gate: Gate,
         time_left: SignedDuration,
     ) -> Self {
+        Self::connected(server, connector, TOKEN, api_version, gate, time_left)
+    }
+
+    /// With another token.
+    fn named(server: &Server, connector: &Connector, token: &str) -> Self {
+        let time_left = SignedDuration::from_mins(1);
+        Self::connected(server, connector, token, ApiVersion::V2026_09, Gate::default(), time_left)
+    }
+
+    fn connected(
+        server: &Server,
+        connector: &Connector,
+        token: &str,
+        api_version: ApiVersion,
+        gate: Gate,
+        time_left: SignedDuration,
+    ) -> Self {
         let gate = Arc::new(gate);
         let target = CrmTarget { base_url: server.url.clone(), api_version };
         let deadline = Timestamp::now() + time_left;
-        let crm = connector.connect(&target, SecretString::from(TOKEN), gate.clone(), deadline);
+        let crm = connector.connect(&target, SecretString::from(token), gate.clone(), deadline);
         Self { crm: crm.expect("the server's address is a base URL"), gate }
     }
 
@@ -103,13 +127,25 @@ impl Client {
     }
 
     async fn page(&self, object_type: &str, properties: &[&str], cursor: &Cursor) -> Result<Page, CrmError> {
+        self.page_of(PageSource::List, object_type, properties, cursor).await
+    }
+
+    /// A page of as many records as its source can give.
+    async fn page_of(
+        &self,
+        source: PageSource,
+        object_type: &str,
+        properties: &[&str],
+        cursor: &Cursor,
+    ) -> Result<Page, CrmError> {
         let mut rows = RowBuffer::new(properties.len());
-        let request =
-            PageRequest { object: &object(object_type), properties, cursor, source: PageSource::List, limit: 100 };
+        let limit = if source == PageSource::Search { 200 } else { 100 };
+        let request = PageRequest { object: &object(object_type), properties, cursor, source, limit };
         let end = self.crm.page(&request, &mut rows).await?;
+        let hidden = (0..rows.len()).flat_map(|row| rows.not_shown(row).map(move |column| (row, column))).collect();
         let values = |row| rows.values(row).map(|value| String::from_utf8(value.to_vec()).expect("text")).collect();
         let records = rows.ids().iter().enumerate().map(|(row, id)| (id.0, values(row))).collect();
-        Ok(Page { records, end })
+        Ok(Page { records, hidden, end })
     }
 
     /// The first page of contacts with their names.
@@ -121,12 +157,20 @@ impl Client {
 #[derive(Debug, PartialEq, Eq)]
 struct Page {
     records: Vec<(u64, Vec<String>)>,
+    /// Rows and columns of the values that were not shown.
+    hidden: Vec<(usize, usize)>,
     end: PageEnd,
 }
 
 /// One that waits as little as a test can.
 fn connector() -> Connector {
-    let patience = Patience { answer: Duration::from_millis(500), first_wait: Duration::from_millis(1) };
+    waiting(Duration::from_millis(500))
+}
+
+/// One that waits so long for an answer, and else as little as a test can.
+fn waiting(answer: Duration) -> Connector {
+    let wait = Duration::from_millis(1);
+    let patience = Patience { answer, first_wait: wait, second_look: wait };
     Connector::new(Arc::new(SystemClock)).expect("the system has certificate authorities").with_patience(patience)
 }
 

@@ -13,6 +13,7 @@ pub(super) struct Seen {
     /// Path and query.
     pub(super) target: String,
     pub(super) authorization: String,
+    pub(super) accept_encoding: String,
     pub(super) body: String,
 }
 
@@ -34,7 +35,7 @@ pub(super) struct Reply {
     status: u16,
     /// Lines of their own.
     headers: String,
-    body: String,
+    body: Vec<u8>,
     manner: Manner,
 }
 
@@ -49,7 +50,11 @@ enum Manner {
 
 impl Reply {
     pub(super) fn ok(body: impl Into<String>) -> Self {
-        Self { status: 200, headers: String::new(), body: body.into(), manner: Manner::Whole }
+        Self::bytes(200, body.into().into_bytes())
+    }
+
+    pub(super) fn bytes(status: u16, body: Vec<u8>) -> Self {
+        Self { status, headers: String::new(), body, manner: Manner::Whole }
     }
 
     pub(super) fn status(status: u16, body: impl Into<String>) -> Self {
@@ -123,11 +128,11 @@ async fn serve(stream: TcpStream, log: Arc<Mutex<Vec<Seen>>>, answer: Arc<Answer
         let Reply { status, headers, body, manner } = answer(&request, place);
         let head = format!("HTTP/1.1 {status} -\r\ncontent-length: {}\r\n{headers}\r\n", body.len());
         let sent = match manner {
-            Manner::Whole => head + &body,
-            Manner::Broken => head + &body[..body.len() / 2],
+            Manner::Whole => [head.as_bytes(), &body].concat(),
+            Manner::Broken => [head.as_bytes(), &body[..body.len() / 2]].concat(),
             Manner::Silent => return std::future::pending().await,
         };
-        let failed = stream.write_all(sent.as_bytes()).await.is_err();
+        let failed = stream.write_all(&sent).await.is_err();
         if failed || matches!(manner, Manner::Broken) {
             return;
         }
@@ -139,12 +144,15 @@ async fn read(stream: &mut BufReader<TcpStream>) -> Option<Seen> {
     let mut line = String::new();
     stream.read_line(&mut line).await.ok()?;
     let target = line.split(' ').nth(1)?.to_owned();
-    let (mut authorization, mut length) = (String::new(), 0);
+    let (mut authorization, mut accept_encoding, mut length) = (String::new(), String::new(), 0);
     loop {
         line.clear();
         stream.read_line(&mut line).await.ok()?;
         match line.trim().split_once(": ") {
             Some((name, value)) if name.eq_ignore_ascii_case("authorization") => value.clone_into(&mut authorization),
+            Some((name, value)) if name.eq_ignore_ascii_case("accept-encoding") => {
+                value.clone_into(&mut accept_encoding);
+            }
             Some((name, value)) if name.eq_ignore_ascii_case("content-length") => length = value.parse().ok()?,
             Some(_) => {}
             None => break,
@@ -152,5 +160,5 @@ async fn read(stream: &mut BufReader<TcpStream>) -> Option<Seen> {
     }
     let mut body = vec![0; length];
     stream.read_exact(&mut body).await.ok()?;
-    Some(Seen { target, authorization, body: String::from_utf8(body).ok()? })
+    Some(Seen { target, authorization, accept_encoding, body: String::from_utf8(body).ok()? })
 }

@@ -100,7 +100,8 @@ async fn only_records_that_exist_under_their_own_id_exist() {
         { "id": "9", "properties": {}, "createdAt": "2026-03-01T10:00:00.123Z", "updatedAt": "2026-03-01T10:00:00Z" },
         { "id": "77", "properties": {}, "createdAt": "2020-01-01T00:00:00Z" },
     ]);
-    let body = json!({ "status": "COMPLETE", "results": results, "numErrors": 1, "errors": [{ "status": "error" }] });
+    let body = json!({ "status": "COMPLETE", "results": results, "numErrors": 1, 
+        "errors": [{ "status": "error", "category": "OBJECT_NOT_FOUND", "context": { "ids": ["5"] } }] });
     let server = Server::script([Reply::status(207, body.to_string())]).await;
     let client = Client::to(&server);
     let ids = [5, 9].map(RecordId);

@@ -126,7 +126,9 @@ async fn a_batch_holds_present_values_and_merged_records_under_their_new_id() {
             let held = setup.held(*id);
             assert_eq!(*values, properties.map(|name| held.get(name).cloned().unwrap_or_default()));
         }
-        assert_eq!(setup.portal.calls().of(Endpoint::BatchRead, Some("contacts")).calls, 1);
+        // A1: where ids are left out without a word, they are asked for once more.
+        let calls = if version == ApiVersion::V3 { 1 } else { 2 };
+        assert_eq!(setup.portal.calls().of(Endpoint::BatchRead, Some("contacts")).calls, calls);
         assert!(setup.read(&properties, &[5, 6]).await.is_empty());
         setup.sandbox.shutdown().await;
     }

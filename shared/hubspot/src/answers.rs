@@ -1,0 +1,208 @@
+//! What an answer about records means. Of each record that was asked for, an answer gives a value, or the proof that
+//! there is none, or neither: then nothing is known of it, and it must never be taken for deleted or empty. Lists, batch
+//! reads and searches are all judged here.
+
+use std::collections::HashSet;
+
+use domain::ids::RecordId;
+use serde_json::Value;
+
+use crate::documents;
+use crate::records::Page;
+use crate::scan::Malformed;
+
+/// Why an answer with a good status is not one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Unusable {
+    /// It is not what the API promises.
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+    /// It says itself that the CRM has failed for all or some of what was asked for.
+    #[error("the CRM failed for a part of it")]
+    InPart,
+}
+
+/// The category of an error about records that do not exist.
+const NOT_FOUND: &str = "OBJECT_NOT_FOUND";
+
+/// What a batch's answer says of the records that were asked for and are not in it.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Untold {
+    /// They do not exist.
+    pub(crate) absent: Vec<RecordId>,
+    /// The CRM failed for them: they may exist.
+    pub(crate) failed: Vec<RecordId>,
+    /// Nothing is said of them.
+    pub(crate) silent: Vec<RecordId>,
+}
+
+/// Judges a batch's answer: `asked` are the ids that were sent, `shown` those of the records in the answer.
+pub(crate) fn untold(page: &Page, asked: &[RecordId], shown: &[RecordId]) -> Untold {
+    if shown == asked {
+        return Untold::default();
+    }
+    let known: HashSet<RecordId> = shown.iter().copied().collect();
+    let missing: Vec<RecordId> = asked.iter().copied().filter(|id| !known.contains(id)).collect();
+    if missing.is_empty() {
+        return Untold::default();
+    }
+    let errors = errors_of(page);
+    let mut absent = HashSet::new();
+    let mut failed = HashSet::new();
+    let mut all_failed = !is_complete(page) || errors.is_empty() && page.error_count.is_some_and(|count| count > 0);
+    for error in &errors {
+        let ids = ids_in(error);
+        if is_not_found(error) {
+            absent.extend(ids);
+        } else if ids.is_empty() {
+            all_failed = true;
+        } else {
+            failed.extend(ids);
+        }
+    }
+    let mut untold = Untold::default();
+    for id in missing {
+        if failed.contains(&id) {
+            untold.failed.push(id);
+        } else if absent.contains(&id) {
+            untold.absent.push(id);
+        } else if all_failed {
+            untold.failed.push(id);
+        } else {
+            untold.silent.push(id);
+        }
+    }
+    // A record under an id that nobody asked for is what another one was merged into, and so accounts for it.
+    let survivors = known.iter().filter(|id| !asked.contains(id)).count();
+    if survivors >= untold.silent.len() {
+        untold.absent.append(&mut untold.silent);
+    }
+    untold
+}
+
+/// Whether a list or a search tells all that it was asked for.
+///
+/// # Errors
+/// [`Unusable::InPart`] when it does not: that passes, and it must be asked again.
+pub(crate) fn whole(page: Page) -> Result<Page, Unusable> {
+    let errors = !errors_of(&page).is_empty() || page.error_count.is_some_and(|count| count > 0);
+    if is_complete(&page) && !errors { Ok(page) } else { Err(Unusable::InPart) }
+}
+
+/// The ids that a refusal of a whole call names, where it is about records; None where it is about something else.
+pub(crate) fn absent_in_refusal(status: u16, document: &Value) -> Option<Vec<RecordId>> {
+    let errors = document.get("errors").and_then(Value::as_array).into_iter().flatten();
+    let all: Vec<&Value> = std::iter::once(document).chain(errors).collect();
+    let about_records = all.iter().any(|error| is_not_found(error) || !ids_in(error).is_empty());
+    let message = document.get("message").and_then(Value::as_str).unwrap_or_default();
+    if status != 404 || !about_records || message.contains("infer object type") {
+        return None;
+    }
+    let mut named: Vec<RecordId> = all.iter().flat_map(|error| ids_in(error)).collect();
+    let words = message.split(|c: char| !c.is_ascii_digit()).filter(|word| !word.is_empty());
+    named.extend(words.filter_map(|word| RecordId::parse(word).ok()));
+    Some(named)
+}
+
+fn is_complete(page: &Page) -> bool {
+    page.status.as_deref().is_none_or(|status| status == "COMPLETE")
+}
+
+fn errors_of(page: &Page) -> Vec<Value> {
+    let errors = page.errors.as_deref().and_then(|json| documents::read::<Value>(json.as_bytes()).ok());
+    match errors {
+        Some(Value::Array(errors)) => errors,
+        Some(Value::Null) | None => Vec::new(),
+        Some(other) => vec![other],
+    }
+}
+
+fn is_not_found(error: &Value) -> bool {
+    ["category", "errorType", "code"].iter().any(|name| error.get(name).and_then(Value::as_str) == Some(NOT_FOUND))
+}
+
+/// The records that an error names.
+pub(crate) fn ids_in(error: &Value) -> Vec<RecordId> {
+    let context = error.get("context");
+    let lists = ["ids", "id"].into_iter().filter_map(|name| context?.get(name));
+    let ids = lists.flat_map(|list| match list {
+        Value::Array(ids) => ids.as_slice(),
+        id => std::slice::from_ref(id),
+    });
+    ids.filter_map(documents::text_of).filter_map(|id| RecordId::parse(&id).ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn ids(ids: &[u64]) -> Vec<RecordId> {
+        ids.iter().copied().map(RecordId).collect()
+    }
+
+    fn page(status: Option<&str>, errors: &Value) -> Page {
+        let errors = (!errors.is_null()).then(|| errors.to_string());
+        Page { status: status.map(str::to_owned), errors, ..Page::default() }
+    }
+
+    fn judged(page: &Page, shown: &[u64]) -> [Vec<u64>; 3] {
+        let untold = untold(page, &ids(&[1, 2, 3, 4]), &ids(shown));
+        [untold.absent, untold.failed, untold.silent].map(|ids| ids.into_iter().map(|id| id.0).collect())
+    }
+
+    fn error(category: &str, ids: &[&str]) -> Value {
+        json!({ "status": "error", "category": category, "context": { "ids": ids } })
+    }
+
+    /// A1: only an error that says so is absence.
+    #[test]
+    fn only_not_found_is_absence() {
+        let complete = |errors| page(Some("COMPLETE"), &errors);
+        assert!(judged(&complete(Value::Null), &[1, 2, 3, 4]).iter().all(Vec::is_empty));
+        assert_eq!(judged(&complete(Value::Null), &[4, 2]), [vec![], vec![], vec![1, 3]]);
+        let mixed = json!([error("OBJECT_NOT_FOUND", &["1"]), error("INTERNAL_ERROR", &["3"])]);
+        assert_eq!(judged(&complete(mixed), &[2]), [vec![1], vec![3], vec![4]]);
+        let nameless = json!([error("OBJECT_NOT_FOUND", &["1"]), { "category": "RATE_LIMIT" }]);
+        assert_eq!(judged(&complete(nameless), &[2]), [vec![1], vec![3, 4], vec![]]);
+        let unknown = json!([{ "status": "error", "context": { "ids": [2, "3"] } }]);
+        assert_eq!(judged(&complete(unknown), &[1, 4]), [vec![], vec![2, 3], vec![]]);
+    }
+
+    /// A1: a batch that is not complete has failed for what it does not show.
+    #[test]
+    fn what_is_missing_of_an_unfinished_batch_is_not_known() {
+        for status in ["PENDING", "PROCESSING", "CANCELED"] {
+            assert_eq!(judged(&page(Some(status), &Value::Null), &[1, 2]), [vec![], vec![3, 4], vec![]]);
+        }
+        let counted = Page { error_count: Some(2), ..page(Some("COMPLETE"), &Value::Null) };
+        assert_eq!(judged(&counted, &[1, 2]), [vec![], vec![3, 4], vec![]]);
+    }
+
+    /// A1: the survivor of a merge stands for the record that was merged into it.
+    #[test]
+    fn a_survivor_accounts_for_a_merged_record() {
+        assert_eq!(judged(&Page::default(), &[1, 2, 3, 77]), [vec![4], vec![], vec![]]);
+        assert_eq!(judged(&Page::default(), &[1, 2, 77]), [vec![], vec![], vec![3, 4]]);
+    }
+
+    /// B1: a 404 that names records, or says that they are what was not found, is about them.
+    #[test]
+    fn a_refusal_is_about_records_or_about_something_else() {
+        let refused = |document: Value| absent_in_refusal(404, &document);
+        assert_eq!(refused(error("OBJECT_NOT_FOUND", &["5", "6"])), Some(ids(&[5, 6])));
+        assert_eq!(
+            refused(json!({ "category": "OBJECT_NOT_FOUND", "message": "no objects 5, 6." })),
+            Some(ids(&[5, 6]))
+        );
+        assert_eq!(refused(json!({ "category": "OBJECT_NOT_FOUND" })), Some(vec![]));
+        assert_eq!(
+            refused(json!({ "category": "OBJECT_NOT_FOUND", "message": "Unable to infer object type from: 7" })),
+            None
+        );
+        assert_eq!(refused(json!({ "message": "nothing here" })), None);
+        assert_eq!(refused(Value::Null), None);
+        assert_eq!(absent_in_refusal(400, &error("OBJECT_NOT_FOUND", &["5"])), None);
+    }
+}

@@ -1,0 +1,80 @@
+//! Pages whose ids come from a search, for lists that cannot be started in the middle. A search gives 200 ids, which are
+//! read by two calls side by side.
+
+use domain::ids::RecordId;
+use domain::ports::crm::{CrmError, CrmErrorKind, Cursor, PageEnd, PageRequest};
+use domain::rows::RowBuffer;
+
+use crate::answers::{self, Unusable};
+use crate::batches::check_has_batches;
+use crate::by_id::{Wanted, append_new};
+use crate::connector::HubSpot;
+use crate::counts::Search;
+use crate::pages::{MAX_RECORDS, arrange, with};
+use crate::records::{Page, Shape, read_records};
+use crate::refusal;
+use crate::scan::Malformed;
+
+/// Ids that one search can give.
+const MAX_FOUND: u8 = 200;
+
+impl HubSpot {
+    pub(crate) async fn searched_page(
+        &self,
+        request: &PageRequest<'_>,
+        rows: &mut RowBuffer,
+    ) -> Result<PageEnd, CrmError> {
+        check_has_batches(request.object)?;
+        let Cursor::AfterId(after) = *request.cursor else {
+            let sentence = "HubSpot's searches go on after an id, and not at a cursor of a list.".to_owned();
+            return Err(refusal::error(CrmErrorKind::Refused, sentence));
+        };
+        rows.clear();
+        let (ids, end) = self.ids_above(request, after).await?;
+        let (first, second) = ids.split_at(ids.len().min(usize::from(MAX_RECORDS)));
+        let wanted = Wanted::properties(request.object, request.properties);
+        let mut others = RowBuffer::new(rows.columns());
+        let (first, second) =
+            tokio::join!(self.read_by_id(wanted, first, rows), self.read_by_id(wanted, second, &mut others));
+        let (mut found, more) = (first?, second?);
+        append_new(rows, &others);
+        arrange(rows, &ids);
+        self.complete(request.object, request.properties, rows, &mut found).await?;
+        Ok(with(with(end, found), more))
+    }
+
+    /// The next ids above `after`, in their order.
+    async fn ids_above(
+        &self,
+        request: &PageRequest<'_>,
+        after: RecordId,
+    ) -> Result<(Vec<RecordId>, PageEnd), CrmError> {
+        let limit = request.limit.clamp(1, MAX_FOUND);
+        let call = self.endpoints.search(request.object, Search::above(after, limit).body());
+        let mut found = RowBuffer::new(0);
+        self.fetch(&call, |answer| {
+            let page = answers::whole(read_records(&answer.body, Shape::Nested, &[], &mut found)?)?;
+            let ids = found.ids().to_vec();
+            check_order(&ids, after)?;
+            let end = PageEnd {
+                next: goes_on(&page, ids.len(), limit).then(|| ids.last().map(RecordId::to_string)).flatten(),
+                last_listed: ids.last().copied(),
+                response_bytes: answer.wire_bytes,
+                ..PageEnd::default()
+            };
+            Ok((ids, end))
+        })
+        .await
+    }
+}
+
+/// Whether there are ids behind those that a search has shown. It may show fewer than it was asked for.
+fn goes_on(page: &Page, shown: usize, limit: u8) -> bool {
+    shown >= usize::from(limit) || page.total.is_some_and(|total| total > shown as u64)
+}
+
+/// Ids that do not ascend would leave out what lies between them.
+fn check_order(ids: &[RecordId], after: RecordId) -> Result<(), Unusable> {
+    let ascend = ids.is_sorted_by(|a, b| a < b) && ids.first().is_none_or(|first| *first > after);
+    if ascend { Ok(()) } else { Err(Malformed { at: 0 }.into()) }
+}

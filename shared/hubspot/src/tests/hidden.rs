@@ -1,0 +1,156 @@
+//! Values that the CRM does not show: A2 and A3.
+
+use domain::ids::RecordId;
+use domain::ports::crm::{CrmErrorKind, Cursor};
+use domain::ports::crm_batch::BatchRead;
+use domain::rows::RowBuffer;
+use serde_json::{Map, Value, json};
+
+use super::server::{Reply, Seen, Server};
+use super::{Client, connector, object};
+
+/// The names that a request asks for, as a server understands them that splits lists at commas.
+fn names_asked(request: &Seen) -> Vec<String> {
+    if let Ok(body) = serde_json::from_str::<Value>(&request.body) {
+        let names = body["properties"].as_array().expect("names").iter();
+        return names.filter_map(|name| name.as_str().map(str::to_owned)).collect();
+    }
+    let query = request.target.split_once('?').map_or("", |(_, query)| query);
+    let lists = query.split('&').filter_map(|pair| pair.strip_prefix("properties="));
+    lists.flat_map(|list| list.split(',')).map(|name| name.replace("%2C", ",").replace("%20", " ")).collect()
+}
+
+/// Two records of a CRM that shows the properties of `shows` where they are asked for.
+fn two_records(request: &Seen, shows: impl Fn(&str) -> bool) -> Reply {
+    let names: Vec<String> = names_asked(request).into_iter().filter(|name| shows(name)).collect();
+    let results = [1, 2].map(|id| {
+        let values: Map<String, Value> =
+            names.iter().map(|name| (name.clone(), format!("{name} {id}").into())).collect();
+        json!({ "id": id.to_string(), "properties": values })
+    });
+    Reply::ok(json!({ "results": results }).to_string())
+}
+
+fn is_batch(request: &Seen) -> bool {
+    request.path().ends_with("/batch/read")
+}
+
+/// A3: a name with a comma is asked for in a form that a comma cannot break, with no other call.
+#[tokio::test]
+async fn a_name_with_a_comma_is_asked_for_by_itself() {
+    let server = Server::start(|request, _| two_records(request, |_| true)).await;
+    let names = ["a", "size, in cm", "b"];
+    let page = Client::to(&server).page("deals", &names, &Cursor::START).await.expect("a page");
+    assert_eq!(page.records[0].1, ["a 1", "size, in cm 1", "b 1"]);
+    assert_eq!(server.seen().len(), 1);
+    assert!(server.seen()[0].target.contains("properties=a&properties=size%2C%20in%20cm&properties=b"));
+}
+
+/// A3: what a list does not show is read by the ids of the records, and just that.
+#[tokio::test]
+async fn a_column_that_a_list_does_not_show_is_read_by_id() {
+    let server = Server::start(|request, _| two_records(request, |name| name != "x" || is_batch(request))).await;
+    let client = Client::to(&server);
+    let page = client.page("deals", &["a", "x"], &Cursor::START).await.expect("a page");
+    assert_eq!(page.records, [1, 2].map(|id| (id, vec![format!("a {id}"), format!("x {id}")])));
+    assert!(page.hidden.is_empty());
+    let seen = server.seen();
+    assert_eq!((seen.len(), names_asked(&seen[1])), (2, vec!["x".to_owned()]));
+}
+
+/// A3: what is not shown in any way stays unknown, and costs another call once and not for every page.
+#[tokio::test]
+async fn a_column_that_nothing_shows_stays_unknown_and_is_not_asked_for_each_time() {
+    let server = Server::start(|request, _| two_records(request, |name| name != "x")).await;
+    let connector = connector();
+    let client = Client::named(&server, &connector, "one");
+    for calls in [2, 3, 4] {
+        let page = client.page("deals", &["a", "x"], &Cursor::START).await.expect("a page");
+        assert_eq!(page.hidden, [(0, 1), (1, 1)]);
+        assert_eq!(server.seen().len(), calls);
+    }
+    let (deals, mut rows) = (object("deals"), RowBuffer::new(2));
+    let request = BatchRead { object: &deals, properties: &["a", "x"], ids: &[1, 2].map(RecordId) };
+    client.crm.read_batch(&request, &mut rows).await.expect("read");
+    assert!(!rows.is_shown(0, 1) && rows.is_shown(0, 0));
+    assert_eq!(server.seen().len(), 5);
+    let other = Client::named(&server, &connector, "other");
+    other.page("deals", &["a", "x"], &Cursor::START).await.expect("a page");
+    assert_eq!(server.seen().len(), 7, "another account learns for itself");
+}
+
+/// A3: a batch read that leaves values out is asked once more.
+#[tokio::test]
+async fn a_batch_that_leaves_values_out_is_asked_once_more() {
+    let server = Server::start(|request, place| two_records(request, |name| name != "x" || place > 0)).await;
+    let (deals, mut rows) = (object("deals"), RowBuffer::new(2));
+    let request = BatchRead { object: &deals, properties: &["a", "x"], ids: &[1, 2].map(RecordId) };
+    Client::to(&server).crm.read_batch(&request, &mut rows).await.expect("read");
+    assert!(rows.is_complete() && rows.value(1, 1) == "x 2");
+    assert_eq!(server.seen().len(), 2);
+}
+
+/// How a CRM treats sensitive values in the records that a search finds.
+#[derive(Clone, Copy)]
+enum Treats {
+    Shows,
+    LeavesOut,
+    ShowsNull,
+    Refuses,
+    HasNone,
+    ShowsLater,
+}
+
+/// An account with twelve sensitive properties, of which the last has values.
+async fn account(treats: Treats) -> Server {
+    Server::start(move |request, place| {
+        if !request.path().ends_with("/search") {
+            let names: Vec<String> = match request.parameter("dataSensitivity") {
+                None => vec!["email".into()],
+                Some("sensitive") => (0..12).map(|place| format!("secret_{place}")).collect(),
+                Some(_) => vec![],
+            };
+            let results: Vec<Value> = names.iter().map(|name| json!({ "name": name })).collect();
+            return Reply::ok(json!({ "results": results }).to_string());
+        }
+        assert!(request.body.len() <= 3_000 && request.body.contains("HAS_PROPERTY"));
+        let nothing = json!({ "total": 0, "results": [] });
+        if !request.body.contains("secret_11") && !matches!(treats, Treats::Refuses) {
+            return Reply::ok(nothing.to_string());
+        }
+        let found = |properties: Value| {
+            Reply::ok(json!({ "total": 1, "results": [{ "id": "1", "properties": properties }] }).to_string())
+        };
+        match treats {
+            Treats::LeavesOut => found(json!({ "hs_object_id": "1" })),
+            Treats::ShowsNull => found(json!({ "secret_11": null })),
+            Treats::ShowsLater if place < 5 => found(json!({ "secret_11": null })),
+            Treats::Shows | Treats::ShowsLater => found(json!({ "secret_11": "1" })),
+            Treats::HasNone => Reply::ok(nothing.to_string()),
+            Treats::Refuses => Reply::status(403, r#"{"category":"MISSING_SCOPES"}"#),
+        }
+    })
+    .await
+}
+
+/// A2: a value that is left out, null or refused is hidden, and the scope that shows it is named.
+#[tokio::test]
+async fn hidden_values_are_told_in_all_forms() {
+    for treats in [Treats::LeavesOut, Treats::ShowsNull, Treats::Refuses] {
+        let error = Client::to(&account(treats).await).crm.properties(&object("contacts")).await.expect_err("hidden");
+        let scope = "crm.objects.contacts.sensitive.read";
+        assert_eq!(error.kind, CrmErrorKind::HiddenValues(vec![scope.into()]));
+        assert!(error.sentence.contains(scope) && error.sentence.contains("contacts"), "{error}");
+    }
+    let error = Client::to(&account(Treats::ShowsNull).await).crm.properties(&object("products")).await;
+    assert_eq!(error.expect_err("hidden").kind, CrmErrorKind::HiddenValues(vec![]), "C5: there is no such scope");
+}
+
+/// A2: values that are shown, that nobody has, or that the index still had for a moment are no trouble.
+#[tokio::test]
+async fn values_that_are_visible_or_not_there_are_no_trouble() {
+    for treats in [Treats::Shows, Treats::HasNone, Treats::ShowsLater] {
+        let listed = Client::to(&account(treats).await).crm.properties(&object("contacts")).await.expect("listed");
+        assert_eq!((listed.properties.len(), listed.refused.len()), (13, 0));
+    }
+}

@@ -1,0 +1,147 @@
+//! B5: pages that keep failing, and records that cannot be read.
+
+use std::time::Duration;
+
+use domain::ids::RecordId;
+use domain::ports::crm::{CrmErrorKind, Cursor};
+use serde_json::{Value, json};
+
+use super::server::{Reply, Seen, Server};
+use super::{Client, TOKEN, waiting};
+
+/// The records of the whole list.
+const LAST: u64 = 250;
+
+fn record(id: u64) -> Value {
+    json!({ "id": id.to_string(), "properties": { "name": format!("n{id}") } })
+}
+
+/// The ids that a request is about, in a list of the records 1 to [`LAST`] whose cursors are last ids.
+fn ids(request: &Seen) -> Vec<u64> {
+    let limit = request.parameter("limit").and_then(|text| text.parse().ok());
+    if request.body.is_empty() {
+        let after: u64 = request.parameter("after").and_then(|text| text.parse().ok()).unwrap_or_default();
+        return (after + 1..=LAST).take(limit.unwrap_or(10)).collect();
+    }
+    let body: Value = serde_json::from_str(&request.body).expect("JSON");
+    if request.path().ends_with("/search") {
+        let after = body["filterGroups"][0]["filters"][0]["value"].as_str().expect("an id");
+        let after: u64 = after.parse().expect("an id");
+        return (after + 1..=LAST).take(1).collect();
+    }
+    let inputs = body["inputs"].as_array().expect("inputs").iter();
+    inputs.map(|input| input["id"].as_str().expect("a text").parse().expect("an id")).collect()
+}
+
+fn shows_values(request: &Seen) -> bool {
+    request.parameter("properties") == Some("name") || request.body.contains(r#""properties":["name"]"#)
+}
+
+/// A CRM that fails where `fails` says so.
+async fn server(fails: impl Fn(&Seen, &[u64]) -> bool + Send + Sync + 'static) -> Server {
+    Server::start(move |request, _| {
+        let ids = ids(request);
+        if fails(request, &ids) {
+            return Reply::status(504, "");
+        }
+        let results: Vec<Value> = ids.iter().map(|id| record(*id)).collect();
+        let next = ids.last().filter(|last| **last < LAST && request.body.is_empty());
+        let paging = next.map(|next| json!({ "next": { "after": next.to_string() } }));
+        Reply::ok(json!({ "results": results, "paging": paging, "total": ids.len() }).to_string())
+    })
+    .await
+}
+
+/// All pages: ids, unreadable ids, calls of each page.
+async fn read_all(client: &Client) -> (Vec<u64>, Vec<u64>, Vec<usize>) {
+    let (mut read, mut unreadable, mut calls, mut at) = (Vec::new(), Vec::new(), Vec::new(), Cursor::START);
+    loop {
+        let before = client.gate().admitted.len();
+        let page = client.page("deals", &["name"], &at).await.expect("a page");
+        calls.push(client.gate().admitted.len() - before);
+        assert!(page.records.iter().all(|(id, values)| values[0] == format!("n{id}")));
+        read.extend(page.records.iter().map(|(id, _)| *id));
+        unreadable.extend(page.end.unreadable.iter().map(|id| id.0));
+        match page.end.next {
+            Some(next) => at = Cursor::AfterId(RecordId::parse(&next).expect("an id")),
+            None => return (read, unreadable, calls),
+        }
+    }
+}
+
+/// B5: one record makes every call fail that shows its values.
+#[tokio::test]
+async fn the_one_record_that_cannot_be_read_is_named_and_the_rest_is_read() {
+    let server = server(|request, ids| shows_values(request) && ids.contains(&142)).await;
+    let (read, unreadable, calls) = read_all(&Client::to(&server)).await;
+    assert_eq!(unreadable, [142]);
+    assert_eq!(read, (1..=LAST).filter(|id| *id != 142).collect::<Vec<_>>());
+    assert!(calls[0] == 1 && calls[1] <= 30 && calls[2] == 1, "{calls:?}");
+}
+
+/// B5: pages that are too much for the CRM are read by halves, and not tried whole each time.
+#[tokio::test]
+async fn pages_that_are_too_much_are_read_by_halves_and_that_is_remembered() {
+    let server = server(|request, ids| shows_values(request) && ids.len() > 50).await;
+    let client = Client::to(&server);
+    let (read, unreadable, calls) = read_all(&client).await;
+    assert_eq!((read, unreadable.len()), ((1..=LAST).collect::<Vec<_>>(), 0));
+    assert!(calls[1] < calls[0], "{calls:?}");
+    let (_, _, calls) = read_all(&client).await;
+    assert_eq!(calls, [3, 3, 2], "ids, and two halves or one");
+}
+
+/// B5: a record that makes the list fail, even without values, is passed over by a search.
+#[tokio::test]
+async fn a_record_that_cannot_even_be_listed_is_passed_over() {
+    let server = server(|request, ids| !request.path().ends_with("/search") && ids.contains(&120)).await;
+    let (read, unreadable, _) = read_all(&Client::to(&server)).await;
+    assert_eq!(unreadable, [120]);
+    assert_eq!(read, (1..=LAST).filter(|id| *id != 120).collect::<Vec<_>>());
+}
+
+/// B5: where everything fails nothing is told as unreadable, and few calls are sent.
+#[tokio::test]
+async fn an_outage_is_one_and_costs_few_calls() {
+    let server = server(|_, _| true).await;
+    let error = Client::to(&server).page("deals", &["name"], &Cursor::START).await.expect_err("an outage");
+    assert!(error.kind.is_unavailable() && server.seen().len() <= 12, "{}", server.seen().len());
+    // Ids are listed, and no record can be read.
+    let server = self::server(|request, _| shows_values(request)).await;
+    let error = Client::to(&server).page("deals", &["name"], &Cursor::START).await.expect_err("an outage");
+    assert!(error.kind.is_unavailable(), "{error:?}");
+    assert!(server.seen().len() <= 30, "{}", server.seen().len());
+}
+
+/// B10: an answer that is too large is not asked for again as it was.
+#[tokio::test]
+async fn a_page_that_is_too_large_is_asked_for_in_parts() {
+    let long = "x".repeat(600 << 10);
+    let server = Server::start(move |request, _| {
+        let ids = ids(request);
+        let value = if shows_values(request) { long.as_str() } else { "" };
+        let results: Vec<Value> =
+            ids.iter().map(|id| json!({ "id": id.to_string(), "properties": { "name": value } })).collect();
+        Reply::ok(json!({ "results": results }).to_string())
+    })
+    .await;
+    let client = Client::named(&server, &waiting(Duration::from_secs(20)), TOKEN);
+    let page = client.page("deals", &["name"], &Cursor::AfterId(RecordId(150))).await.expect("a page");
+    assert_eq!(page.records.len(), 100);
+    assert!(page.records.iter().all(|(_, values)| values[0].len() == 600 << 10));
+    assert!(server.seen().len() == 6, "{}", server.seen().len());
+}
+
+/// B5: conversations cannot be read by their ids, so fewer are asked for.
+#[tokio::test]
+async fn conversations_are_listed_in_smaller_pages() {
+    let server = server(|_, ids| ids.len() > 25).await;
+    let client = Client::to(&server);
+    let page = client.page("conversations", &["status"], &Cursor::START).await.expect("a page");
+    assert_eq!((page.records.len(), server.seen().len()), (25, 5));
+    client.page("conversations", &["status"], &Cursor::START).await.expect("a page");
+    assert_eq!(server.seen().len(), 6, "it is remembered");
+    let down = self::server(|_, _| true).await;
+    let error = Client::to(&down).page("conversations", &["status"], &Cursor::START).await.expect_err("an outage");
+    assert!(matches!(error.kind, CrmErrorKind::Unavailable { .. }) && down.seen().len() <= 12);
+}
