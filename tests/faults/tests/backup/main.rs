@@ -12,6 +12,7 @@ mod expiry;
 mod large;
 mod limits;
 mod port_calls;
+mod takeover;
 mod trouble;
 mod twice;
 mod worlds;
