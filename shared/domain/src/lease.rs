@@ -1,10 +1,19 @@
 //! The right to work on one item for a while. Only the ledger hands leases out; from the moment on at which somebody
-//! else takes over a lease that has run out, it is worth nothing, whatever its holder still believes.
+//! else takes over a lease that has run out, it is worth nothing, whatever its holder still believes. A lease is short, and
+//! its holder renews it for as long as it lives.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::Refused;
 use crate::budget::WaitReason;
+
+/// How long a lease lasts from when it was taken or renewed: so long may an item lie idle whose run was killed. It leaves
+/// a run that renews it in time more than enough for a write to the CRM and its answer.
+pub const LEASE_LENGTH: SignedDuration = SignedDuration::from_secs(60);
+
+/// How often a run renews its lease.
+pub const RENEW_EVERY: SignedDuration = SignedDuration::from_secs(15);
 
 /// Runs in a row that may end without progress before the item fails for good.
 pub const MAX_ATTEMPTS: u32 = 6;
@@ -162,6 +171,24 @@ impl Leasing {
         })
     }
 
+    /// Makes lease `number` last for [`LEASE_LENGTH`] from `now`, never shorter than before. One that has run out can be
+    /// renewed for as long as nobody has taken over.
+    ///
+    /// # Errors
+    /// [`Refused`] when it is not the current one.
+    pub fn renewed(&self, number: u32, now: Timestamp) -> Result<Self, Refused> {
+        let held = self.lease.as_ref().filter(|lease| lease.number == number);
+        let held = held.ok_or(Refused::new("renewing a lease", "another run has taken it over"))?;
+        let lease = Lease { expires_at: held.expires_at.max(now + LEASE_LENGTH), ..held.clone() };
+        Ok(Self { lease: Some(lease), ..self.clone() })
+    }
+
+    /// Since when the run that holds the lease gives no sign of life; None while it does, and when there is none.
+    pub fn silent_since(&self, now: Timestamp) -> Option<Timestamp> {
+        let renewed_at = self.lease.as_ref()?.expires_at - LEASE_LENGTH;
+        (now.duration_since(renewed_at) > RENEW_EVERY * 2).then_some(renewed_at)
+    }
+
     /// Whether lease `number` is the current one. A lease that ran out but was not taken over still counts: its
     /// holder's work is valid until somebody else starts.
     pub fn is_held_by(&self, number: u32) -> bool {
@@ -209,7 +236,7 @@ impl Leasing {
     pub fn overdue_since(&self, queued_at: Timestamp, grace: SignedDuration) -> Timestamp {
         let after_queueing = queued_at + grace;
         match (&self.lease, self.wait) {
-            (Some(lease), _) => lease.expires_at.max(after_queueing),
+            (Some(lease), _) => lease.expires_at,
             (None, Some(wait)) => wait.until.max(after_queueing),
             (None, None) => after_queueing,
         }
@@ -218,6 +245,8 @@ impl Leasing {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn at(second: i64) -> Timestamp {
@@ -231,6 +260,42 @@ mod tests {
         assert_eq!(held.take("b", at(59), MINUTE), Err(NotLeased::Held(at(60))));
         let taken_over = held.take("b", at(60), MINUTE).expect("ran out");
         assert!(taken_over.is_held_by(2) && !taken_over.is_held_by(1));
+    }
+
+    proptest! {
+        /// A lease that is renewed in time keeps everybody out, and is free [`LEASE_LENGTH`] after its last renewal.
+        #[test]
+        fn a_lease_is_free_soon_after_its_last_renewal(pauses in prop::collection::vec(0_i64..60, 0..20)) {
+            let mut held = Leasing::default().take("a", at(0), LEASE_LENGTH).expect("free");
+            let mut now = 0;
+            for pause in pauses {
+                now += pause;
+                prop_assert!(held.take("b", at(now), LEASE_LENGTH).is_err());
+                let renewed = held.renewed(1, at(now)).expect("held");
+                prop_assert_eq!((renewed.attempts, renewed.last_number), (held.attempts, held.last_number));
+                held = renewed;
+                prop_assert_eq!(held.overdue_since(at(0), MINUTE * 2), at(now) + LEASE_LENGTH);
+            }
+            prop_assert!(held.take("b", at(now) + LEASE_LENGTH - SignedDuration::from_nanos(1), LEASE_LENGTH).is_err());
+            let taken_over = held.take("b", at(now) + LEASE_LENGTH, LEASE_LENGTH).expect("ran out");
+            prop_assert!(taken_over.renewed(1, at(now)).is_err() && taken_over.released(None).renewed(2, at(now)).is_err());
+        }
+
+        /// Renewing never takes time away from a lease, and brings back one that nobody has taken over.
+        #[test]
+        fn renewing_never_shortens_a_lease(length in 1_i64..1_000, now in 0_i64..2_000) {
+            let held = Leasing::default().take("a", at(0), SignedDuration::from_secs(length)).expect("free");
+            let ends = held.renewed(1, at(now)).expect("held").lease.expect("a lease").expires_at;
+            prop_assert_eq!(ends, at(length).max(at(now) + LEASE_LENGTH));
+        }
+    }
+
+    #[test]
+    fn a_run_that_does_not_renew_its_lease_is_silent() {
+        let held = Leasing::default().take("a", at(0), LEASE_LENGTH).expect("free");
+        assert_eq!((held.silent_since(at(30)), held.silent_since(at(31))), (None, Some(at(0))));
+        assert_eq!(held.renewed(1, at(31)).expect("held").silent_since(at(40)), None);
+        assert_eq!(held.released(None).silent_since(at(99)), None);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::contention;
 use crate::ending;
+use crate::held_lease::HeldLease;
 use crate::leased::{Aftermath, Leasable, Leases, Wished};
 use crate::run::{Patience, Run, StepError};
 
@@ -43,29 +44,29 @@ impl Leasable for Backup {
     }
 }
 
-impl BackupStep<'_> {
+impl<'a> BackupStep<'a> {
     /// The backup, or None when there is none.
     pub(crate) async fn load(&self) -> Result<Option<Versioned<Backup>>, LedgerError> {
         ledger::load::<Backup>(self.ledger, &Backup::key_of(self.backup)).await
     }
 
-    fn leases(&self) -> Leases<'_> {
+    fn leases(&self) -> Leases<'a> {
         Leases { ledger: self.ledger, queue: self.queue, clock: self.clock }
     }
 
-    /// Takes the lease of the step that `loaded` is at, and returns its number. None when there is nothing to do for this
+    /// Takes the lease of the step that `loaded` is at. None when there is nothing to do for this
     /// run; after too many fruitless runs the backup has then failed, by `out_of_attempts`.
     pub(crate) async fn lease(
         &self,
         loaded: &Versioned<Backup>,
         run: &Run,
         out_of_attempts: impl FnOnce() -> Failure,
-    ) -> Result<Option<u32>, StepError> {
+    ) -> Result<Option<HeldLease<'a, Backup>>, StepError> {
         if loaded.record.work().is_none() {
             return Ok(None);
         }
-        match self.leases().take(loaded, &run.owner, run.lease_length(self.clock.now())).await? {
-            Wished::Leased { number, .. } => Ok(Some(number)),
+        match self.leases().take(loaded, &run.owner).await? {
+            Wished::Leased(held) => Ok(Some(held)),
             Wished::Nothing => Ok(None),
             Wished::OutOfAttempts => {
                 self.fail(out_of_attempts()).await?;

@@ -11,10 +11,12 @@ use domain::ids::AccountId;
 use domain::ports::call_gate::{CallGate, GateClosed, RefusedPolicy};
 use domain::ports::clock::Clock;
 use domain::ports::ledger::{self, Change, Ledger, LedgerError};
+use domain::restore::WRITE_MARGIN;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Mutex;
 
 use crate::contention::{self, Attempt};
+use crate::held_lease::LeaseEnd;
 
 /// The most slots leased at once. A run that sends a call every 300 ms uses four in about a second.
 const MOST_SLOTS: u32 = 4;
@@ -35,6 +37,8 @@ pub struct LedgerCallGate {
     account: AccountId,
     policy: BudgetPolicy,
     run_ends: Timestamp,
+    /// The lease under which calls may write.
+    fence: Option<Arc<LeaseEnd>>,
     ordinary: Mutex<Slots>,
     search: Mutex<Slots>,
     calls: AtomicU64,
@@ -91,12 +95,18 @@ impl LedgerCallGate {
             account,
             policy,
             run_ends,
+            fence: None,
             ordinary: Mutex::default(),
             search: Mutex::default(),
             calls: AtomicU64::new(0),
             calls_refused: AtomicU64::new(0),
             budget_used_percent: AtomicU64::new(0),
         }
+    }
+
+    /// The gate of a run that may write: it admits calls only while the lease outlives the longest answer.
+    pub(crate) fn fenced(self, lease: Arc<LeaseEnd>) -> Self {
+        Self { fence: Some(lease), ..self }
     }
 
     /// What went through the gate so far.
@@ -173,7 +183,11 @@ impl CallGate for LedgerCallGate {
         if let Ok(ahead) = Duration::try_from(ahead) {
             tokio::time::sleep(ahead).await;
         }
-        slots.admitted(self.clock.now());
+        let now = self.clock.now();
+        if self.fence.as_ref().is_some_and(|lease| !lease.outlasts(now, WRITE_MARGIN)) {
+            return Err(GateClosed { until: now, reason: WaitReason::RunsEnding });
+        }
+        slots.admitted(now);
         self.calls.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }

@@ -13,6 +13,7 @@ use domain::ports::secrets::{CrmTokens, SecretsError};
 use jiff::tz::TimeZone;
 
 use crate::call_gate::LedgerCallGate;
+use crate::held_lease::LeaseEnd;
 use crate::run::{Run, StepError};
 
 /// Opens sessions; lives as long as the process.
@@ -45,6 +46,27 @@ impl CrmSessions {
     /// [`StepError::Fatal`] when the account has no CRM connection or no token, or its address is not allowed any more;
     /// [`SecretsError::ConnectionChanging`] when its token is one of another address; others when a port failed.
     pub async fn open(&self, account: &AccountId, version: ApiVersion, run: &Run) -> Result<CrmSession, StepError> {
+        self.open_if(account, version, run, None).await
+    }
+
+    /// As [`CrmSessions::open`]; nothing is sent any more when the lease that ends at `lease` is too short for an answer.
+    pub(crate) async fn open_fenced(
+        &self,
+        account: &AccountId,
+        version: ApiVersion,
+        run: &Run,
+        lease: Arc<LeaseEnd>,
+    ) -> Result<CrmSession, StepError> {
+        self.open_if(account, version, run, Some(lease)).await
+    }
+
+    async fn open_if(
+        &self,
+        account: &AccountId,
+        version: ApiVersion,
+        run: &Run,
+        lease: Option<Arc<LeaseEnd>>,
+    ) -> Result<CrmSession, StepError> {
         let loaded = ledger::load::<Account>(&*self.ledger, &Account::key_of(account)).await?;
         let Some(account) = loaded.map(|loaded| loaded.record) else { return Err(not_connected()) };
         let Some(connection) = account.crm_connection.clone() else { return Err(not_connected()) };
@@ -55,13 +77,12 @@ impl CrmSessions {
         // A new token is stored before the new base URL is in the ledger: in between, nothing may be sent anywhere.
         let token = stored.for_base_url(&connection.base_url).ok_or(SecretsError::ConnectionChanging)?.clone();
         let policy = policy_of(&account, &connection);
-        let gate = Arc::new(LedgerCallGate::new(
-            self.ledger.clone(),
-            self.clock.clone(),
-            account.account_id.clone(),
-            policy,
-            run.ends,
-        ));
+        let gate =
+            LedgerCallGate::new(self.ledger.clone(), self.clock.clone(), account.account_id.clone(), policy, run.ends);
+        let gate = Arc::new(match lease {
+            Some(lease) => gate.fenced(lease),
+            None => gate,
+        });
         let target = CrmTarget { base_url: connection.base_url, api_version: version };
         let crm = self.connector.connect(&target, token, gate.clone(), run.calls_end())?;
         Ok(CrmSession { crm, gate })

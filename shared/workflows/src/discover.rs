@@ -113,7 +113,9 @@ impl Discover {
             return Ok(());
         }
         let Some(held) = step.lease(&loaded, run, out_of_attempts).await? else { return Ok(()) };
-        let Err(error) = self.discover(&loaded.record, held, run).await else { return Ok(()) };
+        let discovered = held.during(self.discover(&loaded.record, held.number(), run)).await;
+        let held = held.number();
+        let Err(error) = discovered else { return Ok(()) };
         tracing::warn!(%error, backup.id = %backup.backup_id, "discovery.interrupted");
         match error {
             // The call that was under way when the run's time was over says nothing about the CRM. Every object that was

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use domain::budget::WaitReason;
-use domain::lease::{CrmTrouble, Leasing, NotLeased, Wait};
+use domain::lease::{CrmTrouble, LEASE_LENGTH, Leasing, NotLeased, Wait};
 use domain::ports::clock::Clock;
 use domain::ports::ledger::{self, Change, Key, Ledger, LedgerError, Record, Versioned};
 use domain::ports::queue::WorkQueue;
@@ -15,6 +15,7 @@ use domain::{Failure, Refused};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::contention;
+use crate::held_lease::HeldLease;
 use crate::run::{Met, Patience, Remedy, StepError, delay_until};
 
 /// An item of the ledger that one run works on at a time.
@@ -44,14 +45,9 @@ pub(crate) struct Leases<'a> {
 }
 
 /// What came of the wish to work on an item.
-pub(crate) enum Wished {
-    /// The lease is this run's, under this number, until then.
-    Leased {
-        /// The lease.
-        number: u32,
-        /// When it runs out.
-        expires_at: Timestamp,
-    },
+pub(crate) enum Wished<'a, T> {
+    /// The lease is this run's.
+    Leased(HeldLease<'a, T>),
     /// There is nothing to do for this run.
     Nothing,
     /// Too many runs in a row made no progress.
@@ -66,15 +62,14 @@ pub(crate) enum Aftermath {
     Fail(Failure),
 }
 
-impl Leases<'_> {
-    /// Takes the lease of the item that was loaded, for `length`.
+impl<'a> Leases<'a> {
+    /// Takes the lease of the item that was loaded.
     pub(crate) async fn take<T: Leasable>(
         &self,
         loaded: &Versioned<T>,
         owner: &str,
-        length: SignedDuration,
-    ) -> Result<Wished, LedgerError> {
-        let leased = match loaded.record.leased(owner, self.clock.now(), length) {
+    ) -> Result<Wished<'a, T>, LedgerError> {
+        let leased = match loaded.record.leased(owner, self.clock.now(), LEASE_LENGTH) {
             Ok(Ok(leased)) => leased,
             Ok(Err(NotLeased::OutOfAttempts)) => return Ok(Wished::OutOfAttempts),
             Ok(Err(NotLeased::Held(_) | NotLeased::Waiting(_))) | Err(_) => return Ok(Wished::Nothing),
@@ -85,7 +80,9 @@ impl Leases<'_> {
             other => other?,
         }
         let lease = leased.leasing().lease.as_ref();
-        Ok(lease.map_or(Wished::Nothing, |lease| Wished::Leased { number: lease.number, expires_at: lease.expires_at }))
+        Ok(lease.map_or(Wished::Nothing, |lease| {
+            Wished::Leased(HeldLease::new(*self, leased.key(), lease.number, lease.expires_at))
+        }))
     }
 
     /// Gives lease `number` of the item at `key` back, unless another run has taken over. The item is to wait, and the CRM

@@ -19,6 +19,7 @@ pub mod download_backup;
 pub mod ending;
 pub mod export;
 mod growing_object;
+mod held_lease;
 pub mod idempotency;
 mod leased;
 pub mod link;

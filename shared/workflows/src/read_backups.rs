@@ -88,11 +88,18 @@ pub struct Waiting {
     pub until: Timestamp,
     /// Why not before.
     pub reason: WaitReason,
-    /// Since when the CRM has been in the way, if it is.
+    /// Since when the CRM has been in the way, or a run gives no sign of life.
     pub since: Option<Timestamp>,
 }
 
 impl Waiting {
+    /// What a leased item waits for: what it was left to wait for, or the end of a lease whose run was killed.
+    fn of_leasing(leasing: &Leasing, now: Timestamp) -> Option<Self> {
+        let Some(lease) = &leasing.lease else { return Self::of(leasing.wait, leasing.trouble, now) };
+        let since = leasing.silent_since(now)?;
+        Some(Self { until: lease.expires_at.max(now), reason: WaitReason::RunsEnding, since: Some(since) })
+    }
+
     fn of(wait: Option<Wait>, trouble: CrmTrouble, now: Timestamp) -> Option<Self> {
         let Wait { until, reason } = wait.filter(|wait| wait.until > now)?;
         Some(Self { until, reason, since: trouble.since().filter(|_| reason == WaitReason::CrmUnavailable) })
@@ -209,7 +216,7 @@ fn seconds_left(records: u64, expected: u64, elapsed: f64) -> Option<u64> {
 /// What a backup waits for: its own next step, or the first of its chunks and of the objects to be closed, if none of them
 /// is being worked on.
 fn waiting(backup: &Backup, chunks: &[Chunk], objects: &[ObjectExport], now: Timestamp) -> Option<Waiting> {
-    let of = |leasing: &Leasing| Waiting::of(leasing.wait, leasing.trouble, now);
+    let of = |leasing: &Leasing| Waiting::of_leasing(leasing, now);
     match backup.state {
         BackupState::Queued | BackupState::Discovering | BackupState::Assembling => of(&backup.leasing),
         BackupState::Exporting => {

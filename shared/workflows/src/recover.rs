@@ -24,10 +24,15 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::dispatch::{self, WorkerCap};
 use crate::ending;
-use crate::leased::Leases;
+use crate::leased::{Leasable, Leases};
 use crate::notify;
 use crate::restore;
-use crate::run::StepError;
+use crate::run::{StepError, delay_until};
+
+/// Rounds are a minute apart, or a little more. What will be due before the next one gets its message now, to be delivered
+/// when it is: so nobody waits for a round when a run was killed. Where the run lives, its lease is renewed by then, and
+/// the message finds nothing to do.
+pub const LOOK_AHEAD: SignedDuration = SignedDuration::from_secs(75);
 
 /// Records looked at per shard and round; the rest is due in the next round too.
 const PER_SHARD: u32 = 200;
@@ -74,7 +79,7 @@ impl Recover {
 
     async fn shard(&self, shard: u8) -> Result<Recovered, StepError> {
         let mut recovered = Recovered::default();
-        for key in self.ledger.due(DueList::Work, shard, self.clock.now(), PER_SHARD).await? {
+        for key in self.ledger.due(DueList::Work, shard, self.clock.now() + LOOK_AHEAD, PER_SHARD).await? {
             match self.look_at(&key).await {
                 Ok(None) => {}
                 Ok(Some(since)) => {
@@ -113,7 +118,9 @@ impl Recover {
     async fn look_at_chunk(&self, stored: Stored) -> Result<Option<Timestamp>, StepError> {
         let chunk = ledger::read::<Chunk>(stored)?;
         let now = self.clock.now();
-        let (Some(since), true) = (chunk.record.overdue_since(), is_due(&chunk.record, now)) else { return Ok(None) };
+        let (Some(since), true) = (chunk.record.overdue_since(), is_due(&chunk.record, now)) else {
+            return self.look_ahead(&chunk.record, now).await;
+        };
         let backup = chunk.record.backup();
         let parent = ledger::load::<Backup>(&*self.ledger, &Backup::key_of(&backup)).await?;
         let ended = parent.is_none_or(|parent| parent.record.state.is_terminal());
@@ -131,6 +138,27 @@ impl Recover {
         Ok(lives.then_some(since))
     }
 
+    /// Sends the message of an item that will be due soon; what waits has one that comes when the wait is over.
+    async fn look_ahead<T: Leasable>(&self, item: &T, now: Timestamp) -> Result<Option<Timestamp>, StepError> {
+        match item.message() {
+            Some(work) if item.leasing().wait.is_none() => self.send_ahead(item.due_at(), work, now).await,
+            _ => Ok(None),
+        }
+    }
+
+    /// Sends `work` for when it is due, if that is before the next round. Nobody was late.
+    async fn send_ahead(
+        &self,
+        due: Option<Timestamp>,
+        work: Work,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, StepError> {
+        if let Some(due) = due.filter(|due| (now..=now + LOOK_AHEAD).contains(due)) {
+            self.queue.send(&[work], delay_until(due, now)).await?;
+        }
+        Ok(None)
+    }
+
     async fn is_void(&self, chunk: &Chunk) -> Result<bool, StepError> {
         let key = ObjectExport::key_of(&chunk.backup_id, &chunk.key.object_type);
         let object = ledger::load::<ObjectExport>(&*self.ledger, &key).await?;
@@ -140,7 +168,9 @@ impl Recover {
     async fn look_at_object(&self, stored: Stored) -> Result<Option<Timestamp>, StepError> {
         let object = ledger::read::<ObjectExport>(stored)?;
         let now = self.clock.now();
-        let (Some(since), true) = (object.record.overdue_since(), is_due(&object.record, now)) else { return Ok(None) };
+        let (Some(since), true) = (object.record.overdue_since(), is_due(&object.record, now)) else {
+            return self.send_ahead(object.record.due_at(), object.record.close_work(), now).await;
+        };
         let parent = ledger::load::<Backup>(&*self.ledger, &Backup::key_of(&object.record.backup())).await?;
         let ended = parent.is_none_or(|parent| parent.record.state.is_terminal());
         let next = if ended { object.record.dropped() } else { object.record.requeued(now) };
@@ -155,7 +185,7 @@ impl Recover {
         let loaded = ledger::read::<Backup>(stored)?;
         let now = self.clock.now();
         if !is_due(&loaded.record, now) {
-            return Ok(None);
+            return self.look_ahead(&loaded.record, now).await;
         }
         let backup = loaded.record.reference();
         let runs = !loaded.record.state.is_terminal();
@@ -182,7 +212,9 @@ impl Recover {
     async fn look_at_slice(&self, stored: Stored) -> Result<Option<Timestamp>, StepError> {
         let slice = ledger::read::<RestoreSlice>(stored)?;
         let now = self.clock.now();
-        let (Some(since), true) = (slice.record.overdue_since(), is_due(&slice.record, now)) else { return Ok(None) };
+        let (Some(since), true) = (slice.record.overdue_since(), is_due(&slice.record, now)) else {
+            return self.look_ahead(&slice.record, now).await;
+        };
         let parent = ledger::load::<Restore>(&*self.ledger, &Restore::key_of(&slice.record.restore())).await?;
         // While a restore is concluded, its slices are settled by that step.
         let ended = parent.is_none_or(|parent| parent.record.state.is_terminal());
@@ -198,7 +230,7 @@ impl Recover {
         let loaded = ledger::read::<Restore>(stored)?;
         let now = self.clock.now();
         if !is_due(&loaded.record, now) {
-            return Ok(None);
+            return self.look_ahead(&loaded.record, now).await;
         }
         let restore = loaded.record.reference();
         let concludes = loaded.record.state == RestoreState::Concluding;

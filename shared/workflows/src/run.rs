@@ -23,19 +23,11 @@ pub struct Run {
     pub stopped_at: Timestamp,
 }
 
-/// A lease lasts longer than the run can, so that nobody takes over from a run that still lives.
-const LEASE_BEYOND_RUN: SignedDuration = SignedDuration::from_secs(10);
-
 impl Run {
     /// Until when an answer of the CRM is waited for that was asked for before the run's end: half of the time that is
     /// kept for finishing.
     pub fn calls_end(&self) -> Timestamp {
         self.ends + self.stopped_at.duration_since(self.ends) / 2
-    }
-
-    /// How long a lease taken now must last.
-    pub fn lease_length(&self, now: Timestamp) -> SignedDuration {
-        self.stopped_at.duration_since(now) + LEASE_BEYOND_RUN
     }
 }
 

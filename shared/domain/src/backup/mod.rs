@@ -34,8 +34,8 @@ pub const LONGEST_RUN: SignedDuration = SignedDuration::from_hours(6 * 24);
 /// went wrong.
 pub const WORK_KEPT_FOR: SignedDuration = SignedDuration::from_hours(30 * 24);
 
-/// How often recover-stalled looks at a backup whose objects are being exported.
-const EXPORT_CHECK_EVERY: SignedDuration = SignedDuration::from_mins(5);
+/// How often recover-stalled looks at a backup whose objects are being exported: in each of its rounds.
+const EXPORT_CHECK_EVERY: SignedDuration = SignedDuration::from_secs(30);
 
 /// Where a backup is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

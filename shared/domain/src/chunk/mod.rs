@@ -19,7 +19,7 @@ use crate::trail::Trail;
 use crate::work::{BackupRef, Work};
 
 /// How long a queued chunk may lie before recover-stalled queues it again.
-pub const QUEUE_GRACE: SignedDuration = SignedDuration::from_mins(2);
+pub const QUEUE_GRACE: SignedDuration = SignedDuration::from_mins(1);
 
 /// Names a chunk inside its backup.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]

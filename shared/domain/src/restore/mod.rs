@@ -51,8 +51,8 @@ pub const RESTORE_KEPT_FOR: SignedDuration = SignedDuration::from_hours(100 * 24
 /// takes over, no write of the run before is under way.
 pub const WRITE_MARGIN: SignedDuration = SignedDuration::from_secs(25);
 
-/// How often recover-stalled looks at a restore whose slices are being planned or applied.
-const SLICES_CHECK_EVERY: SignedDuration = SignedDuration::from_mins(2);
+/// How often recover-stalled looks at a restore whose slices are being planned or applied: in each of its rounds.
+const SLICES_CHECK_EVERY: SignedDuration = SignedDuration::from_secs(30);
 
 /// Where a restore is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -86,7 +86,8 @@ impl Assemble {
         }
         let Some(held) = step.lease(&loaded, run, out_of_attempts).await? else { return Ok(()) };
         let progressed = AtomicBool::new(false);
-        let assembled = self.assemble(backup, held, run, &progressed).await;
+        let assembled = held.during(self.assemble(backup, held.number(), run, &progressed)).await;
+        let held = held.number();
         let progressed = progressed.load(Ordering::Relaxed);
         match assembled {
             Ok(Assembled::Completed) => Ok(()),

@@ -1,15 +1,16 @@
 //! Commits what a run has read: one segment and the chunk's cursor in one transaction.
 
+use domain::Refused;
 use domain::chunk::{Advance, Chunk, RangeEnd};
 use domain::object::{Committed, ObjectExport, Shortfall};
 use domain::ports::crm::Cursor;
-use domain::ports::ledger::{self, Change, LedgerError, Versioned};
+use domain::ports::ledger::{self, Change, Versioned};
 use domain::segment::Segment;
 
 use super::ExportUsage;
 use super::reading::Reading;
 use super::segment_upload::SegmentUpload;
-use crate::contention::{self, Attempt};
+use crate::contention;
 use crate::run::StepError;
 
 impl Reading<'_> {
@@ -37,7 +38,6 @@ impl Reading<'_> {
             end,
         };
         let chunk = &self.subject.chunk.record;
-        let next = chunk.advance(&step).map_err(|_| StepError::TakenOver)?;
         let segment = written.map(|(storage_key, etag, summary)| Segment {
             backup_id: chunk.backup_id.clone(),
             object_type: chunk.key.object_type.clone(),
@@ -58,38 +58,53 @@ impl Reading<'_> {
             chunk_done: end.is_some(),
             shortfall: self.shortfall.clone(),
         };
-        self.commit_step(&next, segment.as_ref(), &added).await?;
+        let next = self.commit_step(&step, segment.as_ref(), &added).await?;
+        self.subject.chunk.record = next;
         self.shortfall = Shortfall::default();
         usage.records += rows;
-        if end.is_none() {
-            self.reload_chunk().await?;
-        }
         Ok(())
     }
 
-    async fn commit_step(&self, next: &Chunk, segment: Option<&Segment>, added: &Committed) -> Result<(), StepError> {
+    async fn commit_step(
+        &self,
+        step: &Advance,
+        segment: Option<&Segment>,
+        added: &Committed,
+    ) -> Result<Chunk, StepError> {
         let ledger = self.export.ledger();
         contention::retry(|| async {
-            let object = self.load_object().await?;
+            let (chunk, object) = futures_util::future::try_join(self.load_chunk(), self.load_object()).await?;
             let now = self.export.sessions.clock.now();
+            let next = chunk.record.advance(step).map_err(|_| StepError::TakenOver)?;
             let counted = object.record.commit(next.key.generation, added, now).map_err(|_| StepError::TakenOver)?;
-            let mut changes = vec![Change::replace(&self.subject.chunk, next), Change::replace(&object, &counted)];
+            let mut changes = vec![Change::replace(&chunk, &next), Change::replace(&object, &counted)];
             changes.extend(segment.map(Change::create));
-            self.settle(ledger.commit(&changes).await).await
+            Ok::<_, StepError>(contention::settle(ledger.commit(&changes).await, next)?)
         })
         .await
     }
 
-    /// On a conflict: the object's record is busy, which passes, or the chunk is not ours any more.
-    pub(super) async fn settle(&self, answer: Result<(), LedgerError>) -> Result<Attempt<()>, StepError> {
-        if answer != Err(LedgerError::Conflict) {
-            return Ok(contention::settle(answer, ())?);
-        }
+    /// Changes the chunk, which renewals of the lease change at the same time.
+    pub(super) async fn change_chunk(
+        &mut self,
+        change: impl Fn(&Chunk) -> Result<Chunk, Refused>,
+    ) -> Result<(), StepError> {
+        let next = contention::retry(|| async {
+            let chunk = self.load_chunk().await?;
+            let next = change(&chunk.record).map_err(|_| StepError::TakenOver)?;
+            let answer = self.export.ledger().commit(&[Change::replace(&chunk, &next)]).await;
+            Ok::<_, StepError>(contention::settle(answer, next)?)
+        })
+        .await?;
+        self.subject.chunk.record = next;
+        Ok(())
+    }
+
+    /// The chunk as the ledger has it, while the lease is this run's.
+    pub(super) async fn load_chunk(&self) -> Result<Versioned<Chunk>, StepError> {
         let key = self.subject.chunk.record.key.ledger_key(&self.subject.backup.backup_id);
-        match self.export.ledger().get(&key).await? {
-            Some(stored) if stored.version == self.subject.chunk.version => Ok(Attempt::Lost),
-            _ => Err(StepError::TakenOver),
-        }
+        let loaded = ledger::load::<Chunk>(self.export.ledger(), &key).await?;
+        loaded.filter(|chunk| chunk.record.leasing.is_held_by(self.lease)).ok_or(StepError::TakenOver)
     }
 
     pub(super) async fn load_object(&self) -> Result<Versioned<ObjectExport>, StepError> {

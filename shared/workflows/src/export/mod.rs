@@ -32,6 +32,7 @@ use crate::crm_session::CrmSessions;
 use crate::dispatch::{self, WorkerCap};
 use crate::ending;
 use crate::export::reading::{Ending, Reading};
+use crate::held_lease::HeldLease;
 use crate::leased::{Aftermath, Leasable, Leases, Wished};
 use crate::run::{Patience, Run, StepError};
 use crate::stored_json;
@@ -117,25 +118,31 @@ impl Export {
             }
             ChunkState::Ready => {}
         }
-        let length = run.lease_length(self.sessions.clock.now());
-        let lease = match self.leases().take(&subject.chunk, &run.owner, length).await? {
-            Wished::Leased { number, .. } => number,
+        let held = match self.leases().take(&subject.chunk, &run.owner).await? {
+            Wished::Leased(held) => held,
             Wished::Nothing => return Ok(ExportUsage::default()),
             Wished::OutOfAttempts => {
                 self.fail(backup, out_of_attempts(&subject.object)).await?;
                 return Ok(ExportUsage::default());
             }
         };
-        let worked = self.work(backup, key, lease, run).await;
+        let worked = self.work(backup, key, &held, run).await;
         ending::sweep_if_ended(self.ledger(), &*self.queue, backup).await?;
         worked
     }
 
-    /// Reads under `lease` until the range or the run ends, and cleans up after whatever went wrong.
-    async fn work(&self, backup: &BackupRef, key: &ChunkKey, lease: u32, run: &Run) -> Result<ExportUsage, StepError> {
+    /// Reads under the lease that is held until the range or the run ends, and cleans up after whatever went wrong.
+    async fn work(
+        &self,
+        backup: &BackupRef,
+        key: &ChunkKey,
+        held: &HeldLease<'_, Chunk>,
+        run: &Run,
+    ) -> Result<ExportUsage, StepError> {
+        let lease = held.number();
         let mut usage = ExportUsage::default();
         let ledger_key = key.ledger_key(&backup.backup_id);
-        let read = self.read(backup, key, lease, run, &mut usage).await;
+        let read = held.during(self.read(backup, key, lease, run, &mut usage)).await;
         let now = self.sessions.clock.now();
         let read = match read {
             // The call that was under way when the run's time was over says nothing about the CRM.

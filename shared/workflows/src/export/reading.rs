@@ -8,7 +8,7 @@ use domain::chunk::{Chunk, RangeEnd, Reading as ReadSoFar};
 use domain::ids::RecordId;
 use domain::object::{ObjectExport, ReadMode, Shortfall};
 use domain::ports::crm::{Crm, CrmError, CrmErrorKind, Cursor, PageEnd, PageRequest, PageSource};
-use domain::ports::ledger::{self, Change, LedgerError};
+use domain::ports::ledger::{self, LedgerError};
 use domain::property::Columns;
 use domain::rows::RowBuffer;
 use domain::storage_keys;
@@ -302,8 +302,13 @@ impl<'a> Reading<'a> {
             return Err(StepError::TakenOver);
         }
         let so_far = ReadSoFar { records: segment.rows(), pages: segment.pages, plain_bytes: segment.plain_bytes() };
-        let reported = self.subject.chunk.record.reading(self.lease, so_far).map_err(|_| StepError::TakenOver)?;
-        self.replace_chunk(&reported).await?;
+        // Who reports lives, so the lease is renewed as well.
+        let lease = self.lease;
+        self.change_chunk(|chunk| {
+            let reported = chunk.reading(lease, so_far)?;
+            Ok(Chunk { leasing: reported.leasing.renewed(lease, now)?, ..reported })
+        })
+        .await?;
         if self.subject.object.mode == ReadMode::Ranges {
             let chunks = dispatch::present_chunks(ledger, &backup_id, &objects).await?;
             self.split_or_wait(&chunks, &objects, now).await?;
@@ -311,16 +316,8 @@ impl<'a> Reading<'a> {
         Ok(())
     }
 
-    async fn replace_chunk(&mut self, next: &Chunk) -> Result<(), StepError> {
-        commit_or_stop(self.export.ledger().commit(&[Change::replace(&self.subject.chunk, next)]).await)?;
-        self.reload_chunk().await
-    }
-
-    pub(super) async fn reload_chunk(&mut self) -> Result<(), StepError> {
-        let key = self.subject.chunk.record.key.ledger_key(&self.subject.backup.backup_id);
-        let loaded = ledger::load::<Chunk>(self.export.ledger(), &key).await?;
-        let present = loaded.filter(|chunk| chunk.record.leasing.is_held_by(self.lease));
-        self.subject.chunk = present.ok_or(StepError::TakenOver)?;
+    async fn reload_chunk(&mut self) -> Result<(), StepError> {
+        self.subject.chunk = self.load_chunk().await?;
         Ok(())
     }
 
@@ -353,13 +350,6 @@ enum Filled {
     RunOver,
     /// The CRM broke a rule.
     NotHonoured(NotHonoured),
-}
-
-fn commit_or_stop(answer: Result<(), LedgerError>) -> Result<(), StepError> {
-    match answer {
-        Err(LedgerError::Conflict) => Err(StepError::TakenOver),
-        other => Ok(other?),
-    }
 }
 
 /// How large a segment should get, so that all objects of the backup together fit into one archive's parts.

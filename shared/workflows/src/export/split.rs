@@ -88,11 +88,11 @@ impl Reading<'_> {
         if found.bounds.is_empty() {
             return Ok(());
         }
-        let Ok((left_part, right)) = own.split(self.lease, self.last_id, &found.bounds, expected, now) else {
+        if own.split(self.lease, self.last_id, &found.bounds, expected, now).is_err() {
             return Ok(());
-        };
-        self.commit_split(&left_part, &right, now).await?;
-        self.reload_chunk().await?;
+        }
+        let left_part = self.commit_split(found, now).await?;
+        self.subject.chunk.record = left_part;
         self.export.dispatch(&self.subject.backup).await
     }
 
@@ -102,16 +102,19 @@ impl Reading<'_> {
         (left / 4).min(LONGEST_SEARCH)
     }
 
-    async fn commit_split(&self, left_part: &Chunk, right: &[Chunk], now: Timestamp) -> Result<(), StepError> {
-        let ledger = self.export.ledger();
-        let generation = left_part.key.generation;
-        let more = u32::try_from(right.len()).unwrap_or(u32::MAX);
+    /// Returns what is left of the chunk.
+    async fn commit_split(&self, found: &Found, now: Timestamp) -> Result<Chunk, StepError> {
+        let expected = (found.left, found.each);
         contention::retry(|| async {
-            let object = self.load_object().await?;
-            let counted = object.record.split(generation, more, now).map_err(|_| StepError::TakenOver)?;
-            let mut changes = vec![Change::replace(&self.subject.chunk, left_part), Change::replace(&object, &counted)];
+            let (chunk, object) = futures_util::future::try_join(self.load_chunk(), self.load_object()).await?;
+            let split = chunk.record.split(self.lease, self.last_id, &found.bounds, expected, now);
+            let (left_part, right) = split.map_err(|_| StepError::TakenOver)?;
+            let more = u32::try_from(right.len()).unwrap_or(u32::MAX);
+            let counted = object.record.split(left_part.key.generation, more, now).map_err(|_| StepError::TakenOver)?;
+            let mut changes = vec![Change::replace(&chunk, &left_part), Change::replace(&object, &counted)];
             changes.extend(right.iter().map(Change::create));
-            self.settle(ledger.commit(&changes).await).await
+            let answer = self.export.ledger().commit(&changes).await;
+            Ok::<_, StepError>(contention::settle(answer, left_part)?)
         })
         .await
     }

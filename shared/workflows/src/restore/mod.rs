@@ -38,7 +38,7 @@ use domain::ports::ledger::{self, Change, Ledger, Versioned};
 use domain::ports::objects::{MultipartUploads, ObjectReader, ObjectWriter};
 use domain::ports::queue::WorkQueue;
 use domain::restore::slice::{Left, RestoreSlice, SliceState};
-use domain::restore::{Restore, RestoreEvent, RestoreState, WRITE_MARGIN};
+use domain::restore::{Restore, RestoreEvent, RestoreState};
 use domain::work::{RestoreRef, Work};
 use domain::{Refused, restore::lock::RestoreLock};
 use jiff::{SignedDuration, Timestamp};
@@ -150,15 +150,16 @@ impl RestoreWork {
         if matches!(loaded.record.state, RestoreState::Planning | RestoreState::Applying) {
             return self.dispatch(restore).await;
         }
-        let number = match self.leases().take(&loaded, &run.owner, run.lease_length(self.now())).await? {
-            Wished::Leased { number, .. } => number,
+        let held = match self.leases().take(&loaded, &run.owner).await? {
+            Wished::Leased(held) => held,
             Wished::Nothing => return Ok(()),
             Wished::OutOfAttempts => return self.fail(restore, out_of_attempts()).await,
         };
+        let number = held.number();
         let done = match loaded.record.state {
-            RestoreState::Queued => self.begin(&loaded.record, number, run).await,
-            RestoreState::Summarising => self.sum_up(&loaded.record, number, run).await,
-            _ => self.conclude(&loaded.record, number, run).await,
+            RestoreState::Queued => held.during(self.begin(&loaded.record, number, run)).await,
+            RestoreState::Summarising => held.during(self.sum_up(&loaded.record, number, run)).await,
+            _ => held.during(self.conclude(&loaded.record, number, run)).await,
         };
         let Err(error) = done else { return Ok(()) };
         tracing::warn!(%error, restore.id = %restore.restore_id, "restore.interrupted");
@@ -189,11 +190,8 @@ impl RestoreWork {
             self.after_slice(restore).await?;
             return Ok(usage);
         }
-        // Longer than the run by as much as a write may take: whoever takes over finds none under way.
-        let now = self.now();
-        let length = run.stopped_at.duration_since(now) + WRITE_MARGIN;
-        let (lease, expires_at) = match self.leases().take(&slice, &run.owner, length).await? {
-            Wished::Leased { number, expires_at } => (number, expires_at),
+        let held = match self.leases().take(&slice, &run.owner).await? {
+            Wished::Leased(held) => held,
             Wished::Nothing => return Ok(usage),
             Wished::OutOfAttempts => {
                 self.fail(restore, out_of_attempts()).await?;
@@ -201,10 +199,14 @@ impl RestoreWork {
             }
         };
         let key = RestoreSlice::key_of(&restore.restore_id, number);
+        let lease = held.number();
         let done = if parent.state == RestoreState::Planning {
-            self.compare(&parent, &key, lease, run, &mut usage).await.map_err(|error| (error, Left::Nothing))
+            let compared = held.during(self.compare(&parent, &key, lease, run, &mut usage)).await;
+            compared.map_err(|error| (error, Left::Nothing))
         } else {
-            self.apply(&parent, &key, (lease, expires_at), run, &mut usage).await
+            let applied = held.during(async { Ok(self.apply(&parent, &key, &held, run, &mut usage).await) }).await;
+            // Of a lease that another run has, nothing is left to give back.
+            applied.unwrap_or_else(|lost| Err((lost, Left::Nothing)))
         };
         self.after_run(restore, &key, lease, done, (run, usage.records > 0)).await?;
         Ok(usage)

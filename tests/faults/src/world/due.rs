@@ -11,7 +11,7 @@ use domain::restore::Restore;
 use domain::restore::slice::RestoreSlice;
 use jiff::{SignedDuration, Timestamp};
 use workflows::dispatch::WorkerCap;
-use workflows::recover::Recover;
+use workflows::recover::{LOOK_AHEAD, Recover};
 
 use super::World;
 use crate::lock;
@@ -26,7 +26,7 @@ impl World {
     /// When recover-stalled will next find something to do.
     pub(super) async fn next_recovery(&self) -> Option<Timestamp> {
         let due = self.next_due().await?;
-        Some(due.max(self.next_round()))
+        Some((due - LOOK_AHEAD).max(self.next_round()))
     }
 
     fn next_round(&self) -> Timestamp {
@@ -37,7 +37,7 @@ impl World {
         if self.next_round() > self.clock.now() {
             return;
         }
-        if self.next_due().await.is_some_and(|due| due <= self.clock.now()) {
+        if self.next_due().await.is_some_and(|due| due <= self.clock.now() + LOOK_AHEAD) {
             self.recover().await;
         }
     }

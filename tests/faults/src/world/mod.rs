@@ -31,7 +31,7 @@ use self::telling::{Outlets, new_webhook_secret};
 use crate::{Exported, Latent, SimulatedClock, SimulatedCrm, SimulatedObject, Storage};
 
 /// More deliveries and waits than any backup of a test takes; beyond it goes round in circles.
-const MOST_STEPS: u32 = 3_000;
+const MOST_STEPS: u32 = 30_000;
 
 /// Where the account's CRM is.
 pub const CRM: &str = "https://crm.test";

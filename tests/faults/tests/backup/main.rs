@@ -13,6 +13,7 @@ mod gaps;
 mod large;
 mod limits;
 mod port_calls;
+mod takeover;
 mod trouble;
 mod twice;
 mod worlds;

@@ -7,6 +7,7 @@ mod edits;
 mod port_calls;
 mod refusals;
 mod scenario;
+mod takeover;
 mod trouble;
 mod twice;
 mod unknown;

@@ -53,7 +53,8 @@ pub enum Fault {
     AnswerLost,
     /// The worker that makes the call is gone before it is made. It gets no further call through.
     WorkerDies,
-    /// The call is held until [`Faults::release`] and then made, as that of a worker that was frozen for a while.
+    /// The call is held until [`Faults::release`] and then made, as that of a worker that was frozen for a while. So are
+    /// all further calls of the worker.
     CallHeld,
 }
 
@@ -100,7 +101,12 @@ impl Faults {
 
     /// A worker whose calls count under this script.
     pub fn worker(self: &Arc<Self>) -> Arc<Worker> {
-        Arc::new(Worker { faults: self.clone(), dead: AtomicBool::new(false), death: Notify::new() })
+        Arc::new(Worker {
+            faults: self.clone(),
+            frozen: AtomicBool::new(false),
+            dead: AtomicBool::new(false),
+            death: Notify::new(),
+        })
     }
 
     /// How many calls have been made.
@@ -145,6 +151,8 @@ impl Faults {
 #[derive(Debug)]
 pub struct Worker {
     faults: Arc<Faults>,
+    /// Held at a call; all others are held until that one is released.
+    frozen: AtomicBool,
     dead: AtomicBool,
     death: Notify,
 }
@@ -188,6 +196,9 @@ impl Worker {
         if self.is_dead() {
             pending::<()>().await;
         }
+        if self.frozen.load(Ordering::SeqCst) {
+            self.faults.until(|progress| progress.released).await;
+        }
         let Some(struck) = self.faults.next(call) else { return Passage::Free };
         let sentence = format!("injected at call {} ({call})", struck.nth);
         match struck.fault {
@@ -199,6 +210,7 @@ impl Worker {
                 pending().await
             }
             Fault::CallHeld => {
+                self.frozen.store(true, Ordering::SeqCst);
                 self.faults.until(|progress| progress.released).await;
                 Passage::Free
             }

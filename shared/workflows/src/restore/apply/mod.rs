@@ -9,19 +9,20 @@ mod write;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 
+use domain::budget::WaitReason;
 use domain::ports::crm::{Crm, CrmErrorKind};
-use domain::ports::ledger::{self, Key};
+use domain::ports::ledger::{self, Key, LedgerError};
 use domain::restore::outcome::{DROP_AFTER, OutcomeCounts, ValueOutcome};
 use domain::restore::plan::PlannedRecord;
 use domain::restore::slice::{Left, Position, RestoreSlice};
 use domain::restore::{DroppedProperty, Restore, RestoreEvent, RestoreState, WRITE_MARGIN};
 use futures_util::stream;
-use jiff::Timestamp;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use self::planned::PlannedRecords;
 use super::definition::Definition;
 use super::{Ending, RestoreUsage, RestoreWork, pipeline};
+use crate::held_lease::HeldLease;
 use crate::run::{Run, StepError};
 
 /// A hundred planned records.
@@ -50,7 +51,7 @@ struct Application<'a> {
     /// The slice as it was when the run began.
     slice: &'a RestoreSlice,
     lease: u32,
-    lease_ends: Timestamp,
+    held: &'a HeldLease<'a, RestoreSlice>,
     crm: &'a dyn Crm,
     refusals: Mutex<Refusals>,
     begun: Mutex<Begun>,
@@ -84,14 +85,14 @@ impl RestoreWork {
         &self,
         restore: &Restore,
         key: &Key,
-        (lease, lease_ends): (u32, Timestamp),
+        held: &HeldLease<'_, RestoreSlice>,
         run: &Run,
         usage: &mut RestoreUsage,
     ) -> Result<Ending, (StepError, Left)> {
         let prepared = async {
             let definition = Definition::of(&*self.reader, restore).await?;
             let slice = ledger::load::<RestoreSlice>(self.ledger(), key).await?.ok_or(StepError::TakenOver)?.record;
-            let session = self.sessions.open(&restore.account_id, restore.api_version, run).await?;
+            let session = self.sessions.open_fenced(&restore.account_id, restore.api_version, run, held.ends()).await?;
             let refused = self.refusals(restore).await?;
             Ok::<_, StepError>((definition, slice, session, refused))
         };
@@ -103,8 +104,8 @@ impl RestoreWork {
             definition: &definition,
             key,
             slice: &slice,
-            lease,
-            lease_ends,
+            lease: held.number(),
+            held,
             crm: &*session.crm,
             refusals: Mutex::new(refusals),
             begun: Mutex::default(),
@@ -141,7 +142,7 @@ impl Application<'_> {
     /// Checks that this run may still write: its lease lasts for longer than a write can take, and nobody has stopped the
     /// restore. Takes over which properties others have dropped.
     async fn may_write(&self) -> Result<(), StepError> {
-        self.check_lease()?;
+        self.held.renew_if_old().await?;
         let restore = self.work.load(&self.restore.reference()).await?.record;
         if restore.state != RestoreState::Applying {
             return Err(StepError::TakenOver);
@@ -155,7 +156,10 @@ impl Application<'_> {
     }
 
     fn check_lease(&self) -> Result<(), StepError> {
-        if self.lease_ends.duration_since(self.work.now()) < WRITE_MARGIN { Err(StepError::TakenOver) } else { Ok(()) }
+        if self.held.ends().outlasts(self.work.now(), WRITE_MARGIN) {
+            return Ok(());
+        }
+        Err(LedgerError::Unavailable("the lease could not be renewed in time".to_owned()).into())
     }
 
     fn is_dropped(&self, property: u16) -> bool {
@@ -191,10 +195,15 @@ impl Application<'_> {
         begun.until = begun.until.max(batch + 1);
     }
 
-    /// Notes how writing has ended.
+    /// Notes how writing has ended. A write that was not repeated for want of a lease may have been sent before.
     fn note(&self, error: &StepError) {
         if let StepError::Crm(crm) = error
-            && matches!(crm.kind, CrmErrorKind::Unavailable { .. } | CrmErrorKind::Malformed)
+            && matches!(
+                crm.kind,
+                CrmErrorKind::Unavailable { .. }
+                    | CrmErrorKind::Malformed
+                    | CrmErrorKind::NoBudget { reason: WaitReason::RunsEnding, .. }
+            )
         {
             self.begun.lock().unwrap_or_else(PoisonError::into_inner).unanswered = true;
         }

@@ -1,0 +1,146 @@
+//! The lease that a run holds: renewed for as long as the run lives, so that another one soon follows a run that was killed.
+//!
+//! The renewals are polled beside the work, by the same task: whatever stops the work stops them too. They change the
+//! record's version, so each commit of a run loads the record, checks that the lease is still its own, and applies its
+//! change to what it has loaded.
+//!
+//! Writes to the CRM, which checks no lease, are kept apart like this. A run knows of its lease only what the ledger has
+//! confirmed, so the lease in the ledger never ends before the run thinks so. Every request of a restore, a repeated one
+//! included, is admitted by the call gate only while that lease outlives the longest answer and what clocks differ by
+//! ([`WRITE_MARGIN`](domain::restore::WRITE_MARGIN)); after that moment nothing is awaited before the request is on its way,
+//! and its answer is given up in time. So when the lease runs out, no write of its holder is under way, and who takes over,
+//! or frees the restore lock, does so only then. A run that gives its lease back while a write may still land leaves it to
+//! run out for as long as that can take.
+
+use std::future::{Future, pending};
+use std::marker::PhantomData;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use domain::lease::{LEASE_LENGTH, RENEW_EVERY};
+use domain::ports::ledger::{self, Change, Key};
+use futures_util::future::{Either, select};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::contention::{self, Attempt};
+use crate::leased::{Leasable, Leases};
+use crate::run::StepError;
+
+/// How soon a renewal is tried again that the ledger did not confirm.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// Until when a lease lasts for certain.
+pub(crate) struct LeaseEnd(Mutex<Timestamp>);
+
+impl LeaseEnd {
+    fn at(ends: Timestamp) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(ends)))
+    }
+
+    fn get(&self) -> Timestamp {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn confirm(&self, ends: Timestamp) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = ends;
+    }
+
+    /// Whether the lease lasts for at least `margin` from `now`.
+    pub(crate) fn outlasts(&self, now: Timestamp, margin: SignedDuration) -> bool {
+        self.get().duration_since(now) >= margin
+    }
+}
+
+/// A lease of this run on the item at a key.
+pub(crate) struct HeldLease<'a, T> {
+    leases: Leases<'a>,
+    key: Key,
+    number: u32,
+    ends: Arc<LeaseEnd>,
+    item: PhantomData<fn() -> T>,
+}
+
+impl<'a, T: Leasable> HeldLease<'a, T> {
+    /// Lease `number`, which the ledger has just given until `ends`.
+    pub(crate) fn new(leases: Leases<'a>, key: Key, number: u32, ends: Timestamp) -> Self {
+        Self { leases, key, number, ends: LeaseEnd::at(ends), item: PhantomData }
+    }
+
+    /// Its number.
+    pub(crate) const fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// Until when it lasts.
+    pub(crate) fn ends(&self) -> Arc<LeaseEnd> {
+        self.ends.clone()
+    }
+
+    /// Does `work` and renews the lease meanwhile. Work that another run has taken over is left where it is.
+    ///
+    /// # Errors
+    /// Those of `work`, and [`StepError::TakenOver`].
+    pub(crate) async fn during<O>(&self, work: impl Future<Output = Result<O, StepError>>) -> Result<O, StepError> {
+        match select(pin!(work), pin!(self.keep())).await {
+            Either::Left((done, _)) => done,
+            Either::Right(((), _)) => Err(StepError::TakenOver),
+        }
+    }
+
+    /// Renews the lease if it is time to.
+    ///
+    /// # Errors
+    /// [`StepError::TakenOver`] when another run has it; others when the ledger failed.
+    pub(crate) async fn renew_if_old(&self) -> Result<(), StepError> {
+        if self.ends.outlasts(self.leases.clock.now(), LEASE_LENGTH - RENEW_EVERY) {
+            return Ok(());
+        }
+        self.renew().await.map(drop)
+    }
+
+    /// Renews the lease again and again; returns when another run has it.
+    async fn keep(&self) {
+        let mut pause = Duration::ZERO;
+        loop {
+            let renew_at = self.ends.get() - (LEASE_LENGTH - RENEW_EVERY);
+            let due_in = Duration::try_from(renew_at.duration_since(self.leases.clock.now())).unwrap_or_default();
+            tokio::time::sleep(due_in.max(pause)).await;
+            pause = AGAIN_AFTER;
+            match self.renew().await {
+                Ok(true) => {}
+                // The work has come to its end.
+                Ok(false) => pending().await,
+                Err(StepError::TakenOver) => return,
+                Err(error) => tracing::warn!(%error, sort = self.key.sort, "lease.not-renewed"),
+            }
+        }
+    }
+
+    /// Whether the lease was there to be renewed; otherwise it is given back.
+    async fn renew(&self) -> Result<bool, StepError> {
+        let ends = contention::retry(|| async {
+            let loaded = ledger::load::<T>(self.leases.ledger, &self.key).await?.ok_or(StepError::TakenOver)?;
+            let leasing = loaded.record.leasing();
+            if leasing.lease.is_none() && leasing.last_number == self.number {
+                return Ok(Attempt::Settled(None));
+            }
+            let renewed = leasing.renewed(self.number, self.leases.clock.now()).map_err(|_| StepError::TakenOver)?;
+            let ends = renewed.lease.as_ref().map(|lease| lease.expires_at);
+            let present = leasing.lease.as_ref().map(|lease| lease.expires_at);
+            // A commit of the work has renewed it already.
+            let is_fresh = |at: Timestamp| ends.is_some_and(|ends| ends.duration_since(at) < RENEW_EVERY / 2);
+            if let Some(present) = present.filter(|at| is_fresh(*at)) {
+                return Ok(Attempt::Settled(Some(present)));
+            }
+            let next = loaded.record.with_leasing(renewed);
+            let answer = self.leases.ledger.commit(&[Change::replace(&loaded, &next)]).await;
+            Ok::<_, StepError>(contention::settle(answer, ends)?)
+        })
+        .await?;
+        if let Some(ends) = ends {
+            self.ends.confirm(ends);
+        }
+        Ok(ends.is_some())
+    }
+}
