@@ -32,6 +32,7 @@ struct OverallRepresentation {
 struct WaitRepresentation {
     until: Timestamp,
     reason: WaitReason,
+    sentence: &'static str,
 }
 
 /// Where an object is in its backup.
@@ -79,7 +80,11 @@ impl<'a> ProgressRepresentation<'a> {
                 share_done: progress.overall.share_done.map(rounded),
                 seconds_left: progress.overall.seconds_left,
             },
-            waiting: progress.waiting.map(|Wait { until, reason }| WaitRepresentation { until: shown(until), reason }),
+            waiting: progress.waiting.map(|Wait { until, reason }| WaitRepresentation {
+                until: shown(until),
+                reason,
+                sentence: reason.sentence(),
+            }),
             objects: progress.objects.iter().map(ObjectRepresentation::of).collect(),
         }
     }
