@@ -58,10 +58,10 @@ impl Handler {
     }
 
     pub(crate) fn authorised(&self, request: &Request, route: &Found<'_>, right: Right) -> Result<Authorised, Problem> {
-        request.caller(&self.audience)?.authorise(route.account, right)
+        request.authorised(&self.audience, route, right)
     }
 
     fn problem(&self, error: change_account::ChangeError) -> Problem {
-        problems::of_change(error, &self.accounts.base_urls)
+        problems::of_change(error, &self.accounts.base_urls, self.clock.now())
     }
 }

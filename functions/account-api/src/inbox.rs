@@ -93,8 +93,10 @@ impl Handler {
         let page = inbox::list(ledger, clock, &caller.account_id, reader, after.as_ref(), limit).await;
         let page = page.map_err(problems::of_inbox)?;
         let shown = page.notifications.iter().map(|one| NotificationRepresentation::of(one, reader, None));
-        let next = page.next.as_ref().map(|last| pages::cursor(last.as_str()));
-        let page = Page { notifications: shown.collect(), unread: page.unread, next };
+        let id = |place: usize| page.notifications[place].notification_id.to_string();
+        let next = page.next.as_ref().map(NotificationId::as_str);
+        let (notifications, next) = pages::within_bounds(shown.collect(), id, next);
+        let page = Page { notifications, unread: page.unread, next };
         Ok(Response::json(StatusCode::OK, &page))
     }
 

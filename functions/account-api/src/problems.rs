@@ -1,7 +1,10 @@
 //! Which problem document each error of the use cases becomes.
 
+use domain::budget::WaitReason;
 use domain::ports::crm::{CrmError, CrmErrorKind};
+use jiff::Timestamp;
 use lambda::problem::{FieldFault, Problem, catalogue};
+use lambda::representation::shown;
 use workflows::change_account::ChangeError;
 use workflows::notify::inbox::InboxError;
 use workflows::schedule::ScheduleError;
@@ -40,7 +43,7 @@ pub(crate) fn of_inbox(error: InboxError) -> Problem {
     }
 }
 
-pub(crate) fn of_change(error: ChangeError, base_urls: &[String]) -> Problem {
+pub(crate) fn of_change(error: ChangeError, base_urls: &[String], now: Timestamp) -> Problem {
     match error {
         ChangeError::AccountUnknown => Problem::account_unknown(),
         ChangeError::BaseUrlNotAllowed => Problem::new(
@@ -65,13 +68,13 @@ pub(crate) fn of_change(error: ChangeError, base_urls: &[String]) -> Problem {
             Problem::new(catalogue::WEBHOOK_NOT_ALLOWED, format!("Webhooks cannot be sent there: {refused}."))
                 .fault(WEBHOOK, "It must be an https URL of a server on the public internet.")
         }
-        ChangeError::Crm(error) => of_crm(&error),
+        ChangeError::Crm(error) => of_crm(&error, now),
         ChangeError::Secrets(error) => error.into(),
         ChangeError::Ledger(error) => error.into(),
     }
 }
 
-fn of_crm(error: &CrmError) -> Problem {
+fn of_crm(error: &CrmError, now: Timestamp) -> Problem {
     let sentence = error.sentence.as_str();
     match &error.kind {
         CrmErrorKind::TokenRefused => {
@@ -86,11 +89,33 @@ fn of_crm(error: &CrmError) -> Problem {
             let asked = u64::try_from(retry_after.as_secs()).unwrap_or(0);
             Problem::new(catalogue::CRM_UNAVAILABLE, sentence).retry_after(asked.max(TRY_AGAIN)).caused_by(error)
         }
-        CrmErrorKind::NoBudget { .. } => {
-            Problem::new(catalogue::CRM_UNAVAILABLE, sentence).retry_after(TRY_AGAIN).caused_by(error)
-        }
+        CrmErrorKind::NoBudget { until, reason } => limit_used_up(*until, *reason, now).caused_by(error),
         CrmErrorKind::Forbidden | CrmErrorKind::NotFound | CrmErrorKind::Refused | CrmErrorKind::Malformed => {
             Problem::new(catalogue::CRM_ANSWER_UNUSABLE, sentence).caused_by(error)
         }
     }
+}
+
+/// The CRM was not asked, or did not answer, because of a limit: which one, until when, and what to do.
+fn limit_used_up(until: Timestamp, reason: WaitReason, now: Timestamp) -> Problem {
+    let (limit, detail) = match reason {
+        WaitReason::DailyLimit => (
+            "day",
+            format!(
+                "The calls that the CRM allows in a day are used up, by this and other apps of the CRM account, so it does \
+                 not say whose the token is. Nothing was changed. Send the same request again after {until:.0}; the CRM \
+                 counts from zero at midnight in the time zone of the CRM account."
+            ),
+        ),
+        _ => (
+            "ten-seconds",
+            format!(
+                "The calls that the CRM allows within ten seconds are used up, so it does not say whose the token is. \
+                 Nothing was changed. Send the same request again after {until:.0}."
+            ),
+        ),
+    };
+    let left = u64::try_from(until.duration_since(now).as_secs()).unwrap_or(0);
+    let problem = Problem::new(catalogue::CRM_LIMIT_USED_UP, detail).retry_after(left + 1);
+    problem.member("limit", limit).member("until", shown(until).to_string())
 }

@@ -72,7 +72,7 @@ impl Handler {
     }
 
     fn authorised(&self, request: &Request, route: &Found<'_>) -> Result<Authorised, Problem> {
-        request.caller(&self.audience)?.authorise(route.account, Right::Backups)
+        request.authorised(&self.audience, route, Right::Backups)
     }
 
     fn answer(&self, status: StatusCode, backup: &Backup) -> Response {

@@ -4,6 +4,8 @@ use domain::audit::{AuditEntry, AuditFilter, AuditOutcome, OWN_ACTIONS, Reason};
 use domain::ids::AuditEntryId;
 use http::StatusCode;
 use jiff::Timestamp;
+use jiff::civil::date;
+use jiff::fmt::temporal::Pieces;
 use lambda::caller::Authorised;
 use lambda::http::{Request, Response};
 use lambda::links;
@@ -51,7 +53,8 @@ impl Handler {
         let (ledger, clock) = (&*self.ledger, &*self.clock);
         let page = audit_log::list(ledger, clock, &caller.account_id, &filter, after.as_ref(), limit).await?;
         let entries = page.entries.iter().map(EntryRepresentation::of).collect();
-        let next = page.next.as_ref().map(|last| pages::cursor(last.as_str()));
+        let (id, next) = (|place: usize| page.entries[place].entry_id.to_string(), page.next.as_ref());
+        let (entries, next) = pages::within_bounds(entries, id, next.map(AuditEntryId::as_str));
         Ok(Response::json(StatusCode::OK, &Page { entries, next }))
     }
 
@@ -93,13 +96,19 @@ fn filter(request: &Request) -> Result<AuditFilter, Problem> {
     let actions = request.query("action").map_or(Ok(Vec::new()), |text| {
         text.split(',').map(|word| action(word.trim())).collect::<Result<Vec<_>, _>>()
     })?;
-    Ok(AuditFilter {
+    let filter = AuditFilter {
         actions: actions.into_iter().collect(),
         person: request.query("person").map(|text| word("person", text)).transpose()?,
         outcome: request.query("outcome").map(outcome).transpose()?,
         from: request.query("from").map(|text| time("from", text)).transpose()?,
         until: request.query("until").map(|text| time("until", text)).transpose()?,
-    })
+    };
+    match (filter.from, filter.until) {
+        (Some(from), Some(until)) if from > until => {
+            Err(Problem::parameter_invalid("from", "It is after `until`, so there is nothing between them. Swap them."))
+        }
+        _ => Ok(filter),
+    }
 }
 
 /// A misspelt action must not look like one that nobody did.
@@ -123,7 +132,18 @@ fn outcome(text: &str) -> Result<AuditOutcome, Problem> {
     found.ok_or_else(|| Problem::parameter_invalid("outcome", "It must be succeeded, refused or failed."))
 }
 
+/// A time such as the last second of the year 9999, which people write for "no end", counts as the last one there is.
 fn time(name: &str, text: &str) -> Result<Timestamp, Problem> {
     let detail = "It must be a time such as 2026-11-23T09:00:00Z, with a `+` of its offset written as %2B.";
-    text.parse().map_err(|_| Problem::parameter_invalid(name, detail))
+    let time = text.parse().ok().or_else(|| is_last_day(text).then_some(Timestamp::MAX));
+    time.ok_or_else(|| Problem::parameter_invalid(name, detail))
+}
+
+/// Whether it is a well-formed time in the last two days of the year 9999, some of which are later than what can be counted
+/// with.
+fn is_last_day(text: &str) -> bool {
+    let pieces = Pieces::parse(text).ok();
+    pieces.is_some_and(|pieces| {
+        pieces.date() >= date(9999, 12, 30) && pieces.time().is_some() && pieces.offset().is_some()
+    })
 }

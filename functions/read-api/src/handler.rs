@@ -16,7 +16,7 @@ use lambda::links;
 use lambda::pages::{self, PageQuery};
 use lambda::problem::Problem;
 use lambda::representation::BackupRepresentation;
-use lambda::routes::{DESCRIPTION, Found, Operation};
+use lambda::routes::{self, DESCRIPTION, Found, Operation};
 use serde::Serialize;
 use workflows::audit_log::ExportAuditLog;
 use workflows::{download_backup, read_backups};
@@ -50,7 +50,10 @@ impl Handler {
             Operation::DownloadBackup => self.download(&request, &route).await,
             Operation::ListAuditLog => self.list_audit_log(&request, &route).await,
             Operation::ExportAuditLog => self.export_audit_log(&request, &route).await,
-            Operation::ReadDescription => Ok(Response::json_text(StatusCode::OK, DESCRIPTION)),
+            Operation::ReadDescription => {
+                request.check_parameters(&route)?;
+                Response::unless_unchanged(&request, DESCRIPTION, &routes::description_etag())
+            }
             _ => Err(Problem::path_unknown()),
         }
     }
@@ -62,7 +65,8 @@ impl Handler {
         let page = page.map_err(problems::of_read)?;
         let now = self.clock.now();
         let backups = page.backups.iter().map(|backup| BackupRepresentation::of(backup, now)).collect();
-        let next = page.next.as_ref().map(|last| pages::cursor(last.as_str()));
+        let (id, next) = (|place: usize| page.backups[place].backup_id.to_string(), page.next.as_ref());
+        let (backups, next) = pages::within_bounds(backups, id, next.map(BackupId::as_str));
         Ok(Response::json(StatusCode::OK, &Page { backups, next }))
     }
 
@@ -88,6 +92,6 @@ impl Handler {
     }
 
     pub(crate) fn authorised(&self, request: &Request, route: &Found<'_>) -> Result<Authorised, Problem> {
-        request.caller(&self.audience)?.authorise(route.account, Right::Backups)
+        request.authorised(&self.audience, route, Right::Backups)
     }
 }

@@ -31,13 +31,14 @@ struct OverallRepresentation {
 struct WaitRepresentation {
     until: Timestamp,
     reason: WaitReason,
+    sentence: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     since: Option<Timestamp>,
 }
 
 impl WaitRepresentation {
     fn of(Waiting { until, reason, since }: Waiting) -> Self {
-        Self { until: shown(until), reason, since: since.map(shown) }
+        Self { until: shown(until), reason, sentence: reason.sentence(), since: since.map(shown) }
     }
 }
 

@@ -130,7 +130,9 @@ impl Handler {
         let page = page.map_err(problems::of_review)?;
         let now = self.ask.clock.now();
         let restores = page.items.iter().map(|restore| RestoreRepresentation::of(restore, now)).collect();
-        Ok(Response::json(StatusCode::OK, &RestorePage { restores, next: cursor(page.next.as_ref()) }))
+        let (id, next) = (|place: usize| page.items[place].restore_id.to_string(), page.next.as_ref());
+        let (restores, next) = pages::within_bounds(restores, id, next.map(RestoreId::as_str));
+        Ok(Response::json(StatusCode::OK, &RestorePage { restores, next }))
     }
 
     async fn read(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
@@ -156,7 +158,9 @@ impl Handler {
         let page = review::imports(&*self.ask.ledger, &caller.account_id, after.as_ref(), limit).await;
         let page = page.map_err(problems::of_review)?;
         let imports = page.items.iter().map(|import| ImportRepresentation::of(import, None)).collect();
-        Ok(Response::json(StatusCode::OK, &ImportPage { imports, next: cursor(page.next.as_ref()) }))
+        let (id, next) = (|place: usize| page.items[place].restore_id.to_string(), page.next.as_ref());
+        let (imports, next) = pages::within_bounds(imports, id, next.map(RestoreId::as_str));
+        Ok(Response::json(StatusCode::OK, &ImportPage { imports, next }))
     }
 
     async fn read_import(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
@@ -176,7 +180,7 @@ impl Handler {
     }
 
     fn authorised(&self, request: &Request, route: &Found<'_>) -> Result<Authorised, Problem> {
-        request.caller(&self.audience)?.authorise(route.account, Right::Restores)
+        request.authorised(&self.audience, route, Right::Restores)
     }
 
     fn answer(&self, status: StatusCode, restore: &Restore) -> Response {
@@ -193,8 +197,4 @@ impl Handler {
 
 fn restore(caller: &Authorised, restore_id: RestoreId) -> RestoreRef {
     RestoreRef { account_id: caller.account_id.clone(), restore_id }
-}
-
-fn cursor(last: Option<&RestoreId>) -> Option<String> {
-    last.map(|last| pages::cursor(last.as_str()))
 }

@@ -10,8 +10,11 @@ use crate::ids::{AccountId, AuditEntryId};
 use crate::notification::{Event, Notification};
 use crate::ports::ledger::{AUDIT_PARTITIONS, Key, Record};
 
-/// The longest target that an entry repeats, in characters: ids have 36, and a request can name anything.
+/// The longest target that an entry repeats, in bytes: ids have 36, and a request can name anything.
 const LONGEST_TARGET: usize = 128;
+
+/// The longest subject, address or sentence of an entry, in bytes.
+const LONGEST_TEXT: usize = 1_024;
 
 /// The start of a scheduled backup, for whoever has switched the schedule on.
 pub const START_SCHEDULED_BACKUP: &str = "start-scheduled-backup";
@@ -88,6 +91,21 @@ pub struct Reason {
     pub sentence: String,
 }
 
+impl Reason {
+    fn within_bounds(self) -> Self {
+        Self { kind: cut(&self.kind, LONGEST_TARGET), sentence: cut(&self.sentence, LONGEST_TEXT) }
+    }
+}
+
+/// `text` if it has no more than `most` bytes; its beginning and `…` otherwise, which is as long at most.
+fn cut(text: &str, most: usize) -> String {
+    if text.len() <= most {
+        return text.to_owned();
+    }
+    let end = text.floor_char_boundary(most - '…'.len_utf8());
+    format!("{}…", &text[..end])
+}
+
 /// Something that somebody does or tries, of which the outcome is still open. Whatever carries it out puts the entry into the
 /// ledger together with what it changes, so there is neither one without the other.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,13 +142,13 @@ impl Act {
             account_id: self.account_id.clone(),
             entry_id: self.entry_id.clone(),
             at: self.at,
-            subject: Some(self.by.subject.clone()),
-            email: self.by.email.clone(),
-            source_address: self.source_address.clone(),
+            subject: Some(cut(&self.by.subject, LONGEST_TEXT)),
+            email: self.by.email.as_deref().map(|email| cut(email, LONGEST_TEXT)),
+            source_address: self.source_address.as_deref().map(|address| cut(address, LONGEST_TARGET)),
             action: self.action.to_owned(),
-            target: target.map(|target| target.chars().take(LONGEST_TARGET).collect()),
+            target: target.map(|target| cut(&target, LONGEST_TARGET)),
             outcome,
-            reason,
+            reason: reason.map(Reason::within_bounds),
             forget_at: self.at + self.kept_for,
         }
     }
@@ -165,7 +183,7 @@ impl AuditEntry {
             action: notification.event.word().to_owned(),
             target,
             outcome,
-            reason,
+            reason: reason.map(Reason::within_bounds),
             forget_at: notification.at + kept_for,
         })
     }
@@ -252,11 +270,19 @@ mod tests {
         assert!(!times(NOW, NOW).takes(&entry, NOW), "the end is not part of it");
     }
 
+    /// D7: whatever a request names, and however long the sentence about it is.
     #[test]
-    fn an_entry_does_not_repeat_endless_targets() {
-        let reason = Reason { kind: "backup-unknown".into(), sentence: "There is none.".into() };
-        let entry = act().ended(Some("x".repeat(1_000)), AuditOutcome::Refused, reason);
-        assert_eq!(entry.target.map(|target| target.len()), Some(128));
+    fn an_entry_is_small_whatever_was_sent() {
+        let long = "ä€😀".repeat(10_000);
+        let by = Requester { subject: long.clone(), email: Some(long.clone()) };
+        let reason = Reason { kind: "input-invalid".into(), sentence: long.clone() };
+        let entry = Act { by, source_address: Some(long.clone()), ..act() };
+        let entry = entry.ended(Some(long.clone()), AuditOutcome::Refused, reason);
+        assert!(serde_json::to_vec(&entry).expect("JSON").len() < 4_096);
+        let target = entry.target.expect("cut");
+        assert!(target.len() <= 128 && target.ends_with('…') && long.starts_with(target.trim_end_matches('…')));
+        let short = act().succeeded("b-1".to_owned());
+        assert_eq!((short.target.as_deref(), short.subject.as_deref()), (Some("b-1"), Some("user-1")));
     }
 
     #[test]

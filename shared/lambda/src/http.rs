@@ -10,7 +10,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use domain::audit::Act;
 use futures_util::FutureExt;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_NONE_MATCH, LOCATION};
 use http::{HeaderMap, Method, StatusCode};
 use jiff::{SignedDuration, Timestamp};
 use lambda_runtime::{LambdaEvent, service_fn};
@@ -19,7 +19,7 @@ use serde::Serialize;
 use workflows::idempotency::IdempotencyKey;
 
 use crate::audit::{AuditLog, Trace};
-use crate::caller::{Authorised, Caller};
+use crate::caller::{Authorised, Caller, Right};
 use crate::deadline::Deadline;
 use crate::fields::Fields;
 use crate::problem::{Problem, catalogue};
@@ -96,6 +96,27 @@ impl Request {
         Caller::of(&self.headers, self.verified_subject.as_deref(), audience)
     }
 
+    /// Who sent it, who must have `right` to the account of its route. Only they are told what is wrong with it.
+    ///
+    /// # Errors
+    /// See [`Caller::of`], [`Caller::authorise`] and [`Request::check_parameters`].
+    pub fn authorised(&self, audience: &str, route: &Found<'_>, right: Right) -> Result<Authorised, Problem> {
+        let caller = self.caller(audience)?.authorise(route.account, right)?;
+        self.check_parameters(route)?;
+        Ok(caller)
+    }
+
+    /// Checks that it has no query parameter but those of its route: a misspelt one must not be ignored silently.
+    ///
+    /// # Errors
+    /// A 400 problem that names those at fault.
+    pub fn check_parameters(&self, route: &Found<'_>) -> Result<(), Problem> {
+        let known = route.operation.parameters();
+        let given = self.query.iter().map(|(name, _)| name.as_str());
+        let unknown: Vec<_> = given.filter(|name| !known.contains(name)).collect();
+        if unknown.is_empty() { Ok(()) } else { Err(Problem::parameters_unknown(&unknown, known)) }
+    }
+
     /// A query parameter.
     pub fn query(&self, name: &str) -> Option<&str> {
         self.query.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str())
@@ -127,9 +148,15 @@ impl Request {
     /// The body's members.
     ///
     /// # Errors
-    /// A problem when the body is longer than [`LONGEST_BODY`] (413) or no JSON object (400).
+    /// A problem when the body is longer than [`LONGEST_BODY`] (413) or no JSON object (400); none at all is one only
+    /// where there is nothing to change.
     pub fn fields(&self) -> Result<Fields, Problem> {
-        Fields::parse(&self.body.bytes()?)
+        let body = self.body.bytes()?;
+        if body.is_empty() && matches!(self.method, Method::PUT | Method::PATCH) {
+            let detail = "The body is empty. Send a JSON object with what is to be changed.";
+            return Err(Problem::new(catalogue::JSON_MALFORMED, detail));
+        }
+        Fields::parse(&body)
     }
 
     /// Checks that the body says nothing: there is none, or an empty object.
@@ -210,6 +237,21 @@ impl Response {
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.insert(name, value);
         self
+    }
+
+    /// A text that is JSON and public, which caches may keep as long as they ask whether it is still the same; only that
+    /// (304) where the request has it already (RFC 9110, 13.1.2).
+    ///
+    /// # Errors
+    /// A 500 problem when `etag` is no header value, which is a fault of the caller.
+    pub fn unless_unchanged(request: &Request, text: &str, etag: &str) -> Result<Self, Problem> {
+        let known = request.header(IF_NONE_MATCH.as_str()).unwrap_or_default();
+        let is_known =
+            known.split(',').map(str::trim).any(|known| known == "*" || known.trim_start_matches("W/") == etag);
+        let response =
+            if is_known { Self::of(StatusCode::NOT_MODIFIED, "", None) } else { Self::json_text(StatusCode::OK, text) };
+        let etag = HeaderValue::from_str(etag).map_err(|error| Problem::internal(&error))?;
+        Ok(response.header(ETAG, etag).header(CACHE_CONTROL, HeaderValue::from_static("no-cache")))
     }
 
     /// The problem's document.
@@ -298,7 +340,10 @@ where
         Ok(_) => (None, None),
         Err(problem) => (Some(problem.kind().word), problem.cause().map(str::to_owned)),
     };
-    let response = outcome.unwrap_or_else(|problem| Response::problem(&problem, request_id));
+    let mut response = outcome.unwrap_or_else(|problem| Response::problem(&problem, request_id));
+    if method == Method::HEAD {
+        response.body = None;
+    }
     let status = response.status.as_u16();
     if response.status.is_server_error() {
         tracing::error!(
@@ -346,7 +391,7 @@ mod tests {
         let response = answered(ApiCall::new("DELETE", "/accounts/42/backups")).await;
         assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
         assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json");
-        assert_eq!(response.headers()[http::header::ALLOW], "POST, GET");
+        assert_eq!(response.headers()[http::header::ALLOW], "POST, GET, HEAD");
         assert_eq!(document(&response)["instance"], "urn:crm-backup:request:request-1");
     }
 
@@ -363,6 +408,33 @@ mod tests {
             assert_eq!(answered(call().body(&body)).await.status(), status);
             assert_eq!(answered(call().body_in_base64(&body)).await.status(), status);
         }
+    }
+
+    /// D8: what is to be changed must be said, if only as an empty object.
+    #[tokio::test]
+    async fn an_empty_body_changes_nothing() {
+        let put = |body: &str| answered(ApiCall::new("PUT", "/accounts/42").body(body));
+        let refused = put("").await;
+        assert_eq!(
+            (refused.status(), &document(&refused)["type"]),
+            (StatusCode::BAD_REQUEST, &json!(catalogue::JSON_MALFORMED.uri()))
+        );
+        assert_eq!(put("{}").await.status(), StatusCode::OK);
+        let post = ApiCall::new("POST", "/accounts/42/backups").body("");
+        assert_eq!(answered(post).await.status(), StatusCode::OK);
+    }
+
+    /// D10: by everything but its body.
+    #[tokio::test]
+    async fn a_head_request_is_answered_like_a_get_request() {
+        for path in ["/accounts/42/backups", "/nowhere"] {
+            let get = answered(ApiCall::get(path)).await;
+            let head = answered(ApiCall::new("HEAD", path)).await;
+            assert_eq!((head.status(), head.headers(), head.body()), (get.status(), get.headers(), ""));
+            assert!(!get.body().is_empty());
+        }
+        let nothing_to_get = answered(ApiCall::new("HEAD", "/accounts/42/backups/b/cancel")).await;
+        assert_eq!(nothing_to_get.status(), StatusCode::METHOD_NOT_ALLOWED);
     }
 
     #[tokio::test]

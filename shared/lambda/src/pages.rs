@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use serde::Serialize;
 
 use crate::http::Request;
 use crate::problem::Problem;
@@ -9,6 +10,9 @@ use crate::problem::Problem;
 /// Items on a page, unless the request says otherwise.
 const PAGE: u32 = 20;
 const LONGEST_PAGE: u32 = 100;
+
+/// Bytes of a page's items, unless the first one alone has more. A function's answer may have 6 MB.
+const LARGEST_PAGE: usize = 1_000_000;
 
 /// Which page of a list a request asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,4 +52,49 @@ fn parse_cursor<I, E>(text: &str, parse: impl FnOnce(&str) -> Result<I, E>) -> R
     let decoded = BASE64_URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| String::from_utf8(bytes).ok());
     let last = decoded.and_then(|text| parse(&text).ok());
     last.ok_or_else(|| Problem::parameter_invalid("cursor", "It must be the `next` of an earlier answer."))
+}
+
+/// As many of `items` as one answer takes, and the cursor of what is behind them: `next` where all are taken, else the id
+/// of the last one that is, by its place.
+///
+/// # Panics
+/// When an item does not serialise to JSON, which is a fault of its type.
+pub fn within_bounds<T: Serialize>(
+    mut items: Vec<T>,
+    id: impl Fn(usize) -> String,
+    next: Option<&str>,
+) -> (Vec<T>, Option<String>) {
+    let mut bytes = 0;
+    let too_many = items.iter().position(|item| {
+        bytes += serde_json::to_vec(item).expect("answers are plain data").len();
+        bytes > LARGEST_PAGE
+    });
+    match too_many.map(|place| place.max(1)).filter(|taken| *taken < items.len()) {
+        None => (items, next.map(cursor)),
+        Some(taken) => {
+            items.truncate(taken);
+            (items, Some(cursor(&id(taken - 1))))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// D7: a page ends early rather than being too large to be sent, and loses nothing.
+    #[test]
+    fn a_page_of_large_items_ends_early_with_a_cursor() {
+        let page = |count: usize, bytes: usize, next: Option<&str>| {
+            let items = vec!["x".repeat(bytes); count];
+            let (taken, next) = within_bounds(items, |place| format!("id-{place}"), next);
+            (taken.len(), next)
+        };
+        assert_eq!(page(100, 9_000, None), (100, None));
+        assert_eq!(page(100, 9_000, Some("id-99")), (100, Some(cursor("id-99"))));
+        assert_eq!(page(60, 58_000, None), (17, Some(cursor("id-16"))));
+        assert_eq!(page(2, 2_000_000, None), (1, Some(cursor("id-0"))));
+        assert_eq!(page(1, 2_000_000, None), (1, None));
+        assert_eq!(page(0, 0, None), (0, None));
+    }
 }

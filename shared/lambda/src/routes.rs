@@ -9,6 +9,14 @@ use crate::problem::{Problem, catalogue};
 /// What the API looks like: the `OpenAPI` document, of which every operation has a route here.
 pub const DESCRIPTION: &str = include_str!("../openapi.json");
 
+/// Names the bytes of [`DESCRIPTION`]: FNV-1a over them, which differs between versions.
+pub fn description_etag() -> String {
+    let hash = DESCRIPTION
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    format!("\"{hash:016x}\"")
+}
+
 /// What a request asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Operation {
@@ -99,6 +107,18 @@ impl Operation {
             Self::ReadAccount => "read-account",
             Self::ChangeAccount => "change-account",
             Self::ReadDescription => "read-description",
+        }
+    }
+
+    /// The query parameters that it takes.
+    pub const fn parameters(self) -> &'static [&'static str] {
+        match self {
+            Self::ListBackups | Self::ListRestores | Self::ListImports | Self::ListNotifications => {
+                &["limit", "cursor"]
+            }
+            Self::ListAuditLog => &["limit", "cursor", "action", "person", "outcome", "from", "until"],
+            Self::ExportAuditLog => &["action", "person", "outcome", "from", "until"],
+            _ => &[],
         }
     }
 
@@ -227,12 +247,15 @@ impl Found<'_> {
 /// A 404 problem when no route has the path, a 405 problem with `Allow` when only other methods have it.
 pub fn find<'a>(method: &Method, path: &'a str) -> Result<Found<'a>, Problem> {
     let mut allowed = Vec::new();
+    // A HEAD request is answered like a GET request, without the body.
+    let method = if *method == Method::HEAD { &Method::GET } else { method };
     for route in &ROUTES {
         let Some((account, item)) = match_path(route.path, path) else { continue };
         if route.method == *method {
             return Ok(Found { operation: route.operation, account, item });
         }
         allowed.push(route.method.as_str());
+        allowed.extend((route.method == Method::GET).then_some("HEAD"));
     }
     if allowed.is_empty() {
         return Err(Problem::path_unknown());
@@ -289,7 +312,7 @@ mod tests {
         }
         let problem = find(&Method::DELETE, "/accounts/1/backups").expect_err("no such method");
         assert_eq!(problem.kind(), catalogue::METHOD_UNSUPPORTED);
-        assert_eq!(problem.headers().get(ALLOW).expect("says what is allowed"), "POST, GET");
+        assert_eq!(problem.headers().get(ALLOW).expect("says what is allowed"), "POST, GET, HEAD");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::account::Account;
-use domain::budget::{CallKind, WaitReason};
+use domain::budget::{CallBudget, CallKind, WaitReason};
 use domain::ports::call_gate::{CallGate, GateClosed, RefusedPolicy};
 use domain::ports::clock::Clock;
 use domain::ports::ledger::Ledger;
@@ -17,6 +17,10 @@ use crate::crm_session::policy_of;
 /// Whoever connects an account waits for an answer, so the question is not held up for longer. Long enough to get a slot
 /// beside eight workers that use a tenth of the rate; with less than that, the answer is when to try again.
 const LONGEST_WAIT: SignedDuration = SignedDuration::from_secs(15);
+
+/// A pause after a day's calls are used up that is no longer than this was not asked for by the CRM, which then does not say
+/// when its day ends.
+const UNASKED_PAUSE: SignedDuration = SignedDuration::from_mins(15);
 
 /// Admits the question, as often as the client has to send it.
 ///
@@ -31,6 +35,8 @@ pub(crate) struct ConnectionGate {
     budget: Option<LedgerCallGate>,
     /// When to give up.
     latest: Timestamp,
+    /// When the CRM's day ends, where the account's time zone is known.
+    day_ends_at: Option<Timestamp>,
     /// What the latest refusal of the question leads to.
     paused: Mutex<Option<GateClosed>>,
 }
@@ -44,11 +50,14 @@ impl ConnectionGate {
         deadline: Timestamp,
     ) -> Self {
         let latest = deadline.min(clock.now() + LONGEST_WAIT);
-        let budget = present.and_then(|account| {
+        let known = present.and_then(|account| {
             let policy = policy_of(account, account.crm_connection.as_ref()?);
-            Some(LedgerCallGate::new(ledger.clone(), clock.clone(), account.account_id.clone(), policy, latest))
+            let day_ends_at = CallBudget::unused(account.account_id.clone(), &policy, clock.now()).day_ends_at;
+            let gate = LedgerCallGate::new(ledger.clone(), clock.clone(), account.account_id.clone(), policy, latest);
+            Some((gate, day_ends_at))
         });
-        Self { clock: clock.clone(), budget, latest, paused: Mutex::default() }
+        let (budget, day_ends_at) = known.unzip();
+        Self { clock: clock.clone(), budget, latest, day_ends_at, paused: Mutex::default() }
     }
 
     fn paused(&self) -> Option<GateClosed> {
@@ -74,13 +83,50 @@ impl CallGate for ConnectionGate {
     }
 
     async fn refused(&self, policy: RefusedPolicy, pause: SignedDuration) {
-        let reason = match policy {
-            RefusedPolicy::Daily => WaitReason::DailyLimit,
-            RefusedPolicy::Rate => WaitReason::RateLimit,
+        let paused_until = self.clock.now() + pause;
+        let (until, reason) = match policy {
+            RefusedPolicy::Daily if pause <= UNASKED_PAUSE => {
+                (self.day_ends_at.unwrap_or(paused_until), WaitReason::DailyLimit)
+            }
+            RefusedPolicy::Daily => (paused_until, WaitReason::DailyLimit),
+            RefusedPolicy::Rate => (paused_until, WaitReason::RateLimit),
         };
-        let closed = GateClosed { until: self.clock.now() + pause, reason };
+        let closed = GateClosed { until, reason };
         *self.paused.lock().unwrap_or_else(PoisonError::into_inner) = Some(closed);
     }
 
     async fn daily_remaining(&self, _: u32) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use in_memory::{ManualClock, MemoryLedger};
+
+    use super::*;
+    use crate::samples::{self, NOW};
+
+    /// D4: what is told after HubSpot has refused the question because of a limit.
+    #[tokio::test]
+    async fn a_day_that_is_used_up_ends_at_the_accounts_midnight_or_when_the_crm_says() {
+        let (ledger, clock): (Arc<dyn Ledger>, Arc<dyn Clock>) =
+            (Arc::new(MemoryLedger::new()), Arc::new(ManualClock::at(NOW)));
+        let berlin = samples::connected_account("42");
+        let (minutes, hours) = (SignedDuration::from_mins, SignedDuration::from_hours);
+        // 8 o'clock UTC is 9 o'clock in Berlin.
+        for (present, policy, pause, until) in [
+            (Some(&berlin), RefusedPolicy::Daily, minutes(15), NOW + hours(15)),
+            (Some(&berlin), RefusedPolicy::Daily, hours(3), NOW + hours(3)),
+            (None, RefusedPolicy::Daily, minutes(15), NOW + minutes(15)),
+            (Some(&berlin), RefusedPolicy::Rate, minutes(2), NOW + minutes(2)),
+        ] {
+            let gate = ConnectionGate::new(&ledger, &clock, present, NOW + minutes(1));
+            gate.refused(policy, pause).await;
+            let closed = gate.admit(CallKind::Ordinary).await.expect_err("closed for longer than anybody waits");
+            let reason = match policy {
+                RefusedPolicy::Daily => WaitReason::DailyLimit,
+                RefusedPolicy::Rate => WaitReason::RateLimit,
+            };
+            assert_eq!(closed, GateClosed { until, reason });
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use domain::budget::CallLimits;
+use domain::budget::{CallLimits, WaitReason};
 use domain::ids::{ObjectType, RecordId};
 use domain::ports::call_gate::CallGate;
 use domain::ports::crm::{
@@ -49,6 +49,14 @@ impl Crm for Connected {
             "narrow" => Err(refusal(CrmErrorKind::MissingScopes(vec!["oauth".to_owned()]))),
             "garbled" => Err(refusal(CrmErrorKind::Malformed)),
             "down" => Err(refusal(CrmErrorKind::Unavailable { retry_after: SignedDuration::from_secs(30) })),
+            "spent" => {
+                let until = "2026-11-22T23:00:00Z".parse().expect("a time");
+                Err(refusal(CrmErrorKind::NoBudget { until, reason: WaitReason::DailyLimit }))
+            }
+            "hasty" => {
+                let until = "2026-11-22T17:00:07Z".parse().expect("a time");
+                Err(refusal(CrmErrorKind::NoBudget { until, reason: WaitReason::RateLimit }))
+            }
             token => {
                 let portal_id = token.strip_prefix("portal-").and_then(|id| id.parse().ok()).expect("a test's token");
                 let call_limits = CallLimits { per_ten_seconds: 190, per_day: 625_000 };

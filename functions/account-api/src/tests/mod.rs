@@ -8,11 +8,14 @@ mod settings;
 use std::sync::Arc;
 
 use domain::account::Account;
+use domain::audit::{AuditEntry, AuditOutcome};
 use domain::ids::AccountId;
 use domain::ports::ledger::{self, Ledger};
 use domain::ports::secrets::CrmTokens;
 use in_memory::faults::{Fault, Faults};
 use in_memory::{ManualClock, MemoryLedger, MemoryQueue, MemoryTokens, MemoryWebhookSecrets, MemoryWebhooks};
+use jiff::SignedDuration;
+use lambda::audit::AuditLog;
 use lambda::http::Response;
 use lambda::testing::{AUDIENCE, ApiCall, described, document};
 use secrecy::ExposeSecret;
@@ -236,6 +239,59 @@ async fn what_the_crm_does_not_confirm_is_not_stored() {
     assert_eq!(problem["scopes"], json!(["oauth"]));
     let down = world.put(ADMIN, &json!({"crmConnection": {"token": "down"}})).await;
     assert_eq!(down.headers()["retry-after"], "30");
+}
+
+/// D4: which limit, until when, and what to do.
+#[tokio::test]
+async fn a_limit_that_is_used_up_is_told_with_its_end_and_a_true_retry_after() {
+    let world = World::with_connection().await;
+    for (token, limit, until, seconds) in
+        [("spent", "day", "2026-11-22T23:00:00Z", 6 * 3_600 + 1), ("hasty", "ten-seconds", "2026-11-22T17:00:07Z", 8)]
+    {
+        let body = json!({"crmConnection": {"token": token}});
+        let (status, problem) = world.refused(ADMIN, &body).await;
+        assert_eq!((status, &problem["type"]), (503, &kind("crm-limit-used-up")));
+        assert_eq!((&problem["limit"], &problem["until"]), (&json!(limit), &json!(until)));
+        let detail = problem["detail"].as_str().expect("a sentence");
+        assert!(detail.contains(&format!("Send the same request again after {until}")), "{detail}");
+        assert_eq!(world.put(ADMIN, &body).await.headers()["retry-after"], seconds.to_string().as_str());
+    }
+}
+
+/// D7: 64 kB of unknown fields make a short sentence, a short list, and a small entry in the audit log.
+#[tokio::test]
+async fn a_body_full_of_unknown_fields_makes_a_small_answer_and_a_small_entry() {
+    let world = World::with_connection().await;
+    let fields: serde_json::Map<_, _> = (0..4_000).map(|nth| (format!("field-{nth:04}"), json!(0))).collect();
+    let body = Value::Object(fields).to_string();
+    assert!((60_000..65_536).contains(&body.len()), "{}", body.len());
+    let ledger: Arc<dyn Ledger> = world.ledger.clone();
+    let audit = AuditLog { ledger, kept_for: SignedDuration::from_hours(1), audience: AUDIENCE.to_owned() };
+    let call = ApiCall::new("PUT", "/accounts/42").by(ADMIN).body(&body);
+
+    let response = call.answered_with(&audit, |request| world.handler.handle(request)).await;
+
+    described::check("PUT", "/accounts/42", &response);
+    let problem = document(&response);
+    assert!(
+        problem["detail"].as_str().is_some_and(|detail| detail.ends_with("field-0009 and 3990 more.")),
+        "{problem}"
+    );
+    assert_eq!(problem["errors"].as_array().map(Vec::len), Some(100));
+    let entries = ledger::list::<AuditEntry>(&*world.ledger, "AUDIT#42", "").await.expect("readable");
+    let refused: Vec<_> = entries.iter().filter(|entry| entry.record.outcome == AuditOutcome::Refused).collect();
+    assert_eq!(refused.len(), 1);
+    assert!(serde_json::to_vec(&refused[0].record).expect("JSON").len() < 1_000, "{refused:?}");
+}
+
+/// D8: an account is created by saying so.
+#[tokio::test]
+async fn an_empty_body_creates_and_changes_nothing() {
+    let world = World::new();
+    let response = world.answer(ApiCall::new("PUT", "/accounts/42").by(OPERATOR)).await;
+    described::check("PUT", "/accounts/42", &response);
+    assert_eq!((response.status().as_u16(), &document(&response)["type"]), (400, &kind("json-malformed")));
+    assert!(world.account().await.is_none());
 }
 
 #[tokio::test]

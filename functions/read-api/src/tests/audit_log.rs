@@ -76,6 +76,67 @@ async fn a_filter_that_is_none_is_named() {
     }
 }
 
+/// D8: an end before its beginning is a mistake, and the year 9999 is none.
+#[tokio::test]
+async fn times_that_leave_nothing_between_them_are_refused_and_the_end_of_time_is_not() {
+    let world = logged().await;
+    for path in [LOG.to_owned(), format!("{LOG}.csv")] {
+        let call = ApiCall::get(&path).by(ADMIN).query("from", "2026-11-23T00:00:00Z");
+        let response = world.answer(call.query("until", "2026-11-22T23:59:59Z")).await;
+        described::check("GET", &path, &response);
+        assert_eq!(problem(&response), (400, kind("parameter-invalid")));
+        assert_eq!(document(&response)["errors"][0]["field"], "from");
+    }
+    let equal = [("from", "2026-11-22T17:00:00Z"), ("until", "2026-11-22T17:00:00Z")];
+    assert!(subjects(&world, &equal).await.is_empty());
+    for late in ["9999-12-31T23:59:59Z", "9999-12-31T23:59:59.999-12:00", "9999-12-30T23:00:00+01:00"] {
+        assert_eq!(subjects(&world, &[("until", late)]).await.len(), 3, "{late}");
+    }
+    for none in ["9999-12-32T00:00:00Z", "9999-12-31", "9999-12-31T23:59:59", "+10000-01-01T00:00:00Z"] {
+        let response = world.answer(ApiCall::get(LOG).by(ADMIN).query("until", none)).await;
+        assert_eq!(problem(&response), (400, kind("parameter-invalid")), "{none}");
+    }
+}
+
+/// D7: 60 entries of 58 kB, as versions before have written them, are more than a function may answer.
+#[tokio::test]
+async fn a_page_of_large_entries_ends_early_and_none_is_lost() {
+    let world = World::with_account().await;
+    for nth in 0..60_u8 {
+        let at = now() - SignedDuration::from_mins(nth.into());
+        let reason = Reason { kind: "input-invalid".to_owned(), sentence: "x".repeat(58_000) };
+        let entry = AuditEntry {
+            account_id: account_id(),
+            entry_id: AuditEntryId::new(at, [nth; 10]),
+            at,
+            subject: Some(format!("user-{nth}")),
+            email: None,
+            source_address: None,
+            action: "change-account".to_owned(),
+            target: None,
+            outcome: AuditOutcome::Refused,
+            reason: Some(reason),
+            forget_at: now() + SignedDuration::from_hours(1),
+        };
+        world.ledger.commit(&[Change::create(&entry)]).await.expect("new");
+    }
+    let (mut read, mut cursor) = (Vec::new(), None::<String>);
+    loop {
+        let call = ApiCall::get(LOG).by(ADMIN).query("limit", "100");
+        let call = cursor.iter().fold(call, |call, cursor| call.query("cursor", cursor));
+        let response = world.answer(call).await;
+        assert!(response.body().len() < 1_100_000, "{}", response.body().len());
+        let page = document(&response);
+        let entries = page["entries"].as_array().expect("entries").iter();
+        read.extend(entries.map(|entry| entry["subject"].as_str().expect("somebody").to_owned()));
+        match page["next"].as_str() {
+            Some(next) => cursor = Some(next.to_owned()),
+            None => break,
+        }
+    }
+    assert_eq!(read, (0..60).map(|nth| format!("user-{nth}")).collect::<Vec<_>>());
+}
+
 #[tokio::test]
 async fn the_export_is_a_link_and_is_in_the_log_itself() {
     let world = logged().await;

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use http::Method;
 use lambda::problem::{ProblemType, catalogue};
 use lambda::routes::{DESCRIPTION, ROUTES};
-use lambda::testing::{ApiCall, document};
+use lambda::testing::{ApiCall, described, document};
 use serde_json::{Value, json};
 
 use super::{World, completed, deleted, failed, path};
@@ -17,6 +18,49 @@ pub(super) fn description() -> Value {
 async fn everyone_may_read_the_description() {
     let response = World::empty().answer(ApiCall::get("/openapi.json")).await;
     assert_eq!((response.status().as_u16(), document(&response)), (200, description()));
+}
+
+/// D10: whoever has it need not read it again.
+#[tokio::test]
+async fn the_description_has_an_etag_and_is_not_sent_twice() {
+    let world = World::empty();
+    let first = world.answer(ApiCall::get("/openapi.json")).await;
+    let etag = first.headers()["etag"].to_str().expect("ASCII").to_owned();
+    assert!(etag.starts_with('"') && etag.ends_with('"') && first.headers()["cache-control"] == "no-cache");
+    for known in [etag.clone(), format!("\"x\", W/{etag}"), "*".to_owned()] {
+        let call = ApiCall::get("/openapi.json").header("if-none-match", &known);
+        let again = world.answer(call).await;
+        described::check("GET", "/openapi.json", &again);
+        assert_eq!(
+            (again.status().as_u16(), again.body(), &again.headers()["etag"]),
+            (304, "", &first.headers()["etag"])
+        );
+    }
+    let other = world.answer(ApiCall::get("/openapi.json").header("if-none-match", "\"x\"")).await;
+    assert_eq!((other.status().as_u16(), other.body()), (200, first.body()));
+}
+
+/// D8: what a route takes stands in one place for programs and in one for people.
+#[test]
+fn every_route_takes_the_parameters_that_are_described() {
+    let description = description();
+    for route in &ROUTES {
+        let operation = &description["paths"][route.path][route.method.as_str().to_lowercase()];
+        let parameters = operation["parameters"].as_array().into_iter().flatten().map(|parameter| {
+            let reference = parameter["$ref"].as_str().and_then(|reference| reference.strip_prefix('#'));
+            reference.map_or(parameter, |pointer| description.pointer(pointer).expect("inside the document"))
+        });
+        let described: Vec<_> = parameters.filter(|parameter| parameter["in"] == "query").collect();
+        let names: Vec<_> = described.iter().map(|parameter| parameter["name"].as_str().expect("a name")).collect();
+        assert_eq!(names, route.operation.parameters(), "{}", route.path);
+        assert!(operation["responses"].get("400").is_some(), "{} {}", route.method, route.path);
+        for parameter in described
+            .iter()
+            .filter(|parameter| ["cursor", "person"].contains(&parameter["name"].as_str().expect("a name")))
+        {
+            assert_eq!(parameter["schema"]["minLength"], 1, "{parameter}");
+        }
+    }
 }
 
 #[test]
@@ -99,6 +143,10 @@ fn every_route_is_deployed_and_all_but_the_description_need_a_token() {
     for route in &ROUTES {
         let authorization = if route.path == "/openapi.json" { "NONE" } else { "JWT" };
         expected.insert((format!("{} {}", route.method, route.path), authorization.to_owned()));
+        // D10: without a route of its own a HEAD request would come without anybody's token.
+        if route.method == Method::GET {
+            expected.insert((format!("HEAD {}", route.path), authorization.to_owned()));
+        }
     }
     assert_eq!(deployed_routes(), expected);
 }

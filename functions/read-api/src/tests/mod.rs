@@ -201,6 +201,28 @@ async fn parameters_that_cannot_be_are_named() {
     }
 }
 
+/// D8: a misspelt parameter must not look like one that was heeded.
+#[tokio::test]
+async fn parameters_that_there_are_not_are_refused_on_every_route_by_whoever_may_use_it() {
+    let backup = completed(1);
+    let world = World::with([&backup]).await;
+    let log = "/accounts/42/audit-log".to_owned();
+    let backups = "/accounts/42/backups".to_owned();
+    for path in [backups, path(&backup), format!("{}/download", path(&backup)), log.clone(), format!("{log}.csv")] {
+        let call = |groups| ApiCall::get(&path).by(groups).query("limits", "1").query("Limit", "1");
+        let response = world.answer(call(ADMIN)).await;
+        described::check("GET", &path, &response);
+        assert_eq!(problem(&response), (400, kind("parameter-invalid")), "{path}");
+        let errors = document(&response)["errors"].clone();
+        let named: Vec<_> = errors.as_array().expect("faults").iter().map(|fault| &fault["field"]).collect();
+        assert!(named.contains(&&json!("limits")) && named.contains(&&json!("Limit")), "{errors}");
+        assert_eq!(problem(&world.answer(call(&["43:super-admin"])).await), (403, kind("forbidden")));
+    }
+    let response = world.answer(ApiCall::get("/openapi.json").query("version", "2")).await;
+    described::check("GET", "/openapi.json", &response);
+    assert_eq!(problem(&response), (400, kind("parameter-invalid")));
+}
+
 fn property(name: &str) -> Property {
     Property {
         name: name.to_owned(),
@@ -354,6 +376,7 @@ async fn a_wrong_method_is_answered_with_the_right_ones_and_without_a_token() {
         let response = world.answer(ApiCall::new("OPTIONS", &route.path.replace("{accountId}", "42"))).await;
         assert_eq!(problem(&response), (405, kind("method-unsupported")), "{}", route.path);
         let allowed = response.headers()["allow"].to_str().expect("ASCII");
+        assert_eq!(allowed.contains("GET"), allowed.contains("HEAD"), "{} {allowed}", route.path);
         assert!(allowed.split(", ").any(|method| method == route.method.as_str()), "{} {allowed}", route.path);
     }
 }

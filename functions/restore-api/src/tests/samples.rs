@@ -116,6 +116,7 @@ pub(super) fn planned(nth: u8) -> Restore {
         unchanged: 86,
         not_found: 2,
         merged: 1,
+        unreadable: 0,
         properties: vec![jobtitle, phone, PropertyCounts::default()],
     };
     let plan = Plan {

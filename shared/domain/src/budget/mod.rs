@@ -58,6 +58,25 @@ pub enum WaitReason {
 }
 
 impl WaitReason {
+    /// What it is, and what to do, for people who wait.
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Self::DailyLimit => {
+                "The calls that the CRM allows in a day are used up, by backups and by other apps of the account. It goes \
+                 on by itself; `callShare` says what share of them backups may use."
+            }
+            Self::RateLimit => {
+                "The calls that the CRM allows within ten seconds are used up, or it asks for a pause. It goes on by itself."
+            }
+            Self::CrmUnavailable => {
+                "The CRM does not answer, or not usefully. What was read is kept, and it goes on by itself once the CRM \
+                 answers."
+            }
+            // None of the others is the CRM's doing.
+            _ => "A service of the deployment is busy or does not answer. It goes on by itself.",
+        }
+    }
+
     /// Whether a run that ends with such a wait counts as an attempt.
     pub const fn is_fruitless(self) -> bool {
         matches!(self, Self::ServiceUnavailable)

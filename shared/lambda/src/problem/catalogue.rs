@@ -62,5 +62,6 @@ catalogue! {
     INTERNAL = INTERNAL_SERVER_ERROR, "internal", "Something went wrong on our side.";
     CRM_ANSWER_UNUSABLE = BAD_GATEWAY, "crm-answer-unusable", "The CRM gave an answer that cannot be used.";
     UNAVAILABLE = SERVICE_UNAVAILABLE, "unavailable", "The service cannot answer at the moment.";
+    CRM_LIMIT_USED_UP = SERVICE_UNAVAILABLE, "crm-limit-used-up", "The CRM's limit of calls is used up.";
     CRM_UNAVAILABLE = SERVICE_UNAVAILABLE, "crm-unavailable", "The CRM does not answer.";
 }

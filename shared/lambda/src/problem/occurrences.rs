@@ -9,6 +9,12 @@ use jiff::Timestamp;
 use super::{FieldFault, Problem, catalogue};
 use crate::representation::shown;
 
+/// Fields that one sentence names.
+const MOST_NAMED: usize = 10;
+
+/// Faults that one document tells.
+const MOST_FAULTS: usize = 100;
+
 impl Problem {
     /// A failure that the caller can only wait out. What it was goes to the log and not to the caller.
     pub fn unavailable(cause: &(impl Display + ?Sized)) -> Self {
@@ -42,13 +48,28 @@ impl Problem {
         )
     }
 
-    /// The body is JSON but has faults.
-    pub fn input_invalid(errors: Vec<FieldFault>) -> Self {
-        let fields: Vec<_> = errors.iter().map(|error| error.field.as_str()).collect();
-        let detail = format!("The body is not accepted because of: {}.", fields.join(", "));
+    /// The body is JSON but has faults. The first [`MOST_FAULTS`] are told.
+    pub fn input_invalid(mut errors: Vec<FieldFault>) -> Self {
+        let named: Vec<_> = errors.iter().take(MOST_NAMED).map(|error| error.field.as_str()).collect();
+        let rest = errors.len() - named.len();
+        let rest = if rest == 0 { String::new() } else { format!(" and {rest} more") };
+        let detail = format!("The body is not accepted because of: {}{rest}.", named.join(", "));
+        errors.truncate(MOST_FAULTS);
         let mut problem = Self::new(catalogue::INPUT_INVALID, detail);
         problem.0.errors = errors;
         problem
+    }
+
+    /// The request has query parameters that it cannot have; it can have `known`.
+    pub fn parameters_unknown(unknown: &[&str], known: &[&str]) -> Self {
+        let known =
+            if known.is_empty() { "It takes none.".to_owned() } else { format!("It takes {}.", known.join(", ")) };
+        let detail = format!("The request has a query parameter that there is not here. {known}");
+        let problem = Self::new(catalogue::PARAMETER_INVALID, detail);
+        unknown.iter().take(MOST_NAMED).fold(problem, |problem, name| {
+            let name: String = name.chars().take(64).collect();
+            problem.fault(name, format!("There is no such parameter here. {known}"))
+        })
     }
 
     /// A query parameter or header has a value that it cannot have.
