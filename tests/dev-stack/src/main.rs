@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::thread::sleep;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use dev_stack::benchmarks::Benchmark;
 use dev_stack::failure::Result;
 use dev_stack::leftovers::{end_all, forget_dead};
@@ -44,6 +44,8 @@ enum Command {
         /// Port of the emulator and so of the API; any that is free if not given
         #[arg(long, default_value_t = 0, hide_default_value = true)]
         port: u16,
+        #[command(flatten)]
+        crm: CrmWishes,
     },
     /// End a stack that was left running
     Down,
@@ -53,6 +55,32 @@ enum Command {
         #[arg(value_name = "FIGURES")]
         figures: Vec<Benchmark>,
     },
+}
+
+/// What the sandbox CRM shall be like.
+#[derive(Args)]
+struct CrmWishes {
+    /// Serve the records of a folder of CSV files instead of made-up ones: one file per object, the id first
+    #[arg(long, value_name = "DIR")]
+    load: Option<String>,
+    /// The CRM account as HubSpot sells it: free, starter, professional or enterprise
+    #[arg(long)]
+    profile: Option<String>,
+    /// What goes wrong in the CRM, as JSON or the name of a file of JSON
+    #[arg(long, value_name = "JSON|FILE")]
+    faults: Option<String>,
+    /// More arguments for the sandbox CRM, which `cargo run -p sandbox-crm -- --help` explains
+    #[arg(last = true, value_name = "SANDBOX ARGUMENTS")]
+    more: Vec<String>,
+}
+
+impl CrmWishes {
+    /// As the sandbox CRM takes them.
+    fn arguments(&self) -> Vec<String> {
+        let named = [("--load", &self.load), ("--profile", &self.profile), ("--faults", &self.faults)];
+        let named = named.into_iter().filter_map(|(name, value)| Some([name.to_owned(), value.clone()?]));
+        named.flatten().chain(self.more.iter().cloned()).collect()
+    }
 }
 
 fn main() -> ExitCode {
@@ -72,7 +100,7 @@ fn run(command: &Command) -> Result<()> {
     match command {
         Command::Demo { restore } => demo::run(&places, *restore),
         Command::Test { require_all } => checks::run(&places, *require_all),
-        Command::Up { port } => up(&places, *port),
+        Command::Up { port, crm } => up(&places, *port, crm),
         Command::Down => {
             match end_all(&places)? {
                 0 => println!("no stack is running"),
@@ -84,8 +112,11 @@ fn run(command: &Command) -> Result<()> {
     }
 }
 
-fn up(places: &Places, port: u16) -> Result<()> {
-    let wishes = Wishes { name: "stack", port, parameters: &IMPATIENT, issuer: true, ..Wishes::default() };
+fn up(places: &Places, port: u16, crm: &CrmWishes) -> Result<()> {
+    let sandbox = crm.arguments();
+    let sandbox: Vec<&str> = sandbox.iter().map(String::as_str).collect();
+    let wishes =
+        Wishes { name: "stack", port, sandbox: &sandbox, parameters: &IMPATIENT, issuer: true, ..Wishes::default() };
     let mut running = Running::bring_up(places, wishes)?;
     describe(running.stack());
     println!("state file        {} (secret, and gone when the stack is)", running.state_file().display());
@@ -112,5 +143,20 @@ fn describe(stack: &Stack) {
     println!("account           {}", stack.account_id);
     for (role, user) in [("operator", &stack.operator), ("super admin", &stack.super_admin)] {
         println!("{role:<17} {} (password {}, authenticator secret {})", user.email, user.password, user.totp_secret);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn up_takes_what_the_sandbox_crm_takes() {
+        let line = ["cargo dev", "up", "--profile", "starter", "--port", "5", "--load", "d", "--", "--seed", "7"];
+        let Command::Up { port, crm } = CommandLine::parse_from(line).command else { panic!("it is another command") };
+        assert_eq!(port, 5);
+        assert_eq!(crm.arguments(), ["--load", "d", "--profile", "starter", "--seed", "7"]);
+        let Command::Up { crm, .. } = CommandLine::parse_from(["cargo dev", "up"]).command else { panic!("another") };
+        assert!(crm.arguments().is_empty());
     }
 }

@@ -49,6 +49,11 @@ impl Sub for Called {
 }
 
 #[derive(Deserialize)]
+struct Found {
+    violations: BTreeMap<String, u64>,
+}
+
+#[derive(Deserialize)]
 struct Created {
     created: Vec<u64>,
 }
@@ -71,7 +76,8 @@ impl Portal {
         Ok(Self { portal_id, token, control })
     }
 
-    /// Changes faults, limits, latency, scopes, ignored writes, or whether the token is revoked.
+    /// Changes faults, limits, latency, scopes, variants, ignored writes, whether the token is revoked, or whether calls
+    /// and answers are held against HubSpot's API.
     ///
     /// # Errors
     /// When the sandbox refuses.
@@ -163,6 +169,16 @@ impl Portal {
     /// When the sandbox refuses.
     pub fn calls(&self, recent: usize) -> Result<Value> {
         Ok(accepted("asking for calls", self.control.get(&self.path(&format!("/calls?recent={recent}")))?)?.json())
+    }
+
+    /// What was wrong with calls and answers since the portal was made, where its `conformance` is on.
+    ///
+    /// # Errors
+    /// When the sandbox refuses.
+    pub fn violations(&self) -> Result<Vec<String>> {
+        let answer = accepted("asking for violations", self.control.get(&self.path("/violations"))?)?;
+        let found: Found = parsed(&answer)?;
+        Ok(found.violations.into_iter().map(|(sentence, times)| format!("{sentence} ({times} times)")).collect())
     }
 
     fn path(&self, rest: &str) -> String {

@@ -45,6 +45,8 @@ pub enum Fault {
     MissingScopes,
     /// 403 as [`Refusal::UnnamedScopes`](crate::Refusal::UnnamedScopes).
     UnnamedScopes,
+    /// 403 as [`Refusal::Uncategorised`](crate::Refusal::Uncategorised).
+    Uncategorised,
     /// 403 as [`Refusal::Forbidden`](crate::Refusal::Forbidden).
     Forbidden,
     /// 403 as [`Refusal::Permission`](crate::Refusal::Permission).
@@ -66,6 +68,8 @@ pub enum Fault {
     EmptyPage,
     /// A byte-order mark before the document.
     ByteOrderMark,
+    /// So much white space before the document that it has 129 MiB.
+    Oversized,
     /// Ids of records are numbers.
     NumericIds,
     /// `properties` of some records is null. See `ids`.

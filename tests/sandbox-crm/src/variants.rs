@@ -42,6 +42,8 @@ pub enum Refusal {
     Scopes,
     /// `MISSING_SCOPES` for a scope that is not named, since nobody can have it.
     UnnamedScopes,
+    /// The same without any category.
+    Uncategorised,
     /// `FORBIDDEN`, and no more.
     Forbidden,
     /// The user behind the app lacks a permission, which stands in the message.

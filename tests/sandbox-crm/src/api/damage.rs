@@ -15,11 +15,15 @@ use crate::portal::Portal;
 use crate::route::Endpoint;
 use crate::variants::Refusal;
 
+/// More bytes than a careful client takes.
+const OVERSIZE: usize = 129 * 1024 * 1024;
+
 /// The refusal that a fault is.
 pub(super) const fn refusal(fault: Fault) -> Option<Refusal> {
     match fault {
         Fault::MissingScopes => Some(Refusal::Scopes),
         Fault::UnnamedScopes => Some(Refusal::UnnamedScopes),
+        Fault::Uncategorised => Some(Refusal::Uncategorised),
         Fault::Forbidden => Some(Refusal::Forbidden),
         Fault::MissingPermission => Some(Refusal::Permission),
         Fault::BlockPage => Some(Refusal::BlockPage),
@@ -142,6 +146,11 @@ pub(super) fn empty_batch() -> Reply {
 
 /// What a fault makes of an answer of success. `taken` are the inputs that it took out of a batch.
 pub(super) fn afterwards(reply: Reply, taken: Option<Vec<String>>, scripted: &ScriptedFault) -> Reply {
+    if scripted.fault == Fault::Oversized {
+        let mut body = vec![b' '; OVERSIZE.saturating_sub(reply.body.len())];
+        body.extend_from_slice(&reply.body);
+        return Reply { body, ..reply };
+    }
     if scripted.fault == Fault::ByteOrderMark {
         return Reply { body: [b"\xEF\xBB\xBF".as_slice(), &reply.body].concat(), ..reply };
     }

@@ -21,6 +21,7 @@ pub(crate) struct Detail {
 #[derive(Debug, Clone)]
 pub(crate) struct ApiError {
     pub(crate) status: u16,
+    /// The CRM's word for it; empty where it has none.
     pub(crate) category: &'static str,
     pub(crate) message: String,
     pub(crate) details: Vec<Detail>,
@@ -99,7 +100,9 @@ impl ApiError {
         document.insert("status".to_owned(), json!("error"));
         document.insert("message".to_owned(), json!(self.message));
         document.insert("correlationId".to_owned(), json!(correlation_id()));
-        document.insert("category".to_owned(), json!(self.category));
+        if !self.category.is_empty() {
+            document.insert("category".to_owned(), json!(self.category));
+        }
         if let Some((name, values)) = &self.context {
             document.insert("context".to_owned(), json!({*name: values}));
         }

@@ -10,6 +10,9 @@ use crate::route::Endpoint;
 use crate::schema::Schema;
 use crate::variants::{CustomObjects, Refusal, ScopeNames, SensitiveDefinitions, Tickets, Variants};
 
+/// What HubSpot says of scopes that an app of that kind cannot have.
+const NOT_PUBLIC: &str = "The scope needed for this API call isn't available for public use.";
+
 /// The 403 of a call for something that the account does not offer, or whose token lacks a scope.
 pub(super) fn refused(
     portal: &Portal,
@@ -62,9 +65,8 @@ fn not_offered(variants: &Variants, endpoint: Endpoint, schema: Option<&Schema>)
 fn shaped(portal: &Portal, shape: Refusal, scopes: Vec<String>) -> Reply {
     let error = match shape {
         Refusal::Scopes => missing(portal, scopes),
-        Refusal::UnnamedScopes => {
-            ApiError::new(403, "MISSING_SCOPES", "The scope needed for this API call isn't available for public use.")
-        }
+        Refusal::UnnamedScopes => ApiError::new(403, "MISSING_SCOPES", NOT_PUBLIC),
+        Refusal::Uncategorised => ApiError::new(403, "", NOT_PUBLIC),
         Refusal::Forbidden => ApiError::new(403, "FORBIDDEN", "You do not have permissions to make this call."),
         Refusal::Permission => {
             let permissions: Vec<String> = scopes.iter().map(|scope| granular(scope)).collect();

@@ -22,6 +22,17 @@ async fn a_document_can_begin_with_a_byte_order_mark() {
     assert_eq!(marked as usize, plain + 3);
 }
 
+/// B10: a page can be larger than a careful client takes, and smaller pages are not.
+#[tokio::test]
+async fn a_page_can_be_oversized() {
+    let scripted = ScriptedFault { above: Some(5), times: None, ..ScriptedFault::once(Fault::Oversized) };
+    let fixture = with(scripted).await;
+    let large = fixture.get(LIST).await;
+    assert_eq!(large.text.len(), 129 * 1024 * 1024);
+    assert_eq!(large.ids().len(), 10);
+    assert!(fixture.get(&LIST.replace("10", "5")).await.text.len() < 10_000);
+}
+
 /// B10.
 #[tokio::test]
 async fn ids_can_be_numbers() {

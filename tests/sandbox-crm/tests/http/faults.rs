@@ -32,6 +32,7 @@ async fn faults_answer_with_their_status_and_the_next_call_succeeds() {
         (Fault::ErrorDocument, 200, None, true),
         (Fault::MissingScopes, 403, None, true),
         (Fault::UnnamedScopes, 403, None, true),
+        (Fault::Uncategorised, 403, None, true),
         (Fault::Forbidden, 403, None, true),
         (Fault::MissingPermission, 403, None, true),
         (Fault::BlockPage, 403, None, false),

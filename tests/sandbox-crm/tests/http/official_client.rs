@@ -17,7 +17,7 @@ async fn the_official_client_works_unchanged() {
         println!("skipped: SANDBOX_OFFICIAL_CLIENT_PYTHON names no Python with hubspot-api-client");
         return;
     };
-    let fixture = Fixture::with(PortalConfig::default()).await;
+    let fixture = Fixture::with(PortalConfig { conformance: true, ..PortalConfig::default() }).await;
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/official_client.py");
     let output = Command::new(python)
         .args([script, &fixture.sandbox.base_url(), fixture.portal.token()])
@@ -25,4 +25,6 @@ async fn the_official_client_works_unchanged() {
         .expect("Python starts");
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{out}{err}");
+    let found = fixture.portal.violations();
+    assert!(found.checked > 20 && found.violations.is_empty(), "{found:?}");
 }

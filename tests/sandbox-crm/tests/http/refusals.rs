@@ -29,6 +29,7 @@ async fn an_object_is_refused_in_the_shape_that_is_asked_for() {
     for (shape, category, in_message) in [
         (Refusal::Scopes, Some("MISSING_SCOPES"), "required scopes"),
         (Refusal::UnnamedScopes, Some("MISSING_SCOPES"), "isn't available for public use"),
+        (Refusal::Uncategorised, None, "isn't available for public use"),
         (Refusal::Forbidden, Some("FORBIDDEN"), "permissions"),
         (Refusal::Permission, Some("FORBIDDEN"), "(requires one of [deals-read])"),
         (Refusal::BlockPage, None, ""),
