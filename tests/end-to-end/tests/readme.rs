@@ -17,13 +17,15 @@ const PATIENCE: Duration = Duration::from_mins(6);
 /// The sections whose shell lines talk to the API.
 const SECTIONS: [&str; 2] = ["\n## The API\n", "\n## Restoring\n"];
 
-/// What must be true of the lines' own variables at the end.
+/// What must be true at the end, by the lines' own variables; then the account is quiet again, for the journeys beside it.
 const OUTCOME: &str = r#"
 curl -sS --fail-with-body "$API/accounts/$ACCOUNT/restores/$RESTORE" -H "$AUTH" > restore.json
 jq -e '.state == "completed" and .outcome.recordsRestored == 1' restore.json
 curl -sS --fail-with-body "$CRM_URL/crm/objects/2026-09/contacts/$RECORD?properties=jobtitle" -H "Authorization: Bearer $CRM_TOKEN" > contact.json
 jq -e '.properties.jobtitle != "changed by mistake"' contact.json
 test "$UNDO" != null
+curl -sS --fail-with-body -X PUT "$API/accounts/$ACCOUNT/backup-schedule" -H "$AUTH" --json '{"enabled": false}'
+curl -sS --fail-with-body -X PUT "$API/accounts/$ACCOUNT" -H "$AUTH" --json '{"notificationTargets": {"webhook": null}}'
 echo "all lines work"
 "#;
 

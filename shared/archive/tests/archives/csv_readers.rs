@@ -109,9 +109,10 @@ fn seen(python: &Path, readers: &[&str], file: &Scratch) -> Value {
     serde_json::from_slice(&run(&mut command, b"")).expect("JSON")
 }
 
-/// The version of pandas that a Python has; None where it lacks pandas or `DuckDB`.
+/// The version of pandas that a Python has; None where it lacks pandas or `DuckDB`, or is older than the README says.
 fn pandas_of(python: &Path) -> Option<(u32, u32)> {
-    let probe = "import duckdb, pandas; print(*pandas.__version__.split('.')[:2])";
+    let probe =
+        "import duckdb, pandas, sys; assert sys.version_info >= (3, 11); print(*pandas.__version__.split('.')[:2])";
     let output = Command::new(python).args(["-c", probe]).output().ok()?;
     let said = String::from_utf8(output.stdout).ok()?;
     let (major, minor) = said.trim().split_once(' ')?;

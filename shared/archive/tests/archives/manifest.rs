@@ -37,6 +37,7 @@ fn part_of(text: &str, mut part: Value) -> Value {
     part
 }
 
+/// A6, C6: it also says what its readers must know of the values.
 #[test]
 fn it_has_the_fields_that_are_documented() {
     let sample = two_segments();
