@@ -6,6 +6,7 @@ use std::time::Duration;
 use domain::ids::{BackupId, RestoreId};
 use domain::ports::objects::DownloadLinks;
 use domain::restore::Restore;
+use domain::restore::import::Import;
 use domain::work::RestoreRef;
 use http::StatusCode;
 use http::header::{HeaderValue, LOCATION};
@@ -17,13 +18,13 @@ use lambda::routes::{Found, Operation};
 use lambda::second_factor::SecondFactorPolicy;
 use lambda::{links, random};
 use serde::Serialize;
-use workflows::restore::ask::{AskRestore, UndoWish, Wish};
+use workflows::restore::ask::{AskError, AskRestore, UndoWish, Wish};
 use workflows::restore::decide::DecideRestore;
-use workflows::restore::review;
+use workflows::restore::review::{self, Page};
 
 use crate::body::{self, RestoreWish};
 use crate::problems;
-use crate::representation::{ImportRepresentation, RestoreRepresentation};
+use crate::representation::{ImportRepresentation, RestoreRepresentation, UndoRepresentation};
 
 /// Answers requests.
 pub(crate) struct Handler {
@@ -123,7 +124,12 @@ impl Handler {
         let caller = self.authorised(request, route)?;
         let PageQuery { limit, after } = PageQuery::of(request, RestoreId::parse)?;
         let page = review::restores(&*self.ask.ledger, &caller.account_id, after.as_ref(), limit).await;
-        let page = page.map_err(problems::of_review)?;
+        let mut page = page.map_err(problems::of_review)?;
+        cut(
+            &mut page,
+            |restore| restore.properties.iter().map(|name| name.len() + 3).sum(),
+            |restore| &restore.restore_id,
+        );
         let now = self.ask.clock.now();
         let restores = page.items.iter().map(|restore| RestoreRepresentation::of(restore, now)).collect();
         Ok(Response::json(StatusCode::OK, &RestorePage { restores, next: cursor(page.next.as_ref()) }))
@@ -134,7 +140,8 @@ impl Handler {
         let AskRestore { ledger, reader, clock, .. } = &self.ask;
         let restore = restore(&caller, route.restore_id()?);
         let review = review::restore(&**ledger, &**reader, &**clock, &restore).await.map_err(problems::of_review)?;
-        Ok(Response::json(StatusCode::OK, &RestoreRepresentation::of_review(&review, clock.now())))
+        let undo = self.undo_of(&review.restore).await?;
+        Ok(Response::json(StatusCode::OK, &RestoreRepresentation::of_review(&review, undo, clock.now())))
     }
 
     async fn download_skipped(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
@@ -150,7 +157,10 @@ impl Handler {
         let caller = self.authorised(request, route)?;
         let PageQuery { limit, after } = PageQuery::of(request, RestoreId::parse)?;
         let page = review::imports(&*self.ask.ledger, &caller.account_id, after.as_ref(), limit).await;
-        let page = page.map_err(problems::of_review)?;
+        let mut page = page.map_err(problems::of_review)?;
+        let of_dropped =
+            |import: &Import| import.dropped.iter().map(|one| one.property.len() + one.code.len() + 30).sum();
+        cut(&mut page, of_dropped, |import| &import.restore_id);
         let imports = page.items.iter().map(|import| ImportRepresentation::of(import, None)).collect();
         Ok(Response::json(StatusCode::OK, &ImportPage { imports, next: cursor(page.next.as_ref()) }))
     }
@@ -158,8 +168,9 @@ impl Handler {
     async fn read_import(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
         let caller = self.authorised(request, route)?;
         let found = review::import(&*self.ask.ledger, &restore(&caller, route.import_id()?)).await;
-        let (import, undone_by) = found.map_err(problems::of_review)?;
-        Ok(Response::json(StatusCode::OK, &ImportRepresentation::of(&import, undone_by.as_ref())))
+        let (import, restore) = found.map_err(problems::of_review)?;
+        let undo = self.undo_of(&restore).await?;
+        Ok(Response::json(StatusCode::OK, &ImportRepresentation::of(&import, undo)))
     }
 
     async fn download_errors(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
@@ -169,6 +180,20 @@ impl Handler {
         let link = review::errors_link(ledger, &*self.links, clock, (&import, &act), self.link_valid_for).await;
         let link = link.map_err(problems::of_review)?;
         links::answer(request, &link.url, link.expires_at)
+    }
+
+    /// Whether a restore can be undone, in the words in which the undo itself would be refused; None where there is nothing
+    /// to undo, as nobody has confirmed it.
+    async fn undo_of<'a>(&self, restore: &'a Restore) -> Result<Option<UndoRepresentation<'a>>, Problem> {
+        if !restore.has_written() {
+            return Ok(None);
+        }
+        let reason = match self.ask.may_be_undone(restore).await {
+            Ok(()) => None,
+            Err(error @ (AskError::Ledger(_) | AskError::Storage(_))) => return Err(problems::of_ask(error, &[])),
+            Err(why) => Some(problems::of_ask(why, &[]).detail().to_owned()),
+        };
+        Ok(Some(UndoRepresentation::of(restore, reason)))
     }
 
     fn authorised(&self, request: &Request, route: &Found<'_>) -> Result<Authorised, Problem> {
@@ -193,4 +218,23 @@ fn restore(caller: &Authorised, restore_id: RestoreId) -> RestoreRef {
 
 fn cursor(last: Option<&RestoreId>) -> Option<String> {
     last.map(|last| pages::cursor(last.as_str()))
+}
+
+/// Bytes of an answer with a page, about. Lambda's is 6 MB at most.
+const PAGE_BYTES: usize = 4_000_000;
+/// Bytes of an item beside what grows with its properties; no item has more.
+const ITEM_BYTES: usize = 4_000;
+
+/// Ends a page before its answer gets too long. `bytes` are those of what grows with an item's properties.
+fn cut<T>(page: &mut Page<T>, bytes: impl Fn(&T) -> usize, id: impl Fn(&T) -> &RestoreId) {
+    let mut sum = 0;
+    let fits = page.items.iter().take_while(|item| {
+        sum += bytes(item) + ITEM_BYTES;
+        sum <= PAGE_BYTES
+    });
+    let kept = fits.count().max(1);
+    if kept < page.items.len() {
+        page.items.truncate(kept);
+        page.next = page.items.last().map(|last| id(last).clone());
+    }
 }

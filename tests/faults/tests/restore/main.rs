@@ -9,5 +9,6 @@ mod refusals;
 mod scenario;
 mod trouble;
 mod twice;
+mod unique;
 mod unknown;
 mod zombies;
