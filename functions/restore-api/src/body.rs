@@ -1,5 +1,6 @@
 //! What a request's body wishes.
 
+use domain::restore::{MOST_NAME_BYTES, MOST_PROPERTIES};
 use lambda::fields::Fields;
 use lambda::problem::{FieldFault, Problem};
 
@@ -7,8 +8,6 @@ use lambda::problem::{FieldFault, Problem};
 const LONGEST_ID: usize = 64;
 /// Longer than any name of an object or a property in the CRM.
 const LONGEST_NAME: usize = 200;
-/// Properties that one restore may have.
-const MOST_PROPERTIES: usize = 1_000;
 
 /// What must be acknowledged before a plan is carried out, and in which words.
 const ACKNOWLEDGEMENTS: [(&str, &str); 2] = [
@@ -35,6 +34,11 @@ pub(crate) fn wish(mut body: Fields) -> Result<RestoreWish, Problem> {
     let object_type = body.text("objectType", LONGEST_NAME, &mut faults);
     let properties = body.texts("properties", 1..=MOST_PROPERTIES, LONGEST_NAME, &mut faults);
     body.finish(&mut faults);
+    if properties.iter().flatten().map(String::len).sum::<usize>() > MOST_NAME_BYTES {
+        let detail =
+            format!("All names together may have {MOST_NAME_BYTES} bytes. Restore the properties in several parts.");
+        faults.push(FieldFault::new("properties", detail));
+    }
     match (backup_id, object_type, properties) {
         (Some(backup_id), Some(object_type), Some(properties)) if faults.is_empty() => {
             Ok(RestoreWish { backup_id, object_type, properties })

@@ -17,13 +17,13 @@ use lambda::routes::{Found, Operation};
 use lambda::second_factor::SecondFactorPolicy;
 use lambda::{links, random};
 use serde::Serialize;
-use workflows::restore::ask::{AskRestore, UndoWish, Wish};
+use workflows::restore::ask::{AskError, AskRestore, UndoWish, Wish};
 use workflows::restore::decide::DecideRestore;
 use workflows::restore::review;
 
 use crate::body::{self, RestoreWish};
 use crate::problems;
-use crate::representation::{ImportRepresentation, RestoreRepresentation};
+use crate::representation::{ImportRepresentation, RestoreRepresentation, UndoRepresentation};
 
 /// Answers requests.
 pub(crate) struct Handler {
@@ -140,7 +140,8 @@ impl Handler {
         let AskRestore { ledger, reader, clock, .. } = &self.ask;
         let restore = restore(&caller, route.restore_id()?);
         let review = review::restore(&**ledger, &**reader, &**clock, &restore).await.map_err(problems::of_review)?;
-        Ok(Response::json(StatusCode::OK, &RestoreRepresentation::of_review(&review, clock.now())))
+        let undo = self.undo_of(&review.restore).await?;
+        Ok(Response::json(StatusCode::OK, &RestoreRepresentation::of_review(&review, undo, clock.now())))
     }
 
     async fn download_skipped(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
@@ -166,8 +167,9 @@ impl Handler {
     async fn read_import(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
         let caller = self.authorised(request, route)?;
         let found = review::import(&*self.ask.ledger, &restore(&caller, route.import_id()?)).await;
-        let (import, undone_by) = found.map_err(problems::of_review)?;
-        Ok(Response::json(StatusCode::OK, &ImportRepresentation::of(&import, undone_by.as_ref())))
+        let (import, restore) = found.map_err(problems::of_review)?;
+        let undo = self.undo_of(&restore).await?;
+        Ok(Response::json(StatusCode::OK, &ImportRepresentation::of(&import, undo)))
     }
 
     async fn download_errors(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
@@ -177,6 +179,20 @@ impl Handler {
         let link = review::errors_link(ledger, &*self.links, clock, (&import, &act), self.link_valid_for).await;
         let link = link.map_err(problems::of_review)?;
         links::answer(request, &link.url, link.expires_at)
+    }
+
+    /// Whether a restore can be undone, in the words in which the undo itself would be refused; None where there is nothing
+    /// to undo, as nobody has confirmed it.
+    async fn undo_of<'a>(&self, restore: &'a Restore) -> Result<Option<UndoRepresentation<'a>>, Problem> {
+        if !restore.has_written() {
+            return Ok(None);
+        }
+        let reason = match self.ask.may_be_undone(restore).await {
+            Ok(()) => None,
+            Err(error @ (AskError::Ledger(_) | AskError::Storage(_))) => return Err(problems::of_ask(error, &[])),
+            Err(why) => Some(problems::of_ask(why, &[]).detail().to_owned()),
+        };
+        Ok(Some(UndoRepresentation::of(restore, reason)))
     }
 
     fn authorised(&self, request: &Request, route: &Found<'_>) -> Result<Authorised, Problem> {

@@ -46,9 +46,13 @@ pub(crate) fn of_ask(error: AskError, properties: &[String]) -> Problem {
         ),
         AskError::UndoExists(undo) => Problem::new(
             catalogue::UNDO_EXISTS,
-            format!("Restore {undo} undoes this one. If its plan is not wanted, cancel it and ask again."),
+            format!("Restore {undo}, which undoes this one, is under way. If its plan is not wanted, cancel it and ask again."),
         )
         .member("restoreId", undo.as_str()),
+        AskError::Undone(undo) => {
+            Problem::new(catalogue::UNDO_EXISTS, format!("This restore has been undone already by restore {undo}."))
+                .member("restoreId", undo.as_str())
+        }
         AskError::UndoExpired(at) => {
             let detail = "The values that the restore has overwritten were kept for 88 days. Plan a new restore from a \
                           backup instead.";
@@ -136,6 +140,10 @@ pub(crate) fn of_review(error: ReviewError) -> Problem {
         ReviewError::NoReport => {
             Problem::new(catalogue::NO_ERRORS_FILE, "There is nothing to list, so there is no such file.")
         }
+        ReviewError::ReportGivenUp => Problem::new(
+            catalogue::NO_ERRORS_FILE,
+            "The list was too long to be made. The counts of the import are right; a new restore finds what is left.",
+        ),
         ReviewError::Ledger(error) => error.into(),
         ReviewError::Storage(error) => error.into(),
     }

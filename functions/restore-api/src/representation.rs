@@ -42,6 +42,8 @@ pub(crate) struct RestoreRepresentation<'a> {
     progress: Option<ProgressRepresentation>,
     #[serde(skip_serializing_if = "Option::is_none")]
     outcome: Option<OutcomeRepresentation<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    undo: Option<UndoRepresentation<'a>>,
 }
 
 #[derive(Serialize)]
@@ -84,16 +86,18 @@ impl<'a> RestoreRepresentation<'a> {
             plan: None,
             progress: None,
             outcome: None,
+            undo: None,
         }
     }
 
     /// The restore as it looks at `now`, in all detail.
-    pub(crate) fn of_review(review: &'a Review, now: Timestamp) -> Self {
+    pub(crate) fn of_review(review: &'a Review, undo: Option<UndoRepresentation<'a>>, now: Timestamp) -> Self {
         let Review { restore, plan, progress, outcome } = review;
         Self {
             plan: plan.as_ref().map(PlanRepresentation::of),
             progress: progress.map(|progress| ProgressRepresentation::of(progress, restore.has_written())),
             outcome: outcome.as_ref().map(|counts| OutcomeRepresentation::of(counts, &restore.dropped)),
+            undo,
             ..Self::of(restore, now)
         }
     }
@@ -166,7 +170,7 @@ impl<'a> OutcomeRepresentation<'a> {
     }
 }
 
-/// An import as its account's super admins see it. The restore that undoes it is only shown where it is read alone.
+/// An import as its account's super admins see it. Whether it can be undone is only shown where it is read alone.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ImportRepresentation<'a> {
@@ -180,7 +184,9 @@ pub(crate) struct ImportRepresentation<'a> {
     started_at: Timestamp,
     ended_at: Timestamp,
     records_gone: u64,
+    records_unreadable: u64,
     values_skipped: u64,
+    values_not_tried: u64,
     counts: OutcomeRepresentation<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     failure: Option<&'a Failure>,
@@ -189,15 +195,30 @@ pub(crate) struct ImportRepresentation<'a> {
     undo: Option<UndoRepresentation<'a>>,
 }
 
+/// Whether a restore can be undone, until when, and what stands against it.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct UndoRepresentation<'a> {
-    restore_id: &'a RestoreId,
+pub(crate) struct UndoRepresentation<'a> {
+    possible: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    restore_id: Option<&'a RestoreId>,
+}
+
+impl<'a> UndoRepresentation<'a> {
+    /// Of a restore that was confirmed; `reason` says why it cannot be undone, if it cannot.
+    pub(crate) fn of(restore: &'a Restore, reason: Option<String>) -> Self {
+        let (until, restore_id) = (restore.undo_until(), restore.undone_by.as_ref());
+        Self { possible: reason.is_none(), until, reason, restore_id }
+    }
 }
 
 impl<'a> ImportRepresentation<'a> {
-    /// `import`, and the restore that undoes it.
-    pub(crate) fn of(import: &'a Import, undone_by: Option<&'a RestoreId>) -> Self {
+    /// `import`, and whether it can be undone.
+    pub(crate) fn of(import: &'a Import, undo: Option<UndoRepresentation<'a>>) -> Self {
         Self {
             import_id: &import.restore_id,
             name: &import.name,
@@ -210,11 +231,13 @@ impl<'a> ImportRepresentation<'a> {
             started_at: shown(import.confirmed_at.unwrap_or(import.created_at)),
             ended_at: shown(import.ended_at),
             records_gone: import.records_gone,
+            records_unreadable: import.records_unreadable,
             values_skipped: import.values_skipped,
+            values_not_tried: import.values_not_tried,
             counts: OutcomeRepresentation::of(&import.outcome, &import.dropped),
             failure: import.failure.as_ref(),
-            has_errors: import.errors_key.is_some(),
-            undo: undone_by.map(|restore_id| UndoRepresentation { restore_id }),
+            has_errors: import.not_restored().is_any(),
+            undo,
         }
     }
 }

@@ -25,8 +25,8 @@ use crate::fields::Fields;
 use crate::problem::{Problem, catalogue};
 use crate::routes::{self, Found};
 
-/// The longest body that a request may have, in bytes.
-pub const LONGEST_BODY: usize = 64 * 1024;
+/// The longest body that a request may have, in bytes: room for the names of all properties that one restore may have.
+pub const LONGEST_BODY: usize = 256 * 1024;
 
 const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 

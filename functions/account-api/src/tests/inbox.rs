@@ -142,6 +142,7 @@ fn every_event() -> Vec<Event> {
             name: name.clone(),
             values_restored: 1,
             values_not_restored: 0,
+            records_not_restored: 0,
         },
         Event::RestoreStopped { restore_id: restore_id.clone(), name: name.clone() },
         Event::RestoreFailed { restore_id, name, has_written: true, failure },

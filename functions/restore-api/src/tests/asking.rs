@@ -115,6 +115,30 @@ async fn everything_that_a_wish_lacks_is_named_at_once() {
     );
 }
 
+/// D12: 700 properties with names of 100 characters were a body that was too large, though 1,000 are allowed.
+#[tokio::test]
+async fn as_many_properties_as_are_allowed_may_have_the_longest_names_that_the_crm_gives() {
+    let names = |length: usize| -> Vec<String> { (0..1_000).map(|nth| format!("{nth:0length$}")).collect() };
+    let mut manifest = manifest(&backup());
+    let column = manifest["files"][0]["columns"][1].clone();
+    let columns = names(100).into_iter().map(|name| {
+        let mut column = column.clone();
+        column["name"] = json!(name);
+        column
+    });
+    let columns: Vec<Value> = columns.collect();
+    manifest["files"][0]["columns"].as_array_mut().expect("a list").extend(columns);
+    let world = World::connected().await;
+    world.put(&backup()).await;
+    world.write(&backup().archive.expect("an archive").manifest_key, &manifest).await;
+
+    assert_eq!(world.post(RESTORES, &wish_with("properties", json!(names(100)))).await.status(), 202);
+
+    let problem = world.refused(RESTORES, &wish_with("properties", json!(names(101)))).await;
+    is(&problem, 422, "input-invalid");
+    assert_eq!(fields(&problem), ["properties"]);
+}
+
 #[tokio::test]
 async fn a_backup_without_a_usable_archive_is_told_apart() {
     let backup = backup();

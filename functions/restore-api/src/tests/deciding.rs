@@ -80,7 +80,7 @@ async fn unknown_restores_and_bodies_that_say_something_are_refused() {
         );
         let other = path.replace(restore.restore_id.as_str(), queued(9).restore_id.as_str());
         is(&world.refused(&other, &json!({})).await, 404, "restore-unknown");
-        let too_long = " ".repeat(65_537);
+        let too_long = " ".repeat(lambda::http::LONGEST_BODY + 1);
         is(&world.refusal(&path, |call| call.by(ADMIN).body(&too_long)).await, 413, "body-too-large");
     }
 }

@@ -40,13 +40,16 @@ async fn an_import_says_what_became_of_its_restore() {
             "startedAt": "2026-11-22T17:00:00Z",
             "endedAt": "2026-11-22T17:00:00Z",
             "recordsGone": 3,
+            "recordsUnreadable": 0,
             "valuesSkipped": 2,
+            "valuesNotTried": 0,
             "counts": {
                 "recordsRestored": 5, "valuesRestored": 6, "recordsFailed": 1, "valuesFailed": 2, "valuesUnclear": 1,
                 "driftedValues": 4, "alreadyRight": 3,
                 "droppedProperties": [{"property": "phone", "code": "READ_ONLY"}],
             },
             "hasErrors": true,
+            "undo": {"possible": true, "until": "2027-02-18T17:00:00Z"},
         })
     );
 }
@@ -57,9 +60,42 @@ async fn an_import_names_the_restore_that_undoes_it_and_why_it_failed() {
     let failure = Some(Failure::new("crm-token-refused", "The CRM refuses the token."));
     let import = Import { failure, ..import(1, RestoreState::Failed, None) };
     let restore = Restore { undone_by: Some(undo.clone()), ..ended(1, RestoreState::Failed) };
-    let shown = document(&with(&import, &restore).await.get(&path(&import)).await);
-    assert_eq!((&shown["state"], &shown["hasErrors"]), (&json!("failed"), &json!(false)));
-    assert_eq!((&shown["undo"], &shown["failure"]["kind"]), (&json!({"restoreId": undo}), &json!("crm-token-refused")));
+    let world = with(&import, &restore).await;
+    world.put(&queued(2)).await;
+    let shown = document(&world.get(&path(&import)).await);
+    assert_eq!((&shown["state"], &shown["failure"]["kind"]), (&json!("failed"), &json!("crm-token-refused")));
+    assert_eq!((&shown["undo"]["restoreId"], &shown["undo"]["possible"]), (&json!(undo), &json!(false)));
+    let reason = shown["undo"]["reason"].as_str().expect("a sentence");
+    assert!(reason.contains("is under way"), "{reason}");
+}
+
+/// D6: a restore said neither whether nor until when it could be undone.
+#[tokio::test]
+async fn what_stands_against_an_undo_is_said_as_the_undo_itself_would_say_it() {
+    let undo = ended(2, RestoreState::Completed);
+    let restore = Restore { undone_by: Some(undo.restore_id.clone()), ..ended(1, RestoreState::Completed) };
+    let world = with(&import(1, RestoreState::Completed, None), &restore).await;
+    world.put(&undo).await;
+    let path = super::path(&restore);
+    let shown = document(&world.get(&path).await);
+    let refused = world.refused(&format!("{path}/undo"), &json!({})).await;
+    is(&refused, 409, "undo-exists");
+    assert_eq!(shown["undo"]["reason"], refused["detail"]);
+    let already = format!("This restore has been undone already by restore {}.", undo.restore_id);
+    assert_eq!(shown["undo"]["reason"], already);
+    assert_eq!(document(&world.get(&super::path(&undo)).await)["undo"]["possible"], true);
+    assert_eq!(document(&world.get(&format!("{IMPORTS}/{}", restore.restore_id)).await)["undo"], shown["undo"]);
+}
+
+/// D6: `hasErrors` came from a file, and was false next to thousands of values that had failed.
+#[tokio::test]
+async fn an_import_with_failed_values_has_errors_also_where_the_file_could_not_be_made() {
+    let import = import(1, RestoreState::Completed, None);
+    let world = with(&import, &ended(1, RestoreState::Completed)).await;
+    assert_eq!(document(&world.get(&path(&import)).await)["hasErrors"], true);
+    let problem = problem(&world.get(&format!("{}/errors.csv", path(&import))).await);
+    is(&problem, 404, "no-errors-file");
+    assert!(problem["detail"].as_str().expect("a sentence").contains("too long to be made"), "{problem}");
 }
 
 #[tokio::test]

@@ -76,6 +76,9 @@ pub enum Event {
         values_restored: u64,
         /// Values that were not, or of which it is unknown.
         values_not_restored: u64,
+        /// Whole records that were not: they are gone, or could not be read.
+        #[serde(default)]
+        records_not_restored: u64,
     },
     /// Somebody stopped a restore while it was writing.
     RestoreStopped {

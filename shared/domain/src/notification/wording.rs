@@ -98,9 +98,16 @@ impl Event {
             Self::ScheduleSkipped { failure, next_run_at: None } => {
                 format!("Scheduled backups were switched off. {}", failure.sentence)
             }
-            Self::RestoreCompleted { name, values_restored, values_not_restored, .. } => format!(
-                "{name}. Values restored: {values_restored}; not restored: {values_not_restored}. The import has the details."
-            ),
+            Self::RestoreCompleted { name, values_restored, values_not_restored, records_not_restored, .. } => {
+                let records = match records_not_restored {
+                    0 => String::new(),
+                    records => format!(" Records that are gone or could not be read: {records}."),
+                };
+                format!(
+                    "{name}. Values restored: {values_restored}; not restored: {values_not_restored}.{records} The import has \
+                     the details."
+                )
+            }
             Self::RestoreStopped { name, .. } => {
                 format!("{name} was stopped. What it had written stays written and is listed as an import.")
             }

@@ -1,5 +1,7 @@
 //! An import: a restore that has written to the CRM, as its users see it afterwards.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +12,23 @@ use crate::Failure;
 use crate::backup::Requester;
 use crate::ids::{AccountId, ObjectType, RestoreId};
 use crate::ports::ledger::{Key, Record};
+
+/// What a restore has looked at and not restored. Whoever tells of it counts by this: the notification, the import, and a row
+/// in errors.csv for each of both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotRestored {
+    /// Whole records: they are gone, or could not be read.
+    pub records: u64,
+    /// Values: the plan left them as they are, they were not written, or it is unknown whether they were.
+    pub values: u64,
+}
+
+impl NotRestored {
+    /// Whether there is anything.
+    pub const fn is_any(self) -> bool {
+        self.records + self.values > 0
+    }
+}
 
 /// A finished restore.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +61,9 @@ pub struct Import {
     pub records_unreadable: u64,
     /// Values that the plan left as they are.
     pub values_skipped: u64,
+    /// Values that were planned and that nobody came to, as the restore was stopped or failed.
+    #[serde(default)]
+    pub values_not_tried: u64,
     /// What became of the rest.
     pub outcome: OutcomeCounts,
     /// Properties that were given up.
@@ -53,19 +75,29 @@ pub struct Import {
 }
 
 impl Import {
-    /// What users know the import by that a restore of an object with this singular label becomes.
-    pub fn name_of(label: &str) -> String {
-        format!("Data restore – {label}")
+    /// What users know the import by that `restore` becomes.
+    pub fn name_of(restore: &Restore) -> String {
+        let what = if restore.is_undo() { "Undo of data restore" } else { "Data restore" };
+        format!("{what} – {}", restore.label)
+    }
+
+    /// What was not restored.
+    pub fn not_restored(&self) -> NotRestored {
+        NotRestored {
+            records: self.records_gone + self.records_unreadable,
+            values: self.values_skipped + self.outcome.values_failed + self.outcome.values_unclear,
+        }
     }
 
     /// The import that `restore` has become by ending at `now`.
     pub fn of(restore: &Restore, outcome: OutcomeCounts, errors_key: Option<String>, now: Timestamp) -> Self {
         let counts = restore.plan.as_ref().map(|plan| &plan.counts);
         let confirmation = restore.confirmation.as_ref();
+        let planned = counts.map_or(0, |counts| counts.values(|property| property.set + property.cleared));
         Self {
             account_id: restore.account_id.clone(),
             restore_id: restore.restore_id.clone(),
-            name: Self::name_of(&restore.label),
+            name: Self::name_of(restore),
             object_type: restore.object_type.clone(),
             state: restore.state,
             created_by: restore.created_by.clone(),
@@ -76,7 +108,9 @@ impl Import {
             records_gone: counts.map_or(0, |counts| counts.not_found + counts.merged),
             records_unreadable: counts.map_or(0, |counts| counts.unreadable),
             values_skipped: counts.map_or(0, |counts| counts.values(PropertyCounts::left)),
-            outcome,
+            values_not_tried: planned.saturating_sub(outcome.values_told()),
+            // For dropping properties while it runs, and of no use afterwards.
+            outcome: OutcomeCounts { refusals: BTreeMap::new(), ..outcome },
             dropped: restore.dropped.clone(),
             failure: restore.failure.clone(),
             errors_key,
@@ -95,5 +129,84 @@ impl Import {
 impl Record for Import {
     fn key(&self) -> Key {
         Self::key_of(&self.account_id, &self.restore_id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::restore::outcome::reasons;
+    use crate::restore::plan::PlanCounts;
+    use crate::restore::slice::{OutcomeFile, PlanSegment, RestoreSlice};
+    use crate::restore::tests::planned;
+    use crate::restore::{MOST_NAME_BYTES, MOST_PROPERTIES, RestoreSource};
+
+    fn with(counts: PlanCounts) -> Restore {
+        let mut restore = planned(1);
+        restore.plan.as_mut().expect("planned").counts = counts;
+        restore
+    }
+
+    /// D6: a notification said "not restored: 0" next to an errors.csv with rows, and an undo was listed as a restore.
+    #[test]
+    fn what_was_not_restored_is_counted_once_for_everybody() {
+        let property =
+            PropertyCounts { set: 10, cleared: 2, cannot_be_set: 3, not_shown: 1, ..PropertyCounts::default() };
+        let counts =
+            PlanCounts { not_found: 2, merged: 1, unreadable: 1, properties: vec![property], ..PlanCounts::default() };
+        let restore = with(counts);
+        let outcome = OutcomeCounts {
+            values_restored: 5,
+            values_failed: 2,
+            values_unclear: 1,
+            already_right: 1,
+            refusals: BTreeMap::from([("0 X".to_owned(), 7)]),
+            ..OutcomeCounts::default()
+        };
+        let import = Import::of(&restore, outcome, None, restore.created_at);
+        assert_eq!(import.not_restored(), NotRestored { records: 4, values: 7 });
+        assert_eq!((import.values_not_tried, import.outcome.refusals.len()), (3, 0));
+        assert_eq!(import.name, format!("Data restore – {}", restore.label));
+        let source = RestoreSource::Undo { restore_id: restore.restore_id.clone(), include_edited: false };
+        let undo = Restore { source, ..restore };
+        assert_eq!(Import::name_of(&undo), format!("Undo of data restore – {}", undo.label));
+    }
+
+    /// D12: whatever becomes of a restore of as many properties as there may be, its records fit into the ledger, which
+    /// takes 400 KiB for each.
+    #[test]
+    fn the_largest_restore_fits_into_the_ledger() {
+        const LONGEST_ITEM: usize = 400 * 1024;
+        let names = MOST_PROPERTIES;
+        let name = |nth: usize| format!("{nth:0width$}", width = MOST_NAME_BYTES / names);
+        let each = PropertyCounts {
+            present: 9_999_999,
+            set: 9_999_999,
+            cleared: 9_999_999,
+            cannot_be_set: 9_999_999,
+            edited_since: 0,
+            not_shown: 9_999_999,
+        };
+        let counts = PlanCounts { properties: vec![each; names], ..PlanCounts::default() };
+        let dropped = |nth| DroppedProperty { property: name(nth), code: reasons::UNIQUE_VALUE_TAKEN.to_owned() };
+        let restore = Restore {
+            properties: (0..names).map(name).collect(),
+            dropped: (0..names).map(dropped).collect(),
+            ..with(counts.clone())
+        };
+        let refusals = (0..names).map(|nth| (format!("{nth} PROPERTY_DOESNT_EXIST"), 1_000)).collect();
+        let outcome = OutcomeCounts { refusals, ..OutcomeCounts::default() };
+        let waiting = RestoreSlice::waiting(&restore.reference(), 99, 0, 500_000, restore.created_at);
+        let slice = RestoreSlice {
+            plan: counts,
+            outcome: outcome.clone(),
+            segments: vec![PlanSegment { attempt: 9, changed: 4_000, skips: true }; 500],
+            outcomes: vec![OutcomeFile { attempt: 9, failures: true }; 500],
+            ..waiting
+        };
+        let import = Import::of(&restore, outcome, None, restore.created_at);
+        let sizes = [serde_json::to_vec(&restore), serde_json::to_vec(&slice), serde_json::to_vec(&import)];
+        let sizes = sizes.map(|json| json.expect("JSON").len());
+        assert!(sizes.iter().all(|size| *size < LONGEST_ITEM), "{sizes:?}");
     }
 }

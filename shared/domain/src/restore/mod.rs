@@ -32,6 +32,12 @@ use crate::lease::Leasing;
 use crate::ports::ledger::{Key, Record};
 use crate::work::{RestoreRef, Work};
 
+/// Properties that one restore may have.
+pub const MOST_PROPERTIES: usize = 1_000;
+
+/// Bytes that their names may have together. A restore's record in the ledger holds them, and more for each.
+pub const MOST_NAME_BYTES: usize = 100_000;
+
 /// How long a plan can be confirmed.
 pub const PLAN_LIFETIME: SignedDuration = SignedDuration::from_hours(1);
 
@@ -271,6 +277,12 @@ impl Restore {
     /// Whether it has a plan that nobody confirmed in time.
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.state == RestoreState::Planned && self.plan_expires_at().is_some_and(|at| at <= now)
+    }
+
+    /// Until when it can be undone; None when it has not ended, has written nothing, or is an undo itself.
+    pub fn undo_until(&self) -> Option<Timestamp> {
+        let ended_at = self.ended_at.filter(|_| self.has_written() && !self.is_undo())?;
+        Some(ended_at + UNDO_LIFETIME)
     }
 
     /// Whether it undoes another restore.

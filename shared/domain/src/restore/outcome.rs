@@ -82,12 +82,33 @@ pub mod reasons {
     pub const NOT_SHOWN: &str = "NOT_SHOWN";
     /// The CRM has the record and could not give it.
     pub const UNREADABLE: &str = "UNREADABLE";
+    /// Somebody has edited the value since the restore that is undone.
+    pub const EDITED_SINCE: &str = "EDITED_SINCE";
+    /// Another record has the value, which only one may have.
+    pub const UNIQUE_VALUE_TAKEN: &str = "UNIQUE_VALUE_TAKEN";
     /// The property was dropped after [`super::DROP_AFTER`] equal refusals.
     pub const PROPERTY_DROPPED: &str = "PROPERTY_DROPPED";
 }
 
-/// So many equal refusals of one property drop it from the restore.
+/// Refusals of one property with one code that weigh so much together drop it from the restore.
 pub const DROP_AFTER: u32 = 50;
+
+/// How much a refusal says against the whole property: nothing where it is about the value alone. `alone` when the CRM
+/// refused no other value with it, so that there is no doubt which one it is about.
+pub fn weight(code: &str, alone: bool) -> u32 {
+    let about_property = ["READ_ONLY_VALUE", "PROPERTY_DOESNT_EXIST"].contains(&code);
+    let about_value = code.starts_with("INVALID_") || code.contains("REQUIRED");
+    match (about_property, about_value) {
+        (true, _) if alone => DROP_AFTER.div_ceil(3),
+        (_, true) => 0,
+        _ => 1,
+    }
+}
+
+/// Whether refusals with this code are about the property whatever its value is.
+pub fn is_about_property(code: &str) -> bool {
+    weight(code, true) > 1
+}
 
 impl ValueOutcome {
     /// What the record has now as far as this restore knows; None where it left the value as it was.
@@ -152,6 +173,11 @@ impl OutcomeCounts {
         }
     }
 
+    /// Values that somebody has come to.
+    pub const fn values_told(&self) -> u64 {
+        self.values_restored + self.values_failed + self.values_unclear + self.already_right
+    }
+
     /// Counts the outcomes of one record.
     pub fn count(&mut self, outcomes: &[ValueOutcome]) {
         let failed = outcomes.iter().filter(|outcome| outcome.has_failed()).count() as u64;
@@ -195,6 +221,17 @@ mod tests {
         assert_eq!(overwritten(&["a", "t", "edited", "T"], ours), "edited");
         assert_eq!(overwritten(&["", "t"], ours), "");
         assert_eq!(overwritten(&[], ours), "");
+    }
+
+    /// D11, R5: a bad value says nothing about the property, and a property that cannot be written is known by three.
+    #[test]
+    fn refusals_weigh_against_the_property_what_they_say_about_it() {
+        assert!(
+            ["INVALID_OPTION", "INVALID_EMAIL", "MISSING_REQUIRED_PROPERTY"].iter().all(|code| weight(code, true) == 0)
+        );
+        assert!(3 * weight("READ_ONLY_VALUE", true) >= DROP_AFTER && 2 * weight("READ_ONLY_VALUE", true) < DROP_AFTER);
+        assert_eq!((weight("READ_ONLY_VALUE", false), weight("SOMETHING_NEW", true)), (1, 1));
+        assert!(is_about_property("PROPERTY_DOESNT_EXIST") && !is_about_property("SOMETHING_NEW"));
     }
 
     #[test]

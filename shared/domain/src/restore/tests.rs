@@ -44,7 +44,7 @@ fn leased(restore: &Restore, now: i64) -> Restore {
     restore.lease("run", at(now), SignedDuration::from_mins(5)).expect("at a step").expect("free")
 }
 
-fn planned(slices: u32) -> Restore {
+pub(super) fn planned(slices: u32) -> Restore {
     let defined = leased(&accepted(), 1);
     let mut restore = defined.apply(RestoreEvent::SlicesDefined { lease: 1, slices }, at(2)).expect("leased");
     for _ in 0..slices {

@@ -93,7 +93,7 @@ impl Exchange {
     }
 
     /// Whether what `id` has of this value is in the way of another record.
-    pub fn is_blocked_by(&self, id: RecordId, value: &Difference) -> bool {
+    pub fn is_in_the_way(&self, id: RecordId, value: &Difference) -> bool {
         let wanted = self.wanted.get(&(value.property, key(&value.before)));
         !value.before.is_empty() && wanted.is_some_and(|by| *by != id)
     }
@@ -148,7 +148,7 @@ mod tests {
         let records = [record(1, "a", "B "), record(2, "b", "c"), record(3, "x", "x2")];
         let values = records.iter().map(|record| (record.id, &record.differences[0]));
         let exchange = Exchange::of(values, |_| true);
-        let blocked = records.iter().map(|record| exchange.is_blocked_by(record.id, &record.differences[0]));
+        let blocked = records.iter().map(|record| exchange.is_in_the_way(record.id, &record.differences[0]));
         assert_eq!(blocked.collect::<Vec<_>>(), [false, true, false]);
     }
 }

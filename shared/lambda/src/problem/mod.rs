@@ -73,6 +73,11 @@ impl Problem {
         Self(Box::new(Occurrence { kind, detail: detail.into(), errors, members, headers, cause: None }))
     }
 
+    /// The sentence about this occurrence.
+    pub fn detail(&self) -> &str {
+        &self.0.detail
+    }
+
     /// Adds a field at fault.
     #[must_use]
     pub fn fault(mut self, field: impl Into<String>, detail: impl Into<String>) -> Self {
@@ -110,10 +115,6 @@ impl Problem {
     /// What kind of problem it is.
     pub fn kind(&self) -> ProblemType {
         self.0.kind
-    }
-
-    pub(crate) fn detail(&self) -> &str {
-        &self.0.detail
     }
 
     pub(crate) fn cause(&self) -> Option<&str> {

@@ -14,7 +14,7 @@ use domain::ports::ledger::{self, Change, Ledger, LedgerError, Versioned};
 use domain::ports::objects::{ObjectReader, StorageError};
 use domain::ports::queue::WorkQueue;
 use domain::property::RECORD_ID_COLUMN;
-use domain::restore::{Restore, RestoreEvent, RestoreRequest, RestoreSource, RestoreState, UNDO_LIFETIME};
+use domain::restore::{Restore, RestoreEvent, RestoreRequest, RestoreSource, RestoreState};
 use domain::work::{BackupRef, RestoreRef, Work};
 use jiff::Timestamp;
 
@@ -117,9 +117,12 @@ pub enum AskError {
     /// The restore to undo is an undo itself.
     #[error("an undo cannot be undone")]
     IsUndo,
-    /// Another undo of the same restore is under way or was carried out.
+    /// Another undo of the same restore is under way.
     #[error("the restore {0} undoes it")]
     UndoExists(RestoreId),
+    /// Another restore has undone it.
+    #[error("the restore {0} has undone it")]
+    Undone(RestoreId),
     /// What the restore has overwritten is not kept any more, since then.
     #[error("it could be undone until {0}")]
     UndoExpired(Timestamp),
@@ -299,11 +302,10 @@ impl AskRestore {
         if original.is_undo() {
             return Err(AskError::IsUndo);
         }
-        let Some(ended_at) = original.ended_at else { return Err(AskError::NotEnded) };
-        if !original.has_written() {
-            return Err(AskError::NothingWritten);
+        if original.ended_at.is_none() {
+            return Err(AskError::NotEnded);
         }
-        let until = ended_at + UNDO_LIFETIME;
+        let Some(until) = original.undo_until() else { return Err(AskError::NothingWritten) };
         if until <= self.clock.now() {
             return Err(AskError::UndoExpired(until));
         }
@@ -312,9 +314,19 @@ impl AskRestore {
         let reference = RestoreRef { account_id: original.account_id.clone(), restore_id: earlier.clone() };
         let undo = ledger::load::<Restore>(&*self.ledger, &Restore::key_of(&reference)).await?;
         // One that ended half-way leaves something to undo; what it has taken back already is as it should be.
-        let counts = undo
-            .is_some_and(|undo| undo.record.state == RestoreState::Completed || undo.record.is_open(self.clock.now()));
-        if counts { Err(AskError::UndoExists(earlier.clone())) } else { Ok(()) }
+        match undo.map(|undo| undo.record) {
+            Some(undo) if undo.state == RestoreState::Completed => Err(AskError::Undone(earlier.clone())),
+            Some(undo) if undo.is_open(self.clock.now()) => Err(AskError::UndoExists(earlier.clone())),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether a restore can be undone now.
+    ///
+    /// # Errors
+    /// [`AskError`]: why it cannot be, or what has failed.
+    pub async fn may_be_undone(&self, restore: &Restore) -> Result<(), AskError> {
+        self.may_undo(restore, &self.connection(&restore.account_id).await?).await
     }
 
     async fn connection(&self, account: &AccountId) -> Result<CrmConnection, AskError> {

@@ -9,9 +9,8 @@ use domain::ports::crm_batch::BatchRead;
 use domain::ports::ledger::{self, Change, Key};
 use domain::property::MERGED_IDS;
 use domain::restore::plan::{Gone, PlanCounts, PlannedRecord};
-use domain::restore::property::RestoredProperty;
 use domain::restore::slice::{Compared, PlanSegment, RestoreSlice};
-use domain::restore::{Restore, RestoreEvent, RestoreState, unique};
+use domain::restore::{Restore, RestoreEvent, RestoreState};
 use domain::rows::RowBuffer;
 use domain::storage_keys;
 use futures_util::stream;
@@ -26,9 +25,9 @@ use crate::run::{Run, StepError};
 use crate::stored_json;
 
 /// Records to write in one plan segment. Whole batches, so that segments cost no calls.
-const SEGMENT_RECORDS: u32 = 4_000;
+pub(super) const SEGMENT_RECORDS: u32 = 4_000;
 /// Bytes of one plan segment, about: a run that applies it holds it in memory.
-const SEGMENT_BYTES: usize = 4 * 1024 * 1024;
+pub(super) const SEGMENT_BYTES: usize = 4 * 1024 * 1024;
 /// Rows after which a comparison is committed although it found little.
 const COMMIT_ROWS: u64 = 50_000;
 
@@ -204,7 +203,7 @@ impl Comparison<'_> {
         });
         if segment.is_some() {
             let key = storage_keys::plan_segment(&reference, loaded.record.number, number, self.lease);
-            self.work.put_lines(&key, self.exchanges_together(group.lines)).await?;
+            self.work.put_lines(&key, group.lines).await?;
         }
         let from_row = loaded.record.rows_planned;
         let step = Compared { from_row, rows: group.rows, segment, counts: group.counts, end };
@@ -220,24 +219,6 @@ impl Comparison<'_> {
             Ok::<_, StepError>(contention::settle(self.work.ledger().commit(&changes).await, ())?)
         })
         .await
-    }
-
-    /// The lines of a plan segment, those next to each other that exchange unique values: only within a batch can such
-    /// values be cleared first.
-    fn exchanges_together(&self, lines: Vec<u8>) -> Vec<u8> {
-        let properties = &self.definition.properties;
-        let is_unique = |place: u16| properties.get(usize::from(place)).is_some_and(RestoredProperty::is_unique);
-        if !properties.iter().any(RestoredProperty::is_unique) {
-            return lines;
-        }
-        let split: Vec<&[u8]> = lines.split_inclusive(|byte| *byte == b'\n').collect();
-        let records: Result<Vec<PlannedRecord>, _> = split.iter().map(|line| serde_json::from_slice(line)).collect();
-        match records {
-            Ok(records) => {
-                unique::arranged(&records, is_unique).into_iter().map(|place| split[place]).collect::<Vec<_>>().concat()
-            }
-            Err(_) => lines,
-        }
     }
 
     async fn slice(&self) -> Result<ledger::Versioned<RestoreSlice>, StepError> {

@@ -57,9 +57,9 @@ impl RestoreWork {
             let loaded = self.load(reference).await?;
             let now = self.now();
             let next = after(&loaded.record, event.clone(), now)?;
-            let told = told(&next, Some(&outcome), now);
-            let mut changes = vec![Change::replace(&loaded, &next)];
-            changes.push(Change::create(&Import::of(&next, outcome.clone(), errors_key.clone(), now)));
+            let import = Import::of(&next, outcome.clone(), errors_key.clone(), now);
+            let told = told(&next, Some(&import), now);
+            let mut changes = vec![Change::replace(&loaded, &next), Change::create(&import)];
             changes.extend(free_lock(self.ledger(), &next).await?);
             changes.extend(told.as_ref().map(Change::create));
             Ok::<_, StepError>(contention::settle(self.ledger().commit(&changes).await, (next, told))?)
@@ -186,8 +186,8 @@ fn sum(slices: &[RestoreSlice]) -> OutcomeCounts {
 }
 
 /// What the account is told of a restore that has ended; nothing of one that was cancelled, since whoever did that knows.
-pub(super) fn told(ended: &Restore, outcome: Option<&OutcomeCounts>, now: Timestamp) -> Option<Notification> {
-    let (restore_id, name) = (ended.restore_id.clone(), Import::name_of(&ended.label));
+pub(super) fn told(ended: &Restore, import: Option<&Import>, now: Timestamp) -> Option<Notification> {
+    let (restore_id, name) = (ended.restore_id.clone(), Import::name_of(ended));
     let event = match (&ended.failure, ended.state) {
         (Some(failure), RestoreState::Failed) => {
             Event::RestoreFailed { restore_id, name, has_written: ended.has_written(), failure: failure.clone() }
@@ -196,8 +196,9 @@ pub(super) fn told(ended: &Restore, outcome: Option<&OutcomeCounts>, now: Timest
         (_, RestoreState::Completed) => Event::RestoreCompleted {
             restore_id,
             name,
-            values_restored: outcome.map_or(0, |outcome| outcome.values_restored),
-            values_not_restored: outcome.map_or(0, |outcome| outcome.values_failed + outcome.values_unclear),
+            values_restored: import.map_or(0, |import| import.outcome.values_restored),
+            values_not_restored: import.map_or(0, |import| import.not_restored().values),
+            records_not_restored: import.map_or(0, |import| import.not_restored().records),
         },
         _ => return None,
     };

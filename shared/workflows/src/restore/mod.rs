@@ -14,6 +14,7 @@
 //! two runs are enough to use the whole call budget.
 
 mod apply;
+mod arrange;
 pub mod ask;
 mod begin;
 mod compare;

@@ -44,6 +44,9 @@ pub enum ReviewError {
     /// There is nothing to report, so there is no such file.
     #[error("there is no such report")]
     NoReport,
+    /// There is something to report, and the report could not be made.
+    #[error("the report could not be made")]
+    ReportGivenUp,
     /// The ledger failed.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
@@ -345,15 +348,14 @@ fn side_effect(effect: SideEffect, label: &str) -> (&'static str, String) {
     }
 }
 
-/// One import, and the restore that undoes it.
+/// One import, and the restore that it was.
 ///
 /// # Errors
 /// [`ReviewError`].
-pub async fn import(ledger: &dyn Ledger, reference: &RestoreRef) -> Result<(Import, Option<RestoreId>), ReviewError> {
+pub async fn import(ledger: &dyn Ledger, reference: &RestoreRef) -> Result<(Import, Restore), ReviewError> {
     let key = Import::key_of(&reference.account_id, &reference.restore_id);
     let import = ledger::load::<Import>(ledger, &key).await?.ok_or(ReviewError::ImportUnknown)?.record;
-    let undone_by = load(ledger, reference).await?.undone_by;
-    Ok((import, undone_by))
+    Ok((import, load(ledger, reference).await?))
 }
 
 /// A link to the report of what an import has not restored.
@@ -368,7 +370,8 @@ pub async fn errors_link(
     valid_for: Duration,
 ) -> Result<Link, ReviewError> {
     let (import, _) = import(ledger, reference).await?;
-    let key = import.errors_key.ok_or(ReviewError::NoReport)?;
+    let is_any = import.not_restored().is_any();
+    let key = import.errors_key.ok_or(if is_any { ReviewError::ReportGivenUp } else { ReviewError::NoReport })?;
     let file_name = format!("errors-{}-{}.csv", import.object_type, import.restore_id);
     let link = link(links, clock, (&key, &file_name), valid_for).await?;
     audit_log::record(ledger, &act.succeeded(reference.restore_id.to_string())).await?;

@@ -57,7 +57,7 @@ impl RestoreWork {
         let reference = restore.reference();
         let definition = Definition::of(&*self.reader, restore).await?;
         let slices = dispatch::slices(self.ledger(), &reference).await?;
-        let slices: Vec<RestoreSlice> = slices.into_iter().map(|slice| slice.record).collect();
+        let slices = self.arranged(restore, &definition, slices, lease).await?;
         let mut counts = PlanCounts::of(definition.properties.len());
         for slice in &slices {
             counts.add(&slice.plan);

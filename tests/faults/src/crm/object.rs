@@ -321,6 +321,10 @@ impl SimulatedObject {
         self.records.range(RecordId(after + 1)..).map(|(id, _)| *id)
     }
 
+    pub(super) fn add(&mut self, id: RecordId) {
+        self.records.insert(id, Timestamp::UNIX_EPOCH);
+    }
+
     pub(super) fn remove(&mut self, id: RecordId) {
         self.records.remove(&id);
     }

@@ -24,6 +24,8 @@ pub enum Edit {
         /// The value.
         value: String,
     },
+    /// A record appears.
+    Create(RecordId),
     /// A record is archived.
     Delete(RecordId),
     /// The first record becomes part of the second.
@@ -50,6 +52,9 @@ pub struct PropertyRules {
     pub side_effect: Option<SideEffect>,
     /// Every write is ignored without a word.
     pub ignores_writes: bool,
+    /// No two records may have the same value. A batch in which a record is to get what another one has is refused, also
+    /// where that one is to lose it in the same batch.
+    pub unique: bool,
     /// The form in which the CRM keeps a value.
     pub normalise: Option<fn(&str) -> String>,
     /// Values that are refused, with the CRM's word for the reason, and from which update on; None is any value.
@@ -144,6 +149,7 @@ impl SimulatedObject {
     pub fn edit(&mut self, edit: Edit) {
         match edit {
             Edit::Value { id, property, value } => self.write(id, property, value),
+            Edit::Create(id) => self.add(id),
             Edit::Delete(id) => self.remove(id),
             Edit::Merge(id, survivor) => {
                 self.remove(id);
@@ -240,7 +246,16 @@ impl SimulatedObject {
         self.check_scopes()?;
         self.writes.batches += 1;
         let values = updates.iter().flat_map(|update| &update.values);
-        let faults: Vec<_> = values.filter_map(|(property, value)| self.fault(property, value)).collect();
+        let mut faults: Vec<_> = values.filter_map(|(property, value)| self.fault(property, value)).collect();
+        let taken =
+            updates.iter().flat_map(|update| update.values.iter().map(|(name, value)| (update.id, name, value)));
+        faults.extend(
+            taken.filter(|(id, name, value)| self.is_taken(*id, name, value)).map(|(_, property, value)| Fault {
+                code: "CONFLICTING_UNIQUE_VALUE",
+                property,
+                value,
+            }),
+        );
         if let Some(first) = faults.first() {
             return Ok(BatchUpdate::Refused(self.refusal(first, &faults)));
         }
@@ -254,6 +269,13 @@ impl SimulatedObject {
             }
         }
         Ok(BatchUpdate::Written { records, refused })
+    }
+
+    /// Whether another record has a value that only one may have.
+    fn is_taken(&self, id: RecordId, property: &str, value: &str) -> bool {
+        let unique = self.writes.rules.get(property).is_some_and(|rules| rules.unique);
+        let same = |other: &RecordId| self.value(*other, property).is_some_and(|has| has.eq_ignore_ascii_case(value));
+        unique && !value.is_empty() && self.ids().iter().any(|other| *other != id && same(other))
     }
 
     fn apply(&mut self, id: RecordId, update: &RecordUpdate) -> UpdatedRecord {

@@ -57,6 +57,30 @@ async fn an_undo_leaves_what_somebody_has_edited_since_unless_told_otherwise() {
     }
 }
 
+/// R1: what was edited between the undo's plan and its confirmation was overwritten, and no undo could give it back.
+#[tokio::test(start_paused = true)]
+async fn an_undo_leaves_what_somebody_has_edited_after_its_plan_unless_told_otherwise() {
+    for include_edited in [false, true] {
+        let scenario = Scenario::in_memory(Setup::default()).await;
+        let restore = scenario.planned().await;
+        scenario.carried_out(&restore).await;
+        let undo = scenario.undo_planned(&restore, include_edited).await;
+        scenario.world.crm.edit(OBJECT, record(0), "email", "edited@example.com");
+
+        scenario.carried_out(&undo).await;
+
+        let told = scenario.world.errors(&undo).await;
+        if include_edited {
+            scenario.assert_values(&scenario.damaged);
+            assert_eq!(told.len(), 0);
+        } else {
+            scenario.assert_values(&with(&scenario.damaged, &[(0, "edited@example.com")]));
+            assert_eq!(told.len(), 1);
+            assert!(told[0][4].starts_with("EDITED_SINCE"), "{told:?}");
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_edit_between_a_death_and_the_run_after_it_is_what_an_undo_goes_back_to() {
     let counted = Faults::none();

@@ -10,5 +10,6 @@ mod scenario;
 mod takeover;
 mod trouble;
 mod twice;
+mod unique;
 mod unknown;
 mod zombies;

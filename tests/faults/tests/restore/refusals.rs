@@ -76,13 +76,97 @@ async fn a_property_that_the_crm_keeps_refusing_is_dropped() {
     let errors = scenario.world.errors(&restore).await;
     let refused = errors.iter().filter(|line| line[4].starts_with("READ_ONLY_VALUE")).count();
     let given_up = errors.iter().filter(|line| line[4].starts_with("PROPERTY_DROPPED")).count();
-    assert!((50..120).contains(&refused), "{refused} refusals");
+    assert!((3..=24).contains(&refused), "{refused} refusals");
     let found = scenario.values();
     let cities = (0..2_000).map(|nth| key(nth, "city"));
     let differing = cities.filter(|city| found.get(city) != scenario.good.get(city)).count();
     assert_eq!(refused + given_up, differing, "every city that differs is told");
     let emails = scenario.good.iter().filter(|((_, property), _)| property == "email");
     assert!(emails.into_iter().all(|(key, value)| found.get(key) == Some(value)));
+}
+
+/// D11, R5: with 100 bad addresses among 2,000, the property was given up after 50 of them, and some 1,000 good values with
+/// it.
+#[tokio::test(start_paused = true)]
+async fn bad_values_do_not_cost_the_good_values_of_their_property() {
+    let prepare = |world: &World| {
+        for (place, id) in world.crm.change(OBJECT, |object| object.ids()).into_iter().enumerate() {
+            let quality = if place % 20 == 0 { "bad" } else { "good" };
+            world.crm.edit(OBJECT, id, "email", &format!("{quality}-{id}@example.com"));
+        }
+    };
+    let setup = Setup { records: 2_000, prepare, damage: damage_every_email, ..Setup::default() };
+    let scenario = Scenario::in_memory(setup).await;
+    scenario.world.crm.change(OBJECT, |object| {
+        for (place, id) in object.ids().into_iter().enumerate().step_by(20) {
+            assert_eq!(place % 20, 0);
+            object.refuse("email", Some(&format!("bad-{id}@example.com")), "INVALID_EMAIL");
+        }
+    });
+    let restore = scenario.planned().await;
+    let ended = scenario.carried_out(&restore).await;
+    assert_eq!(ended.dropped, []);
+    let outcome = scenario.world.import(&restore).await.expect("it wrote").outcome;
+    assert_eq!((outcome.values_restored, outcome.values_failed), (1_900, 100));
+    let errors = scenario.world.errors(&restore).await;
+    assert!(errors.iter().all(|line| line[4].starts_with("INVALID_EMAIL")), "{:?}", errors.first());
+}
+
+/// D11: each of 400 records was narrowed down to the same bad value, at eight calls for each.
+#[tokio::test(start_paused = true)]
+async fn a_value_that_was_refused_is_not_sent_again_for_other_records() {
+    let prepare = |world: &World| {
+        for id in world.crm.change(OBJECT, |object| object.ids()) {
+            world.crm.edit(OBJECT, id, "city", "Nowhere");
+            world.crm.edit(OBJECT, id, "email", &format!("{id}@example.com"));
+        }
+    };
+    let damage = |world: &World| {
+        damage_every_email(world);
+        for id in world.crm.change(OBJECT, |object| object.ids()) {
+            world.crm.edit(OBJECT, id, "city", "Berlin");
+        }
+    };
+    let scenario = Scenario::in_memory(Setup { records: 2_000, prepare, damage, ..Setup::default() }).await;
+    scenario.world.crm.change(OBJECT, |object| object.refuse("city", Some("Nowhere"), "INVALID_CITY"));
+    let restore = scenario.planned().await;
+    let ended = scenario.carried_out(&restore).await;
+    assert_eq!(ended.dropped, []);
+    let calls = scenario.world.crm.calls("update_batch");
+    assert!(calls <= 20 + 8 * 16, "one for each batch, and for the eight under way at first a few more: {calls}");
+    let outcome = scenario.world.import(&restore).await.expect("it wrote").outcome;
+    assert_eq!((outcome.values_restored, outcome.values_failed), (2_000, 2_000));
+    let errors = scenario.world.errors(&restore).await;
+    assert!(errors.iter().all(|line| line[1] == "city" && line[4].starts_with("INVALID_CITY")));
+}
+
+/// A run dies between clearing a stage and setting it, and the target is refused by then: the stage gets back what it had,
+/// also where its property was given up meanwhile.
+#[tokio::test(start_paused = true)]
+async fn a_stage_that_a_dead_run_has_cleared_is_put_back_when_it_cannot_be_set() {
+    let setup = Setup { records: 100, prepare: stages, damage: all_fans, ..Setup::default() };
+    let before = Scenario::calls_before(&setup).await;
+    for code in ["INVALID_OPTION", "READ_ONLY_VALUE"] {
+        for nth in before + 1.. {
+            let faults = Faults::at(nth, Fault::WorkerDies);
+            let scenario = Scenario::in_memory(Setup { faults: faults.clone(), ..setup.clone() }).await;
+            let restore = scenario.planned().await;
+            scenario.world.crm.change(OBJECT, |object| object.refuse_from("city", Some("customer"), code, 3));
+            scenario.carried_out(&restore).await;
+            let found = scenario.values();
+            let empty = (0..100).filter(|nth| nth % 3 != 2 && !found.contains_key(&key(*nth, "city")));
+            assert_eq!(empty.collect::<Vec<_>>(), [0; 0], "{code} after {:?}", faults.struck());
+            let undo = scenario.undo_planned(&restore, false).await;
+            scenario.world.crm.change(OBJECT, faults::SimulatedObject::accept_all);
+            if scenario.world.restore(&undo).await.plan.expect("planned").counts.changed > 0 {
+                scenario.carried_out(&undo).await;
+            }
+            scenario.assert_values(&scenario.damaged);
+            if faults.struck().is_empty() {
+                break;
+            }
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

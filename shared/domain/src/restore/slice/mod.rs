@@ -241,6 +241,17 @@ impl RestoreSlice {
         Ok(next)
     }
 
+    /// Puts other plan segments in the place of those that the comparison has written: the same records in another order.
+    ///
+    /// # Errors
+    /// [`Refused`] when it is not compared to its end, or is being written.
+    pub fn rearranged(&self, segments: Vec<PlanSegment>) -> Result<Self, Refused> {
+        if self.state != SliceState::Planned {
+            return Err(Refused::new("rearranging a plan", "the slice is at another step"));
+        }
+        Ok(Self { segments, ..self.clone() })
+    }
+
     /// Takes over what a run has written to the CRM. It is done when the last record is.
     ///
     /// # Errors

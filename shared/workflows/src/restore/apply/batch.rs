@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 
 use domain::ids::RecordId;
+use domain::restore::RestoreSource;
 use domain::restore::difference::{Difference, ValuePair, differences};
 use domain::restore::outcome::{Fate, OutcomeCounts, PreImage, ValueOutcome, overwritten, reasons};
 use domain::restore::plan::{Gone, PlannedRecord};
 use domain::storage_keys;
 use futures_util::future;
 
-use super::write::{DROPPED, Fates, Update, Writer};
+use super::write::{DROPPED, Fates, ToWrite, Update, Writer};
 use super::{Application, PlannedBatch, WrittenBatch};
 use crate::restore::compare::{Found, Present};
 use crate::run::StepError;
@@ -17,6 +18,8 @@ use crate::stored_json;
 
 const NOT_SHOWN: (&str, &str) =
     (reasons::NOT_SHOWN, "The CRM did not show the present value, so it was left as it is.");
+
+const EDITED: &str = "Somebody has changed the value since the undo was planned.";
 
 const UNREADABLE: (&str, &str) =
     (reasons::UNREADABLE, "The CRM has the record and could not give it, so it was left as it is.");
@@ -30,6 +33,8 @@ type Earlier = HashMap<(RecordId, u16), Vec<String>>;
 struct RecordWork {
     /// What this run writes.
     to_write: Vec<Difference>,
+    /// What of it a run before this one has cleared; `before` is what was there then.
+    cleared: Vec<Difference>,
     /// What is decided without a write.
     decided: Vec<ValueOutcome>,
 }
@@ -49,9 +54,11 @@ impl Application<'_> {
             works.push(self.look_at(planned, &present, &earlier, &mut counts));
         }
         self.put_pre_image(batch.number, &batch.records, &works).await?;
-        let updates = batch.records.iter().zip(&works).filter(|(_, work)| !work.to_write.is_empty());
-        let updates = updates.map(|(record, work)| Update { id: record.id, values: work.to_write.clone() }).collect();
-        let written = Writer::new(self, &mut counts).write(updates).await.inspect_err(|error| self.note(error))?;
+        let to_write = ToWrite {
+            values: updates(&batch.records, &works, |work| &work.to_write),
+            cleared: updates(&batch.records, &works, |work| &work.cleared),
+        };
+        let written = Writer::new(self, &mut counts).write(to_write).await.inspect_err(|error| self.note(error))?;
         let outcomes = self.told(&batch.records, works, written, &earlier, &mut counts);
         Ok(WrittenBatch { number: batch.number, to: batch.to, outcomes, counts })
     }
@@ -69,13 +76,13 @@ impl Application<'_> {
             Found::Unreadable => {
                 let unknown = |difference| self.unknown(planned.id, difference, earlier, UNREADABLE);
                 let decided = planned.differences.iter().map(unknown).collect();
-                return RecordWork { to_write: Vec::new(), decided };
+                return RecordWork { decided, ..RecordWork::default() };
             }
             Found::Gone(to) => {
                 let (code, message) = gone(to);
                 let decided =
                     planned.differences.iter().map(|difference| failed(planned.id, difference, code, &message));
-                return RecordWork { to_write: Vec::new(), decided: decided.collect() };
+                return RecordWork { decided: decided.collect(), ..RecordWork::default() };
             }
         };
         let mut work = RecordWork::default();
@@ -102,7 +109,16 @@ impl Application<'_> {
                 continue;
             };
             let current = still.iter().find(|still| still.property == place);
-            match (current, earlier.get(&(planned.id, place))) {
+            let found = earlier.get(&(planned.id, place));
+            let cleared = current.zip(found).and_then(|(current, found)| self.before_clearing(current, found));
+            match (current, found) {
+                (Some(current), _) if cleared.is_some() => {
+                    let before = cleared.unwrap_or_default();
+                    work.cleared.push(Difference { before, ..current.clone() });
+                }
+                (Some(current), None) if self.is_undo_of_unedited() && !self.is_as_planned(difference, current) => {
+                    work.decided.push(failed(planned.id, current, reasons::EDITED_SINCE, EDITED));
+                }
                 (Some(current), _) if self.is_dropped(place) => {
                     work.decided.push(failed(planned.id, current, reasons::PROPERTY_DROPPED, DROPPED));
                 }
@@ -117,6 +133,29 @@ impl Application<'_> {
             }
         }
         work
+    }
+
+    /// What a value was before a run cleared it on the way to its target and died; None where none has. If the target cannot
+    /// be set, the value gets that back.
+    fn before_clearing(&self, current: &Difference, found: &[String]) -> Option<String> {
+        let property = self.property(current.property)?;
+        if !property.is_cleared_on_the_way() || !current.before.is_empty() {
+            return None;
+        }
+        let chain: Vec<&str> = found.iter().map(String::as_str).collect();
+        let before = overwritten(&chain, |value| property.is_made_on_the_way_to(&current.target, value));
+        (!before.is_empty()).then(|| before.to_owned())
+    }
+
+    /// Whether this undoes a restore and leaves alone what somebody has edited since.
+    fn is_undo_of_unedited(&self) -> bool {
+        matches!(self.restore.source, RestoreSource::Undo { include_edited: false, .. })
+    }
+
+    /// Whether a value is still what the plan has found.
+    fn is_as_planned(&self, planned: &Difference, current: &Difference) -> bool {
+        let known = self.property(planned.property);
+        known.is_some_and(|known| known.comparison.same(&planned.before, &current.before))
     }
 
     /// The outcome of a value that the CRM does not show now. It is not overwritten blindly; a run before this one that
@@ -163,7 +202,7 @@ impl Application<'_> {
     ) -> Result<(), StepError> {
         let mut lines = Vec::new();
         for (record, work) in records.iter().zip(works) {
-            for difference in &work.to_write {
+            for difference in work.to_write.iter().chain(&work.cleared) {
                 let Difference { property, before, target } = difference.clone();
                 stored_json::add_line(&PreImage { id: record.id, property, before, target }, &mut lines)?;
             }
@@ -188,7 +227,7 @@ impl Application<'_> {
         let mut outcomes = Vec::new();
         for (record, work) in records.iter().zip(works) {
             let mut of_record = work.decided;
-            for difference in work.to_write {
+            for difference in work.to_write.into_iter().chain(work.cleared) {
                 let Some(fate) = written.remove(&(record.id, difference.property)) else { continue };
                 of_record.push(self.outcome(record.id, difference, fate, earlier));
             }
@@ -228,6 +267,16 @@ impl Application<'_> {
         };
         ValueOutcome { id, property, before: first, target, fate }
     }
+}
+
+/// The values of each record that `pick` picks.
+fn updates(
+    records: &[PlannedRecord],
+    works: &[RecordWork],
+    pick: impl Fn(&RecordWork) -> &Vec<Difference>,
+) -> Vec<Update> {
+    let picked = records.iter().zip(works).map(|(record, work)| Update { id: record.id, values: pick(work).clone() });
+    picked.filter(|update| !update.values.is_empty()).collect()
 }
 
 fn gone(gone: Gone) -> (&'static str, String) {

@@ -6,13 +6,15 @@ mod commit;
 mod planned;
 mod write;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 
 use domain::budget::WaitReason;
 use domain::ports::crm::{Crm, CrmErrorKind};
+use domain::ports::crm_batch::{SideEffect, WriteRefusal};
 use domain::ports::ledger::{self, Key, LedgerError};
-use domain::restore::outcome::{DROP_AFTER, OutcomeCounts, ValueOutcome};
+use domain::restore::difference::Difference;
+use domain::restore::outcome::{self, DROP_AFTER, OutcomeCounts, ValueOutcome};
 use domain::restore::plan::PlannedRecord;
 use domain::restore::slice::{Left, Position, RestoreSlice};
 use domain::restore::{DroppedProperty, Restore, RestoreEvent, RestoreState, WRITE_MARGIN};
@@ -20,6 +22,7 @@ use futures_util::stream;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use self::planned::PlannedRecords;
+use self::write::is_about_uniqueness;
 use super::definition::Definition;
 use super::{Ending, RestoreUsage, RestoreWork, pipeline};
 use crate::held_lease::HeldLease;
@@ -75,9 +78,18 @@ struct Begun {
 
 /// What the CRM keeps refusing.
 struct Refusals {
-    times: BTreeMap<String, u32>,
+    /// By property and code, what refusals weigh against the property.
+    weights: BTreeMap<String, u32>,
     dropped: HashSet<u16>,
+    /// Properties of which this run has written a value.
+    accepted: HashSet<u16>,
+    /// Values that the CRM has refused for what they are, with its word and sentence.
+    values: HashMap<(u16, String), (String, String)>,
 }
+
+/// So many refused values are remembered, of so many bytes at most.
+const REMEMBERED_VALUES: usize = 2_000;
+const REMEMBERED_BYTES: usize = 1_000;
 
 impl RestoreWork {
     /// Writes what is left of the slice at `key`. An error comes with what is left behind.
@@ -96,8 +108,8 @@ impl RestoreWork {
             let refused = self.refusals(restore).await?;
             Ok::<_, StepError>((definition, slice, session, refused))
         };
-        let (definition, slice, session, times) = prepared.await.map_err(|error| (error, Left::Nothing))?;
-        let refusals = Refusals { times, dropped: HashSet::new() };
+        let (definition, slice, session, weights) = prepared.await.map_err(|error| (error, Left::Nothing))?;
+        let refusals = Refusals { weights, dropped: HashSet::new(), accepted: HashSet::new(), values: HashMap::new() };
         let application = Application {
             work: self,
             restore,
@@ -116,7 +128,7 @@ impl RestoreWork {
         done
     }
 
-    /// How often the CRM has refused which property, in all slices.
+    /// What refusals weigh against which property, in all slices.
     async fn refusals(&self, restore: &Restore) -> Result<BTreeMap<String, u32>, StepError> {
         let mut sum = OutcomeCounts::default();
         for slice in super::dispatch::slices(self.ledger(), &restore.reference()).await? {
@@ -166,19 +178,50 @@ impl Application<'_> {
         self.refusals.lock().unwrap_or_else(PoisonError::into_inner).dropped.contains(&property)
     }
 
-    /// Counts a refusal of a property. After too many equal ones the property is dropped from the whole restore.
-    async fn refused(&self, property: u16, code: &str, counts: &mut OutcomeCounts) -> Result<(), StepError> {
+    /// Notes that the CRM takes values of a property.
+    fn accepted(&self, property: u16) {
+        self.refusals.lock().unwrap_or_else(PoisonError::into_inner).accepted.insert(property);
+    }
+
+    /// What the CRM has said about the same value of another record, if it refused it for what it is.
+    fn refused_before(&self, value: &Difference) -> Option<(String, String)> {
+        let refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        refusals.values.get(&(value.property, value.target.clone())).cloned()
+    }
+
+    /// Notes a refusal: against the value, where it is about that, and otherwise against the property. One that is refused
+    /// too often is dropped from the whole restore. `alone` when no other value of the record was refused with it.
+    async fn refused(
+        &self,
+        value: &Difference,
+        sent: &str,
+        refusal: &WriteRefusal,
+        alone: bool,
+        counts: &mut OutcomeCounts,
+    ) -> Result<(), StepError> {
+        let (property, code) = (value.property, &refusal.code);
         let Some(definition) = self.definition.properties.get(usize::from(property)) else { return Ok(()) };
-        let refusal = format!("{} {code}", definition.name);
-        *counts.refusals.entry(refusal.clone()).or_default() += 1;
+        // What is a valid stage depends on the record's pipeline.
+        if code.starts_with("INVALID_") && alone && definition.side_effect != Some(SideEffect::Stage) {
+            self.remember_refused(property, sent, refusal);
+        }
+        let weight = if is_about_uniqueness(code) { 0 } else { outcome::weight(code, alone) };
+        if weight == 0 {
+            return Ok(());
+        }
+        // By its place: names are long, and a slice's record holds this for as many properties as a restore may have.
+        let refusal = format!("{property} {code}");
+        *counts.refusals.entry(refusal.clone()).or_default() += weight;
         let drop = {
             let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
-            let times = refusals.times.entry(refusal).or_default();
-            *times += 1;
-            *times >= DROP_AFTER && refusals.dropped.insert(property)
+            let sum = refusals.weights.entry(refusal).or_default();
+            *sum += weight;
+            let too_often = *sum >= DROP_AFTER;
+            let takes_none = outcome::is_about_property(code) || !refusals.accepted.contains(&property);
+            too_often && takes_none && refusals.dropped.insert(property)
         };
         if drop {
-            let dropped = DroppedProperty { property: definition.name.clone(), code: code.to_owned() };
+            let dropped = DroppedProperty { property: definition.name.clone(), code: code.clone() };
             tracing::warn!(restore.id = %self.restore.restore_id, property = dropped.property, code, "restore.property-dropped");
             match self.work.apply_event(&self.restore.reference(), RestoreEvent::PropertyDropped(dropped)).await {
                 // Somebody has stopped the restore, and nothing more is written anyway.
@@ -187,6 +230,14 @@ impl Application<'_> {
             }
         }
         Ok(())
+    }
+
+    fn remember_refused(&self, property: u16, sent: &str, refusal: &WriteRefusal) {
+        let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        if !sent.is_empty() && sent.len() <= REMEMBERED_BYTES && refusals.values.len() < REMEMBERED_VALUES {
+            let told = (refusal.code.clone(), refusal.message.clone());
+            refusals.values.insert((property, sent.to_owned()), told);
+        }
     }
 
     /// Notes that `batch` gets a pre-image.

@@ -8,6 +8,7 @@ use domain::ports::crm_batch::{BatchUpdate, RecordUpdate, UpdatedRecord, WriteRe
 use domain::restore::difference::Difference;
 use domain::restore::outcome::{Fate, OutcomeCounts, reasons};
 use domain::restore::property::RestoredProperty;
+use domain::restore::unique::Exchange;
 
 use super::Application;
 use crate::run::StepError;
@@ -22,9 +23,20 @@ pub(super) struct Update {
     pub(super) values: Vec<Difference>,
 }
 
+/// The values of a batch that are to be written.
+#[derive(Default)]
+pub(super) struct ToWrite {
+    /// What the records have is known and untouched.
+    pub(super) values: Vec<Update>,
+    /// A run before this one has cleared them, and what they had before is the value to put back.
+    pub(super) cleared: Vec<Update>,
+}
+
 /// What is sent.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Round {
+    /// Nothing, in place of unique values that other records of the batch are to get.
+    Free,
     /// The targets.
     Set,
     /// Nothing, in place of values that cannot go back to an earlier option otherwise.
@@ -42,22 +54,30 @@ pub(super) struct Writer<'a> {
     fates: Fates,
     /// Values for the next round.
     next_round: Vec<Update>,
+    /// Values that are cleared, and to be set after all others.
+    cleared: Vec<Update>,
 }
 
 impl<'a> Writer<'a> {
     pub(super) fn new(application: &'a Application<'a>, counts: &'a mut OutcomeCounts) -> Self {
-        Self { application, counts, fates: Fates::new(), next_round: Vec::new() }
+        Self { application, counts, fates: Fates::new(), next_round: Vec::new(), cleared: Vec::new() }
     }
 
     /// Writes everything.
     ///
     /// # Errors
     /// [`StepError`]; some values may have been written.
-    pub(super) async fn write(mut self, mut updates: Vec<Update>) -> Result<Fates, StepError> {
-        for round in [Round::Set, Round::Clear, Round::SetCleared, Round::PutBack] {
-            self.write_round(updates, round).await?;
-            updates = std::mem::take(&mut self.next_round);
-        }
+    pub(super) async fn write(mut self, to_write: ToWrite) -> Result<Fates, StepError> {
+        let (blocking, values) = self.application.blocking(to_write.values);
+        self.cleared = to_write.cleared;
+        self.write_round(blocking, Round::Free).await?;
+        self.write_round(values, Round::Set).await?;
+        let to_clear = std::mem::take(&mut self.next_round);
+        self.write_round(to_clear, Round::Clear).await?;
+        let cleared = by_record(std::mem::take(&mut self.cleared));
+        self.write_round(cleared, Round::SetCleared).await?;
+        let to_put_back = std::mem::take(&mut self.next_round);
+        self.write_round(to_put_back, Round::PutBack).await?;
         Ok(self.fates)
     }
 
@@ -65,7 +85,7 @@ impl<'a> Writer<'a> {
     async fn write_round(&mut self, updates: Vec<Update>, round: Round) -> Result<(), StepError> {
         let mut left = VecDeque::from([updates]);
         while let Some(updates) = left.pop_front() {
-            let mut updates = self.without_dropped(updates, round);
+            let mut updates = self.without_hopeless(updates, round);
             if updates.is_empty() {
                 continue;
             }
@@ -105,25 +125,33 @@ impl<'a> Writer<'a> {
 
     /// Takes what the CRM refused of one record out of it, and returns what is left to try.
     async fn refuse(&mut self, update: Update, refusal: &WriteRefusal, round: Round) -> Result<Vec<Update>, StepError> {
-        let is_named = |value: &Difference| {
-            refusal.properties.iter().any(|property| property == self.application.name(value.property))
-        };
+        let application = self.application;
+        let is_named =
+            |value: &Difference| refusal.properties.iter().any(|property| property == application.name(value.property));
+        let taken = is_about_uniqueness(&refusal.code);
+        // Where the CRM says that a value is taken and not which, it is that of a property that takes each value once.
+        let may_be_taken =
+            |value: &Difference| taken && application.property(value.property).is_some_and(RestoredProperty::is_unique);
         let (mut refused, mut rest): (Vec<_>, Vec<_>) = update.values.into_iter().partition(is_named);
+        if refused.is_empty() {
+            (refused, rest) = rest.into_iter().partition(may_be_taken);
+        }
         if refused.is_empty() {
             refused = std::mem::take(&mut rest);
         }
-        // A property is only charged with what is its own fault: not with what the record lacks besides.
+        // A property or a value is only charged with what is its own fault: not with what the record lacks besides.
         let named = !refusal.properties.is_empty();
-        let is_at_fault = |value: &Difference| if named { is_named(value) } else { refused.len() == 1 };
-        let at_fault: Vec<u16> =
-            refused.iter().filter(|value| is_at_fault(value)).map(|value| value.property).collect();
-        if !refusal.code.contains("REQUIRED") {
-            for property in at_fault {
-                self.application.refused(property, &refusal.code, self.counts).await?;
-            }
+        let alone = refused.len() == 1;
+        for value in refused.iter().filter(|value| if named { is_named(value) } else { alone }) {
+            application.refused(value, round.sends(value), refusal, alone, self.counts).await?;
         }
+        let own = taken.then(|| format!("{TAKEN} The CRM says {}: {}", refusal.code, refusal.message));
+        let reason = match &own {
+            Some(message) => (reasons::UNIQUE_VALUE_TAKEN, message.as_str()),
+            None => (refusal.code.as_str(), refusal.message.as_str()),
+        };
         for value in refused {
-            self.failed(update.id, value, (&refusal.code, &refusal.message), round);
+            self.failed(update.id, value, reason, round);
         }
         Ok(if rest.is_empty() { Vec::new() } else { vec![Update { id: update.id, values: rest }] })
     }
@@ -162,15 +190,16 @@ impl<'a> Writer<'a> {
         let now = shown.unwrap_or(if sent.is_empty() { "" } else { before });
         match (round, property.comparison.same(now, sent)) {
             (Round::Set | Round::SetCleared, true) => {
+                self.application.accepted(value.property);
                 let after = (now != sent).then(|| now.to_owned());
                 self.fates.insert((id, value.property), Fate::Written { after });
             }
-            (Round::Clear, true) => self.next(id, value),
+            (Round::Free | Round::Clear, true) => self.cleared.push(Update { id, values: vec![value] }),
             (Round::PutBack, true) => self.put_back(id, value.property),
             (Round::Set, false) if property.forward_only && property.comparison.same(now, before) => {
                 self.next(id, value);
             }
-            (Round::Set | Round::Clear, false) => {
+            (Round::Free | Round::Set | Round::Clear, false) => {
                 let changed = (!property.comparison.same(now, &value.before)).then(|| now.to_owned());
                 self.failed_with(id, value.property, IGNORED, changed);
             }
@@ -202,18 +231,22 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Gives up the values of dropped properties. Those that are cleared already are not left so.
-    fn without_dropped(&mut self, updates: Vec<Update>, round: Round) -> Vec<Update> {
+    /// Gives up the values of dropped properties, and those that the CRM has refused of other records. Those that are cleared
+    /// already are not left so.
+    fn without_hopeless(&mut self, updates: Vec<Update>, round: Round) -> Vec<Update> {
         if matches!(round, Round::SetCleared | Round::PutBack) {
             return updates;
         }
         let mut left = Vec::with_capacity(updates.len());
         for mut update in updates {
-            let is_dropped = |value: &Difference| self.application.is_dropped(value.property);
-            let (dropped, kept): (Vec<_>, Vec<_>) = update.values.into_iter().partition(is_dropped);
-            update.values = kept;
-            for value in dropped {
-                self.failed(update.id, value, (reasons::PROPERTY_DROPPED, DROPPED), round);
+            for value in std::mem::take(&mut update.values) {
+                if self.application.is_dropped(value.property) {
+                    self.failed(update.id, value, (reasons::PROPERTY_DROPPED, DROPPED), round);
+                } else if let Some((code, message)) = self.application.refused_before(&value) {
+                    self.failed(update.id, value, (&code, &message), round);
+                } else {
+                    update.values.push(value);
+                }
             }
             if !update.values.is_empty() {
                 left.push(update);
@@ -225,7 +258,7 @@ impl<'a> Writer<'a> {
     /// A value was not written in `round`. One that was cleared before is to get back what it had.
     fn failed(&mut self, id: RecordId, value: Difference, reason: (&str, &str), round: Round) {
         match round {
-            Round::Set | Round::Clear => self.failed_with(id, value.property, reason, None),
+            Round::Free | Round::Set | Round::Clear => self.failed_with(id, value.property, reason, None),
             Round::SetCleared => {
                 self.failed_with(id, value.property, reason, Some(String::new()));
                 self.next(id, value);
@@ -245,7 +278,7 @@ impl Round {
     fn sends(self, value: &Difference) -> &str {
         match self {
             Self::Set | Self::SetCleared => &value.target,
-            Self::Clear => "",
+            Self::Free | Self::Clear => "",
             Self::PutBack => &value.before,
         }
     }
@@ -253,7 +286,7 @@ impl Round {
     /// What the record has before.
     fn finds(self, value: &Difference) -> &str {
         match self {
-            Self::Set | Self::Clear => &value.before,
+            Self::Free | Self::Set | Self::Clear => &value.before,
             Self::SetCleared | Self::PutBack => "",
         }
     }
@@ -265,7 +298,45 @@ pub(super) const DROPPED: &str = "The CRM kept refusing this property, so it was
 const IGNORED: (&str, &str) =
     (reasons::WRITE_IGNORED, "The CRM accepted the write and holds another value than the one that was sent.");
 
+const TAKEN: &str = "Another record has this value, which only one may have. If that record got its own value in this restore, \
+                     plan again.";
+
+/// Whether the CRM refuses a value because another record has it.
+pub(super) fn is_about_uniqueness(code: &str) -> bool {
+    ["CONFLICT", "UNIQUE", "DUPLICATE", "ALREADY_EXISTS"].iter().any(|word| code.contains(word))
+}
+
+/// One update for each record.
+fn by_record(updates: Vec<Update>) -> Vec<Update> {
+    let mut joined: Vec<Update> = Vec::with_capacity(updates.len());
+    let mut place_of = HashMap::new();
+    for update in updates {
+        let place = *place_of.entry(update.id).or_insert(joined.len());
+        match joined.get_mut(place) {
+            Some(known) => known.values.extend(update.values),
+            None => joined.push(update),
+        }
+    }
+    joined
+}
+
 impl Application<'_> {
+    /// Takes the unique values out of `updates` that are in the way of other records of the batch.
+    fn blocking(&self, updates: Vec<Update>) -> (Vec<Update>, Vec<Update>) {
+        let is_unique = |place: u16| self.property(place).is_some_and(RestoredProperty::is_unique);
+        let values = updates.iter().flat_map(|update| update.values.iter().map(|value| (update.id, value)));
+        let exchange = Exchange::of(values, is_unique);
+        let (mut blocking, mut others) = (Vec::new(), Vec::new());
+        for Update { id, values } in updates {
+            let is_blocking = |value: &Difference| exchange.is_in_the_way(id, value);
+            let (first, then): (Vec<_>, Vec<_>) = values.into_iter().partition(is_blocking);
+            let some = |values: Vec<Difference>| (!values.is_empty()).then_some(Update { id, values });
+            blocking.extend(some(first));
+            others.extend(some(then));
+        }
+        (blocking, others)
+    }
+
     pub(super) fn property(&self, place: u16) -> Option<&RestoredProperty> {
         self.definition.properties.get(usize::from(place))
     }
