@@ -128,13 +128,12 @@ impl World {
     }
 
     fn sessions(&self, worker: &Arc<Worker>) -> CrmSessions {
-        let connector: Arc<dyn CrmConnector> = Arc::new(self.crm.clone());
         CrmSessions {
             ledger: worker.wrap(self.ledger.clone()),
             clock: self.clock.clone(),
             tokens: worker.wrap(self.tokens.clone()),
-            connector: worker.wrap(connector),
-            base_urls: Arc::new(super::base_urls()),
+            connector: worker.wrap(self.connector.clone()),
+            base_urls: self.base_urls.clone(),
         }
     }
 

@@ -42,10 +42,6 @@ pub const OTHER_CRM: &str = "https://other.crm.test";
 /// The token that accounts are first connected with.
 pub const TOKEN: &str = "token";
 
-fn base_urls() -> [String; 2] {
-    [CRM, OTHER_CRM].map(str::to_owned)
-}
-
 /// What makes an id unique.
 fn random() -> [u8; 10] {
     std::array::from_fn(|_| fastrand::u8(..))
@@ -127,6 +123,8 @@ pub struct World {
     pub account: AccountId,
     /// What this world is like.
     pub settings: Settings,
+    connector: Arc<dyn CrmConnector>,
+    base_urls: Arc<[String]>,
     tokens: Arc<MemoryTokens>,
     outlets: Outlets,
     stored: Arc<dyn Storage>,
@@ -161,6 +159,33 @@ impl World {
         crm: SimulatedCrm,
         settings: Settings,
     ) -> Self {
+        let connector: Arc<dyn CrmConnector> = Arc::new(crm.clone());
+        Self::with_connector(ledger, clock, (crm, connector), (CRM, TOKEN), settings).await
+    }
+
+    /// A world whose account is reached by another client: at `address`, with that token. Beside it is a simulated CRM
+    /// without any object, which nobody calls.
+    ///
+    /// # Panics
+    /// When the account cannot be connected.
+    pub async fn with_client(
+        ledger: Arc<dyn Ledger>,
+        clock: Arc<SimulatedClock>,
+        connector: Arc<dyn CrmConnector>,
+        address: (&str, &str),
+        settings: Settings,
+    ) -> Self {
+        let crm = SimulatedCrm::new(clock.clone(), Vec::new());
+        Self::with_connector(ledger, clock, (crm, connector), address, settings).await
+    }
+
+    async fn with_connector(
+        ledger: Arc<dyn Ledger>,
+        clock: Arc<SimulatedClock>,
+        (crm, connector): (SimulatedCrm, Arc<dyn CrmConnector>),
+        (base_url, token): (&str, &str),
+        settings: Settings,
+    ) -> Self {
         let now = clock.now();
         let time: Arc<dyn Clock> = clock.clone();
         let queue = match settings.copies {
@@ -180,12 +205,14 @@ impl World {
             crm,
             account,
             settings,
+            connector,
+            base_urls: [CRM, OTHER_CRM, base_url].map(str::to_owned).into(),
             tokens: Arc::new(MemoryTokens::new()),
             outlets: Outlets::default(),
             runs: 0.into(),
             recovered_at: now.into(),
         };
-        let connected = world.connect(&Faults::none().worker(), CRM, Some(TOKEN)).await;
+        let connected = world.connect(&Faults::none().worker(), base_url, Some(token)).await;
         connected.expect("the account is connected");
         world
     }
@@ -212,7 +239,6 @@ impl World {
         base_url: &str,
         token: Option<&str>,
     ) -> Result<Changed, ChangeError> {
-        let connector: Arc<dyn CrmConnector> = Arc::new(self.crm.clone());
         let connect = ChangeAccount {
             ledger: worker.wrap(self.ledger.clone()),
             tokens: worker.wrap(self.tokens.clone()),
@@ -220,9 +246,9 @@ impl World {
             webhooks: worker.wrap(self.outlets.webhooks.clone()),
             new_webhook_secret,
             queue: worker.wrap(self.queue.clone()),
-            connector: worker.wrap(connector),
+            connector: worker.wrap(self.connector.clone()),
             clock: self.clock.clone(),
-            base_urls: base_urls().into(),
+            base_urls: self.base_urls.clone(),
         };
         let connection = ConnectionChange {
             base_url: Some(base_url.to_owned()),
