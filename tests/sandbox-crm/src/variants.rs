@@ -81,9 +81,9 @@ pub enum UnseenValues {
 #[serde(rename_all = "camelCase")]
 pub enum ScopeNames {
     /// Those of the documents, such as `crm.objects.custom.read`.
-    #[default]
     Documented,
     /// HubSpot's own, such as `custom-object-read`, which no page of settings shows.
+    #[default]
     Granular,
 }
 
@@ -179,7 +179,7 @@ impl Default for Variants {
             unreadable: PropertyNames::new(),
             thread_order: ThreadOrder::default(),
             thread_sort: ThreadSort::default(),
-            bare_names: true,
+            bare_names: false,
             labels: BTreeMap::new(),
             gzip: true,
             daily_headers: true,
