@@ -83,9 +83,9 @@ pub enum Fault {
 #[serde(rename_all = "camelCase")]
 pub enum Cursors {
     /// The last record's id, to start after; any number can be started from.
-    #[default]
     Ids,
-    /// The last record's id plus one, to start at; any number can be started from.
+    /// The last record's id plus one, to start at, as HubSpot's guide shows it; any number can be started from.
+    #[default]
     NextId,
     /// A text that is no id and can only be handed back; a number gets 400.
     Opaque,

@@ -32,6 +32,10 @@
 //! POST   /_sandbox/portals/{id}/objects/{type}/records      RecordChanges → {created: [ids]}
 //! PUT    /_sandbox/portals/{id}/objects/{type}/properties/{name}   NewProperty; DELETE archives it
 //! ```
+//!
+//! What goes wrong is told by [`Faults`], and how accounts and answers differ from the calm case by [`Variants`]. Half a
+//! surrogate, which no text here can hold, is written as the private character with the same last four digits:
+//! U+10D83D in a value, a name or a label is sent as `\ud83d`.
 
 mod api;
 mod calls;

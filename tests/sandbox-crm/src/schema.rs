@@ -192,6 +192,11 @@ impl Schema {
             || custom.is_some_and(|custom| is(&custom.fully_qualified_name) || is(&format!("p_{}", self.name)))
     }
 
+    /// Whether `text` is the name of this custom object without what makes it unique among accounts.
+    pub(crate) fn is_bare_name(&self, text: &str) -> bool {
+        self.custom.is_some() && self.name.eq_ignore_ascii_case(text)
+    }
+
     /// The object's part in the names of scopes.
     pub(crate) fn scope_name(&self) -> &str {
         match (self.custom.is_some(), self.name.as_str()) {

@@ -81,9 +81,9 @@ pub enum UnseenValues {
 #[serde(rename_all = "camelCase")]
 pub enum ScopeNames {
     /// Those of the documents, such as `crm.objects.custom.read`.
-    #[default]
     Documented,
     /// HubSpot's own, such as `custom-object-read`, which no page of settings shows.
+    #[default]
     Granular,
 }
 
@@ -154,6 +154,9 @@ pub struct Variants {
     pub thread_order: ThreadOrder,
     /// What becomes of a wish for an order of threads.
     pub thread_sort: ThreadSort,
+    /// Whether custom objects answer to their bare names, as they did until June 2025, besides the fully qualified name and
+    /// the type id.
+    pub bare_names: bool,
     /// What people call an object type, in the singular.
     pub labels: BTreeMap<String, String>,
     /// Whether answers are compressed when the client asks for that.
@@ -176,6 +179,7 @@ impl Default for Variants {
             unreadable: PropertyNames::new(),
             thread_order: ThreadOrder::default(),
             thread_sort: ThreadSort::default(),
+            bare_names: false,
             labels: BTreeMap::new(),
             gzip: true,
             daily_headers: true,

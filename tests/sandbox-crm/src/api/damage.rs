@@ -129,8 +129,10 @@ fn hit(records: &[Value], named: &[u64]) -> HashSet<String> {
     records.iter().skip(first).step_by(2).map(id_of).collect()
 }
 
+/// A record's id, or a definition's name.
 fn id_of(record: &Value) -> String {
-    record["id"].as_str().map_or_else(|| record["id"].to_string(), str::to_owned)
+    let id = if record["id"].is_null() { &record["name"] } else { &record["id"] };
+    id.as_str().map_or_else(|| id.to_string(), str::to_owned)
 }
 
 fn input_ids(request: &ApiRequest) -> Vec<String> {

@@ -139,5 +139,7 @@ fn find_store<'a>(portal: &'a Portal, object: &str, endpoint: Endpoint) -> Resul
         // Conversations are no CRM object.
         is_thread || store.schema().name != crate::catalog::CONVERSATIONS
     });
+    let takes_bare_names = portal.settings().variants.bare_names;
+    let store = store.filter(|store| takes_bare_names || !store.schema().is_bare_name(object));
     store.ok_or_else(|| ApiError::unknown_object(object))
 }

@@ -129,8 +129,13 @@ fn needed(variants: &Variants, endpoint: Endpoint, schema: Option<&Schema>, requ
 }
 
 fn definitions(object: &str) -> String {
-    // Tickets have one scope for everything.
-    if object == "tickets" { object.to_owned() } else { format!("crm.schemas.{object}.read") }
+    match object {
+        // Tickets have one scope for everything.
+        "tickets" => object.to_owned(),
+        // Products have none of their own for definitions.
+        "products" => values(object, Sensitivity::NonSensitive, "read"),
+        _ => format!("crm.schemas.{object}.read"),
+    }
 }
 
 /// The scope that reading or writing values of that sensitivity needs.
@@ -138,6 +143,7 @@ fn values(object: &str, sensitivity: Sensitivity, action: &str) -> String {
     match sensitivity {
         Sensitivity::NonSensitive if object == "tickets" => object.to_owned(),
         Sensitivity::NonSensitive => format!("crm.objects.{object}.{action}"),
+        sensitive if object == "tickets" => format!("tickets.{}", sensitive.as_str()),
         Sensitivity::Sensitive => format!("crm.objects.{object}.sensitive.{action}"),
         Sensitivity::HighlySensitive => format!("crm.objects.{object}.highly_sensitive.{action}"),
     }

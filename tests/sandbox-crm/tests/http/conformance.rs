@@ -18,7 +18,7 @@ async fn the_sandbox_keeps_to_the_structure_in_every_answer() {
             "v3/" => format!("/crm/v3/{area}/{rest}"),
             dated => format!("/crm/{area}/{dated}{rest}"),
         };
-        for object in ["contacts", "companies", "deals", "tickets", "products", "calls", "tasks", "machine"] {
+        for object in ["contacts", "companies", "deals", "tickets", "products", "calls", "tasks", "p_machine"] {
             let page = fixture.get(&path("objects", &format!("{object}?limit=5"))).await.ids();
             fixture.get(&path("objects", &format!("{object}?limit=5&archived=true"))).await;
             fixture.get(&path("properties", object)).await;

@@ -1,6 +1,6 @@
 use std::collections::HashSet;
 
-use sandbox_crm::{NewProperty, PortalConfig, PropertySet};
+use sandbox_crm::{NewProperty, PortalConfig, PropertySet, ScopeNames, Variants};
 use serde_json::{Value, json};
 
 use crate::client::Fixture;
@@ -161,7 +161,11 @@ async fn the_account_says_who_it_is_and_how_many_records_it_has() {
 #[tokio::test]
 async fn missing_scopes_are_named() {
     let granted = ["crm.objects.contacts.read", "crm.schemas.contacts.read", "crm.schemas.custom.read"];
-    let config = PortalConfig { scopes: Some(granted.map(str::to_owned).to_vec()), ..PortalConfig::default() };
+    let config = PortalConfig {
+        scopes: Some(granted.map(str::to_owned).to_vec()),
+        variants: Variants { scope_names: ScopeNames::Documented, ..Variants::default() },
+        ..PortalConfig::default()
+    };
     let fixture = Fixture::with(config).await;
     for allowed in ["/crm/v3/objects/contacts", "/crm/v3/objects/calls", "/crm/v3/schemas", "/account-info/v3/details"]
     {
@@ -170,8 +174,9 @@ async fn missing_scopes_are_named() {
     for (path, scope) in [
         ("/crm/v3/objects/deals", "crm.objects.deals.read"),
         ("/crm/v3/objects/tickets", "tickets"),
-        ("/crm/v3/objects/machine", "crm.objects.custom.read"),
+        ("/crm/v3/objects/p_machine", "crm.objects.custom.read"),
         ("/crm/v3/properties/companies", "crm.schemas.companies.read"),
+        ("/crm/v3/properties/products", "crm.objects.products.read"),
         ("/conversations/v3/conversations/threads", "conversations.read"),
     ] {
         let refused = fixture.get(path).await;

@@ -61,7 +61,7 @@ async fn a_folder_of_csvs_is_served_as_it_is() {
     let boats = fixture.get("/crm/v3/schemas").await.json();
     assert_eq!(boats["results"][0]["name"], "boat");
     assert_eq!(
-        fixture.get("/crm/v3/objects/boat?properties=name,length").await.json()["results"][0]["properties"]["length"],
+        fixture.get("/crm/v3/objects/p_boat?properties=name,length").await.json()["results"][0]["properties"]["length"],
         "12"
     );
     assert_eq!(fixture.get("/crm/v3/objects/deals").await.ids(), [0_u64; 0]);

@@ -92,6 +92,21 @@ async fn a_property_can_be_defined_and_not_shown() {
     assert_eq!([shown(&read, "city"), shown(&read, "zip")], [5, 0]);
 }
 
+/// HubSpot has not taken bare names since June 2025.
+#[tokio::test]
+async fn custom_objects_need_not_answer_to_their_bare_names() {
+    let variants = Variants { bare_names: false, ..Variants::default() };
+    let config = PortalConfig { portal_id: Some(77), variants, ..PortalConfig::default() };
+    let fixture = Fixture::with(config).await;
+    let type_id = fixture.get("/crm/v3/schemas").await.json()["results"][0]["objectTypeId"].clone();
+    let type_id = type_id.as_str().expect("an id");
+    for (name, status) in [("machine", 400), ("p77_machine", 200), (type_id, 200), ("contacts", 200)] {
+        for path in ["/crm/v3/objects", "/crm/properties/2026-09"] {
+            assert_eq!(fixture.get(&format!("{path}/{name}")).await.status, status, "{path}/{name}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn odd_names_are_defined_over_the_control_api() {
     let fixture = Fixture::contacts(1).await;

@@ -100,6 +100,19 @@ async fn a_list_can_have_errors_beside_its_results() {
     assert_eq!(answer.json()["numErrors"], 1);
 }
 
+/// So can a list of definitions.
+#[tokio::test]
+async fn definitions_can_have_errors_beside_them() {
+    let fixture = Fixture::contacts(0).await;
+    let path = "/crm/properties/2026-09/contacts";
+    let whole = fixture.get(path).await.json()["results"].as_array().map_or(0, Vec::len);
+    let script = vec![ScriptedFault::once(Fault::PartialErrors)];
+    fixture.portal.set_faults(Faults { script, ..Faults::default() });
+    let part = fixture.get(path).await;
+    assert_eq!((part.status, &part.json()["numErrors"]), (207, &json!(1)));
+    assert_eq!(part.json()["results"].as_array().map(Vec::len), Some(whole.div_ceil(2)));
+}
+
 /// B1: ids that are gone, in every form that was seen.
 #[tokio::test]
 async fn ids_that_are_gone_are_left_out_named_or_make_the_whole_call_404() {

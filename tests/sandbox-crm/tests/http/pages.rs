@@ -42,9 +42,9 @@ async fn a_record_can_make_every_page_with_its_values_fail() {
     let ids = Fixture::contacts(60).await.live_ids("contacts");
     let fixture = always(ScriptedFault { poison: vec![ids[12]], ..ScriptedFault::once(Fault::InternalError) }).await;
     assert_eq!([fixture.get(&list(12)).await.status, fixture.get(&list(13)).await.status], [200, 500]);
-    let after = |id: u64| format!("{}&after={id}", list(1));
-    assert_eq!(fixture.get(&after(ids[11])).await.status, 500);
-    assert_eq!(fixture.get(&after(ids[12])).await.ids(), [ids[13]]);
+    let from = |id: u64| format!("{}&after={id}", list(1));
+    assert_eq!(fixture.get(&from(ids[12])).await.status, 500);
+    assert_eq!(fixture.get(&from(ids[13])).await.ids(), [ids[13]]);
     let ids_only = fixture.get("/crm/objects/2026-09/contacts?limit=100&properties=hs_object_id").await;
     assert_eq!(ids_only.ids(), ids);
     let path = "/crm/objects/2026-09/contacts/batch/read";

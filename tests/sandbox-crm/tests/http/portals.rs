@@ -19,7 +19,7 @@ async fn a_portal_is_made_and_controlled_over_http() {
     assert_eq!(fixture.post("/_sandbox/portals", config).await.status, 422);
 
     let other = Fixture { portal, ..fixture };
-    assert_eq!(other.get("/crm/v3/objects/boat").await.ids().len(), 3);
+    assert_eq!(other.get("/crm/v3/objects/p_boat").await.ids().len(), 3);
     let control = format!("/_sandbox/portals/{id}");
     let calls = other.get(&format!("{control}/calls?recent=5")).await.json();
     assert_eq!(calls["endpoints"]["list boat"]["pageSizes"], json!({"3": 1}));
@@ -29,7 +29,7 @@ async fn a_portal_is_made_and_controlled_over_http() {
 
     let change = json!({"tokenRevoked": true});
     assert_eq!(other.patch(&control, change).await.status, 200);
-    let refused = other.get("/crm/v3/objects/boat").await;
+    let refused = other.get("/crm/v3/objects/p_boat").await;
     assert_eq!((refused.status, &refused.json()["category"]), (401, &json!("EXPIRED_AUTHENTICATION")));
     let change = json!({
         "tokenRevoked": false, "scopes": ["tickets"], "latencyMs": 1, "limits": {"perTenSeconds": 5},
@@ -37,9 +37,9 @@ async fn a_portal_is_made_and_controlled_over_http() {
     });
     let changed = other.patch(&control, change).await;
     assert_eq!(changed.json()["limits"]["perTenSeconds"], 5);
-    assert_eq!(other.get("/crm/v3/objects/boat").await.status, 502);
+    assert_eq!(other.get("/crm/v3/objects/p_boat").await.status, 502);
     assert_eq!(other.patch(&control, json!({"faults": {}, "scopes": null})).await.status, 200);
-    assert_eq!(other.get("/crm/v3/objects/boat").await.status, 200);
+    assert_eq!(other.get("/crm/v3/objects/p_boat").await.status, 200);
     assert_eq!(other.patch(&control, json!({"nonsense": 1})).await.status, 400);
     assert_eq!(other.get("/_sandbox/portals/5/calls").await.status, 404);
 }

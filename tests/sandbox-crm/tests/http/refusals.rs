@@ -16,7 +16,7 @@ async fn a_missing_scope_is_named_in_the_context_of_the_whole_error() {
     {
         let fixture = fixture(Variants { scope_names, ..Variants::default() }).await;
         fixture.portal.set_scopes(Some(Vec::new()));
-        let refused = fixture.get("/crm/objects/2026-09/machine").await;
+        let refused = fixture.get("/crm/objects/2026-09/p_machine").await;
         let document = refused.json();
         assert_eq!((refused.status, &document["category"]), (403, &json!("MISSING_SCOPES")));
         assert_eq!(document["context"], json!({"requiredGranularScopes": [named]}));
@@ -63,7 +63,7 @@ async fn accounts_below_enterprise_have_neither_custom_objects_nor_tickets() {
         let fixture = Fixture::with(PortalConfig { profile: Some(profile), ..PortalConfig::default() }).await;
         let offered = profile == Profile::Enterprise;
         let paths =
-            ["/crm-object-schemas/2026-09/schemas", "/crm/objects/2026-09/machine", "/crm/v3/properties/tickets"];
+            ["/crm-object-schemas/2026-09/schemas", "/crm/objects/2026-09/p_machine", "/crm/v3/properties/tickets"];
         for path in paths {
             let answer = fixture.get(path).await;
             assert_eq!(answer.status, if offered { 200 } else { 403 }, "{profile:?} {path}");

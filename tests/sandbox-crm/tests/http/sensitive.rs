@@ -56,7 +56,7 @@ async fn values_can_be_absent_null_or_refused() {
     let refused = fixture(seeing(UnseenValues::Refused)).await;
     for answer in readers(&refused).await {
         assert_eq!((answer.status, &answer.json()["category"]), (403, &json!("MISSING_SCOPES")));
-        let context = json!({"requiredGranularScopes": ["crm.objects.contacts.sensitive.read"]});
+        let context = json!({"requiredGranularScopes": ["contacts-sensitive-read"]});
         assert_eq!(answer.json()["context"], context);
     }
     assert_eq!(refused.get(&LIST.replace("salary,", "")).await.status, 200);
