@@ -1,11 +1,9 @@
 //! How a backup's progress looks in the API's answers.
 
-use domain::budget::WaitReason;
 use domain::ids::ObjectType;
-use domain::lease::Wait;
 use domain::object::{ObjectState, ReadMode, Verdict};
 use jiff::Timestamp;
-use lambda::representation::{BackupRepresentation, shown};
+use lambda::representation::{BackupRepresentation, WaitRepresentation, shown};
 use serde::Serialize;
 use workflows::read_backups::{BackupProgress, ObjectProgress};
 
@@ -26,13 +24,6 @@ pub(crate) struct ProgressRepresentation<'a> {
 struct OverallRepresentation {
     share_done: Option<f64>,
     seconds_left: Option<u64>,
-}
-
-#[derive(Serialize)]
-struct WaitRepresentation {
-    until: Timestamp,
-    reason: WaitReason,
-    sentence: &'static str,
 }
 
 /// Where an object is in its backup.
@@ -80,11 +71,7 @@ impl<'a> ProgressRepresentation<'a> {
                 share_done: progress.overall.share_done.map(rounded),
                 seconds_left: progress.overall.seconds_left,
             },
-            waiting: progress.waiting.map(|Wait { until, reason }| WaitRepresentation {
-                until: shown(until),
-                reason,
-                sentence: reason.sentence(),
-            }),
+            waiting: progress.waiting.map(WaitRepresentation::of),
             objects: progress.objects.iter().map(ObjectRepresentation::of).collect(),
         }
     }

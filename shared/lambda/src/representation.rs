@@ -2,13 +2,30 @@
 
 use domain::Failure;
 use domain::backup::{Backup, BackupState, Deletion, Requester};
+use domain::budget::WaitReason;
 use domain::ids::{AccountId, BackupId};
+use domain::lease::Wait;
 use jiff::Timestamp;
 use serde::Serialize;
 
 /// A time as answers show it: to the millisecond. Records of before were stored with more digits.
 pub fn shown(time: Timestamp) -> Timestamp {
     Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time)
+}
+
+/// What something waits for, in every answer that tells of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct WaitRepresentation {
+    until: Timestamp,
+    reason: WaitReason,
+    sentence: &'static str,
+}
+
+impl WaitRepresentation {
+    /// `wait`, for programs and for people.
+    pub fn of(wait: Wait) -> Self {
+        Self { until: shown(wait.until), reason: wait.reason, sentence: wait.reason.sentence() }
+    }
 }
 
 /// A backup as its account's super admins see it.

@@ -6,6 +6,7 @@ use domain::account::Account;
 use domain::audit::Act;
 use domain::budget::BudgetPolicy;
 use domain::ids::{AccountId, RestoreId};
+use domain::lease::Wait;
 use domain::ports::clock::Clock;
 use domain::ports::crm_batch::SideEffect;
 use domain::ports::ledger::{self, Ledger, LedgerError, ListRequest, Record};
@@ -19,8 +20,8 @@ use domain::restore::{LONGEST_RESTORE, Plan, Restore, RestoreState};
 use domain::work::RestoreRef;
 
 use super::definition::Definition;
-use super::dispatch;
 pub use super::sum_up::{Sample, SampleValue};
+use super::{dispatch, waiting};
 use crate::audit_log;
 use crate::crm_session::policy_of;
 use crate::link::Link;
@@ -72,6 +73,8 @@ pub struct Review {
     pub progress: Option<Progress>,
     /// What became of it, or what did so far; None before it is confirmed.
     pub outcome: Option<OutcomeCounts>,
+    /// Set when nobody can do anything for it at the moment.
+    pub waiting: Option<Wait>,
 }
 
 /// A plan, as people review it.
@@ -197,7 +200,8 @@ pub async fn restore(
     };
     let outcome = if restore.has_written() { Some(outcome(ledger, &restore, &slices).await?) } else { None };
     let progress = if restore.is_open(clock.now()) { progress(&restore, &slices) } else { None };
-    Ok(Review { restore, plan, progress, outcome })
+    let waiting = waiting::of(&restore, &slices, clock.now());
+    Ok(Review { restore, plan, progress, outcome, waiting })
 }
 
 async fn load(ledger: &dyn Ledger, reference: &RestoreRef) -> Result<Restore, ReviewError> {
