@@ -1,12 +1,11 @@
 //! How a backup's progress looks in the API's answers.
 
-use domain::budget::WaitReason;
 use domain::ids::ObjectType;
 use domain::object::{ObjectState, ReadMode, Verdict};
 use jiff::Timestamp;
-use lambda::representation::{BackupRepresentation, shown};
+use lambda::representation::{BackupRepresentation, WaitRepresentation, shown};
 use serde::Serialize;
-use workflows::read_backups::{BackupProgress, ObjectProgress, Waiting};
+use workflows::read_backups::{BackupProgress, ObjectProgress};
 
 /// A backup with its objects.
 #[derive(Serialize)]
@@ -25,21 +24,6 @@ pub(crate) struct ProgressRepresentation<'a> {
 struct OverallRepresentation {
     share_done: Option<f64>,
     seconds_left: Option<u64>,
-}
-
-#[derive(Serialize)]
-struct WaitRepresentation {
-    until: Timestamp,
-    reason: WaitReason,
-    sentence: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    since: Option<Timestamp>,
-}
-
-impl WaitRepresentation {
-    fn of(Waiting { until, reason, since }: Waiting) -> Self {
-        Self { until: shown(until), reason, sentence: reason.sentence(), since: since.map(shown) }
-    }
 }
 
 /// Where an object is in its backup.

@@ -7,7 +7,7 @@ use domain::restore::import::Import;
 use domain::restore::outcome::OutcomeCounts;
 use domain::restore::{DroppedProperty, Restore, RestoreSource, RestoreState};
 use jiff::Timestamp;
-use lambda::representation::shown;
+use lambda::representation::{WaitRepresentation, shown};
 use serde::Serialize;
 use workflows::restore::review::{Progress, Review};
 
@@ -44,6 +44,7 @@ pub(crate) struct RestoreRepresentation<'a> {
     outcome: Option<OutcomeRepresentation<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     undo: Option<UndoRepresentation<'a>>,
+    waiting: Option<WaitRepresentation>,
 }
 
 #[derive(Serialize)]
@@ -87,17 +88,19 @@ impl<'a> RestoreRepresentation<'a> {
             progress: None,
             outcome: None,
             undo: None,
+            waiting: None,
         }
     }
 
     /// The restore as it looks at `now`, in all detail.
     pub(crate) fn of_review(review: &'a Review, undo: Option<UndoRepresentation<'a>>, now: Timestamp) -> Self {
-        let Review { restore, plan, progress, outcome } = review;
+        let Review { restore, plan, progress, outcome, waiting } = review;
         Self {
             plan: plan.as_ref().map(PlanRepresentation::of),
             progress: progress.map(|progress| ProgressRepresentation::of(progress, restore.has_written())),
             outcome: outcome.as_ref().map(|counts| OutcomeRepresentation::of(counts, &restore.dropped)),
             undo,
+            waiting: waiting.map(WaitRepresentation::of),
             ..Self::of(restore, now)
         }
     }

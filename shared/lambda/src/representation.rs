@@ -2,13 +2,32 @@
 
 use domain::Failure;
 use domain::backup::{Backup, BackupState, Deletion, Requester};
+use domain::budget::WaitReason;
 use domain::ids::{AccountId, BackupId};
 use jiff::Timestamp;
 use serde::Serialize;
+use workflows::read_backups::Waiting;
 
 /// A time as answers show it: to the millisecond. Records of before were stored with more digits.
 pub fn shown(time: Timestamp) -> Timestamp {
     Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time)
+}
+
+/// What something waits for, in every answer that tells of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct WaitRepresentation {
+    until: Timestamp,
+    reason: WaitReason,
+    sentence: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<Timestamp>,
+}
+
+impl WaitRepresentation {
+    /// What is waited for, for programs and for people.
+    pub fn of(Waiting { until, reason, since }: Waiting) -> Self {
+        Self { until: shown(until), reason, sentence: reason.sentence(), since: since.map(shown) }
+    }
 }
 
 /// A backup as its account's super admins see it.

@@ -94,7 +94,7 @@ pub struct Waiting {
 
 impl Waiting {
     /// What a leased item waits for: what it was left to wait for, or the end of a lease whose run was killed.
-    fn of_leasing(leasing: &Leasing, now: Timestamp) -> Option<Self> {
+    pub(crate) fn of_leasing(leasing: &Leasing, now: Timestamp) -> Option<Self> {
         let Some(lease) = &leasing.lease else { return Self::of(leasing.wait, leasing.trouble, now) };
         let since = leasing.silent_since(now)?;
         Some(Self { until: lease.expires_at.max(now), reason: WaitReason::RunsEnding, since: Some(since) })

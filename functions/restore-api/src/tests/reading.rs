@@ -1,5 +1,7 @@
 //! Looking at restores: lists, plans, progress, outcomes, and the list of what a plan leaves out.
 
+use domain::budget::WaitReason;
+use domain::lease::{Leasing, Wait};
 use domain::restore::slice::{RestoreSlice, SliceState};
 use domain::restore::{DroppedProperty, Restore, RestoreState};
 use domain::storage_keys;
@@ -7,7 +9,9 @@ use jiff::SignedDuration;
 use lambda::testing::document;
 use serde_json::{Value, json};
 
-use super::samples::{applying, definition, ended, import, nothing_planned, outcome, planned, planning, queued, slice};
+use super::samples::{
+    applying, definition, ended, import, nothing_planned, now, outcome, planned, planning, queued, slice,
+};
 use super::{ADMIN, RESTORES, World, is, path, problem};
 
 /// With a restore and what its plan has left in object storage.
@@ -204,4 +208,29 @@ async fn what_is_no_restore_of_the_account_is_unknown() {
         is(&problem(&world.get(&path).await), 404, "restore-unknown");
         is(&problem(&world.get(&format!("{path}/skipped.csv")).await), 404, "restore-unknown");
     }
+}
+
+/// D4: a restore that waits for a limit says so in the same words as a backup.
+#[tokio::test]
+async fn a_restore_that_waits_says_for_what_and_until_when() {
+    let wait = |minutes: i64, reason| Wait { until: now() + SignedDuration::from_mins(minutes), reason };
+    let with_wait = |wait: Wait| Leasing { wait: Some(wait), ..Leasing::default() };
+    let (day, run_over) = (wait(30, WaitReason::DailyLimit), wait(30, WaitReason::RunOver));
+    let writes = applying(1);
+    for (wait, state, waits) in [
+        (day, SliceState::Applying, true),
+        (day, SliceState::Done, false),
+        (run_over, SliceState::Applying, false),
+        (wait(0, WaitReason::DailyLimit), SliceState::Applying, false),
+    ] {
+        let world = with(&writes).await;
+        world.put(&RestoreSlice { leasing: with_wait(wait), ..slice(&writes, state) }).await;
+        let shown = shown(&world, &writes).await;
+        let expected = json!({
+            "until": "2026-11-22T17:30:00Z", "reason": "daily-limit", "sentence": WaitReason::DailyLimit.sentence(),
+        });
+        assert_eq!(shown.get("waiting"), waits.then_some(&expected), "{state:?} {wait:?}");
+    }
+    let queued = Restore { leasing: with_wait(day), ..queued(1) };
+    assert_eq!(shown(&with(&queued).await, &queued).await["waiting"]["reason"], "daily-limit");
 }

@@ -72,6 +72,7 @@ impl WaitReason {
                 "The CRM does not answer, or not usefully. What was read is kept, and it goes on by itself once the CRM \
                  answers."
             }
+            Self::RunsEnding => "A run was cut off. Another one takes over in a moment.",
             // None of the others is the CRM's doing.
             _ => "A service of the deployment is busy or does not answer. It goes on by itself.",
         }

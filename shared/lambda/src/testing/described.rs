@@ -69,7 +69,9 @@ fn compare(schema: &'static Value, value: &Value, place: &str, faults: &mut Vec<
         if value.is_object() && parts.iter().all(|part| part["properties"].is_object()) {
             compare_members(&parts, value, place, faults);
         } else {
-            parts.iter().for_each(|part| compare(part, value, place, faults));
+            for part in parts {
+                compare(part, value, place, faults);
+            }
         }
         return;
     }

@@ -27,6 +27,7 @@ mod report;
 pub mod review;
 mod sources;
 mod sum_up;
+mod waiting;
 
 pub(crate) use self::dispatch::dispatch;
 

@@ -6,6 +6,7 @@ use domain::account::Account;
 use domain::audit::Act;
 use domain::budget::BudgetPolicy;
 use domain::ids::{AccountId, RestoreId};
+
 use domain::ports::clock::Clock;
 use domain::ports::crm_batch::SideEffect;
 use domain::ports::ledger::{self, Ledger, LedgerError, ListRequest, Record};
@@ -19,11 +20,12 @@ use domain::restore::{LONGEST_RESTORE, Plan, Restore, RestoreState};
 use domain::work::RestoreRef;
 
 use super::definition::Definition;
-use super::dispatch;
 pub use super::sum_up::{Sample, SampleValue};
+use super::{dispatch, waiting};
 use crate::audit_log;
 use crate::crm_session::policy_of;
 use crate::link::Link;
+use crate::read_backups::Waiting;
 use crate::stored_json;
 
 /// Why there is nothing to show.
@@ -75,6 +77,8 @@ pub struct Review {
     pub progress: Option<Progress>,
     /// What became of it, or what did so far; None before it is confirmed.
     pub outcome: Option<OutcomeCounts>,
+    /// Set when nobody can do anything for it at the moment.
+    pub waiting: Option<Waiting>,
 }
 
 /// A plan, as people review it.
@@ -200,7 +204,8 @@ pub async fn restore(
     };
     let outcome = if restore.has_written() { Some(outcome(ledger, &restore, &slices).await?) } else { None };
     let progress = if restore.is_open(clock.now()) { progress(&restore, &slices) } else { None };
-    Ok(Review { restore, plan, progress, outcome })
+    let waiting = waiting::of(&restore, &slices, clock.now());
+    Ok(Review { restore, plan, progress, outcome, waiting })
 }
 
 async fn load(ledger: &dyn Ledger, reference: &RestoreRef) -> Result<Restore, ReviewError> {

@@ -9,6 +9,8 @@ use ureq::http::Method;
 /// Method, path inside the account, Idempotency-Key, body; status, problem type, fields at fault.
 type Case<'a> = (Method, &'a str, &'a str, &'a str, u16, &'a str, &'a [&'a str]);
 
+const REVERSED: &str = "/audit-log?from=2026-11-23T00:00:00Z&until=2026-11-22T00:00:00Z";
+
 const ABSENT: &str = "/backups/0198a000-0000-7000-8000-000000000000";
 
 #[test]
@@ -63,6 +65,14 @@ fn what_is_wrong_with_a_request_is_named_and_nothing_is_changed() -> Result<()> 
         (Method::GET, "/backups?limit=101", "", "", 400, "parameter-invalid", &["limit"]),
         (Method::GET, "/backups?limit=many", "", "", 400, "parameter-invalid", &["limit"]),
         (Method::GET, "/backups?cursor=x", "", "", 400, "parameter-invalid", &["cursor"]),
+        // D8: what is misspelt, empty or the wrong way round is refused like any other mistake.
+        (Method::GET, "/backups?cursor=", "", "", 400, "parameter-invalid", &["cursor"]),
+        (Method::GET, "/backups?limits=5", "", "", 400, "parameter-invalid", &["limits"]),
+        (Method::GET, "/backup-schedule?limit=5", "", "", 400, "parameter-invalid", &["limit"]),
+        (Method::GET, "/audit-log?person=", "", "", 400, "parameter-invalid", &["person"]),
+        (Method::GET, REVERSED, "", "", 400, "parameter-invalid", &["from"]),
+        (Method::PUT, "", "", "", 400, "json-malformed", &[]),
+        (Method::PUT, "/backup-schedule", "", "", 400, "json-malformed", &[]),
         (Method::GET, ABSENT, "", "", 404, "backup-unknown", &[]),
         (Method::GET, "/backups/17", "", "", 404, "backup-unknown", &[]),
         (Method::GET, &download, "", "", 404, "backup-unknown", &[]),

@@ -3,6 +3,7 @@
 use dev_stack::failure::Result;
 use end_to_end::journey::{Journey, PATIENCE, expect};
 use end_to_end::patience::eventually;
+use end_to_end::problem::assert_problem;
 use serde_json::{Value, json};
 
 /// Makes a backup that must come to wait for the daily limit, and cancels it; returns what the API showed.
@@ -45,5 +46,29 @@ fn a_day_that_other_apps_have_used_up_is_waited_for() -> Result<()> {
     let Some(journey) = Journey::begin(&portal)? else { return Ok(()) };
     journey.portal.change(&json!({ "limits": { "perDay": 625_000, "usedToday": 625_000 } }))?;
 
-    wait_and_cancel(&journey).map(drop)
+    let shown = wait_and_cancel(&journey)?;
+
+    let sentence = shown["waiting"]["sentence"].as_str().unwrap_or_default();
+    assert!(sentence.contains("in a day are used up"), "{shown}");
+    Ok(())
+}
+
+/// D4: whoever connects learns which limit it is, until when, and when to come back.
+#[test]
+fn connecting_on_a_day_that_is_used_up_says_so_and_until_when() -> Result<()> {
+    let portal = json!({ "seed": 36, "propertySet": "tiny", "records": { "contacts": 5 } });
+    let Some(journey) = Journey::begin(&portal)? else { return Ok(()) };
+    journey.portal.change(&json!({ "limits": { "perDay": 625_000, "usedToday": 625_000 } }))?;
+
+    let connection = json!({ "crmConnection": { "token": journey.portal.token } });
+    let answer = journey.api().put(&journey.path(""), &connection)?;
+
+    let problem = assert_problem(&answer, 503, "crm-limit-used-up");
+    assert_eq!(problem["limit"], "day", "{problem}");
+    let (until, detail) =
+        (problem["until"].as_str().unwrap_or_default(), problem["detail"].as_str().unwrap_or_default());
+    assert!(until.starts_with("20") && detail.contains(&until[..19]), "{problem}");
+    let seconds: u64 = answer.headers["retry-after"].to_str().unwrap_or_default().parse().unwrap_or(0);
+    assert!(seconds > 10, "the day is longer than {seconds} s");
+    Ok(())
 }

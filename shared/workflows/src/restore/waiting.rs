@@ -1,0 +1,29 @@
+//! What a restore waits for.
+
+use domain::budget::WaitReason;
+use domain::lease::Leasing;
+use domain::restore::slice::RestoreSlice;
+use domain::restore::{Restore, RestoreState};
+use jiff::Timestamp;
+
+use crate::read_backups::Waiting;
+
+/// What a restore waits for: its own next step, or the first of its slices if none of them is being worked on.
+pub(super) fn of(restore: &Restore, slices: &[RestoreSlice], now: Timestamp) -> Option<Waiting> {
+    match restore.state {
+        RestoreState::Queued | RestoreState::Summarising | RestoreState::Concluding => to_come(&restore.leasing, now),
+        RestoreState::Planning | RestoreState::Applying => {
+            let active = slices.iter().filter(|slice| slice.is_active());
+            let waits = active.map(|slice| to_come(&slice.leasing, now)).collect::<Option<Vec<_>>>()?;
+            waits.into_iter().min_by_key(|wait| wait.until)
+        }
+        _ => None,
+    }
+}
+
+/// A wait that people should know of. That one run ends and the next begins is none.
+fn to_come(leasing: &Leasing, now: Timestamp) -> Option<Waiting> {
+    let between_runs = leasing.lease.is_none()
+        && leasing.wait.is_some_and(|wait| matches!(wait.reason, WaitReason::RunOver | WaitReason::RunsEnding));
+    Waiting::of_leasing(leasing, now).filter(|_| !between_runs)
+}
