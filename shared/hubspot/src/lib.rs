@@ -39,6 +39,7 @@ mod full_definitions;
 mod habits;
 mod hidden;
 mod pages;
+mod reading;
 mod records;
 mod refusal;
 mod retry;
