@@ -25,6 +25,9 @@ pub(crate) enum Unusable {
 /// The category of an error about records that do not exist.
 const NOT_FOUND: &str = "OBJECT_NOT_FOUND";
 
+/// Categories of errors that are the CRM's own.
+const PASSING: [&str; 5] = ["INTERNAL_ERROR", "RATE_LIMIT", "RATE_LIMITS", "SERVICE_UNAVAILABLE", "TIMEOUT"];
+
 /// What a batch's answer says of the records that were asked for and are not in it.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Untold {
@@ -78,6 +81,12 @@ pub(crate) fn untold(page: &Page, asked: &[RecordId], shown: &[RecordId]) -> Unt
         untold.absent.append(&mut untold.silent);
     }
     untold
+}
+
+/// Whether an error is the CRM's own and may be over soon, so that it says nothing about what was sent.
+pub(crate) fn passes(error: &Value) -> bool {
+    let category = error.get("category").and_then(Value::as_str);
+    category.is_some_and(|category| PASSING.contains(&category))
 }
 
 /// Whether a list or a search tells all that it was asked for.

@@ -10,7 +10,7 @@ use domain::rows::RowBuffer;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use crate::answers;
+use crate::answers::{self, Unusable};
 use crate::by_id::Wanted;
 use crate::call::{Answer, CallError};
 use crate::connector::HubSpot;
@@ -20,6 +20,9 @@ use crate::refusal;
 use crate::retry::Retries;
 use crate::scan::Malformed;
 use crate::write_refusal;
+
+/// A batch is written this often, when the CRM answers that it has failed for some of the records.
+const MOST_WRITES: u32 = 3;
 
 /// The body of a batch/update.
 #[derive(Serialize)]
@@ -80,7 +83,16 @@ impl HubSpot {
         check_has_batches(object)?;
         let call = self.endpoints.batch_update(object, body_of(updates));
         let names = updates.iter().flat_map(|update| &update.values).map(|(name, _)| name.as_str()).collect();
-        let read = |answer: &Answer| Ok(answer.json::<Written>()?.into_update(updates, &names)?);
+        let mut answers = 0;
+        let read = |answer: &Answer| {
+            let written: Written = answer.json()?;
+            answers += 1;
+            // To write the same values twice does no harm. What fails each time is told like a refusal.
+            if written.failed_in_part() && answers < MOST_WRITES {
+                return Err(Unusable::InPart);
+            }
+            Ok(written.into_update(updates, &names)?)
+        };
         match self.try_fetch(&call, Retries::default(), read).await {
             Ok(update) => Ok(update),
             Err(CallError::Refused(refusal)) => match refusal.into_write_refusal(&names) {
@@ -115,6 +127,11 @@ fn as_object<S: Serializer>(values: &[(String, String)], serializer: S) -> Resul
 }
 
 impl Written {
+    /// Whether the CRM has failed for records whose values it may well take.
+    fn failed_in_part(&self) -> bool {
+        self.errors.iter().flatten().any(answers::passes)
+    }
+
     /// What became of the records that were `sent`.
     fn into_update(self, sent: &[RecordUpdate], names: &BTreeSet<&str>) -> Result<BatchUpdate, Malformed> {
         let refusal_of = |error: &Value| write_refusal::read(error, "HTTP_207", names);

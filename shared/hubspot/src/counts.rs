@@ -22,6 +22,7 @@ use crate::documents;
 use crate::endpoints::{Endpoints, is_conversations};
 use crate::records::{Shape, read_records};
 use crate::refusal;
+use crate::retry::Retries;
 use crate::scan::Malformed;
 
 #[derive(Deserialize)]
@@ -132,16 +133,20 @@ impl Found {
 impl HubSpot {
     pub(crate) async fn details(&self) -> Result<CrmAccount, CrmError> {
         let call = Endpoints::account();
-        self.fetch(&call, |answer| {
-            let details: AccountDetails = answer.json()?;
-            let portal_id = documents::text_of(&details.portal_id).and_then(|id| id.parse().ok());
-            Ok(CrmAccount {
-                portal_id: portal_id.ok_or(Malformed { at: 0 })?,
-                time_zone: details.time_zone,
-                call_limits: limits_of(&answer.headers),
+        // Somebody waits for the answer.
+        let retries = Retries::default().with_second_looks(1);
+        let details = self
+            .try_fetch(&call, retries, |answer| {
+                let details: AccountDetails = answer.json()?;
+                let portal_id = documents::text_of(&details.portal_id).and_then(|id| id.parse().ok());
+                Ok(CrmAccount {
+                    portal_id: portal_id.ok_or(Malformed { at: 0 })?,
+                    time_zone: details.time_zone,
+                    call_limits: limits_of(&answer.headers),
+                })
             })
-        })
-        .await
+            .await;
+        details.map_err(|error| error.into_error(&call))
     }
 
     pub(crate) async fn count(&self, object: &ObjectType) -> Result<Option<Census>, CrmError> {
@@ -241,7 +246,11 @@ fn creation_properties(object: &ObjectType) -> [&'static str; 2] {
     }
 }
 
-/// The limits that the headers name, the lowest plan's for those they do not.
+/// Stretches of ten seconds in a day.
+const TEN_SECONDS_OF_A_DAY: u32 = 8_640;
+
+/// The limits that the headers name, the lowest plan's where they name none. Where they name a rate and say nothing of a
+/// day, as for public apps, the rate is the only limit.
 fn limits_of(headers: &HeaderMap) -> CallLimits {
     let lowest = CallLimits::LOWEST;
     let max: Option<u64> = number(headers, "x-hubspot-ratelimit-max");
@@ -249,6 +258,9 @@ fn limits_of(headers: &HeaderMap) -> CallLimits {
     let per_ten_seconds = max.map(|max| max.saturating_mul(10_000) / interval.max(1));
     let per_ten_seconds = per_ten_seconds.and_then(|max| u32::try_from(max).ok()).filter(|&max| max > 0);
     let per_day = number(headers, "x-hubspot-ratelimit-daily").filter(|&daily| daily > 0);
+    let tells_of_days = headers.contains_key("x-hubspot-ratelimit-daily");
+    let of_rate = per_ten_seconds.filter(|_| !tells_of_days).map(|rate| rate.saturating_mul(TEN_SECONDS_OF_A_DAY));
+    let per_day = per_day.or(of_rate);
     CallLimits {
         per_ten_seconds: per_ten_seconds.unwrap_or(lowest.per_ten_seconds),
         per_day: per_day.unwrap_or(lowest.per_day),
@@ -277,8 +289,19 @@ mod tests {
         assert_eq!(limits(&named), (190, 1_000_000));
         assert_eq!(
             limits(&[("x-hubspot-ratelimit-max", "15"), ("x-hubspot-ratelimit-interval-milliseconds", "1000")]),
-            (150, 250_000)
+            (150, 1_296_000)
         );
+        // C3: limits that no plan has, and a public app's, which has none per day.
+        for (max, daily, expected) in [
+            ("250", Some("2000000"), (250, 2_000_000)),
+            ("190", Some("1000000"), (190, 1_000_000)),
+            ("110", None, (110, 950_400)),
+        ] {
+            let named = [("x-hubspot-ratelimit-max", max)].into_iter();
+            let named: Vec<_> = named.chain(daily.map(|daily| ("x-hubspot-ratelimit-daily", daily))).collect();
+            assert_eq!(limits(&named), expected);
+        }
+        assert_eq!(limits(&[]), (100, 250_000));
         assert_eq!(limits(&[("x-hubspot-ratelimit-max", "0"), ("x-hubspot-ratelimit-daily", "many")]), (100, 250_000));
     }
 }

@@ -6,10 +6,20 @@
 //! | answer | what happens |
 //! |---|---|
 //! | 429 | the gate is told to pause everyone on the account, then the call is admitted anew |
-//! | 5xx, 408, 423, 477, resets, time-outs, answers that are cut off or not JSON | back-off with full jitter |
+//! | 5xx, 408, 423, 477, 403 with HTML, resets, time-outs, answers that are cut off, not JSON, or tell of errors | back-off with full jitter |
+//! | the same for a page, again and again | its ids are listed, and its records read by id in halves; the one that cannot be read is named, if the CRM is up |
+//! | an answer of more than 32 MiB | as such a page, at once |
 //! | 414 on a list | properties are listed in shorter URLs, or records read by id |
-//! | 400, 409, 413, 422 to a write | no error: what HubSpot says about the values |
-//! | 401, 403, 404, other 4xx | an error at once |
+//! | a batch read that tells of failed records | those are asked for again |
+//! | a batch read that says nothing of a record | it is asked for once more, and then does not exist |
+//! | 404 to a batch read, about records | the others are asked for |
+//! | a value that is not shown | it is asked for by id once, and else stays not shown |
+//! | 400, 409, 413, 422 to a write, 404 about its records | no error: what HubSpot says about the values |
+//! | 401, 403, 404 | asked for again twice (an account's details and sensitive properties once), then an error |
+//! | other 4xx | an error at once |
+//!
+//! What an answer says about records is judged in `answers`, and nowhere else. What was learned about an object's lists is
+//! remembered for ten minutes in `habits`.
 //!
 //! Logged is one event for each request that failed: path template, status, how often sent, and when it is sent again.
 //! Never a URL, a body, a token or a value; nor does an error repeat what HubSpot says to a write, which can quote values.
@@ -29,6 +39,7 @@ mod full_definitions;
 mod habits;
 mod hidden;
 mod pages;
+mod reading;
 mod records;
 mod refusal;
 mod retry;

@@ -124,7 +124,7 @@ impl HubSpot {
     }
 
     /// Lists ids; fewer where the CRM fails for as many as were asked for. A record that cannot even be listed is found
-    /// by a search, and told as unreadable.
+    /// by a search.
     async fn list_ids(
         &self,
         request: &PageRequest<'_>,
@@ -148,8 +148,7 @@ impl HubSpot {
                 }
                 Err(CallError::GaveUp(error)) if may_be_the_size(&error) && self.has_time() => {
                     if limit == 1 {
-                        listed.clear();
-                        return self.pass_over(request, error).await;
+                        return self.pass_over(request, listed, error).await;
                     }
                     (limit, sendings) = (if limit > 10 { 10 } else { 1 }, 1);
                 }
@@ -158,8 +157,13 @@ impl HubSpot {
         }
     }
 
-    /// Goes on behind a record that makes every list that begins with it fail with `error`.
-    async fn pass_over(&self, request: &PageRequest<'_>, error: CrmError) -> Result<PageEnd, CrmError> {
+    /// Finds the one record that a list does not begin with, as it fails with `error`.
+    async fn pass_over(
+        &self,
+        request: &PageRequest<'_>,
+        listed: &mut RowBuffer,
+        error: CrmError,
+    ) -> Result<PageEnd, CrmError> {
         let cursors = self.habits.of(self.account, request.object, |habit| habit.cursors);
         let (after, step) = match (request.cursor, cursors) {
             (Cursor::AfterId(id), Cursors::LastId) => (*id, 0),
@@ -167,9 +171,12 @@ impl HubSpot {
             _ => return Err(error),
         };
         let Ok(Some(id)) = self.find_nth(request.object, after, 1).await else { return Err(error) };
+        // The lists behind it may be whole again.
         self.habits.of(self.account, request.object, |habit| habit.smaller_pages(MAX_RECORDS, self.clock.now()));
+        listed.clear();
+        listed.begin_row(id);
         let next = Some(id.0.saturating_add(step).to_string());
-        Ok(PageEnd { next, last_listed: Some(id), unreadable: vec![id], ..PageEnd::default() })
+        Ok(PageEnd { next, last_listed: Some(id), ..PageEnd::default() })
     }
 
     /// Conversations cannot be read by id, so a page that fails is asked for with fewer of them.

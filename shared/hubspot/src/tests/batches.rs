@@ -129,6 +129,27 @@ async fn single_records_that_are_refused_are_told_from_those_that_were_written()
     );
 }
 
+/// A1: an error of the CRM's own says nothing about the values, so the batch is written again.
+#[tokio::test]
+async fn a_batch_that_the_crm_failed_for_in_part_is_written_again() {
+    let failed = json!({
+        "results": [{ "id": "7", "properties": {} }], "numErrors": 1,
+        "errors": [{ "status": "error", "category": "INTERNAL_ERROR", "message": "x", "context": { "ids": ["9"] } }],
+    });
+    let written = json!({ "results": [{ "id": "7", "properties": {} }, { "id": "9", "properties": {} }] });
+    let server = Server::script([Reply::status(207, failed.to_string()), Reply::ok(written.to_string())]).await;
+    let BatchUpdate::Written { records, refused } = update(&server).await.expect("an answer") else {
+        panic!("refused")
+    };
+    assert_eq!((records.len(), refused.len(), server.seen().len()), (2, 0, 2));
+
+    let server = Server::script([Reply::status(207, failed.to_string())]).await;
+    let BatchUpdate::Written { records, refused } = update(&server).await.expect("an answer") else {
+        panic!("refused")
+    };
+    assert_eq!((records.len(), refused[0].1.code.as_str(), server.seen().len()), (1, "INTERNAL_ERROR", 3));
+}
+
 #[tokio::test]
 async fn records_that_were_deleted_a_moment_ago_do_not_stand_for_the_object() {
     let by_category = r#"{"status":"error","category":"OBJECT_NOT_FOUND","message":"Could not get some objects"}"#;

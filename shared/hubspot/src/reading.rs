@@ -1,0 +1,257 @@
+//! Which ids of a reading are still to be asked for, and what became of the others. Pure, so that it can be tested without
+//! a server; what is sent and how it is understood is in [`crate::by_id`].
+
+use std::collections::VecDeque;
+
+use domain::ids::RecordId;
+use domain::ports::crm::CrmError;
+
+use crate::answers::Untold;
+
+/// Sendings of a call before it is halved.
+const FIRST_SENDINGS: u32 = 3;
+/// Sendings of a half.
+const HALF_SENDINGS: u32 = 1;
+/// Sendings of a call for one record, before the record counts as unreadable.
+const LAST_SENDINGS: u32 = 2;
+/// Records of one reading that may be unreadable. With more, something else must be wrong.
+const MOST_UNREADABLE: usize = 10;
+/// So many records may be unreadable while none has been read at all.
+const MOST_WITHOUT_ANY: usize = 3;
+/// Calls of one reading that may fail.
+const MOST_FAILED_CALLS: u32 = 40;
+
+/// Ids that are asked for together.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Ask {
+    pub(crate) ids: Vec<RecordId>,
+    pub(crate) sendings: u32,
+    /// An answer has said nothing of them before: if this one does not either, they do not exist.
+    once_more: bool,
+    /// It could not be read before: if it cannot now either, it is unreadable.
+    last_look: bool,
+}
+
+impl Ask {
+    fn of(ids: &[RecordId], sendings: u32) -> Self {
+        Self { ids: ids.to_vec(), sendings, once_more: false, last_look: false }
+    }
+
+    /// Whether a failure may be the CRM's and not that of a record, so that another call must show that it is up.
+    pub(crate) fn needs_proof(&self) -> bool {
+        self.ids.len() == 1 || self.sendings == FIRST_SENDINGS
+    }
+}
+
+/// A reading under way.
+#[derive(Debug, Default)]
+pub(crate) struct Reading {
+    asks: VecDeque<Ask>,
+    /// Ids of which an answer said nothing.
+    silent: Vec<RecordId>,
+    /// Records that could not be read, and are to be asked for once more.
+    suspects: Vec<RecordId>,
+    pub(crate) unreadable: Vec<RecordId>,
+    failed_calls: u32,
+    /// The size of the smallest call that failed as a whole.
+    pub(crate) smallest_failed: Option<usize>,
+}
+
+impl Reading {
+    pub(crate) fn of(ids: &[RecordId], batch: usize) -> Self {
+        let asks = ids.chunks(batch.max(1)).map(|ids| Ask::of(ids, FIRST_SENDINGS));
+        Self { asks: asks.collect(), ..Self::default() }
+    }
+
+    pub(crate) fn next(&mut self) -> Option<Ask> {
+        if self.asks.is_empty() {
+            let silent = std::mem::take(&mut self.silent);
+            if silent.is_empty() {
+                let alone = |id: RecordId| Ask { last_look: true, ..Ask::of(&[id], HALF_SENDINGS) };
+                self.asks.extend(std::mem::take(&mut self.suspects).into_iter().map(alone));
+            } else {
+                self.asks.push_back(Ask { once_more: true, ..Ask::of(&silent, FIRST_SENDINGS) });
+            }
+        }
+        self.asks.pop_front()
+    }
+
+    /// An answer to `ask` has come. Returns the ids that the CRM failed for.
+    pub(crate) fn answered(&mut self, ask: &Ask, untold: Untold) -> Vec<RecordId> {
+        if !ask.once_more {
+            self.silent.extend(untold.silent);
+        }
+        untold.failed
+    }
+
+    /// Asks for ids again that an answer has failed for.
+    pub(crate) fn again(&mut self, ids: &[RecordId]) {
+        self.asks.push_front(Ask::of(ids, FIRST_SENDINGS));
+    }
+
+    /// Of the ids of `ask`, those that are `named` do not exist; where none of them is, half of them are asked for.
+    pub(crate) fn refused(&mut self, ask: Ask, named: &[RecordId]) {
+        let (absent, others): (Vec<_>, Vec<_>) = ask.ids.into_iter().partition(|id| named.contains(id));
+        if absent.is_empty() {
+            self.halve(&others, ask.sendings, ask.once_more);
+        } else if !others.is_empty() {
+            self.asks.push_front(Ask { ids: others, ..ask });
+        }
+    }
+
+    /// The call for `ask` has failed as often as it was sent, while the CRM is up.
+    ///
+    /// # Errors
+    /// `error`, when it is not single records that make calls fail. `any_read` tells whether a record was read.
+    pub(crate) fn failed(&mut self, ask: &Ask, any_read: bool, error: CrmError) -> Result<(), CrmError> {
+        self.failed_calls += 1;
+        if self.failed_calls > MOST_FAILED_CALLS {
+            return Err(error);
+        }
+        let smallest = self.smallest_failed.map_or(ask.ids.len(), |size| size.min(ask.ids.len()));
+        self.smallest_failed = Some(smallest);
+        match ask.ids.as_slice() {
+            [one] => self.give_up(*one, ask.last_look, any_read, error),
+            several => {
+                self.halve(several, HALF_SENDINGS, ask.once_more);
+                Ok(())
+            }
+        }
+    }
+
+    fn give_up(&mut self, id: RecordId, last_look: bool, any_read: bool, error: CrmError) -> Result<(), CrmError> {
+        if last_look {
+            self.unreadable.push(id);
+            return Ok(());
+        }
+        self.suspects.push(id);
+        let most = if any_read { MOST_UNREADABLE } else { MOST_WITHOUT_ANY };
+        if self.suspects.len() > most { Err(error) } else { Ok(()) }
+    }
+
+    /// The CRM keeps failing for these, in answers that show others.
+    pub(crate) fn apart(
+        &mut self,
+        ask: &Ask,
+        ids: &[RecordId],
+        any_read: bool,
+        error: CrmError,
+    ) -> Result<(), CrmError> {
+        match ids {
+            [one] if ask.ids.len() == 1 => self.give_up(*one, ask.last_look, any_read, error),
+            _ if !any_read || ids.len() > MOST_UNREADABLE => Err(error),
+            several => {
+                for id in several.iter().rev() {
+                    self.asks.push_front(Ask::of(&[*id], LAST_SENDINGS));
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// One record is not halved: it does not exist.
+    fn halve(&mut self, ids: &[RecordId], sendings: u32, once_more: bool) {
+        if ids.len() < 2 {
+            return;
+        }
+        let (first, second) = ids.split_at(ids.len() / 2);
+        for half in [second, first] {
+            let sendings = if half.len() == 1 { sendings.max(LAST_SENDINGS) } else { sendings };
+            self.asks.push_front(Ask { once_more, ..Ask::of(half, sendings) });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::refusal;
+
+    fn ids(range: std::ops::Range<u64>) -> Vec<RecordId> {
+        range.map(RecordId).collect()
+    }
+
+    fn error() -> CrmError {
+        refusal::malformed("x", 1)
+    }
+
+    /// Calls of a reading of 100 records of which every call with one of `broken` fails, and what it found.
+    fn read(broken: &[u64]) -> (usize, Result<Vec<u64>, CrmError>) {
+        let (mut reading, mut calls, mut any_read) = (Reading::of(&ids(0..100), 100), 0, false);
+        while let Some(ask) = reading.next() {
+            if ask.ids.iter().any(|id| broken.contains(&id.0)) {
+                calls += ask.sendings as usize + usize::from(ask.needs_proof());
+                if let Err(error) = reading.failed(&ask, any_read, error()) {
+                    return (calls, Err(error));
+                }
+            } else {
+                calls += 1;
+                any_read = true;
+                assert!(reading.answered(&ask, Untold::default()).is_empty());
+            }
+        }
+        (calls, Ok(reading.unreadable.iter().map(|id| id.0).collect()))
+    }
+
+    /// B5: the one record that makes its page fail is found, with few calls.
+    #[test]
+    fn a_record_that_cannot_be_read_is_found_by_halves() {
+        for broken in [0, 50, 99] {
+            let (calls, found) = read(&[broken]);
+            assert_eq!(found.expect("found"), [broken]);
+            assert!(calls <= 24, "{calls}");
+        }
+        assert_eq!(read(&[7, 8, 60]).1.expect("found"), [7, 8, 60]);
+    }
+
+    /// B5: where all calls fail, no record is at fault.
+    #[test]
+    fn when_every_record_fails_none_is_told_as_unreadable() {
+        let (calls, found) = read(&(0..100).collect::<Vec<_>>());
+        assert!(found.is_err() && calls <= 30, "{calls}");
+        assert!(read(&(0..50).collect::<Vec<_>>()).1.is_err());
+    }
+
+    /// B5: what could be read in the end was not unreadable.
+    #[test]
+    fn a_record_is_asked_for_once_more_at_the_end() {
+        let mut reading = Reading::of(&ids(0..1), 100);
+        let ask = reading.next().expect("an ask");
+        reading.failed(&ask, false, error()).expect("one may fail");
+        let ask = reading.next().expect("a last look");
+        assert_eq!((&ask.ids, ask.last_look), (&ids(0..1), true));
+        reading.answered(&ask, Untold::default());
+        assert!(reading.next().is_none() && reading.unreadable.is_empty());
+    }
+
+    /// A1: an id of which nothing is said is asked for once more, together with all others, and no more.
+    #[test]
+    fn silent_ids_are_asked_for_once_more() {
+        let mut reading = Reading::of(&ids(0..6), 3);
+        let silent = |ids: Vec<RecordId>| Untold { silent: ids, ..Untold::default() };
+        for range in [0..1, 3..5] {
+            let ask = reading.next().expect("an ask");
+            reading.answered(&ask, silent(ids(range)));
+        }
+        let ask = reading.next().expect("once more");
+        assert_eq!((&ask.ids, ask.once_more), (&[0, 3, 4].map(RecordId).to_vec(), true));
+        reading.answered(&ask, silent(ids(3..4)));
+        assert_eq!(reading.next(), None);
+    }
+
+    /// B1: a refusal that names no record is narrowed down by halves.
+    #[test]
+    fn a_refusal_about_records_leaves_out_the_named_ones_or_halves() {
+        let mut reading = Reading::of(&ids(0..4), 100);
+        let ask = reading.next().expect("an ask");
+        reading.refused(ask, &ids(1..3));
+        let ask = reading.next().expect("the others");
+        assert_eq!(ask.ids, [0, 3].map(RecordId));
+        reading.refused(ask, &[]);
+        let halves = [reading.next().expect("a half").ids, reading.next().expect("a half").ids];
+        assert_eq!(halves, [ids(0..1), ids(3..4)]);
+        let ask = Ask::of(&ids(0..1), 1);
+        reading.refused(ask, &[]);
+        assert_eq!(reading.next(), None, "it does not exist");
+    }
+}

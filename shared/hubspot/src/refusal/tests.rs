@@ -1,0 +1,103 @@
+use super::*;
+
+fn refusal(status: u16, body: &str) -> CrmError {
+    Refusal::of_read(status, body.as_bytes()).into_error("the list of deals", "crm.objects.deals.read")
+}
+
+fn scopes(body: &str) -> Vec<String> {
+    match refusal(403, body).kind {
+        CrmErrorKind::MissingScopes(scopes) => scopes,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn missing_scopes_are_named_in_every_known_shape() {
+    let granular = r#"{"status":"error","category":"MISSING_SCOPES","errors":[{"message":"one of these is needed",
+        "context":{"requiredScopes":["contacts"],"requiredGranularScopes":["crm.objects.contacts.read"]}}]}"#;
+    assert_eq!(scopes(granular), ["crm.objects.contacts.read"]);
+    let old = r#"{"category":"MISSING_SCOPES","errors":[{"context":{"requiredScopes":["tickets","contacts"]}}]}"#;
+    assert_eq!(scopes(old), ["contacts", "tickets"]);
+    let message = r#"{"message":"needs any of [crm.schemas.custom.read, crm.objects.custom.read.v2]. See https://developers.hubspot.com/read"}"#;
+    assert_eq!(scopes(message), ["crm.objects.custom.read.v2", "crm.schemas.custom.read"]);
+}
+
+#[test]
+fn a_403_that_names_no_scope_names_what_the_call_needs() {
+    assert_eq!(scopes(""), ["crm.objects.deals.read"]);
+    assert_eq!(scopes(r#"{"category":"MISSING_SCOPES"}"#), ["crm.objects.deals.read"]);
+}
+
+#[test]
+fn a_403_for_another_reason_is_a_refusal() {
+    let error = refusal(403, r#"{"category":"BANNED","message":"This account is suspended."}"#);
+    assert_eq!(error.kind, CrmErrorKind::Forbidden);
+    assert_eq!(error.sentence, "HubSpot refuses the list of deals (403, BANNED): This account is suspended.");
+}
+
+/// B2, C5: the scopes stand beside the message, in words that no settings page has.
+#[test]
+fn the_scope_to_tick_is_told_beside_hubspots_word() {
+    let error = refusal(
+        403,
+        r#"{"status":"error","message":"This app hasn't been granted all required scopes to make this call.",
+            "correlationId":"x","context":{"requiredGranularScopes":["custom-object-read"]},
+            "category":"MISSING_SCOPES"}"#,
+    );
+    assert_eq!(error.kind, CrmErrorKind::MissingScopes(vec!["crm.objects.deals.read".into()]));
+    assert!(error.sentence.contains("crm.objects.deals.read (in HubSpot's words custom-object-read)"), "{error}");
+}
+
+/// B3: an object that is not for everybody, with any category or none.
+#[test]
+fn what_is_not_for_everybody_is_forbidden_whatever_its_category() {
+    for category in [r#""category":"MISSING_SCOPES","#, r#""category":"FORBIDDEN","#, ""] {
+        let body =
+            format!(r#"{{{category}"message":"The scope needed for this API call isn't available for public use."}}"#);
+        let error = refusal(403, &body);
+        assert_eq!(error.kind, CrmErrorKind::Forbidden, "{error}");
+        assert!(error.sentence.contains("isn't available for public use"), "{error}");
+    }
+    assert_eq!(refusal(403, r#"{"category":"FORBIDDEN"}"#).kind, CrmErrorKind::Forbidden);
+}
+
+/// B4: what a user may not do is told in HubSpot's words, and not as a scope.
+#[test]
+fn a_users_permission_is_not_a_scope() {
+    let error = refusal(
+        403,
+        r#"{"status":"error","message":"User 77 doesn't have permission (requires one of [deals-read])"}"#,
+    );
+    assert_eq!(error.kind, CrmErrorKind::Forbidden);
+    assert!(error.sentence.contains("(requires one of [deals-read])"), "{error}");
+}
+
+/// B4: a page for people comes from something before HubSpot.
+#[test]
+fn a_page_for_people_is_told_from_a_document() {
+    assert!(is_html(b"\xEF\xBB\xBF \n<!DOCTYPE html>") && is_html(b"<html>"));
+    assert!(!is_html(b"{}") && !is_html(b""));
+}
+
+#[test]
+fn an_unknown_object_type_is_told_from_other_refusals() {
+    let unknown = refusal(400, r#"{"message":"Unable to infer object type from: p1_boat"}"#);
+    assert_eq!(unknown.kind, CrmErrorKind::NotFound);
+    assert_eq!(refusal(404, "").kind, CrmErrorKind::NotFound);
+    assert_eq!(refusal(400, r#"{"message":"limit is too high"}"#).kind, CrmErrorKind::Refused);
+}
+
+#[test]
+fn messages_are_cut_and_hold_no_links() {
+    let long = format!(r#"{{"message":"see https://example.com/?token=1 \n {}"}}"#, "x".repeat(1_000));
+    let error = refusal(400, &long);
+    assert!(error.sentence.len() < 250 && !error.sentence.contains("example.com"), "{error}");
+}
+
+#[test]
+fn the_daily_limit_is_told_from_the_others() {
+    let policy_of = |name: &str| policy(format!(r#"{{"policyName":"{name}"}}"#).as_bytes());
+    assert_eq!(policy_of("DAILY"), RefusedPolicy::Daily);
+    assert_eq!(policy_of("TEN_SECONDLY_ROLLING"), RefusedPolicy::Rate);
+    assert_eq!(policy(b""), RefusedPolicy::Rate);
+}
