@@ -52,9 +52,9 @@ pub const UNDO_LIFETIME: SignedDuration = SignedDuration::from_hours(88 * 24);
 /// How long the ledger keeps a restore's slices, counted from its request: longer than it can be undone.
 pub const RESTORE_KEPT_FOR: SignedDuration = SignedDuration::from_hours(100 * 24);
 
-/// The longest that an answer of the CRM to a write is waited for, plus what clocks may differ. A run begins no write
-/// when its lease has less left than this, and its lease lasts for so much longer than the run itself: when somebody
-/// takes over, no write of the run before is under way.
+/// The longest that an answer of the CRM to a write is waited for, plus what clocks may differ. A run sends no write when
+/// the lease that the ledger has confirmed has less left than this: when somebody takes over, no write of the run before is
+/// under way.
 pub const WRITE_MARGIN: SignedDuration = SignedDuration::from_secs(25);
 
 /// How often recover-stalled looks at a restore whose slices are being planned or applied: in each of its rounds.

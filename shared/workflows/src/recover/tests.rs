@@ -328,3 +328,18 @@ async fn dead_letters_that_cannot_be_seen_hold_nothing_up() {
     }
     panic!("nobody looked at what was set aside");
 }
+
+/// D3: nobody waits for a round after a run was killed, and a run that lives is not stalled.
+#[tokio::test]
+async fn a_lease_that_runs_out_before_the_next_round_gets_its_message_ahead() {
+    let leased = samples::assembling(1).lease("run", samples::NOW, LEASE_LENGTH).expect("assembling").expect("free");
+    let world = World::with(std::slice::from_ref(&leased)).await;
+
+    let recovered = world.round().await;
+
+    assert_eq!((recovered.due, recovered.oldest), (0, SignedDuration::ZERO));
+    assert!(world.is_queued(&Work::Assemble { backup: leased.reference() }));
+    assert_eq!(world.queue.next_available_at(), Some(samples::NOW + LEASE_LENGTH));
+    let present = ledger::load::<Backup>(&*world.ledger, &leased.key()).await.expect("readable").expect("present");
+    assert_eq!(present.record, leased, "the run that lives is not disturbed");
+}
