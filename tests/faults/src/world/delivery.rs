@@ -5,7 +5,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use domain::ports::clock::Clock;
-use domain::ports::crm::CrmConnector;
 use domain::ports::queue::WorkQueue;
 use domain::work::Work;
 use futures_util::stream::{FuturesUnordered, StreamExt};

@@ -248,7 +248,7 @@ impl World {
             queue: worker.wrap(self.queue.clone()),
             connector: worker.wrap(self.connector.clone()),
             clock: self.clock.clone(),
-            base_urls: self.base_urls.clone(),
+            base_urls: self.base_urls.to_vec(),
         };
         let connection = ConnectionChange {
             base_url: Some(base_url.to_owned()),
