@@ -142,7 +142,7 @@ impl Export {
         let lease = held.number();
         let mut usage = ExportUsage::default();
         let ledger_key = key.ledger_key(&backup.backup_id);
-        let read = held.during(self.read(backup, key, lease, run, &mut usage)).await;
+        let read = held.during(Box::pin(self.read(backup, key, lease, run, &mut usage))).await;
         let now = self.sessions.clock.now();
         let read = match read {
             // The call that was under way when the run's time was over says nothing about the CRM.

@@ -3,6 +3,7 @@
 
 use domain::backup::EXPIRY_NOTICE;
 use domain::chunk::QUEUE_GRACE;
+use domain::lease::LEASE_LENGTH;
 use domain::notification::delivery::Channel;
 use in_memory::faults::{Fault, Faults, Worker};
 use in_memory::{ManualClock, MemoryDeadLetters, MemoryLedger, MemoryQueue};
