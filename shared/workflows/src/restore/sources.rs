@@ -319,3 +319,58 @@ fn outcomes_gone() -> StepError {
         "What the restore has overwritten is not kept any more, so it cannot be undone.",
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use domain::ids::{AccountId, RestoreId};
+    use in_memory::MemoryObjects;
+    use jiff::Timestamp;
+
+    use super::*;
+
+    /// A9: a record that came on two pages of an opaque list was compared twice, and "251 of the 250 records" were undone.
+    #[test]
+    fn a_row_that_was_there_a_moment_ago_is_not_a_record_of_its_own() {
+        let mut recent = Recent::default();
+        let ids = [1, 2, 3, 2, 4, 1];
+        let new: Vec<u64> = ids.into_iter().filter(|id| recent.is_new(RecordId(*id))).collect();
+        assert_eq!(new, [1, 2, 3, 4]);
+        assert!((10..10 + REMEMBERED as u64).all(|id| recent.is_new(RecordId(id))));
+        assert_eq!(recent.known.len(), REMEMBERED, "only so many are remembered");
+        assert!(recent.is_new(RecordId(1)));
+    }
+
+    /// A9: a value that was written twice is one value to undo, and goes back to what was there before the first write.
+    #[test]
+    fn a_value_that_was_written_twice_is_undone_once() {
+        let storage = MemoryObjects::new();
+        let account_id = AccountId::parse("42").expect("digits");
+        let restore = RestoreRef { account_id, restore_id: RestoreId::new(Timestamp::UNIX_EPOCH, [7; 10]) };
+        let mut source = OutcomeSource {
+            reader: &storage,
+            restore,
+            slice: 0,
+            files: Vec::new(),
+            next_file: 0,
+            include_edited: false,
+            properties: &[],
+            records: VecDeque::new(),
+            skip: 0,
+        };
+        let outcome = |id, before: &str, target: &str| ValueOutcome {
+            id: RecordId(id),
+            property: 0,
+            before: before.to_owned(),
+            target: target.to_owned(),
+            fate: Fate::Written { after: None },
+        };
+        let mut places = HashMap::new();
+        for outcome in [outcome(1, "a", "b"), outcome(2, "x", "y"), outcome(1, "b", "c")] {
+            source.add(outcome, &mut places);
+        }
+        assert_eq!(source.records.iter().map(|record| record.id.0).collect::<Vec<_>>(), [1, 2]);
+        let value = &source.records[0].values[..];
+        let [WantedValue { target, only_over: Some(over), .. }] = value else { panic!("one value: {}", value.len()) };
+        assert_eq!((target.as_str(), &over[..]), ("a", &["b".to_owned(), "c".to_owned()][..]));
+    }
+}

@@ -124,7 +124,19 @@ impl Scenario {
     /// Confirms a plan and waits for the end.
     pub(crate) async fn carried_out(&self, restore: &RestoreRef) -> Restore {
         self.world.confirm(restore).await.expect("planned");
-        self.rest_until(restore, RestoreState::Completed).await
+        let ended = self.rest_until(restore, RestoreState::Completed).await;
+        self.assert_told_alike(restore).await;
+        ended
+    }
+
+    /// D6: the import counts as many records and values as errors.csv has rows, and nothing is left untold.
+    async fn assert_told_alike(&self, restore: &RestoreRef) {
+        let import = self.world.import(restore).await.expect("it was confirmed");
+        let (counted, rows) = (import.not_restored(), self.world.errors(restore).await);
+        let of_records = rows.iter().filter(|row| row[1].is_empty()).count() as u64;
+        let struck = self.world.settings.faults.struck();
+        assert_eq!((of_records, rows.len() as u64 - of_records), (counted.records, counted.values), "{struck:?}");
+        assert_eq!(import.values_not_tried, 0, "{struck:?}");
     }
 
     pub(crate) async fn rest_until(&self, restore: &RestoreRef, state: RestoreState) -> Restore {
