@@ -27,7 +27,7 @@ async fn exporting(chunk: impl FnOnce(Chunk) -> Chunk) -> (MemoryLedger, Backup)
 
 fn working(chunk: &Chunk) -> Chunk {
     let reading = Reading { records: 200, pages: 2, plain_bytes: 6_000 };
-    chunk.lease("run", NOW, MINUTE).expect("free").reading(1, reading).expect("leased")
+    chunk.lease("run", NOW, MINUTE * 2).expect("free").reading(1, reading).expect("leased")
 }
 
 fn waiting_until(chunk: &Chunk, until: Timestamp, reason: WaitReason) -> Chunk {
