@@ -213,7 +213,7 @@ async fn a_body_that_says_something_is_refused() {
     for (body, status, word) in [
         ("{", 400, "json-malformed"),
         (r#"{"objects":["contacts"]}"#, 422, "input-invalid"),
-        (&" ".repeat(65_537), 413, "body-too-large"),
+        (&" ".repeat(262_145), 413, "body-too-large"),
     ] {
         let (answered, problem) = world.refused(ApiCall::new("POST", BACKUPS).by(ADMIN).body(body)).await;
         assert_eq!((answered, &problem["type"]), (status, &kind(word)));

@@ -44,6 +44,7 @@ pub(crate) struct RestoreRepresentation<'a> {
     outcome: Option<OutcomeRepresentation<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     undo: Option<UndoRepresentation<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     waiting: Option<WaitRepresentation>,
 }
 

@@ -89,12 +89,18 @@ impl Reading {
         self.asks.push_front(Ask::of(ids, FIRST_SENDINGS));
     }
 
-    /// Of the ids of `ask`, those that are `named` do not exist; where none of them is, half of them are asked for.
+    /// The whole call was refused because some of its records do not exist. Those that are `named` are asked for once
+    /// more, as a single 404 is not yet the truth; where none is, half of them are asked for.
     pub(crate) fn refused(&mut self, ask: Ask, named: &[RecordId]) {
         let (absent, others): (Vec<_>, Vec<_>) = ask.ids.into_iter().partition(|id| named.contains(id));
         if absent.is_empty() {
             self.halve(&others, ask.sendings, ask.once_more);
-        } else if !others.is_empty() {
+            return;
+        }
+        if !ask.once_more {
+            self.silent.extend(absent);
+        }
+        if !others.is_empty() {
             self.asks.push_front(Ask { ids: others, ..ask });
         }
     }
@@ -149,9 +155,12 @@ impl Reading {
         }
     }
 
-    /// One record is not halved: it does not exist.
+    /// One record cannot be halved: it does not exist, if that was the second look.
     fn halve(&mut self, ids: &[RecordId], sendings: u32, once_more: bool) {
         if ids.len() < 2 {
+            if !once_more {
+                self.silent.extend(ids);
+            }
             return;
         }
         let (first, second) = ids.split_at(ids.len() / 2);

@@ -101,9 +101,7 @@ impl Visit {
         let fault = fault.map(|scripted| scripted.fault);
         sleep_until(self.arrival.0 + Duration::from_millis(settings.latency_ms)).await;
         if fault == Some(Fault::Hang) {
-            let hang = settings.faults.hang_ms.unwrap_or(Faults::LONGEST_HANG_MS);
-            sleep(Duration::from_millis(hang)).await;
-            self.cut.cut();
+            return self.hang(endpoint, object, reply, settings.faults.hang_ms).await;
         }
         self.end(endpoint, object, reply, left, fault)
     }
@@ -167,6 +165,21 @@ impl Visit {
     fn url_characters(&self) -> u32 {
         let length = self.parts.uri.path_and_query().map_or(0, |path| path.as_str().len());
         u32::try_from(length).unwrap_or(u32::MAX)
+    }
+
+    /// Answers nothing for so long, then resets the connection. The call is noted before: whoever calls may hang up.
+    async fn hang(
+        self,
+        endpoint: Endpoint,
+        object: Option<String>,
+        reply: Reply,
+        hang_ms: Option<u64>,
+    ) -> Response<Body> {
+        let cut = self.cut.clone();
+        let response = self.end(endpoint, object, reply, None, Some(Fault::Hang));
+        sleep(Duration::from_millis(hang_ms.unwrap_or(Faults::LONGEST_HANG_MS))).await;
+        cut.cut();
+        response
     }
 
     /// Notes the call and turns the reply into a response, damaged where a fault says so.

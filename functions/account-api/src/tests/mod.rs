@@ -344,7 +344,7 @@ async fn a_body_that_is_malformed_or_too_large_changes_nothing() {
     for (body, status, word) in [
         ("{\"crmConnection\":", 400, "json-malformed"),
         ("[]", 400, "json-malformed"),
-        (&"x".repeat(70_000), 413, "body-too-large"),
+        (&"x".repeat(300_000), 413, "body-too-large"),
     ] {
         let response = world.answer(put(body)).await;
         assert_eq!((response.status().as_u16(), &document(&response)["type"]), (status, &kind(word)));

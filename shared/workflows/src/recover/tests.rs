@@ -1,7 +1,7 @@
 //! What recover-stalled tells: archives that are about to expire, work that was set aside, and what was lost on its way to
 //! being told.
 
-use domain::backup::EXPIRY_NOTICE;
+use domain::backup::{BackupEvent, EXPIRY_NOTICE};
 use domain::chunk::QUEUE_GRACE;
 use domain::lease::LEASE_LENGTH;
 use domain::notification::delivery::Channel;
@@ -333,7 +333,8 @@ async fn dead_letters_that_cannot_be_seen_hold_nothing_up() {
 /// D3: nobody waits for a round after a run was killed, and a run that lives is not stalled.
 #[tokio::test]
 async fn a_lease_that_runs_out_before_the_next_round_gets_its_message_ahead() {
-    let leased = samples::assembling(1).lease("run", samples::NOW, LEASE_LENGTH).expect("assembling").expect("free");
+    let assembling = samples::exporting(1).apply(BackupEvent::ObjectExported, samples::NOW).expect("exporting");
+    let leased = assembling.lease("run", samples::NOW, LEASE_LENGTH).expect("at that step").expect("free");
     let world = World::with(std::slice::from_ref(&leased)).await;
 
     let recovered = world.round().await;

@@ -90,7 +90,7 @@ async fn an_undo_is_asked_for_once_of_what_has_written_and_is_none_itself() {
     let second = scenario.undo_planned(&restore, false).await;
     scenario.carried_out(&second).await;
     let again = world.ask_undo(&restore, false).await;
-    assert!(matches!(&again, Err(AskError::UndoExists(undo)) if *undo == second.restore_id), "{again:?}");
+    assert!(matches!(&again, Err(AskError::Undone(undo)) if *undo == second.restore_id), "{again:?}");
     assert!(matches!(world.ask_undo(&second, false).await, Err(AskError::IsUndo)));
 }
 
