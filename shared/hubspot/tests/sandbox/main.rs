@@ -1,6 +1,7 @@
 //! The client against the sandbox CRM: what it reads is what the CRM holds, and what it writes is what it holds then.
 
 mod reading;
+mod trouble;
 mod writing;
 
 use std::sync::Arc;

@@ -17,12 +17,17 @@ use sandbox_crm::{
 use super::{Setup, object, unlimited};
 
 impl Setup {
-    async fn columns(&self, object: &ObjectType) -> Columns {
+    pub(super) async fn columns(&self, object: &ObjectType) -> Columns {
         Columns::from_properties(self.crm.properties(object).await.expect("properties").properties)
     }
 
     /// All records of an object, read page by page, with the cursors taken as `cursor` says.
-    async fn export(&self, object: &ObjectType, columns: &Columns, cursor: fn(&str) -> Cursor) -> Vec<Exported> {
+    pub(super) async fn export(
+        &self,
+        object: &ObjectType,
+        columns: &Columns,
+        cursor: fn(&str) -> Cursor,
+    ) -> Vec<Exported> {
         let properties: Vec<&str> = columns.names().collect();
         let mut rows = RowBuffer::new(properties.len());
         let (mut exported, mut at) = (Vec::new(), Cursor::START);
@@ -53,7 +58,7 @@ impl Setup {
         .collect()
     }
 
-    async fn assert_export(&self, object: &ObjectType, cursor: fn(&str) -> Cursor) {
+    pub(super) async fn assert_export(&self, object: &ObjectType, cursor: fn(&str) -> Cursor) {
         let columns = self.columns(object).await;
         let (exported, shown) = (self.export(object, &columns, cursor).await, self.shown(object));
         assert_eq!(exported.len(), shown.len(), "{object}");
@@ -66,11 +71,11 @@ impl Setup {
 /// Id and set values.
 type Exported = (u64, BTreeMap<String, String>);
 
-fn by_id(next: &str) -> Cursor {
+pub(super) fn by_id(next: &str) -> Cursor {
     Cursor::AfterId(RecordId::parse(next).expect("a cursor that is an id"))
 }
 
-fn opaque(next: &str) -> Cursor {
+pub(super) fn opaque(next: &str) -> Cursor {
     Cursor::Opaque(next.to_owned())
 }
 
