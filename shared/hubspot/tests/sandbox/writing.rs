@@ -9,7 +9,7 @@ use domain::ports::crm_batch::{
     BatchRead, BatchUpdate, PropertyDefinition, RecordUpdate, SideEffect, UpdatedRecord, WriteRefusal,
 };
 use domain::rows::RowBuffer;
-use sandbox_crm::{ConditionalRequirement, Endpoint, PortalConfig, RecordState};
+use sandbox_crm::{ConditionalRequirement, Endpoint, PortalConfig, RecordState, ScopeNames, Variants};
 
 use super::{Setup, object, unlimited};
 
@@ -239,7 +239,9 @@ async fn a_lifecycle_stage_that_does_not_go_back_shows_in_the_answer() {
 
 #[tokio::test]
 async fn a_missing_write_scope_is_named_and_quotes_no_value() {
-    let setup = Setup::of_contacts(ApiVersion::V2026_09, 5, PortalConfig::empty()).await;
+    let variants = Variants { scope_names: ScopeNames::Documented, ..Variants::default() };
+    let config = PortalConfig { variants, ..PortalConfig::empty() };
+    let setup = Setup::of_contacts(ApiVersion::V2026_09, 5, config).await;
     let id = setup.ids(RecordState::Live)[0];
     let (plain, sensitive) = ("crm.objects.contacts.write", "crm.objects.contacts.sensitive.write");
     for (granted, missing) in [(sensitive, plain), (plain, sensitive)] {
