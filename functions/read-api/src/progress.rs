@@ -1,5 +1,6 @@
 //! How a backup's progress looks in the API's answers.
 
+use domain::gap::{self, Gap};
 use domain::ids::ObjectType;
 use domain::object::{ObjectState, ReadMode, Verdict};
 use jiff::Timestamp;
@@ -15,6 +16,7 @@ pub(crate) struct ProgressRepresentation<'a> {
     progress: OverallRepresentation,
     #[serde(skip_serializing_if = "Option::is_none")]
     waiting: Option<WaitRepresentation>,
+    missing: Vec<Gap>,
     objects: Vec<ObjectRepresentation<'a>>,
 }
 
@@ -72,6 +74,7 @@ impl<'a> ProgressRepresentation<'a> {
                 seconds_left: progress.overall.seconds_left,
             },
             waiting: progress.waiting.map(WaitRepresentation::of),
+            missing: gap::all(&progress.backup, progress.objects.iter().map(|progress| &progress.object)),
             objects: progress.objects.iter().map(ObjectRepresentation::of).collect(),
         }
     }

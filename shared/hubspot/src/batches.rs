@@ -40,6 +40,7 @@ struct Update<'a> {
 /// What a batch/update answers. A batch that was written in part has both members.
 #[derive(Deserialize)]
 struct Written {
+    status: Option<String>,
     results: Vec<WrittenRecord>,
     errors: Option<Vec<Value>>,
 }
@@ -87,8 +88,10 @@ impl HubSpot {
         let read = |answer: &Answer| {
             let written: Written = answer.json()?;
             answers += 1;
-            // To write the same values twice does no harm. What fails each time is told like a refusal.
-            if written.failed_in_part() && answers < MOST_WRITES {
+            // To write the same values twice does no harm. What fails each time is told like a refusal, and a record of
+            // which two answers say nothing is gone.
+            if written.failed_in_part() && answers < MOST_WRITES || written.is_silent_about_some(updates) && answers < 2
+            {
                 return Err(Unusable::InPart);
             }
             Ok(written.into_update(updates, &names)?)
@@ -129,7 +132,15 @@ fn as_object<S: Serializer>(values: &[(String, String)], serializer: S) -> Resul
 impl Written {
     /// Whether the CRM has failed for records whose values it may well take.
     fn failed_in_part(&self) -> bool {
-        self.errors.iter().flatten().any(answers::passes)
+        let is_under_way = self.status.as_deref().is_some_and(|status| status != "COMPLETE");
+        is_under_way || self.errors.iter().flatten().any(answers::passes)
+    }
+
+    /// Whether some of the records that were `sent` are neither shown nor refused.
+    fn is_silent_about_some(&self, sent: &[RecordUpdate]) -> bool {
+        let refused = self.errors.iter().flatten();
+        refused.clone().all(|error| !answers::ids_in(error).is_empty())
+            && self.results.len() + refused.map(|error| answers::ids_in(error).len()).sum::<usize>() < sent.len()
     }
 
     /// What became of the records that were `sent`.

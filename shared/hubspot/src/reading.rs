@@ -259,8 +259,10 @@ mod tests {
         reading.refused(ask, &[]);
         let halves = [reading.next().expect("a half").ids, reading.next().expect("a half").ids];
         assert_eq!(halves, [ids(0..1), ids(3..4)]);
-        let ask = Ask::of(&ids(0..1), 1);
-        reading.refused(ask, &[]);
-        assert_eq!(reading.next(), None, "it does not exist");
+        reading.refused(Ask::of(&ids(0..1), 1), &[]);
+        let again = reading.next().expect("a second look at those that were named, and at the one that was alone");
+        assert_eq!(again.ids, [1, 2, 0].map(RecordId));
+        reading.refused(again, &ids(0..3));
+        assert_eq!(reading.next(), None, "they do not exist");
     }
 }

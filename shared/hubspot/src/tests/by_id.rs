@@ -141,7 +141,7 @@ async fn a_404_about_records_leaves_out_those_that_are_gone() {
     let named: Refuse = |gone| error("OBJECT_NOT_FOUND", gone);
     let in_message: Refuse = |gone| json!({ "category": "OBJECT_NOT_FOUND", "message": format!("gone: {gone:?}") });
     let nameless: Refuse = |_| json!({ "category": "OBJECT_NOT_FOUND", "message": "Could not get some objects" });
-    for (refuse, calls) in [(named, 2), (in_message, 2), (nameless, 11)] {
+    for (refuse, calls) in [(named, 3), (in_message, 3), (nameless, 14)] {
         let server = Server::start(move |request, _| {
             let (gone, there): (Vec<u64>, Vec<u64>) = ids_asked(request).into_iter().partition(|id| id % 4 == 0);
             if gone.is_empty() { answer(there, &[]) } else { Reply::status(404, refuse(&gone).to_string()) }

@@ -219,19 +219,19 @@ async fn conversations_are_read_with_and_without_an_order() {
 /// B2, B3, B4: refusals in all their shapes, told by the object's name.
 #[tokio::test]
 async fn refusals_are_told_by_what_they_are() {
-    let scope = || CrmErrorKind::MissingScopes(vec!["crm.schemas.deals.read".to_owned()]);
-    for (refusal, kind) in [
-        (Refusal::Scopes, scope()),
-        (Refusal::UnnamedScopes, CrmErrorKind::Forbidden),
-        (Refusal::Uncategorised, CrmErrorKind::Forbidden),
-        (Refusal::Forbidden, CrmErrorKind::Forbidden),
-        (Refusal::Permission, CrmErrorKind::Forbidden),
-    ] {
+    for refusal in
+        [Refusal::Scopes, Refusal::UnnamedScopes, Refusal::Uncategorised, Refusal::Forbidden, Refusal::Permission]
+    {
         let variants = Variants { refused: [("deals".to_owned(), refusal)].into(), ..Variants::default() };
         let config = PortalConfig { variants, ..PortalConfig::empty().with_records("deals", 3) };
         let setup = Setup::with(unlimited(config)).await;
         let error = setup.crm.properties(&object("deals")).await.expect_err("refused");
-        assert_eq!(error.kind, kind, "{error}");
+        match &error.kind {
+            CrmErrorKind::MissingScopes(scopes) if refusal == Refusal::Scopes => {
+                assert!(scopes.iter().any(|scope| scope == "crm.schemas.deals.read"), "{scopes:?}");
+            }
+            kind => assert_eq!(*kind, CrmErrorKind::Forbidden, "{refusal:?}: {error}"),
+        }
         assert!(error.sentence.contains("deals"), "{error}");
         setup.sandbox.shutdown().await;
     }

@@ -1,9 +1,11 @@
 //! Any single call of a backup and of a restore is answered with anything that HubSpot has been seen to answer. The result
 //! is that of a calm run, byte by byte, or it names what is missing.
 
+use domain::gap::Missing;
+use domain::ids::RecordId;
 use domain::restore::RestoreState;
 use faults::Exported;
-use sandbox_crm::{Fault, ScriptedFault};
+use sandbox_crm::{Endpoint, Fault, Faults, ScriptedFault};
 
 use crate::account::{Account, restored};
 
@@ -23,8 +25,6 @@ fn answers() -> Vec<ScriptedFault> {
         Fault::TruncatedJson,
         Fault::InternalError,
         Fault::Hang,
-        Fault::LeftOut,
-        Fault::Pending,
         Fault::ByteOrderMark,
         Fault::NumericIds,
         Fault::NullProperties,
@@ -33,12 +33,17 @@ fn answers() -> Vec<ScriptedFault> {
     single.into_iter().map(ScriptedFault::once).chain([partial(200), partial(207)]).collect()
 }
 
+/// What a call about single records is answered with besides: nothing of some of them.
+fn silent_answers() -> Vec<ScriptedFault> {
+    let faults = [Fault::LeftOut, Fault::Pending, Fault::Processing, Fault::Canceled];
+    let of =
+        |endpoint| faults.clone().map(|fault| ScriptedFault { endpoint: Some(endpoint), ..ScriptedFault::once(fault) });
+    [Endpoint::BatchRead, Endpoint::BatchUpdate].into_iter().flat_map(of).collect()
+}
+
 /// Whether a call of any kind can be answered so. The others are about records, and pass by calls that have none.
 fn strikes_everywhere(fault: &ScriptedFault) -> bool {
-    !matches!(
-        fault.fault,
-        Fault::PartialErrors | Fault::LeftOut | Fault::Pending | Fault::NullProperties | Fault::NumericIds
-    )
+    fault.endpoint.is_none() && !matches!(fault.fault, Fault::PartialErrors | Fault::NullProperties | Fault::NumericIds)
 }
 
 fn assert_same(archive: &Exported, calm: &Exported, what: &str) {
@@ -84,7 +89,7 @@ async fn a_restore_is_the_same_whatever_one_call_is_answered_with() {
     assert_eq!(restored(&account.values()), good);
     let calls = account.portal.calls().total;
     assert!(calls > 5, "{calls} calls");
-    for fault in answers() {
+    for fault in answers().into_iter().chain(silent_answers()) {
         let mut struck = 0;
         for nth in 0..calls {
             let account = Account::new().await;
@@ -98,5 +103,37 @@ async fn a_restore_is_the_same_whatever_one_call_is_answered_with() {
         }
         let expected = if strikes_everywhere(&fault) { calls } else { 1 };
         assert!(struck >= expected, "{fault:?} struck {struck} times, of {expected}");
+    }
+}
+
+/// B5: pages of a hundred that always fail are read in smaller ones.
+#[tokio::test(start_paused = true)]
+async fn pages_that_always_fail_are_read_in_smaller_ones() {
+    let (_, calm) = Account::new().await.archive().await;
+    for fault in [Fault::InternalError, Fault::GatewayTimeout, Fault::HtmlPage] {
+        let account = Account::new().await;
+        let script = vec![ScriptedFault { above: Some(10), times: None, ..ScriptedFault::once(fault) }];
+        account.portal.set_faults(Faults { script, ..Faults::default() });
+        let (_, archive) = account.archive().await;
+        assert!(account.struck() > 0, "{fault:?}");
+        assert_same(&archive, &calm, &format!("{fault:?}"));
+    }
+}
+
+/// B5: the one record that makes every answer with its values fail is named, and all others are in the archive.
+#[tokio::test(start_paused = true)]
+async fn the_record_that_cannot_be_read_is_named() {
+    let (_, calm) = Account::new().await.archive().await;
+    for place in [0, 70, 99, 100, 129] {
+        let account = Account::new().await;
+        let id = *account.values().keys().nth(place).expect("a record");
+        let fault = ScriptedFault { poison: vec![id], times: None, ..ScriptedFault::once(Fault::InternalError) };
+        account.portal.set_faults(Faults { script: vec![fault], ..Faults::default() });
+        let (_, archive) = account.archive().await;
+        let missing: Vec<_> = archive.manifest.missing.iter().map(|gap| &gap.missing).collect();
+        assert_eq!(missing, [&Missing::Records { ids: vec![RecordId(id)] }]);
+        let (mut expected, found) = (calm.table("contacts.csv"), archive.table("contacts.csv"));
+        expected.rows.retain(|row| row[0] != id.to_string());
+        assert!(found == expected, "all other records are as they were");
     }
 }
