@@ -58,14 +58,19 @@ fn surrogate(text: &str) -> Option<u32> {
 #[derive(Deserialize)]
 struct Listed {
     results: Vec<Value>,
+    #[serde(default)]
+    errors: Vec<Value>,
 }
 
 /// The entries of a document's `results` that can be used.
 ///
 /// # Errors
-/// [`Malformed`] when there is no such list.
+/// [`Malformed`] when there is no such list, or it is not whole: the CRM names errors beside it.
 pub(crate) fn entries<T: DeserializeOwned>(document: &[u8]) -> Result<Vec<T>, Malformed> {
     let listed: Listed = read(document)?;
+    if !listed.errors.is_empty() {
+        return Err(Malformed { at: 0 });
+    }
     Ok(listed.results.into_iter().filter_map(|entry| serde_json::from_value(entry).ok()).collect())
 }
 
