@@ -202,5 +202,5 @@ pub(super) fn outcome() -> OutcomeCounts {
 /// What [`ended`] has become.
 pub(super) fn import(nth: u8, state: RestoreState, errors_key: Option<&str>) -> Import {
     let dropped = vec![DroppedProperty { property: "phone".to_owned(), code: "READ_ONLY".to_owned() }];
-    Import::of(&Restore { dropped, ..ended(nth, state) }, outcome(), errors_key.map(str::to_owned), now())
+    Import::of(&Restore { dropped, ..ended(nth, state) }, &outcome(), errors_key.map(str::to_owned), now())
 }

@@ -90,7 +90,7 @@ impl Import {
     }
 
     /// The import that `restore` has become by ending at `now`.
-    pub fn of(restore: &Restore, outcome: OutcomeCounts, errors_key: Option<String>, now: Timestamp) -> Self {
+    pub fn of(restore: &Restore, outcome: &OutcomeCounts, errors_key: Option<String>, now: Timestamp) -> Self {
         let counts = restore.plan.as_ref().map(|plan| &plan.counts);
         let confirmation = restore.confirmation.as_ref();
         let planned = counts.map_or(0, |counts| counts.values(|property| property.set + property.cleared));
@@ -110,7 +110,7 @@ impl Import {
             values_skipped: counts.map_or(0, |counts| counts.values(PropertyCounts::left)),
             values_not_tried: planned.saturating_sub(outcome.values_told()),
             // For dropping properties while it runs, and of no use afterwards.
-            outcome: OutcomeCounts { refusals: BTreeMap::new(), ..outcome },
+            outcome: OutcomeCounts { refusals: BTreeMap::new(), ..outcome.clone() },
             dropped: restore.dropped.clone(),
             failure: restore.failure.clone(),
             errors_key,
@@ -163,7 +163,7 @@ mod tests {
             refusals: BTreeMap::from([("0 X".to_owned(), 7)]),
             ..OutcomeCounts::default()
         };
-        let import = Import::of(&restore, outcome, None, restore.created_at);
+        let import = Import::of(&restore, &outcome, None, restore.created_at);
         assert_eq!(import.not_restored(), NotRestored { records: 4, values: 7 });
         assert_eq!((import.values_not_tried, import.outcome.refusals.len()), (3, 0));
         assert_eq!(import.name, format!("Data restore – {}", restore.label));
@@ -204,7 +204,7 @@ mod tests {
             outcomes: vec![OutcomeFile { attempt: 9, failures: true }; 500],
             ..waiting
         };
-        let import = Import::of(&restore, outcome, None, restore.created_at);
+        let import = Import::of(&restore, &outcome, None, restore.created_at);
         let sizes = [serde_json::to_vec(&restore), serde_json::to_vec(&slice), serde_json::to_vec(&import)];
         let sizes = sizes.map(|json| json.expect("JSON").len());
         assert!(sizes.iter().all(|size| *size < LONGEST_ITEM), "{sizes:?}");

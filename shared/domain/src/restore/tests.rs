@@ -67,7 +67,7 @@ fn a_restore_goes_from_request_to_import() {
     let concluding = leased(&restore, 203);
     let ended = concluding.apply(RestoreEvent::Concluded { lease: 3 }, at(204)).expect("leased");
     assert_eq!((ended.state, ended.ended_at), (RestoreState::Completed, Some(at(204))));
-    let import = import::Import::of(&ended, OutcomeCounts::default(), None, at(204));
+    let import = import::Import::of(&ended, &OutcomeCounts::default(), None, at(204));
     assert_eq!(import.name, "Data restore – Deal");
 }
 

@@ -115,8 +115,8 @@ mod tests {
         let mut records: Vec<_> = (0..250).map(|id| record(id, &format!("a{id}"), &format!("b{id}"))).collect();
         records[0] = record(0, "left@x.org", "right@x.org");
         records[249] = record(249, "Right@x.org", "left@x.org ");
-        for chain in 100..110 {
-            records[chain] = record(chain as u64, &format!("c{chain}"), &format!("c{}", chain + 1));
+        for (chain, place) in (100..).zip(&mut records[100..110]) {
+            *place = record(chain, &format!("c{chain}"), &format!("c{}", chain + 1));
         }
         let order = arranged(&records, |_| true);
         let mut sorted = order.clone();

@@ -162,7 +162,7 @@ impl Comparison<'_> {
         while let Some(result) = results.recv().await {
             match result {
                 Ok(ComparedBatch { rows: None, .. }) => end = true,
-                Ok(batch) => group.add(batch)?,
+                Ok(batch) => group.add(&batch)?,
                 Err(error) => {
                     interrupted = Some(error);
                     break;
@@ -227,7 +227,7 @@ impl Comparison<'_> {
 }
 
 impl Group {
-    fn add(&mut self, batch: ComparedBatch) -> Result<(), StepError> {
+    fn add(&mut self, batch: &ComparedBatch) -> Result<(), StepError> {
         self.rows += batch.rows.unwrap_or(0);
         self.counts.add(&batch.counts);
         for record in batch.records.iter().filter(|record| !record.is_unchanged()) {

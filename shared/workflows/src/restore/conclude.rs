@@ -57,7 +57,7 @@ impl RestoreWork {
             let loaded = self.load(reference).await?;
             let now = self.now();
             let next = after(&loaded.record, event.clone(), now)?;
-            let import = Import::of(&next, outcome.clone(), errors_key.clone(), now);
+            let import = Import::of(&next, &outcome, errors_key.clone(), now);
             let told = told(&next, Some(&import), now);
             let mut changes = vec![Change::replace(&loaded, &next), Change::create(&import)];
             changes.extend(free_lock(self.ledger(), &next).await?);

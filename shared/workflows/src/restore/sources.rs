@@ -258,7 +258,7 @@ impl OutcomeSource<'_> {
             self.skip -= skipped as u64;
         }
         let records: Vec<Wanted> = self.records.drain(..self.records.len().min(BATCH)).collect();
-        Ok((!records.is_empty()).then(|| Batch { rows: records.len() as u64, records }))
+        Ok((!records.is_empty()).then_some(Batch { rows: records.len() as u64, records }))
     }
 
     /// Adds an outcome to its record. A value that was written twice goes back to what was there before the first write.

@@ -13,6 +13,7 @@ mod failing_crm;
 mod fairness;
 mod foreign_accounts;
 mod notifications;
+mod real_accounts;
 mod repeated_requests;
 mod restore_calls;
 mod restore_plans;

@@ -40,6 +40,7 @@ impl Edit {
 }
 
 /// What the CRM makes of a property's values when it is written to.
+#[expect(clippy::struct_excessive_bools, reason = "each is a rule of its own")]
 #[derive(Debug, Clone, Default)]
 pub struct PropertyRules {
     /// See [`SimulatedObject::define_options`].

@@ -36,8 +36,7 @@ fn answers() -> Vec<ScriptedFault> {
 /// What a call about single records is answered with besides: nothing of some of them.
 fn silent_answers() -> Vec<ScriptedFault> {
     let faults = [Fault::LeftOut, Fault::Pending, Fault::Processing, Fault::Canceled];
-    let of =
-        |endpoint| faults.clone().map(|fault| ScriptedFault { endpoint: Some(endpoint), ..ScriptedFault::once(fault) });
+    let of = |endpoint| faults.map(|fault| ScriptedFault { endpoint: Some(endpoint), ..ScriptedFault::once(fault) });
     [Endpoint::BatchRead, Endpoint::BatchUpdate].into_iter().flat_map(of).collect()
 }
 
