@@ -51,6 +51,8 @@ pub enum Missing {
         /// Their ids.
         ids: Vec<RecordId>,
     },
+    /// Records that moved in the CRM's list while it was read, if there were any: the list has no fixed order.
+    MovedRecords,
 }
 
 impl Gap {
@@ -87,6 +89,10 @@ pub fn of_export(export: &ObjectExport) -> Vec<Gap> {
         gap(missing, "The CRM did not show these values. Their fields are empty in the file and cannot be restored.")
     });
     let mut gaps: Vec<Gap> = export.gaps.iter().cloned().chain(hidden).collect();
+    if export.unordered {
+        let reason = "The CRM lists these in no fixed order. One that changed while the backup ran may be missing.";
+        gaps.push(gap(Missing::MovedRecords, reason));
+    }
     if !export.unreadable.is_empty() {
         let missing = Missing::Records { ids: export.unreadable.clone() };
         gaps.push(gap(missing, "The CRM could not give these records, also when each was asked for alone."));

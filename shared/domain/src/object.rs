@@ -179,6 +179,9 @@ pub struct ObjectExport {
     /// Values that were not valid Unicode and hold U+FFFD in those places.
     #[serde(default)]
     pub mended_values: u64,
+    /// The CRM listed its records in no fixed order, so that one that moved may have been missed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unordered: bool,
 }
 
 /// So many records of an object may be unreadable; with more the backup fails, as something else must be wrong.
@@ -215,6 +218,8 @@ pub struct Shortfall {
     pub unreadable: Vec<RecordId>,
     /// Values that were not valid Unicode.
     pub mended_values: u64,
+    /// The records came in no fixed order.
+    pub unordered: bool,
 }
 
 impl ObjectExport {
@@ -264,6 +269,7 @@ impl ObjectExport {
             hidden_values: BTreeMap::new(),
             unreadable: Vec::new(),
             mended_values: 0,
+            unordered: false,
         };
         let chunk = object.whole_chunk(now);
         (object, chunk)
@@ -312,7 +318,7 @@ impl ObjectExport {
 
     /// Takes note of what could not be read, each property and each record once.
     fn with(&self, shortfall: &Shortfall) -> Self {
-        let mut next = self.clone();
+        let mut next = Self { unordered: self.unordered || shortfall.unordered, ..self.clone() };
         for (property, rows) in &shortfall.hidden_values {
             if next.hidden_values.len() < MOST_HIDDEN || next.hidden_values.contains_key(property) {
                 *next.hidden_values.entry(property.clone()).or_default() += rows;
@@ -374,6 +380,7 @@ impl ObjectExport {
             hidden_values: BTreeMap::new(),
             unreadable: Vec::new(),
             mended_values: 0,
+            unordered: false,
             generation: self.generation + 1,
             open_chunks: 1,
             records: 0,

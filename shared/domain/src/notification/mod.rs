@@ -128,6 +128,8 @@ pub struct Shortfalls {
     pub without_values: Vec<String>,
     /// Labels of objects of which records could not be read.
     pub without_records: Vec<String>,
+    /// Labels of objects of which records that changed meanwhile may be missing.
+    pub unordered: Vec<String>,
     /// Labels of objects with fewer records than the CRM counts, for a reason that is not known.
     pub short: Vec<String>,
 }
@@ -147,6 +149,7 @@ impl Shortfalls {
                 Missing::Object => &mut told.not_offered,
                 Missing::Properties { .. } | Missing::Values { .. } => &mut told.without_values,
                 Missing::Records { .. } => &mut told.without_records,
+                Missing::MovedRecords => &mut told.unordered,
             };
             if !list.contains(&gap.label) {
                 list.push(gap.label.clone());

@@ -152,6 +152,7 @@ impl Shortfalls {
             ),
             (&self.without_records, "Some records could not be read of", ""),
             (&self.without_values, "Some values were not shown by the CRM of", ""),
+            (&self.unordered, "Records that changed while the backup ran may be missing of", ""),
             (&self.short, "There are fewer records than the CRM counts of", ""),
             (&self.not_offered, "Not in the backup, as the CRM does not let this token read it:", ""),
         ];

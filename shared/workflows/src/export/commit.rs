@@ -61,6 +61,7 @@ impl Reading<'_> {
         let next = self.commit_step(&step, segment.as_ref(), &added).await?;
         self.subject.chunk.record = next;
         self.shortfall = Shortfall::default();
+        self.seen.committed();
         usage.records += rows;
         Ok(())
     }

@@ -7,6 +7,7 @@ mod close_object;
 mod commit;
 mod range;
 mod reading;
+mod seen;
 mod segment_upload;
 mod split;
 

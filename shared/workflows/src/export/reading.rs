@@ -16,6 +16,7 @@ use domain::trail::{Lost, Trail};
 use jiff::{SignedDuration, Timestamp};
 
 use super::range::{self, Accepted, Asked, Next, NotHonoured, Way};
+use super::seen::Seen;
 use super::segment_upload::{SegmentStore, SegmentUpload};
 use super::{Export, ExportUsage, Subject};
 use crate::dispatch;
@@ -58,12 +59,13 @@ pub(super) struct Reading<'a> {
     pub(super) lease: u32,
     pub(super) run: &'a Run,
     segment_target: u64,
-    rows: RowBuffer,
+    pub(super) rows: RowBuffer,
     /// Where the next page begins, as the ledger remembers it.
     pub(super) cursor: Cursor,
     /// The CRM's own cursor of the next page, once this run has read a page.
     given: Option<Cursor>,
     pub(super) shortfall: Shortfall,
+    pub(super) seen: Seen,
     pub(super) last_id: RecordId,
     pub(super) first_seen: Option<(RecordId, Timestamp)>,
     pub(super) trail: Trail,
@@ -90,6 +92,7 @@ impl<'a> Reading<'a> {
         let cursor = subject.chunk.record.cursor.clone();
         let trail = subject.chunk.record.trail.clone();
         let last_id = subject.chunk.record.committed_to;
+        let seen = if subject.object.unordered { Seen::unordered() } else { Seen::up_to(last_id) };
         Self {
             export,
             subject,
@@ -102,6 +105,7 @@ impl<'a> Reading<'a> {
             cursor,
             given: None,
             shortfall: Shortfall::default(),
+            seen,
             last_id,
             first_seen: None,
             trail,
@@ -207,7 +211,10 @@ impl<'a> Reading<'a> {
                 self.first_seen = accepted.first_shown.map(|id| (id, now));
             }
             self.note_shortfall(asked, &accepted.rows, &end);
-            segment.add(&self.rows, accepted.rows.clone()).await?;
+            segment.pages += 1;
+            for unseen in self.unseen(accepted.rows.clone()).await? {
+                segment.add(&self.rows, unseen).await?;
+            }
             if let Some(last) = self.rows.ids()[accepted.rows].last() {
                 self.last_id = *last;
             }
@@ -246,7 +253,10 @@ impl<'a> Reading<'a> {
 
     /// Notes what the page shows of records and values that could not be read.
     fn note_shortfall(&mut self, asked: Asked, rows: &Range<usize>, end: &PageEnd) {
-        let is_inside = |id: &RecordId| *id > asked.after && asked.upper.is_none_or(|upper| *id <= upper);
+        let is_inside = |id: &RecordId| {
+            let is_in_range = *id > asked.after && asked.upper.is_none_or(|upper| *id <= upper);
+            self.subject.object.mode == ReadMode::Sequential || is_in_range
+        };
         self.shortfall.unreadable.extend(end.unreadable.iter().copied().filter(is_inside));
         self.shortfall.mended_values += end.mended_values;
         if self.rows.is_complete() {

@@ -54,7 +54,6 @@ impl<'a> SegmentUpload<'a> {
 
     /// Adds `rows` of a page.
     pub(crate) async fn add(&mut self, page: &RowBuffer, rows: Range<usize>) -> Result<(), StorageError> {
-        self.pages += 1;
         self.writer.write_rows(page, rows);
         while let Some(bytes) = self.writer.take_packed(PART_BYTES) {
             self.write_part(bytes).await?;

@@ -8,7 +8,8 @@ use domain::object::Verdict;
 use domain::ports::crm::CrmErrorKind;
 use domain::ports::ledger;
 use faults::crm::Cursors;
-use faults::{Exported, World, samples};
+use faults::{Exported, Settings, World, samples};
+use jiff::SignedDuration;
 
 use crate::cases::SMALL;
 use crate::worlds::{assert_tidy, assert_true, in_memory};
@@ -126,6 +127,28 @@ async fn records_that_cannot_be_read_are_named() {
         assert_eq!(missing, [&Missing::Records { ids: broken }], "{cursors:?}");
         assert_eq!(archive.manifest.files[0].verdict, Verdict::Short);
         assert!(event.sentence().contains("could not be read"), "{}", event.sentence());
+    }
+}
+
+/// A8, A9: what the CRM lists in no order, or twice, is one row each, over one run and over many.
+#[tokio::test(start_paused = true)]
+async fn conversations_are_one_row_each_in_whatever_order_they_come() {
+    for (cursors, missing) in
+        [(Cursors::OpaqueWithRepeats, vec![]), (Cursors::OpaqueBackwards, vec![Missing::MovedRecords])]
+    {
+        for run in [3, 290] {
+            let mut threads = samples::many_contacts(1_250, Cursors::Ids).uncounted();
+            threads.cursors = cursors;
+            let export_run = SignedDuration::from_secs(run);
+            let world = in_memory(vec![threads], Settings { export_run, ..SMALL.settings_calm() }).await;
+            let (_, archive, _) = completes(&world).await;
+            let (mut found, expected) = (archive.table("contacts.csv"), &world.crm.truth()["contacts.csv"]);
+            found.rows.sort_by_key(|row| row[0].parse::<u64>().expect("an id"));
+            assert!(found.rows == expected.rows, "{cursors:?}, runs of {run} s");
+            let named: Vec<_> = archive.manifest.missing.into_iter().map(|gap| gap.missing).collect();
+            assert_eq!(named, missing, "{cursors:?}");
+            assert_eq!(archive.manifest.files[0].verdict, Verdict::Uncounted);
+        }
     }
 }
 
