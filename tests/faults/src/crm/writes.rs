@@ -225,7 +225,7 @@ impl SimulatedObject {
                     if !self.writes.hidden.contains(*name) {
                         rows.set(column, &value);
                     }
-                } else if !self.writes.hidden.contains(*name) {
+                } else if self.property(name).is_some() && !self.writes.hidden.contains(*name) {
                     rows.set_none(column);
                 }
             }

@@ -3,3 +3,4 @@
 
 mod account;
 mod any_call;
+mod contract;
