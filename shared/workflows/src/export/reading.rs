@@ -6,7 +6,7 @@ use domain::Failure;
 use domain::backup::Backup;
 use domain::chunk::{Chunk, RangeEnd, Reading as ReadSoFar};
 use domain::ids::RecordId;
-use domain::object::{ObjectExport, ReadMode, Shortfall};
+use domain::object::{MOST_UNREADABLE, ObjectExport, ReadMode, Shortfall};
 use domain::ports::crm::{Crm, CrmError, CrmErrorKind, Cursor, PageEnd, PageRequest, PageSource};
 use domain::ports::ledger::{self, LedgerError};
 use domain::property::Columns;
@@ -211,6 +211,7 @@ impl<'a> Reading<'a> {
                 self.first_seen = accepted.first_shown.map(|id| (id, now));
             }
             self.note_shortfall(asked, &accepted.rows, &end);
+            self.check_unreadable()?;
             segment.pages += 1;
             for unseen in self.unseen(accepted.rows.clone()).await? {
                 segment.add(&self.rows, unseen).await?;
@@ -269,6 +270,22 @@ impl<'a> Reading<'a> {
                 }
             }
         }
+    }
+
+    /// So many records that cannot be read are no matter of single records any more.
+    fn check_unreadable(&self) -> Result<(), StepError> {
+        let unreadable = self.subject.object.unreadable.len() + self.shortfall.unreadable.len();
+        if unreadable <= MOST_UNREADABLE {
+            return Ok(());
+        }
+        let label = &self.subject.object.definition.label;
+        Err(StepError::Fatal(Failure::new(
+            "crm-records-unreadable",
+            format!(
+                "The CRM could not give more than {MOST_UNREADABLE} {label} records; tell its support, and make a new \
+                 backup when they can be opened there."
+            ),
+        )))
     }
 
     /// Whether a refusal may mean that the CRM does not know the cursor that a range was started with.

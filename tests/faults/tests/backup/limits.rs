@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use domain::account::Account;
 use domain::backup::{Backup, BackupState};
 use domain::budget::{CallLimits, WaitReason};
 use domain::ports::clock::Clock;
+use domain::ports::ledger;
 use domain::work::BackupRef;
 use faults::crm::{Cursors, Period, Trouble};
 use faults::{Pace, Settings, SimulatedCrm, World, samples};
@@ -129,4 +131,17 @@ async fn a_refused_rate_pauses_everyone_and_costs_nothing_else() {
         assert_complete(&world, &world.to_the_end(&backup).await).await;
         assert_tidy(&world, &backup).await;
     }
+}
+
+/// C3: an account whose limits the CRM has raised uses them without being connected again.
+#[tokio::test(start_paused = true)]
+async fn limits_that_the_crm_has_raised_are_those_of_the_account() {
+    let world = SMALL.calm().await;
+    let raised = CallLimits { per_ten_seconds: 250, per_day: 2_000_000 };
+    let _same_crm = world.crm.clone().with_limits(raised);
+    let backup = world.request().await;
+    assert_complete(&world, &world.to_the_end(&backup).await).await;
+    let account = ledger::load::<Account>(&*world.ledger, &Account::key_of(&world.account)).await;
+    let connection = account.expect("the ledger answers").expect("present").record.crm_connection;
+    assert_eq!(connection.expect("connected").call_limits, raised);
 }
