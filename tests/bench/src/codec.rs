@@ -18,7 +18,7 @@ use hubspot::{Shape, read_page};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use crate::codec::pages::Pages;
+pub(crate) use crate::codec::pages::Pages;
 use crate::figure::Figure;
 use crate::sample::{median, number, percent, seconds};
 

@@ -6,10 +6,12 @@
 mod assembly;
 mod codec;
 mod cold_start;
+mod compression;
 mod export;
 mod figure;
 mod memory;
 mod million;
+mod opaque;
 mod restore;
 mod sample;
 mod saturation;
@@ -36,6 +38,8 @@ fn take(benchmark: Benchmark, places: &Places) -> Result<Vec<Figure>> {
         Benchmark::Codec => codec::run(),
         Benchmark::ColdStart => cold_start::run(places),
         Benchmark::Saturation => saturation::run(places),
+        Benchmark::Opaque => opaque::run(places),
+        Benchmark::Compression => compression::run(),
         Benchmark::Assembly => assembly::run(places),
         Benchmark::Million => million::run(places),
         Benchmark::Restore => restore::run(places),

@@ -9,8 +9,12 @@ pub enum Benchmark {
     Codec,
     /// Start of the smallest and the largest function, and the sizes of all
     ColdStart,
-    /// How much of the CRM's call limit a backup uses
+    /// How much of the CRM's call limit a backup uses, by both forms of cursors that name ids
     Saturation,
+    /// How fast a backup is where cursors are texts that only the CRM can read
+    Opaque,
+    /// What compressed answers of the CRM cost and save
+    Compression,
     /// An archive of more than 1 GiB, assembled inside object storage
     Assembly,
     /// A million records with the call limit off

@@ -13,15 +13,15 @@ const RECORDS_PER_PAGE: usize = 100;
 const PROPERTIES: PropertySet = PropertySet::Columns { total: 200, set: 60 };
 
 /// Consecutive pages of contacts.
-pub(super) struct Pages {
+pub(crate) struct Pages {
     /// The answers' bodies.
-    pub(super) documents: Vec<Vec<u8>>,
+    pub(crate) documents: Vec<Vec<u8>>,
     names: Vec<String>,
 }
 
 impl Pages {
     /// Asks a sandbox CRM of its own for so many pages.
-    pub(super) fn fetch(count: usize) -> Result<Self> {
+    pub(crate) fn fetch(count: usize) -> Result<Self> {
         let threads = Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = threads.or_failure(|| "cannot start threads".to_owned())?;
         let records = (count * RECORDS_PER_PAGE) as u64;
@@ -57,7 +57,7 @@ impl Pages {
     }
 
     /// The properties in column order.
-    pub(super) fn columns(&self) -> Vec<&str> {
+    pub(crate) fn columns(&self) -> Vec<&str> {
         self.names.iter().map(String::as_str).collect()
     }
 }
