@@ -105,6 +105,7 @@ impl Counts {
 }
 
 /// One object type's part in a backup.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own in a stored record")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ObjectExport {

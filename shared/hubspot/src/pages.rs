@@ -165,10 +165,14 @@ impl HubSpot {
         error: CrmError,
     ) -> Result<PageEnd, CrmError> {
         let cursors = self.habits.of(self.account, request.object, |habit| habit.cursors);
-        let (after, step) = match (request.cursor, cursors) {
-            (Cursor::AfterId(id), Cursors::LastId) => (*id, 0),
-            (Cursor::AfterId(id), Cursors::NextId) => (RecordId(id.0.saturating_sub(1)), 1),
-            _ => return Err(error),
+        let step = u64::from(cursors == Cursors::NextId);
+        let after = match request.cursor {
+            // The last record that was read, whatever the form of cursors is.
+            Cursor::AfterId(id) => *id,
+            Cursor::Opaque(text) => match RecordId::parse(text) {
+                Ok(id) => RecordId(id.0.saturating_sub(step)),
+                Err(_) => return Err(error),
+            },
         };
         let Ok(Some(id)) = self.find_nth(request.object, after, 1).await else { return Err(error) };
         // The lists behind it may be whole again.

@@ -53,7 +53,7 @@ pub(crate) struct Reading {
     suspects: Vec<RecordId>,
     pub(crate) unreadable: Vec<RecordId>,
     failed_calls: u32,
-    /// The size of the smallest call that failed as a whole.
+    /// The size of the smallest call for several records that failed as a whole.
     pub(crate) smallest_failed: Option<usize>,
 }
 
@@ -114,11 +114,11 @@ impl Reading {
         if self.failed_calls > MOST_FAILED_CALLS {
             return Err(error);
         }
-        let smallest = self.smallest_failed.map_or(ask.ids.len(), |size| size.min(ask.ids.len()));
-        self.smallest_failed = Some(smallest);
         match ask.ids.as_slice() {
             [one] => self.give_up(*one, ask.last_look, any_read, error),
             several => {
+                let smallest = self.smallest_failed.map_or(several.len(), |size| size.min(several.len()));
+                self.smallest_failed = Some(smallest);
                 self.halve(several, HALF_SENDINGS, ask.once_more);
                 Ok(())
             }

@@ -66,6 +66,8 @@ enum Described {
     Refused(RefusedObject),
     /// Records have values that the token may not see; it lacks these scopes.
     HiddenValues(Vec<String>),
+    /// Some of it may not be read, and that is not yet believed.
+    Doubtful(CrmError),
 }
 
 /// An object type, or all that the account has defined itself, that may not be read.
@@ -117,14 +119,7 @@ impl Discover {
         let held = held.number();
         let Err(error) = discovered else { return Ok(()) };
         tracing::warn!(%error, backup.id = %backup.backup_id, "discovery.interrupted");
-        match error {
-            // The call that was under way when the run's time was over says nothing about the CRM. Every object that was
-            // added is noted as progress already.
-            StepError::Crm(error) if error.kind.is_unavailable() && self.sessions.clock.now() >= run.ends => {
-                step.run_over(held, false).await
-            }
-            error => step.interrupted(held, &error, false, &self.patience).await,
-        }
+        step.interrupted(held, &error, false, &self.patience).await
     }
 
     async fn discover(&self, backup: &Backup, lease: u32, run: &Run) -> Result<(), StepError> {
@@ -133,10 +128,11 @@ impl Discover {
         let account = check_portal(&*session.crm, backup).await?;
         self.sessions.note_limits(&backup.account_id, account.call_limits).await?;
         let last = LastBackup::before(self.ledger(), backup).await?;
-        let refused = self.add_missing(&*session.crm, reference, lease, &last).await?;
+        let last_try = backup.leasing.trouble.is_last_try();
+        let refused = self.add_missing(&*session.crm, reference, lease, (&last, last_try)).await?;
         // A single refusal is not yet the truth, unless the last backup met the same.
         let doubtful = refused.iter().find(|refused| !last.lacked(refused.gap.object_type.as_ref()));
-        if let Some(doubtful) = doubtful.filter(|_| !backup.leasing.trouble.is_last_try()) {
+        if let Some(doubtful) = doubtful.filter(|_| !last_try) {
             return Err(doubtful.error.clone().into());
         }
         let gaps: Vec<Gap> = refused.into_iter().map(|refused| refused.gap).collect();
@@ -164,7 +160,7 @@ impl Discover {
         crm: &dyn Crm,
         backup: &BackupRef,
         lease: u32,
-        last: &LastBackup,
+        (last, last_try): (&LastBackup, bool),
     ) -> Result<Vec<RefusedObject>, StepError> {
         let mut refused = Vec::new();
         let custom = match crm.custom_object_types().await {
@@ -179,15 +175,19 @@ impl Discover {
         let definitions = crm.standard_object_types().into_iter().chain(custom);
         let missing = definitions.filter(|definition| !present.contains(&definition.object_type));
         let mut asked = stream::iter(missing)
-            .map(|definition| self.describe(crm, definition, last))
+            .map(|definition| self.describe(crm, definition, (last, last_try)))
             .buffer_unordered(OBJECTS_AT_ONCE);
-        let mut hidden = BTreeSet::new();
+        let (mut hidden, mut doubtful) = (BTreeSet::new(), None);
         while let Some(answer) = asked.next().await {
             match answer? {
                 Described::Readable(readable) => self.add(backup, lease, readable).await?,
                 Described::Refused(object) => refused.push(object),
                 Described::HiddenValues(scopes) => hidden.extend(scopes),
+                Described::Doubtful(error) => doubtful = Some(error),
             }
+        }
+        if let Some(error) = doubtful {
+            return Err(error.into());
         }
         refused.sort_by(|a, b| a.gap.object_type.cmp(&b.gap.object_type));
         if hidden.is_empty() { Ok(refused) } else { Err(values_hidden(&hidden)) }
@@ -198,13 +198,18 @@ impl Discover {
         &self,
         crm: &dyn Crm,
         definition: ObjectDefinition,
-        last: &LastBackup,
+        (last, last_try): (&LastBackup, bool),
     ) -> Result<Described, CrmError> {
         let object = &definition.object_type;
         let mut refusals = Refusals::default();
         let first = PageRequest { object, properties: &[], cursor: &Cursor::START, source: PageSource::List, limit: 1 };
         refusals.note(crm.page(&first, &mut RowBuffer::new(0)).await)?;
         let listed = match crm.properties(object).await {
+            // Told as missing scopes, which are asked for again.
+            Err(CrmError { kind: CrmErrorKind::HiddenValues(scopes), sentence }) if !last_try => {
+                let kind = CrmErrorKind::MissingScopes(scopes);
+                return Ok(Described::Doubtful(CrmError { kind, sentence }));
+            }
             Err(CrmError { kind: CrmErrorKind::HiddenValues(scopes), .. }) => {
                 return Ok(Described::HiddenValues(scopes));
             }
@@ -218,6 +223,11 @@ impl Discover {
             return Ok(Described::Refused(RefusedObject::new(object, &definition.label, refusals.scopes, error)));
         }
         let (listed, census) = (listed.unwrap_or_default(), census.flatten());
+        let doubtful = listed.refused.iter().find(|_| !last_try && !last.lacked_properties_of(object));
+        if let Some(RefusedProperties { scopes, sentence, .. }) = doubtful {
+            let kind = CrmErrorKind::MissingScopes(scopes.clone());
+            return Ok(Described::Doubtful(CrmError { kind, sentence: sentence.clone() }));
+        }
         let gaps =
             listed.refused.into_iter().map(|refused| of_refused_properties(&definition, refused, last)).collect();
         let columns = Columns::from_properties(listed.properties);

@@ -109,8 +109,10 @@ impl StepError {
             Self::TakenOver => Remedy::Stop,
             Self::Fatal(failure) => Remedy::Fail(failure.clone()),
             Self::Crm(error) => match &error.kind {
+                // Nothing is asked meanwhile, so an outage before it is no part of one after it.
                 CrmErrorKind::NoBudget { until, reason } => {
-                    Remedy::Wait(Wait { until: *until, reason: *reason }, met.trouble)
+                    let trouble = CrmTrouble { outage: None, ..met.trouble };
+                    Remedy::Wait(Wait { until: *until, reason: *reason }, trouble)
                 }
                 CrmErrorKind::Unavailable { .. } | CrmErrorKind::Malformed => outage(error, now, met.trouble, patience),
                 kind if kind.is_refusal() => refusal(error, now, met.trouble),

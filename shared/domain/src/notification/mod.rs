@@ -142,7 +142,7 @@ impl Shortfalls {
 
     /// From what is missing, and from the labels of objects that are short.
     pub fn of(gaps: &[Gap], short: impl IntoIterator<Item = String>) -> Self {
-        let mut told = Self::default();
+        let mut told = Self { short: short.into_iter().collect(), ..Self::default() };
         for gap in gaps {
             let list = match &gap.missing {
                 _ if gap.in_last_backup => &mut told.newly_missing,
@@ -155,8 +155,6 @@ impl Shortfalls {
                 list.push(gap.label.clone());
             }
         }
-        let explained = |label: &String| told.without_values.contains(label) || told.without_records.contains(label);
-        told.short = short.into_iter().filter(|label| !explained(label)).collect();
         told
     }
 }

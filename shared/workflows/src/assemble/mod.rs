@@ -13,7 +13,6 @@ use std::time::Duration;
 
 use archive::contents::{self, ArchiveContents, ExportedObject};
 use archive::layout::StoredSegment;
-use archive::manifest::Manifest;
 use archive::parts;
 use domain::Failure;
 use domain::backup::{ARCHIVE_LIFETIME, Archive, Assembly, Backup, BackupEvent, BackupState};
@@ -109,6 +108,7 @@ impl Assemble {
         let record = self.step(backup).load().await?.ok_or(StepError::TakenOver)?.record;
         let objects = self.exported(&record).await?;
         let planned_at = record.assembly.as_ref().map_or_else(|| self.clock.now(), |assembly| assembly.planned_at);
+        let short = labels_of_short(&objects);
         let contents = contents::lay_out(&record, objects, planned_at).map_err(|error| {
             StepError::Fatal(Failure::new("archive-inconsistent", format!("The archive cannot be laid out: {error}.")))
         })?;
@@ -136,7 +136,7 @@ impl Assemble {
         // Counted from when the upload began, as the bucket's lifecycle rule counts.
         let expires_at = assembly.planned_at + ARCHIVE_LIFETIME;
         let archive = Archive { storage_key: key, manifest_key, etag, bytes: contents.bytes, expires_at };
-        self.complete(backup, lease, archive, &shortfalls(&contents.manifest)).await?;
+        self.complete(backup, lease, archive, &Shortfalls::of(&contents.manifest.missing, short)).await?;
         Ok(Assembled::Completed)
     }
 
@@ -201,12 +201,11 @@ impl Assemble {
     }
 }
 
-/// What the archive does not hold.
-fn shortfalls(manifest: &Manifest) -> Shortfalls {
-    let files = manifest.files.iter().map(|file| (file.verdict, &file.label));
-    let verdicts = files.chain(manifest.without_file.iter().map(|object| (object.verdict, &object.label)));
-    let short = verdicts.filter(|(verdict, _)| *verdict == Verdict::Short).map(|(_, label)| label.clone());
-    Shortfalls::of(&manifest.missing, short)
+/// The labels of objects of which fewer records were found than the CRM counts, readable or not.
+fn labels_of_short(objects: &[ExportedObject]) -> Vec<String> {
+    let exports = objects.iter().map(|object| &object.export);
+    let short = exports.filter(|export| export.verdict_of_found(export.counts) == Verdict::Short);
+    short.map(|export| export.definition.label.clone()).collect()
 }
 
 fn completed(backup: &Backup, archive: &Archive, shortfalls: Shortfalls, now: Timestamp) -> Notification {

@@ -50,6 +50,11 @@ impl LastBackup {
         self.gaps.iter().any(|gap| gap.missing == Missing::Object && gap.object_type.as_ref() == object)
     }
 
+    /// Whether properties of an object could not be listed for it either.
+    pub(super) fn lacked_properties_of(&self, object: &ObjectType) -> bool {
+        self.objects.get(object).is_some_and(|object| !object.gaps.is_empty())
+    }
+
     /// Whether it held sensitive values of an object.
     pub(super) fn held_sensitive_data_of(&self, object: &ObjectType) -> bool {
         self.objects.get(object).is_some_and(|object| object.contains_sensitive_data)

@@ -60,6 +60,7 @@ impl Reading<'_> {
         };
         let next = self.commit_step(&step, segment.as_ref(), &added).await?;
         self.subject.chunk.record = next;
+        self.subject.object.unreadable.append(&mut self.shortfall.unreadable);
         self.shortfall = Shortfall::default();
         self.seen.committed();
         usage.records += rows;

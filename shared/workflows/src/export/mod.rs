@@ -146,8 +146,10 @@ impl Export {
         let read = held.during(Box::pin(self.read(backup, key, lease, run, &mut usage))).await;
         let now = self.sessions.clock.now();
         let read = match read {
-            // The call that was under way when the run's time was over says nothing about the CRM.
-            Err(StepError::Crm(error)) if error.kind.is_unavailable() && now >= run.ends => Ok(Ending::RunOver),
+            // Of a run that got on, the call that was under way when its time was over says nothing about the CRM.
+            Err(StepError::Crm(error)) if error.kind.is_unavailable() && now >= run.ends && usage.records > 0 => {
+                Ok(Ending::RunOver)
+            }
             other => other,
         };
         let error = match read {

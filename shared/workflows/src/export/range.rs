@@ -47,9 +47,11 @@ pub(crate) struct Way {
 
 /// What a page was asked for.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Asked {
+pub(crate) struct Asked<'a> {
     /// The highest id that was read before, or the range's lower bound.
     pub after: RecordId,
+    /// The ids of the page before, as far as this run knows it.
+    pub before: &'a [RecordId],
     /// The range's upper bound.
     pub upper: Option<RecordId>,
 }
@@ -83,7 +85,7 @@ pub(crate) enum Next {
 ///
 /// # Errors
 /// [`NotHonoured`] when it breaks a rule.
-pub(crate) fn accept(way: Way, asked: Asked, ids: &[RecordId], end: &PageEnd) -> Result<Accepted, NotHonoured> {
+pub(crate) fn accept(way: Way, asked: Asked<'_>, ids: &[RecordId], end: &PageEnd) -> Result<Accepted, NotHonoured> {
     match way.mode {
         ReadMode::Sequential => Ok(accept_sequential(ids, end)),
         ReadMode::Ranges => accept_range(way, asked, ids, end),
@@ -99,14 +101,16 @@ fn opaque_page(text: &str) -> Next {
     Next::Page { cursor: Cursor::Opaque(text.to_owned()), given: text.to_owned() }
 }
 
-fn accept_range(way: Way, asked: Asked, ids: &[RecordId], end: &PageEnd) -> Result<Accepted, NotHonoured> {
+fn accept_range(way: Way, asked: Asked<'_>, ids: &[RecordId], end: &PageEnd) -> Result<Accepted, NotHonoured> {
     if !ids.is_sorted_by(|a, b| a < b) {
         return Err(NotHonoured::of("ids do not ascend"));
     }
     let known = ids.partition_point(|id| *id <= asked.after);
-    // A list in pages of the CRM's own making may show a record on two of them; a range has no business below its start.
+    // A list in pages of the CRM's own making may show records of a page again on the next one. Others below the cursor were
+    // never read.
     let may_repeat = way.list_use == ListUse::FirstRange && way.source == PageSource::List;
-    if !may_repeat && ids.first().is_some_and(|first| *first < asked.after) {
+    let was_read = |id: &RecordId| *id == asked.after || may_repeat && asked.before.contains(id);
+    if !ids[..known].iter().all(was_read) {
         return Err(NotHonoured::of("a page begins before its cursor"));
     }
     let past = asked.upper.map_or(ids.len(), |upper| ids.partition_point(|id| *id <= upper)).max(known);
@@ -123,7 +127,7 @@ fn accept_range(way: Way, asked: Asked, ids: &[RecordId], end: &PageEnd) -> Resu
 }
 
 /// Where the list says that it goes on.
-fn next_page(way: Way, asked: Asked, ids: &[RecordId], end: &PageEnd) -> Result<Next, NotHonoured> {
+fn next_page(way: Way, asked: Asked<'_>, ids: &[RecordId], end: &PageEnd) -> Result<Next, NotHonoured> {
     let Some(text) = &end.next else { return Ok(Next::End(None)) };
     if way.list_use == ListUse::FirstRange && way.source == PageSource::List {
         return Ok(opaque_page(text));
@@ -165,7 +169,8 @@ mod tests {
         of: &[u64],
         next: Option<&str>,
     ) -> Result<Accepted, NotHonoured> {
-        let asked = Asked { after: RecordId(from), upper: upper.map(RecordId) };
+        let before = ids(&[5, 11, 12]);
+        let asked = Asked { after: RecordId(from), before: &before, upper: upper.map(RecordId) };
         accept(way, asked, &ids(of), &end(next))
     }
     fn ranges(from: u64, upper: Option<u64>, of: &[u64], next: Option<&str>) -> Result<Accepted, NotHonoured> {
@@ -207,6 +212,7 @@ mod tests {
     fn the_first_range_goes_on_with_opaque_cursors_and_takes_each_record_once() {
         let repeated = judged(FIRST_RANGE, 12, Some(20), &[11, 12, 13], Some("x"));
         assert_eq!(repeated, Ok(accepted(2..3, 13, page(Cursor::Opaque("x".into()), "x"))));
+        assert!(judged(FIRST_RANGE, 12, Some(20), &[7, 12, 13], Some("x")).is_err(), "7 was never read");
         let past = judged(FIRST_RANGE, 12, Some(20), &[13, 25], Some("x"));
         assert_eq!(past, Ok(accepted(0..1, 13, Next::End(Some(RecordId(25))))));
     }
@@ -214,7 +220,7 @@ mod tests {
     /// B5: a record that cannot be read still proves the boundary that it stands at.
     #[test]
     fn records_that_cannot_be_read_count_as_shown() {
-        let asked = Asked { after: RecordId(10), upper: Some(RecordId(20)) };
+        let asked = Asked { after: RecordId(10), before: &[], upper: Some(RecordId(20)) };
         let end = PageEnd { unreadable: ids(&[11, 21]), last_listed: Some(RecordId(22)), ..PageEnd::default() };
         let judged = accept(BY_RANGES, asked, &ids(&[12, 22]), &end);
         assert_eq!(judged, Ok(accepted(0..1, 11, Next::End(Some(RecordId(21))))));

@@ -66,6 +66,8 @@ pub(super) struct Reading<'a> {
     given: Option<Cursor>,
     pub(super) shortfall: Shortfall,
     pub(super) seen: Seen,
+    /// The ids of the page before.
+    page_before: Vec<RecordId>,
     pub(super) last_id: RecordId,
     pub(super) first_seen: Option<(RecordId, Timestamp)>,
     pub(super) trail: Trail,
@@ -106,6 +108,7 @@ impl<'a> Reading<'a> {
             given: None,
             shortfall: Shortfall::default(),
             seen,
+            page_before: Vec::new(),
             last_id,
             first_seen: None,
             trail,
@@ -191,8 +194,8 @@ impl<'a> Reading<'a> {
                 other => other?,
             };
             let now = self.export.sessions.clock.now();
-            let asked = Asked { after: self.last_id, upper: self.subject.chunk.record.upper };
-            let judged = range::accept(way, asked, self.rows.ids(), &end);
+            let (after, upper) = (self.last_id, self.subject.chunk.record.upper);
+            let judged = range::accept(way, Asked { after, before: &self.page_before, upper }, self.rows.ids(), &end);
             let accepted = match judged.and_then(|accepted| self.follow(accepted)) {
                 Ok(accepted) => accepted,
                 // One odd answer is no reason to read everything again.
@@ -210,15 +213,18 @@ impl<'a> Reading<'a> {
             if self.first_seen.is_none() && self.subject.chunk.record.first_seen.is_none() {
                 self.first_seen = accepted.first_shown.map(|id| (id, now));
             }
-            self.note_shortfall(asked, &accepted.rows, &end);
+            self.note_unreadable(after, upper, &end);
             self.check_unreadable()?;
             segment.pages += 1;
             for unseen in self.unseen(accepted.rows.clone()).await? {
+                self.note_hidden_values(&unseen);
                 segment.add(&self.rows, unseen).await?;
             }
-            if let Some(last) = self.rows.ids()[accepted.rows].last() {
-                self.last_id = *last;
+            if let Some(last) = self.rows.ids()[accepted.rows].iter().max() {
+                self.last_id = self.last_id.max(*last);
             }
+            self.page_before.clear();
+            self.page_before.extend(self.rows.ids());
             match accepted.next {
                 Next::End(seen_past_end) => return Ok(Filled::End(RangeEnd { seen_past_end, at: now })),
                 Next::Page { cursor, given } => {
@@ -252,14 +258,18 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// Notes what the page shows of records and values that could not be read.
-    fn note_shortfall(&mut self, asked: Asked, rows: &Range<usize>, end: &PageEnd) {
+    /// Notes which records of the range could not be read, and how many values of the page were no valid Unicode.
+    fn note_unreadable(&mut self, after: RecordId, upper: Option<RecordId>, end: &PageEnd) {
         let is_inside = |id: &RecordId| {
-            let is_in_range = *id > asked.after && asked.upper.is_none_or(|upper| *id <= upper);
+            let is_in_range = *id > after && upper.is_none_or(|upper| *id <= upper);
             self.subject.object.mode == ReadMode::Sequential || is_in_range
         };
         self.shortfall.unreadable.extend(end.unreadable.iter().copied().filter(is_inside));
         self.shortfall.mended_values += end.mended_values;
+    }
+
+    /// Notes which values of rows that are kept were not shown.
+    fn note_hidden_values(&mut self, rows: &Range<usize>) {
         if self.rows.is_complete() {
             return;
         }

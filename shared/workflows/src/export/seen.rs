@@ -168,7 +168,7 @@ mod tests {
     fn each_record_is_taken_once_in_whatever_order() {
         let mut seen = Seen { all: Some(ids(&[5, 9]).into_iter().collect()), ..Seen::up_to(RecordId(9)) };
         assert_eq!(seen.new_rows(&ids(&[9, 10, 11, 5, 12])), (vec![1..3, 4..5], false));
-        assert_eq!(seen.new_rows(&ids(&[7, 12])), (vec![0..1], true));
+        assert_eq!(seen.new_rows(&ids(&[7, 8, 12, 6])), (vec![0..2, 3..4], true));
         assert_eq!(seen.new_rows(&ids(&[7])), (vec![], false));
     }
 }

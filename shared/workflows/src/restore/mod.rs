@@ -231,10 +231,11 @@ impl RestoreWork {
             Err(interrupted) => interrupted,
         };
         if let StepError::Crm(crm) = &error
+            && progressed
             && crm.kind.is_unavailable()
             && self.now() >= run.ends
         {
-            // The call that was under way when the run's time was over says nothing about the CRM.
+            // Of a run that got on, the call that was under way when its time was over says nothing about the CRM.
             return self.leases().run_over::<RestoreSlice>(key, lease, progressed, left).await;
         }
         tracing::warn!(%error, restore.id = %restore.restore_id, "restore.slice-interrupted");
