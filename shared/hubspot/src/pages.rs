@@ -12,6 +12,7 @@ use crate::answers;
 use crate::by_id::{Found, Wanted, copy_row, may_be_the_size};
 use crate::call::{Call, CallError};
 use crate::connector::HubSpot;
+use crate::counts::Search;
 use crate::endpoints::{Query, is_conversations};
 use crate::habits::Cursors;
 use crate::records::{Shape, read_records};
@@ -174,11 +175,15 @@ impl HubSpot {
                 Err(_) => return Err(error),
             },
         };
-        let Ok(Some(id)) = self.find_nth(request.object, after, 1).await else { return Err(error) };
+        let search = self.endpoints.search(request.object, Search::above(after, 1).body());
+        let found = self
+            .try_fetch(&search, Retries::of_attempts(1), |answer| {
+                answers::whole(read_records(&answer.body, Shape::Nested, &[], listed)?)
+            })
+            .await;
+        let (Ok(_), Some(id)) = (found, listed.ids().first().copied()) else { return Err(error) };
         // The lists behind it may be whole again.
         self.habits.of(self.account, request.object, |habit| habit.smaller_pages(MAX_RECORDS, self.clock.now()));
-        listed.clear();
-        listed.begin_row(id);
         let next = Some(id.0.saturating_add(step).to_string());
         Ok(PageEnd { next, last_listed: Some(id), ..PageEnd::default() })
     }

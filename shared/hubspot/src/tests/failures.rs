@@ -53,16 +53,16 @@ async fn passing_failures_are_retried_until_the_answer_is_whole() {
 async fn a_crm_that_stays_down_is_unavailable_after_a_few_calls() {
     let (kind, calls) = kind_after([Reply::status(503, "")]).await;
     assert_eq!(kind, CrmErrorKind::Unavailable { retry_after: SignedDuration::ZERO });
-    assert_eq!(calls, 6, "three lists, and three of fewer ids");
+    assert_eq!(calls, 7, "three lists, three of fewer ids, and a search");
     let (kind, calls) = kind_after([Reply::silence()]).await;
     assert!(matches!(kind, CrmErrorKind::Unavailable { .. }), "{kind:?}");
-    assert_eq!(calls, 6);
+    assert_eq!(calls, 7);
 }
 
 #[tokio::test]
 async fn answers_that_stay_cut_off_are_malformed() {
     let (kind, calls) = kind_after([Reply::ok(r#"{"results":["#)]).await;
-    assert_eq!((kind, calls), (CrmErrorKind::Malformed, 6));
+    assert_eq!((kind, calls), (CrmErrorKind::Malformed, 7));
 }
 
 #[tokio::test]

@@ -1,10 +1,13 @@
 //! Any single call of a backup and of a restore is answered with anything that HubSpot has been seen to answer. The result
 //! is that of a calm run, byte by byte, or it names what is missing.
 
+use domain::backup::BackupState;
 use domain::gap::Missing;
 use domain::ids::RecordId;
+use domain::ports::clock::Clock;
 use domain::restore::RestoreState;
 use faults::Exported;
+use jiff::SignedDuration;
 use sandbox_crm::{Endpoint, Fault, Faults, ScriptedFault};
 
 use crate::account::{Account, restored};
@@ -135,4 +138,23 @@ async fn the_record_that_cannot_be_read_is_named() {
         expected.rows.retain(|row| row[0] != id.to_string());
         assert!(found == expected, "all other records are as they were");
     }
+}
+
+/// B6: silence is an outage, also where a run hears nothing else from its beginning to its end.
+#[tokio::test(start_paused = true)]
+async fn silence_for_two_hours_is_waited_out() {
+    let (_, calm) = Account::new().await.archive().await;
+    let account = Account::new().await;
+    let world = &account.world;
+    account.script(35, ScriptedFault { times: None, ..ScriptedFault::once(Fault::Hang) });
+    let backup = world.request().await;
+    let until = world.clock.now() + SignedDuration::from_hours(2);
+    while world.clock.now() < until {
+        assert!(world.step().await, "{:?}", world.backup(&backup).await.failure);
+    }
+    assert!(account.struck() > 12, "{} calls without an answer", account.struck());
+    account.portal.set_faults(Faults::default());
+    let ended = world.to_the_end(&backup).await;
+    assert_eq!(ended.state, BackupState::Completed, "{:?}", ended.failure);
+    assert_same(&world.exported_for_anyone(&backup).await, &calm, "after two hours of silence");
 }
