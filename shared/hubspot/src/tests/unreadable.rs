@@ -100,6 +100,43 @@ async fn a_record_that_cannot_even_be_listed_is_passed_over() {
     assert_eq!(read, (1..=LAST).filter(|id| *id != 120).collect::<Vec<_>>());
 }
 
+/// B5: the same where cursors name the next id, and with the CRM's own cursors as a run goes on with them.
+#[tokio::test]
+async fn it_is_passed_over_in_both_forms_of_cursors_that_name_ids() {
+    for step in [0, 1] {
+        let server = Server::start(move |request, _| {
+            let first = |text: &str| text.parse::<u64>().map_or(1, |cursor| cursor + 1 - step);
+            let is_list = request.body.is_empty();
+            let ids: Vec<u64> = if is_list {
+                let limit = request.parameter("limit").and_then(|text| text.parse().ok()).unwrap_or(10);
+                (request.parameter("after").map_or(1, first)..=LAST).take(limit).collect()
+            } else {
+                ids(request)
+            };
+            if !request.path().ends_with("/search") && ids.contains(&120) {
+                return Reply::status(504, "");
+            }
+            let next = ids.last().filter(|last| **last < LAST && is_list).map(|last| (last + step).to_string());
+            let results: Vec<Value> = ids.iter().map(|id| record(*id)).collect();
+            let paging = next.map(|next| json!({ "next": { "after": next } }));
+            Reply::ok(json!({ "results": results, "paging": paging, "total": ids.len() }).to_string())
+        })
+        .await;
+        let client = Client::to(&server);
+        let (mut read, mut unreadable, mut at) = (Vec::new(), Vec::new(), Cursor::START);
+        for pages in 0.. {
+            assert!(pages < 30, "no end is in sight");
+            let page = client.page("deals", &["name"], &at).await.expect("a page");
+            read.extend(page.records.iter().map(|(id, _)| *id));
+            unreadable.extend(page.end.unreadable.iter().map(|id| id.0));
+            let Some(next) = page.end.next else { break };
+            at = Cursor::Opaque(next);
+        }
+        assert_eq!(unreadable, [120], "step {step}");
+        assert_eq!(read, (1..=LAST).filter(|id| *id != 120).collect::<Vec<_>>());
+    }
+}
+
 /// B5: where everything fails nothing is told as unreadable, and few calls are sent.
 #[tokio::test]
 async fn an_outage_is_one_and_costs_few_calls() {
