@@ -205,6 +205,8 @@ impl Discover {
         let first = PageRequest { object, properties: &[], cursor: &Cursor::START, source: PageSource::List, limit: 1 };
         refusals.note(crm.page(&first, &mut RowBuffer::new(0)).await)?;
         let listed = match crm.properties(object).await {
+            // Of an object that may not be read at all, hidden values are no matter.
+            Err(CrmError { kind: CrmErrorKind::HiddenValues(_), .. }) if refusals.first.is_some() => None,
             // Told as missing scopes, which are asked for again.
             Err(CrmError { kind: CrmErrorKind::HiddenValues(scopes), sentence }) if !last_try => {
                 let kind = CrmErrorKind::MissingScopes(scopes);

@@ -16,7 +16,7 @@ const ABSENT: &str = "/backups/0198a000-0000-7000-8000-000000000000";
 #[test]
 fn what_is_wrong_with_a_request_is_named_and_nothing_is_changed() -> Result<()> {
     let Some(journey) = Journey::begin(&json!({ "seed": 22, "propertySet": "tiny" }))? else { return Ok(()) };
-    let too_large = format!("{}{{}}", " ".repeat(64 * 1024));
+    let too_large = format!("{}{{}}", " ".repeat(256 * 1024));
     let absent = |rest: &str| format!("{ABSENT}{rest}");
     let (cancel, download) = (absent("/cancel"), absent("/download"));
     let long_key = "k".repeat(256);
