@@ -6,6 +6,7 @@ use bytes::Bytes;
 use domain::ids::{ObjectType, RecordId};
 use domain::ports::crm::{CrmError, CrmErrorKind};
 use domain::ports::crm_batch::{BatchRead, BatchUpdate, RecordUpdate, UpdatedRecord, WriteRefusal};
+use domain::property::MERGED_IDS;
 use domain::rows::RowBuffer;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
@@ -69,7 +70,9 @@ impl HubSpot {
         check_has_batches(request.object)?;
         let wanted = Wanted::properties(request.object, request.properties);
         let mut found = self.read_by_id(wanted, request.ids, rows).await?;
-        self.complete(request.object, request.properties, rows, &mut found).await?;
+        if !lacks_merged_ids_only(rows, request.properties) {
+            self.complete(request.object, request.properties, rows, &mut found).await?;
+        }
         Ok(found.unreadable)
     }
 
@@ -105,6 +108,12 @@ impl HubSpot {
             Err(error) => Err(error.into_error(&call)),
         }
     }
+}
+
+/// Whether nothing but the names of merged records is not shown. Not every object has that property, so batches ask for it
+/// without knowing whether there is one.
+fn lacks_merged_ids_only(rows: &RowBuffer, properties: &[&str]) -> bool {
+    (0..rows.len()).all(|row| rows.not_shown(row).all(|column| properties.get(column) == Some(&MERGED_IDS)))
 }
 
 /// Conversations have no endpoint that takes ids.

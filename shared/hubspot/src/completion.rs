@@ -5,7 +5,6 @@ use std::collections::HashMap;
 
 use domain::ids::{ObjectType, RecordId};
 use domain::ports::crm::{CrmError, CrmErrorKind};
-use domain::property::MERGED_IDS;
 use domain::rows::RowBuffer;
 
 use crate::by_id::{Found, Wanted};
@@ -59,8 +58,7 @@ impl HubSpot {
     fn gaps(&self, object: &ObjectType, properties: &[&str], rows: &RowBuffer) -> Option<Gaps> {
         let now = self.clock.now();
         let hopeless: Vec<bool> = self.habits.of(self.account, object, |habit| {
-            // Not every object has the property that names merged records; it is only asked for in case there is one.
-            properties.iter().map(|property| *property == MERGED_IDS || habit.is_hidden(property, now)).collect()
+            properties.iter().map(|property| habit.is_hidden(property, now)).collect()
         });
         let mut missing = vec![false; properties.len()];
         let mut ids = Vec::new();
