@@ -4,3 +4,4 @@
 mod account;
 mod any_call;
 mod contract;
+mod strange_accounts;

@@ -1,0 +1,71 @@
+//! Accounts at the edges of what there is: empty ones, tokens that see little or nothing, names of a hundred odd characters.
+
+use domain::backup::BackupState;
+use domain::gap::Missing;
+use sandbox_crm::{Plan, PortalConfig};
+
+use crate::account::{Account, OBJECT};
+
+fn unlimited() -> PortalConfig {
+    PortalConfig { plan: Plan::Unlimited, ..PortalConfig::empty() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_whose_every_object_is_empty_has_an_archive_that_says_so() {
+    let account = Account::of(&unlimited()).await;
+    let (_, archive) = account.archive().await;
+    assert_eq!(archive.files.len(), 0);
+    assert_eq!(archive.manifest.without_file.len(), 8, "the standard objects, each with its verdict");
+    assert_eq!(archive.manifest.missing, []);
+}
+
+/// B2: a token that sees only contacts gets them, and everything else by name.
+#[tokio::test(start_paused = true)]
+async fn a_token_that_sees_only_contacts_backs_them_up() {
+    let scopes = ["oauth", "crm.objects.contacts.read", "crm.schemas.contacts.read"];
+    let sensitive = ["crm.objects.contacts.sensitive.read", "crm.objects.contacts.highly_sensitive.read"];
+    let scopes = Some(scopes.iter().chain(&sensitive).map(|&scope| scope.to_owned()).collect());
+    let account = Account::of(&PortalConfig { scopes, ..unlimited().with_records(OBJECT, 30) }).await;
+    let (_, archive) = account.archive().await;
+    assert_eq!(archive.files.keys().collect::<Vec<_>>(), ["contacts.csv"]);
+    let missing: Vec<&str> = archive.manifest.missing.iter().map(|gap| gap.label.as_str()).collect();
+    // Calls and tasks belong to contacts.
+    assert_eq!(missing, ["Custom objects", "Company", "Conversation", "Deal", "Product", "Ticket"]);
+    assert!(archive.manifest.missing.iter().all(|gap| gap.missing == Missing::Object && !gap.reason.is_empty()));
+}
+
+/// B2: a token that sees nothing fails the backup, and the sentence names what to tick.
+#[tokio::test(start_paused = true)]
+async fn a_token_that_sees_nothing_is_told_which_scopes_it_lacks() {
+    let scopes = Some(vec!["oauth".to_owned()]);
+    let account = Account::of(&PortalConfig { scopes, ..unlimited().with_records(OBJECT, 30) }).await;
+    let (_, ended) = account.back_up().await;
+    assert_eq!(ended.state, BackupState::Failed);
+    let failure = ended.failure.expect("a failure");
+    assert_eq!(failure.kind, "crm-scopes-missing");
+    for scope in ["crm.objects.contacts.read", "crm.objects.deals.read", "conversations.read", "tickets"] {
+        assert!(failure.sentence.contains(scope), "{scope}: {}", failure.sentence);
+    }
+}
+
+/// A3, B9: a thousand properties whose names have a hundred characters, commas, quotes and umlauts among them.
+#[tokio::test(start_paused = true)]
+async fn a_thousand_odd_property_names_lose_no_value() {
+    let property_set = "odd:1000".parse().expect("a property set");
+    let account = Account::of(&PortalConfig { property_set, ..unlimited().with_records(OBJECT, 120) }).await;
+    let (_, archive) = account.archive().await;
+    assert_eq!(archive.manifest.missing, []);
+    let (table, truth) = (archive.table("contacts.csv"), account.values());
+    assert!(
+        table.header.len() >= 1_000 && table.header.iter().any(|name| name.contains(',')),
+        "{}",
+        table.header.len()
+    );
+    assert_eq!(table.rows.len(), truth.len());
+    for row in &table.rows {
+        let held = &truth[&row[0].parse::<u64>().expect("an id")];
+        for (name, value) in table.header.iter().zip(row).skip(1) {
+            assert_eq!(value, held.get(name).map_or("", String::as_str), "{name}");
+        }
+    }
+}
