@@ -6,7 +6,7 @@ use domain::Failure;
 use domain::backup::Backup;
 use domain::chunk::{Chunk, RangeEnd, Reading as ReadSoFar};
 use domain::ids::RecordId;
-use domain::object::{MOST_UNREADABLE, ObjectExport, ReadMode, Shortfall};
+use domain::object::{ListUse, MOST_UNREADABLE, ObjectExport, ReadMode, Shortfall};
 use domain::ports::crm::{Crm, CrmError, CrmErrorKind, Cursor, PageEnd, PageRequest, PageSource};
 use domain::ports::ledger::{self, LedgerError};
 use domain::property::Columns;
@@ -241,6 +241,12 @@ impl<'a> Reading<'a> {
     fn way(&self) -> Way {
         let (object, chunk) = (&self.subject.object, &self.subject.chunk.record);
         Way { mode: object.mode, list_use: object.list_use, source: object.page_source(chunk.key.lower) }
+    }
+
+    /// Whether this chunk goes on with a list that no other chunk can use.
+    pub(super) fn reads_the_list_beside_searches(&self) -> bool {
+        let way = self.way();
+        way.list_use == ListUse::FirstRange && way.source == PageSource::List
     }
 
     /// What this run asks for next. A search begins above an id, whatever cursors it gives.

@@ -25,6 +25,10 @@ const NO_SPLIT_FOR: SignedDuration = SignedDuration::from_mins(1);
 /// A part of a split has at least this many records: below it, the calls that a boundary costs show.
 const SMALLEST_PART: u64 = 1_500;
 
+/// Parts that the chunk at the beginning keeps where it reads the list and all others search: its calls draw on another
+/// limit than theirs, so it should be at work as long as they are.
+const LIST_SHARE: u64 = 2;
+
 /// About as many records are read between two reports of progress, or a little more.
 const STALE_BY: u64 = 2_000;
 
@@ -78,9 +82,11 @@ impl Reading<'_> {
         let object = &own.key.object_type;
         // Counted anew: the expectation may be old.
         let Some(left) = self.crm.count_in(object, self.last_id, own.upper).await? else { return Ok(()) };
-        let parts = wanted_parts(own, others, left, self.export.cap.0);
-        (found.left, found.each) = (left, left / parts.max(1));
-        bounds(self.crm, object, self.last_id, own.upper, parts, found.each, &mut found.bounds).await
+        let parts = wanted_parts(own, others, left, self.export.cap.0).max(1);
+        let kept = if self.reads_the_list_beside_searches() { LIST_SHARE } else { 1 };
+        (found.left, found.each) = (left, left / (parts - 1 + kept));
+        let first = found.each * kept;
+        bounds(self.crm, object, (self.last_id, own.upper), parts, (first, found.each), &mut found.bounds).await
     }
 
     async fn split(&mut self, found: &Found, now: Timestamp) -> Result<(), StepError> {
@@ -168,8 +174,8 @@ fn wanted_parts(own: &Chunk, others: &[Other<'_>], left: u64, cap: usize) -> u64
     (free.div_ceil(alike + 1) + 1).min(left / SMALLEST_PART).clamp(1, MOST_PARTS)
 }
 
-/// Bounds that cut what is above `read_to` into `parts` parts of about `each` records, ascending and inside the range.
-/// Fewer than wanted, or none, where the search index knows no better. They go to `found` one by one, so that some are
+/// Bounds that cut what is above `read_to` into `parts` parts of about `each` records, the first of about `first`, ascending
+/// and inside the range. Fewer than wanted, or none, where the search index knows no better. They go to `found` one by one, so that some are
 /// there when the search breaks off.
 ///
 /// # Errors
@@ -177,15 +183,15 @@ fn wanted_parts(own: &Chunk, others: &[Other<'_>], left: u64, cap: usize) -> u64
 async fn bounds(
     crm: &dyn Crm,
     object: &ObjectType,
-    read_to: RecordId,
-    upper: Option<RecordId>,
+    (read_to, upper): (RecordId, Option<RecordId>),
     parts: u64,
-    each: u64,
+    (first, each): (u64, u64),
     found: &mut Vec<RecordId>,
 ) -> Result<(), CrmError> {
     let mut from = read_to;
-    for _ in 1..parts {
-        let Some(bound) = bound_after(crm, object, from, upper, each).await? else { break };
+    for part in 1..parts {
+        let size = if part == 1 { first } else { each };
+        let Some(bound) = bound_after(crm, object, from, upper, size).await? else { break };
         if bound <= from || upper.is_some_and(|upper| bound >= upper) {
             break;
         }
