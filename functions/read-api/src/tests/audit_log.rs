@@ -76,7 +76,7 @@ async fn a_filter_that_is_none_is_named() {
     }
 }
 
-/// D8: an end before its beginning is a mistake, and the year 9999 is none.
+/// D8: `until` before `from` is refused, and the year 9999 is accepted.
 #[tokio::test]
 async fn times_that_leave_nothing_between_them_are_refused_and_the_end_of_time_is_not() {
     let world = logged().await;

@@ -20,7 +20,7 @@ async fn everyone_may_read_the_description() {
     assert_eq!((response.status().as_u16(), document(&response)), (200, description()));
 }
 
-/// D10: whoever has it need not read it again.
+/// D10: a client that has the description is told that it has not changed.
 #[tokio::test]
 async fn the_description_has_an_etag_and_is_not_sent_twice() {
     let world = World::empty();

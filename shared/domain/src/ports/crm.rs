@@ -26,8 +26,8 @@ pub trait Crm: Send + Sync {
     /// [`CrmError`].
     async fn account(&self) -> Result<CrmAccount, CrmError>;
 
-    /// The object types that every account has. Nothing is asked, so they are known even when
-    /// [`Crm::object_types`] is refused.
+    /// The object types that every account has. Nothing is asked, so they are known whatever
+    /// the token may read.
     fn standard_object_types(&self) -> Vec<ObjectDefinition>;
 
     /// The object types that the account has defined itself.
