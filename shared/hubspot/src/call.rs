@@ -287,6 +287,7 @@ impl HubSpot {
         let (reason, limit) = match policy {
             RefusedPolicy::Daily => (WaitReason::DailyLimit, "day"),
             RefusedPolicy::Rate => (WaitReason::RateLimit, "ten seconds"),
+            RefusedPolicy::Searches => (WaitReason::RateLimit, "second for searches"),
         };
         let sentence =
             format!("HubSpot's limit of calls per {limit} is used up by this and other apps. Wait until {until}.");
@@ -352,7 +353,7 @@ async fn trouble_of(call: &Call, response: Response) -> Trouble {
             let window = window.map_or(window_of(call.kind), Duration::from_millis);
             // The status alone says enough, so a document that cannot be read is none.
             let body = body::read(response, MAX_ERROR).await.unwrap_or_default();
-            Trouble::Limited { policy: refusal::policy(&body.bytes), asked, window }
+            Trouble::Limited { policy: refusal::policy(call.kind, &body.bytes), asked, window }
         }
         _ => match body::read(response, MAX_ERROR).await {
             // What was refused is known only from the document, and the call may be sent again.

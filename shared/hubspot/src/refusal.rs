@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use domain::budget::CallKind;
 use domain::ids::{ObjectType, RecordId};
 use domain::ports::call_gate::RefusedPolicy;
 use domain::ports::crm::{CrmError, CrmErrorKind};
@@ -65,11 +66,14 @@ pub(crate) fn is_html(body: &[u8]) -> bool {
     without_mark(body).trim_ascii_start().starts_with(b"<")
 }
 
-/// Which limit an answer with status 429 is about.
-pub(crate) fn policy(body: &[u8]) -> RefusedPolicy {
-    match word(&document_of(body), "policyName") {
-        Some(name) if name.to_ascii_uppercase().contains("DAILY") => RefusedPolicy::Daily,
-        _ => RefusedPolicy::Rate,
+/// Which limit an answer with status 429 to a call of this kind is about. Searches have one of their own (`SECONDLY`), which
+/// other calls neither draw on nor wait for.
+pub(crate) fn policy(kind: CallKind, body: &[u8]) -> RefusedPolicy {
+    let name = word(&document_of(body), "policyName").unwrap_or_default().to_ascii_uppercase();
+    match kind {
+        _ if name.contains("DAILY") => RefusedPolicy::Daily,
+        CallKind::Search if !name.starts_with("TEN_SECONDLY") => RefusedPolicy::Searches,
+        CallKind::Search | CallKind::Ordinary => RefusedPolicy::Rate,
     }
 }
 

@@ -117,7 +117,7 @@ impl Retries {
         self.refusals += 1;
         let (pause, bound) = match policy {
             RefusedPolicy::Daily => (DAILY_PAUSE, DAILY_REFUSALS),
-            RefusedPolicy::Rate => {
+            RefusedPolicy::Rate | RefusedPolicy::Searches => {
                 let doubled = RATE_PAUSE.saturating_mul(1 << (self.refusals - 1).min(8));
                 (doubled.min(window.max(RATE_PAUSE)), RATE_REFUSALS)
             }

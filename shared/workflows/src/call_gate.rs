@@ -199,13 +199,16 @@ impl CallGate for LedgerCallGate {
             .change(|budget, now| match policy {
                 RefusedPolicy::Daily => (budget.daily_remaining(&self.policy, 0, now), ()),
                 RefusedPolicy::Rate => (budget.paused(now + pause), ()),
+                RefusedPolicy::Searches => (budget.searches_paused(now + pause), ()),
             })
             .await;
         if let Err(error) = changed {
             tracing::warn!(%error, "call-budget.unavailable");
         }
         // Last, since calls that wait for their slot hold these.
-        self.ordinary.lock().await.held.clear();
+        if policy != RefusedPolicy::Searches {
+            self.ordinary.lock().await.held.clear();
+        }
         self.search.lock().await.held.clear();
     }
 

@@ -89,7 +89,7 @@ impl CallGate for ConnectionGate {
                 (self.day_ends_at.unwrap_or(paused_until), WaitReason::DailyLimit)
             }
             RefusedPolicy::Daily => (paused_until, WaitReason::DailyLimit),
-            RefusedPolicy::Rate => (paused_until, WaitReason::RateLimit),
+            RefusedPolicy::Rate | RefusedPolicy::Searches => (paused_until, WaitReason::RateLimit),
         };
         let closed = GateClosed { until, reason };
         *self.paused.lock().unwrap_or_else(PoisonError::into_inner) = Some(closed);
@@ -124,7 +124,7 @@ mod tests {
             let closed = gate.admit(CallKind::Ordinary).await.expect_err("closed for longer than anybody waits");
             let reason = match policy {
                 RefusedPolicy::Daily => WaitReason::DailyLimit,
-                RefusedPolicy::Rate => WaitReason::RateLimit,
+                RefusedPolicy::Rate | RefusedPolicy::Searches => WaitReason::RateLimit,
             };
             assert_eq!(closed, GateClosed { until, reason });
         }

@@ -193,6 +193,9 @@ pub struct CallBudget {
     pub next_search_slot: Timestamp,
     /// The CRM asked for a pause until then.
     pub paused_until: Timestamp,
+    /// The CRM asked for a pause of searches until then.
+    #[serde(default)]
+    pub searches_paused_until: Timestamp,
     /// Slots leased since `day_began`.
     pub used_today: u32,
     /// When the day ends, at the account's midnight.
@@ -225,6 +228,7 @@ impl CallBudget {
             next_slot: now,
             next_search_slot: now,
             paused_until: now,
+            searches_paused_until: now,
             used_today: 0,
             day_ends_at: policy.next_midnight(now),
             remaining_today: None,
@@ -252,7 +256,7 @@ impl CallBudget {
         }
         let pace = policy.pace(kind);
         let earliest = now - pace.interval * i32::try_from(pace.burst - 1).unwrap_or(0);
-        let first = next.slot(kind).max(earliest).max(self.paused_until);
+        let first = next.slot(kind).max(earliest).max(self.pause_of(kind));
         let mut slots = Vec::new();
         let mut slot = first;
         while slots.len() < wanted.min(left) as usize && slot <= latest {
@@ -278,10 +282,16 @@ impl CallBudget {
         f64::from(self.used_today) * 100.0 / f64::from(policy.calls_per_day())
     }
 
-    /// Nobody sends before `until`.
+    /// No call is sent before `until`.
     #[must_use]
     pub fn paused(&self, until: Timestamp) -> Self {
         Self { paused_until: self.paused_until.max(until), ..self.clone() }
+    }
+
+    /// No search is sent before `until`.
+    #[must_use]
+    pub fn searches_paused(&self, until: Timestamp) -> Self {
+        Self { searches_paused_until: self.searches_paused_until.max(until), ..self.clone() }
     }
 
     /// The CRM says that `remaining` calls are left today, all apps together.
@@ -308,6 +318,13 @@ impl CallBudget {
         match kind {
             CallKind::Ordinary => self.next_slot,
             CallKind::Search => self.next_search_slot,
+        }
+    }
+
+    fn pause_of(&self, kind: CallKind) -> Timestamp {
+        match kind {
+            CallKind::Ordinary => self.paused_until,
+            CallKind::Search => self.paused_until.max(self.searches_paused_until),
         }
     }
 

@@ -96,3 +96,24 @@ fn a_pause_holds_for_everyone() {
     let (_, grant) = paused.lease(&policy, CallKind::Search, 1, at(0), at(6_000));
     assert_eq!(grant, Grant::Slots(vec![at(5_000)]));
 }
+
+/// A search that is refused says nothing about other calls: they have limits of their own.
+#[test]
+fn a_pause_of_searches_holds_for_searches_alone() {
+    let policy = policy(100, 1_000);
+    let paused = budget(&policy).searches_paused(at(5_000)).searches_paused(at(2_000));
+    let (_, grant) = paused.lease(&policy, CallKind::Search, 1, at(0), at(6_000));
+    assert_eq!(grant, Grant::Slots(vec![at(5_000)]));
+    let (_, grant) = paused.lease(&policy, CallKind::Ordinary, 1, at(0), at(6_000));
+    assert_eq!(grant, Grant::Slots(vec![at(0)]));
+}
+
+#[test]
+fn a_budget_of_a_version_without_pauses_of_searches_is_read() {
+    let policy = policy(100, 1_000);
+    let mut stored = serde_json::to_value(budget(&policy)).expect("JSON");
+    stored.as_object_mut().expect("an object").remove("searchesPausedUntil").expect("it is stored");
+    let read: CallBudget = serde_json::from_value(stored).expect("readable");
+    let (_, grant) = read.lease(&policy, CallKind::Search, 1, at(0), at(6_000));
+    assert_eq!(grant, Grant::Slots(vec![at(0)]));
+}

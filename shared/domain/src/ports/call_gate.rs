@@ -14,7 +14,8 @@ pub trait CallGate: Send + Sync {
     /// [`GateClosed`] when that would be later than this run may last.
     async fn admit(&self, kind: CallKind) -> Result<(), GateClosed>;
 
-    /// The CRM has refused a call for the rate or the day that `policy` names: nobody calls before `pause` is over.
+    /// The CRM has refused a call for the limit that `policy` names: no call that draws on it is sent before `pause` is
+    /// over.
     async fn refused(&self, policy: RefusedPolicy, pause: SignedDuration);
 
     /// The CRM said how many calls are left today, for all apps of the account.
@@ -26,6 +27,8 @@ pub trait CallGate: Send + Sync {
 pub enum RefusedPolicy {
     /// The limit per ten seconds, or one that was not named.
     Rate,
+    /// The limit of searches, which no other call draws on.
+    Searches,
     /// The limit per day.
     Daily,
 }

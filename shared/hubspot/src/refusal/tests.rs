@@ -96,8 +96,12 @@ fn messages_are_cut_and_hold_no_links() {
 
 #[test]
 fn the_daily_limit_is_told_from_the_others() {
-    let policy_of = |name: &str| policy(format!(r#"{{"policyName":"{name}"}}"#).as_bytes());
-    assert_eq!(policy_of("DAILY"), RefusedPolicy::Daily);
-    assert_eq!(policy_of("TEN_SECONDLY_ROLLING"), RefusedPolicy::Rate);
-    assert_eq!(policy(b""), RefusedPolicy::Rate);
+    let policy_of = |kind, name: &str| policy(kind, format!(r#"{{"policyName":"{name}"}}"#).as_bytes());
+    for kind in [CallKind::Ordinary, CallKind::Search] {
+        assert_eq!(policy_of(kind, "DAILY"), RefusedPolicy::Daily);
+        assert_eq!(policy_of(kind, "TEN_SECONDLY_ROLLING"), RefusedPolicy::Rate);
+    }
+    assert_eq!(policy(CallKind::Ordinary, b""), RefusedPolicy::Rate);
+    assert_eq!(policy(CallKind::Search, b""), RefusedPolicy::Searches);
+    assert_eq!(policy_of(CallKind::Search, "SECONDLY"), RefusedPolicy::Searches);
 }

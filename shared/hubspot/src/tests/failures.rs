@@ -128,7 +128,7 @@ async fn a_rate_that_stays_refused_ends_as_a_used_up_budget() {
     let error = client.crm.census(&super::object("deals")).await.expect_err("every call is refused");
     let CrmErrorKind::NoBudget { until, reason: WaitReason::RateLimit } = error.kind else { panic!("{error:?}") };
     assert!(until > before);
-    let pause = (RefusedPolicy::Rate, SignedDuration::from_secs(1));
+    let pause = (RefusedPolicy::Searches, SignedDuration::from_secs(1));
     assert_eq!(client.gate().refused, [pause; 10], "the window of that limit is a second");
     assert_eq!(server.seen().len(), 10);
 }
