@@ -219,3 +219,37 @@ impl CallGate for LedgerCallGate {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use domain::budget::{CallLimits, CallShare};
+    use in_memory::{ManualClock, MemoryLedger};
+
+    use super::*;
+    use crate::samples::{self, NOW};
+
+    /// A second of pause for all calls costs a backup more than the search was worth.
+    #[tokio::test]
+    async fn a_refused_search_holds_up_no_other_call() {
+        let (ledger, clock): (Arc<dyn Ledger>, Arc<dyn Clock>) =
+            (Arc::new(MemoryLedger::new()), Arc::new(ManualClock::at(NOW)));
+        let policy = BudgetPolicy {
+            limits: CallLimits::LOWEST,
+            share: CallShare::default(),
+            time_zone: jiff::tz::TimeZone::UTC,
+        };
+        let run_ends = NOW + SignedDuration::from_secs(1);
+        let gate =
+            || LedgerCallGate::new(ledger.clone(), clock.clone(), samples::account_id("42"), policy.clone(), run_ends);
+        let (one, other) = (gate(), gate());
+        one.refused(RefusedPolicy::Searches, SignedDuration::from_secs(5)).await;
+        for gate in [&one, &other] {
+            gate.admit(CallKind::Ordinary).await.expect("nothing is said about ordinary calls");
+            let closed = gate.admit(CallKind::Search).await.expect_err("the pause is longer than the run");
+            assert_eq!(closed.until, NOW + SignedDuration::from_secs(5));
+        }
+        one.refused(RefusedPolicy::Rate, SignedDuration::from_secs(3)).await;
+        let closed = other.admit(CallKind::Ordinary).await.expect_err("all calls pause");
+        assert_eq!(closed.until, NOW + SignedDuration::from_secs(3));
+    }
+}
