@@ -19,9 +19,14 @@ const LONGEST_TEXT: usize = 1_024;
 /// The start of a scheduled backup, for whoever has switched the schedule on.
 pub const START_SCHEDULED_BACKUP: &str = "start-scheduled-backup";
 
-/// The actions of entries that no request makes; those of all others are the API's operations.
-pub const OWN_ACTIONS: [&str; 7] = [
+/// Somebody is about to change a secret. Secrets are not in the ledger, so the change of one and the entry of the request cannot
+/// be made together: this one comes first. Where no other follows, nobody knows whether the secret has changed.
+pub const SECRET_CHANGE_BEGUN: &str = "secret-change-begun";
+
+/// The actions of entries that are no operation of the API.
+pub const OWN_ACTIONS: [&str; 8] = [
     START_SCHEDULED_BACKUP,
+    SECRET_CHANGE_BEGUN,
     "backup-completed",
     "backup-failed",
     "restore-completed",
@@ -49,6 +54,25 @@ impl AuditOutcome {
             Self::Succeeded => "succeeded",
             Self::Refused => "refused",
             Self::Failed => "failed",
+        }
+    }
+}
+
+/// A secret that a request can change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Secret {
+    /// The token of the CRM connection.
+    CrmToken,
+    /// What webhooks are signed with.
+    WebhookSecret,
+}
+
+impl Secret {
+    /// As entries name it.
+    const fn word(self) -> &'static str {
+        match self {
+            Self::CrmToken => "crmToken",
+            Self::WebhookSecret => "webhookSecret",
         }
     }
 }
@@ -135,6 +159,19 @@ impl Act {
     /// The entry of an act that came to nothing.
     pub fn ended(&self, target: Option<String>, outcome: AuditOutcome, reason: Reason) -> AuditEntry {
         self.entry(target, outcome, Some(reason))
+    }
+
+    /// The entry of [`SECRET_CHANGE_BEGUN`]. It has an id of its own, the same every time, that lists just before the act's.
+    pub fn begins_to_change(&self, secret: Secret) -> AuditEntry {
+        let before = match secret {
+            Secret::CrmToken => 2,
+            Secret::WebhookSecret => 1,
+        };
+        AuditEntry {
+            entry_id: self.entry_id.before(before),
+            action: SECRET_CHANGE_BEGUN.to_owned(),
+            ..self.entry(Some(secret.word().to_owned()), AuditOutcome::Succeeded, None)
+        }
     }
 
     fn entry(&self, target: Option<String>, outcome: AuditOutcome, reason: Option<Reason>) -> AuditEntry {
@@ -268,6 +305,18 @@ mod tests {
         let later = NOW + SignedDuration::from_secs(1);
         assert!(times(NOW, later).takes(&entry, NOW) && !times(later, later).takes(&entry, NOW));
         assert!(!times(NOW, NOW).takes(&entry, NOW), "the end is not part of it");
+    }
+
+    #[test]
+    fn the_begin_of_a_change_of_a_secret_lists_just_before_its_end() {
+        let act = act();
+        let end = act.succeeded("crmConnection, webhook".to_owned());
+        let begins = [Secret::CrmToken, Secret::WebhookSecret].map(|secret| act.begins_to_change(secret));
+        let targets = begins.each_ref().map(|entry| entry.target.as_deref());
+        assert_eq!(targets, [Some("crmToken"), Some("webhookSecret")]);
+        assert!(begins[0].entry_id < begins[1].entry_id && begins[1].entry_id < end.entry_id);
+        assert_eq!(begins[0].entry_id.created_at(), end.entry_id.created_at());
+        assert!(begins.iter().all(|entry| entry.at == end.at && OWN_ACTIONS.contains(&entry.action.as_str())));
     }
 
     /// D7: whatever a request names, and however long the sentence about it is.

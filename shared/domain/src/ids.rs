@@ -152,6 +152,22 @@ impl ObjectType {
     }
 }
 
+impl AuditEntryId {
+    /// An id of the same moment that sorts just before this one, as the `nth` before it. The same every time.
+    #[must_use]
+    pub fn before(&self, nth: u64) -> Self {
+        let id = uuid::Uuid::parse_str(&self.0).unwrap_or_default();
+        let (first, last) = id.as_u64_pair();
+        // The two highest bits are the variant's.
+        let last = (last & !VARIANT).wrapping_sub(nth) & !VARIANT | VARIANT_OF_UUIDS;
+        Self(uuid::Uuid::from_u64_pair(first, last).hyphenated().to_string())
+    }
+}
+
+/// The bits of a UUID's second half that tell its variant, and how they are in every id here.
+const VARIANT: u64 = 0b11 << 62;
+const VARIANT_OF_UUIDS: u64 = 0b10 << 62;
+
 text_id!(AccountId);
 text_id!(ObjectType);
 

@@ -15,6 +15,10 @@ pub const LEASE_LENGTH: SignedDuration = SignedDuration::from_secs(60);
 /// How often a run renews its lease.
 pub const RENEW_EVERY: SignedDuration = SignedDuration::from_secs(15);
 
+/// The longest pause between two messages of an item that nobody takes. Short enough that each five minutes, for which the
+/// alarm about stalled work looks at the oldest, have one.
+pub const LONGEST_REQUEUE_PAUSE: SignedDuration = SignedDuration::from_mins(4);
+
 /// Runs in a row that may end without progress before the item fails for good.
 pub const MAX_ATTEMPTS: u32 = 6;
 
@@ -180,7 +184,7 @@ impl Leasing {
         let held = self.lease.as_ref().filter(|lease| lease.number == number);
         let held = held.ok_or(Refused::new("renewing a lease", "another run has taken it over"))?;
         let lease = Lease { expires_at: held.expires_at.max(now + LEASE_LENGTH), ..held.clone() };
-        Ok(Self { lease: Some(lease), ..self.clone() })
+        Ok(Self { lease: Some(lease), requeued_at: None, ..self.clone() })
     }
 
     /// Since when the run that holds the lease gives no sign of life; None while it does, and when there is none.
@@ -229,6 +233,16 @@ impl Leasing {
     pub fn due_at(&self, queued_at: Timestamp, grace: SignedDuration) -> Timestamp {
         let overdue = self.overdue_since(queued_at, grace);
         self.requeued_at.map_or(overdue, |at| overdue.max(at + grace))
+    }
+
+    /// The same for an item that may have to wait until a place for its run is free: its message is in the queue, so the pauses
+    /// between further ones double, up to [`LONGEST_REQUEUE_PAUSE`].
+    pub fn due_at_in_a_full_queue(&self, queued_at: Timestamp, grace: SignedDuration) -> Timestamp {
+        let overdue = self.overdue_since(queued_at, grace);
+        self.requeued_at.map_or(overdue, |at| {
+            let pause = at.duration_since(overdue).max(grace).min(LONGEST_REQUEUE_PAUSE);
+            overdue.max(at + pause)
+        })
     }
 
     /// Since when somebody should have worked on the item: its lease ran out, its wait was over, or `grace` had passed
@@ -339,6 +353,19 @@ mod tests {
         assert!(trouble.is_last_try());
         assert_eq!(trouble.refused(at(9)).1, None);
         assert_eq!(trouble.since(), Some(at(7)));
+    }
+
+    #[test]
+    fn pauses_between_messages_of_an_item_that_nobody_takes_double_up_to_four_minutes() {
+        let (mut queued, mut due) = (Leasing::default(), Vec::new());
+        for _ in 0..6 {
+            let next = queued.due_at_in_a_full_queue(at(0), MINUTE);
+            due.push(next.as_second() / 60);
+            queued = queued.requeued(next);
+        }
+        assert_eq!(due, [1, 2, 3, 5, 9, 13]);
+        let taken = queued.take("a", at(2_000), LEASE_LENGTH).expect("free");
+        assert_eq!(taken.due_at_in_a_full_queue(at(2_000), MINUTE), at(2_060), "a run that dies is noticed at once");
     }
 
     /// Functions of the version before this one wrote records without trouble.

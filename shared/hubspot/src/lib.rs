@@ -9,7 +9,7 @@
 //! | 5xx, 408, 423, 477, 403 with HTML, resets, time-outs, answers that are cut off, not JSON, or tell of errors | back-off with full jitter |
 //! | the same for a page, again and again | its ids are listed, and its records read by id in halves; the one that cannot be read is named, if the CRM is up |
 //! | an answer of more than 32 MiB | as such a page, at once |
-//! | 414 on a list | properties are listed in shorter URLs, or records read by id |
+//! | 414, 431, or 400 without a word of HubSpot, on a list | properties are listed in shorter URLs, or records read by id |
 //! | a batch read that tells of failed records | those are asked for again |
 //! | a batch read that says nothing of a record | it is asked for once more, and then does not exist |
 //! | 404 to a batch read, about records | the others are asked for |

@@ -55,7 +55,7 @@ impl HubSpot {
                     });
                     return self.completed(request, rows, end).await;
                 }
-                Err(CallError::Refused(refusal)) if refusal.status == 414 => {
+                Err(CallError::Refused(refusal)) if refusal.is_about_length() => {
                     longest = self.habits.of(self.account, request.object, |habit| {
                         habit.url_too_long(longest);
                         habit.longest_url

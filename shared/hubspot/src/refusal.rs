@@ -187,6 +187,16 @@ impl Refusal {
         matches!(self.status, 401 | 403 | 404) && !(with_body && self.absent.is_some())
     }
 
+    /// Whether the URL may have been too long. What stands before HubSpot says so with these codes, or with a 400 that has a
+    /// page for people or nothing; HubSpot's own 400 tells what it is about. A 520 is among the failures that may pass, after
+    /// which records are read by their ids.
+    pub(crate) fn is_about_length(&self) -> bool {
+        let message = self.details.message.as_deref().unwrap_or_default().to_ascii_lowercase();
+        let names_length = message.contains("too long") || message.contains("too large");
+        let says_nothing = self.details.category.is_none() && message.is_empty();
+        matches!(self.status, 414 | 431) || self.status == 400 && (names_length || says_nothing)
+    }
+
     /// Whether scopes are what was missing.
     pub(crate) fn lacks_scopes(&self) -> bool {
         self.status == 403 && self.details.is_about_scopes()

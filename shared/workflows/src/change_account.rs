@@ -1,8 +1,8 @@
 //! Creating an account, connecting it to its CRM, and its settings: plan, share of the CRM's calls, and who is told what
 //! happens.
 //!
-//! A connection is only stored once it works: the CRM is asked who the token belongs to, then the token goes to the
-//! secret store, together with its base URL, then everything else to the ledger. If that fails half-way, a token of the
+//! A connection is only stored once it works: the CRM is asked who the token belongs to, then the audit log is told that it
+//! is about to change, then the token goes to the secret store, together with its base URL, then everything else to the ledger. If that fails half-way, a token of the
 //! same portal was replaced and nothing else; if that is one of another base URL, nothing is sent to either until the
 //! change is made again. An account stays with the portal it was first connected to, since its backups are of that portal;
 //! should two first connections race with tokens of different portals, one is refused, and discovery checks the portal
@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use domain::account::{Account, ApiVersion, CrmConnection, NotificationTargets};
-use domain::audit::Act;
+use domain::audit::{Act, Secret};
 use domain::budget::CallShare;
 use domain::ids::AccountId;
 use domain::notification::Notification;
@@ -28,7 +28,7 @@ use secrecy::SecretString;
 
 use crate::connection_gate::ConnectionGate;
 use crate::contention::{self, Attempt};
-use crate::{notify, schedule};
+use crate::{audit_log, notify, schedule};
 
 /// What to change about an account. What is None stays as it is.
 #[derive(Debug, Clone, Default)]
@@ -208,7 +208,7 @@ impl ChangeAccount {
             self.webhooks.check(url).await?;
         }
         let connection = match &change.connection {
-            Some(wanted) => Some(self.connect(account, present.as_ref(), wanted, deadline).await?),
+            Some(wanted) => Some(self.connect(act, present.as_ref(), wanted, deadline).await?),
             None => None,
         };
         // One for all tries, so that the one that is told is the one that is stored.
@@ -229,11 +229,12 @@ impl ChangeAccount {
     /// Asks the CRM whether the connection works, and stores the token if so.
     async fn connect(
         &self,
-        account: &AccountId,
+        act: &Act,
         present: Option<&Account>,
         wanted: &ConnectionChange,
         deadline: Timestamp,
     ) -> Result<CrmConnection, ChangeError> {
+        let account = &act.account_id;
         let current = present.and_then(|present| present.crm_connection.as_ref());
         let target = self.target(current, wanted)?;
         let token = match &wanted.token {
@@ -245,6 +246,7 @@ impl ChangeAccount {
         let answer = crm.account().await?;
         same_portal(current, answer.portal_id)?;
         if wanted.token.is_some() {
+            audit_log::record(&*self.ledger, &act.begins_to_change(Secret::CrmToken)).await?;
             self.tokens.store_token(account, &CrmToken::new(&target.base_url, token)).await?;
         }
         Ok(CrmConnection {
@@ -293,7 +295,7 @@ impl ChangeAccount {
         }
         change.apply_to(&mut next);
         let before = loaded.as_ref().map(|loaded| &loaded.record);
-        let webhook_secret = self.webhook_secret(account, before, change.webhook.as_ref(), secret).await?;
+        let webhook_secret = self.webhook_secret(act, before, change.webhook.as_ref(), secret).await?;
         let write = loaded.map_or_else(|| Change::create(&next), |loaded| Change::replace(&loaded, &next));
         let mut changes = vec![write, Change::create(&act.succeeded(change.told(created)))];
         let (of_schedule, told) = schedule::follow_account(&*self.ledger, &next, now).await?;
@@ -306,7 +308,7 @@ impl ChangeAccount {
     /// two changes at the same moment, the one that is committed last has stored its own last.
     async fn webhook_secret(
         &self,
-        account: &AccountId,
+        act: &Act,
         present: Option<&Account>,
         change: Option<&WebhookChange>,
         new: &NewSecret,
@@ -317,7 +319,8 @@ impl ChangeAccount {
             return Ok(None);
         }
         new.is_stored.store(true, Ordering::Relaxed);
-        self.webhook_secrets.store_webhook_secret(account, &new.secret).await?;
+        audit_log::record(&*self.ledger, &act.begins_to_change(Secret::WebhookSecret)).await?;
+        self.webhook_secrets.store_webhook_secret(&act.account_id, &new.secret).await?;
         Ok(Some(new.secret.clone()))
     }
 }

@@ -4,6 +4,7 @@
 //! Messages may be lost and functions may die anywhere; what is unfinished has a due time in the ledger, and whatever
 //! is past it gets a new message. Queueing something twice does no harm, so nothing here needs to be exact.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,8 +35,12 @@ use crate::run::{StepError, delay_until};
 /// the message finds nothing to do.
 pub const LOOK_AHEAD: SignedDuration = SignedDuration::from_secs(75);
 
-/// Records looked at per shard and round; the rest is due in the next round too.
+/// Records looked at per shard and round, not counting those that cannot be looked at; the rest is due in the next round too.
 const PER_SHARD: u32 = 200;
+
+/// So far down its list of due records a shard is looked at. What cannot be looked at stays first in the list, and must not keep
+/// everything behind it from its turn.
+const FARTHEST_DOWN: u32 = 5_000;
 
 /// The use case.
 pub struct Recover {
@@ -78,21 +83,34 @@ impl Recover {
     }
 
     async fn shard(&self, shard: u8) -> Result<Recovered, StepError> {
-        let mut recovered = Recovered::default();
-        for key in self.ledger.due(DueList::Work, shard, self.clock.now() + LOOK_AHEAD, PER_SHARD).await? {
-            match self.look_at(&key).await {
-                Ok(None) => {}
-                Ok(Some(since)) => {
-                    recovered.due += 1;
-                    recovered.oldest = recovered.oldest.max(self.clock.now().duration_since(since));
+        let (mut recovered, mut seen) = (Recovered::default(), HashSet::new());
+        for limit in (PER_SHARD..=FARTHEST_DOWN).step_by(PER_SHARD as usize) {
+            let due = self.ledger.due(DueList::Work, shard, self.clock.now() + LOOK_AHEAD, limit).await?;
+            let is_all = due.len() < limit as usize;
+            for key in due {
+                if seen.insert(key.clone()) {
+                    recovered = recovered.and(self.outcome_of(&key).await);
                 }
-                Err(error) => {
-                    recovered.failed += 1;
-                    tracing::warn!(%error, partition = key.partition, sort = key.sort, "recover.item-failed");
-                }
+            }
+            if is_all || seen.len() as u64 - recovered.failed >= u64::from(PER_SHARD) {
+                break;
             }
         }
         Ok(recovered)
+    }
+
+    /// Looks at one item and says what that adds to the round.
+    async fn outcome_of(&self, key: &Key) -> Recovered {
+        match self.look_at(key).await {
+            Ok(None) => Recovered::default(),
+            Ok(Some(since)) => {
+                Recovered { due: 1, oldest: self.clock.now().duration_since(since), ..Recovered::default() }
+            }
+            Err(error) => {
+                tracing::warn!(%error, partition = key.partition, sort = key.sort, "recover.item-failed");
+                Recovered { failed: 1, ..Recovered::default() }
+            }
+        }
     }
 
     /// Looks at one item. Returns since when nobody has worked on it, or None if all is well: the list may lag.
@@ -138,10 +156,12 @@ impl Recover {
         Ok(lives.then_some(since))
     }
 
-    /// Sends the message of an item that will be due soon; what waits has one that comes when the wait is over.
+    /// Sends the message of an item that will be due soon; what waits has one that comes when the wait is over, and what was
+    /// queued again and nobody has taken since has one in the queue.
     async fn look_ahead<T: Leasable>(&self, item: &T, now: Timestamp) -> Result<Option<Timestamp>, StepError> {
+        let leasing = item.leasing();
         match item.message() {
-            Some(work) if item.leasing().wait.is_none() => self.send_ahead(item.due_at(), work, now).await,
+            Some(work) if leasing.wait.is_none() && leasing.requeued_at.is_none() => self.send_ahead(item.due_at(), work, now).await,
             _ => Ok(None),
         }
     }

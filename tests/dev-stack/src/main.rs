@@ -3,6 +3,7 @@
 mod bench;
 mod checks;
 mod demo;
+mod planted;
 mod progress;
 
 use std::process::ExitCode;
@@ -54,6 +55,12 @@ enum Command {
         /// Which figures; all if none is named
         #[arg(value_name = "FIGURES")]
         figures: Vec<Benchmark>,
+    },
+    /// Put faults into a copy of the sources, one at a time, and say which test notices each
+    Planted {
+        /// Which faults, by the names of their files in tests/dev-stack/planted; all if none is named
+        #[arg(value_name = "FAULTS")]
+        faults: Vec<String>,
     },
 }
 
@@ -109,6 +116,7 @@ fn run(command: &Command) -> Result<()> {
             Ok(())
         }
         Command::Bench { figures } => bench::run(&places, figures),
+        Command::Planted { faults } => planted::run(&places, faults),
     }
 }
 

@@ -14,6 +14,8 @@ pub struct LedgerCalls {
     pub gets: u64,
     /// Of `list`.
     pub lists: u64,
+    /// Records that those lists gave.
+    pub listed: u64,
     /// Of `commit`.
     pub commits: u64,
     /// Of `due`.
@@ -25,6 +27,7 @@ pub struct CountingLedger {
     port: Arc<dyn Ledger>,
     gets: AtomicU64,
     lists: AtomicU64,
+    listed: AtomicU64,
     commits: AtomicU64,
     dues: AtomicU64,
 }
@@ -32,14 +35,20 @@ pub struct CountingLedger {
 impl CountingLedger {
     /// One that has counted nothing yet.
     pub fn new(port: Arc<dyn Ledger>) -> Self {
-        let [gets, lists, commits, dues] = [(); 4].map(|()| AtomicU64::new(0));
-        Self { port, gets, lists, commits, dues }
+        let [gets, lists, listed, commits, dues] = [(); 5].map(|()| AtomicU64::new(0));
+        Self { port, gets, lists, listed, commits, dues }
     }
 
     /// How often it was asked so far.
     pub fn calls(&self) -> LedgerCalls {
         let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        LedgerCalls { gets: of(&self.gets), lists: of(&self.lists), commits: of(&self.commits), dues: of(&self.dues) }
+        LedgerCalls {
+            gets: of(&self.gets),
+            lists: of(&self.lists),
+            listed: of(&self.listed),
+            commits: of(&self.commits),
+            dues: of(&self.dues),
+        }
     }
 }
 
@@ -52,7 +61,9 @@ impl Ledger for CountingLedger {
 
     async fn list(&self, request: &ListRequest) -> Result<ListPage, LedgerError> {
         self.lists.fetch_add(1, Ordering::Relaxed);
-        self.port.list(request).await
+        let page = self.port.list(request).await?;
+        self.listed.fetch_add(page.records.len() as u64, Ordering::Relaxed);
+        Ok(page)
     }
 
     async fn commit(&self, changes: &[Change]) -> Result<(), LedgerError> {

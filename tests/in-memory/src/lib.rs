@@ -22,7 +22,7 @@ pub use dead_letters::MemoryDeadLetters;
 pub use event_bus::MemoryEventBus;
 pub use ledger::MemoryLedger;
 pub use mailer::MemoryMailer;
-pub use objects::MemoryObjects;
+pub use objects::{Damage, MemoryObjects};
 pub use queue::{MemoryQueue, Queued};
 pub use tokens::MemoryTokens;
 pub use webhook_secrets::MemoryWebhookSecrets;

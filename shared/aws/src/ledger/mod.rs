@@ -110,3 +110,6 @@ fn ledger_error<E: ProvideErrorMetadata>(operation: &str, error: &SdkError<E, Ht
         _ => LedgerError::Unavailable(sentence),
     }
 }
+
+#[cfg(test)]
+mod tests;

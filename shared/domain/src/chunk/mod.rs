@@ -324,7 +324,7 @@ impl Record for Chunk {
         self.key.ledger_key(&self.backup_id)
     }
     fn due_at(&self) -> Option<Timestamp> {
-        (self.state == ChunkState::Ready).then(|| self.leasing.due_at(self.queued_at, QUEUE_GRACE))
+        (self.state == ChunkState::Ready).then(|| self.leasing.due_at_in_a_full_queue(self.queued_at, QUEUE_GRACE))
     }
     fn forget_at(&self) -> Option<Timestamp> {
         Some(self.backup_id.created_at() + WORK_KEPT_FOR)

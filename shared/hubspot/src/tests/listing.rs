@@ -73,6 +73,38 @@ async fn wide_objects_are_read_alike_whatever_the_longest_url_is() {
     }
 }
 
+/// Each of these is what some server on the way says to a long URL.
+#[tokio::test]
+async fn a_page_is_whole_whatever_a_server_says_to_a_long_url() {
+    let names = names(200);
+    let properties: Vec<&str> = names.iter().map(String::as_str).collect();
+    let calm = Server::start(three_records(100_000, "")).await;
+    let whole = Client::to(&calm).page("contacts", &properties, &Cursor::START).await.expect("a page").records;
+    let in_words = r#"{"status":"error","message":"Request Header Or Cookie Too Large"}"#;
+    let page = "<html><h1>400 Bad Request</h1></html>";
+    for (status, body) in [(414, ""), (431, ""), (400, page), (400, ""), (400, in_words), (520, "")] {
+        for longest in [2_500, 600] {
+            let answer = three_records(100_000, "");
+            let server = Server::start(move |request: &Seen, nth| {
+                if request.target.len() > longest { Reply::status(status, body) } else { answer(request, nth) }
+            })
+            .await;
+            let read = Client::to(&server).page("contacts", &properties, &Cursor::START).await;
+            assert_eq!(read.expect("a page").records, whole, "{status} {body}, {longest} characters");
+        }
+    }
+}
+
+/// A refusal that says what it is about is told at once, and no shorter URL is tried.
+#[tokio::test]
+async fn a_400_about_something_else_is_no_reason_for_shorter_urls() {
+    let about = r#"{"category":"VALIDATION_ERROR","message":"after is no cursor of this list"}"#;
+    let server = Server::start(move |_: &Seen, _| Reply::status(400, about)).await;
+    let client = Client::to(&server);
+    client.page("contacts", &["email"], &Cursor::START).await.expect_err("refused");
+    assert_eq!(server.seen().len(), 1);
+}
+
 /// B9: what a server says about a URL is remembered for the account and the object, and for no other.
 #[tokio::test]
 async fn what_was_learned_about_urls_stays_with_the_account() {

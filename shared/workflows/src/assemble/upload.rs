@@ -40,7 +40,10 @@ impl Upload<'_> {
         match self.assemble.writer.write_new(self.key, bytes, ZIP).await {
             Ok(etag) => Ok(Some(etag)),
             // Only a run that goes on with the same layout writes under this key.
-            Err(StorageError::AlreadyExists(_)) => Ok(self.present().await?.map(|info| info.etag)),
+            Err(StorageError::AlreadyExists(_)) => match self.present().await? {
+                Some(info) => Ok(Some(info.etag)),
+                None => Err(StepError::Fatal(broken())),
+            },
             Err(error) => Err(error.into()),
         }
     }
@@ -126,12 +129,15 @@ impl Upload<'_> {
         Ok(info.filter(|info| info.size == self.contents.bytes))
     }
 
-    /// Reads every literal piece back from its place. They stand before, between and behind all segments, so if they
+    /// Looks at the archive's size and reads every literal piece back from its place. They stand before, between and behind all segments, so if they
     /// are where they should be, so is everything else.
     ///
     /// # Errors
     /// [`StepError::Fatal`] when the archive is not what was planned.
     pub(super) async fn check(&self) -> Result<(), StepError> {
+        if self.present().await?.is_none() {
+            return Err(StepError::Fatal(broken()));
+        }
         let mut at = 0;
         let mut literals = Vec::new();
         for extent in &self.contents.extents {

@@ -1,3 +1,4 @@
+use domain::audit::SECRET_CHANGE_BEGUN;
 use domain::ports::ledger::LedgerError;
 use in_memory::faults::{Fault, Faults};
 use in_memory::{ManualClock, MemoryLedger, MemoryQueue, MemoryWebhookSecrets, MemoryWebhooks};
@@ -43,6 +44,13 @@ impl World {
 
     async fn account(&self) -> Account {
         read(&*self.ledger, &samples::account_id("42")).await.expect("there is one")
+    }
+
+    async fn is_told_that_a_secret_changes(&self) -> bool {
+        let log = samples::audit_log(&*self.ledger).await;
+        log.iter().any(|entry| {
+            (entry.action.as_str(), entry.target.as_deref()) == (SECRET_CHANGE_BEGUN, Some("webhookSecret"))
+        })
     }
 
     async fn stored_secret(&self) -> Option<String> {
@@ -127,8 +135,9 @@ async fn every_change_is_in_the_audit_log_and_a_refused_one_is_not_told_as_done(
     world.webhooks.refuse(OTHER, WebhookRefused::Private);
     world.change(&webhook(OTHER, false)).await.expect_err("private");
     let log = samples::audit_log(&*world.ledger).await;
-    let told: Vec<_> = log.iter().map(|entry| entry.target.as_deref()).collect();
-    assert_eq!(told, [Some("webhook")], "and not its path, which may be a secret");
+    let told: Vec<_> = log.iter().map(|entry| (entry.action.as_str(), entry.target.as_deref())).collect();
+    let begun = (SECRET_CHANGE_BEGUN, Some("webhookSecret"));
+    assert_eq!(told, [begun, ("change-account", Some("webhook"))], "and not its path, which may be a secret");
 }
 
 #[tokio::test]
@@ -150,7 +159,8 @@ async fn an_account_that_nobody_has_created_is_created_by_who_may() {
     assert_eq!(created.account.plan.as_str(), "starter", "the most restricted plan until somebody says otherwise");
 }
 
-/// Whatever goes wrong, the account never sends to a URL for which no secret was made before.
+/// Whatever goes wrong, the account never sends to a URL for which no secret was made before, and no secret changes of which
+/// the audit log does not say who was about to change it.
 #[tokio::test]
 async fn the_secret_of_a_webhook_is_stored_before_its_url() {
     for fault in [Fault::CallFails, Fault::AnswerLost, Fault::WorkerDies] {
@@ -171,6 +181,7 @@ async fn the_secret_of_a_webhook_is_stored_before_its_url() {
             let is_set = world.account().await.notification_targets.webhook.is_some();
             let has_secret = world.stored_secret().await.is_some();
             assert!(has_secret || !is_set, "{fault:?} at {:?}", faults.struck());
+            assert!(!has_secret || world.is_told_that_a_secret_changes().await, "{fault:?} at {:?}", faults.struck());
             match changed {
                 Some(Ok(changed)) => assert_eq!((is_set, told(&changed)), (true, world.stored_secret().await)),
                 Some(Err(ChangeError::Ledger(error))) => assert!(matches!(error, LedgerError::Unavailable(_))),

@@ -331,10 +331,10 @@ impl<'a> Reading<'a> {
         let export = self.export;
         let ledger = export.ledger();
         let backup_key = Backup::key_of(&self.subject.backup);
-        let backup_id = self.subject.backup.backup_id.clone();
+        let may_split = self.may_split(now);
         let (backup, objects) = futures_util::future::try_join(
-            ledger::load::<Backup>(ledger, &backup_key),
-            dispatch::objects(ledger, &backup_id),
+            async { Ok::<_, StepError>(ledger::load::<Backup>(ledger, &backup_key).await?) },
+            self.objects_to_look_at(may_split),
         )
         .await?;
         let key = &self.subject.chunk.record.key;
@@ -352,11 +352,19 @@ impl<'a> Reading<'a> {
             Ok(Chunk { leasing: reported.leasing.renewed(lease, now)?, ..reported })
         })
         .await?;
-        if self.subject.object.mode == ReadMode::Ranges {
-            let chunks = dispatch::present_chunks(ledger, &backup_id, &objects).await?;
-            self.split_or_wait(&chunks, &objects, now).await?;
+        if may_split {
+            self.split_or_wait(&objects, now).await?;
         }
         Ok(())
+    }
+
+    /// All objects of the backup where a split depends on them, which is many records to read every two seconds; the chunk's own
+    /// otherwise.
+    async fn objects_to_look_at(&self, may_split: bool) -> Result<Vec<ObjectExport>, StepError> {
+        if may_split {
+            return Ok(dispatch::objects(self.export.ledger(), &self.subject.backup.backup_id).await?);
+        }
+        Ok(vec![self.load_object().await?.record])
     }
 
     async fn reload_chunk(&mut self) -> Result<(), StepError> {

@@ -108,3 +108,37 @@ impl<'a> SegmentUpload<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use in_memory::MemoryObjects;
+
+    use super::*;
+
+    /// An object that is at the key already counts as the segment only where it is as long: everything else is not this run's.
+    #[tokio::test]
+    async fn an_object_of_another_size_at_its_key_is_not_taken_for_the_segment() {
+        let mut sizes = Vec::new();
+        for (other, is_taken) in [(None, true), (Some(-1), false), (Some(1), false), (Some(0), true)] {
+            let objects = MemoryObjects::new();
+            let store = SegmentStore { reader: &objects, writer: &objects, uploads: &objects };
+            if let Some(longer) = other {
+                let size = sizes.first().copied().map_or(0, |size: usize| size.saturating_add_signed(longer));
+                objects.write_new("segment", vec![0; size].into(), CONTENT_TYPE).await.expect("new");
+            }
+            let mut page = RowBuffer::new(1);
+            page.begin_row(domain::ids::RecordId(7));
+            page.set(0, "a value");
+            let mut segment = SegmentUpload::new(store, "segment".to_owned());
+            segment.add(&page, 0..1).await.expect("storage answers");
+            match segment.finish().await {
+                Ok((key, _, summary)) => {
+                    assert!(is_taken, "{other:?}");
+                    assert_eq!((key.as_str(), summary.rows), ("segment", 1));
+                    sizes.push(usize::try_from(summary.packed_bytes).expect("small"));
+                }
+                Err(error) => assert!(!is_taken && error == StorageError::Changed("segment".to_owned()), "{error}"),
+            }
+        }
+    }
+}

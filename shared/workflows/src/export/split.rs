@@ -9,11 +9,12 @@ use domain::chunk::{Chunk, ChunkState};
 use domain::ids::{ObjectType, RecordId};
 use domain::object::{ObjectExport, ReadMode};
 use domain::ports::crm::{Crm, CrmError, FARTHEST};
-use domain::ports::ledger::{Change, MAX_CHANGES, Versioned};
+use domain::ports::ledger::{Change, MAX_CHANGES};
 use jiff::{SignedDuration, Timestamp};
 
 use super::reading::Reading;
 use crate::contention;
+use crate::dispatch;
 use crate::run::StepError;
 
 /// How long bounds are looked for at a time.
@@ -42,17 +43,29 @@ const MOST_PROBES: u32 = 48;
 const MOST_PARTS: u64 = MAX_CHANGES as u64 - 10;
 
 impl Reading<'_> {
+    /// Whether the chunk is worth a split if all other places are free. Needs no look into the ledger.
+    pub(super) fn may_split(&self, now: Timestamp) -> bool {
+        let own = &self.subject.chunk.record;
+        self.subject.object.mode == ReadMode::Ranges
+            && self.no_split_before.is_none_or(|at| now >= at)
+            && wanted_parts(own, &[], own.expected_left().unwrap_or(0), self.export.cap.0) >= 2
+    }
+
     /// Gives a part of the chunk away if workers are free and it is worth it. Reading goes on all the same: a search that
     /// fails or takes long must not stop it.
     pub(super) async fn split_or_wait(
         &mut self,
-        chunks: &[Versioned<Chunk>],
         objects: &[ObjectExport],
         now: Timestamp,
     ) -> Result<(), StepError> {
-        if self.no_split_before.is_some_and(|at| now < at) {
+        // The objects know how many chunks are open. There may be thousands of chunks, so they are read only where a place is
+        // free.
+        let open: usize = objects.iter().map(|object| object.open_chunks as usize).sum();
+        if open >= self.export.cap.0 || !self.may_split(now) {
             return Ok(());
         }
+        let chunks =
+            dispatch::present_chunks(self.export.ledger(), &self.subject.backup.backup_id, objects).await?;
         let own = &self.subject.chunk.record;
         let others: Vec<Other<'_>> = chunks
             .iter()

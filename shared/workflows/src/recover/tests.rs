@@ -1,6 +1,8 @@
 //! What recover-stalled tells: archives that are about to expire, work that was set aside, and what was lost on its way to
 //! being told.
 
+mod crowds;
+
 use domain::backup::{BackupEvent, EXPIRY_NOTICE};
 use domain::chunk::QUEUE_GRACE;
 use domain::lease::LEASE_LENGTH;

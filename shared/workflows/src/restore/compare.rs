@@ -18,6 +18,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc;
 
 use super::definition::Definition;
+use super::room::{Room, Taken};
 use super::sources::{self, Batch, Source};
 use super::{Ending, RestoreUsage, RestoreWork, after, pipeline};
 use crate::contention;
@@ -31,12 +32,20 @@ pub(super) const SEGMENT_BYTES: usize = 4 * 1024 * 1024;
 /// Rows after which a comparison is committed although it found little.
 const COMMIT_ROWS: u64 = 50_000;
 
+/// Records to compare in one call, and room for their values.
+struct RoomyBatch {
+    batch: Batch,
+    room: Taken,
+}
+
 /// Records that were compared in one call.
 struct ComparedBatch {
     /// None at the end of the source.
     rows: Option<u64>,
     records: Vec<PlannedRecord>,
     counts: PlanCounts,
+    /// Given back once the records are in a group.
+    _room: Option<Taken>,
 }
 
 /// What is compared and not committed yet.
@@ -57,6 +66,7 @@ struct Comparison<'a> {
     lease: u32,
     crm: &'a dyn Crm,
     looked_at: Mutex<Timestamp>,
+    room: Room,
 }
 
 /// How often a run looks whether the plan is still wanted.
@@ -84,6 +94,7 @@ impl RestoreWork {
             lease,
             crm: &*session.crm,
             looked_at: Mutex::new(self.now()),
+            room: Room::new(),
         };
         let done = comparison.through(source, run, usage).await;
         usage.gate = session.gate.usage();
@@ -100,7 +111,11 @@ impl Comparison<'_> {
                 return None;
             }
             match source.next_batch().await {
-                Ok(Some(batch)) => Some((Ok(Some(batch)), Some(source))),
+                // Waited for before the next batch is read, so that no more of them lie in memory than there is room for.
+                Ok(Some(batch)) => {
+                    let room = self.room.take(bytes_of(&batch)).await;
+                    Some((Ok(Some(RoomyBatch { batch, room })), Some(source)))
+                }
                 Ok(None) => Some((Ok(None), None)),
                 Err(error) => Some((Err(error), None)),
             }
@@ -109,13 +124,13 @@ impl Comparison<'_> {
     }
 
     /// Compares one batch; one call.
-    async fn compare(&self, batch: Option<Batch>) -> Result<ComparedBatch, StepError> {
+    async fn compare(&self, batch: Option<RoomyBatch>) -> Result<ComparedBatch, StepError> {
         let mut counts = PlanCounts::of(self.definition.properties.len());
-        let Some(Batch { rows, records: wanted }) = batch else {
-            return Ok(ComparedBatch { rows: None, records: Vec::new(), counts });
+        let Some(RoomyBatch { batch: Batch { rows, records: wanted }, room }) = batch else {
+            return Ok(ComparedBatch { rows: None, records: Vec::new(), counts, _room: None });
         };
         if wanted.is_empty() {
-            return Ok(ComparedBatch { rows: Some(rows), records: Vec::new(), counts });
+            return Ok(ComparedBatch { rows: Some(rows), records: Vec::new(), counts, _room: None });
         }
         self.check_wanted().await?;
         let present = Present::read(self.crm, self.restore, self.definition, &sources::ids(&wanted)).await?;
@@ -133,7 +148,7 @@ impl Comparison<'_> {
             counts.count(&record, places);
             records.push(record);
         }
-        Ok(ComparedBatch { rows: Some(rows), records, counts })
+        Ok(ComparedBatch { rows: Some(rows), records, counts, _room: Some(room) })
     }
 
     /// Ends the run when somebody has cancelled the restore, or it has failed.
@@ -224,6 +239,12 @@ impl Comparison<'_> {
     async fn slice(&self) -> Result<ledger::Versioned<RestoreSlice>, StepError> {
         ledger::load::<RestoreSlice>(self.work.ledger(), self.key).await?.ok_or(StepError::TakenOver)
     }
+}
+
+/// Bytes of the values that a batch wants. What the CRM holds of them is about as long.
+fn bytes_of(batch: &Batch) -> usize {
+    let values = batch.records.iter().flat_map(|record| &record.values);
+    values.map(|value| 2 * value.target.len()).sum()
 }
 
 impl Group {

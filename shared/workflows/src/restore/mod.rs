@@ -25,6 +25,7 @@ mod dispatch;
 mod pipeline;
 mod report;
 pub mod review;
+mod room;
 mod sources;
 mod sum_up;
 mod waiting;

@@ -4,6 +4,7 @@
 //! many of these run at the same time, one of them wins. What is due is found by the index, at a cost of three reads for
 //! each backup that is started.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use domain::Failure;
@@ -27,7 +28,7 @@ use crate::create_backup::{self, CreateError};
 use crate::notify;
 use crate::run::StepError;
 
-/// Schedules that are asked for at once, per shard.
+/// Schedules that are asked for at once, per shard; more where as many that could not be looked at are first in the list.
 const PER_PAGE: u32 = 100;
 
 /// Schedules of one shard that are looked at at the same time.
@@ -87,18 +88,21 @@ impl StartScheduled {
 
     async fn shard(&self, shard: u8, ends: Timestamp) -> Result<Started, StepError> {
         let mut all = Started::default();
-        let now = self.clock.now();
+        let (now, mut limit, mut seen) = (self.clock.now(), PER_PAGE, HashSet::new());
         while self.clock.now() < ends {
-            let due = self.ledger.due(DueList::Schedules, shard, now, PER_PAGE).await?;
-            let is_last = due.len() < PER_PAGE as usize;
-            let before = all;
-            let mut looks = stream::iter(due).map(|key| self.look_at(key, ends)).buffer_unordered(AT_A_TIME);
+            let due = self.ledger.due(DueList::Schedules, shard, now, limit).await?;
+            let is_last = due.len() < limit as usize;
+            let fresh: Vec<_> = due.into_iter().filter(|key| seen.insert(key.clone())).collect();
+            // Those of a list that lags, and those that cannot be looked at, are not looked at again before the next round,
+            // and do not keep what is behind them from its turn.
+            if fresh.is_empty() {
+                limit += PER_PAGE;
+            }
+            let mut looks = stream::iter(fresh).map(|key| self.look_at(key, ends)).buffer_unordered(AT_A_TIME);
             while let Some(one) = looks.next().await {
                 all = all.and(one);
             }
-            // A page of which nothing came of is one that lags, or fails as a whole; the next round is soon.
-            let nothing_done = Started { failed: before.failed, ..all } == before;
-            if is_last || nothing_done {
+            if is_last {
                 break;
             }
         }

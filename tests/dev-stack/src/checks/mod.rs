@@ -14,7 +14,7 @@ use dev_stack::failure::{Failure, Result};
 use dev_stack::places::Places;
 use dev_stack::python::Environment;
 
-use services::Services;
+pub(crate) use services::Services;
 
 /// How a check ended.
 pub(crate) enum Outcome {
@@ -81,6 +81,11 @@ fn told(outcome: &Result<Outcome>) -> String {
         Ok(Outcome::Skipped(lack)) => format!("skipped: {lack}"),
         Err(failure) => format!("FAILED: {failure}"),
     }
+}
+
+/// Starts what tests run on beside memory, as far as this machine has it.
+pub(crate) fn services(places: &Places) -> Services {
+    Services::start(places, &mut Report { require_all: false, entries: Vec::new() })
 }
 
 /// Runs all checks.

@@ -18,7 +18,7 @@ pub(super) const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Running services, and the variables that tell tests of them.
 #[derive(Default)]
-pub(super) struct Services {
+pub(crate) struct Services {
     running: Vec<Group>,
     emulator: Option<Emulator>,
     environment: Vec<(&'static str, String)>,
@@ -47,7 +47,7 @@ impl Services {
     }
 
     /// The variables that tell tests where the services are.
-    pub(super) fn environment(&self) -> &[(&'static str, String)] {
+    pub(crate) fn environment(&self) -> &[(&'static str, String)] {
         &self.environment
     }
 

@@ -99,11 +99,13 @@ fn what_was_done_is_listed_filtered_and_exported() -> Result<()> {
             ("backup-completed", "succeeded"),
             ("create-backup", "succeeded"),
             ("change-account", "succeeded"),
+            ("secret-change-begun", "succeeded"),
             ("change-account", "succeeded"),
         ],
         "newest first"
     );
-    assert!(all.iter().all(|entry| entry["action"] == "change-account" || entry["target"] == json!(backup_id)));
+    let of_account = |entry: &Value| entry["action"] == "change-account" || entry["action"] == "secret-change-begun";
+    assert!(all.iter().all(|entry| of_account(entry) || entry["target"] == json!(backup_id)));
     assert_eq!(entries(&journey, &format!("&person={}", journey.stack.operator.email))?.len(), 1, "by person");
     let until = all[3]["at"].as_str().unwrap_or_default();
     assert_eq!(entries(&journey, &format!("&until={until}"))?.len(), 3, "by time");

@@ -52,6 +52,8 @@ pub enum Otherwise {
 pub enum Change {
     /// A record appears.
     Create(RecordId),
+    /// An import brings a record, with a date of creation of its own.
+    Import(RecordId, Timestamp),
     /// A record is archived.
     Delete(RecordId),
     /// A record is archived after the page has listed it and before its values are read.
@@ -197,6 +199,7 @@ impl SimulatedObject {
         for change in self.script.remove(&self.pages).unwrap_or_default() {
             match change {
                 Change::Create(id) => drop(self.records.insert(id, now)),
+                Change::Import(id, created) => drop(self.records.insert(id, created)),
                 Change::Delete(id) => drop(self.records.remove(&id)),
                 Change::DeleteOnceListed(id) => drop(vanishing.insert(id)),
             }

@@ -1,11 +1,13 @@
 //! Backups in which things go wrong, compared with what the CRM holds and with the calm run.
 
+mod broken;
 mod calm;
 mod cancelled;
 mod cases;
 mod chaos;
 mod connection;
 mod continued;
+mod costs;
 mod cursors;
 mod drift;
 mod expiry;

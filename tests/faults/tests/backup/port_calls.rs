@@ -43,6 +43,27 @@ async fn at_every_call_while_an_object_falls_back_to_one_worker() {
     the_archive_is_that_of_the_calm_run(FALLBACK, 1).await;
 }
 
+/// M-9: whoever loads again after a conflict finds what is right, also where the commit was its own.
+#[tokio::test(start_paused = true)]
+async fn a_commit_that_was_made_and_is_told_as_a_conflict_changes_no_archive() {
+    for case in [SMALL, FALLBACK] {
+        let calm = calm_archive(&case.calm().await).await;
+        let mut overtaken = 0;
+        for nth in 1.. {
+            let faults = Faults::at(nth, Fault::Overtaken);
+            let world = case.in_memory(faults.clone(), FailedMessages::ComeBack).await;
+            let archive = archive_of(&world).await;
+            let struck = faults.struck();
+            assert!(archive.files == calm.files, "{struck:?}");
+            overtaken += usize::from(struck.first().is_some_and(|struck| struck.call == "Ledger::commit"));
+            if struck.is_empty() {
+                break;
+            }
+        }
+        assert!(overtaken > 30, "{overtaken} commits");
+    }
+}
+
 #[tokio::test]
 async fn at_every_call_of_a_tiny_backup_on_dynamodb_local() {
     on_dynamodb_local(TINY, 1).await;

@@ -1,10 +1,13 @@
 //! Accounts at the edges of what there is: empty ones, tokens that see little or nothing, names of a hundred odd characters.
 
+use std::collections::BTreeMap;
+
 use domain::backup::BackupState;
 use domain::gap::Missing;
-use sandbox_crm::{Plan, PortalConfig};
 
-use crate::account::{Account, OBJECT};
+use sandbox_crm::{Plan, PortalConfig, RecordChanges};
+
+use crate::account::{Account, OBJECT, PROPERTY};
 
 fn unlimited() -> PortalConfig {
     PortalConfig { plan: Plan::Unlimited, ..PortalConfig::empty() }
@@ -68,4 +71,28 @@ async fn a_thousand_odd_property_names_lose_no_value() {
             assert_eq!(value, held.get(name).map_or("", String::as_str), "{name}");
         }
     }
+}
+
+/// M-7: half a surrogate is no character and cannot stand in a CSV file. It becomes U+FFFD, and the manifest says in how many
+/// values of which object.
+#[tokio::test(start_paused = true)]
+async fn values_that_are_no_valid_unicode_are_counted_in_the_manifest() {
+    let account = Account::of(&unlimited().with_records(OBJECT, 230).with_records("companies", 3)).await;
+    let odd: Vec<u64> = account.values().into_keys().step_by(40).collect();
+    // Sent as half a surrogate.
+    let value = |id: &u64| (*id, BTreeMap::from([(PROPERTY.to_owned(), "Chief \u{10d83d}".to_owned())]));
+    let changes = RecordChanges { update: odd.iter().map(value).collect(), ..RecordChanges::default() };
+    account.portal.change_records(OBJECT, &changes).expect("an object of the portal");
+
+    let (_, archive) = account.archive().await;
+
+    let of = |name: &str| {
+        let file = archive.manifest.files.iter().find(|file| file.name == name).expect("a file");
+        file.mended_values
+    };
+    assert_eq!((of("contacts.csv"), of("companies.csv")), (odd.len() as u64, 0));
+    let table = archive.table("contacts.csv");
+    let column = table.header.iter().position(|name| name == PROPERTY).expect("a column");
+    let mended = table.rows.iter().filter(|row| row[column] == "Chief \u{fffd}").count();
+    assert_eq!(mended, odd.len());
 }

@@ -94,6 +94,25 @@ async fn at_every_call_when_runs_end_early() {
     values_are_right_whatever_strikes(setup, 3).await;
 }
 
+/// M-9: whoever loads again after a conflict finds what is right, also where the commit was its own.
+#[tokio::test(start_paused = true)]
+async fn a_commit_that_was_made_and_is_told_as_a_conflict_changes_no_value() {
+    let setup = Setup { records: 130, prepare: stages, damage: all_fans, ..Setup::default() };
+    let before = Scenario::calls_before(&setup).await;
+    let mut overtaken = 0;
+    for nth in before + 1.. {
+        let faults = Faults::at(nth, Fault::Overtaken);
+        let scenario = Scenario::in_memory(Setup { faults: faults.clone(), ..setup.clone() }).await;
+        scenario.there_and_back().await;
+        let struck = faults.struck();
+        overtaken += usize::from(struck.first().is_some_and(|struck| struck.call == "Ledger::commit"));
+        if struck.is_empty() {
+            break;
+        }
+    }
+    assert!(overtaken > 20, "{overtaken} commits");
+}
+
 #[tokio::test]
 async fn at_some_calls_on_dynamodb_local() {
     with_tables(DYNAMODB_LOCAL, async |ledger, _| {

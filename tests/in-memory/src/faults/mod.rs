@@ -51,6 +51,10 @@ pub enum Fault {
     CallFails,
     /// The call does what it should, and its caller is told that it failed.
     AnswerLost,
+    /// A commit of one record is made, and its caller is told that it met a conflict: its answer was lost, and somebody else had
+    /// changed the record when it was sent again. All other calls are made as they are; a transaction that is sent again
+    /// answers as it did the first time.
+    Overtaken,
     /// The worker that makes the call is gone before it is made. It gets no further call through.
     WorkerDies,
     /// The call is held until [`Faults::release`] and then made, as that of a worker that was frozen for a while. So are
@@ -169,6 +173,7 @@ enum Passage {
     Free,
     Fails(String),
     LosesItsAnswer(String),
+    Overtaken,
 }
 
 impl Worker {
@@ -204,6 +209,7 @@ impl Worker {
         match struck.fault {
             Fault::CallFails => Passage::Fails(sentence),
             Fault::AnswerLost => Passage::LosesItsAnswer(sentence),
+            Fault::Overtaken => Passage::Overtaken,
             Fault::WorkerDies => {
                 self.dead.store(true, Ordering::SeqCst);
                 self.death.notify_one();
@@ -227,7 +233,7 @@ impl<T: ?Sized> Faulty<T> {
         failed: impl FnOnce(String) -> E + Send,
     ) -> Result<R, E> {
         match self.worker.arrive(name).await {
-            Passage::Free => call.await,
+            Passage::Free | Passage::Overtaken => call.await,
             Passage::Fails(sentence) => Err(failed(sentence)),
             Passage::LosesItsAnswer(sentence) => {
                 call.await?;

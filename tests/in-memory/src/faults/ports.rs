@@ -18,7 +18,7 @@ use domain::work::Work;
 use jiff::Timestamp;
 use secrecy::SecretString;
 
-use super::Faulty;
+use super::{Faulty, Passage};
 
 #[async_trait]
 impl<T: Ledger + ?Sized> Ledger for Faulty<T> {
@@ -31,7 +31,18 @@ impl<T: Ledger + ?Sized> Ledger for Faulty<T> {
     }
 
     async fn commit(&self, changes: &[Change]) -> Result<(), LedgerError> {
-        self.call("Ledger::commit", self.port.commit(changes), LedgerError::Unavailable).await
+        match self.worker.arrive("Ledger::commit").await {
+            Passage::Free => self.port.commit(changes).await,
+            Passage::Fails(sentence) => Err(LedgerError::Unavailable(sentence)),
+            Passage::LosesItsAnswer(sentence) => {
+                self.port.commit(changes).await?;
+                Err(LedgerError::Unavailable(sentence))
+            }
+            Passage::Overtaken => {
+                self.port.commit(changes).await?;
+                if changes.len() == 1 { Err(LedgerError::Conflict) } else { Ok(()) }
+            }
+        }
     }
 
     async fn due(&self, list: DueList, shard: u8, now: Timestamp, limit: u32) -> Result<Vec<Key>, LedgerError> {

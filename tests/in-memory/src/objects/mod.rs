@@ -27,8 +27,19 @@ pub struct MemoryObjects {
     state: Mutex<State>,
 }
 
+/// What happens to the bytes of an object without anybody being told: its `ETag` stays as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Damage {
+    /// One bit of the byte at this place is another one.
+    Altered(usize),
+    /// So many bytes at its end are gone.
+    Cut(usize),
+}
+
 #[derive(Debug, Default)]
 struct State {
+    /// What happens to objects when they are written, by what their key ends with.
+    damages: Vec<(String, Damage)>,
     objects: BTreeMap<String, Object>,
     uploads: BTreeMap<String, Upload>,
     uploads_begun: u64,
@@ -62,11 +73,39 @@ impl MemoryObjects {
         lock(&self.state).uploads.len()
     }
 
+    /// Damages an object.
+    ///
+    /// # Panics
+    /// When there is none, or it is too small for that.
+    pub fn damage(&self, key: &str, damage: Damage) {
+        let mut state = lock(&self.state);
+        let object = state.objects.get_mut(key).expect("an object to damage");
+        object.bytes = damage.done_to(&object.bytes);
+    }
+
+    /// Damages each object that is written from now on and of which the key ends with `ending`.
+    pub fn damage_when_written(&self, ending: &str, damage: Damage) {
+        lock(&self.state).damages.push((ending.to_owned(), damage));
+    }
+
     /// Puts other bytes in the place of an object, which none of the ports allows.
     pub fn tamper(&self, key: &str, bytes: impl Into<Bytes>) {
         if let Some(object) = lock(&self.state).objects.get_mut(key) {
             object.bytes = bytes.into();
             object.etag = etag_of(&object.bytes);
+        }
+    }
+}
+
+impl Damage {
+    fn done_to(self, bytes: &Bytes) -> Bytes {
+        match self {
+            Self::Altered(place) => {
+                let mut altered = bytes.to_vec();
+                altered[place] ^= 1;
+                altered.into()
+            }
+            Self::Cut(gone) => bytes.slice(..bytes.len() - gone),
         }
     }
 }
@@ -106,9 +145,12 @@ impl State {
         self.objects.get(key).ok_or_else(|| StorageError::Absent(key.to_owned()))
     }
 
-    fn insert_new(&mut self, key: &str, object: Object) -> Result<ETag, StorageError> {
+    fn insert_new(&mut self, key: &str, mut object: Object) -> Result<ETag, StorageError> {
         if self.objects.contains_key(key) {
             return Err(StorageError::AlreadyExists(key.to_owned()));
+        }
+        for (_, damage) in self.damages.iter().filter(|(ending, _)| key.ends_with(ending)) {
+            object.bytes = damage.done_to(&object.bytes);
         }
         let etag = object.etag.clone();
         self.objects.insert(key.to_owned(), object);

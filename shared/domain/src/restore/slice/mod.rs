@@ -367,7 +367,7 @@ impl Record for RestoreSlice {
         Self::key_of(&self.restore_id, self.number)
     }
     fn due_at(&self) -> Option<Timestamp> {
-        self.is_active().then(|| self.leasing.due_at(self.queued_at, QUEUE_GRACE))
+        self.is_active().then(|| self.leasing.due_at_in_a_full_queue(self.queued_at, QUEUE_GRACE))
     }
     fn forget_at(&self) -> Option<Timestamp> {
         Some(self.restore_id.created_at() + RESTORE_KEPT_FOR)

@@ -19,11 +19,11 @@ use domain::restore::plan::PlannedRecord;
 use domain::restore::slice::{Left, Position, RestoreSlice};
 use domain::restore::{DroppedProperty, Restore, RestoreEvent, RestoreState, WRITE_MARGIN};
 use futures_util::stream;
-use tokio::sync::{Semaphore, SemaphorePermit};
 
 use self::planned::PlannedRecords;
 use self::write::is_about_uniqueness;
 use super::definition::Definition;
+use super::room::{Room, Taken};
 use super::{Ending, RestoreUsage, RestoreWork, pipeline};
 use crate::held_lease::HeldLease;
 use crate::run::{Run, StepError};
@@ -58,14 +58,8 @@ struct Application<'a> {
     crm: &'a dyn Crm,
     refusals: Mutex<Refusals>,
     begun: Mutex<Begun>,
-    /// Room for the values of batches under way, in [`ROOM_UNIT`]s.
-    room: Semaphore,
+    room: Room,
 }
-
-/// Values of so many bytes may be under way, about. Each is held several times over: planned, read, sent, answered.
-const ROOM: usize = 24 * 1024 * 1024;
-/// What room is counted in.
-const ROOM_UNIT: usize = 1024;
 
 /// What this run has begun to write.
 #[derive(Debug, Default)]
@@ -121,7 +115,7 @@ impl RestoreWork {
             crm: &*session.crm,
             refusals: Mutex::new(refusals),
             begun: Mutex::default(),
-            room: Semaphore::new(ROOM / ROOM_UNIT),
+            room: Room::new(),
         };
         let done = application.through(run, usage).await;
         usage.gate = session.gate.usage();
@@ -270,11 +264,9 @@ impl Application<'_> {
         }
     }
 
-    /// Waits until there is room for the values of a batch; none is too large to go alone.
-    async fn room_for(&self, batch: &PlannedBatch) -> Option<SemaphorePermit<'_>> {
+    /// Waits until there is room for the values of a batch.
+    async fn room_for(&self, batch: &PlannedBatch) -> Taken {
         let values = batch.records.iter().flat_map(|record| &record.differences);
-        let bytes: usize = values.map(|difference| difference.before.len() + difference.target.len()).sum();
-        let units = u32::try_from((bytes / ROOM_UNIT).min(ROOM / ROOM_UNIT)).unwrap_or(u32::MAX);
-        self.room.acquire_many(units).await.ok()
+        self.room.take(values.map(|difference| difference.before.len() + difference.target.len()).sum()).await
     }
 }

@@ -1,6 +1,6 @@
 //! Ports that fail, lose answers or fall silent: what is due happens once all the same.
 
-use domain::ports::ledger::DUE_SHARDS;
+use domain::ports::ledger::{DUE_SHARDS, DueList, Key};
 use in_memory::MemoryDeadLetters;
 use in_memory::faults::{Fault, Faults, Struck};
 
@@ -95,6 +95,28 @@ async fn a_list_that_cannot_be_read_does_not_hold_up_the_others() {
         }
     }
     assert_eq!((lists, held_up), (DUE_SHARDS, 1), "only the list that it is on holds it up");
+}
+
+/// More schedules that cannot be read than are asked for at once are first in each list of what is due.
+#[tokio::test]
+async fn schedules_that_cannot_be_read_do_not_keep_others_from_their_turn() {
+    let world = World::due().await;
+    for nth in 0..2_000 {
+        let unreadable = Change {
+            key: Key::new(format!("ACCOUNT#9{nth}"), "SCHEDULE"),
+            expected: None,
+            body: Some(serde_json::json!({ "from": "another version" })),
+            due_at: Some(samples::NOW),
+            due_in: DueList::Schedules,
+            forget_at: None,
+        };
+        world.ledger.commit(&[unreadable]).await.expect("new");
+    }
+
+    let round = world.round().await;
+
+    assert_eq!((round.started, round.failed), (1, 2_000), "each is looked at once");
+    assert_eq!(world.backups().await.len(), 1);
 }
 
 /// A world in which a run is due and the CRM has refused the token.
