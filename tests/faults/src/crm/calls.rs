@@ -88,7 +88,8 @@ impl Crm for Client {
             if !object.hidden_values.is_empty() {
                 return Err(trouble::values_hidden(&object.hidden_values));
             }
-            Ok(ListedProperties { properties: object.properties.clone(), refused: Vec::new() })
+            let (properties, refused) = (object.properties.clone(), object.refused_properties.clone());
+            Ok(ListedProperties { properties, refused })
         })
         .await
     }

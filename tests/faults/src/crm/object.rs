@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use domain::ids::{ObjectType, RecordId};
-use domain::ports::crm::{Census, CrmError, CrmErrorKind, Cursor, PageEnd, PageRequest, PageSource};
+use domain::ports::crm::{Census, CrmError, CrmErrorKind, Cursor, PageEnd, PageRequest, PageSource, RefusedProperties};
 use domain::property::{Columns, ObjectDefinition, Property, RECORD_ID_COLUMN, Sensitivity};
 use domain::rows::RowBuffer;
 use jiff::Timestamp;
@@ -77,6 +77,8 @@ pub struct SimulatedObject {
     pub hidden_values: Vec<String>,
     /// Properties that are defined and that no answer shows.
     pub not_shown: Vec<String>,
+    /// Kinds of properties that the CRM refuses to list.
+    pub refused_properties: Vec<RefusedProperties>,
     /// Records that exist and that no call can read.
     pub unreadable: BTreeSet<RecordId>,
     /// The length of its long texts, for those that have the property `notes`.
@@ -119,6 +121,7 @@ impl SimulatedObject {
             given: HashSet::new(),
             writes: Writes::default(),
         }
+            refused_properties: Vec::new(),
     }
 
     /// As conversations are: without a type id, not counted, with opaque cursors.
