@@ -19,10 +19,9 @@ use domain::backup::{ARCHIVE_LIFETIME, Archive, Assembly, Backup, BackupEvent, B
 use domain::notification::{Event, Notification, Shortfalls};
 use domain::object::Verdict;
 use domain::ports::clock::Clock;
-use domain::ports::ledger::{self, Change, Ledger, Versioned};
+use domain::ports::ledger::{Change, Ledger};
 use domain::ports::objects::{ETag, MultipartUploads, ObjectReader, ObjectSweeper, ObjectWriter, StorageError};
 use domain::ports::queue::WorkQueue;
-use domain::segment::Segment;
 use domain::storage_keys;
 use domain::work::{BackupRef, Work};
 use jiff::{SignedDuration, Timestamp};
@@ -160,12 +159,10 @@ impl Assemble {
 
     /// Everything that was exported: objects with their columns and segments, in order of their names.
     async fn exported(&self, backup: &Backup) -> Result<Vec<ExportedObject>, StepError> {
-        let partition = format!("BACKUP#{}", backup.backup_id);
         let mut exported = Vec::new();
         for export in dispatch::objects(&*self.ledger, &backup.backup_id).await? {
-            let prefix = Segment::prefix(&export.definition.object_type, export.generation);
-            let segments: Vec<Versioned<Segment>> = ledger::list(&*self.ledger, &partition, &prefix).await?;
-            let segments = segments.into_iter().map(|segment| StoredSegment::from(segment.record)).collect();
+            let segments = dispatch::present_segments(&*self.ledger, &export).await?;
+            let segments = segments.into_iter().map(StoredSegment::from).collect();
             let columns = stored_json::read(&*self.reader, &export.columns_key).await?;
             exported.push(ExportedObject { export, columns, segments });
         }
@@ -232,10 +229,10 @@ fn completed(
     let event = Event::BackupCompleted {
         backup_id: backup.backup_id.clone(),
         bytes: archive.bytes,
-        another_allowed,
         expires_at: archive.expires_at,
         contains_sensitive_data: backup.contains_sensitive_data.unwrap_or(false),
         shortfalls,
+        another_allowed,
     };
     let (account, requester) = (backup.account_id.clone(), Some(backup.created_by.clone()));
     Notification::new(account, backup.backup_id.random(), event, requester, now)

@@ -131,7 +131,7 @@ impl Crm for Client {
     ) -> Result<Option<u64>, CrmError> {
         self.call("count_in", CallKind::Search, |state, _| {
             let object = state.object(object)?;
-            let inside = object.above(after.0).take_while(|id| up_to.is_none_or(|up_to| *id <= up_to)).count();
+            let inside = object.indexed_above(after.0).take_while(|id| up_to.is_none_or(|up_to| *id <= up_to)).count();
             Ok(object.counted.then_some(inside as u64))
         })
         .await
@@ -140,7 +140,7 @@ impl Crm for Client {
     async fn nth_after(&self, object: &ObjectType, after: RecordId, n: u16) -> Result<Option<RecordId>, CrmError> {
         self.call("nth_after", CallKind::Search, |state, _| {
             let object = state.object(object)?;
-            Ok(object.above(after.0).nth(usize::from(n) - 1).filter(|_| object.counted))
+            Ok(object.indexed_above(after.0).nth(usize::from(n) - 1).filter(|_| object.counted))
         })
         .await
     }
