@@ -476,3 +476,6 @@ impl Record for ObjectExport {
         self.overdue_since().map(|since| again.map_or(since, |again| since.max(again)))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -164,6 +164,16 @@ async fn what_moves_past_the_cursor_of_a_list_is_not_lost() {
     }
 }
 
+/// The same, where that list also ends before the bound of its chunk and is gone on with by searches first.
+#[tokio::test(start_paused = true)]
+async fn what_moved_before_a_list_ended_early_is_not_lost() {
+    let mut contacts = samples::many_contacts(RECORDS, Cursors::Offsets);
+    contacts.list_ends_at = Some(id(1_200));
+    contacts.at_page(16, Change::Delete(id(3)));
+    let read = read_all(&world(contacts, 4).await).await;
+    assert_eq!((read.verdict(), read.object.reopened), (Verdict::Exact, 2), "gone on with, then read again");
+}
+
 /// Where nothing was deleted, such a list is read once.
 #[tokio::test(start_paused = true)]
 async fn a_list_with_offsets_is_read_once_when_nothing_is_deleted() {
