@@ -10,6 +10,7 @@ mod continued;
 mod costs;
 mod cursors;
 mod drift;
+mod ends;
 mod expiry;
 mod gaps;
 mod large;
