@@ -309,7 +309,7 @@ async fn a_fault_at_any_call_costs_no_row_of_a_report_and_doubles_none() {
 
 #[tokio::test(start_paused = true)]
 async fn a_fault_at_many_calls_of_an_upload_costs_no_row_and_leaves_no_upload_behind() {
-    same_bytes_whatever_strikes(Setup { sources: 5, rows: 15, length: 200_000, ..Setup::in_short_runs() }, 2, 90).await;
+    same_bytes_whatever_strikes(Setup { sources: 4, rows: 15, length: 200_000, ..Setup::in_short_runs() }, 3, 50).await;
 }
 
 /// A run is frozen for so long that others finish the report, and then goes on.
