@@ -25,6 +25,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::dispatch::{self, WorkerCap};
 use crate::ending;
 use crate::leased::{Leasable, Leases};
+use crate::listing::{self, DueKeys};
 use crate::notify;
 use crate::restore;
 use crate::run::{StepError, delay_until};
@@ -79,20 +80,35 @@ impl Recover {
 
     async fn shard(&self, shard: u8) -> Result<Recovered, StepError> {
         let mut recovered = Recovered::default();
-        for key in self.ledger.due(DueList::Work, shard, self.clock.now() + LOOK_AHEAD, PER_SHARD).await? {
-            match self.look_at(&key).await {
-                Ok(None) => {}
-                Ok(Some(since)) => {
-                    recovered.due += 1;
-                    recovered.oldest = recovered.oldest.max(self.clock.now().duration_since(since));
-                }
-                Err(error) => {
-                    recovered.failed += 1;
-                    tracing::warn!(%error, partition = key.partition, sort = key.sort, "recover.item-failed");
-                }
+        let mut due = DueKeys::new(DueList::Work, shard, PER_SHARD);
+        // What fails stays first in the list, so as many others are looked at behind it.
+        loop {
+            let keys = due.next(&*self.ledger, self.clock.now() + LOOK_AHEAD).await?;
+            let failed_before = recovered.failed;
+            for key in &keys {
+                recovered = recovered.and(self.look_at_key(key).await);
+            }
+            if recovered.failed == failed_before || keys.is_empty() || !due.may_be_more() {
+                return Ok(recovered);
             }
         }
-        Ok(recovered)
+    }
+
+    async fn look_at_key(&self, key: &Key) -> Recovered {
+        match self.look_at(key).await {
+            Ok(None) => Recovered::default(),
+            Ok(Some(since)) => {
+                let oldest = self.clock.now().duration_since(since);
+                Recovered { due: 1, oldest, failed: 0 }
+            }
+            Err(error) => {
+                if error.is_unreadable() {
+                    listing::unreadable(&error);
+                }
+                tracing::warn!(%error, partition = key.partition, sort = key.sort, "recover.item-failed");
+                Recovered { failed: 1, ..Recovered::default() }
+            }
+        }
     }
 
     /// Looks at one item. Returns since when nobody has worked on it, or None if all is well: the list may lag.

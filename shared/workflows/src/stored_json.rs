@@ -1,37 +1,33 @@
 //! Documents in object storage that are too large for the ledger: columns, manifests, plans. Errors quote nothing of them.
 
 use bytes::Bytes;
+use domain::format::{self, Document, NotRead};
 use domain::ports::objects::{ObjectReader, ObjectWriter, StorageError};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 /// Reads the document at `key`.
 ///
 /// # Errors
-/// [`StorageError`]; [`StorageError::Refused`] when it is not what was expected.
-pub(crate) async fn read<T: DeserializeOwned>(reader: &dyn ObjectReader, key: &str) -> Result<T, StorageError> {
+/// [`StorageError`]; [`StorageError::Unreadable`] when only a later version can read it, and [`StorageError::Refused`] when
+/// none can.
+pub(crate) async fn read<T: Document>(reader: &dyn ObjectReader, key: &str) -> Result<T, StorageError> {
     let bytes = reader.read(key, None).await?;
-    serde_json::from_slice(&bytes).map_err(|error| unreadable(key, &error))
+    format::read(&bytes).map_err(|why| not_read(key, &why))
 }
 
 /// Reads the document at `key`, one value in each line.
 ///
 /// # Errors
-/// [`StorageError`]; [`StorageError::Refused`] when it is not what was expected.
-pub(crate) async fn read_lines<T: DeserializeOwned>(
-    reader: &dyn ObjectReader,
-    key: &str,
-) -> Result<Vec<T>, StorageError> {
+/// As [`read`].
+pub(crate) async fn read_lines<T: Document>(reader: &dyn ObjectReader, key: &str) -> Result<Vec<T>, StorageError> {
     let bytes = reader.read(key, None).await?;
-    let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-    lines.map(|line| serde_json::from_slice(line).map_err(|error| unreadable(key, &error))).collect()
+    format::read_lines(&bytes).map_err(|why| not_read(key, &why))
 }
 
 /// As [`read_lines`]; nothing where there is no such document.
 ///
 /// # Errors
 /// As [`read_lines`].
-pub(crate) async fn read_lines_if_any<T: DeserializeOwned>(
+pub(crate) async fn read_lines_if_any<T: Document>(
     reader: &dyn ObjectReader,
     key: &str,
 ) -> Result<Vec<T>, StorageError> {
@@ -45,30 +41,30 @@ pub(crate) async fn read_lines_if_any<T: DeserializeOwned>(
 ///
 /// # Errors
 /// [`StorageError::Refused`] when it cannot be written as JSON, which is a fault of its type.
-pub(crate) fn add_line<T: Serialize>(value: &T, lines: &mut Vec<u8>) -> Result<(), StorageError> {
-    serde_json::to_writer(&mut *lines, value)
-        .map_err(|error| StorageError::Refused(format!("a line cannot be written: {:?}", error.classify())))?;
-    lines.push(b'\n');
-    Ok(())
+pub(crate) fn add_line<T: Document>(value: &T, lines: &mut Vec<u8>) -> Result<(), StorageError> {
+    format::add_line(value, lines)
+        .map_err(|error| StorageError::Refused(format!("a line cannot be written: {:?}", error.classify())))
 }
 
-/// A parser's own words would quote what it found.
-fn unreadable(key: &str, error: &serde_json::Error) -> StorageError {
-    let (what, line, column) = (error.classify(), error.line(), error.column());
-    StorageError::Refused(format!("{key} is unreadable ({what:?} error in line {line}, column {column})"))
+/// What it means that the object at `key` cannot be read.
+pub(crate) fn not_read(key: &str, why: &NotRead) -> StorageError {
+    match why {
+        NotRead::Newer { .. } | NotRead::Unknown { .. } => StorageError::Unreadable(key.to_owned(), why.to_string()),
+        NotRead::Broken { .. } => StorageError::Refused(format!("{key} is unreadable: {why}")),
+    }
 }
 
 /// Writes `value` to `key`, which only runs write that write the same.
 ///
 /// # Errors
 /// [`StorageError`].
-pub(crate) async fn write<T: Serialize + Sync>(
+pub(crate) async fn write<T: Document + Sync>(
     writer: &dyn ObjectWriter,
     key: &str,
     value: &T,
 ) -> Result<(), StorageError> {
-    let json = serde_json::to_vec(value)
-        .map_err(|error| StorageError::Refused(format!("{key} cannot be written: {error}")))?;
+    let json =
+        format::write(value).map_err(|error| StorageError::Refused(format!("{key} cannot be written: {error}")))?;
     write_bytes(writer, key, json).await
 }
 

@@ -1,5 +1,6 @@
 //! Sums a plan up: counts, samples, and a report of what it leaves as it is.
 
+use domain::format::Document;
 use domain::ids::RecordId;
 use domain::restore::plan::{PlanCounts, PlannedRecord};
 use domain::restore::slice::RestoreSlice;
@@ -31,6 +32,13 @@ pub struct Sample {
     /// How many more values would change.
     pub more_values: usize,
 }
+
+/// The samples of a plan, as they are stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Samples(pub(crate) Vec<Sample>);
+
+impl Document for Samples {}
 
 /// A value as it is and as it would be; long ones are cut.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,7 +72,7 @@ impl RestoreWork {
         }
         let samples = self.samples(restore, &definition, &slices).await?;
         let samples_key = storage_keys::plan_samples(&reference, lease);
-        stored_json::write(&*self.writer, &samples_key, &samples).await?;
+        stored_json::write(&*self.writer, &samples_key, &Samples(samples)).await?;
         let key = storage_keys::plan_skipped(&reference, lease);
         let sources = report::skipped(&reference, &slices);
         let skipped_key = self.report(key, &definition.properties, sources, run.ends).await?;

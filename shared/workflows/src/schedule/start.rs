@@ -24,6 +24,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{skipped, stopped};
 use crate::contention::{self, Attempt};
 use crate::create_backup::{self, CreateError};
+use crate::listing::{self, DueKeys};
 use crate::notify;
 use crate::run::StepError;
 
@@ -88,17 +89,18 @@ impl StartScheduled {
     async fn shard(&self, shard: u8, ends: Timestamp) -> Result<Started, StepError> {
         let mut all = Started::default();
         let now = self.clock.now();
+        let mut due = DueKeys::new(DueList::Schedules, shard, PER_PAGE);
+        // What fails stays first in the list, so as many others are looked at behind it.
         while self.clock.now() < ends {
-            let due = self.ledger.due(DueList::Schedules, shard, now, PER_PAGE).await?;
-            let is_last = due.len() < PER_PAGE as usize;
-            let before = all;
-            let mut looks = stream::iter(due).map(|key| self.look_at(key, ends)).buffer_unordered(AT_A_TIME);
+            let keys = due.next(&*self.ledger, now).await?;
+            if keys.is_empty() {
+                break;
+            }
+            let mut looks = stream::iter(keys).map(|key| self.look_at(key, ends)).buffer_unordered(AT_A_TIME);
             while let Some(one) = looks.next().await {
                 all = all.and(one);
             }
-            // A page of which nothing came of is one that lags, or fails as a whole; the next round is soon.
-            let nothing_done = Started { failed: before.failed, ..all } == before;
-            if is_last || nothing_done {
+            if !due.may_be_more() {
                 break;
             }
         }
@@ -112,6 +114,9 @@ impl StartScheduled {
         match contention::retry(|| self.try_start(&key)).await {
             Ok(fate) => self.tell(fate).await,
             Err(error) => {
+                if error.is_unreadable() {
+                    listing::unreadable(&error);
+                }
                 tracing::error!(%error, partition = key.partition, "schedule.not-started");
                 Started { failed: 1, ..Started::default() }
             }
