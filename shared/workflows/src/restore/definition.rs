@@ -80,3 +80,16 @@ pub(crate) async fn manifest(reader: &dyn ObjectReader, key: &str) -> Result<Man
         ManifestError::Inconsistent(_) => StorageError::Refused(error.to_string()),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use domain::restore::property::Obstacle;
+    use golden::{Tagged, check};
+
+    use super::*;
+
+    #[test]
+    fn definitions_of_earlier_versions_are_read() {
+        check::<Definition>("restore-definition", &[Tagged::of::<Values>("from"), Tagged::of::<Obstacle>("reason")]);
+    }
+}

@@ -139,6 +139,11 @@ mod tests {
     use super::*;
 
     #[test]
+    fn samples_of_earlier_versions_are_read() {
+        golden::check::<Samples>("plan-samples", &[]);
+    }
+
+    #[test]
     fn long_values_are_cut_between_characters() {
         assert_eq!(cut("kurz"), "kurz");
         assert_eq!(cut(&"ü".repeat(SAMPLE_CHARS)), "ü".repeat(SAMPLE_CHARS));
