@@ -340,6 +340,18 @@ mod tests {
     }
 
     #[test]
+    fn waiting_for_what_cannot_be_read_uses_no_attempts_up() {
+        let mut leasing = Leasing::default();
+        let wait = Wait { until: at(0), reason: WaitReason::ServiceUnavailable };
+        for second in 0..100 {
+            let (trouble, unreadable) = leasing.trouble.unread(at(second));
+            assert_eq!(unreadable.since, at(0));
+            leasing = leasing.take("a", at(second), MINUTE).expect("free").troubled(trouble).released(Some(wait));
+        }
+        assert_eq!((leasing.attempts, leasing.progressed().trouble), (0, CrmTrouble::default()));
+    }
+
+    #[test]
     fn a_refusal_is_asked_again_three_times() {
         let mut trouble = CrmTrouble::default();
         for pause in [5, 15, 45] {

@@ -80,3 +80,6 @@ impl DueKeys {
         self.may_be_more
     }
 }
+
+#[cfg(test)]
+mod tests;
