@@ -50,11 +50,14 @@ struct DeliveryRepresentation<'a> {
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Page<'a> {
     notifications: Vec<NotificationRepresentation<'a>>,
     unread: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
+    #[serde(skip_serializing_if = "pages::is_zero")]
+    left_out: usize,
 }
 
 impl<'a> NotificationRepresentation<'a> {
@@ -96,7 +99,7 @@ impl Handler {
         let id = |place: usize| page.notifications[place].notification_id.to_string();
         let next = page.next.as_ref().map(NotificationId::as_str);
         let (notifications, next) = pages::within_bounds(shown.collect(), id, next);
-        let page = Page { notifications, unread: page.unread, next };
+        let page = Page { notifications, unread: page.unread, next, left_out: page.left_out };
         Ok(Response::json(StatusCode::OK, &page))
     }
 

@@ -39,10 +39,13 @@ struct EntryRepresentation<'a> {
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Page<'a> {
     entries: Vec<EntryRepresentation<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
+    #[serde(skip_serializing_if = "pages::is_zero")]
+    left_out: usize,
 }
 
 impl Handler {
@@ -55,7 +58,7 @@ impl Handler {
         let entries = page.entries.iter().map(EntryRepresentation::of).collect();
         let (id, next) = (|place: usize| page.entries[place].entry_id.to_string(), page.next.as_ref());
         let (entries, next) = pages::within_bounds(entries, id, next.map(AuditEntryId::as_str));
-        Ok(Response::json(StatusCode::OK, &Page { entries, next }))
+        Ok(Response::json(StatusCode::OK, &Page { entries, next, left_out: page.left_out }))
     }
 
     async fn of_known_account(&self, request: &Request, route: &Found<'_>) -> Result<Authorised, Problem> {

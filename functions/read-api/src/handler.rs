@@ -35,10 +35,13 @@ pub(crate) struct Handler {
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Page<'a> {
     backups: Vec<BackupRepresentation<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
+    #[serde(skip_serializing_if = "pages::is_zero")]
+    left_out: usize,
 }
 
 impl Handler {
@@ -67,7 +70,7 @@ impl Handler {
         let backups = page.backups.iter().map(|backup| BackupRepresentation::of(backup, now)).collect();
         let (id, next) = (|place: usize| page.backups[place].backup_id.to_string(), page.next.as_ref());
         let (backups, next) = pages::within_bounds(backups, id, next.map(BackupId::as_str));
-        Ok(Response::json(StatusCode::OK, &Page { backups, next }))
+        Ok(Response::json(StatusCode::OK, &Page { backups, next, left_out: page.left_out }))
     }
 
     async fn read(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {

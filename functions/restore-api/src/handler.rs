@@ -36,17 +36,23 @@ pub(crate) struct Handler {
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct RestorePage<'a> {
     restores: Vec<RestoreRepresentation<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
+    #[serde(skip_serializing_if = "pages::is_zero")]
+    left_out: usize,
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct ImportPage<'a> {
     imports: Vec<ImportRepresentation<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
+    #[serde(skip_serializing_if = "pages::is_zero")]
+    left_out: usize,
 }
 
 impl Handler {
@@ -132,7 +138,7 @@ impl Handler {
         let restores = page.items.iter().map(|restore| RestoreRepresentation::of(restore, now)).collect();
         let (id, next) = (|place: usize| page.items[place].restore_id.to_string(), page.next.as_ref());
         let (restores, next) = pages::within_bounds(restores, id, next.map(RestoreId::as_str));
-        Ok(Response::json(StatusCode::OK, &RestorePage { restores, next }))
+        Ok(Response::json(StatusCode::OK, &RestorePage { restores, next, left_out: page.left_out }))
     }
 
     async fn read(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
@@ -161,7 +167,7 @@ impl Handler {
         let imports = page.items.iter().map(|import| ImportRepresentation::of(import, None)).collect();
         let (id, next) = (|place: usize| page.items[place].restore_id.to_string(), page.next.as_ref());
         let (imports, next) = pages::within_bounds(imports, id, next.map(RestoreId::as_str));
-        Ok(Response::json(StatusCode::OK, &ImportPage { imports, next }))
+        Ok(Response::json(StatusCode::OK, &ImportPage { imports, next, left_out: page.left_out }))
     }
 
     async fn read_import(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {

@@ -5,6 +5,7 @@
 //! archive, so that a restore reads and inflates slices of one CSV straight from the zip.
 
 use domain::account::ApiVersion;
+use domain::format::{self, Document, NotRead};
 use domain::gap::Gap;
 use domain::ids::{AccountId, BackupId, ObjectType, RecordId};
 use domain::object::Verdict;
@@ -162,16 +163,18 @@ pub struct Place {
     pub packed_length: u64,
 }
 
-/// A manifest that cannot be relied on. Trying again does not help.
+/// A manifest that cannot be relied on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ManifestError {
     /// It is not JSON of the expected form.
     #[error("the manifest cannot be read: {0}")]
-    Malformed(String),
-    /// A file's parts do not add up to the file.
+    NotRead(#[from] NotRead),
+    /// A file's parts do not add up to the file. Trying again does not help.
     #[error("the manifest contradicts itself about '{0}'")]
     Inconsistent(String),
 }
+
+impl Document for Manifest {}
 
 impl Manifest {
     /// Reads a manifest, of either kind, and checks that every file's parts add up to the file.
@@ -179,8 +182,7 @@ impl Manifest {
     /// # Errors
     /// [`ManifestError`].
     pub fn parse(json: &[u8]) -> Result<Self, ManifestError> {
-        let manifest: Self =
-            serde_json::from_slice(json).map_err(|error| ManifestError::Malformed(error.to_string()))?;
+        let manifest: Self = format::read(json)?;
         match manifest.files.iter().find(|file| !file.adds_up()) {
             Some(file) => Err(ManifestError::Inconsistent(file.name.clone())),
             None => Ok(manifest),

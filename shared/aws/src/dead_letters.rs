@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use aws_sdk_sqs::Client;
+use domain::format;
 use domain::ports::dead_letters::DeadLetters;
 use domain::ports::queue::QueueError;
 use domain::work::Work;
@@ -40,7 +41,7 @@ impl DeadLetters for SqsDeadLetters {
         let bodies = try_join_all(self.urls.iter().map(|url| self.bodies(url))).await?;
         let mut seen = Vec::new();
         for body in bodies.iter().flatten() {
-            if let Ok(work) = serde_json::from_str(body)
+            if let Ok(work) = format::read(body.as_bytes())
                 && !seen.contains(&work)
             {
                 seen.push(work);

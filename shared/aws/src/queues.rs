@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
+use domain::format;
 use domain::ports::queue::{LONGEST_DELAY, QueueError, WorkQueue};
 use domain::work::Work;
 
@@ -58,7 +59,8 @@ impl SqsQueues {
     async fn send_batch(&self, url: &str, batch: &[&Work], delay: i32) -> Result<(), QueueError> {
         let mut entries = Vec::with_capacity(batch.len());
         for (place, work) in batch.iter().enumerate() {
-            let body = serde_json::to_string(work).map_err(|e| QueueError(e.to_string()))?;
+            let body = format::write(*work).map_err(|e| QueueError(e.to_string()))?;
+            let body = String::from_utf8(body).map_err(|e| QueueError(e.to_string()))?;
             let entry = SendMessageBatchRequestEntry::builder().id(place.to_string()).message_body(body);
             entries.push(entry.delay_seconds(delay).build().map_err(|e| QueueError(e.to_string()))?);
         }

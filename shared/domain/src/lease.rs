@@ -67,7 +67,8 @@ pub struct Leasing {
 /// After how many seconds a call is made again that the CRM refused. What it refuses after all of them is refused.
 const REFUSAL_PAUSES: [i64; 3] = [5, 15, 45];
 
-/// How the CRM has been in the way of an item, in runs since its last progress.
+/// What has been in the way of an item that is waited for without using up its attempts, in runs since its last progress: the
+/// CRM, most of the time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CrmTrouble {
@@ -77,6 +78,9 @@ pub struct CrmTrouble {
     /// It has refused the token, or what was asked for.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub refusal: Option<Spell>,
+    /// Something stored could not be read, as if a later version had written it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub unreadable: Option<Spell>,
 }
 
 /// A time of trouble.
@@ -96,9 +100,16 @@ impl Spell {
 }
 
 impl CrmTrouble {
-    /// Whether the CRM has not been in the way.
+    /// Whether nothing has been in the way.
     pub const fn is_none(&self) -> bool {
-        self.outage.is_none() && self.refusal.is_none()
+        self.outage.is_none() && self.refusal.is_none() && self.unreadable.is_none()
+    }
+
+    /// Notes that another run met something stored that it could not read, and returns since when that has been so.
+    #[must_use]
+    pub fn unread(self, now: Timestamp) -> (Self, Spell) {
+        let unreadable = Spell::met(self.unreadable, now);
+        (Self { unreadable: Some(unreadable), ..self }, unreadable)
     }
 
     /// Notes that another run got no usable answer, and returns the outage.
@@ -211,13 +222,15 @@ impl Leasing {
         Self { trouble, ..self.clone() }
     }
 
-    /// Gives the lease back, to be taken again after `wait`. Waiting for the CRM, or for call budget, is not a fruitless
-    /// run, and a run that ends only because its time is over has got on.
+    /// Gives the lease back, to be taken again after `wait`. Waiting for the CRM, for call budget, or for the version that can
+    /// read what is stored, is not a fruitless run, and a run that ends only because its time is over has got on.
     #[must_use]
     pub fn released(&self, wait: Option<Wait>) -> Self {
         let (attempts, trouble) = match wait.map(|wait| wait.reason) {
             Some(WaitReason::RunOver) => (0, CrmTrouble::default()),
-            Some(reason) if !reason.is_fruitless() => (self.attempts.saturating_sub(1), self.trouble),
+            Some(reason) if !reason.is_fruitless() || self.trouble.unreadable.is_some() => {
+                (self.attempts.saturating_sub(1), self.trouble)
+            }
             _ => (self.attempts, self.trouble),
         };
         Self { lease: None, attempts, wait, last_number: self.last_number, requeued_at: None, trouble }
@@ -338,6 +351,18 @@ mod tests {
         }
         assert_eq!(leasing.attempts, 0);
         assert_eq!(leasing.progressed().trouble, CrmTrouble::default());
+    }
+
+    #[test]
+    fn waiting_for_what_cannot_be_read_uses_no_attempts_up() {
+        let mut leasing = Leasing::default();
+        let wait = Wait { until: at(0), reason: WaitReason::ServiceUnavailable };
+        for second in 0..100 {
+            let (trouble, unreadable) = leasing.trouble.unread(at(second));
+            assert_eq!(unreadable.since, at(0));
+            leasing = leasing.take("a", at(second), MINUTE).expect("free").troubled(trouble).released(Some(wait));
+        }
+        assert_eq!((leasing.attempts, leasing.progressed().trouble), (0, CrmTrouble::default()));
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub mod audit;
 pub mod backup;
 pub mod budget;
 pub mod chunk;
+pub mod format;
 pub mod gap;
 pub mod ids;
 pub mod lease;
@@ -24,6 +25,7 @@ pub mod schedule;
 pub mod segment;
 pub mod storage_keys;
 pub mod trail;
+pub mod unknown;
 pub mod work;
 
 use serde::{Deserialize, Serialize};

@@ -427,7 +427,8 @@ impl ObjectExport {
     /// Notes that closing it has to wait, and how the CRM is in the way.
     #[must_use]
     pub fn close_later(&self, wait: Wait, close_trouble: CrmTrouble) -> Self {
-        let close_attempts = self.close_attempts + u32::from(wait.reason.is_fruitless());
+        let fruitless = wait.reason.is_fruitless() && close_trouble.unreadable.is_none();
+        let close_attempts = self.close_attempts + u32::from(fruitless);
         Self { close_attempts, close_wait: Some(wait), close_trouble, requeued_at: None, ..self.clone() }
     }
 

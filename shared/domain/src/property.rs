@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::format::Document;
 use crate::ids::ObjectType;
 
 /// How carefully a property's values must be handled, in the CRM's own words.
@@ -67,6 +68,8 @@ pub const RECORD_ID_COLUMN: &str = "hs_object_id";
 
 /// The property that names the records that were merged into a record, separated by `;`.
 pub const MERGED_IDS: &str = "hs_merged_object_ids";
+
+impl Document for Columns {}
 
 impl Columns {
     /// Columns from the properties of an object type, in whatever order and with whatever repetitions they were

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::chunk::ChunkKey;
+use crate::format::Document;
 use crate::ids::{AccountId, BackupId, NotificationId, ObjectType, RestoreId};
 use crate::notification::delivery::Channel;
 
@@ -96,6 +97,8 @@ pub enum Work {
         channel: Channel,
     },
 }
+
+impl Document for Work {}
 
 impl Work {
     /// The account that the work is for.

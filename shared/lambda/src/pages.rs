@@ -48,6 +48,12 @@ pub fn cursor(last: &str) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(last)
 }
 
+/// Whether a page leaves nothing out; then it says nothing of it.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands the field over by reference")]
+pub const fn is_zero(left_out: &usize) -> bool {
+    *left_out == 0
+}
+
 fn parse_cursor<I, E>(text: &str, parse: impl FnOnce(&str) -> Result<I, E>) -> Result<I, Problem> {
     let decoded = BASE64_URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| String::from_utf8(bytes).ok());
     let last = decoded.and_then(|text| parse(&text).ok());

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::panic::AssertUnwindSafe;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use domain::format;
 use domain::work::Work;
 use futures_util::FutureExt;
 use futures_util::future::join_all;
@@ -67,10 +68,11 @@ where
     H: Fn(Work, Deadline) -> F,
     F: Future<Output = Outcome>,
 {
-    let work: Work = match serde_json::from_str(message.body.as_deref().unwrap_or_default()) {
+    // What a later version has sent comes back until that version is deployed everywhere; the ledger knows the work.
+    let work: Work = match format::read(message.body.as_deref().unwrap_or_default().as_bytes()) {
         Ok(work) => work,
         Err(error) => {
-            tracing::error!(error.class = ?error.classify(), error.column = error.column(), "message.unreadable");
+            tracing::error!(%error, "message.unreadable");
             return Outcome::Failed;
         }
     };

@@ -14,6 +14,7 @@ use jiff::Timestamp;
 
 use crate::growing_object::{GrowingObject, ObjectPorts};
 use crate::link::Link;
+use crate::listing;
 
 /// Entries that one request looks at at most, however few of them it is asked for.
 const LOOKED_AT: usize = 2_000;
@@ -69,6 +70,8 @@ pub struct AuditPage {
     pub entries: Vec<AuditEntry>,
     /// What to list after for the next page, or None at the end. There can be a next page although this one is empty.
     pub next: Option<AuditEntryId>,
+    /// How many are left out because the present code cannot read them.
+    pub left_out: usize,
 }
 
 /// Lists an account's entries that `filter` takes, newest first: `limit` at most, those older than `after` if given.
@@ -84,9 +87,10 @@ pub async fn list(
     limit: usize,
 ) -> Result<AuditPage, LedgerError> {
     let mut walk = Walk::new(account, filter, after, clock.now());
-    let mut page = AuditPage { entries: Vec::new(), next: None };
+    let mut page = AuditPage { entries: Vec::new(), next: None, left_out: 0 };
     let mut looked_at = 0;
     while let Some(batch) = walk.next(ledger).await? {
+        page.left_out = walk.unreadable.len();
         let mut batch = batch.into_iter();
         while let Some(entry) = batch.next() {
             looked_at += 1;
@@ -110,6 +114,8 @@ struct Walk<'a> {
     filter: &'a AuditFilter,
     now: Timestamp,
     is_over: bool,
+    /// Entries that were met and left out, since the present code cannot read them.
+    unreadable: Vec<LedgerError>,
 }
 
 impl<'a> Walk<'a> {
@@ -122,7 +128,7 @@ impl<'a> Walk<'a> {
             (Some(after), Some(until)) => Some(after.min(until)),
             (after, until) => after.or(until),
         };
-        Self { partition: AuditEntry::partition(account), after, filter, now, is_over: false }
+        Self { partition: AuditEntry::partition(account), after, filter, now, is_over: false, unreadable: Vec::new() }
     }
 
     /// The next entries; None when there are none, or only such as are older than asked for.
@@ -141,7 +147,13 @@ impl<'a> Walk<'a> {
         let mut entries = Vec::with_capacity(page.records.len());
         for stored in page.records {
             self.after = Some(stored.key.sort.clone());
-            entries.push(ledger::read::<AuditEntry>(stored)?.record);
+            match ledger::read::<AuditEntry>(stored) {
+                Ok(entry) => entries.push(entry.record),
+                Err(error) => {
+                    listing::unreadable(&error);
+                    self.unreadable.push(error);
+                }
+            }
         }
         self.is_over = !page.more || self.after.is_none();
         let read = entries.len();
@@ -208,6 +220,10 @@ impl ExportAuditLog {
     ) -> Result<(), AuditError> {
         let mut walk = Walk::new(account, filter, None, self.clock.now());
         while let Some(batch) = walk.next(&*self.ledger).await? {
+            // A file that lacks something would look as if it were whole.
+            if let Some(unreadable) = walk.unreadable.pop() {
+                return Err(unreadable.into());
+            }
             if self.clock.now() >= ends {
                 return Err(AuditError::TooMuch);
             }

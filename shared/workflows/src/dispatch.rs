@@ -17,6 +17,7 @@ use domain::ports::queue::WorkQueue;
 use domain::segment::Segment;
 use domain::work::BackupRef;
 
+use crate::listing;
 use crate::run::StepError;
 
 /// Workers that one account's backup may have at once. About `rate × latency` of them saturate the CRM: 19 calls a
@@ -33,11 +34,15 @@ pub async fn present_chunks(
     backup: &BackupId,
     objects: &[ObjectExport],
 ) -> Result<Vec<Versioned<Chunk>>, LedgerError> {
+    let chunks = ledger::list(ledger, &format!("BACKUP#{backup}"), "CHUNK#").await?;
+    Ok(of_present_generations(chunks, objects))
+}
+
+fn of_present_generations(mut chunks: Vec<Versioned<Chunk>>, objects: &[ObjectExport]) -> Vec<Versioned<Chunk>> {
     let generations: HashMap<&ObjectType, u32> =
         objects.iter().map(|object| (&object.definition.object_type, object.generation)).collect();
-    let mut chunks: Vec<Versioned<Chunk>> = ledger::list(ledger, &format!("BACKUP#{backup}"), "CHUNK#").await?;
     chunks.retain(|chunk| generations.get(&chunk.record.key.object_type) == Some(&chunk.record.key.generation));
-    Ok(chunks)
+    chunks
 }
 
 /// All objects of a backup, in order of their names.
@@ -86,8 +91,12 @@ pub async fn dispatch(
     if parent.is_none_or(|parent| parent.record.state != BackupState::Exporting) {
         return Ok(());
     }
-    let objects = objects(ledger, &backup.backup_id).await?;
-    let chunks = present_chunks(ledger, &backup.backup_id, &objects).await?;
+    // What cannot be read holds up none of the others.
+    let partition = format!("BACKUP#{}", backup.backup_id);
+    let objects = ledger::list_each::<ObjectExport>(ledger, &partition, ObjectExport::PREFIX).await?;
+    let objects: Vec<_> = listing::readable(objects).map(|object| object.record).collect();
+    let chunks = listing::readable(ledger::list_each::<Chunk>(ledger, &partition, "CHUNK#").await?).collect();
+    let chunks = of_present_generations(chunks, &objects);
     let active = chunks.iter().filter(|chunk| chunk.record.state == ChunkState::Ready).count();
     let mut waiting: Vec<_> = chunks.into_iter().filter(|chunk| chunk.record.state == ChunkState::Waiting).collect();
     waiting.sort_by_key(|chunk| Reverse(chunk.record.expected_records.unwrap_or(0)));

@@ -100,12 +100,10 @@ impl<'a> Leases<'a> {
             let Some(loaded) = ledger::load::<T>(self.ledger, key).await? else {
                 return Ok(contention::Attempt::Settled(None));
             };
-            let Ok(next) = loaded.record.released(number, wait, left, self.clock.now()) else {
+            let troubled = trouble.map(|trouble| loaded.record.with_leasing(loaded.record.leasing().troubled(trouble)));
+            let troubled = troubled.as_ref().unwrap_or(&loaded.record);
+            let Ok(next) = troubled.released(number, wait, left, self.clock.now()) else {
                 return Ok(contention::Attempt::Settled(None));
-            };
-            let next = match trouble {
-                Some(trouble) => next.with_leasing(next.leasing().troubled(trouble)),
-                None => next,
             };
             Ok::<_, StepError>(contention::settle(
                 self.ledger.commit(&[Change::replace(&loaded, &next)]).await,

@@ -23,6 +23,7 @@ mod held_lease;
 pub mod idempotency;
 mod leased;
 pub mod link;
+mod listing;
 pub mod notify;
 pub mod read_backups;
 pub mod recover;

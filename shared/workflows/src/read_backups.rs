@@ -15,6 +15,7 @@ use jiff::Timestamp;
 
 pub use self::overall::Overall;
 use crate::dispatch;
+use crate::listing;
 
 /// Why there is nothing to show.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +38,8 @@ pub struct BackupPage {
     pub backups: Vec<Backup>,
     /// What to list after for the next page, or None at the end.
     pub next: Option<BackupId>,
+    /// How many are left out because the present code cannot read them.
+    pub left_out: usize,
 }
 
 /// Lists an account's backups, newest first: `limit` at most, those older than `after` if given.
@@ -62,10 +65,9 @@ pub async fn list(
         limit,
     };
     let page = ledger.list(&request).await?;
-    let loaded = page.records.into_iter().map(|stored| Ok(ledger::read::<Backup>(stored)?.record));
-    let backups = loaded.collect::<Result<Vec<_>, LedgerError>>()?;
-    let next = backups.last().filter(|_| page.more).map(|backup| backup.backup_id.clone());
-    Ok(BackupPage { backups, next })
+    let next = listing::last_id(&page.records, Backup::PREFIX, BackupId::parse).filter(|_| page.more);
+    let listing::Readable { records: backups, left_out } = listing::of_page(page.records);
+    Ok(BackupPage { backups, next, left_out })
 }
 
 /// A backup and how far it is.

@@ -4,7 +4,6 @@
 //! Messages may be lost and functions may die anywhere; what is unfinished has a due time in the ledger, and whatever
 //! is past it gets a new message. Queueing something twice does no harm, so nothing here needs to be exact.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +25,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::dispatch::{self, WorkerCap};
 use crate::ending;
 use crate::leased::{Leasable, Leases};
+use crate::listing::{self, DueKeys};
 use crate::notify;
 use crate::restore;
 use crate::run::{StepError, delay_until};
@@ -37,10 +37,6 @@ pub const LOOK_AHEAD: SignedDuration = SignedDuration::from_secs(75);
 
 /// Records looked at per shard and round, not counting those that cannot be looked at; the rest is due in the next round too.
 const PER_SHARD: u32 = 200;
-
-/// So far down its list of due records a shard is looked at. What cannot be looked at stays first in the list, and must not keep
-/// everything behind it from its turn.
-const FARTHEST_DOWN: u32 = 5_000;
 
 /// The use case.
 pub struct Recover {
@@ -83,30 +79,32 @@ impl Recover {
     }
 
     async fn shard(&self, shard: u8) -> Result<Recovered, StepError> {
-        let (mut recovered, mut seen) = (Recovered::default(), HashSet::new());
-        for limit in (PER_SHARD..=FARTHEST_DOWN).step_by(PER_SHARD as usize) {
-            let due = self.ledger.due(DueList::Work, shard, self.clock.now() + LOOK_AHEAD, limit).await?;
-            let is_all = due.len() < limit as usize;
-            for key in due {
-                if seen.insert(key.clone()) {
-                    recovered = recovered.and(self.outcome_of(&key).await);
-                }
+        let mut recovered = Recovered::default();
+        let mut due = DueKeys::new(DueList::Work, shard, PER_SHARD);
+        // What fails stays first in the list, so as many others are looked at behind it.
+        loop {
+            let keys = due.next(&*self.ledger, self.clock.now() + LOOK_AHEAD).await?;
+            let failed_before = recovered.failed;
+            for key in &keys {
+                recovered = recovered.and(self.look_at_key(key).await);
             }
-            if is_all || seen.len() as u64 - recovered.failed >= u64::from(PER_SHARD) {
-                break;
+            if recovered.failed == failed_before || keys.is_empty() || !due.may_be_more() {
+                return Ok(recovered);
             }
         }
-        Ok(recovered)
     }
 
-    /// Looks at one item and says what that adds to the round.
-    async fn outcome_of(&self, key: &Key) -> Recovered {
+    async fn look_at_key(&self, key: &Key) -> Recovered {
         match self.look_at(key).await {
             Ok(None) => Recovered::default(),
             Ok(Some(since)) => {
-                Recovered { due: 1, oldest: self.clock.now().duration_since(since), ..Recovered::default() }
+                let oldest = self.clock.now().duration_since(since);
+                Recovered { due: 1, oldest, failed: 0 }
             }
             Err(error) => {
+                if error.is_unreadable() {
+                    listing::unreadable(&error);
+                }
                 tracing::warn!(%error, partition = key.partition, sort = key.sort, "recover.item-failed");
                 Recovered { failed: 1, ..Recovered::default() }
             }

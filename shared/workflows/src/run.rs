@@ -11,6 +11,7 @@ use domain::{Failure, budget::WaitReason, lease::CrmTrouble, lease::MAX_ATTEMPTS
 use jiff::{SignedDuration, Timestamp};
 
 use crate::ending::EndError;
+use crate::listing;
 
 /// One invocation of a worker function for one message.
 #[derive(Debug, Clone)]
@@ -42,6 +43,10 @@ pub struct Patience {
 
 /// The longest pause between two tries while the CRM is down, unless it asks for a longer one.
 const LONGEST_PAUSE: SignedDuration = SignedDuration::from_mins(5);
+
+/// How long a version is waited for that can read what is stored. A deployment takes minutes; going back to an earlier
+/// version, and forward again, may take a day.
+const UNREADABLE_FOR: SignedDuration = SignedDuration::from_hours(24);
 
 /// What an item has met since its last progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -106,8 +111,13 @@ impl StepError {
         matches!(self, Self::Crm(crm) if crm.may_have_landed)
     }
 
-    /// What to do about it after what was `met` before. An outage of the CRM is waited out, and a refusal is believed when
-    /// it was repeated.
+    /// Whether something stored could not be read that a later version can read.
+    pub const fn is_unreadable(&self) -> bool {
+        matches!(self, Self::Ledger(LedgerError::Unreadable(..)) | Self::Storage(StorageError::Unreadable(..)))
+    }
+
+    /// What to do about it after what was `met` before. An outage of the CRM is waited out, and so is the time until the
+    /// version is deployed everywhere that can read what is stored. A refusal is believed when it was repeated.
     pub fn remedy(&self, now: Timestamp, met: Met, patience: &Patience) -> Remedy {
         let attempts = met.attempts;
         match self {
@@ -123,14 +133,14 @@ impl StepError {
                 kind if kind.is_refusal() => refusal(error, now, met.trouble),
                 kind => Remedy::Fail(Failure::new(kind.word(), error.sentence.clone())),
             },
+            error if error.is_unreadable() => unreadable(error, now, met.trouble, patience),
             Self::Storage(error) if !error.is_retryable() => Remedy::Fail(Failure::new(
                 "storage-refused",
                 "Object storage refused a write or a read that is needed; see the function's log.",
             )),
-            Self::Ledger(LedgerError::Unreadable(..) | LedgerError::Refused(_)) => Remedy::Fail(Failure::new(
-                "ledger-refused",
-                "The ledger refused a record, or holds one that this version cannot read; see the function's log.",
-            )),
+            Self::Ledger(LedgerError::Refused(_)) => {
+                Remedy::Fail(Failure::new("ledger-refused", "The ledger refused a record; see the function's log."))
+            }
             Self::Secrets(SecretsError::ConnectionChanging) if attempts >= MAX_ATTEMPTS => Remedy::Fail(Failure::new(
                 "crm-connection-unfinished",
                 "A change of the account's CRM connection was not finished; connect the account again with \
@@ -165,10 +175,32 @@ fn outage(error: &CrmError, now: Timestamp, trouble: CrmTrouble, patience: &Pati
         CrmErrorKind::Unavailable { retry_after } => retry_after,
         _ => SignedDuration::ZERO,
     };
-    let pause = SignedDuration::try_from(doubled(patience.first_pause, outage.runs)).unwrap_or(LONGEST_PAUSE);
     // The last try is at the end of the patience, whatever the CRM asks for.
-    let until = now.saturating_add(pause.min(LONGEST_PAUSE).max(asked)).unwrap_or(gives_up_at).min(gives_up_at);
+    let pause = growing_pause(patience, outage.runs).max(asked);
+    let until = now.saturating_add(pause).unwrap_or(gives_up_at).min(gives_up_at);
     Remedy::Wait(Wait { until, reason: WaitReason::CrmUnavailable }, trouble)
+}
+
+fn growing_pause(patience: &Patience, runs: u32) -> SignedDuration {
+    SignedDuration::try_from(doubled(patience.first_pause, runs)).unwrap_or(LONGEST_PAUSE).min(LONGEST_PAUSE)
+}
+
+/// Something stored cannot be read: the version that wrote it is waited for, and given up in the end.
+fn unreadable(error: &StepError, now: Timestamp, trouble: CrmTrouble, patience: &Patience) -> Remedy {
+    listing::unreadable(error);
+    let (trouble, spell) = trouble.unread(now);
+    let gives_up_at = spell.since.saturating_add(UNREADABLE_FOR).unwrap_or(Timestamp::MAX);
+    if now >= gives_up_at {
+        let since = spell.since.strftime("%Y-%m-%d %H:%M UTC");
+        let sentence = format!(
+            "Since {since} something that is stored could not be read: a later version of the service wrote it, or it is \
+             damaged. Deploy the latest version that was in use, then begin again; the function's log names what it is."
+        );
+        return Remedy::Fail(Failure::new("stored-unreadable", sentence));
+    }
+    let until = now.saturating_add(growing_pause(patience, spell.runs)).unwrap_or(gives_up_at).min(gives_up_at);
+    // A reason of its own could not be read by the version before this one.
+    Remedy::Wait(Wait { until, reason: WaitReason::ServiceUnavailable }, trouble)
 }
 
 /// The CRM refuses the token, or what was asked for. It may have been a mistake, and the token may just have been replaced.
@@ -226,6 +258,21 @@ mod tests {
         let asked = SignedDuration::from_mins(40);
         let (waited, _) = pauses(&crm(CrmErrorKind::Unavailable { retry_after: asked }));
         assert_eq!((waited[0], waited.iter().sum::<i64>()), (2_400, 24 * 3_600));
+    }
+
+    /// What a later version has written is waited for, for a day, and no attempt is used up.
+    #[test]
+    fn what_cannot_be_read_is_waited_for_and_told_in_the_end() {
+        let record = || LedgerError::Unreadable("p/s".to_owned(), "unknown variant".to_owned());
+        let object = || StorageError::Unreadable("segments/1".to_owned(), "it has format 2".to_owned());
+        for error in [StepError::from(record()), StepError::from(object())] {
+            let (waited, failure) = pauses(&error);
+            assert_eq!(waited[..6], [30, 60, 120, 240, 300, 300]);
+            assert_eq!(waited.iter().sum::<i64>(), 24 * 3_600);
+            assert_eq!(failure.kind, "stored-unreadable");
+            let (since, what_to_do) = ("Since 2027-01-15 08:00 UTC", "Deploy the latest version");
+            assert!(failure.sentence.contains(since) && failure.sentence.contains(what_to_do), "{}", failure.sentence);
+        }
     }
 
     /// B4: a refusal is believed after 5, 15 and 45 seconds.

@@ -1,27 +1,24 @@
 //! Documents in object storage that are too large for the ledger: columns, manifests, plans. Errors quote nothing of them.
 
 use bytes::Bytes;
+use domain::format::{self, Document, NotRead};
 use domain::ports::objects::{ObjectReader, ObjectWriter, StorageError};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 /// Reads the document at `key`.
 ///
 /// # Errors
-/// [`StorageError`]; [`StorageError::Refused`] when it is not what was expected.
-pub(crate) async fn read<T: DeserializeOwned>(reader: &dyn ObjectReader, key: &str) -> Result<T, StorageError> {
+/// [`StorageError`]; [`StorageError::Unreadable`] when only a later version can read it, and [`StorageError::Refused`] when
+/// none can.
+pub(crate) async fn read<T: Document>(reader: &dyn ObjectReader, key: &str) -> Result<T, StorageError> {
     let bytes = reader.read(key, None).await?;
-    serde_json::from_slice(&bytes).map_err(|error| unreadable(key, &error))
+    format::read(&bytes).map_err(|why| not_read(key, &why))
 }
 
 /// Reads the document at `key`, one value in each line.
 ///
 /// # Errors
-/// [`StorageError`]; [`StorageError::Refused`] when it is not what was expected.
-pub(crate) async fn read_lines<T: DeserializeOwned>(
-    reader: &dyn ObjectReader,
-    key: &str,
-) -> Result<Vec<T>, StorageError> {
+/// As [`read`].
+pub(crate) async fn read_lines<T: Document>(reader: &dyn ObjectReader, key: &str) -> Result<Vec<T>, StorageError> {
     let bytes = reader.read(key, None).await?;
     lines(&bytes, key).collect()
 }
@@ -29,20 +26,19 @@ pub(crate) async fn read_lines<T: DeserializeOwned>(
 /// The values in the lines of the document `bytes`, which was read at `key`, one at a time.
 ///
 /// # Errors
-/// For each line, [`StorageError::Refused`] when it is not what was expected.
-pub(crate) fn lines<'a, T: DeserializeOwned>(
+/// For each line, as [`read`].
+pub(crate) fn lines<'a, T: Document + 'a>(
     bytes: &'a [u8],
     key: &'a str,
 ) -> impl Iterator<Item = Result<T, StorageError>> + 'a {
-    let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-    lines.map(move |line| serde_json::from_slice(line).map_err(|error| unreadable(key, &error)))
+    format::lines(bytes).map(move |line| line.map_err(|why| not_read(key, &why)))
 }
 
 /// As [`read_lines`]; nothing where there is no such document.
 ///
 /// # Errors
 /// As [`read_lines`].
-pub(crate) async fn read_lines_if_any<T: DeserializeOwned>(
+pub(crate) async fn read_lines_if_any<T: Document>(
     reader: &dyn ObjectReader,
     key: &str,
 ) -> Result<Vec<T>, StorageError> {
@@ -56,30 +52,30 @@ pub(crate) async fn read_lines_if_any<T: DeserializeOwned>(
 ///
 /// # Errors
 /// [`StorageError::Refused`] when it cannot be written as JSON, which is a fault of its type.
-pub(crate) fn add_line<T: Serialize>(value: &T, lines: &mut Vec<u8>) -> Result<(), StorageError> {
-    serde_json::to_writer(&mut *lines, value)
-        .map_err(|error| StorageError::Refused(format!("a line cannot be written: {:?}", error.classify())))?;
-    lines.push(b'\n');
-    Ok(())
+pub(crate) fn add_line<T: Document>(value: &T, lines: &mut Vec<u8>) -> Result<(), StorageError> {
+    format::add_line(value, lines)
+        .map_err(|error| StorageError::Refused(format!("a line cannot be written: {:?}", error.classify())))
 }
 
-/// A parser's own words would quote what it found.
-fn unreadable(key: &str, error: &serde_json::Error) -> StorageError {
-    let (what, line, column) = (error.classify(), error.line(), error.column());
-    StorageError::Refused(format!("{key} is unreadable ({what:?} error in line {line}, column {column})"))
+/// What it means that the object at `key` cannot be read.
+pub(crate) fn not_read(key: &str, why: &NotRead) -> StorageError {
+    match why {
+        NotRead::Newer { .. } | NotRead::Unknown { .. } => StorageError::Unreadable(key.to_owned(), why.to_string()),
+        NotRead::Broken { .. } => StorageError::Refused(format!("{key} is unreadable: {why}")),
+    }
 }
 
 /// Writes `value` to `key`, which only runs write that write the same.
 ///
 /// # Errors
 /// [`StorageError`].
-pub(crate) async fn write<T: Serialize + Sync>(
+pub(crate) async fn write<T: Document + Sync>(
     writer: &dyn ObjectWriter,
     key: &str,
     value: &T,
 ) -> Result<(), StorageError> {
-    let json = serde_json::to_vec(value)
-        .map_err(|error| StorageError::Refused(format!("{key} cannot be written: {error}")))?;
+    let json =
+        format::write(value).map_err(|error| StorageError::Refused(format!("{key} cannot be written: {error}")))?;
     write_bytes(writer, key, json).await
 }
 
@@ -124,7 +120,7 @@ mod tests {
                 lines.len().min(32)
             }
             Err(error) => {
-                assert!(matches!(error, StorageError::Refused(_)), "trying again does not help");
+                assert!(matches!(error, StorageError::Refused(_) | StorageError::Unreadable(..)), "no passing trouble");
                 assert!(!error.to_string().contains("canary"), "a value is told: {error}");
                 99
             }

@@ -25,7 +25,7 @@ fn error(kind: &str, fields: &serde_json::Value) -> Answer {
 
 fn write(sort: &str) -> Change {
     let (key, body) = (Key::new("p", sort), Some(json!({})));
-    Change { key, expected: None, body, due_at: None, due_in: DueList::Work, forget_at: None }
+    Change { key, expected: None, body, format: 1, due_at: None, due_in: DueList::Work, forget_at: None }
 }
 
 async fn commit(server: &ScriptedServer, changes: &[Change]) -> Result<(), LedgerError> {

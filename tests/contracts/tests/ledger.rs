@@ -48,6 +48,7 @@ async fn items_have_the_attributes_that_the_table_is_made_for() {
             key: Key::new("p", "s"),
             expected: None,
             body: Some(json!({ "field": 1 })),
+            format: 2,
             due_at: Some(at("2026-11-22T12:00:00.25Z")),
             due_in: DueList::Work,
             forget_at: Some(at("2026-11-23T12:00:00.25Z")),
@@ -57,11 +58,12 @@ async fn items_have_the_attributes_that_the_table_is_made_for() {
         let item = raw_item(DYNAMODB_LOCAL, &tables.ledger, &change.key).await;
 
         let names: Vec<_> = item.keys().map(String::as_str).collect();
-        let expected = ["dueAt", "dueShard", "forgetAt", "partition", "record", "sort", "version", "writer"];
+        let expected = ["dueAt", "dueShard", "forgetAt", "format", "partition", "record", "sort", "version", "writer"];
         assert_eq!(names, expected);
         assert_eq!(item["dueAt"].as_deref(), Some("1795348800250"));
         assert_eq!(item["dueShard"], Some(due_shard(&change.key).to_string()));
         assert_eq!(item["forgetAt"].as_deref(), Some("1795435201"));
+        assert_eq!(item["format"].as_deref(), Some("2"));
         let undue = Change { expected: Some(1), due_at: None, forget_at: None, ..change };
         ledger.commit(&[undue]).await.expect("committed");
         let item = raw_item(DYNAMODB_LOCAL, &tables.ledger, &Key::new("p", "s")).await;
@@ -78,6 +80,10 @@ on_every_ledger!(
     an_absent_record_is_none,
     a_record_comes_back_as_it_was_written,
     large_records_are_kept_and_too_large_ones_refused,
+    a_record_keeps_its_format,
+    a_record_of_a_later_format_is_unreadable,
+    what_a_later_version_has_added_stays,
+    a_record_that_cannot_be_read_holds_up_no_other,
     nothing_to_change_is_fine,
     what_exists_is_not_created_again,
     a_replacement_needs_the_present_version,

@@ -11,7 +11,7 @@ use serde_json::json;
 
 fn write(sort: &str, expected: Option<u64>) -> Change {
     let body = Some(json!({ "sort": sort }));
-    Change { key: Key::new("p", sort), expected, body, due_at: None, due_in: DueList::Work, forget_at: None }
+    Change { key: Key::new("p", sort), expected, body, format: 1, due_at: None, due_in: DueList::Work, forget_at: None }
 }
 
 /// Runs `case` with a ledger behind a proxy, and the same ledger without one.

@@ -5,8 +5,10 @@ Reads a JSON request from standard input:
   stacks      the template parameters by name, of each stack by its name; all of them run the same uploads
   template    path of the template
   binaries    path of the executable of each function, by the name of its Binary in the template
-Prints JSON: `outputs` by name, of each stack by its name, and `code`, the SHA-256 of each function's zip, under which
-the emulator unpacks it. A failure is one sentence on standard error and exit code 1.
+  others      the same of other executables, which exchange.py may put in their place
+Prints JSON: `outputs` by name, of each stack by its name, `code`, the SHA-256 of each function's zip, under which the
+emulator unpacks it, `others`, the same of the other executables, and `functions`, the names of the first stack's functions,
+all by Binary. A failure is one sentence on standard error and exit code 1.
 """
 
 import hashlib
@@ -42,6 +44,22 @@ def zipped(executable):
     return buffer.getvalue()
 
 
+def upload(executable, s3):
+    """Uploads a function and returns the SHA-256 of its zip, which is its key, too."""
+    body = zipped(executable)
+    code = hashlib.sha256(body).hexdigest()
+    s3.put_object(Bucket=ARTIFACTS, Key=code, Body=body)
+    return code
+
+
+def functions(template):
+    """The logical ids of the template's functions, by Binary."""
+    return {
+        resource["Metadata"]["BuildProperties"]["Binary"]: name
+        for name, resource in template["Resources"].items() if resource["Type"] == "AWS::Serverless::Function"
+    }
+
+
 def package(template, binaries, s3):
     """Uploads every function and points the template at the uploads, as `sam package` does."""
     code = {}
@@ -51,9 +69,7 @@ def package(template, binaries, s3):
             binary = resource["Metadata"]["BuildProperties"]["Binary"]
             if binary not in binaries:
                 raise SystemExit(f"the template names the function {binary}, which functions/ does not have")
-            body = zipped(binaries[binary])
-            code[binary] = hashlib.sha256(body).hexdigest()
-            s3.put_object(Bucket=ARTIFACTS, Key=code[binary], Body=body)
+            code[binary] = upload(binaries[binary], s3)
             resource["Properties"]["CodeUri"] = f"s3://{ARTIFACTS}/{code[binary]}"
     s3.put_object(Bucket=ARTIFACTS, Key="template.json", Body=json.dumps(template).encode())
     return f"{s3.meta.endpoint_url}/{ARTIFACTS}/template.json", code
@@ -161,7 +177,14 @@ def main():
     for sender in {parameters.get("EmailSender") for parameters in stacks.values()} - {None, ""}:
         # On AWS the operator verifies the sender before deploying.
         client("sesv2", endpoint).create_email_identity(EmailIdentity=sender)
-    json.dump({"outputs": outputs, "code": code}, sys.stdout)
+    others = {binary: upload(path, client("s3", endpoint)) for binary, path in request["others"].items() if binary in code}
+    first = next(iter(stacks))
+    named = {
+        binary: cloudformation.describe_stack_resource(StackName=first, LogicalResourceId=name)
+        for binary, name in functions(template).items()
+    }
+    named = {binary: resource["StackResourceDetail"]["PhysicalResourceId"] for binary, resource in named.items()}
+    json.dump({"outputs": outputs, "code": code, "others": others, "functions": named}, sys.stdout)
 
 
 if __name__ == "__main__":

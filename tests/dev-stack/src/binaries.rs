@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::{env, fs};
 
@@ -84,6 +84,23 @@ pub fn build(places: &Places, profile: Profile) -> Result<Executables> {
         check_space(places.target())?;
     }
     let messages = messages.ok_or_else(|| Failure::new("the functions do not build, see above"))?;
+    Ok(executables(&messages))
+}
+
+/// Builds the functions of the checkout at `other`, in its own `target/`, and says where their executables are.
+///
+/// Two checkouts must not share a folder that Cargo builds in: it tells their crates apart by nothing.
+///
+/// # Errors
+/// When they do not build; Cargo has said why.
+pub fn build_other(other: &Path) -> Result<Executables> {
+    let places = Places::new(other.to_owned(), other.join("target"));
+    let mut command = cargo(&places);
+    command.env("CARGO_TARGET_DIR", places.target());
+    command.args(["build", "--bins", "--workspace", "--test", ANY_TEST]);
+    command.arg("--message-format=json-render-diagnostics").stderr(Stdio::inherit());
+    let messages = processes::run_for_stdout("cargo build", &mut command)?;
+    let messages = messages.ok_or_else(|| Failure::new(format!("{} does not build, see above", other.display())))?;
     Ok(executables(&messages))
 }
 

@@ -6,6 +6,7 @@ mod contacts;
 mod restoring;
 mod review;
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use dev_stack::backups::{Backup, Backups};
@@ -43,12 +44,12 @@ struct CheckedFile {
     verdict: String,
 }
 
-/// Runs the demo, up to the download or with a restore.
+/// Runs the demo, up to the download or with a restore; with the functions of another checkout taking turns, if there is one.
 ///
 /// # Errors
 /// When a step fails, or a value is not what it should be.
-pub(crate) fn run(places: &Places, with_restore: bool) -> Result<()> {
-    let mut running = Running::bring_up(places, Wishes { name: "demo", sandbox: &ACCOUNT, ..Wishes::default() })?;
+pub(crate) fn run(places: &Places, with_restore: bool, mixed_with: Option<&Path>) -> Result<()> {
+    let mut running = Running::bring_up(places, Wishes { name: "demo", sandbox: &ACCOUNT, other: mixed_with, ..Wishes::default() })?;
     let stack = running.stack();
     let backups = Backups::of(stack.api().with_token(&stack.super_admin.id_token), &stack.account_id);
     let began = Instant::now();
@@ -76,7 +77,14 @@ pub(crate) fn run(places: &Places, with_restore: bool) -> Result<()> {
         took.as_secs_f64()
     );
     println!("{}", archive.display());
-    if with_restore { restoring::run(&mut running, &python, &backup_id, &archive) } else { Ok(()) }
+    if with_restore {
+        restoring::run(&mut running, &python, &backup_id, &archive)?;
+    }
+    if mixed_with.is_some() {
+        println!();
+        println!("functions were exchanged {} times", running.turns());
+    }
+    Ok(())
 }
 
 fn print_table(backup: &Backup, files: &[CheckedFile]) {

@@ -20,6 +20,10 @@ pub struct Deployment {
     outputs: BTreeMap<String, BTreeMap<String, String>>,
     /// The SHA-256 of each function's zip. The emulator runs it from a folder of that name.
     pub code: BTreeMap<String, String>,
+    /// The same of the functions of another checkout, if there is one.
+    pub others: BTreeMap<String, String>,
+    /// The names of the first stack's functions.
+    pub functions: BTreeMap<String, String>,
 }
 
 impl Deployment {
@@ -31,12 +35,13 @@ impl Deployment {
         places: &Places,
         python: &Environment,
         emulator: &Emulator,
-        executables: &Executables,
+        (executables, others): (&Executables, &Executables),
         stacks: &BTreeMap<&str, Parameters<'_>>,
     ) -> Result<Self> {
         let template = places.root().join("infra/template.yaml");
         let request = json!({
             "endpoint": emulator.url(), "stacks": stacks, "template": template, "binaries": executables,
+            "others": others,
         });
         python.ask("deploy.py", &request)
     }

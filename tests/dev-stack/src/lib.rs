@@ -9,6 +9,7 @@ pub mod benchmarks;
 pub mod binaries;
 pub mod deployment;
 pub mod emulator;
+pub mod exchange;
 pub mod exports;
 pub mod failure;
 pub mod functions;

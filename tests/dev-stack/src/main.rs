@@ -6,6 +6,7 @@ mod demo;
 mod planted;
 mod progress;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::thread::sleep;
 use std::time::Duration;
@@ -33,6 +34,9 @@ enum Command {
         /// Go on: damage the data, restore it from the backup, check every value, undo that, check again
         #[arg(long)]
         restore: bool,
+        /// Let the functions of another checkout and of this one take turns all the time, as in a deployment that never ends
+        #[arg(long, value_name = "CHECKOUT")]
+        mixed_with: Option<PathBuf>,
     },
     /// Run every check of the project and print a summary
     Test {
@@ -105,7 +109,7 @@ fn run(command: &Command) -> Result<()> {
     let places = Places::find()?;
     forget_dead(&places)?;
     match command {
-        Command::Demo { restore } => demo::run(&places, *restore),
+        Command::Demo { restore, mixed_with } => demo::run(&places, *restore, mixed_with.as_deref()),
         Command::Test { require_all } => checks::run(&places, *require_all),
         Command::Up { port, crm } => up(&places, *port, crm),
         Command::Down => {

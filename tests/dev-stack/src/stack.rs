@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::api::Api;
-use crate::binaries::{self, Profile};
+use crate::binaries::{self, Executables, Profile};
 use crate::deployment::{Deployment, Parameters, architecture};
 use crate::emulator::{Emulator, usable_port};
+use crate::exchange::Exchange;
 use crate::failure::{Failure, OrFailure, Result};
 use crate::issuer::Issuer;
 use crate::leftovers::Claim;
@@ -151,6 +152,8 @@ pub struct Wishes<'a> {
     pub parameters: &'a [(&'a str, &'a str)],
     /// Whether there shall be an external issuer, and a second stack that takes its tokens.
     pub issuer: bool,
+    /// Another checkout, whose functions and those of this one take turns while [`Running::check_running`] is asked.
+    pub other: Option<&'a Path>,
 }
 
 /// A stack that ends with this value.
@@ -160,6 +163,7 @@ pub struct Running {
     emulator: Emulator,
     sandbox: Sandbox,
     issuer: Option<Issuer>,
+    exchange: Exchange,
     state_file: TransientFile,
     _claim: Claim,
 }
@@ -176,6 +180,7 @@ impl Running {
         let python = Environment::prepare(places, places.dev().join("venv"), "requirements.txt")?;
         eprintln!("building the functions …");
         let executables = binaries::build(places, wishes.profile)?;
+        let others = wishes.other.map_or_else(|| Ok(Executables::new()), binaries::build_other)?;
         let folder = places.dev().join(wishes.name);
         make_folder(&folder)?;
         eprintln!("starting the emulator and the sandbox CRM …");
@@ -201,7 +206,7 @@ impl Running {
             parameters.extend(oidc::parameters(issuer));
             stacks.insert(oidc::NAME, parameters);
         }
-        let deployment = Deployment::make(places, &python, &emulator, &executables, &stacks)?;
+        let deployment = Deployment::make(places, &python, &emulator, (&executables, &others), &stacks)?;
         eprintln!("signing in and connecting account {FIRST_ACCOUNT} to the sandbox CRM …");
         let oidc = issuer.as_ref().map(|issuer| OidcStack::of(&deployment, &emulator, issuer)).transpose()?;
         let stack = Stack { webhook_target, oidc, ..sign_in(&deployment, &emulator, &sandbox, &python)? };
@@ -212,7 +217,8 @@ impl Running {
         claim.guard(&state_file)?;
         let state_file = TransientFile::new(state_file);
         write_secret_file(state_file.path(), &text)?;
-        Ok(Self { stack, emulator, sandbox, issuer, state_file, _claim: claim })
+        let exchange = Exchange::of(&deployment, &emulator, python);
+        Ok(Self { stack, emulator, sandbox, issuer, exchange, state_file, _claim: claim })
     }
 
     /// What it is made of.
@@ -225,13 +231,19 @@ impl Running {
         self.state_file.path()
     }
 
-    /// Fails when the emulator, the sandbox CRM or the issuer has ended.
+    /// How often functions were exchanged for those of another checkout.
+    pub fn turns(&self) -> usize {
+        self.exchange.turns()
+    }
+
+    /// Fails when the emulator, the sandbox CRM or the issuer has ended. Functions of another checkout take their turns.
     ///
     /// # Errors
     /// Which one, and its last words.
     pub fn check_running(&mut self) -> Result<()> {
         self.emulator.group_mut().check_running()?;
         self.sandbox.group_mut().check_running()?;
+        self.exchange.take_turns()?;
         self.issuer.as_mut().map_or(Ok(()), |issuer| issuer.group_mut().check_running())
     }
 }

@@ -12,6 +12,7 @@ pub mod crm;
 mod exported;
 mod latency;
 pub mod samples;
+pub mod versions;
 mod world;
 
 pub use clock::{Pace, SimulatedClock};

@@ -27,6 +27,7 @@ pub struct MemoryLedger {
 struct Item {
     version: u64,
     body: Value,
+    format: u32,
     due_at: Option<Timestamp>,
     due_in: DueList,
 }
@@ -44,7 +45,7 @@ impl MemoryLedger {
 }
 
 fn stored((key, item): (&Key, &Item)) -> Stored {
-    Stored { key: key.clone(), version: item.version, body: item.body.clone() }
+    Stored { key: key.clone(), version: item.version, body: item.body.clone(), format: item.format }
 }
 
 /// Refuses what `DynamoDB` refuses whatever it holds.
@@ -104,8 +105,8 @@ impl Ledger for MemoryLedger {
         for change in changes {
             if let Some(body) = &change.body {
                 let version = change.expected.unwrap_or(0) + 1;
-                let item = Item { version, body: body.clone(), due_at: change.due_at, due_in: change.due_in };
-                items.insert(change.key.clone(), item);
+                let Change { format, due_at, due_in, .. } = *change;
+                items.insert(change.key.clone(), Item { version, body: body.clone(), format, due_at, due_in });
             }
         }
         Ok(())

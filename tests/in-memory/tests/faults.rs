@@ -8,7 +8,15 @@ use in_memory::faults::{Fault, Faults};
 
 fn change(sort: &str) -> Change {
     let body = Some(serde_json::json!({}));
-    Change { key: Key::new("p", sort), expected: None, body, due_at: None, due_in: DueList::Work, forget_at: None }
+    Change {
+        key: Key::new("p", sort),
+        expected: None,
+        body,
+        format: 1,
+        due_at: None,
+        due_in: DueList::Work,
+        forget_at: None,
+    }
 }
 
 async fn put_two(ledger: &dyn Ledger) -> Result<(), LedgerError> {

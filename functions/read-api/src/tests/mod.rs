@@ -2,6 +2,7 @@
 
 mod audit_log;
 mod description;
+mod later_versions;
 
 use std::sync::Arc;
 use std::time::Duration;

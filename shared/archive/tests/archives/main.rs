@@ -2,6 +2,7 @@
 
 mod csv_readers;
 mod damage;
+mod golden;
 mod large;
 mod manifest;
 mod planner;

@@ -120,7 +120,7 @@ fn a_manifest_whose_parts_do_not_add_up_is_refused() {
         assert_eq!(refused, Err(ManifestError::Inconsistent("contacts.csv".to_owned())));
     }
     for malformed in [&b"{}"[..], b"", b"[]", &sound.to_json()[1..]] {
-        assert!(matches!(Manifest::parse(malformed), Err(ManifestError::Malformed(_))));
+        assert!(matches!(Manifest::parse(malformed), Err(ManifestError::NotRead(_))));
     }
 }
 

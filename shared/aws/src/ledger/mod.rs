@@ -8,6 +8,7 @@
 //! | `sort` | S | sort key |
 //! | `version` | N | 1 when created, one more with every commit |
 //! | `writer` | S | a random name of the commit that wrote the item |
+//! | `format` | N | the format of the record's fields; 1 where it is absent |
 //! | `record` | M | the record's fields |
 //! | `dueShard` | N | 0 to [`domain::ports::ledger::DUE_SHARDS`] − 1, plus as many for each list before the item's; only on items that are due some time |
 //! | `dueAt` | N | milliseconds since 1970; only together with `dueShard` |

@@ -16,6 +16,8 @@ pub const SORT: &str = "sort";
 pub const VERSION: &str = "version";
 /// Names the commit that wrote the item.
 pub const WRITER: &str = "writer";
+/// The format of the record's fields.
+pub const FORMAT: &str = "format";
 /// The record's fields.
 pub const RECORD: &str = "record";
 /// Partition key of the index [`DUE_INDEX`].
@@ -34,6 +36,7 @@ pub(super) fn item(change: &Change, body: &serde_json::Value, writer: &str) -> I
     let mut item = key_attributes(&change.key);
     item.insert(VERSION.to_owned(), number(change.expected.unwrap_or(0) + 1));
     item.insert(WRITER.to_owned(), AttributeValue::S(writer.to_owned()));
+    item.insert(FORMAT.to_owned(), number(change.format));
     item.insert(RECORD.to_owned(), json::to_attribute(body));
     if let Some(at) = change.due_at {
         item.insert(DUE_SHARD.to_owned(), number(due_partition(change.due_in, due_shard(&change.key))));
@@ -85,14 +88,36 @@ pub(super) fn stored(mut item: Item) -> Result<Stored, LedgerError> {
     let unreadable = |why: &str| LedgerError::Unreadable(format!("{}/{}", key.partition, key.sort), why.to_owned());
     let version = item.get(VERSION).and_then(|value| value.as_n().ok()).and_then(|text| text.parse().ok());
     let version = version.ok_or_else(|| unreadable("it has no version"))?;
+    // Items of before formats were noted are of the first one.
+    let format = item.get(FORMAT).map_or(Some(1), |value| value.as_n().ok().and_then(|text| text.parse().ok()));
+    let format = format.ok_or_else(|| unreadable("its format is no number"))?;
     let record = item.remove(RECORD).ok_or_else(|| unreadable("it has no fields"))?;
     let body = json::from_attribute(record).map_err(|e| unreadable(&e.to_string()))?;
-    Ok(Stored { key, version, body })
+    Ok(Stored { key, version, body, format })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_item_without_a_format_is_of_the_first_one() {
+        let change = Change {
+            key: Key::new("p", "s"),
+            expected: None,
+            body: None,
+            format: 3,
+            due_at: None,
+            due_in: DueList::Work,
+            forget_at: None,
+        };
+        let mut written = item(&change, &serde_json::json!({}), "w");
+        assert_eq!(stored(written.clone()).expect("readable").format, 3);
+        written.insert(FORMAT.to_owned(), AttributeValue::S("three".to_owned()));
+        assert!(matches!(stored(written.clone()), Err(LedgerError::Unreadable(..))));
+        written.remove(FORMAT);
+        assert_eq!(stored(written).expect("readable").format, 1);
+    }
 
     #[test]
     fn due_times_are_never_rounded_down() {

@@ -86,7 +86,7 @@ impl WaitReason {
 
 /// Share of the CRM's limits that backups may use, in percent from 1 to 100.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct CallShare {
     /// Of the limit per ten seconds. That limit is this app's own, so the default is all of it.
     pub burst_percent: u8,

@@ -4,6 +4,10 @@
 //! have the version it was read with (or must not exist yet), or nothing changes at all. So a state change is: load,
 //! apply a pure transition, commit; on a conflict load again. Whoever loses a race learns it here and nowhere else.
 //!
+//! Functions of two versions work on one ledger while a deployment is under way. So what a later version has added to a record
+//! is kept when it is replaced (see [`unknown`](crate::unknown)), and a record in a form of a later version is unreadable, which
+//! passes: [`LedgerError::Unreadable`].
+//!
 //! Contract, tested by one suite against every implementation: loads and lists see every commit that has returned;
 //! commits are atomic and isolated; versions only grow; the due list may lag by moments.
 
@@ -11,6 +15,9 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+
+use crate::format::Format;
+use crate::unknown::Unknown;
 
 /// The most records that one transaction can change.
 pub const MAX_CHANGES: usize = 100;
@@ -54,6 +61,9 @@ impl Key {
 
 /// Something that the ledger stores.
 pub trait Record: Serialize + DeserializeOwned + Send + Sync {
+    /// The versions of its form; see `docs/stored-records.md`.
+    const FORMAT: Format = Format::FIRST;
+
     /// Where it is stored. Never changes during the record's life.
     fn key(&self) -> Key;
 
@@ -80,6 +90,10 @@ pub struct Versioned<T> {
     pub record: T,
     /// Which commit wrote it.
     pub version: u64,
+    /// The format that it is stored in.
+    format: u32,
+    /// What a later version has added to it.
+    unknown: Unknown,
 }
 
 /// One record's part in a commit.
@@ -91,6 +105,8 @@ pub struct Change {
     pub expected: Option<u64>,
     /// What it becomes. None: it only must have the expected version still, and stays as it is.
     pub body: Option<serde_json::Value>,
+    /// The format of the body.
+    pub format: u32,
     /// See [`Record::due_at`].
     pub due_at: Option<Timestamp>,
     /// See [`Record::due_in`].
@@ -110,16 +126,18 @@ impl Change {
     /// # Panics
     /// When the record does not serialise to JSON, which is a fault of its type.
     pub fn create<T: Record>(record: &T) -> Self {
-        Self::write(record, None)
+        Self::write(record, body_of(record), T::FORMAT.writes, None)
     }
 
-    /// Replaces a record that must still be as it was loaded.
+    /// Replaces a record that must still be as it was loaded. What a later version has added to it stays.
     ///
     /// # Panics
     /// When the record does not serialise to JSON, which is a fault of its type.
     pub fn replace<T: Record>(loaded: &Versioned<T>, record: &T) -> Self {
         debug_assert_eq!(loaded.record.key(), record.key(), "a record keeps its key");
-        Self::write(record, Some(loaded.version))
+        let body = loaded.unknown.with::<T>(body_of(record));
+        // What was in a later format that the present code reads does not go back to an earlier one.
+        Self::write(record, body, T::FORMAT.writes.max(loaded.format), Some(loaded.version))
     }
 
     /// Changes nothing, but the transaction fails unless the record is still as it was loaded.
@@ -128,23 +146,28 @@ impl Change {
             key: loaded.record.key(),
             expected: Some(loaded.version),
             body: None,
+            format: loaded.format,
             due_at: None,
             due_in: DueList::Work,
             forget_at: None,
         }
     }
 
-    fn write<T: Record>(record: &T, expected: Option<u64>) -> Self {
-        let body = serde_json::to_value(record).expect("ledger records are plain data");
+    fn write<T: Record>(record: &T, body: serde_json::Value, format: u32, expected: Option<u64>) -> Self {
         Self {
             key: record.key(),
             expected,
             body: Some(body),
+            format,
             due_at: record.due_at(),
             due_in: record.due_in(),
             forget_at: record.forget_at(),
         }
     }
+}
+
+fn body_of<T: Record>(record: &T) -> serde_json::Value {
+    serde_json::to_value(record).expect("ledger records are plain data")
 }
 
 /// A record as an implementation hands it out; [`load`] and [`list`] make a type of it.
@@ -156,6 +179,8 @@ pub struct Stored {
     pub version: u64,
     /// The record as JSON.
     pub body: serde_json::Value,
+    /// The format of the body; 1 where none is stored.
+    pub format: u32,
 }
 
 /// A part of a partition to list.
@@ -220,7 +245,8 @@ pub enum LedgerError {
     /// The ledger does not take this, now or later: too many or too large records, or one record twice.
     #[error("the ledger refused: {0}")]
     Refused(String),
-    /// A record could not be read as what it should be.
+    /// A record could not be read as what it should be. A later version wrote it, most likely, and can read it: trying again
+    /// helps once that version is deployed everywhere.
     #[error("the ledger's record {0} is unreadable: {1}")]
     Unreadable(String, String),
 }
@@ -251,6 +277,18 @@ pub async fn list<T: Record>(
     partition: &str,
     prefix: &str,
 ) -> Result<Vec<Versioned<T>>, LedgerError> {
+    list_each(ledger, partition, prefix).await?.into_iter().collect()
+}
+
+/// As [`list`], with an error of its own for each record that cannot be read.
+///
+/// # Errors
+/// [`LedgerError`], but for [`LedgerError::Unreadable`].
+pub async fn list_each<T: Record>(
+    ledger: &dyn Ledger,
+    partition: &str,
+    prefix: &str,
+) -> Result<Vec<Result<Versioned<T>, LedgerError>>, LedgerError> {
     let mut all = Vec::new();
     let mut after = None;
     loop {
@@ -263,9 +301,7 @@ pub async fn list<T: Record>(
         };
         let page = ledger.list(&request).await?;
         after = page.records.last().map(|stored| stored.key.sort.clone());
-        for stored in page.records {
-            all.push(read(stored)?);
-        }
+        all.extend(page.records.into_iter().map(read));
         if !page.more || after.is_none() {
             return Ok(all);
         }
@@ -277,7 +313,10 @@ pub async fn list<T: Record>(
 /// # Errors
 /// [`LedgerError::Unreadable`].
 pub fn read<T: Record>(stored: Stored) -> Result<Versioned<T>, LedgerError> {
-    let record = serde_json::from_value(stored.body)
-        .map_err(|e| LedgerError::Unreadable(format!("{}/{}", stored.key.partition, stored.key.sort), e.to_string()))?;
-    Ok(Versioned { record, version: stored.version })
+    let Stored { key, version, body, format } = stored;
+    let unreadable = |why: String| LedgerError::Unreadable(format!("{}/{}", key.partition, key.sort), why);
+    T::FORMAT.check(format).map_err(|newer| unreadable(newer.to_string()))?;
+    let record = T::deserialize(&body).map_err(|error| unreadable(error.to_string()))?;
+    let unknown = Unknown::of(&body, &record);
+    Ok(Versioned { record, version, format, unknown })
 }

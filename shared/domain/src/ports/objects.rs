@@ -168,6 +168,10 @@ pub enum StorageError {
     /// The source of a copy changed.
     #[error("the object '{0}' is not the one that was meant")]
     Changed(String),
+    /// An object holds what the present code does not know. A later version wrote it, most likely, and can read it: trying
+    /// again helps once that version is deployed everywhere.
+    #[error("the object '{0}' is unreadable: {1}")]
+    Unreadable(String, String),
     /// Storage refused, and will again.
     #[error("object storage refused: {0}")]
     Refused(String),
@@ -179,6 +183,6 @@ pub enum StorageError {
 impl StorageError {
     /// Whether the same call may succeed later.
     pub const fn is_retryable(&self) -> bool {
-        matches!(self, Self::Unavailable(_))
+        matches!(self, Self::Unavailable(_) | Self::Unreadable(..))
     }
 }

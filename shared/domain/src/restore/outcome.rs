@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::format::Document;
 use crate::ids::RecordId;
 
 /// One value that a run is about to write.
@@ -23,12 +24,16 @@ pub struct PreImage {
     pub target: String,
 }
 
+impl Document for PreImage {}
+
 /// The value that an undo goes back to: of what all runs have found before they wrote, oldest first, the latest that was
 /// not made by this restore itself (`is_own`). If all were, the first.
 pub fn overwritten<'a>(found: &[&'a str], is_own: impl Fn(&str) -> bool) -> &'a str {
     let foreign = found.iter().rev().find(|value| !is_own(value));
     foreign.or(found.first()).copied().unwrap_or_default()
 }
+
+impl Document for ValueOutcome {}
 
 /// What became of one value.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]

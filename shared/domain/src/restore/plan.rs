@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::difference::{Difference, ValuePair, differences};
 use super::property::RestoredProperty;
+use crate::format::Document;
 use crate::ids::RecordId;
 
 /// What a record should have.
@@ -26,6 +27,8 @@ pub struct WantedValue {
     /// The value is only wanted if the record still has one of these: an undo leaves alone what others have edited since.
     pub only_over: Option<Vec<String>>,
 }
+
+impl Document for PlannedRecord {}
 
 /// A record that is not as it should be, or that nothing can be said about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

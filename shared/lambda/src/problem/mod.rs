@@ -149,14 +149,19 @@ impl From<LedgerError> for Problem {
     fn from(error: LedgerError) -> Self {
         match error {
             LedgerError::Conflict | LedgerError::Unavailable(_) => Self::unavailable(&error),
-            LedgerError::Refused(_) | LedgerError::Unreadable(..) => Self::internal(&error),
+            LedgerError::Unreadable(..) => Self::unreadable(&error),
+            LedgerError::Refused(_) => Self::internal(&error),
         }
     }
 }
 
 impl From<StorageError> for Problem {
     fn from(error: StorageError) -> Self {
-        if error.is_retryable() { Self::unavailable(&error) } else { Self::internal(&error) }
+        match error {
+            StorageError::Unreadable(..) => Self::unreadable(&error),
+            error if error.is_retryable() => Self::unavailable(&error),
+            error => Self::internal(&error),
+        }
     }
 }
 

@@ -12,6 +12,9 @@ use crate::representation::shown;
 /// Fields that one sentence names.
 const MOST_NAMED: usize = 10;
 
+/// After so many seconds a request may find what this version could not read: a deployment takes minutes.
+const UNREADABLE_RETRY_AFTER: u64 = 60;
+
 /// Faults that one document tells.
 const MOST_FAULTS: usize = 100;
 
@@ -20,6 +23,15 @@ impl Problem {
     pub fn unavailable(cause: &(impl Display + ?Sized)) -> Self {
         let detail = "The request was not carried out, or its answer got lost. Send it again in a moment.";
         Self::new(catalogue::UNAVAILABLE, detail).retry_after(1).caused_by(cause)
+    }
+
+    /// Something stored is in a form that this version of the service does not know, most likely because a later one is being
+    /// deployed.
+    pub fn unreadable(cause: &(impl Display + ?Sized)) -> Self {
+        let detail = "What is asked for is stored in a form that this version of the service cannot read yet, as happens while \
+                      a later one is being deployed. Send the request again in a few minutes. If that does not help, its \
+                      operator finds the cause in the log by `instance`.";
+        Self::new(catalogue::UNAVAILABLE, detail).retry_after(UNREADABLE_RETRY_AFTER).caused_by(cause)
     }
 
     /// A fault of ours. What it was goes to the log and not to the caller.

@@ -9,6 +9,7 @@ use domain::ports::ledger::{self, Change, Ledger, LedgerError, ListRequest};
 use domain::work::NotificationRef;
 
 use crate::contention::{self, Attempt};
+use crate::listing;
 
 /// Unread notifications are counted among this many of the newest; more than an account gets in 90 days.
 const COUNTED: u32 = 1_000;
@@ -36,6 +37,8 @@ pub struct InboxPage {
     pub next: Option<NotificationId>,
     /// How many of all, not only of these, the reader has not read.
     pub unread: usize,
+    /// How many are left out because the present code cannot read them.
+    pub left_out: usize,
 }
 
 /// A notification and how it was delivered.
@@ -63,20 +66,20 @@ pub async fn list(
     if ledger.get(&Account::key_of(account)).await?.is_none() {
         return Err(InboxError::AccountUnknown);
     }
-    let (notifications, next) = newest(ledger, clock, account, after, limit).await?;
-    let (counted, _) = newest(ledger, clock, account, None, COUNTED).await?;
-    let unread = counted.iter().filter(|notification| !notification.is_read_by(reader)).count();
-    Ok(InboxPage { notifications, next, unread })
+    let page = newest(ledger, clock, account, after, limit).await?;
+    let counted = newest(ledger, clock, account, None, COUNTED).await?;
+    let unread = counted.notifications.iter().filter(|notification| !notification.is_read_by(reader)).count();
+    Ok(InboxPage { unread, ..page })
 }
 
-/// Those that are kept of a page, and what to list after for the next one.
+/// Those that are kept of a page. None of them is counted as unread.
 async fn newest(
     ledger: &dyn Ledger,
     clock: &dyn Clock,
     account: &AccountId,
     after: Option<&NotificationId>,
     limit: u32,
-) -> Result<(Vec<Notification>, Option<NotificationId>), LedgerError> {
+) -> Result<InboxPage, LedgerError> {
     let request = ListRequest {
         partition: Account::key_of(account).partition,
         prefix: Notification::PREFIX.to_owned(),
@@ -86,15 +89,12 @@ async fn newest(
     };
     let page = ledger.list(&request).await?;
     let now = clock.now();
-    let mut notifications = Vec::with_capacity(page.records.len());
-    for stored in page.records {
-        notifications.push(ledger::read::<Notification>(stored)?.record);
-    }
-    let last = notifications.last().map(|last| last.notification_id.clone());
+    let last = listing::last_id(&page.records, Notification::PREFIX, NotificationId::parse);
+    let listing::Readable { records: mut notifications, left_out } = listing::of_page::<Notification>(page.records);
     notifications.retain(|notification| !notification.is_forgotten(now));
     // Ids ascend with the time, but for those of dead letters: a page of which nothing is kept is the last one.
-    let next = last.filter(|_| page.more && !notifications.is_empty());
-    Ok((notifications, next))
+    let next = last.filter(|_| page.more && notifications.len() + left_out > 0);
+    Ok(InboxPage { notifications, next, unread: 0, left_out })
 }
 
 /// Reads a notification with its deliveries.

@@ -1,7 +1,8 @@
 //! What is restored: the properties, and where the values come from. Written once, when the slices are defined, and read
 //! by every run.
 
-use archive::manifest::{Manifest, Part};
+use archive::manifest::{Manifest, ManifestError, Part};
+use domain::format::Document;
 use domain::ports::objects::{ETag, ObjectReader, StorageError};
 use domain::restore::Restore;
 use domain::restore::property::RestoredProperty;
@@ -47,6 +48,8 @@ pub(crate) enum Values {
     },
 }
 
+impl Document for Definition {}
+
 impl Definition {
     /// Reads the definition of `restore`, which must have one.
     ///
@@ -68,8 +71,25 @@ impl Definition {
 /// The manifest at `key`.
 ///
 /// # Errors
-/// [`StorageError`]; [`StorageError::Refused`] when it cannot be relied on.
+/// [`StorageError`]; [`StorageError::Unreadable`] when only a later version can read it, and [`StorageError::Refused`] when
+/// it cannot be relied on.
 pub(crate) async fn manifest(reader: &dyn ObjectReader, key: &str) -> Result<Manifest, StorageError> {
     let bytes = reader.read(key, None).await?;
-    Manifest::parse(&bytes).map_err(|error| StorageError::Refused(error.to_string()))
+    Manifest::parse(&bytes).map_err(|error| match error {
+        ManifestError::NotRead(why) => stored_json::not_read(key, &why),
+        ManifestError::Inconsistent(_) => StorageError::Refused(error.to_string()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::restore::property::Obstacle;
+    use golden::{Tagged, check};
+
+    use super::*;
+
+    #[test]
+    fn definitions_of_earlier_versions_are_read() {
+        check::<Definition>("restore-definition", &[Tagged::of::<Values>("from"), Tagged::of::<Obstacle>("reason")]);
+    }
 }

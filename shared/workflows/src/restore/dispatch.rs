@@ -10,6 +10,7 @@ use domain::work::RestoreRef;
 use jiff::Timestamp;
 
 use super::RestoreWork;
+use crate::listing;
 use crate::run::StepError;
 
 /// Slices of a restore that are worked on at the same time. One run with eight calls under way saturates an account whose
@@ -43,7 +44,10 @@ pub(crate) async fn dispatch(
         Some(RestoreState::Applying) => (SliceState::Planned, SliceState::Applying),
         _ => return Ok(()),
     };
-    let slices = slices(ledger, restore).await?;
+    // What cannot be read holds up none of the others.
+    let partition = RestoreSlice::partition(&restore.restore_id);
+    let slices = ledger::list_each::<RestoreSlice>(ledger, &partition, RestoreSlice::PREFIX).await?;
+    let slices: Vec<Versioned<RestoreSlice>> = listing::readable(slices).collect();
     let busy = slices.iter().filter(|slice| slice.record.state == active).count();
     let waiting = slices.iter().filter(|slice| slice.record.state == waits);
     let mut activated = Vec::new();

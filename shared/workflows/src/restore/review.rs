@@ -20,11 +20,13 @@ use domain::restore::{LONGEST_RESTORE, Plan, Restore, RestoreState};
 use domain::work::RestoreRef;
 
 use super::definition::Definition;
+use super::sum_up::Samples;
 pub use super::sum_up::{Sample, SampleValue};
 use super::{dispatch, waiting};
 use crate::audit_log;
 use crate::crm_session::policy_of;
 use crate::link::Link;
+use crate::listing;
 use crate::read_backups::Waiting;
 use crate::stored_json;
 
@@ -68,6 +70,8 @@ pub struct Page<T> {
     pub items: Vec<T>,
     /// The last item's id, if there are more behind it.
     pub next: Option<RestoreId>,
+    /// How many are left out because the present code cannot read them.
+    pub left_out: usize,
 }
 
 /// A restore in all detail.
@@ -142,7 +146,7 @@ pub async fn restores(
     after: Option<&RestoreId>,
     limit: u32,
 ) -> Result<Page<Restore>, ReviewError> {
-    page(ledger, account, Restore::PREFIX, after, limit, |restore: &Restore| restore.restore_id.clone()).await
+    page(ledger, account, Restore::PREFIX, after, limit).await
 }
 
 /// An account's imports, newest first, behind the one named by `after`.
@@ -155,7 +159,7 @@ pub async fn imports(
     after: Option<&RestoreId>,
     limit: u32,
 ) -> Result<Page<Import>, ReviewError> {
-    page(ledger, account, Import::PREFIX, after, limit, |import: &Import| import.restore_id.clone()).await
+    page(ledger, account, Import::PREFIX, after, limit).await
 }
 
 async fn page<T: Record>(
@@ -164,7 +168,6 @@ async fn page<T: Record>(
     prefix: &str,
     after: Option<&RestoreId>,
     limit: u32,
-    id: impl Fn(&T) -> RestoreId,
 ) -> Result<Page<T>, ReviewError> {
     if ledger.get(&Account::key_of(account)).await?.is_none() {
         return Err(ReviewError::AccountUnknown);
@@ -177,11 +180,9 @@ async fn page<T: Record>(
         limit,
     };
     let found = ledger.list(&request).await?;
-    let items: Result<Vec<T>, LedgerError> =
-        found.records.into_iter().map(|stored| Ok(ledger::read::<T>(stored)?.record)).collect();
-    let items = items?;
-    let next = items.last().map(id).filter(|_| found.more);
-    Ok(Page { items, next })
+    let next = listing::last_id(&found.records, prefix, RestoreId::parse).filter(|_| found.more);
+    let listing::Readable { records: items, left_out } = listing::of_page(found.records);
+    Ok(Page { items, next, left_out })
 }
 
 /// One restore.
@@ -260,9 +261,9 @@ async fn plan_review(
         Err(StorageError::Absent(_)) => return Ok(None),
         read => read?,
     };
-    let samples = match stored_json::read(reader, &plan.samples_key).await {
+    let samples = match stored_json::read::<Samples>(reader, &plan.samples_key).await {
         Err(StorageError::Absent(_)) => Vec::new(),
-        read => read?,
+        read => read?.0,
     };
     let counts = plan.counts.properties.iter().copied().chain(std::iter::repeat(PropertyCounts::default()));
     let properties: Vec<_> = definition.properties.into_iter().zip(counts).collect();

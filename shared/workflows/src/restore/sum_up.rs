@@ -1,5 +1,6 @@
 //! Sums a plan up: counts, samples, and a report of what it leaves as it is.
 
+use domain::format::Document;
 use domain::ids::RecordId;
 use domain::restore::plan::{PlanCounts, PlannedRecord};
 use domain::restore::slice::RestoreSlice;
@@ -32,6 +33,13 @@ pub struct Sample {
     /// How many more values would change.
     pub more_values: usize,
 }
+
+/// The samples of a plan, as they are stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Samples(pub(crate) Vec<Sample>);
+
+impl Document for Samples {}
 
 /// A value as it is and as it would be; long ones are cut.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,7 +85,7 @@ impl RestoreWork {
         }
         let samples = self.samples(restore, &definition, &slices).await?;
         let samples_key = storage_keys::plan_samples(&reference, lease);
-        stored_json::write(&*self.writer, &samples_key, &samples).await?;
+        stored_json::write(&*self.writer, &samples_key, &Samples(samples)).await?;
         let to_apply = slices.iter().filter(|slice| slice.has_changes());
         let plan = Plan {
             slices_to_apply: u32::try_from(to_apply.count()).unwrap_or(u32::MAX),
@@ -139,6 +147,11 @@ fn cut(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn samples_of_earlier_versions_are_read() {
+        golden::check::<Samples>("plan-samples", &[]);
+    }
 
     #[test]
     fn long_values_are_cut_between_characters() {

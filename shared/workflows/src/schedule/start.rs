@@ -25,6 +25,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{skipped, stopped};
 use crate::contention::{self, Attempt};
 use crate::create_backup::{self, CreateError};
+use crate::listing::{self, DueKeys};
 use crate::notify;
 use crate::run::StepError;
 
@@ -88,21 +89,19 @@ impl StartScheduled {
 
     async fn shard(&self, shard: u8, ends: Timestamp) -> Result<Started, StepError> {
         let mut all = Started::default();
-        let (now, mut limit, mut seen) = (self.clock.now(), PER_PAGE, HashSet::new());
+        let now = self.clock.now();
+        let mut due = DueKeys::new(DueList::Schedules, shard, PER_PAGE);
+        // What fails stays first in the list, so as many others are looked at behind it.
         while self.clock.now() < ends {
-            let due = self.ledger.due(DueList::Schedules, shard, now, limit).await?;
-            let is_last = due.len() < limit as usize;
-            let fresh: Vec<_> = due.into_iter().filter(|key| seen.insert(key.clone())).collect();
-            // Those of a list that lags, and those that cannot be looked at, are not looked at again before the next round,
-            // and do not keep what is behind them from its turn.
-            if fresh.is_empty() {
-                limit += PER_PAGE;
+            let keys = due.next(&*self.ledger, now).await?;
+            if keys.is_empty() {
+                break;
             }
-            let mut looks = stream::iter(fresh).map(|key| self.look_at(key, ends)).buffer_unordered(AT_A_TIME);
+            let mut looks = stream::iter(keys).map(|key| self.look_at(key, ends)).buffer_unordered(AT_A_TIME);
             while let Some(one) = looks.next().await {
                 all = all.and(one);
             }
-            if is_last {
+            if !due.may_be_more() {
                 break;
             }
         }
@@ -116,6 +115,9 @@ impl StartScheduled {
         match contention::retry(|| self.try_start(&key)).await {
             Ok(fate) => self.tell(fate).await,
             Err(error) => {
+                if error.is_unreadable() {
+                    listing::unreadable(&error);
+                }
                 tracing::error!(%error, partition = key.partition, "schedule.not-started");
                 Started { failed: 1, ..Started::default() }
             }

@@ -5,12 +5,14 @@ mod commits;
 mod due;
 mod lists;
 mod records;
+mod versions;
 
 pub use audit::*;
 pub use commits::*;
 pub use due::*;
 pub use lists::*;
 pub use records::*;
+pub use versions::*;
 
 use domain::ports::ledger::{Change, DueList, Key, Ledger, Stored};
 use jiff::Timestamp;
@@ -18,12 +20,20 @@ use serde_json::{Value, json};
 
 /// A change that writes `body` under `key`.
 fn write(key: &Key, expected: Option<u64>, body: Value) -> Change {
-    Change { key: key.clone(), expected, body: Some(body), due_at: None, due_in: DueList::Work, forget_at: None }
+    Change {
+        key: key.clone(),
+        expected,
+        body: Some(body),
+        format: 1,
+        due_at: None,
+        due_in: DueList::Work,
+        forget_at: None,
+    }
 }
 
 /// A change that only needs `expected`.
 fn check(key: &Key, expected: Option<u64>) -> Change {
-    Change { key: key.clone(), expected, body: None, due_at: None, due_in: DueList::Work, forget_at: None }
+    Change { key: key.clone(), expected, body: None, format: 1, due_at: None, due_in: DueList::Work, forget_at: None }
 }
 
 /// A change that writes something under `key`, due at `due_at`.

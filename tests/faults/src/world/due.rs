@@ -83,7 +83,8 @@ impl World {
 /// When recover-stalled does not know what to do with the record.
 pub(super) fn due_at(stored: Stored) -> Option<Timestamp> {
     fn of<T: Record>(stored: Stored) -> Option<Timestamp> {
-        ledger::read::<T>(stored).expect("a record of ours").record.due_at()
+        // What cannot be read stays due.
+        ledger::read::<T>(stored).map_or(Some(Timestamp::UNIX_EPOCH), |loaded| loaded.record.due_at())
     }
     let sort = stored.key.sort.as_str();
     if sort.starts_with("CHUNK#") {
@@ -99,8 +100,8 @@ pub(super) fn due_at(stored: Stored) -> Option<Timestamp> {
     } else if sort.starts_with(Delivery::PREFIX) {
         of::<Delivery>(stored)
     } else if sort.starts_with(Backup::PREFIX) {
-        let backup = ledger::read::<Backup>(stored).expect("a record of ours").record;
-        backup.due_at().filter(|_| backup.swept_at.is_none())
+        let Ok(loaded) = ledger::read::<Backup>(stored) else { return Some(Timestamp::UNIX_EPOCH) };
+        loaded.record.due_at().filter(|_| loaded.record.swept_at.is_none())
     } else {
         panic!("{sort} is due, and nobody looks at it")
     }

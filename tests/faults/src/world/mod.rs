@@ -307,6 +307,18 @@ impl World {
         true
     }
 
+    /// Does what is next until `until`, as far as there is anything to do.
+    ///
+    /// # Panics
+    /// When the ledger does not answer.
+    pub async fn go_on_until(&self, until: Timestamp) {
+        while self.clock.now() < until {
+            if !self.step().await {
+                self.clock.pass_until(until).await;
+            }
+        }
+    }
+
     /// The backup as it is now.
     ///
     /// # Panics

@@ -19,5 +19,6 @@ mod port_calls;
 mod takeover;
 mod trouble;
 mod twice;
+mod versions;
 mod worlds;
 mod zombies;

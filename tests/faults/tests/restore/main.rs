@@ -15,4 +15,5 @@ mod trouble;
 mod twice;
 mod unique;
 mod unknown;
+mod versions;
 mod zombies;

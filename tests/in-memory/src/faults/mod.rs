@@ -11,7 +11,7 @@
 //! # use in_memory::{MemoryLedger, faults::{Fault, Faults}};
 //! # async fn workflow(ledger: Arc<dyn Ledger>) -> Result<(), LedgerError> {
 //! #     let (key, body, due_in) = (Key::new("a", "b"), Some(serde_json::json!({})), DueList::Work);
-//! #     ledger.commit(&[Change { key, expected: None, body, due_at: None, due_in, forget_at: None }]).await
+//! #     ledger.commit(&[Change { key, expected: None, body, format: 1, due_at: None, due_in, forget_at: None }]).await
 //! # }
 //! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 //! for nth in 1.. {
