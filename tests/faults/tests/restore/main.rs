@@ -2,14 +2,18 @@
 //! an undo gives back the state before.
 
 mod calm;
+mod cleared;
 mod decisions;
 mod edits;
+mod meddled;
 mod port_calls;
 mod refusals;
 mod scenario;
+mod stopped;
 mod takeover;
 mod trouble;
 mod twice;
+mod unanswered;
 mod unique;
 mod unknown;
 mod zombies;
