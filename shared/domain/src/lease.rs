@@ -236,6 +236,13 @@ impl Leasing {
         Self { lease: None, attempts, wait, last_number: self.last_number, requeued_at: None, trouble }
     }
 
+    /// The same, but nobody takes it before `landed_at`: until then a write of its holder may still land.
+    #[must_use]
+    pub fn released_while_landing(&self, wait: Option<Wait>, landed_at: Timestamp) -> Self {
+        let lease = self.lease.clone().map(|held| held.ending_by(landed_at));
+        Self { lease, ..self.released(wait) }
+    }
+
     /// Notes that it was queued again.
     #[must_use]
     pub fn requeued(&self, now: Timestamp) -> Self {

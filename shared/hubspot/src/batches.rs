@@ -1,6 +1,7 @@
 //! Up to a hundred records at a time, read and written by their ids.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use bytes::Bytes;
 use domain::ids::{ObjectType, RecordId};
@@ -8,12 +9,13 @@ use domain::ports::crm::{CrmError, CrmErrorKind};
 use domain::ports::crm_batch::{BatchRead, BatchUpdate, RecordUpdate, UpdatedRecord, WriteRefusal};
 use domain::property::MERGED_IDS;
 use domain::rows::RowBuffer;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use crate::answers::{self, Unusable};
 use crate::by_id::Wanted;
-use crate::call::{Answer, CallError};
+use crate::call::{Answer, Call, CallError};
 use crate::connector::HubSpot;
 use crate::documents;
 use crate::endpoints::is_conversations;
@@ -87,7 +89,7 @@ impl HubSpot {
         check_has_batches(object)?;
         let call = self.endpoints.batch_update(object, body_of(updates));
         let names = updates.iter().flat_map(|update| &update.values).map(|(name, _)| name.as_str()).collect();
-        let mut answers = 0;
+        let (mut answers, mut unanswered) = (0, None);
         let read = |answer: &Answer| {
             let written: Written = answer.json()?;
             answers += 1;
@@ -99,14 +101,35 @@ impl HubSpot {
             }
             Ok(written.into_update(updates, &names)?)
         };
-        match self.try_fetch(&call, Retries::default(), read).await {
+        let answer = match self.try_send(&call, Retries::default(), &mut unanswered, read).await {
             Ok(update) => Ok(update),
             Err(CallError::Refused(refusal)) => match refusal.into_write_refusal(&names) {
                 Ok(refusal) => Ok(BatchUpdate::Refused(refusal)),
                 Err(other) => Err(CallError::Refused(other).into_error(&call)),
             },
             Err(error) => Err(error.into_error(&call)),
+        };
+        match (answer, unanswered) {
+            (Ok(update), Some(sent_at)) => self.until_landed(&call, sent_at).await.map(|()| update),
+            (answer, _) => answer.map_err(|error| error.or_landed(unanswered.is_some())),
         }
+    }
+
+    /// Waits until a write cannot land any more that was sent at `sent_at` and not answered. Otherwise it could land after
+    /// what is written next, or when somebody else may write.
+    ///
+    /// # Errors
+    /// When there is no time for that.
+    async fn until_landed(&self, call: &Call, sent_at: Timestamp) -> Result<(), CrmError> {
+        let since = Duration::try_from(self.clock.now().duration_since(sent_at)).unwrap_or_default();
+        let wait = self.patience.landing.saturating_sub(since);
+        if wait < self.time_left() {
+            tokio::time::sleep(wait).await;
+            return Ok(());
+        }
+        let sentence = format!("HubSpot did not answer in time when asked for {}. Try again later.", call.about);
+        let kind = CrmErrorKind::Unavailable { retry_after: SignedDuration::ZERO };
+        Err(refusal::error(kind, sentence).or_landed(true))
     }
 }
 

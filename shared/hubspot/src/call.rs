@@ -6,7 +6,7 @@ use bytes::Bytes;
 use domain::budget::{CallKind, WaitReason};
 use domain::ports::call_gate::RefusedPolicy;
 use domain::ports::crm::{CrmError, CrmErrorKind};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::{Method, Response};
 use secrecy::ExposeSecret;
@@ -25,6 +25,9 @@ use crate::scan::Malformed;
 const LOCKED_WAIT: Duration = Duration::from_secs(2);
 /// After 477 without `Retry-After`.
 const MIGRATION_WAIT: Duration = Duration::from_secs(10);
+
+/// A write that is to wait longer for its rate is given up.
+const LONGEST_PAUSE_OF_A_WRITE: Duration = Duration::from_secs(5);
 
 /// The window of a rate limit that does not name its own. Searches never do.
 const fn window_of(kind: CallKind) -> Duration {
@@ -126,6 +129,9 @@ enum Cause {
     TooLarge,
 }
 
+/// The word of a request for which there was no connection, so that nothing was sent.
+const NO_CONNECTION: &str = "no connection";
+
 impl From<Unusable> for Cause {
     fn from(unusable: Unusable) -> Self {
         match unusable {
@@ -157,7 +163,7 @@ impl From<reqwest::Error> for Trouble {
         let word = if error.is_timeout() {
             "time-out"
         } else if error.is_connect() {
-            "no connection"
+            NO_CONNECTION
         } else {
             "connection lost"
         };
@@ -174,6 +180,11 @@ impl Cause {
             Self::InPart => "failed in part",
             Self::TooLarge => "too large",
         }
+    }
+
+    /// Whether the CRM may have done what was asked for, or may still be doing it.
+    fn may_be_done(self) -> bool {
+        !matches!(self, Self::Connection(NO_CONNECTION))
     }
 
     fn status(self) -> Option<u16> {
@@ -212,11 +223,24 @@ impl HubSpot {
     pub(crate) async fn try_fetch<T: Send>(
         &self,
         call: &Call,
+        retries: Retries,
+        read: impl FnMut(&Answer) -> Result<T, Unusable> + Send,
+    ) -> Result<T, CallError> {
+        self.try_send(call, retries, &mut None, read).await
+    }
+
+    /// As [`HubSpot::try_fetch`]. However it ends, `unanswered` is when the latest request was sent that got no usable
+    /// answer: what it asked for may be done.
+    pub(crate) async fn try_send<T: Send>(
+        &self,
+        call: &Call,
         mut retries: Retries,
+        unanswered: &mut Option<Timestamp>,
         mut read: impl FnMut(&Answer) -> Result<T, Unusable> + Send,
     ) -> Result<T, CallError> {
         loop {
             self.gate.admit(call.kind).await.map_err(|closed| CallError::GaveUp(closed.into()))?;
+            let sent_at = self.clock.now();
             let trouble = match self.attempt(call).await {
                 Ok(answer) => match read(&answer) {
                     Ok(value) => return Ok(value),
@@ -224,6 +248,9 @@ impl HubSpot {
                 },
                 Err(trouble) => trouble,
             };
+            if matches!(trouble, Trouble::Failed { cause, .. } if cause.may_be_done()) {
+                *unanswered = Some(sent_at);
+            }
             self.retry_after(call, trouble, &mut retries).await?;
         }
     }
@@ -260,6 +287,8 @@ impl HubSpot {
             }
             Trouble::Limited { policy, asked, window } => {
                 let (pause, again) = retries.refused(policy, asked, window);
+                // What a write would overwrite may be another value after that.
+                let again = again && !(call.writes && pause > LONGEST_PAUSE_OF_A_WRITE);
                 let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
                 let sent = retries.sent();
                 tracing::warn!(endpoint = call.endpoint, status = 429, sent, ?policy, pause_ms, "crm.call.limited");
@@ -283,7 +312,7 @@ impl HubSpot {
     }
 
     fn limited(&self, policy: RefusedPolicy, pause: SignedDuration) -> CrmError {
-        let until = self.clock.now().checked_add(pause).unwrap_or(jiff::Timestamp::MAX);
+        let until = self.clock.now().checked_add(pause).unwrap_or(Timestamp::MAX);
         let (reason, limit) = match policy {
             RefusedPolicy::Daily => (WaitReason::DailyLimit, "day"),
             RefusedPolicy::Rate => (WaitReason::RateLimit, "ten seconds"),

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use domain::ports::call_gate::RefusedPolicy;
+use domain::restore::WRITE_MARGIN;
 
 /// How patient the client is.
 #[derive(Debug, Clone)]
@@ -14,6 +15,8 @@ pub(crate) struct Patience {
     pub(crate) first_wait: Duration,
     /// The shortest pause before a refusal is asked for once more, or whether values are still hidden.
     pub(crate) second_look: Duration,
+    /// A write that was sent so long ago cannot land any more.
+    pub(crate) landing: Duration,
 }
 
 impl Default for Patience {
@@ -22,6 +25,7 @@ impl Default for Patience {
             answer: Duration::from_secs(20),
             first_wait: Duration::from_millis(500),
             second_look: Duration::from_secs(1),
+            landing: Duration::from_secs(WRITE_MARGIN.as_secs().unsigned_abs()),
         }
     }
 }
@@ -154,7 +158,7 @@ mod tests {
     #[test]
     fn an_answer_to_a_write_is_not_waited_for_longer_than_a_takeover_waits() {
         let longest = Patience::default().answer + Duration::from_secs(5);
-        assert!(longest <= Duration::try_from(domain::restore::WRITE_MARGIN).expect("positive"));
+        assert!(longest <= Duration::try_from(WRITE_MARGIN).expect("positive"));
     }
 
     /// B4: a refusal is asked for again after one to three seconds.

@@ -118,6 +118,47 @@ impl LedgerCallGate {
         }
     }
 
+    /// Returns when an ordinary call could be sent at once. Its slot is kept for the next one.
+    ///
+    /// # Errors
+    /// [`GateClosed`] when that would be later than the run lasts.
+    pub(crate) async fn slot_comes(&self) -> Result<(), GateClosed> {
+        let mut slots = self.ordinary.lock().await;
+        let slot = self.next_slot(CallKind::Ordinary, &mut slots).await?;
+        if let Ok(ahead) = Duration::try_from(slot.duration_since(self.clock.now())) {
+            tokio::time::sleep(ahead).await;
+        }
+        slots.held.push_front(slot);
+        Ok(())
+    }
+
+    /// Calls that the account's budget admits within `time` in the long run.
+    pub(crate) fn calls_within(&self, time: Duration) -> f64 {
+        self.policy.calls_per_second() * time.as_secs_f64()
+    }
+
+    /// Checks that at least `wanted` calls are left today, or that most of the day's are, where it has fewer in all.
+    ///
+    /// # Errors
+    /// [`GateClosed`], with when the day ends.
+    pub(crate) async fn check_left_today(&self, wanted: u32) -> Result<(), GateClosed> {
+        let now = self.clock.now();
+        let loaded = ledger::load::<CallBudget>(&*self.ledger, &CallBudget::key_of(&self.account)).await;
+        let budget = match loaded {
+            Ok(Some(loaded)) => loaded.record,
+            Ok(None) => return Ok(()),
+            Err(error) => {
+                tracing::warn!(%error, "call-budget.unavailable");
+                return Err(GateClosed { until: now + CLOSED_FOR, reason: WaitReason::RateLimit });
+            }
+        };
+        let enough = wanted.min(self.policy.calls_per_day() / 2);
+        match budget.left_today(&self.policy, enough, now) {
+            (left, _) if left >= enough => Ok(()),
+            (_, until) => Err(GateClosed { until, reason: WaitReason::DailyLimit }),
+        }
+    }
+
     async fn lease(&self, kind: CallKind, wanted: u32) -> Result<Grant, LedgerError> {
         let (grant, used) = self
             .change(|budget, now| {

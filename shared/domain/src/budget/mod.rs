@@ -246,13 +246,9 @@ impl CallBudget {
         latest: Timestamp,
     ) -> (Self, Grant) {
         let mut next = self.at(policy, now);
-        let left_of_share = policy.calls_per_day().saturating_sub(next.used_today);
-        let left = next.remaining_today.map_or(left_of_share, |remaining| remaining.min(left_of_share));
+        let (left, until) = next.left(policy, 1);
         if left == 0 {
-            // If only the CRM's figure stands against it, it is asked again by and by: its day may end before ours.
-            let until = if left_of_share == 0 { next.day_ends_at } else { next.remaining_seen_at + REMAINING_HOLDS };
-            let grant = Grant::Wait { until: until.min(next.day_ends_at), reason: WaitReason::DailyLimit };
-            return (next, grant);
+            return (next, Grant::Wait { until, reason: WaitReason::DailyLimit });
         }
         let pace = policy.pace(kind);
         let earliest = now - pace.interval * i32::try_from(pace.burst - 1).unwrap_or(0);
@@ -275,6 +271,19 @@ impl CallBudget {
         next.used_today += taken;
         next.remaining_today = next.remaining_today.map(|remaining| remaining.saturating_sub(taken));
         (next, Grant::Slots(slots))
+    }
+
+    /// How many calls are left today, and when to look again where they are fewer than `wanted`.
+    pub fn left_today(&self, policy: &BudgetPolicy, wanted: u32, now: Timestamp) -> (u32, Timestamp) {
+        self.at(policy, now).left(policy, wanted)
+    }
+
+    fn left(&self, policy: &BudgetPolicy, wanted: u32) -> (u32, Timestamp) {
+        let of_share = policy.calls_per_day().saturating_sub(self.used_today);
+        let left = self.remaining_today.map_or(of_share, |remaining| remaining.min(of_share));
+        // If only the CRM's figure stands against it, it is asked again by and by: its day may end before ours.
+        let until = if of_share < wanted { self.day_ends_at } else { self.remaining_seen_at + REMAINING_HOLDS };
+        (left, until.min(self.day_ends_at))
     }
 
     /// What share of the day's calls is used, in percent.

@@ -80,8 +80,10 @@ impl Restore {
         if self.work().is_none() {
             return Err(Refused::new("leasing a restore", "it is at no step that one run does"));
         }
-        let concludes = self.state == RestoreState::Concluding;
-        let leasing = if concludes { self.leasing.progressed() } else { self.leasing.clone() };
+        let mut leasing = self.leasing.clone();
+        if self.state == RestoreState::Concluding {
+            leasing.attempts = 0;
+        }
         let leased = leasing.take(owner, now, length);
         Ok(leased.map(|leasing| Self { leasing, queued_at: now, ..self.clone() }))
     }

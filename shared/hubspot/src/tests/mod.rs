@@ -8,6 +8,7 @@ mod failures;
 mod full_definitions;
 mod fuzzing;
 mod hidden;
+mod landed;
 mod listing;
 mod logging;
 mod parsing;
@@ -171,7 +172,7 @@ fn connector() -> Connector {
 /// One that waits so long for an answer, and else as little as a test can.
 fn waiting(answer: Duration) -> Connector {
     let wait = Duration::from_millis(1);
-    let patience = Patience { answer, first_wait: wait, second_look: wait };
+    let patience = Patience { answer, first_wait: wait, second_look: wait, landing: wait };
     Connector::new(Arc::new(SystemClock)).expect("the system has certificate authorities").with_patience(patience)
 }
 

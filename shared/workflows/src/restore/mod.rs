@@ -42,7 +42,7 @@ use domain::ports::ledger::{self, Change, Ledger, Versioned};
 use domain::ports::objects::{MultipartUploads, ObjectReader, ObjectWriter};
 use domain::ports::queue::WorkQueue;
 use domain::restore::slice::{Left, RestoreSlice, SliceState};
-use domain::restore::{Restore, RestoreEvent, RestoreState};
+use domain::restore::{Restore, RestoreEvent, RestoreState, WRITE_MARGIN};
 use domain::work::{RestoreRef, Work};
 use domain::{Refused, restore::lock::RestoreLock};
 use jiff::{SignedDuration, Timestamp};
@@ -100,8 +100,12 @@ impl Leasable for Restore {
     fn with_leasing(&self, leasing: Leasing) -> Self {
         Self { leasing, ..self.clone() }
     }
-    fn released(&self, lease: u32, wait: Option<Wait>, _: Left, now: Timestamp) -> Result<Self, Refused> {
-        self.apply(RestoreEvent::Released { lease, wait }, now)
+    fn released(&self, lease: u32, wait: Option<Wait>, left: Left, now: Timestamp) -> Result<Self, Refused> {
+        let released = self.apply(RestoreEvent::Released { lease, wait }, now)?;
+        Ok(match left {
+            Left::Unanswered => released.with_leasing(self.leasing.released_while_landing(wait, now + WRITE_MARGIN)),
+            Left::Nothing | Left::Untold => released,
+        })
     }
     fn message(&self) -> Option<Work> {
         self.work()
@@ -166,7 +170,13 @@ impl RestoreWork {
                 held.during(self.begin(&loaded.record, number, run)).await.map(|()| Ending::Finished)
             }
             RestoreState::Summarising => held.during(self.sum_up(&loaded.record, number, run)).await,
-            _ => held.during(self.conclude(&loaded.record, number, run)).await,
+            _ => {
+                let concluded = async {
+                    self.finish_cleared(&loaded.record, &held, run).await?;
+                    self.conclude(&loaded.record, number, run).await
+                };
+                held.during(concluded).await
+            }
         };
         let error = match done {
             Ok(Ending::Finished) => return Ok(()),
@@ -174,8 +184,9 @@ impl RestoreWork {
             Err(error) => error,
         };
         tracing::warn!(%error, restore.id = %restore.restore_id, "restore.interrupted");
+        let left = if error.may_have_landed() { Left::Unanswered } else { Left::Nothing };
         let aftermath =
-            self.leases().interrupted::<Restore>(&key, number, &error, (false, Left::Nothing), &self.patience).await?;
+            self.leases().interrupted::<Restore>(&key, number, &error, (false, left), &self.patience).await?;
         match aftermath {
             Aftermath::Settled => Ok(()),
             Aftermath::Fail(failure) if loaded.record.state == RestoreState::Concluding => {

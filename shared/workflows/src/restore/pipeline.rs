@@ -1,21 +1,23 @@
 //! Several calls under way at once, their results in order, and commits that do not hold the next calls up.
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use futures_util::{Stream, StreamExt, future};
-use tokio::sync::mpsc;
+use futures_util::future::{self, Either};
+use futures_util::{Stream, StreamExt};
+use tokio::sync::{Semaphore, mpsc};
 
 /// Pieces of work under way at the same time.
-const AT_ONCE: usize = 8;
+pub(super) const AT_ONCE: usize = 8;
 
 /// Results that wait for the one that takes them.
 const WAITING: usize = 4;
 
 /// Does `work` on the items, several at once, and hands what comes of it to `take`, in the order of the items and while
 /// work on later ones goes on. After the first error, or when `take` has ended, nothing new is begun; what was begun is
-/// finished, never dropped half-way.
+/// finished, never dropped half-way. Work that was begun goes on while results wait for `take`, so that no answer is missed.
 pub(super) async fn run<I, O, E, F, G, T>(
     items: impl Stream<Item = Result<I, E>>,
     work: impl Fn(I) -> F,
@@ -30,7 +32,15 @@ where
     let working = async {
         // Ends with this block, so that `take` learns that nothing more comes.
         let sender = sender;
-        let open = items.take_while(|_| future::ready(!stop.load(Ordering::Relaxed)));
+        // Nothing more is begun while so many results are under way or wait here.
+        let room = Semaphore::new(AT_ONCE);
+        let fitting = items.then(async |item| {
+            if let Ok(place) = room.acquire().await {
+                place.forget();
+            }
+            item
+        });
+        let open = fitting.take_while(|_| future::ready(!stop.load(Ordering::Relaxed)));
         let begun = open.map(|item| async {
             match item {
                 Ok(item) => work(item).await,
@@ -38,10 +48,30 @@ where
             }
         });
         let mut results = pin!(begun.buffered(AT_ONCE));
-        while let Some(result) = results.next().await {
-            let failed = result.is_err();
-            if sender.send(result).await.is_err() || failed {
-                stop.store(true, Ordering::Relaxed);
+        let mut finished = VecDeque::new();
+        let mut ended = false;
+        while !ended || !finished.is_empty() {
+            let next = async { if ended { future::pending().await } else { results.next().await } };
+            let none = finished.is_empty();
+            let place = async { if none { future::pending().await } else { sender.reserve().await } };
+            match future::select(pin!(place), pin!(next)).await {
+                Either::Left((Ok(place), _)) => {
+                    finished.pop_front().map(|result| place.send(result));
+                    room.add_permits(1);
+                }
+                // Nobody takes results any more.
+                Either::Left((Err(_), _)) => {
+                    stop.store(true, Ordering::Relaxed);
+                    room.add_permits(finished.len());
+                    finished.clear();
+                }
+                Either::Right((Some(result), _)) => {
+                    if Result::is_err(&result) {
+                        stop.store(true, Ordering::Relaxed);
+                    }
+                    finished.push_back(result);
+                }
+                Either::Right((None, _)) => ended = true,
             }
         }
     };
@@ -81,6 +111,30 @@ mod tests {
         let taken = run(stream::iter((0..100).map(Ok)), work, take).await;
         let (begun, finished) = (*begun.lock().expect("not poisoned"), *finished.lock().expect("not poisoned"));
         (taken, begun - finished)
+    }
+
+    /// M-8: work that was begun stood still while a commit was waited for, and answers seemed to come too late.
+    #[tokio::test(start_paused = true)]
+    async fn work_goes_on_while_results_wait_to_be_taken() {
+        let began = tokio::time::Instant::now();
+        let late = Mutex::new(0);
+        let work = async |item: u64| {
+            let due = tokio::time::Instant::now() + Duration::from_millis(300);
+            tokio::time::sleep_until(due).await;
+            *late.lock().expect("not poisoned") += u64::from(due.elapsed() > Duration::from_millis(10));
+            Ok::<_, u64>(item)
+        };
+        let take = async |mut results: mpsc::Receiver<Result<u64, u64>>| {
+            let mut taken = 0;
+            while results.recv().await.is_some() {
+                taken += 1;
+                tokio::time::sleep(Duration::from_secs(60)).await;
+            }
+            taken
+        };
+        let taken = run(stream::iter((0..100).map(Ok)), work, take).await;
+        assert_eq!((taken, *late.lock().expect("not poisoned")), (100, 0));
+        assert!(began.elapsed() < Duration::from_mins(101));
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,10 +1,16 @@
 //! What people decide, and when they may not.
 
+use async_trait::async_trait;
+use domain::account::Account;
+use domain::ports::ledger::{self, Change, Key, Ledger, LedgerError};
 use domain::restore::{PLAN_LIFETIME, RestoreState, UNDO_LIFETIME};
+use faults::Pace;
+use in_memory::MemoryLedger;
 use jiff::SignedDuration;
 use workflows::restore::ask::AskError;
 use workflows::restore::decide::DecideError;
 
+use crate::meddled::{Meddled, Meddling};
 use crate::scenario::{OBJECT, PROPERTIES, Scenario, Setup};
 
 #[tokio::test(start_paused = true)]
@@ -145,4 +151,30 @@ async fn what_a_backup_does_not_hold_is_refused_at_once() {
 
     world.clock.pass(SignedDuration::from_hours(14 * 24)).await;
     assert!(matches!(ask(OBJECT, &PROPERTIES).await, Err(AskError::Expired(_))));
+}
+
+/// Connects the account to another portal when a restore is about to take the lock.
+#[derive(Default)]
+struct OtherPortalMeanwhile;
+
+#[async_trait]
+impl Meddling for OtherPortalMeanwhile {
+    async fn before(&self, ledger: &MemoryLedger, changes: &[Change]) -> Result<(), LedgerError> {
+        let Some(lock) = changes.iter().find(|change| change.key.sort == "RESTORE-LOCK") else { return Ok(()) };
+        let key = Key::new(&lock.key.partition, "ACCOUNT");
+        let loaded = ledger::load::<Account>(ledger, &key).await?.expect("the account");
+        let mut next = loaded.record.clone();
+        next.crm_connection.as_mut().expect("connected").portal_id = 999;
+        if next == loaded.record { Ok(()) } else { ledger.commit(&[Change::replace(&loaded, &next)]).await }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plan_is_not_confirmed_when_the_account_gets_another_portal_at_that_moment() {
+    let scenario = Scenario::on(Meddled::new(OtherPortalMeanwhile), Pace::Simulated, Setup::default()).await;
+    let restore = scenario.planned().await;
+    let refused = scenario.world.confirm(&restore).await;
+    assert!(matches!(refused, Err(DecideError::OtherPortal)), "{refused:?}");
+    assert!(scenario.world.lock_is_free().await);
+    scenario.assert_values(&scenario.damaged);
 }

@@ -1,8 +1,10 @@
 //! People go on working while a restore is planned, carried out and undone.
 
+use domain::budget::CallLimits;
 use domain::restore::RestoreState;
-use faults::crm::Edit;
+use faults::crm::{Edit, Period, Trouble};
 use in_memory::faults::{Fault, Faults};
+use jiff::SignedDuration;
 
 use crate::scenario::{OBJECT, PROPERTIES, Scenario, Setup, Values, record};
 
@@ -127,4 +129,104 @@ async fn an_edit_between_reading_and_writing_is_all_that_can_be_lost() {
     let undo = scenario.undo_planned(&restore, false).await;
     scenario.carried_out(&undo).await;
     scenario.assert_values(&scenario.damaged);
+}
+
+/// The value that an undo goes back to is the one that was overwritten, and not the one that the plan had found.
+#[tokio::test(start_paused = true)]
+async fn an_edit_after_the_plan_is_what_an_undo_goes_back_to_wherever_a_run_dies() {
+    let setup = Setup { records: 100, ..Setup::default() };
+    let before = Scenario::calls_before(&setup).await;
+    for nth in before + 1.. {
+        let faults = Faults::at(nth, Fault::WorkerDies);
+        let scenario = Scenario::in_memory(Setup { faults: faults.clone(), ..setup.clone() }).await;
+        let restore = scenario.planned().await;
+        scenario.world.crm.edit(OBJECT, record(0), "email", "edited@example.com");
+        scenario.carried_out(&restore).await;
+        scenario.assert_values(&scenario.good);
+        let undo = scenario.undo_planned(&restore, false).await;
+        scenario.carried_out(&undo).await;
+        scenario.assert_values(&with(&scenario.damaged, &[(0, "edited@example.com")]));
+        if faults.struck().is_empty() {
+            break;
+        }
+    }
+}
+
+/// A run dies when it is about to write, or has written; somebody edits a value; the run after it dies too.
+#[tokio::test(start_paused = true)]
+async fn an_edit_between_two_deaths_is_what_an_undo_goes_back_to() {
+    let setup = Setup { records: 100, ..Setup::default() };
+    let before = Scenario::calls_before(&setup).await;
+    let dies_at_the_first_write = async |nth: u64| {
+        let faults = Faults::at(nth, Fault::WorkerDies);
+        let scenario = Scenario::in_memory(Setup { faults: faults.clone(), ..setup.clone() }).await;
+        let restore = scenario.planned().await;
+        scenario.world.confirm(&restore).await.expect("planned");
+        while faults.struck().is_empty() && scenario.world.step().await {}
+        faults.struck().first().is_some_and(|struck| struck.call == "Crm::update_batch")
+    };
+    let mut write = before + 1;
+    while !dies_at_the_first_write(write).await {
+        write += 1;
+    }
+    for first in [write, write + 1] {
+        for second in first + 1.. {
+            let faults = Faults::script([(first, Fault::WorkerDies), (second, Fault::WorkerDies)]);
+            let scenario = Scenario::in_memory(Setup { faults: faults.clone(), ..setup.clone() }).await;
+            let world = &scenario.world;
+            let restore = scenario.planned().await;
+            world.confirm(&restore).await.expect("planned");
+            while faults.struck().is_empty() && world.step().await {}
+            world.crm.edit(OBJECT, record(0), "email", "edited@example.com");
+            scenario.rest_until(&restore, RestoreState::Completed).await;
+            scenario.assert_values(&scenario.good);
+            let undo = scenario.undo_planned(&restore, false).await;
+            scenario.carried_out(&undo).await;
+            scenario.assert_values(&with(&scenario.damaged, &[(0, "edited@example.com")]));
+            if faults.struck().len() < 2 {
+                assert!(second > first + 10, "{second}");
+                break;
+            }
+        }
+    }
+}
+
+/// M-3: at low call shares minutes passed between reading a batch and writing it. What was edited then was lost, and an undo
+/// knew nothing of it.
+#[tokio::test(start_paused = true)]
+async fn what_was_read_long_ago_is_read_again_before_it_is_written_over() {
+    for per_ten_seconds in [2, 12, 100] {
+        let calls = Some(CallLimits { per_ten_seconds, per_day: 1_000_000 });
+        let scenario = Scenario::in_memory(Setup { records: 2_000, calls, ..Setup::default() }).await;
+        let world = &scenario.world;
+        let restore = scenario.planned().await;
+        // A pause that the CRM asks for comes between as well.
+        let update = world.crm.calls("update_batch") + 3;
+        let pause = Trouble::RateLimit(SignedDuration::from_secs(60));
+        world.crm.trouble(Period::CallsOf("update_batch", update..update + 1), pause);
+        let reads = world.crm.calls("read_batch");
+        scenario.carried_out(&restore).await;
+        scenario.assert_values(&scenario.good);
+        let blind = world.crm.longest_blind();
+        assert!(blind < SignedDuration::from_secs(25), "{blind:?} with {per_ten_seconds} calls in ten seconds");
+        let again = world.crm.calls("read_batch") - reads - 12;
+        assert!(again < 12, "{again} more reads with {per_ten_seconds} calls in ten seconds");
+    }
+}
+
+/// The same when somebody edits a value in that time: its pre-image is the edited value.
+#[tokio::test(start_paused = true)]
+async fn an_edit_while_a_write_waits_for_its_turn_is_what_an_undo_goes_back_to() {
+    let scenario = Scenario::in_memory(Setup { records: 100, ..Setup::default() }).await;
+    let world = &scenario.world;
+    let restore = scenario.planned().await;
+    world.crm.trouble(Period::CallsOf("read_batch", 2..3), Trouble::RateLimit(SignedDuration::ZERO));
+    world.crm.trouble(Period::CallsOf("update_batch", 1..2), Trouble::RateLimit(SignedDuration::from_secs(60)));
+    let edit = Edit::value(record(0), "email", "edited@example.com");
+    world.crm.edit_at(faults::crm::Moment::CallOf("update_batch", 1), OBJECT, edit);
+    scenario.carried_out(&restore).await;
+    scenario.assert_values(&scenario.good);
+    let undo = scenario.undo_planned(&restore, false).await;
+    scenario.carried_out(&undo).await;
+    scenario.assert_values(&with(&scenario.damaged, &[(0, "edited@example.com")]));
 }

@@ -3,16 +3,20 @@
 
 mod broken;
 mod calm;
+mod cleared;
 mod decisions;
 mod edits;
 mod large;
+mod meddled;
 mod port_calls;
 mod refusals;
 mod reports;
 mod scenario;
+mod stopped;
 mod takeover;
 mod trouble;
 mod twice;
+mod unanswered;
 mod unique;
 mod unknown;
 mod versions;

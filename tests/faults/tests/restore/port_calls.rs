@@ -7,7 +7,7 @@ use contracts::backends::{DYNAMODB_LOCAL, with_tables};
 use faults::{FailedMessages, Pace};
 use in_memory::faults::{Fault, Faults};
 
-use crate::scenario::{Scenario, Setup, all_fans, stages};
+use crate::scenario::{Scenario, Setup, all_fans, damage_every_email, stages};
 
 const FAULTS: [Fault; 3] = [Fault::CallFails, Fault::AnswerLost, Fault::WorkerDies];
 const FAILED: [FailedMessages; 2] = [FailedMessages::ComeBack, FailedMessages::AreLost];
@@ -111,6 +111,25 @@ async fn a_commit_that_was_made_and_is_told_as_a_conflict_changes_no_value() {
         }
     }
     assert!(overtaken > 20, "{overtaken} commits");
+}
+
+/// A run dies with as many batches written and not committed as there can be. All of them are remembered: an undo gives back
+/// every value.
+#[tokio::test(start_paused = true)]
+async fn at_some_calls_of_a_restore_with_many_batches_under_way() {
+    let setup = Setup { records: 9_000, damage: damage_every_email, ..Setup::default() };
+    let counted = Faults::none();
+    let calm = Scenario::in_memory(Setup { faults: counted.clone(), ..setup.clone() }).await;
+    let restore = calm.planned().await;
+    let before = counted.calls();
+    calm.carried_out(&restore).await;
+    let stride = usize::try_from((counted.calls() - before) / 6).expect("few");
+    drop(calm);
+    for nth in (before + 1..counted.calls()).step_by(stride) {
+        let faults = Faults::at(nth, Fault::WorkerDies);
+        Scenario::in_memory(Setup { faults: faults.clone(), ..setup.clone() }).await.there_and_back().await;
+        assert_eq!(faults.struck().len(), 1);
+    }
 }
 
 #[tokio::test]

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use domain::backup::BackupState;
+use domain::budget::CallLimits;
 use domain::ids::RecordId;
 use domain::ports::ledger::Ledger;
 use domain::restore::slice::SliceState;
 use domain::restore::{Restore, RestoreState};
 use domain::work::{BackupRef, RestoreRef};
 use faults::crm::Edit;
-use faults::{Copies, FailedMessages, Pace, Settings, SimulatedObject, World, samples};
+use faults::{Copies, FailedMessages, Pace, Settings, SimulatedCrm, SimulatedObject, World, samples};
 use in_memory::MemoryLedger;
 use in_memory::faults::Faults;
 use jiff::SignedDuration;
@@ -32,6 +33,8 @@ pub(crate) struct Setup {
     pub(crate) failed: FailedMessages,
     pub(crate) run_seconds: i64,
     pub(crate) faults: Arc<Faults>,
+    /// The CRM's limits, where they matter.
+    pub(crate) calls: Option<CallLimits>,
     /// What is done to the CRM before the backup.
     pub(crate) prepare: fn(&World),
     /// What is done to it afterwards.
@@ -48,6 +51,7 @@ impl Default for Setup {
             failed: FailedMessages::ComeBack,
             run_seconds: 290,
             faults: Faults::none(),
+            calls: None,
             prepare: |_| {},
             damage,
         }
@@ -81,7 +85,10 @@ impl Scenario {
             faults: setup.faults,
             ..Settings::default()
         };
-        let world = World::new(ledger, samples::clock(pace), vec![contacts], settings).await;
+        let clock = Arc::new(samples::clock(pace));
+        let crm = SimulatedCrm::new(clock.clone(), vec![contacts]);
+        let crm = setup.calls.into_iter().fold(crm, SimulatedCrm::with_limits);
+        let world = World::with_crm(ledger, clock, crm, settings).await;
         (setup.prepare)(&world);
         let backup = world.request().await;
         let ended = world.to_the_end(&backup).await;

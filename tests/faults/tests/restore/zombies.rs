@@ -10,10 +10,10 @@ use in_memory::faults::{Fault, Faults};
 use crate::scenario::{Scenario, Setup};
 
 /// What a frozen worker will do when it is released.
-type Frozen<'a> = Pin<Box<dyn Future<Output = bool> + 'a>>;
+pub(crate) type Frozen<'a> = Pin<Box<dyn Future<Output = bool> + 'a>>;
 
 /// Runs the world until a worker is frozen, and returns what is left of it to do; None when nothing is left to do.
-async fn until_frozen(world: &World) -> Option<Frozen<'_>> {
+pub(crate) async fn until_frozen(world: &World) -> Option<Frozen<'_>> {
     loop {
         let mut step: Frozen<'_> = Box::pin(world.step());
         tokio::select! {

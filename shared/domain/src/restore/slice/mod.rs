@@ -329,12 +329,13 @@ impl RestoreSlice {
         if !self.is_active() || !self.leasing.is_held_by(lease) {
             return Err(Refused::new("releasing a slice", "another run has taken it over"));
         }
-        let mut next = Self { leasing: self.leasing.released(wait), queued_at: now, ..self.clone() };
+        let leasing = match left {
+            Left::Unanswered => self.leasing.released_while_landing(wait, now + WRITE_MARGIN),
+            Left::Nothing | Left::Untold => self.leasing.released(wait),
+        };
+        let mut next = Self { leasing, queued_at: now, ..self.clone() };
         if self.state == SliceState::Applying && left != Left::Nothing {
             next.remember(lease);
-        }
-        if left == Left::Unanswered {
-            next.leasing.lease = self.leasing.lease.clone().map(|held| held.ending_by(now + WRITE_MARGIN));
         }
         Ok(next)
     }

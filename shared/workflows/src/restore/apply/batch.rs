@@ -7,11 +7,14 @@ use domain::restore::RestoreSource;
 use domain::restore::difference::{Difference, ValuePair, differences};
 use domain::restore::outcome::{Fate, OutcomeCounts, PreImage, ValueOutcome, overwritten, reasons};
 use domain::restore::plan::{Gone, PlannedRecord};
+use domain::restore::slice::RestoreSlice;
 use domain::storage_keys;
 use futures_util::future;
+use jiff::Timestamp;
 
 use super::write::{DROPPED, Fates, ToWrite, Update, Writer};
 use super::{Application, PlannedBatch, WrittenBatch};
+use crate::held_lease::HeldLease;
 use crate::restore::compare::{Found, Present};
 use crate::run::StepError;
 use crate::stored_json;
@@ -26,7 +29,7 @@ const UNREADABLE: (&str, &str) =
 
 /// The values that earlier runs found just before they meant to write, oldest first. Those runs have not told what became
 /// of them.
-type Earlier = HashMap<(RecordId, u16), Vec<String>>;
+pub(super) type Earlier = HashMap<(RecordId, u16), Vec<String>>;
 
 /// The values of one record that this run looks at.
 #[derive(Default)]
@@ -41,11 +44,17 @@ struct RecordWork {
 
 impl Application<'_> {
     /// Writes a batch.
-    pub(super) async fn write_batch(&self, batch: PlannedBatch) -> Result<WrittenBatch, StepError> {
+    pub(super) async fn write_batch(
+        &self,
+        held: &HeldLease<'_, RestoreSlice>,
+        batch: PlannedBatch,
+    ) -> Result<WrittenBatch, StepError> {
+        let _place = self.places.acquire().await;
         let _room = self.room_for(&batch).await;
-        self.may_write().await?;
+        self.may_begin(held).await?;
         let earlier = self.earlier(batch.number).await?;
         let ids: Vec<RecordId> = batch.records.iter().map(|record| record.id).collect();
+        let seen_at = self.work.now();
         let present = Present::read(self.crm, self.restore, self.definition, &ids).await?;
         let mut counts = OutcomeCounts::default();
         let mut works = Vec::with_capacity(batch.records.len());
@@ -55,8 +64,8 @@ impl Application<'_> {
         }
         self.put_pre_image(batch.number, &batch.records, &works).await?;
         let to_write = ToWrite {
-            values: updates(&batch.records, &works, |work| &work.to_write),
-            cleared: updates(&batch.records, &works, |work| &work.cleared),
+            values: updates(&batch.records, &works, seen_at, |work| &work.to_write),
+            cleared: updates(&batch.records, &works, seen_at, |work| &work.cleared),
         };
         let written = Writer::new(self, &mut counts).write(to_write).await.inspect_err(|error| self.note(error))?;
         let outcomes = self.told(&batch.records, works, written, &earlier, &mut counts);
@@ -126,8 +135,8 @@ impl Application<'_> {
                 // A run before this one wrote it and died.
                 (None, Some(_)) => {
                     let after = (shown != difference.target).then(|| shown.to_owned());
-                    let fate = Fate::Written { after };
-                    work.decided.push(self.outcome(planned.id, difference.clone(), fate, earlier));
+                    let written = Difference { before: shown.to_owned(), ..difference.clone() };
+                    work.decided.push(self.outcome(planned.id, written, Fate::Written { after }, earlier));
                 }
                 (None, None) => counts.already_right += 1,
             }
@@ -137,7 +146,7 @@ impl Application<'_> {
 
     /// What a value was before a run cleared it on the way to its target and died; None where none has. If the target cannot
     /// be set, the value gets that back.
-    fn before_clearing(&self, current: &Difference, found: &[String]) -> Option<String> {
+    pub(super) fn before_clearing(&self, current: &Difference, found: &[String]) -> Option<String> {
         let property = self.property(current.property)?;
         if !property.is_cleared_on_the_way() || !current.before.is_empty() {
             return None;
@@ -273,9 +282,12 @@ impl Application<'_> {
 fn updates(
     records: &[PlannedRecord],
     works: &[RecordWork],
+    seen_at: Timestamp,
     pick: impl Fn(&RecordWork) -> &Vec<Difference>,
 ) -> Vec<Update> {
-    let picked = records.iter().zip(works).map(|(record, work)| Update { id: record.id, values: pick(work).clone() });
+    let of =
+        |(record, work): (&PlannedRecord, &RecordWork)| Update { id: record.id, values: pick(work).clone(), seen_at };
+    let picked = records.iter().zip(works).map(of);
     picked.filter(|update| !update.values.is_empty()).collect()
 }
 

@@ -3,21 +3,22 @@
 
 mod batch;
 mod commit;
+mod finish;
 mod planned;
 mod write;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
-use domain::budget::WaitReason;
-use domain::ports::crm::{Crm, CrmErrorKind};
+use domain::ports::crm::Crm;
 use domain::ports::crm_batch::{SideEffect, WriteRefusal};
-use domain::ports::ledger::{self, Key, LedgerError};
+use domain::ports::ledger::{self, Key};
 use domain::restore::difference::Difference;
 use domain::restore::outcome::{self, DROP_AFTER, OutcomeCounts, ValueOutcome};
 use domain::restore::plan::PlannedRecord;
 use domain::restore::slice::{Left, Position, RestoreSlice};
-use domain::restore::{DroppedProperty, Restore, RestoreEvent, RestoreState, WRITE_MARGIN};
+use domain::restore::{DroppedProperty, Restore, RestoreEvent, RestoreState};
 use futures_util::stream;
 
 use self::planned::PlannedRecords;
@@ -25,6 +26,7 @@ use self::write::is_about_uniqueness;
 use super::definition::Definition;
 use super::room::{Room, Taken};
 use super::{Ending, RestoreUsage, RestoreWork, pipeline};
+use crate::call_gate::LedgerCallGate;
 use crate::held_lease::HeldLease;
 use crate::run::{Run, StepError};
 
@@ -54,11 +56,22 @@ struct Application<'a> {
     /// The slice as it was when the run began.
     slice: &'a RestoreSlice,
     lease: u32,
-    held: &'a HeldLease<'a, RestoreSlice>,
     crm: &'a dyn Crm,
+    gate: &'a LedgerCallGate,
     refusals: Mutex<Refusals>,
     begun: Mutex<Begun>,
+    /// Places for batches under way: no more than can be read and written soon after each other.
+    places: Semaphore,
     room: Room,
+}
+
+/// The calls of so much time may lie between reading a batch and writing it.
+const READ_AHEAD: Duration = Duration::from_secs(5);
+
+fn batches_at_once(gate: &LedgerCallGate) -> usize {
+    let calls = gate.calls_within(READ_AHEAD);
+    let fits = |batches: &usize| u32::try_from(*batches).is_ok_and(|batches| f64::from(batches) <= calls);
+    (1..=pipeline::AT_ONCE).rev().find(fits).unwrap_or(1)
 }
 
 /// What this run has begun to write.
@@ -71,6 +84,7 @@ struct Begun {
 }
 
 /// What the CRM keeps refusing.
+#[derive(Default)]
 struct Refusals {
     /// By property and code, what refusals weigh against the property.
     weights: BTreeMap<String, u32>,
@@ -103,7 +117,6 @@ impl RestoreWork {
             Ok::<_, StepError>((definition, slice, session, refused))
         };
         let (definition, slice, session, weights) = prepared.await.map_err(|error| (error, Left::Nothing))?;
-        let refusals = Refusals { weights, dropped: HashSet::new(), accepted: HashSet::new(), values: HashMap::new() };
         let application = Application {
             work: self,
             restore,
@@ -111,13 +124,14 @@ impl RestoreWork {
             key,
             slice: &slice,
             lease: held.number(),
-            held,
             crm: &*session.crm,
-            refusals: Mutex::new(refusals),
+            gate: &session.gate,
+            refusals: Mutex::new(Refusals { weights, ..Refusals::default() }),
             begun: Mutex::default(),
+            places: Semaphore::new(batches_at_once(&session.gate)),
             room: Room::new(),
         };
-        let done = application.through(run, usage).await;
+        let done = application.through(held, run, usage).await;
         usage.gate = session.gate.usage();
         done
     }
@@ -133,7 +147,12 @@ impl RestoreWork {
 }
 
 impl Application<'_> {
-    async fn through(&self, run: &Run, usage: &mut RestoreUsage) -> Result<Ending, (StepError, Left)> {
+    async fn through(
+        &self,
+        held: &HeldLease<'_, RestoreSlice>,
+        run: &Run,
+        usage: &mut RestoreUsage,
+    ) -> Result<Ending, (StepError, Left)> {
         let planned = PlannedRecords::from(self.work, self.restore, self.slice);
         let batches = stream::unfold(planned, async |mut planned| {
             if self.work.now() >= run.ends {
@@ -142,13 +161,13 @@ impl Application<'_> {
             let batch = planned.next_batch().await.transpose()?;
             Some((batch, planned))
         });
-        pipeline::run(batches, |batch| self.write_batch(batch), |results| self.commit_all(results, usage)).await
+        pipeline::run(batches, |batch| self.write_batch(held, batch), |results| self.commit_all(results, usage)).await
     }
 
-    /// Checks that this run may still write: its lease lasts for longer than a write can take, and nobody has stopped the
-    /// restore. Takes over which properties others have dropped.
-    async fn may_write(&self) -> Result<(), StepError> {
-        self.held.renew_if_old().await?;
+    /// Checks that this run may begin a batch: the lease is its own, and nobody has stopped the restore. Takes over which
+    /// properties others have dropped. Whether a single call may still be made, the call gate knows.
+    async fn may_begin(&self, held: &HeldLease<'_, RestoreSlice>) -> Result<(), StepError> {
+        held.renew_if_old().await?;
         let restore = self.work.load(&self.restore.reference()).await?.record;
         if restore.state != RestoreState::Applying {
             return Err(StepError::TakenOver);
@@ -158,14 +177,7 @@ impl Application<'_> {
             let dropped = dropped.filter(|(_, property)| restore.has_dropped(&property.name)).map(|(place, _)| place);
             self.refusals.lock().unwrap_or_else(PoisonError::into_inner).dropped.extend(dropped);
         }
-        self.check_lease()
-    }
-
-    fn check_lease(&self) -> Result<(), StepError> {
-        if self.held.ends().outlasts(self.work.now(), WRITE_MARGIN) {
-            return Ok(());
-        }
-        Err(LedgerError::Unavailable("the lease could not be renewed in time".to_owned()).into())
+        Ok(())
     }
 
     fn is_dropped(&self, property: u16) -> bool {
@@ -240,16 +252,9 @@ impl Application<'_> {
         begun.until = begun.until.max(batch + 1);
     }
 
-    /// Notes how writing has ended. A write that was not repeated for want of a lease may have been sent before.
+    /// Notes how writing has ended.
     fn note(&self, error: &StepError) {
-        if let StepError::Crm(crm) = error
-            && matches!(
-                crm.kind,
-                CrmErrorKind::Unavailable { .. }
-                    | CrmErrorKind::Malformed
-                    | CrmErrorKind::NoBudget { reason: WaitReason::RunsEnding, .. }
-            )
-        {
+        if error.may_have_landed() {
             self.begun.lock().unwrap_or_else(PoisonError::into_inner).unanswered = true;
         }
     }

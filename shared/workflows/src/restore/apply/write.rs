@@ -1,17 +1,25 @@
 //! Sends updates. What the CRM refuses is bisected to the single record, and there to the property that it names; what it
 //! returns is compared with what was sent.
 
+mod looks;
+
 use std::collections::{HashMap, VecDeque};
 
 use domain::ids::RecordId;
+use domain::ports::crm::CrmError;
 use domain::ports::crm_batch::{BatchUpdate, RecordUpdate, UpdatedRecord, WriteRefusal};
 use domain::restore::difference::Difference;
 use domain::restore::outcome::{Fate, OutcomeCounts, reasons};
 use domain::restore::property::RestoredProperty;
 use domain::restore::unique::Exchange;
 
+use jiff::Timestamp;
+
 use super::Application;
 use crate::run::StepError;
+
+/// Calls of a day that are kept for setting what is cleared: enough for all batches that are under way at the same time.
+const KEPT_FOR_SETTING: u32 = 200;
 
 /// What became of each value that was sent.
 pub(super) type Fates = HashMap<(RecordId, u16), Fate>;
@@ -21,6 +29,8 @@ pub(super) type Fates = HashMap<(RecordId, u16), Fate>;
 pub(super) struct Update {
     pub(super) id: RecordId,
     pub(super) values: Vec<Difference>,
+    /// When the CRM was asked last for what it has.
+    pub(super) seen_at: Timestamp,
 }
 
 /// The values of a batch that are to be written.
@@ -70,15 +80,23 @@ impl<'a> Writer<'a> {
     pub(super) async fn write(mut self, to_write: ToWrite) -> Result<Fates, StepError> {
         let (blocking, values) = self.application.blocking(to_write.values);
         self.cleared = to_write.cleared;
-        self.write_round(blocking, Round::Free).await?;
+        self.clear(blocking, Round::Free).await?;
         self.write_round(values, Round::Set).await?;
         let to_clear = std::mem::take(&mut self.next_round);
-        self.write_round(to_clear, Round::Clear).await?;
+        self.clear(to_clear, Round::Clear).await?;
         let cleared = by_record(std::mem::take(&mut self.cleared));
         self.write_round(cleared, Round::SetCleared).await?;
         let to_put_back = std::mem::take(&mut self.next_round);
         self.write_round(to_put_back, Round::PutBack).await?;
         Ok(self.fates)
+    }
+
+    /// Clears values that are set again at once, unless the day's calls may not last until then.
+    async fn clear(&mut self, updates: Vec<Update>, round: Round) -> Result<(), StepError> {
+        if !updates.is_empty() {
+            self.application.gate.check_left_today(KEPT_FOR_SETTING).await.map_err(CrmError::from)?;
+        }
+        self.write_round(updates, round).await
     }
 
     /// Writes `updates`, in halves where the CRM refuses the whole.
@@ -89,6 +107,7 @@ impl<'a> Writer<'a> {
             if updates.is_empty() {
                 continue;
             }
+            self.refresh(&mut updates, round).await?;
             match self.send(&updates, round).await? {
                 BatchUpdate::Written { records, refused } => {
                     let again = self.compare(updates, &records, refused, round).await?;
@@ -111,7 +130,6 @@ impl<'a> Writer<'a> {
 
     async fn send(&self, updates: &[Update], round: Round) -> Result<BatchUpdate, StepError> {
         let application = self.application;
-        application.check_lease()?;
         let records: Vec<RecordUpdate> = updates
             .iter()
             .map(|update| {
@@ -124,7 +142,12 @@ impl<'a> Writer<'a> {
     }
 
     /// Takes what the CRM refused of one record out of it, and returns what is left to try.
-    async fn refuse(&mut self, update: Update, refusal: &WriteRefusal, round: Round) -> Result<Vec<Update>, StepError> {
+    async fn refuse(
+        &mut self,
+        mut update: Update,
+        refusal: &WriteRefusal,
+        round: Round,
+    ) -> Result<Vec<Update>, StepError> {
         let application = self.application;
         let is_named =
             |value: &Difference| refusal.properties.iter().any(|property| property == application.name(value.property));
@@ -132,7 +155,8 @@ impl<'a> Writer<'a> {
         // Where the CRM says that a value is taken and not which, it is that of a property that takes each value once.
         let may_be_taken =
             |value: &Difference| taken && application.property(value.property).is_some_and(RestoredProperty::is_unique);
-        let (mut refused, mut rest): (Vec<_>, Vec<_>) = update.values.into_iter().partition(is_named);
+        let (mut refused, mut rest): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut update.values).into_iter().partition(is_named);
         if refused.is_empty() {
             (refused, rest) = rest.into_iter().partition(may_be_taken);
         }
@@ -153,10 +177,11 @@ impl<'a> Writer<'a> {
         for value in refused {
             self.failed(update.id, value, reason, round);
         }
-        Ok(if rest.is_empty() { Vec::new() } else { vec![Update { id: update.id, values: rest }] })
+        Ok(if rest.is_empty() { Vec::new() } else { vec![Update { values: rest, ..update }] })
     }
 
-    /// Compares what was sent with what the CRM holds now. Returns what it refused without refusing all, to try the rest.
+    /// Compares what was sent with what the CRM holds now, and looks again where its answer does not tell. Returns what it
+    /// refused without refusing all, to try the rest.
     async fn compare(
         &mut self,
         updates: Vec<Update>,
@@ -166,35 +191,41 @@ impl<'a> Writer<'a> {
     ) -> Result<Vec<Update>, StepError> {
         let returned: HashMap<RecordId, &UpdatedRecord> = records.iter().map(|record| (record.id, record)).collect();
         let refused: HashMap<RecordId, WriteRefusal> = refused.into_iter().collect();
-        let stranger = records.iter().map(|record| record.id).find(|id| updates.iter().all(|update| update.id != *id));
-        let mut again = Vec::new();
-        for update in updates {
-            if let Some(record) = returned.get(&update.id) {
-                for value in update.values {
-                    self.settle(update.id, value, record, round);
-                }
-            } else if let Some(refusal) = refused.get(&update.id) {
+        let (mut again, mut untold) = (Vec::new(), Vec::new());
+        for mut update in updates {
+            if let Some(refusal) = refused.get(&update.id) {
                 again.extend(self.refuse(update, refusal, round).await?);
-            } else {
-                self.not_returned(update, stranger, round);
+                continue;
             }
+            let record = returned.get(&update.id).copied();
+            let mut unseen = Vec::new();
+            for value in std::mem::take(&mut update.values) {
+                match record.and_then(|record| self.application.shown(record, value.property)) {
+                    Some(now) => self.settle(update.id, value, now, round),
+                    None => unseen.push(value),
+                }
+            }
+            if !unseen.is_empty() {
+                untold.push(Update { values: unseen, ..update });
+            }
+        }
+        if !untold.is_empty() {
+            self.look_again(untold, round).await?;
         }
         Ok(again)
     }
 
-    /// One value of a record that the CRM has returned. A value that it does not show is as it was.
-    fn settle(&mut self, id: RecordId, value: Difference, record: &UpdatedRecord, round: Round) {
+    /// The CRM holds `now` of a value that it has accepted.
+    fn settle(&mut self, id: RecordId, value: Difference, now: &str, round: Round) {
         let Some(property) = self.application.property(value.property) else { return };
-        let shown = record.values.iter().find(|(name, _)| *name == property.name).map(|(_, value)| value.as_str());
         let (sent, before) = (round.sends(&value), round.finds(&value));
-        let now = shown.unwrap_or(if sent.is_empty() { "" } else { before });
         match (round, property.comparison.same(now, sent)) {
             (Round::Set | Round::SetCleared, true) => {
                 self.application.accepted(value.property);
                 let after = (now != sent).then(|| now.to_owned());
                 self.fates.insert((id, value.property), Fate::Written { after });
             }
-            (Round::Free | Round::Clear, true) => self.cleared.push(Update { id, values: vec![value] }),
+            (Round::Free | Round::Clear, true) => self.cleared.push(self.application.seen_now(id, value)),
             (Round::PutBack, true) => self.put_back(id, value.property),
             (Round::Set, false) if property.forward_only && property.comparison.same(now, before) => {
                 self.next(id, value);
@@ -217,17 +248,7 @@ impl<'a> Writer<'a> {
     fn next(&mut self, id: RecordId, value: Difference) {
         match self.next_round.last_mut() {
             Some(last) if last.id == id => last.values.push(value),
-            _ => self.next_round.push(Update { id, values: vec![value] }),
-        }
-    }
-
-    fn not_returned(&mut self, update: Update, stranger: Option<RecordId>, round: Round) {
-        let reason = match stranger {
-            Some(_) => (reasons::RECORD_MERGED, "The record was merged into another since it was read."),
-            None => (reasons::RECORD_GONE, "The CRM accepted the write and did not return the record."),
-        };
-        for value in update.values {
-            self.failed(update.id, value, reason, round);
+            _ => self.next_round.push(self.application.seen_now(id, value)),
         }
     }
 
@@ -313,7 +334,10 @@ fn by_record(updates: Vec<Update>) -> Vec<Update> {
     for update in updates {
         let place = *place_of.entry(update.id).or_insert(joined.len());
         match joined.get_mut(place) {
-            Some(known) => known.values.extend(update.values),
+            Some(known) => {
+                known.seen_at = known.seen_at.min(update.seen_at);
+                known.values.extend(update.values);
+            }
             None => joined.push(update),
         }
     }
@@ -327,10 +351,10 @@ impl Application<'_> {
         let values = updates.iter().flat_map(|update| update.values.iter().map(|value| (update.id, value)));
         let exchange = Exchange::of(values, is_unique);
         let (mut blocking, mut others) = (Vec::new(), Vec::new());
-        for Update { id, values } in updates {
+        for Update { id, values, seen_at } in updates {
             let is_blocking = |value: &Difference| exchange.is_in_the_way(id, value);
             let (first, then): (Vec<_>, Vec<_>) = values.into_iter().partition(is_blocking);
-            let some = |values: Vec<Difference>| (!values.is_empty()).then_some(Update { id, values });
+            let some = |values: Vec<Difference>| (!values.is_empty()).then_some(Update { id, values, seen_at });
             blocking.extend(some(first));
             others.extend(some(then));
         }
@@ -339,6 +363,17 @@ impl Application<'_> {
 
     pub(super) fn property(&self, place: u16) -> Option<&RestoredProperty> {
         self.definition.properties.get(usize::from(place))
+    }
+
+    /// A value of which an answer has just told.
+    fn seen_now(&self, id: RecordId, value: Difference) -> Update {
+        Update { id, values: vec![value], seen_at: self.work.now() }
+    }
+
+    /// What an updated record shows of a property.
+    fn shown<'r>(&self, record: &'r UpdatedRecord, place: u16) -> Option<&'r str> {
+        let name = self.name(place);
+        record.values.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
     fn name(&self, place: u16) -> &str {
