@@ -49,7 +49,8 @@ struct CheckedFile {
 /// # Errors
 /// When a step fails, or a value is not what it should be.
 pub(crate) fn run(places: &Places, with_restore: bool, mixed_with: Option<&Path>) -> Result<()> {
-    let mut running = Running::bring_up(places, Wishes { name: "demo", sandbox: &ACCOUNT, other: mixed_with, ..Wishes::default() })?;
+    let mut running =
+        Running::bring_up(places, Wishes { name: "demo", sandbox: &ACCOUNT, other: mixed_with, ..Wishes::default() })?;
     let stack = running.stack();
     let backups = Backups::of(stack.api().with_token(&stack.super_admin.id_token), &stack.account_id);
     let began = Instant::now();

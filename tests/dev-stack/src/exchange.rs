@@ -78,8 +78,11 @@ mod tests {
 
     #[test]
     fn every_two_functions_run_together_with_any_codes() {
-        let function =
-            |name: usize| Exchanged { name: name.to_string(), present: "present".to_owned(), other: "other".to_owned() };
+        let function = |name: usize| Exchanged {
+            name: name.to_string(),
+            present: "present".to_owned(),
+            other: "other".to_owned(),
+        };
         let functions: Vec<_> = (0..8).map(function).collect();
         let runs_other = |place: usize, turn: usize| code_of(place, &functions[place], turn).1 == "other";
         for (one, other) in (0..8).flat_map(|one| (0..one).map(move |other| (one, other))) {

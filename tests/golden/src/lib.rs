@@ -1,6 +1,7 @@
 //! Golden files: what each version of the code has stored, kept for ever. A file `v1/{kind}.json` is a list of things of one
-//! kind as that version wrote them, with every member and every variant that it knew. What is in them never changes; a later
-//! version adds files in a directory of its own. See `docs/stored-records.md`.
+//! kind as that version wrote them, with every member and every variant that it knew; in `v0` are things as they were stored
+//! before that, without members that came later. What is in them never changes; a later version adds files in a directory of
+//! its own. See `docs/stored-records.md`.
 //!
 //! [`check`] is called by a test of the crate that a kind belongs to. It fails when the present code
 //! - cannot read something,
@@ -116,7 +117,7 @@ pub fn all(kind: &str) -> Vec<Value> {
 /// The files of a kind, those of the earliest version first.
 fn files(kind: &str) -> Vec<PathBuf> {
     let version = |number: u32| root().join(format!("v{number}"));
-    let versions = (1..).map(version).take_while(|version| version.is_dir());
+    let versions = (0..).map(version).take_while(|version| version.is_dir());
     versions.map(|version| version.join(format!("{kind}.json"))).filter(|file| file.is_file()).collect()
 }
 
@@ -170,7 +171,7 @@ mod tests {
     #[test]
     fn every_file_is_of_a_kind_and_every_kind_has_a_file() {
         let mut found = BTreeSet::new();
-        for version in (1..).map(|number| root().join(format!("v{number}"))).take_while(|version| version.is_dir()) {
+        for version in (0..).map(|number| root().join(format!("v{number}"))).take_while(|version| version.is_dir()) {
             for entry in std::fs::read_dir(version).expect("a directory") {
                 let name = entry.expect("an entry").file_name().into_string().expect("Unicode");
                 found.insert(name.strip_suffix(".json").expect("JSON").to_owned());

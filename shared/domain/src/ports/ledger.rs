@@ -320,3 +320,46 @@ pub fn read<T: Record>(stored: Stored) -> Result<Versioned<T>, LedgerError> {
     let unknown = Unknown::of(&body, &record);
     Ok(Versioned { record, version, format, unknown })
 }
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+    use serde_json::json;
+
+    use super::*;
+
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    struct Sample {
+        name: String,
+    }
+
+    impl Record for Sample {
+        const FORMAT: Format = Format { writes: 2, reads: 3 };
+
+        fn key(&self) -> Key {
+            Key::new("p", "s")
+        }
+    }
+
+    fn stored(format: u32) -> Stored {
+        Stored { key: Key::new("p", "s"), version: 1, body: json!({ "name": "a", "later": { "x": [1] } }), format }
+    }
+
+    #[test]
+    fn a_replaced_record_keeps_what_a_later_version_has_added() {
+        let loaded = read::<Sample>(stored(1)).expect("readable");
+        let change = Change::replace(&loaded, &Sample { name: "b".to_owned() });
+        assert_eq!(change.body, Some(json!({ "name": "b", "later": { "x": [1] } })));
+        assert_eq!(Change::create(&loaded.record).body, Some(json!({ "name": "a" })));
+    }
+
+    #[test]
+    fn a_record_of_a_higher_format_is_unreadable_and_none_goes_back_to_a_lower_one() {
+        for (format, written) in [(1, 2), (2, 2), (3, 3)] {
+            let loaded = read::<Sample>(stored(format)).expect("readable");
+            assert_eq!(Change::replace(&loaded, &loaded.record).format, written);
+        }
+        let Err(LedgerError::Unreadable(key, why)) = read::<Sample>(stored(4)) else { panic!("it was read") };
+        assert_eq!((key.as_str(), why.as_str()), ("p/s", "it has format 4, and this version reads formats up to 3"));
+    }
+}

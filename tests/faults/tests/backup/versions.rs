@@ -67,7 +67,7 @@ async fn records_of_a_later_version_delay_a_backup_and_do_not_fail_it() {
     for (place, which) in kinds.into_iter().enumerate() {
         let (world, backup, ledger) = half_way(SMALL, which).await;
 
-        world.go_on_until(world.clock.now() + HOUR * 3).await;
+        world.go_on_until(world.clock.now() + HOUR).await;
         ledger.set_later(false);
         let ended = world.to_the_end(&backup).await;
 

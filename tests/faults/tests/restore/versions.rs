@@ -46,7 +46,7 @@ async fn records_of_a_later_version_delay_a_restore_and_do_not_fail_it() {
 
         ledger.set_later(true);
         let world = &scenario.world;
-        world.go_on_until(world.clock.now() + SignedDuration::from_hours(3)).await;
+        world.go_on_until(world.clock.now() + SignedDuration::from_hours(1)).await;
         ledger.set_later(false);
 
         println!("kind {place}");
