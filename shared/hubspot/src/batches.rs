@@ -224,8 +224,22 @@ mod fuzzing {
     use super::*;
 
     const WORDS: &[&str] = &[
-        "status", "COMPLETE", "PENDING", "results", "id", "properties", "errors", "category", "context", "ids", "email", "VALIDATION_ERROR",
-        "OBJECT_NOT_FOUND", "RATE_LIMIT", "code", "INVALID_EMAIL",
+        "status",
+        "COMPLETE",
+        "PENDING",
+        "results",
+        "id",
+        "properties",
+        "errors",
+        "category",
+        "context",
+        "ids",
+        "email",
+        "VALIDATION_ERROR",
+        "OBJECT_NOT_FOUND",
+        "RATE_LIMIT",
+        "code",
+        "INVALID_EMAIL",
     ];
 
     /// What an answer to a write tells of each record: it was written, it was refused, or nothing at all.

@@ -100,7 +100,10 @@ mod tests {
 
     use super::*;
 
-    const WORDS: &[&str] = &["id", "property", "before", "target", "fate", "written", "after", "unclear", "failed", "code", "message", "canary"];
+    const WORDS: &[&str] = &[
+        "id", "property", "before", "target", "fate", "written", "after", "unclear", "failed", "code", "message",
+        "canary",
+    ];
 
     fn lines_of(document: &[u8]) -> Result<Vec<ValueOutcome>, StorageError> {
         let objects = MemoryObjects::new();

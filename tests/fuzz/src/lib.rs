@@ -87,7 +87,8 @@ impl<'t> Target<'t> {
         let corpus = corpus::of(self.name);
         assert!(!corpus.is_empty(), "there is no corpus/{}", self.name);
         let watch = Watch::begin(self.name, seed);
-        let mut run = Run { target: *self, seed, check: &check, watch, seen: HashSet::new(), kept: Vec::new(), tried: 0 };
+        let mut run =
+            Run { target: *self, seed, check: &check, watch, seen: HashSet::new(), kept: Vec::new(), tried: 0 };
         for (name, input) in corpus {
             run.try_input(&name, input);
         }

@@ -6,9 +6,32 @@ use lambda::testing::{ApiCall, described, document};
 use super::{ADMIN, OPERATOR, World};
 
 const WORDS: &[&str] = &[
-    "plan", "starter", "enterprise", "crmConnection", "baseUrl", "token", "apiVersion", "2026-09", "v3", "callShare", "burstPercent",
-    "dailyPercent", "notificationTargets", "email", "webhook", "url", "newSecret", "enabled", "every", "week", "two-weeks", "portal-7",
-    "https://api.hubapi.com", "ada@example.com", "canary", "canary canary",
+    "plan",
+    "starter",
+    "enterprise",
+    "crmConnection",
+    "baseUrl",
+    "token",
+    "apiVersion",
+    "2026-09",
+    "v3",
+    "callShare",
+    "burstPercent",
+    "dailyPercent",
+    "notificationTargets",
+    "email",
+    "webhook",
+    "url",
+    "newSecret",
+    "enabled",
+    "every",
+    "week",
+    "two-weeks",
+    "portal-7",
+    "https://api.hubapi.com",
+    "ada@example.com",
+    "canary",
+    "canary canary",
 ];
 
 #[test]
@@ -20,7 +43,9 @@ fn fuzz_account_body() {
         runtime.block_on(async {
             let world = World::with_account().await;
             let mut statuses = Vec::new();
-            for (path, groups) in [("/accounts/42", OPERATOR), ("/accounts/42", ADMIN), ("/accounts/42/schedule", ADMIN)] {
+            for (path, groups) in
+                [("/accounts/42", OPERATOR), ("/accounts/42", ADMIN), ("/accounts/42/schedule", ADMIN)]
+            {
                 let before = (world.account().await, world.token().await);
                 let response = world.answer(ApiCall::new("PUT", path).by(groups).body(&body)).await;
                 described::check("PUT", path, &response);
@@ -31,7 +56,10 @@ fn fuzz_account_body() {
                     let problem = document(&response);
                     let errors = problem["errors"].as_array().into_iter().flatten();
                     let mut details = errors.map(|error| &error["detail"]).chain([&problem["detail"]]);
-                    assert!(details.all(|detail| !detail.to_string().contains("canary")), "a value is repeated: {problem}");
+                    assert!(
+                        details.all(|detail| !detail.to_string().contains("canary")),
+                        "a value is repeated: {problem}"
+                    );
                 }
                 statuses.push(status);
             }

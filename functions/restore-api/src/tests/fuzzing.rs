@@ -8,8 +8,16 @@ use super::samples::now;
 use super::{ADMIN, RESTORES, World};
 
 const WORDS: &[&str] = &[
-    "backupId", "objectType", "properties", "contacts", "email", "0198a000-0000-7000-8000-000000000000", "acknowledgements", "dataChanges",
-    "cannotBeUndoneInCrm", "includeEdited",
+    "backupId",
+    "objectType",
+    "properties",
+    "contacts",
+    "email",
+    "0198a000-0000-7000-8000-000000000000",
+    "acknowledgements",
+    "dataChanges",
+    "cannotBeUndoneInCrm",
+    "includeEdited",
 ];
 
 #[test]

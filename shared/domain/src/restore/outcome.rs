@@ -64,6 +64,8 @@ pub struct UncommittedBatch {
     pub counts: OutcomeCounts,
 }
 
+impl Document for UncommittedBatch {}
+
 /// What became of a value.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", rename_all_fields = "camelCase")]

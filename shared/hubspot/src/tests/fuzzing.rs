@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use domain::budget::CallKind;
 use domain::ids::RecordId;
 use domain::ports::call_gate::RefusedPolicy;
 use domain::rows::RowBuffer;
@@ -19,10 +20,37 @@ use crate::retry::{Patience, Retries};
 use crate::scan::Scanner;
 
 const WORDS: &[&str] = &[
-    "status", "error", "category", "message", "errors", "context", "ids", "id", "code", "name", "propertyName", "propertyNames", "properties",
-    "requiredGranularScopes", "requiredScopes", "policyName", "DAILY", "SECONDLY", "VALIDATION_ERROR", "OBJECT_NOT_FOUND", "MISSING_SCOPES",
-    "INTERNAL_ERROR", "COMPLETE", "results", "numErrors", "email", "größe, in cm", "crm.objects.contacts.read", "canary",
-    "Property values were not valid: [{\"name\":\"email\",\"error\":\"INVALID_EMAIL\"}]", "Unable to infer object type from: 7",
+    "status",
+    "error",
+    "category",
+    "message",
+    "errors",
+    "context",
+    "ids",
+    "id",
+    "code",
+    "name",
+    "propertyName",
+    "propertyNames",
+    "properties",
+    "requiredGranularScopes",
+    "requiredScopes",
+    "policyName",
+    "DAILY",
+    "SECONDLY",
+    "VALIDATION_ERROR",
+    "OBJECT_NOT_FOUND",
+    "MISSING_SCOPES",
+    "INTERNAL_ERROR",
+    "COMPLETE",
+    "results",
+    "numErrors",
+    "email",
+    "größe, in cm",
+    "crm.objects.contacts.read",
+    "canary",
+    "Property values were not valid: [{\"name\":\"email\",\"error\":\"INVALID_EMAIL\"}]",
+    "Unable to infer object type from: 7",
 ];
 const STATUSES: [u16; 9] = [400, 401, 403, 404, 409, 413, 414, 422, 500];
 
@@ -84,7 +112,14 @@ fn fuzz_crm_document() {
         }
         assert!(scanned.is_ok() || read.is_none() || is_deep(&text), "pages refuse it");
         let entries = documents::entries::<Value>(body);
-        (read.is_some(), plain.is_some(), scanned.is_ok(), entries.map_or(99, |entries| entries.len().min(16)), policy(body) == RefusedPolicy::Daily, is_html(body))
+        (
+            read.is_some(),
+            plain.is_some(),
+            scanned.is_ok(),
+            entries.map_or(99, |entries| entries.len().min(16)),
+            policy(CallKind::Search, body) == RefusedPolicy::Daily,
+            is_html(body),
+        )
     });
 }
 
@@ -110,7 +145,8 @@ fn fuzz_crm_batch() {
         let survivors = rows.ids().iter().any(|id| !asked.contains(id));
         assert!(untold.absent.is_empty() || says_so || survivors, "a record is taken for deleted");
         let complete = whole(page).is_ok();
-        let errors = documents::read::<Value>(body).is_ok_and(|document| document["errors"].as_array().is_some_and(|list| !list.is_empty()));
+        let errors = documents::read::<Value>(body)
+            .is_ok_and(|document| document["errors"].as_array().is_some_and(|list| !list.is_empty()));
         assert!(!(complete && errors) || is_twice(body, "errors"), "an answer with errors is whole");
         [rows.len().min(8), untold.absent.len(), untold.failed.len(), untold.silent.len(), usize::from(complete)]
     });
@@ -124,7 +160,18 @@ fn is_twice(body: &[u8], name: &str) -> bool {
 /// Pauses that headers ask for are finite, and a call is sent a bounded number of times.
 #[test]
 fn fuzz_crm_headers() {
-    let words = ["0", "10", "86400", "18446744073709551615", "18446744073709551616", "-1", "+1", "1.5", " 7 ", "Wed, 21 Oct 2026 07:28:00 GMT"];
+    let words = [
+        "0",
+        "10",
+        "86400",
+        "18446744073709551615",
+        "18446744073709551616",
+        "-1",
+        "+1",
+        "1.5",
+        " 7 ",
+        "Wed, 21 Oct 2026 07:28:00 GMT",
+    ];
     Target::new("crm_headers", Form::Bytes, &words).fuzz(|value| {
         let Ok(value) = HeaderValue::from_bytes(value) else { return (None, 0) };
         let asked: Option<u64> = number(&HeaderMap::from_iter([(RETRY_AFTER, value.clone())]), RETRY_AFTER.as_str());

@@ -1,18 +1,20 @@
 //! Bodies of requests, member by member: what is taken is what the document says, every other member is a fault, and no
 //! fault repeats a value.
 
-use fuzz::{Form, Target};
 use crate::fields::Fields;
 use crate::problem::{FieldFault, catalogue};
+use fuzz::{Form, Target};
 use secrecy::ExposeSecret;
 use serde_json::Value;
 
-const WORDS: &[&str] = &["text", "secret", "choice", "number", "flag", "texts", "object", "none", "canary", "v3", "canary canary"];
+const WORDS: &[&str] =
+    &["text", "secret", "choice", "number", "flag", "texts", "object", "none", "canary", "v3", "canary canary"];
 
 #[test]
 fn fuzz_fields() {
     Target::new("fields", Form::Json, WORDS).fuzz(|input| {
-        let document = if input.is_empty() { Ok(Value::Object(serde_json::Map::new())) } else { serde_json::from_slice(input) };
+        let document =
+            if input.is_empty() { Ok(Value::Object(serde_json::Map::new())) } else { serde_json::from_slice(input) };
         let body = match Fields::parse(input) {
             Ok(body) => body,
             Err(problem) => {
@@ -49,7 +51,9 @@ fn read(mut body: Fields, document: &Value) -> (Vec<bool>, Vec<FieldFault>) {
     assert!(text.as_deref().is_none_or(|text| document["text"] == text && (1..=8).contains(&text.chars().count())));
     let secret = body.secret("secret", 40, &mut faults);
     let secret = secret.as_ref().map(|secret| secret.expose_secret());
-    assert!(secret.is_none_or(|secret| document["secret"] == secret && secret.bytes().all(|byte| byte.is_ascii_graphic())));
+    assert!(
+        secret.is_none_or(|secret| document["secret"] == secret && secret.bytes().all(|byte| byte.is_ascii_graphic()))
+    );
     let choice = body.choice("choice", &[("v3", "v3"), ("2026-09", "2026-09")], &mut faults);
     assert!(choice.is_none_or(|choice| document["choice"] == choice));
     let number = body.whole_number("number", 1..=100, &mut faults);

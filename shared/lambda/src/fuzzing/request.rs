@@ -1,21 +1,43 @@
 //! Whole requests as API Gateway hands them on: none is answered as a fault of ours, and every refusal is a problem
 //! document that repeats no value.
 
-use domain::ids::BackupId;
-use futures_lite::future::block_on;
-use fuzz::{Form, Target};
-use http::{HeaderName, HeaderValue, Method, StatusCode};
 use crate::caller::Right;
 use crate::http::{Request, Response};
 use crate::pages::{self, PageQuery};
 use crate::problem::Problem;
 use crate::testing::{AUDIENCE, ApiCall};
+use domain::ids::BackupId;
+use futures_lite::future::block_on;
+use fuzz::{Form, Target};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
 
 const WORDS: &[&str] = &[
-    "method", "path", "query", "headers", "body", "base64", "groups", "GET", "POST", "PUT", "DELETE", "/accounts/42/backups",
-    "/accounts/42/restores", "/accounts/42/audit-log", "limit", "cursor", "100", "if-none-match", "idempotency-key", "accept", "{}",
-    "0198a000-0000-7000-8000-000000000000", "MDE5OGEwMDAtMDAwMC03MDAwLTgwMDAtMDAwMDAwMDAwMDAw", "42:super-admin", "canary",
+    "method",
+    "path",
+    "query",
+    "headers",
+    "body",
+    "base64",
+    "groups",
+    "GET",
+    "POST",
+    "PUT",
+    "DELETE",
+    "/accounts/42/backups",
+    "/accounts/42/restores",
+    "/accounts/42/audit-log",
+    "limit",
+    "cursor",
+    "100",
+    "if-none-match",
+    "idempotency-key",
+    "accept",
+    "{}",
+    "0198a000-0000-7000-8000-000000000000",
+    "MDE5OGEwMDAtMDAwMC03MDAwLTgwMDAtMDAwMDAwMDAwMDAw",
+    "42:super-admin",
+    "canary",
 ];
 
 #[test]
@@ -67,7 +89,11 @@ async fn answer(request: Request) -> Result<Response, Problem> {
     let page = PageQuery::of(&request, BackupId::parse)?;
     assert!((1..=100).contains(&page.limit), "a page of {}", page.limit);
     if let Some(after) = &page.after {
-        assert_eq!(request.query("cursor"), Some(pages::cursor(after.as_str()).as_str()), "another cursor means the same");
+        assert_eq!(
+            request.query("cursor"),
+            Some(pages::cursor(after.as_str()).as_str()),
+            "another cursor means the same"
+        );
     }
     let key = request.idempotency_key()?;
     assert_eq!(key.map(|key| key.to_string()).as_deref(), request.header("idempotency-key"), "the key is another one");

@@ -1,18 +1,38 @@
 //! Tokens of callers: whatever the claims are, only an ID token for this API with the account's own group opens an account.
 
+use crate::caller::{Caller, Right};
+use crate::second_factor::SecondFactorPolicy;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use fuzz::{Form, Target};
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
-use crate::caller::{Caller, Right};
-use crate::second_factor::SecondFactorPolicy;
 
 use fuzz::document::Document;
 
 const WORDS: &[&str] = &[
-    "sub", "aud", "token_use", "email", "cognito:groups", "groups", "auth_time", "amr", "identities", "cognito:username", "user-1", "client-1",
-    "id", "access", "42:super-admin", "operators", "mfa", "[42:super-admin]", "userId", "providerName", "Okta", "Okta_1",
+    "sub",
+    "aud",
+    "token_use",
+    "email",
+    "cognito:groups",
+    "groups",
+    "auth_time",
+    "amr",
+    "identities",
+    "cognito:username",
+    "user-1",
+    "client-1",
+    "id",
+    "access",
+    "42:super-admin",
+    "operators",
+    "mfa",
+    "[42:super-admin]",
+    "userId",
+    "providerName",
+    "Okta",
+    "Okta_1",
 ];
 const NOW: i64 = 1_800_000_000;
 
@@ -30,18 +50,29 @@ fn fuzz_token() {
         };
         let claims = claims.expect("claims that are no JSON");
         assert!(claims.all("sub").all(|sub| is(sub, "user-1")), "another subject");
-        assert!(claims.all("aud").all(|aud| is(aud, "client-1") || texts(aud).contains(&"client-1")), "another audience");
+        assert!(
+            claims.all("aud").all(|aud| is(aud, "client-1") || texts(aud).contains(&"client-1")),
+            "another audience"
+        );
         assert!(claims.last("aud").is_some() && claims.last("sub").is_some(), "of nobody, or for nobody");
         assert!(claims.all("token_use").all(|used| *used == Document::Null || is(used, "id")), "an access token");
         let groups = groups(&claims);
         let admin = caller.clone().authorise("42", Right::Backups);
         assert_eq!(admin.is_ok(), groups.contains(&"42:super-admin"), "who may see backups");
         let operator = caller.clone().authorise("42", Right::Settings);
-        assert_eq!(operator.is_ok(), groups.contains(&"42:super-admin") || groups.contains(&"operators"), "who may see settings");
-        assert!(caller.authorise("7", Right::Restores).is_err() || groups.contains(&"7:super-admin"), "another account");
+        assert_eq!(
+            operator.is_ok(),
+            groups.contains(&"42:super-admin") || groups.contains(&"operators"),
+            "who may see settings"
+        );
+        assert!(
+            caller.authorise("7", Right::Restores).is_err() || groups.contains(&"7:super-admin"),
+            "another account"
+        );
         let fresh = admin.is_ok_and(|admin| {
             let policy = SecondFactorPolicy { federated_providers: vec!["Okta".to_owned()], issuer_enforces: false };
-            let passed = admin.check_second_factor(&policy, jiff::Timestamp::from_second(NOW).expect("in range")).is_ok();
+            let passed =
+                admin.check_second_factor(&policy, jiff::Timestamp::from_second(NOW).expect("in range")).is_ok();
             assert!(!passed || has_second_factor(&claims), "no second factor");
             passed
         });
@@ -50,7 +81,9 @@ fn fuzz_token() {
 }
 
 fn headers(authorization: &[u8]) -> HeaderMap {
-    HeaderValue::from_bytes(authorization).map(|value| HeaderMap::from_iter([(AUTHORIZATION, value)])).unwrap_or_default()
+    HeaderValue::from_bytes(authorization)
+        .map(|value| HeaderMap::from_iter([(AUTHORIZATION, value)]))
+        .unwrap_or_default()
 }
 
 fn is(document: &Document, text: &str) -> bool {
@@ -78,8 +111,8 @@ fn has_second_factor(claims: &Document) -> bool {
     };
     let fresh = claims.last("auth_time").and_then(at).is_some_and(|at| (NOW - 300..=NOW + 60).contains(&at));
     let named = claims.last("amr").is_some_and(|amr| !texts(amr).is_empty());
-    let federated = claims.last("cognito:username").is_some_and(
-        |name| matches!(name, Document::Text(name) if name.to_ascii_lowercase().starts_with("okta_")),
-    );
+    let federated = claims
+        .last("cognito:username")
+        .is_some_and(|name| matches!(name, Document::Text(name) if name.to_ascii_lowercase().starts_with("okta_")));
     fresh && named || federated && claims.last("identities").is_some()
 }

@@ -4,7 +4,6 @@
 //! many of these run at the same time, one of them wins. What is due is found by the index, at a cost of three reads for
 //! each backup that is started.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use domain::Failure;

@@ -62,7 +62,9 @@ fn write(places: &Places, file: &str, text: &str) -> Result<()> {
 fn copy_folder(from: &Path, to: &Path, left_out: &[&str]) -> Result<()> {
     let mut names = BTreeSet::new();
     for entry in entries(from)? {
-        let Some(name) = entry.file_name().filter(|name| !left_out.iter().any(|left| *name == **left)) else { continue };
+        let Some(name) = entry.file_name().filter(|name| !left_out.iter().any(|left| *name == **left)) else {
+            continue;
+        };
         names.insert(name.to_owned());
         let target = to.join(name);
         if entry.is_dir() {
@@ -101,7 +103,9 @@ mod tests {
     fn a_copy_follows_its_original_and_leaves_alone_what_is_the_same() {
         let folder = std::env::temp_dir().join(format!("planted-{}", std::process::id()));
         let (from, to) = (folder.join("from"), folder.join("to"));
-        for (path, text) in [("from/a/x", "1"), ("from/a/y", "2"), ("from/target/z", "3"), ("to/a/w", "4"), ("to/b", "5")] {
+        for (path, text) in
+            [("from/a/x", "1"), ("from/a/y", "2"), ("from/target/z", "3"), ("to/a/w", "4"), ("to/b", "5")]
+        {
             let path = folder.join(path);
             make_folder(path.parent().expect("a folder")).expect("made");
             fs::write(path, text).expect("written");

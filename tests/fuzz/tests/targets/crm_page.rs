@@ -13,8 +13,22 @@ use fuzz::document::{Document, depth};
 const COLUMNS: [&str; 8] = ["email", "createdate", "a,b", "after", "next", "properties", "größe", "hs_object_id"];
 
 const WORDS: &[&str] = &[
-    "results", "paging", "next", "after", "id", "properties", "email", "createdate", "a,b", "größe", "hs_object_id", "total", "status",
-    "errors", "numErrors", "archived",
+    "results",
+    "paging",
+    "next",
+    "after",
+    "id",
+    "properties",
+    "email",
+    "createdate",
+    "a,b",
+    "größe",
+    "hs_object_id",
+    "total",
+    "status",
+    "errors",
+    "numErrors",
+    "archived",
 ];
 
 /// Documents as deep as this are read.
@@ -88,7 +102,8 @@ fn page_of(document: &Document, shape: Shape) -> Option<Page<'_>> {
 fn record_of(record: &Document, shape: Shape) -> Option<Record<'_>> {
     let ids = record.all("id").map(id_of).collect::<Option<Vec<_>>>()?;
     let mut cells: Vec<Cell<'_>> = COLUMNS.iter().map(|_| Cell::NotShown).collect();
-    let sources: Vec<&Document> = if shape == Shape::Nested { record.all("properties").collect() } else { vec![record] };
+    let sources: Vec<&Document> =
+        if shape == Shape::Nested { record.all("properties").collect() } else { vec![record] };
     for properties in sources {
         if matches!((properties, shape), (Document::Null, Shape::Nested)) {
             continue;

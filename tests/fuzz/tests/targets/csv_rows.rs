@@ -24,13 +24,19 @@ fn fuzz_csv_rows() {
             assert!(read(input, piece, 0) == whole, "pieces of {piece} bytes are read otherwise than all at once");
         }
         if let Ok(rows) = &whole {
-            assert!(input.is_empty() || input.ends_with(b"\n") || input.ends_with(b"\r"), "half a row was taken for one");
+            assert!(
+                input.is_empty() || input.ends_with(b"\n") || input.ends_with(b"\r"),
+                "half a row was taken for one"
+            );
             let skipped = read(input, 5, 1);
             assert!(skipped.is_ok_and(|left| left[..] == rows[rows.len().min(1)..]), "the first row is not the first");
         }
         if let Some(lines) = strict_csv::read(input) {
             let expected = expected(&lines);
-            assert!(expected.is_none() || whole.as_ref().ok() == expected.as_ref(), "rows are not those that were written");
+            assert!(
+                expected.is_none() || whole.as_ref().ok() == expected.as_ref(),
+                "rows are not those that were written"
+            );
         }
         written_is_read(input);
         whole.map_or(usize::MAX, |rows| rows.len().min(32))

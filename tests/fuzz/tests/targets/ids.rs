@@ -8,7 +8,18 @@ use workflows::idempotency::IdempotencyKey;
 
 #[test]
 fn fuzz_ids() {
-    let words = ["0198a000-0000-7000-8000-000000000000", "contacts", "p_", "18446744073709551615", "#", "/", "..", "-", "urn:uuid:", "enterprise"];
+    let words = [
+        "0198a000-0000-7000-8000-000000000000",
+        "contacts",
+        "p_",
+        "18446744073709551615",
+        "#",
+        "/",
+        "..",
+        "-",
+        "urn:uuid:",
+        "enterprise",
+    ];
     Target::new("ids", Form::Bytes, &words).fuzz(|input| {
         let text = &*String::from_utf8_lossy(input);
         let ids = [
@@ -16,8 +27,16 @@ fn fuzz_ids() {
             taken(text, ObjectType::parse(text).ok().map(String::from), as_json::<ObjectType>(text).map(String::from)),
             taken(text, BackupId::parse(text).ok().map(String::from), as_json::<BackupId>(text).map(String::from)),
             taken(text, RestoreId::parse(text).ok().map(String::from), as_json::<RestoreId>(text).map(String::from)),
-            taken(text, NotificationId::parse(text).ok().map(String::from), as_json::<NotificationId>(text).map(String::from)),
-            taken(text, AuditEntryId::parse(text).ok().map(String::from), as_json::<AuditEntryId>(text).map(String::from)),
+            taken(
+                text,
+                NotificationId::parse(text).ok().map(String::from),
+                as_json::<NotificationId>(text).map(String::from),
+            ),
+            taken(
+                text,
+                AuditEntryId::parse(text).ok().map(String::from),
+                as_json::<AuditEntryId>(text).map(String::from),
+            ),
         ];
         if let Ok(id) = BackupId::parse(text) {
             let again = BackupId::new(id.created_at(), id.random());
@@ -26,7 +45,10 @@ fn fuzz_ids() {
         let record = RecordId::parse(text).ok();
         let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         assert_eq!(record.map(|id| id.0), text.parse().ok().filter(|_| digits), "a record id");
-        assert!(record.is_none_or(|id| RecordId::parse(&id.to_string()) == Ok(id)), "a record id that is not read back");
+        assert!(
+            record.is_none_or(|id| RecordId::parse(&id.to_string()) == Ok(id)),
+            "a record id that is not read back"
+        );
         let key = IdempotencyKey::parse(text);
         assert!(key.as_ref().is_ok_and(|key| key.to_string() == text) || key.is_err(), "a key is changed");
         assert!(key.is_err() || (text.len() <= 255 && text.bytes().all(|byte| byte.is_ascii_graphic())));

@@ -4,8 +4,30 @@ use archive::manifest::{Manifest, ManifestError};
 use fuzz::{Form, Target};
 
 const WORDS: &[&str] = &[
-    "backupId", "accountId", "portalId", "files", "parts", "offset", "length", "rows", "bytes", "crc32", "sha256", "sha256Tree", "firstId",
-    "lastId", "archiveOffset", "packedLength", "columns", "missing", "withoutFile", "verdict", "exact", "short", "mendedValues", "window",
+    "backupId",
+    "accountId",
+    "portalId",
+    "files",
+    "parts",
+    "offset",
+    "length",
+    "rows",
+    "bytes",
+    "crc32",
+    "sha256",
+    "sha256Tree",
+    "firstId",
+    "lastId",
+    "archiveOffset",
+    "packedLength",
+    "columns",
+    "missing",
+    "withoutFile",
+    "verdict",
+    "exact",
+    "short",
+    "mendedValues",
+    "window",
 ];
 
 #[test]
@@ -23,7 +45,10 @@ fn fuzz_manifest() {
             });
             assert_eq!(end, Some(file.bytes), "parts that are not the file");
             for place in file.parts.iter().filter_map(|part| part.place) {
-                assert!(place.archive_offset.checked_add(place.packed_length).is_some(), "a place outside of any archive");
+                assert!(
+                    place.archive_offset.checked_add(place.packed_length).is_some(),
+                    "a place outside of any archive"
+                );
             }
         }
         let written = manifest.to_json();

@@ -10,7 +10,10 @@ const CELL_ENDS: [char; 4] = [';', '\t', '\r', '\n'];
 
 #[test]
 fn fuzz_report() {
-    let words = ["=", "+", "-", "@", ";", "\t", "\r\n", "'", "\"", " ", "=1+1", "＝", "-5.2", "inf", "nan", "1e5", "|", ",", "|-", "|+"];
+    let words = [
+        "=", "+", "-", "@", ";", "\t", "\r\n", "'", "\"", " ", "=1+1", "＝", "-5.2", "inf", "nan", "1e5", "|", ",",
+        "|-", "|+",
+    ];
     Target::new("report", Form::Bytes, &words).fuzz(|input| {
         let text = String::from_utf8_lossy(input);
         let cells: Vec<&str> = text.split('|').collect();
@@ -55,7 +58,8 @@ fn armed(shown: &str) -> String {
     for (at, char) in shown.char_indices() {
         let after = shown[at + char.len_utf8()..].trim_start_matches(['\'', '"', ' ']);
         let may_begin = before.is_none_or(|before| CELL_ENDS.contains(&before));
-        let defuses = may_begin && (after.starts_with(FORMULA_STARTS) || before.is_none() && after.starts_with(['\t', '\r']));
+        let defuses =
+            may_begin && (after.starts_with(FORMULA_STARTS) || before.is_none() && after.starts_with(['\t', '\r']));
         if char != '\'' || !defuses {
             cell.push(char);
         }

@@ -7,8 +7,24 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 const WORDS: &[&str] = &[
-    "every", "week", "two-weeks", "on", "anchor", "timeZone", "nextRunAt", "waitsUntil", "latest", "stopped", "Europe/Berlin", "Pacific/Apia",
-    "America/Sao_Paulo", "Africa/Monrovia", "UTC", "2026-03-29T02:30:00", "2026-10-25T02:30:00Z", "2026-12-31T23:59:59Z",
+    "every",
+    "week",
+    "two-weeks",
+    "on",
+    "anchor",
+    "timeZone",
+    "nextRunAt",
+    "waitsUntil",
+    "latest",
+    "stopped",
+    "Europe/Berlin",
+    "Pacific/Apia",
+    "America/Sao_Paulo",
+    "Africa/Monrovia",
+    "UTC",
+    "2026-03-29T02:30:00",
+    "2026-10-25T02:30:00Z",
+    "2026-12-31T23:59:59Z",
 ];
 
 #[test]

@@ -14,8 +14,32 @@ use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
 const WORDS: &[&str] = &[
-    "id", "property", "before", "target", "fate", "written", "after", "unclear", "failed", "code", "message", "now", "differences", "skipped",
-    "notShown", "gone", "deleted", "merged", "into", "unreadable", "why", "cannot-be-set", "edited-since", "p", "b", "t",
+    "id",
+    "property",
+    "before",
+    "target",
+    "fate",
+    "written",
+    "after",
+    "unclear",
+    "failed",
+    "code",
+    "message",
+    "now",
+    "differences",
+    "skipped",
+    "notShown",
+    "gone",
+    "deleted",
+    "merged",
+    "into",
+    "unreadable",
+    "why",
+    "cannot-be-set",
+    "edited-since",
+    "p",
+    "b",
+    "t",
 ];
 
 #[test]

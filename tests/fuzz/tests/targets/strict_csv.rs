@@ -49,7 +49,10 @@ fn only_what_the_rfc_describes_is_read() {
         let cells = |line: Vec<Vec<u8>>| line.into_iter().map(|cell| String::from_utf8(cell).expect("text")).collect();
         Some(lines.into_iter().map(cells).collect::<Vec<Vec<String>>>())
     };
-    assert_eq!(read("a,\"b,\"\"\r\n\",\r\n\r\n"), Some(vec![vec!["a".into(), "b,\"\r\n".into(), String::new()], vec![String::new()]]));
+    assert_eq!(
+        read("a,\"b,\"\"\r\n\",\r\n\r\n"),
+        Some(vec![vec!["a".into(), "b,\"\r\n".into(), String::new()], vec![String::new()]])
+    );
     for bad in ["a", "a\n", "a\r", "a\"b\r\n", "\"a\"b\r\n", "\"a\r\n", "a,", "a\rb\r\n"] {
         assert_eq!(read(bad), None, "{bad:?}");
     }

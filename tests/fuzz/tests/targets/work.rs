@@ -5,8 +5,29 @@ use fuzz::{Form, Target};
 use serde_json::Value;
 
 const WORDS: &[&str] = &[
-    "work", "discover", "export", "close-object", "assemble", "sweep", "restore", "restore-slice", "announce", "deliver", "backup", "chunk",
-    "accountId", "backupId", "restoreId", "notificationId", "objectType", "generation", "lower", "slice", "channel", "email", "webhook",
+    "work",
+    "discover",
+    "export",
+    "close-object",
+    "assemble",
+    "sweep",
+    "restore",
+    "restore-slice",
+    "announce",
+    "deliver",
+    "backup",
+    "chunk",
+    "accountId",
+    "backupId",
+    "restoreId",
+    "notificationId",
+    "objectType",
+    "generation",
+    "lower",
+    "slice",
+    "channel",
+    "email",
+    "webhook",
     "event-bus",
 ];
 
@@ -23,7 +44,10 @@ fn fuzz_work() {
         assert!(id.len() == 36 && id.bytes().all(is_id), "{id}");
         let (made, _) = work.run_stamp();
         let written = serde_json::to_vec(&work).expect("a message can be written");
-        assert!(serde_json::from_slice::<Work>(&written).is_ok_and(|read| read == work), "it is read as something else");
+        assert!(
+            serde_json::from_slice::<Work>(&written).is_ok_and(|read| read == work),
+            "it is read as something else"
+        );
         Some((work.word(), made.as_second() == 0))
     });
 }

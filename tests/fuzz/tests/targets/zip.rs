@@ -12,7 +12,17 @@ const MOST: u64 = 1 << 20;
 
 #[test]
 fn fuzz_zip() {
-    let words = ["PK\x01\x02", "PK\x03\x04", "PK\x05\x06", "PK\x06\x06", "PK\x06\x07", "manifest.json", "\x01\0\x10\0", "\x01\0\x18\0", "../"];
+    let words = [
+        "PK\x01\x02",
+        "PK\x03\x04",
+        "PK\x05\x06",
+        "PK\x06\x06",
+        "PK\x06\x07",
+        "manifest.json",
+        "\x01\0\x10\0",
+        "\x01\0\x18\0",
+        "../",
+    ];
     let target = Target { memory: 16 << 20, ..Target::new("zip", Form::Bytes, &words) };
     target.fuzz(|input| {
         let listed = block_on(files(Cursor::new(input)));

@@ -7,6 +7,7 @@ fn unreadable() -> Vec<Change> {
     let unreadable = |nth: u64| Change {
         key: Key::new("BACKUP#unreadable", format!("CHUNK#contacts#0001#{nth:020}")),
         expected: None,
+        format: 1,
         body: Some(serde_json::json!({ "from": "another version" })),
         due_at: Some(samples::NOW - SignedDuration::from_hours(1)),
         due_in: DueList::Work,

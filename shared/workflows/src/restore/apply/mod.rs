@@ -20,6 +20,7 @@ use domain::restore::plan::PlannedRecord;
 use domain::restore::slice::{Left, Position, RestoreSlice};
 use domain::restore::{DroppedProperty, Restore, RestoreEvent, RestoreState};
 use futures_util::stream;
+use tokio::sync::Semaphore;
 
 use self::planned::PlannedRecords;
 use self::write::is_about_uniqueness;

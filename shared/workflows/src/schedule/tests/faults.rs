@@ -105,6 +105,7 @@ async fn schedules_that_cannot_be_read_do_not_keep_others_from_their_turn() {
         let unreadable = Change {
             key: Key::new(format!("ACCOUNT#9{nth}"), "SCHEDULE"),
             expected: None,
+            format: 1,
             body: Some(serde_json::json!({ "from": "another version" })),
             due_at: Some(samples::NOW),
             due_in: DueList::Schedules,
