@@ -45,7 +45,7 @@ async fn at_every_call_while_an_object_falls_back_to_one_worker() {
 
 #[tokio::test(start_paused = true)]
 async fn at_many_calls_while_parts_are_read_once_more() {
-    the_archive_is_that_of_the_calm_run(ONCE_MORE, 4).await;
+    the_archive_is_that_of_the_calm_run(ONCE_MORE, 2).await;
 }
 
 #[tokio::test]
