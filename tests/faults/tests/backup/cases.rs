@@ -47,15 +47,15 @@ pub(crate) const SPLIT: Case =
 pub(crate) const FALLBACK: Case =
     Case { workers: 2, run_seconds: 6, objects: || vec![samples::many_contacts(950, Cursors::Opaque)] };
 
-/// Records that the list leaves out, in a part of the object that is then read again, and an end that is not the end.
+/// A list that ends too early and leaves a record out: the object is gone on with, then read again.
 pub(crate) const ONCE_MORE: Case = Case {
-    workers: 2,
-    run_seconds: 3,
+    workers: 1,
+    run_seconds: 1,
     objects: || {
-        let mut contacts = samples::many_contacts(3_400, Cursors::Ids);
-        let ids = samples::clumpy_ids(3_400);
-        contacts.unlisted = [ids[40], ids[1_190]].map(RecordId).into();
-        contacts.list_ends_at = Some(RecordId(ids[3_300]));
+        let mut contacts = samples::many_contacts(550, Cursors::Ids);
+        let ids = samples::clumpy_ids(550);
+        contacts.unlisted = [RecordId(ids[40])].into();
+        contacts.list_ends_at = Some(RecordId(ids[320]));
         vec![contacts]
     },
 };

@@ -66,7 +66,7 @@ async fn a_commit_that_was_made_and_is_told_as_a_conflict_changes_no_archive() {
 
 #[tokio::test(start_paused = true)]
 async fn at_many_calls_while_parts_are_read_once_more() {
-    the_archive_is_that_of_the_calm_run(ONCE_MORE, 4).await;
+    the_archive_is_that_of_the_calm_run(ONCE_MORE, 2).await;
 }
 
 #[tokio::test]

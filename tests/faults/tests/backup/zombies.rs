@@ -88,7 +88,7 @@ async fn at_every_call_while_an_object_falls_back_to_one_worker() {
 
 #[tokio::test(start_paused = true)]
 async fn at_some_calls_while_parts_are_read_once_more() {
-    a_late_worker_changes_nothing(ONCE_MORE, 7).await;
+    a_late_worker_changes_nothing(ONCE_MORE, 3).await;
 }
 
 #[tokio::test]
