@@ -226,8 +226,8 @@ async fn reported(records: u64, run: SignedDuration) -> (u64, u64) {
 /// says what a million takes.
 #[tokio::test(start_paused = true)]
 async fn a_report_of_many_records_takes_no_more_memory_than_that_of_few() {
-    const FEW: u64 = 80_000;
-    let records = records(200_000);
+    const FEW: u64 = 40_000;
+    let records = records(120_000);
     for run in [SignedDuration::ZERO, SignedDuration::from_secs(290)] {
         reported(FEW, run).await;
         let few = peak();
