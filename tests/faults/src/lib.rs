@@ -13,6 +13,7 @@ mod exported;
 mod latency;
 pub mod samples;
 mod world;
+pub mod worlds;
 
 pub use clock::{Pace, SimulatedClock};
 pub use crm::{SimulatedCrm, SimulatedObject};
