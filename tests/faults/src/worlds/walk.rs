@@ -22,7 +22,7 @@ use crate::crm::{Moment, Period};
 use crate::{FailedMessages, Pace, Settings, SimulatedCrm, Table, World, samples};
 
 /// More steps than any part of a world takes; beyond it goes round in circles.
-const MOST_STEPS: u32 = 20_000;
+const MOST_STEPS: u32 = 4_000;
 
 /// How often a loop that has nothing to do looks whether the other one still has.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
