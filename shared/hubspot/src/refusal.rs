@@ -316,7 +316,7 @@ pub(crate) fn too_large(about: &str) -> CrmError {
 
 /// An error from its two parts.
 pub(crate) fn error(kind: CrmErrorKind, sentence: String) -> CrmError {
-    CrmError { kind, sentence }
+    CrmError::new(kind, sentence)
 }
 
 #[cfg(test)]

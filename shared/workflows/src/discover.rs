@@ -208,9 +208,8 @@ impl Discover {
             // Of an object that may not be read at all, hidden values are no matter.
             Err(CrmError { kind: CrmErrorKind::HiddenValues(_), .. }) if refusals.first.is_some() => None,
             // Told as missing scopes, which are asked for again.
-            Err(CrmError { kind: CrmErrorKind::HiddenValues(scopes), sentence }) if !last_try => {
-                let kind = CrmErrorKind::MissingScopes(scopes);
-                return Ok(Described::Doubtful(CrmError { kind, sentence }));
+            Err(CrmError { kind: CrmErrorKind::HiddenValues(scopes), sentence, .. }) if !last_try => {
+                return Ok(Described::Doubtful(CrmError::new(CrmErrorKind::MissingScopes(scopes), sentence)));
             }
             Err(CrmError { kind: CrmErrorKind::HiddenValues(scopes), .. }) => {
                 return Ok(Described::HiddenValues(scopes));
@@ -228,7 +227,7 @@ impl Discover {
         let doubtful = listed.refused.iter().find(|_| !last_try && !last.lacked_properties_of(object));
         if let Some(RefusedProperties { scopes, sentence, .. }) = doubtful {
             let kind = CrmErrorKind::MissingScopes(scopes.clone());
-            return Ok(Described::Doubtful(CrmError { kind, sentence: sentence.clone() }));
+            return Ok(Described::Doubtful(CrmError::new(kind, sentence.clone())));
         }
         let gaps =
             listed.refused.into_iter().map(|refused| of_refused_properties(&definition, refused, last)).collect();

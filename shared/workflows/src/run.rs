@@ -101,6 +101,11 @@ pub enum Remedy {
 }
 
 impl StepError {
+    /// Whether it ended a write to the CRM that may have been made, or may still be.
+    pub const fn may_have_landed(&self) -> bool {
+        matches!(self, Self::Crm(crm) if crm.may_have_landed)
+    }
+
     /// What to do about it after what was `met` before. An outage of the CRM is waited out, and a refusal is believed when
     /// it was repeated.
     pub fn remedy(&self, now: Timestamp, met: Met, patience: &Patience) -> Remedy {
@@ -191,7 +196,7 @@ mod tests {
         Patience { first_pause: Duration::from_secs(30), outage: SignedDuration::from_hours(24) };
 
     fn crm(kind: CrmErrorKind) -> StepError {
-        CrmError { kind, sentence: "The CRM is in the way.".to_owned() }.into()
+        CrmError::new(kind, "The CRM is in the way.".to_owned()).into()
     }
 
     /// Meets `error` until it is given up. Returns the pauses in seconds, and the failure.

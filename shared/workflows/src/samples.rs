@@ -197,6 +197,6 @@ impl CrmConnector for NoCrm {
         _: Timestamp,
     ) -> Result<Arc<dyn Crm>, CrmError> {
         let kind = CrmErrorKind::Unavailable { retry_after: SignedDuration::ZERO };
-        Err(CrmError { kind, sentence: "There is none.".to_owned() })
+        Err(CrmError::new(kind, "There is none.".to_owned()))
     }
 }

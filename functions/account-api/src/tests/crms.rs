@@ -38,7 +38,7 @@ impl CrmConnector for Crms {
 }
 
 fn refusal(kind: CrmErrorKind) -> CrmError {
-    CrmError { kind, sentence: "The CRM said no.".to_owned() }
+    CrmError::new(kind, "The CRM said no.".to_owned())
 }
 
 #[async_trait]

@@ -74,11 +74,12 @@ pub trait Crm: Send + Sync {
     async fn read_batch(&self, request: &BatchRead<'_>, rows: &mut RowBuffer) -> Result<Vec<RecordId>, CrmError>;
 
     /// Writes new values to up to [`BATCH`](crate::ports::crm_batch::BATCH) records, each named once, in one call. It is
-    /// sent again where an answer was lost: writing the same values twice does no harm. That the CRM accepted a write
-    /// does not mean that it made it: compare what it returns.
+    /// sent again where an answer was lost: writing the same values twice does no harm. An answer is only given when no
+    /// sending before it can land any more. That the CRM accepted a write does not mean that it made it: compare what it
+    /// returns.
     ///
     /// # Errors
-    /// [`CrmError`], whose sentence quotes no value; the values may have been written.
+    /// [`CrmError`], whose sentence quotes no value; it says whether the values may have been written.
     async fn update_batch(&self, object: &ObjectType, updates: &[RecordUpdate]) -> Result<BatchUpdate, CrmError>;
 
     /// How many records the object has, and its highest id; None for object types that the CRM cannot count
@@ -248,6 +249,23 @@ pub struct CrmError {
     pub kind: CrmErrorKind,
     /// One sentence for people, naming what to do. Never a token, a value or a link.
     pub sentence: String,
+    /// The call was to write, and one of its sendings got no usable answer: it may be written, or may still be for as long
+    /// as [`WRITE_MARGIN`](crate::restore::WRITE_MARGIN). What ended the call does not matter. Always false of a call that
+    /// only reads.
+    pub may_have_landed: bool,
+}
+
+impl CrmError {
+    /// An error of a call of which nothing can have been written.
+    pub const fn new(kind: CrmErrorKind, sentence: String) -> Self {
+        Self { kind, sentence, may_have_landed: false }
+    }
+
+    /// The same of a call of which something may have been written, if `may_have_landed`.
+    #[must_use]
+    pub fn or_landed(self, may_have_landed: bool) -> Self {
+        Self { may_have_landed: self.may_have_landed || may_have_landed, ..self }
+    }
 }
 
 /// What kind of trouble a call met.
@@ -347,7 +365,7 @@ impl MissingScopes {
 impl From<GateClosed> for CrmError {
     fn from(closed: GateClosed) -> Self {
         let sentence = closed.to_string();
-        Self { kind: CrmErrorKind::NoBudget { until: closed.until, reason: closed.reason }, sentence }
+        Self::new(CrmErrorKind::NoBudget { until: closed.until, reason: closed.reason }, sentence)
     }
 }
 
@@ -357,7 +375,7 @@ mod tests {
 
     fn refused_for(scopes: &[&str]) -> Result<(), CrmError> {
         let kind = CrmErrorKind::MissingScopes(scopes.iter().map(|scope| (*scope).to_owned()).collect());
-        Err(CrmError { kind, sentence: "no".to_owned() })
+        Err(CrmError::new(kind, "no".to_owned()))
     }
 
     #[test]
@@ -367,7 +385,7 @@ mod tests {
         assert!(missing.is_empty());
         assert_eq!(missing.note(refused_for(&["tickets", "a.read"])).expect("noted"), None);
         let down = CrmErrorKind::Unavailable { retry_after: SignedDuration::ZERO };
-        let error = missing.note::<()>(Err(CrmError { kind: down.clone(), sentence: String::new() }));
+        let error = missing.note::<()>(Err(CrmError::new(down.clone(), String::new())));
         assert_eq!(error.expect_err("not about scopes").kind, down);
 
         let mut others = MissingScopes::default();

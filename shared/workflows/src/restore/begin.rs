@@ -170,7 +170,7 @@ fn object_gone(restore: &Restore) -> StepError {
     let sentence = format!(
         "The CRM has no object type {label} any more, so there is nothing that its values could be restored to."
     );
-    StepError::Crm(CrmError { kind: CrmErrorKind::NotFound, sentence })
+    StepError::Crm(CrmError::new(CrmErrorKind::NotFound, sentence))
 }
 
 fn archive_gone() -> StepError {

@@ -1,59 +1,16 @@
 //! The calls of the simulated CRM.
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 use domain::budget::CallKind;
 use domain::ids::{ObjectType, RecordId};
-use domain::ports::call_gate::{CallGate, RefusedPolicy};
-use domain::ports::clock::Clock;
 use domain::ports::crm::{Census, Crm, CrmAccount, CrmError, ListedProperties, PageEnd, PageRequest};
 use domain::ports::crm_batch::{BatchRead, BatchUpdate, PropertyDefinition, RecordUpdate};
 use domain::property::ObjectDefinition;
 use domain::rows::RowBuffer;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
-use super::{LATENCY, SimulatedCrm, State, Trouble, trouble};
+use super::{Client, trouble};
 use crate::lock;
-
-/// The pause after the limit per day is used up, as the CRM names none.
-const DAILY_PAUSE: SignedDuration = SignedDuration::from_mins(15);
-
-/// One run's client.
-pub(super) struct Client {
-    pub(super) crm: SimulatedCrm,
-    pub(super) gate: Arc<dyn CallGate>,
-    /// The base URL and the token.
-    pub(super) sends_to: (String, String),
-}
-
-impl Client {
-    /// Sends a call for as long as only a limit is in its way and the gate admits it.
-    async fn call<T>(
-        &self,
-        name: &'static str,
-        kind: CallKind,
-        mut answer: impl FnMut(&mut State, Timestamp) -> Result<T, CrmError> + Send,
-    ) -> Result<T, CrmError> {
-        loop {
-            self.gate.admit(kind).await?;
-            self.crm.clock.pass(LATENCY).await;
-            let now = self.crm.clock.now();
-            let present = lock(&self.crm.state).called(name, &self.sends_to, now);
-            match present {
-                None => return answer(&mut lock(&self.crm.state), now),
-                Some(Trouble::Unavailable) => return Err(trouble::unavailable()),
-                Some(Trouble::Malformed) => return Err(trouble::malformed()),
-                Some(Trouble::TokenRefused) => return Err(trouble::token_refused()),
-                Some(Trouble::ScopeMissing) => return Err(trouble::scopes_missing(&["a.scope".to_owned()])),
-                Some(Trouble::Forbidden) => return Err(trouble::forbidden()),
-                Some(Trouble::NotFound) => return Err(trouble::nothing_there()),
-                Some(Trouble::RateLimit(pause)) => self.gate.refused(RefusedPolicy::Rate, pause).await,
-                Some(Trouble::DailyLimit) => self.gate.refused(RefusedPolicy::Daily, DAILY_PAUSE).await,
-            }
-        }
-    }
-}
 
 #[async_trait]
 impl Crm for Client {
@@ -110,12 +67,15 @@ impl Crm for Client {
     }
 
     async fn read_batch(&self, request: &BatchRead<'_>, rows: &mut RowBuffer) -> Result<Vec<RecordId>, CrmError> {
-        self.call("read_batch", CallKind::Ordinary, |state, _| state.object(request.object)?.read_batch(request, rows))
-            .await
+        self.call("read_batch", CallKind::Ordinary, |state, now| {
+            lock(&self.writer).reads(request.ids, now);
+            state.object(request.object)?.read_batch(request, rows)
+        })
+        .await
     }
 
     async fn update_batch(&self, object: &ObjectType, updates: &[RecordUpdate]) -> Result<BatchUpdate, CrmError> {
-        self.call("update_batch", CallKind::Ordinary, |state, _| state.object(object)?.update_batch(updates)).await
+        self.write(object, updates).await
     }
 
     async fn census(&self, object: &ObjectType) -> Result<Option<Census>, CrmError> {

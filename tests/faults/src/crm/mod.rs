@@ -3,25 +3,29 @@
 mod calls;
 mod journal;
 mod object;
+mod oracle;
+mod sending;
 mod trouble;
 mod values;
 mod writes;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use domain::budget::CallLimits;
-use domain::ids::{ObjectType, RecordId};
+use domain::ids::{AccountId, ObjectType, RecordId};
 use domain::ports::call_gate::CallGate;
 use domain::ports::clock::Clock;
 use domain::ports::crm::{Crm, CrmConnector, CrmError, CrmErrorKind, CrmTarget};
+use domain::ports::ledger::Ledger;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
 
-use self::calls::Client;
 pub use self::journal::{Entry, Happened};
 pub use self::object::{Change, Cursors, Otherwise, SimulatedObject};
-pub use self::trouble::{Moment, Period, Trouble};
+use self::oracle::{Oracle, Writer};
+use self::sending::Client;
+pub use self::trouble::{LATEST_LANDING, Moment, Period, Trouble};
 pub use self::writes::{Edit, PropertyRules};
 use crate::{SimulatedClock, Table, lock};
 
@@ -33,6 +37,8 @@ const LATENCY: SignedDuration = SignedDuration::from_millis(300);
 pub struct SimulatedCrm {
     clock: Arc<SimulatedClock>,
     state: Arc<Mutex<State>>,
+    /// What every write is held against, if anything.
+    oracle: Arc<OnceLock<Oracle>>,
 }
 
 #[derive(Debug)]
@@ -50,6 +56,11 @@ struct State {
     /// Calls that met trouble.
     struck: u64,
     reached: BTreeSet<(String, String)>,
+    /// When writes land whose client has not been answered.
+    landings: Vec<Timestamp>,
+    /// Writes that should not have been made, in a sentence each.
+    wrongs: Vec<String>,
+    longest_blind: SignedDuration,
 }
 
 impl State {
@@ -71,7 +82,7 @@ impl State {
                 object.edit(edit);
             }
         }
-        let present = self.troubles.iter().find(|(period, _)| period.contains(nth, now));
+        let present = self.troubles.iter().find(|(period, _)| period.contains(nth, (name, of_method), now));
         let present = present.map(|(_, trouble)| *trouble);
         self.struck += u64::from(present.is_some());
         present
@@ -92,8 +103,11 @@ impl SimulatedCrm {
             calls: BTreeMap::new(),
             struck: 0,
             reached: BTreeSet::new(),
+            landings: Vec::new(),
+            wrongs: Vec::new(),
+            longest_blind: SignedDuration::ZERO,
         };
-        Self { clock, state: Arc::new(Mutex::new(state)) }
+        Self { clock, state: Arc::new(Mutex::new(state)), oracle: Arc::default() }
     }
 
     /// Other limits, as the CRM will name them from now on.
@@ -108,8 +122,38 @@ impl SimulatedCrm {
         lock(&self.state).portal_id = portal_id;
     }
 
+    /// Holds every write from now on against what `ledger` says of the account's restores: one of them holds the restore
+    /// lock, a run of it may still write, and none begins a batch once the restore was stopped or has failed.
+    pub fn watch(&self, ledger: Arc<dyn Ledger>, account: AccountId) {
+        // One that is watched already stays so.
+        let _ = self.oracle.set(Oracle::new(ledger, account));
+    }
+
+    /// Whether every write so far was one that may be made.
+    ///
+    /// # Panics
+    /// When one was not.
+    pub fn assert_writes_were_allowed(&self) {
+        let wrongs = std::mem::take(&mut lock(&self.state).wrongs);
+        assert!(wrongs.is_empty(), "{}", wrongs.join(" "));
+    }
+
+    /// When the next write lands whose client has got no answer.
+    pub fn next_landing(&self) -> Option<Timestamp> {
+        lock(&self.state).landings.iter().min().copied()
+    }
+
+    /// The longest time for which a client had not been told what a record has that it wrote over.
+    pub fn longest_blind(&self) -> SignedDuration {
+        lock(&self.state).longest_blind
+    }
+
     /// Whatever is called in `period` meets `trouble`.
+    ///
+    /// # Panics
+    /// When a write would land later than a restore counts on.
     pub fn trouble(&self, period: Period, trouble: Trouble) {
+        assert!(!matches!(trouble, Trouble::Late(after) if after > LATEST_LANDING), "{trouble:?} is too late");
         lock(&self.state).troubles.push((period, trouble));
     }
 
@@ -193,9 +237,10 @@ impl CrmConnector for SimulatedCrm {
         target: &CrmTarget,
         token: SecretString,
         gate: Arc<dyn CallGate>,
-        _: Timestamp,
+        deadline: Timestamp,
     ) -> Result<Arc<dyn Crm>, CrmError> {
         let sends_to = (target.base_url.clone(), token.expose_secret().to_owned());
-        Ok(Arc::new(Client { crm: self.clone(), gate, sends_to }))
+        let writer = Arc::new(Mutex::new(Writer::default()));
+        Ok(Arc::new(Client { crm: self.clone(), gate, sends_to, deadline, writer }))
     }
 }

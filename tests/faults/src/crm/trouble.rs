@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use domain::budget::WaitReason;
 use domain::ids::ObjectType;
 use domain::ports::crm::{CrmError, CrmErrorKind};
 use jiff::{SignedDuration, Timestamp};
@@ -13,13 +14,17 @@ pub enum Period {
     Times(Range<Timestamp>),
     /// For a number of calls, counted from 1 over all methods.
     Calls(Range<u64>),
+    /// For a number of the calls of a method of [`Crm`](domain::ports::crm::Crm), such as `update_batch`, counted from 1.
+    CallsOf(&'static str, Range<u64>),
 }
 
 impl Period {
-    pub(super) fn contains(&self, nth: u64, now: Timestamp) -> bool {
+    /// Whether it holds the `nth` of all calls, which is the one with the number `of_method` of `method`.
+    pub(super) fn contains(&self, nth: u64, (method, of_method): (&str, u64), now: Timestamp) -> bool {
         match self {
             Self::Times(times) => times.contains(&now),
             Self::Calls(calls) => calls.contains(&nth),
+            Self::CallsOf(name, calls) => *name == method && calls.contains(&of_method),
         }
     }
 }
@@ -61,13 +66,21 @@ pub enum Trouble {
     Forbidden,
     /// 404.
     NotFound,
+    /// What is asked for is done, and the answer is lost on its way. The client sends the call again.
+    AnswerLost,
+    /// No answer comes for as long as the client waits, and then it sends the call again. What was to be written is written
+    /// so long after the call was sent, whatever became of the client: at most [`LATEST_LANDING`].
+    Late(SignedDuration),
 }
+
+/// A write lands at most so long after it was sent, since the CRM gives up on a call before that. A restore counts on it.
+pub const LATEST_LANDING: SignedDuration = SignedDuration::from_secs(24);
 
 /// After how long the client of a CRM that is down says it makes sense to try again.
 const RETRY_AFTER: SignedDuration = SignedDuration::from_secs(30);
 
 fn error(kind: CrmErrorKind, sentence: impl Into<String>) -> CrmError {
-    CrmError { kind, sentence: sentence.into() }
+    CrmError::new(kind, sentence.into())
 }
 
 pub(super) fn unavailable() -> CrmError {
@@ -76,6 +89,10 @@ pub(super) fn unavailable() -> CrmError {
 
 pub(super) fn malformed() -> CrmError {
     error(CrmErrorKind::Malformed, "The CRM's answer is not what its API promises.")
+}
+
+pub(super) fn no_budget(until: Timestamp) -> CrmError {
+    error(CrmErrorKind::NoBudget { until, reason: WaitReason::RateLimit }, "The CRM asks for a pause.")
 }
 
 pub(super) fn token_refused() -> CrmError {

@@ -1,6 +1,6 @@
 //! What is written to an object of the simulated CRM: by its API, and by people meanwhile.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use domain::ids::RecordId;
 use domain::ports::crm::CrmError;
@@ -72,8 +72,10 @@ pub(super) struct Writes {
     archived_properties: Vec<Property>,
     rules: BTreeMap<String, PropertyRules>,
     refused_records: BTreeMap<RecordId, String>,
-    hidden: HashSet<String>,
+    /// Not shown from so many batches of updates on.
+    hidden: HashMap<String, u64>,
     unreadable: HashSet<RecordId>,
+    unmentioned: HashSet<RecordId>,
     updates: Vec<RecordUpdate>,
     batches: u64,
     journal: Journal,
@@ -119,7 +121,16 @@ impl SimulatedObject {
 
     /// Leaves the values of a property out of what is read and written by batches, as for a token that may not see them.
     pub fn hide(&mut self, property: &str) {
-        self.writes.hidden.insert(property.to_owned());
+        self.hide_from(property, 0);
+    }
+
+    /// The same once so many batches of updates were made.
+    pub fn hide_from(&mut self, property: &str, batches: u64) {
+        self.writes.hidden.insert(property.to_owned(), batches);
+    }
+
+    fn is_hidden(&self, property: &str) -> bool {
+        self.writes.hidden.get(property).is_some_and(|from| self.writes.batches >= *from)
     }
 
     /// Fails to give a record, also when it is asked for alone.
@@ -127,10 +138,16 @@ impl SimulatedObject {
         self.writes.unreadable.insert(id);
     }
 
+    /// Leaves a record out of the answers to updates, which are made all the same.
+    pub fn leave_unmentioned(&mut self, id: RecordId) {
+        self.writes.unmentioned.insert(id);
+    }
+
     /// Shows everything again.
     pub fn show_all(&mut self) {
         self.writes.hidden.clear();
         self.writes.unreadable.clear();
+        self.writes.unmentioned.clear();
     }
 
     /// Takes all refusals back.
@@ -248,10 +265,10 @@ impl SimulatedObject {
                 if *name == MERGED_IDS {
                     rows.set(column, &self.former_ids(id));
                 } else if let Some(value) = self.property(name).and_then(|_| self.value(id, name)) {
-                    if !self.writes.hidden.contains(*name) {
+                    if !self.is_hidden(name) {
                         rows.set(column, &value);
                     }
-                } else if self.property(name).is_some() && !self.writes.hidden.contains(*name) {
+                } else if self.property(name).is_some() && !self.is_hidden(name) {
                     rows.set_none(column);
                 }
             }
@@ -295,6 +312,7 @@ impl SimulatedObject {
                 records.push(self.apply(id, update));
             }
         }
+        records.retain(|record| !self.writes.unmentioned.contains(&record.id));
         Ok(BatchUpdate::Written { records, refused })
     }
 
@@ -315,7 +333,7 @@ impl SimulatedObject {
             self.note(id, Happened::Sent { property: property.clone(), sent: value.clone(), before, after });
         }
         self.writes.updates.push(update.clone());
-        let shown = update.values.iter().filter(|(name, _)| !self.writes.hidden.contains(name));
+        let shown = update.values.iter().filter(|(name, _)| !self.is_hidden(name));
         let present = shown.map(|(name, _)| (name.clone(), self.value(id, name).unwrap_or_default()));
         let record_id = (RECORD_ID_COLUMN.to_owned(), id.to_string());
         UpdatedRecord { id, values: present.chain([record_id]).collect() }

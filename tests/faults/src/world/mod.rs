@@ -199,6 +199,7 @@ impl World {
         let objects = Arc::new(MemoryObjects::new());
         let (pace, seed) = (clock.pace(), settings.seed);
         let account = AccountId::parse(&fastrand::u64(1..).to_string()).expect("digits");
+        crm.watch(ledger.clone(), account.clone());
         let world = Self {
             ledger: Arc::new(Latent::new(ledger, pace, seed)),
             storage: Arc::new(Latent::new(objects.clone() as Arc<dyn Storage>, pace, seed + 1)),
@@ -306,20 +307,19 @@ impl World {
         panic!("no end is in sight: {:?} with {:?}", self.backup(backup).await, self.queue.queued());
     }
 
-    /// Does what is next: what is due, the messages that can be received, or nothing until something can be done.
-    /// Returns whether there was anything to do.
+    /// Does what is next: what is due, the messages that can be received, or nothing until something can be done, or a
+    /// write lands that nobody waits for any more. Returns whether there was anything to do.
     ///
     /// # Panics
-    /// When the ledger does not answer.
+    /// When the ledger does not answer, or a write has landed that should not have been made.
     pub async fn step(&self) -> bool {
+        self.crm.assert_writes_were_allowed();
         self.recover_if_due().await;
         if self.deliver_some().await {
             return true;
         }
-        let Some(next) = [self.queue.next_available_at(), self.next_recovery().await].into_iter().flatten().min()
-        else {
-            return false;
-        };
+        let next = [self.queue.next_available_at(), self.next_recovery().await, self.crm.next_landing()];
+        let Some(next) = next.into_iter().flatten().min() else { return false };
         self.clock.pass_until(next).await;
         true
     }
@@ -377,5 +377,14 @@ impl World {
         let exported = self.exported(backup).await;
         exported.check_zip(&*self.stored, &self.backup(backup).await).await;
         exported
+    }
+}
+
+impl Drop for World {
+    /// A write that should not have been made fails the test, also where nobody looks after it.
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.crm.assert_writes_were_allowed();
+        }
     }
 }

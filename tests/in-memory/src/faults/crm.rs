@@ -17,7 +17,7 @@ use secrecy::SecretString;
 use super::Faulty;
 
 fn unavailable(sentence: String) -> CrmError {
-    CrmError { kind: CrmErrorKind::Unavailable { retry_after: SignedDuration::ZERO }, sentence }
+    CrmError::new(CrmErrorKind::Unavailable { retry_after: SignedDuration::ZERO }, sentence)
 }
 
 impl<T: CrmConnector + ?Sized> CrmConnector for Faulty<T> {
@@ -69,7 +69,8 @@ impl<T: Crm + ?Sized> Crm for Faulty<T> {
     }
 
     async fn update_batch(&self, object: &ObjectType, updates: &[RecordUpdate]) -> Result<BatchUpdate, CrmError> {
-        self.call("Crm::update_batch", self.port.update_batch(object, updates), unavailable).await
+        let unanswered = |sentence| unavailable(sentence).or_landed(true);
+        self.call("Crm::update_batch", self.port.update_batch(object, updates), unanswered).await
     }
 
     async fn census(&self, object: &ObjectType) -> Result<Option<Census>, CrmError> {
