@@ -3,7 +3,8 @@
 //! One item per account, changed in the same transaction as the backup that takes or frees it, so of two requests at
 //! the same moment one wins. At most one backup of an account runs at a time, and only one that completes uses the
 //! allowance up: after that the account's plan says how long the next one has to wait. A backup that fails or is cancelled
-//! gives it back as it was.
+//! gives it back as it was. So does one that is short, once: it can be repeated at once, and the repetition counts, short or
+//! not. What no repetition mends would otherwise lift the plan's limit.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -23,9 +24,12 @@ pub struct Allowance {
     /// When the running one was asked for.
     #[serde(default)]
     pub running_since: Option<Timestamp>,
-    /// When the latest backup that completed was asked for.
+    /// When the latest backup that completed and counts was asked for.
     #[serde(default)]
     pub used_at: Option<Timestamp>,
+    /// The latest backup that completed was short and does not count; the next one does.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub repeats: bool,
 }
 
 /// Why the allowance is not to be had.
@@ -45,7 +49,7 @@ pub enum NotAllowed {
 impl Allowance {
     /// Nothing is running, and nothing ever was.
     pub fn free(account_id: AccountId) -> Self {
-        Self { account_id, running: None, running_since: None, used_at: None }
+        Self { account_id, running: None, running_since: None, used_at: None, repeats: false }
     }
 
     /// Takes the allowance for `backup`, asked for at `now`, under a plan with this interval.
@@ -80,13 +84,18 @@ impl Allowance {
         }
     }
 
-    /// Uses the allowance up, when `backup` has completed.
+    /// Uses the allowance up, when `backup` has completed. One that is short leaves it as it was, unless it repeats another
+    /// one that was.
     ///
     /// # Errors
     /// [`Refused`] when it no longer names this backup.
-    pub fn use_up(&self, backup: &BackupId) -> Result<Self, Refused> {
+    pub fn use_up(&self, backup: &BackupId, is_short: bool) -> Result<Self, Refused> {
         let freed = self.give_back(backup)?;
-        Ok(Self { used_at: Some(self.running_since.unwrap_or_else(|| backup.created_at())), ..freed })
+        if is_short && !self.repeats {
+            return Ok(Self { repeats: true, ..freed });
+        }
+        let used_at = Some(self.running_since.unwrap_or_else(|| backup.created_at()));
+        Ok(Self { used_at, repeats: false, ..freed })
     }
 
     /// The ledger's key of an account's allowance.
@@ -170,7 +179,7 @@ mod tests {
     #[test]
     fn a_completed_backup_uses_the_allowance_up_for_the_plans_interval_from_its_request_on() {
         let taken = free().take(&backup(1), DAY, NOW).expect("free");
-        let used = taken.use_up(&backup(1)).expect("it runs");
+        let used = taken.use_up(&backup(1), false).expect("it runs");
         let early = used.take(&backup(2), DAY, NOW + DAY - SignedDuration::from_nanos(1));
         assert_eq!(early, Err(NotAllowed::TooEarly(NOW + DAY)));
         assert!(used.take(&backup(2), DAY, NOW + DAY).is_ok());
@@ -183,7 +192,31 @@ mod tests {
         let taken = free().take(&backup(1), DAY, NOW).expect("free");
         let refused = taken.take(&backup(2), DAY, NOW + DAY * 3);
         assert_eq!(refused, Err(NotAllowed::Running { running: backup(1), next_at: NOW + DAY }));
-        assert!(taken.give_back(&backup(2)).is_err() && taken.use_up(&backup(2)).is_err());
+        assert!(taken.give_back(&backup(2)).is_err() && taken.use_up(&backup(2), false).is_err());
+    }
+
+    #[test]
+    fn a_short_backup_can_be_repeated_once() {
+        let run = |before: &Allowance, nth: u8, is_short: bool| {
+            let now = NOW + SignedDuration::from_mins(nth.into());
+            before.take(&backup(nth), DAY, now)?.use_up(&backup(nth), is_short).map_err(|_| NotAllowed::TooEarly(now))
+        };
+        let short = run(&free(), 1, true).expect("free");
+        assert_eq!(short.next_at(DAY), None, "it does not count");
+        for is_short in [true, false] {
+            let repeated = run(&short, 2, is_short).expect("at once");
+            let counted_from = NOW + SignedDuration::from_mins(2);
+            assert_eq!(
+                run(&repeated, 3, false),
+                Err(NotAllowed::TooEarly(counted_from + DAY)),
+                "the repetition counts"
+            );
+            let later = repeated.take(&backup(4), DAY, counted_from + DAY).expect("a day later");
+            let short_again = later.use_up(&backup(4), true).expect("it runs");
+            assert_eq!(short_again.used_at, repeated.used_at, "a new one can be repeated again");
+        }
+        let failed = short.take(&backup(2), DAY, NOW).expect("at once").give_back(&backup(2)).expect("it runs");
+        assert_eq!(failed, short, "a repetition that fails can be repeated");
     }
 
     /// D2: functions of the version before wrote notes of backups only, and still read those of today.

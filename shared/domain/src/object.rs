@@ -1,10 +1,15 @@
 //! One object type's part in a backup: how far it is, and whether it can be trusted.
 
+mod counts;
+mod reopening;
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use self::counts::{Counts, Verdict};
+pub use self::reopening::Voided;
 use crate::Refused;
 use crate::chunk::{Chunk, ChunkKey};
 use crate::gap::Gap;
@@ -46,62 +51,6 @@ pub enum ObjectState {
     Exporting,
     /// All chunks are done and their boundaries proven.
     Exported,
-}
-
-/// How the rows compare with what the CRM counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Verdict {
-    /// As many rows as the CRM counts.
-    Exact,
-    /// Another number, explained by records created and deleted while the object was read.
-    Drift,
-    /// Fewer rows than that explains, or records or values that could not be read. The backup says so.
-    Short,
-    /// More rows than that explains: the count lags, or leaves some records out.
-    Surplus,
-    /// The CRM does not count this object (conversations).
-    Uncounted,
-}
-
-/// Counts of the CRM around the time in which an object was read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Counts {
-    /// Records when the object was discovered.
-    pub before: Option<u64>,
-    /// Records when its last chunk was done.
-    pub after: Option<u64>,
-    /// Records created in between.
-    pub created: Option<u64>,
-}
-
-impl Verdict {
-    /// Whether the rows cannot be explained. The CRM's counts lag behind its records, so a later look may explain them.
-    pub const fn is_unexplained(self) -> bool {
-        matches!(self, Self::Short | Self::Surplus)
-    }
-}
-
-impl Counts {
-    /// How `rows` compare with the counts.
-    ///
-    /// A backup may or may not hold what was created or deleted while it ran. With `before + created − after` records
-    /// deleted meanwhile, every complete export has at least `before − deleted` rows and at most `before + created`.
-    pub fn verdict(self, rows: u64) -> Verdict {
-        let Some(after) = self.after else { return Verdict::Uncounted };
-        if rows == after {
-            return Verdict::Exact;
-        }
-        let before = self.before.unwrap_or(after);
-        let created = self.created.unwrap_or(0);
-        let deleted = (before + created).saturating_sub(after);
-        match rows {
-            few if few < before.saturating_sub(deleted) => Verdict::Short,
-            many if many > before + created => Verdict::Surplus,
-            _ => Verdict::Drift,
-        }
-    }
 }
 
 /// One object type's part in a backup.
@@ -183,6 +132,14 @@ pub struct ObjectExport {
     /// The CRM listed its records in no fixed order, so that one that moved may have been missed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unordered: bool,
+    /// How often chunks were opened again when it was to be closed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub reopened: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+const fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// So many records of an object may be unreadable; with more the backup fails, as something else must be wrong.
@@ -271,6 +228,7 @@ impl ObjectExport {
             unreadable: Vec::new(),
             mended_values: 0,
             unordered: false,
+            reopened: 0,
         };
         let chunk = object.whole_chunk(now);
         (object, chunk)
@@ -382,6 +340,7 @@ impl ObjectExport {
             unreadable: Vec::new(),
             mended_values: 0,
             unordered: false,
+            reopened: 0,
             generation: self.generation + 1,
             open_chunks: 1,
             records: 0,
@@ -401,21 +360,24 @@ impl ObjectExport {
         Ok((next, chunk))
     }
 
-    /// Closes the object: every chunk is done, and every boundary of `generation` was proven.
+    /// Closes the object: every chunk is done, and every boundary and the end of it were proven while it was as `judged`.
     ///
     /// # Errors
-    /// [`Refused`] when a chunk is open, the generation is void, or it is closed already.
-    pub fn close(&self, generation: u32, counts: Counts, to: Timestamp, now: Timestamp) -> Result<Self, Refused> {
-        self.check_generation("closing an object", generation)?;
-        if self.open_chunks > 0 {
-            return Err(Refused::new("closing an object", "a chunk is open"));
+    /// [`Refused`] when a chunk is open or was opened again since then, the generation is void, or it is closed already.
+    pub fn close(&self, judged: &Self, counts: Counts, to: Timestamp, now: Timestamp) -> Result<Self, Refused> {
+        self.check_generation("closing an object", judged.generation)?;
+        if self.open_chunks > 0 || self.reopened != judged.reopened {
+            return Err(Refused::new("closing an object", "a chunk is open, or was opened again"));
         }
+        // Where a list is read from its beginning to its end, a deletion may have moved a record past the cursor.
+        let may_have_moved = self.mode == ReadMode::Sequential && counts.deleted() > 0;
         Ok(Self {
             state: ObjectState::Exported,
             counts,
             verdict: Some(self.verdict(counts)),
             window_to: Some(to),
             updated_at: now,
+            unordered: self.unordered || may_have_moved,
             ..self.clone()
         })
     }
@@ -427,7 +389,27 @@ impl ObjectExport {
 
     /// How the records that were found, readable or not, compare with `counts`.
     pub fn verdict_of_found(&self, counts: Counts) -> Verdict {
-        counts.verdict(self.records + self.unreadable.len() as u64)
+        counts.verdict(self.found())
+    }
+
+    /// How many records were found, readable or not.
+    pub fn found(&self) -> u64 {
+        self.records + self.unreadable.len() as u64
+    }
+
+    /// The records of `chunk` that exist and cannot be read.
+    pub fn unreadable_in(&self, chunk: &Chunk) -> impl Iterator<Item = RecordId> {
+        self.unreadable.iter().copied().filter(|id| chunk.covers(*id))
+    }
+
+    /// Notes that the CRM's list can only be gone on with, so that no other chunk tries to start it in the middle.
+    ///
+    /// # Errors
+    /// [`Refused`] when `generation` is void.
+    pub fn only_goes_on(&self, generation: u32, now: Timestamp) -> Result<Self, Refused> {
+        self.check_generation("noting what a list is good for", generation)?;
+        let list_use = if self.list_use == ListUse::AnyRange { ListUse::FirstRange } else { self.list_use };
+        Ok(Self { list_use, updated_at: now, ..self.clone() })
     }
 
     /// Takes it out of the list of due work: its backup has ended.
@@ -496,22 +478,4 @@ impl Record for ObjectExport {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_verdict_explains_creations_and_deletions_and_nothing_else() {
-        let counts =
-            |before, after, created| Counts { before: Some(before), after: Some(after), created: Some(created) };
-        assert_eq!(counts(100, 100, 0).verdict(100), Verdict::Exact);
-        assert_eq!(counts(100, 103, 3).verdict(101), Verdict::Drift);
-        assert_eq!(counts(100, 97, 0).verdict(98), Verdict::Drift);
-        assert_eq!(counts(100, 97, 0).verdict(96), Verdict::Short);
-        assert_eq!(counts(100, 100, 0).verdict(99), Verdict::Short);
-        assert_eq!(counts(100, 100, 2).verdict(98), Verdict::Drift);
-        assert_eq!(counts(100, 100, 2).verdict(102), Verdict::Drift);
-        assert_eq!(counts(100, 100, 2).verdict(103), Verdict::Surplus);
-        assert_eq!(counts(100, 100, 0).verdict(101), Verdict::Surplus);
-        assert_eq!(Counts::default().verdict(5), Verdict::Uncounted);
-    }
-}
+mod tests;

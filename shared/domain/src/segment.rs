@@ -1,9 +1,12 @@
 //! A segment: the DEFLATE bytes that one worker run produced for a chunk, as the ledger remembers them.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::backup::WORK_KEPT_FOR;
+use crate::chunk::ChunkKey;
 use crate::ids::{BackupId, ObjectType, RecordId};
 use crate::ports::ledger::{Key, Record};
 use crate::ports::objects::ETag;
@@ -50,12 +53,23 @@ pub struct Segment {
     pub etag: ETag,
     /// What is in them.
     pub summary: SegmentSummary,
+    /// Properties of which the CRM did not show values, and in how many of its rows.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub hidden_values: BTreeMap<String, u64>,
+    /// Values that were not valid Unicode.
+    #[serde(default)]
+    pub mended_values: u64,
 }
 
 impl Segment {
     /// Sort-key prefix of all segments of one generation of an object; they list in record order.
     pub fn prefix(object: &ObjectType, generation: u32) -> String {
         format!("SEGMENT#{object}#{generation:04}#")
+    }
+
+    /// Sort-key prefix of all segments of one chunk.
+    pub fn prefix_of_chunk(chunk: &ChunkKey) -> String {
+        format!("{}{:020}#", Self::prefix(&chunk.object_type, chunk.generation), chunk.lower.0)
     }
 }
 

@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use domain::backup::{Backup, BackupState};
 use domain::chunk::{Chunk, ChunkState};
-use domain::ids::{BackupId, ObjectType};
+use domain::ids::{BackupId, ObjectType, RecordId};
 use domain::object::ObjectExport;
 use domain::ports::clock::Clock;
 use domain::ports::ledger::{self, Change, Ledger, LedgerError, Versioned};
 use domain::ports::queue::WorkQueue;
+use domain::segment::Segment;
 use domain::work::BackupRef;
 
 use crate::run::StepError;
@@ -47,6 +48,26 @@ pub async fn objects(ledger: &dyn Ledger, backup: &BackupId) -> Result<Vec<Objec
     let partition = format!("BACKUP#{backup}");
     let objects: Vec<Versioned<ObjectExport>> = ledger::list(ledger, &partition, ObjectExport::PREFIX).await?;
     Ok(objects.into_iter().map(|object| object.record).collect())
+}
+
+/// The segments of an object that count, in record order: those of its present generation, without those of ranges that
+/// were read again after them.
+///
+/// # Errors
+/// [`LedgerError`].
+pub async fn present_segments(ledger: &dyn Ledger, object: &ObjectExport) -> Result<Vec<Segment>, LedgerError> {
+    let (partition, name) = (format!("BACKUP#{}", object.backup_id), &object.definition.object_type);
+    let prefix = Segment::prefix(name, object.generation);
+    let segments: Vec<Versioned<Segment>> = ledger::list(ledger, &partition, &prefix).await?;
+    let mut segments: Vec<Segment> = segments.into_iter().map(|segment| segment.record).collect();
+    if object.reopened > 0 {
+        let chunks: Vec<Versioned<Chunk>> =
+            ledger::list(ledger, &partition, &Chunk::prefix(name, object.generation)).await?;
+        let first: HashMap<RecordId, u32> =
+            chunks.iter().map(|chunk| (chunk.record.key.lower, chunk.record.again.first_segment)).collect();
+        segments.retain(|segment| first.get(&segment.lower).is_none_or(|first| segment.sequence >= *first));
+    }
+    Ok(segments)
 }
 
 /// While the backup exports, activates and queues as many waiting chunks as there are free places, those of the largest

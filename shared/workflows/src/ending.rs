@@ -168,11 +168,16 @@ pub(crate) async fn give_allowance_back(
     }))
 }
 
-/// The change that uses the account's allowance up when `backup` completes.
-pub(crate) async fn use_allowance_up(ledger: &dyn Ledger, backup: &BackupRef) -> Result<Option<Change>, LedgerError> {
+/// The change that uses the account's allowance up when `backup` completes, and whether it counts against the plan.
+pub(crate) async fn use_allowance_up(
+    ledger: &dyn Ledger,
+    backup: &BackupRef,
+    is_short: bool,
+) -> Result<(Option<Change>, bool), LedgerError> {
     let allowance: Option<Versioned<Allowance>> = ledger::load(ledger, &Allowance::key_of(&backup.account_id)).await?;
-    Ok(allowance.and_then(|loaded| {
-        let used = loaded.record.use_up(&backup.backup_id).ok()?;
-        Some(Change::replace(&loaded, &used))
-    }))
+    let used = allowance.and_then(|loaded| {
+        let used = loaded.record.use_up(&backup.backup_id, is_short).ok()?;
+        Some((Change::replace(&loaded, &used), !used.repeats))
+    });
+    Ok(used.map_or((None, true), |(change, counts)| (Some(change), counts)))
 }

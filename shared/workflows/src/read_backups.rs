@@ -111,7 +111,8 @@ impl Waiting {
 pub struct ObjectProgress {
     /// The object as the ledger knows it.
     pub object: ObjectExport,
-    /// Records read. Within a generation they only become fewer when a run is lost with what it has read.
+    /// Records read. Within a generation they only become fewer when a run is lost with what it has read, and when a range is
+    /// read again.
     pub records: u64,
     /// Pages read.
     pub pages: u64,

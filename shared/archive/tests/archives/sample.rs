@@ -162,7 +162,8 @@ pub(crate) fn export(table: &Table, storage: &mut Storage) -> ExportedObject {
     let records = table.rows.len() as u64;
     let done = Committed { records, chunk_done: true, ..Committed::default() };
     let counts = Counts { before: Some(records), after: Some(records), created: Some(0) };
-    let export = object.commit(1, &done, from).and_then(|object| object.close(1, counts, from, from)).expect("open");
+    let export =
+        object.commit(1, &done, from).and_then(|object| object.close(&object, counts, from, from)).expect("open");
     ExportedObject { export, columns, segments }
 }
 

@@ -1,14 +1,17 @@
 //! A chunk: one id range of one object, the unit of fan-out.
 //!
 //! ```text
-//! waiting ─ activated ─▶ ready ─ leased, segment committed … ─▶ done
+//! waiting ─ activated ─▶ ready ─ leased, segment committed … ─▶ done ─ once more: see [`again`] ─▶ waiting
 //! ```
 //! A chunk covers the ids above `lower` up to and including `upper`; without `upper` it goes on to the end of the list.
 //! The run that holds the lease may split it above everything it has read.
 
+pub mod again;
+
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use self::again::Again;
 use crate::Refused;
 use crate::backup::WORK_KEPT_FOR;
 use crate::ids::{AccountId, BackupId, ObjectType, RecordId};
@@ -36,10 +39,8 @@ pub struct ChunkKey {
 impl ChunkKey {
     /// The ledger's key.
     pub fn ledger_key(&self, backup_id: &BackupId) -> Key {
-        Key::new(
-            format!("BACKUP#{backup_id}"),
-            format!("CHUNK#{}#{:04}#{:020}", self.object_type, self.generation, self.lower.0),
-        )
+        let prefix = Chunk::prefix(&self.object_type, self.generation);
+        Key::new(format!("BACKUP#{backup_id}"), format!("{prefix}{:020}", self.lower.0))
     }
 }
 
@@ -109,6 +110,9 @@ pub struct Chunk {
     pub finished_at: Option<Timestamp>,
     /// What the present run has read since its last commit.
     pub reading: Reading,
+    /// What was read once more.
+    #[serde(default, skip_serializing_if = "Again::is_none")]
+    pub again: Again,
 }
 
 /// What a commit of a segment changes in its chunk.
@@ -142,6 +146,11 @@ pub struct RangeEnd {
 }
 
 impl Chunk {
+    /// Sort-key prefix of all chunks of one generation of an object; they list in record order.
+    pub fn prefix(object: &ObjectType, generation: u32) -> String {
+        format!("CHUNK#{object}#{generation:04}#")
+    }
+
     /// A chunk of `key`'s range up to `upper`, not queued yet.
     pub fn waiting(
         backup: &BackupRef,
@@ -168,6 +177,7 @@ impl Chunk {
             seen_past_end: None,
             finished_at: None,
             reading: Reading::default(),
+            again: Again::default(),
             key,
         }
     }
@@ -261,7 +271,8 @@ impl Chunk {
             let key = ChunkKey { lower: *lower, ..self.key.clone() };
             let of_last = expected.saturating_sub(expected_each * bounds.len() as u64);
             let expected = if upper == self.upper { of_last } else { expected_each };
-            Self::waiting(&self.backup(), key, upper, Some(expected), now)
+            let part = Self::waiting(&self.backup(), key, upper, Some(expected), now);
+            Self { again: self.again.of_part(), ..part }
         });
         let expected_records = Some(self.records + self.reading.records + expected_each);
         Ok((Self { upper: Some(*first), expected_records, ..self.clone() }, right.collect()))

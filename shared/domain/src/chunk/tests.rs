@@ -51,6 +51,53 @@ fn a_finished_chunk_is_left_alone() {
     assert!(done.split(1, RecordId(10), &[RecordId(20)], (10, 5), at(3)).is_err());
 }
 
+fn done() -> Chunk {
+    let end = Some(RangeEnd { seen_past_end: None, at: at(2) });
+    leased().advance(&Advance { end, ..step(1, 0, 10) }).expect("held")
+}
+
+/// Leased and read from `from` to `to`, its end, by its next lease.
+fn read_on(chunk: &Chunk, from: u64, to: u64) -> Chunk {
+    let lease = chunk.leasing.last_number + 1;
+    let leased = chunk.activate(at(5)).expect("waiting").lease("b", at(5), MINUTE).expect("free");
+    let end = Some(RangeEnd { seen_past_end: None, at: at(6) });
+    leased.advance(&Advance { end, ..step(lease, from, to) }).expect("held")
+}
+
+#[test]
+fn a_chunk_is_gone_on_with_above_what_it_has_once() {
+    let gone_on = done().go_on(Some(5)).expect("done");
+    assert_eq!((gone_on.state, gone_on.records, gone_on.expected_left()), (ChunkState::Waiting, 1, Some(5)));
+    let read = read_on(&gone_on, 10, 15);
+    assert_eq!((read.records, read.next_sequence, read.again.first_segment), (2, 2, 0), "all segments count");
+    assert!(read.go_on(None).is_err(), "once");
+    assert!(gone_on.go_on(None).is_err() && gone_on.read_again(None).is_err(), "it is not done");
+}
+
+#[test]
+fn a_range_is_read_again_from_its_beginning_once_and_what_it_had_is_void() {
+    let again = done().read_again(Some(3)).expect("done");
+    assert_eq!((again.records, &again.cursor, again.first_seen), (0, &Cursor::START, None));
+    let read = read_on(&again, 0, 12);
+    assert_eq!((read.records, read.next_sequence, read.again.first_segment), (1, 2, 1), "the first segment is void");
+    assert!(read.read_again(None).is_err(), "once");
+    let (_, parts) = again
+        .activate(at(5))
+        .and_then(|ready| ready.lease("b", at(5), MINUTE).map_err(|_| Refused::new("a lease", "none")))
+        .and_then(|leased| leased.split(2, RecordId(0), &[RecordId(20)], (10, 5), at(6)))
+        .expect("split");
+    assert!(parts[0].again.whole && parts[0].again.by_search && parts[0].again.first_segment == 0);
+}
+
+/// Chunks that the version before has written.
+#[test]
+fn chunks_without_a_word_of_it_are_read_once() {
+    let mut stored = serde_json::to_value(done().go_on(None).expect("done")).expect("JSON");
+    assert!(stored.as_object_mut().and_then(|chunk| chunk.remove("again")).is_some());
+    assert!(serde_json::from_value::<Chunk>(stored).expect("readable").again.is_none());
+    assert!(!serde_json::to_string(&done()).expect("JSON").contains("again"));
+}
+
 proptest! {
     /// However a chunk is split, its parts cover its range without gap or overlap.
     #[test]

@@ -44,6 +44,9 @@ pub enum Event {
         /// What it does not hold.
         #[serde(default, skip_serializing_if = "Shortfalls::is_empty")]
         shortfalls: Shortfalls,
+        /// It is short and does not count against the plan: another one may be made at once.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        another_allowed: bool,
     },
     /// A backup ended without an archive.
     BackupFailed {

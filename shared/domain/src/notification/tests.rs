@@ -18,6 +18,7 @@ fn completed() -> Event {
         expires_at,
         contains_sensitive_data: true,
         shortfalls: Shortfalls::default(),
+        another_allowed: false,
     }
 }
 

@@ -76,12 +76,18 @@ impl Event {
     /// One or two sentences that say what happened and what to do.
     pub fn sentence(&self) -> String {
         match self {
-            Self::BackupCompleted { bytes, expires_at, contains_sensitive_data, shortfalls, .. } => {
+            Self::BackupCompleted {
+                bytes, expires_at, contains_sensitive_data, shortfalls, another_allowed, ..
+            } => {
                 let sensitive = if *contains_sensitive_data { " It contains sensitive data." } else { "" };
+                let repeat = if *another_allowed { REPEAT } else { "" };
                 let (size, lacks) = (size(*bytes), shortfalls.sentences());
-                format!(
-                    "{lacks}The backup is complete ({size}) and can be downloaded until {expires_at:.0}.{sensitive}"
-                )
+                let what = if lacks.is_empty() {
+                    format!("The backup is complete ({size}) and")
+                } else {
+                    format!("{lacks}The archive ({size})")
+                };
+                format!("{what} can be downloaded until {expires_at:.0}.{sensitive}{repeat}")
             }
             Self::BackupFailed { failure, .. } => {
                 format!(
@@ -138,6 +144,9 @@ impl Event {
     }
 }
 
+/// What to do about a backup that is short.
+const REPEAT: &str = " As it is short, it does not count against the plan: another one may be made at once.";
+
 /// So many labels are named one by one.
 const MOST_LABELS: usize = 20;
 
@@ -151,7 +160,7 @@ impl Shortfalls {
                 "; this one could not read it. Check the token's scopes",
             ),
             (&self.without_records, "Some records could not be read of", ""),
-            (&self.without_values, "Some values were not shown by the CRM of", ""),
+            (&self.without_values, "Some values or properties were not shown by the CRM of", ""),
             (&self.unordered, "Records that changed while the backup ran may be missing of", ""),
             (&self.short, "There are fewer records than the CRM counts of", ""),
             (&self.not_offered, "Not in the backup, as the CRM does not let this token read it:", ""),

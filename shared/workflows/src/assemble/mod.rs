@@ -19,10 +19,9 @@ use domain::backup::{ARCHIVE_LIFETIME, Archive, Assembly, Backup, BackupEvent, B
 use domain::notification::{Event, Notification, Shortfalls};
 use domain::object::Verdict;
 use domain::ports::clock::Clock;
-use domain::ports::ledger::{self, Change, Ledger, Versioned};
+use domain::ports::ledger::{Change, Ledger};
 use domain::ports::objects::{ETag, MultipartUploads, ObjectReader, ObjectSweeper, ObjectWriter, StorageError};
 use domain::ports::queue::WorkQueue;
-use domain::segment::Segment;
 use domain::storage_keys;
 use domain::work::{BackupRef, Work};
 use jiff::{SignedDuration, Timestamp};
@@ -108,7 +107,7 @@ impl Assemble {
         let record = self.step(backup).load().await?.ok_or(StepError::TakenOver)?.record;
         let objects = self.exported(&record).await?;
         let planned_at = record.assembly.as_ref().map_or_else(|| self.clock.now(), |assembly| assembly.planned_at);
-        let short = labels_of_short(&objects);
+        let short = Short::of(&objects);
         let contents = contents::lay_out(&record, objects, planned_at).map_err(|error| {
             StepError::Fatal(Failure::new("archive-inconsistent", format!("The archive cannot be laid out: {error}.")))
         })?;
@@ -136,7 +135,8 @@ impl Assemble {
         // Counted from when the upload began, as the bucket's lifecycle rule counts.
         let expires_at = assembly.planned_at + ARCHIVE_LIFETIME;
         let archive = Archive { storage_key: key, manifest_key, etag, bytes: contents.bytes, expires_at };
-        self.complete(backup, lease, archive, &Shortfalls::of(&contents.manifest.missing, short)).await?;
+        let shortfalls = Shortfalls::of(&contents.manifest.missing, short.labels);
+        self.complete(backup, lease, archive, (&shortfalls, short.by_verdict)).await?;
         Ok(Assembled::Completed)
     }
 
@@ -159,33 +159,33 @@ impl Assemble {
 
     /// Everything that was exported: objects with their columns and segments, in order of their names.
     async fn exported(&self, backup: &Backup) -> Result<Vec<ExportedObject>, StepError> {
-        let partition = format!("BACKUP#{}", backup.backup_id);
         let mut exported = Vec::new();
         for export in dispatch::objects(&*self.ledger, &backup.backup_id).await? {
-            let prefix = Segment::prefix(&export.definition.object_type, export.generation);
-            let segments: Vec<Versioned<Segment>> = ledger::list(&*self.ledger, &partition, &prefix).await?;
-            let segments = segments.into_iter().map(|segment| StoredSegment::from(segment.record)).collect();
+            let segments = dispatch::present_segments(&*self.ledger, &export).await?;
+            let segments = segments.into_iter().map(StoredSegment::from).collect();
             let columns = stored_json::read(&*self.reader, &export.columns_key).await?;
             exported.push(ExportedObject { export, columns, segments });
         }
         Ok(exported)
     }
 
-    /// The backup is completed, the account's allowance used up, and its people told, in one transaction.
+    /// The backup is completed, the account's allowance used up unless it is short and may be repeated, and its people
+    /// told, in one transaction.
     async fn complete(
         &self,
         backup: &BackupRef,
         lease: u32,
         archive: Archive,
-        shortfalls: &Shortfalls,
+        (shortfalls, is_short): (&Shortfalls, bool),
     ) -> Result<(), StepError> {
         let (completed, told) = contention::retry(|| async {
             let step = self.step(backup);
             let loaded = step.load().await?.ok_or(StepError::TakenOver)?;
             let next = step.after(&loaded, BackupEvent::Completed { lease, archive: archive.clone() })?;
-            let told = completed(&next, &archive, shortfalls.clone(), self.clock.now());
+            let (allowance, counts) = ending::use_allowance_up(&*self.ledger, backup, is_short).await?;
+            let told = completed(&next, &archive, (shortfalls.clone(), !counts), self.clock.now());
             let mut changes = vec![Change::replace(&loaded, &next), Change::create(&told)];
-            changes.extend(ending::use_allowance_up(&*self.ledger, backup).await?);
+            changes.extend(allowance);
             changes.extend(connection_fault::forgotten(&*self.ledger, &backup.account_id).await?);
             Ok::<_, StepError>(contention::settle(self.ledger.commit(&changes).await, (next, told))?)
         })
@@ -201,20 +201,38 @@ impl Assemble {
     }
 }
 
-/// The labels of objects of which fewer records were found than the CRM counts, readable or not.
-fn labels_of_short(objects: &[ExportedObject]) -> Vec<String> {
-    let exports = objects.iter().map(|object| &object.export);
-    let short = exports.filter(|export| export.verdict_of_found(export.counts) == Verdict::Short);
-    short.map(|export| export.definition.label.clone()).collect()
+/// Which objects are short.
+struct Short {
+    /// Labels of those of which fewer records were found than the CRM counts, readable or not.
+    labels: Vec<String>,
+    /// Whether the verdict of any object says so, for whatever reason.
+    by_verdict: bool,
 }
 
-fn completed(backup: &Backup, archive: &Archive, shortfalls: Shortfalls, now: Timestamp) -> Notification {
+impl Short {
+    fn of(objects: &[ExportedObject]) -> Self {
+        let exports = || objects.iter().map(|object| &object.export);
+        let short = exports().filter(|export| export.verdict_of_found(export.counts) == Verdict::Short);
+        Self {
+            labels: short.map(|export| export.definition.label.clone()).collect(),
+            by_verdict: exports().any(|export| export.verdict(export.counts) == Verdict::Short),
+        }
+    }
+}
+
+fn completed(
+    backup: &Backup,
+    archive: &Archive,
+    (shortfalls, another_allowed): (Shortfalls, bool),
+    now: Timestamp,
+) -> Notification {
     let event = Event::BackupCompleted {
         backup_id: backup.backup_id.clone(),
         bytes: archive.bytes,
         expires_at: archive.expires_at,
         contains_sensitive_data: backup.contains_sensitive_data.unwrap_or(false),
         shortfalls,
+        another_allowed,
     };
     let (account, requester) = (backup.account_id.clone(), Some(backup.created_by.clone()));
     Notification::new(account, backup.backup_id.random(), event, requester, now)

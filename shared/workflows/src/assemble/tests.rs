@@ -1,6 +1,7 @@
 use domain::Failure;
 use domain::account::Account;
 use domain::allowance::Allowance;
+use domain::ports::ledger;
 use in_memory::faults::{Fault, Faults, Worker};
 use in_memory::{ManualClock, MemoryLedger, MemoryObjects, MemoryQueue};
 use jiff::SignedDuration;
@@ -56,7 +57,7 @@ async fn completing_uses_the_allowance_up_tells_and_forgets_that_the_crm_had_ref
 
     world
         .assemble(&Faults::none().worker())
-        .complete(&backup, 2, archive.clone(), &Shortfalls::default())
+        .complete(&backup, 2, archive.clone(), (&Shortfalls::default(), false))
         .await
         .expect("no faults");
 
@@ -81,7 +82,11 @@ async fn completing_all_happens_or_nothing_of_it() {
             let (backup, faults) = (world.backup.reference(), Faults::at(nth, fault));
             let archive = samples::archive(1, world.clock.now() + ARCHIVE_LIFETIME);
             let worker = faults.worker();
-            drop(worker.run(world.assemble(&worker).complete(&backup, 2, archive, &Shortfalls::default())).await);
+            drop(
+                worker
+                    .run(world.assemble(&worker).complete(&backup, 2, archive, (&Shortfalls::default(), false)))
+                    .await,
+            );
 
             let completed: Backup = world.load(&Backup::key_of(&backup)).await;
             let is_completed = completed.state == BackupState::Completed;

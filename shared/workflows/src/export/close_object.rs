@@ -1,11 +1,12 @@
-//! Closing an object: all its chunks are done; are their boundaries proven, and does the number of rows fit?
+//! Closing an object: all its chunks are done; are their boundaries and the end proven, and does the number of rows fit?
+//! What is missing is read once more first.
 
 use std::time::Duration;
 
 use domain::backup::{Backup, BackupEvent, BackupState};
 use domain::budget::WaitReason;
 use domain::chunk::Chunk;
-use domain::ids::{ObjectType, RecordId};
+use domain::ids::ObjectType;
 use domain::lease::{MAX_ATTEMPTS, Wait};
 use domain::object::{Counts, ObjectExport, ObjectState, ReadMode};
 use domain::ports::crm::{Crm, CrmError};
@@ -13,15 +14,13 @@ use domain::ports::ledger::{self, Change, LedgerError, Versioned};
 use domain::work::{BackupRef, Work};
 use jiff::{SignedDuration, Timestamp};
 
+use super::proof::{self, Boundaries, OnceMore};
 use super::{Export, out_of_attempts};
 use crate::contention::{self, Attempt};
 use crate::run::{Met, Remedy, Run, StepError, delay_until};
 
 /// How long the CRM's counts are given to follow its records before what they do not explain is taken for a fact.
 const RECOUNT_AFTER: SignedDuration = SignedDuration::from_secs(30);
-
-/// The most records that one call can ask for.
-const IDS_PER_CALL: usize = 100;
 
 impl Export {
     /// Closes the object if all its chunks are done. Running it twice or at once is fine.
@@ -83,25 +82,39 @@ impl Export {
         let (backup, object) = (&parent.reference(), &loaded.record);
         let chunks = self.chunks_of(backup, object).await?;
         let session = self.sessions.open(&parent.account_id, parent.api_version, run).await?;
-        if object.mode == ReadMode::Ranges && !boundaries_hold(&*session.crm, object, &chunks).await? {
-            let name = &object.definition.object_type;
-            self.read_again(backup, name, object.generation, false, "a boundary does not fit").await?;
-            return self.dispatch(backup).await;
+        let crm = &*session.crm;
+        if object.mode == ReadMode::Ranges {
+            match proof::boundaries(crm, object, &chunks).await? {
+                Boundaries::Hold => {}
+                Boundaries::Missed(missed) => return self.read_once_more(crm, loaded, &chunks, &missed).await,
+                Boundaries::Broken => {
+                    let name = &object.definition.object_type;
+                    self.read_again(backup, name, object.generation, false, "a boundary does not fit").await?;
+                    return self.dispatch(backup).await;
+                }
+            }
         }
-        let counts = counts(&*session.crm, object).await?;
-        if object.verdict_of_found(counts).is_unexplained() && !object.recounted {
+        let counts = counts(crm, object, &chunks).await?;
+        let moved = if object.mode == ReadMode::Ranges { proof::moved(&chunks, counts) } else { OnceMore::new() };
+        if moved.is_empty() && object.verdict_of_found(counts).is_unexplained() && !object.recounted {
             let wait = Wait { until: self.sessions.clock.now() + RECOUNT_AFTER, reason: WaitReason::CountsLag };
             return self.close_later(loaded, &object.recount(wait), wait).await;
         }
-        let to = chunks.iter().filter_map(|chunk| chunk.finished_at).max().unwrap_or(object.window_from);
+        let missing = match object.mode {
+            ReadMode::Ranges if moved.is_empty() => proof::missing(crm, object, &chunks, counts).await?,
+            _ => moved,
+        };
+        if !missing.is_empty() {
+            return self.read_once_more(crm, loaded, &chunks, &missing).await;
+        }
+        let finished = chunks.iter().filter_map(|chunk| chunk.record.finished_at);
+        let to = finished.max().unwrap_or(object.window_from);
         self.commit_close(backup, object, counts, to).await
     }
 
-    async fn chunks_of(&self, backup: &BackupRef, object: &ObjectExport) -> Result<Vec<Chunk>, StepError> {
-        let prefix = format!("CHUNK#{}#{:04}#", object.definition.object_type, object.generation);
-        let partition = format!("BACKUP#{}", backup.backup_id);
-        let chunks: Vec<Versioned<Chunk>> = ledger::list(self.ledger(), &partition, &prefix).await?;
-        Ok(chunks.into_iter().map(|chunk| chunk.record).collect())
+    async fn chunks_of(&self, backup: &BackupRef, object: &ObjectExport) -> Result<Vec<Versioned<Chunk>>, StepError> {
+        let prefix = Chunk::prefix(&object.definition.object_type, object.generation);
+        Ok(ledger::list(self.ledger(), &format!("BACKUP#{}", backup.backup_id), &prefix).await?)
     }
 
     async fn commit_close(
@@ -116,7 +129,7 @@ impl Export {
             let key = ObjectExport::key_of(&backup.backup_id, &object.definition.object_type);
             let backup_key = Backup::key_of(backup);
             let loaded = ledger::load::<ObjectExport>(self.ledger(), &key).await?.ok_or(StepError::TakenOver)?;
-            let closed = loaded.record.close(object.generation, counts, to, now).map_err(|_| StepError::TakenOver)?;
+            let closed = loaded.record.close(object, counts, to, now).map_err(|_| StepError::TakenOver)?;
             let parent = ledger::load::<Backup>(self.ledger(), &backup_key).await?.ok_or(StepError::TakenOver)?;
             let counted = parent.record.apply(BackupEvent::ObjectExported, now).map_err(|_| StepError::TakenOver)?;
             let changes = [Change::replace(&loaded, &closed), Change::replace(&parent, &counted)];
@@ -163,38 +176,13 @@ impl Export {
     }
 }
 
-/// Whether every chunk begins where the one on its left ends.
-///
-/// The first id that the left chunk saw past its bound must be the first that the right chunk saw. Where only one of
-/// them saw an id, its record must have been deleted meanwhile, or created after reading began.
-async fn boundaries_hold(crm: &dyn Crm, object: &ObjectExport, chunks: &[Chunk]) -> Result<bool, CrmError> {
-    if !chunks.windows(2).all(|pair| pair[0].upper == Some(pair[1].key.lower)) {
-        return Ok(false);
-    }
-    let suspects: Vec<RecordId> = chunks.windows(2).filter_map(|pair| seen_by_one(&pair[0], &pair[1])).collect();
-    for ids in suspects.chunks(IDS_PER_CALL) {
-        let existing = crm.existing(&object.definition.object_type, ids).await?;
-        if existing.iter().any(|(_, created)| *created < object.window_from) {
-            return Ok(false);
-        }
-    }
-    Ok(true)
-}
-
-/// The first id past the boundary that only one of two neighbours saw. Of two different ones it is the lower: the
-/// neighbour that saw the higher one first missed it, or rightly did not find it any more or yet.
-fn seen_by_one(left: &Chunk, right: &Chunk) -> Option<RecordId> {
-    match (left.seen_past_end, right.first_seen) {
-        (left, right) if left == right => None,
-        (Some(left), Some(right)) => Some(left.min(right)),
-        (one, other) => one.or(other),
-    }
-}
-
-async fn counts(crm: &dyn Crm, object: &ObjectExport) -> Result<Counts, CrmError> {
+/// The CRM's counts around the time in which the object was read. How many records were created is only asked for where
+/// that explains something.
+async fn counts(crm: &dyn Crm, object: &ObjectExport, chunks: &[Versioned<Chunk>]) -> Result<Counts, CrmError> {
     let name = &object.definition.object_type;
     let after = crm.census(name).await?.map(|census| census.records);
-    let created = if after.is_some_and(|after| after != object.records) {
+    let may_have_moved = chunks.iter().any(|chunk| chunk.record.followed_opaque_cursors());
+    let created = if after.is_some_and(|after| after != object.records || may_have_moved) {
         crm.created_since(name, object.window_from).await?
     } else {
         None

@@ -48,6 +48,8 @@ impl Reading<'_> {
             storage_key,
             etag,
             summary,
+            hidden_values: self.shortfall.hidden_values.clone(),
+            mended_values: self.shortfall.mended_values,
         });
         let added = Committed {
             records: rows,

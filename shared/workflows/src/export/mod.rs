@@ -5,10 +5,14 @@
 
 mod close_object;
 mod commit;
+mod fallback;
+mod once_more;
+mod proof;
 mod range;
 mod reading;
 mod seen;
 mod segment_upload;
+mod shortfall;
 mod split;
 
 use std::sync::Arc;

@@ -1,13 +1,10 @@
 //! One run's reading of a chunk: pages into segments, segments into the ledger.
 
-use std::ops::Range;
-
-use domain::Failure;
 use domain::backup::Backup;
 use domain::chunk::{Chunk, RangeEnd, Reading as ReadSoFar};
 use domain::ids::RecordId;
-use domain::object::{ListUse, MOST_UNREADABLE, ObjectExport, ReadMode, Shortfall};
-use domain::ports::crm::{Crm, CrmError, CrmErrorKind, Cursor, PageEnd, PageRequest, PageSource};
+use domain::object::{ListUse, ObjectExport, ReadMode, Shortfall};
+use domain::ports::crm::{Crm, CrmError, CrmErrorKind, Cursor, PageRequest, PageSource};
 use domain::ports::ledger::{self, LedgerError};
 use domain::property::Columns;
 use domain::rows::RowBuffer;
@@ -54,7 +51,7 @@ pub(super) enum Ending {
 pub(super) struct Reading<'a> {
     pub(super) export: &'a Export,
     pub(super) subject: Subject,
-    properties: Vec<&'a str>,
+    pub(super) properties: Vec<&'a str>,
     pub(super) crm: &'a dyn Crm,
     pub(super) lease: u32,
     pub(super) run: &'a Run,
@@ -63,16 +60,16 @@ pub(super) struct Reading<'a> {
     /// Where the next page begins, as the ledger remembers it.
     pub(super) cursor: Cursor,
     /// The CRM's own cursor of the next page, once this run has read a page.
-    given: Option<Cursor>,
+    pub(super) given: Option<Cursor>,
     pub(super) shortfall: Shortfall,
     pub(super) seen: Seen,
     /// The ids of the page before.
-    page_before: Vec<RecordId>,
+    pub(super) page_before: Vec<RecordId>,
     pub(super) last_id: RecordId,
     pub(super) first_seen: Option<(RecordId, Timestamp)>,
     pub(super) trail: Trail,
     /// The cursor whose page was read once more, because it broke a rule.
-    second_look: Option<Cursor>,
+    pub(super) second_look: Option<Cursor>,
     /// Whether the ledger did not answer to a change of the chunk, so that nobody knows how it is now.
     unclear: bool,
     looked_at: Option<Timestamp>,
@@ -150,7 +147,10 @@ impl<'a> Reading<'a> {
                 }
                 Ok(Filled::NotHonoured(why)) => {
                     segment.abandon().await;
-                    return self.start_again(why).await;
+                    if !self.can_search_for_the_rest(why) {
+                        return self.start_again(why).await;
+                    }
+                    self.search_for_the_rest(why).await?;
                 }
                 Err(StepError::TakenOver) => {
                     segment.abandon().await;
@@ -197,6 +197,11 @@ impl<'a> Reading<'a> {
             let (after, upper) = (self.last_id, self.subject.chunk.record.upper);
             let judged = range::accept(way, Asked { after, before: &self.page_before, upper }, self.rows.ids(), &end);
             let accepted = match judged.and_then(|accepted| self.follow(accepted)) {
+                Ok(accepted) if self.doubts_end(&accepted, segment, now) => {
+                    // One page without a next cursor is not yet the end of the list.
+                    self.second_look = Some(self.cursor.clone());
+                    continue;
+                }
                 Ok(accepted) => accepted,
                 // One odd answer is no reason to read everything again.
                 Err(why) if self.second_look.as_ref() != Some(&self.cursor) => {
@@ -238,9 +243,22 @@ impl<'a> Reading<'a> {
         }
     }
 
-    fn way(&self) -> Way {
+    pub(super) fn way(&self) -> Way {
         let (object, chunk) = (&self.subject.object, &self.subject.chunk.record);
-        Way { mode: object.mode, list_use: object.list_use, source: object.page_source(chunk.key.lower) }
+        Way { mode: object.mode, list_use: object.list_use, source: chunk.page_source(object) }
+    }
+
+    /// Whether the list may go on although the page says that it has ended: where nothing else can tell, and where the
+    /// range has fewer records than were counted in it, or others are known to be behind it. Then the page is asked for
+    /// once more.
+    fn doubts_end(&self, accepted: &Accepted, segment: &SegmentUpload<'_>, now: Timestamp) -> bool {
+        let no_time_for_more = now >= self.run.ends && segment.pages == 0;
+        if accepted.next != Next::End(None) || self.second_look.as_ref() == Some(&self.cursor) || no_time_for_more {
+            return false;
+        }
+        let chunk = &self.subject.chunk.record;
+        let found = chunk.records + segment.rows() + accepted.rows.len() as u64;
+        chunk.upper.is_some() || chunk.expected_records.is_none_or(|expected| found < expected)
     }
 
     /// Whether this chunk goes on with a list that no other chunk can use.
@@ -262,46 +280,6 @@ impl<'a> Reading<'a> {
             Err(Lost::InACircle) => Err(NotHonoured::of("it leads in a circle")),
             Err(Lost::InEmptyPages) => Err(NotHonoured::of("it shows one empty page after another")),
         }
-    }
-
-    /// Notes which records of the range could not be read, and how many values of the page were no valid Unicode.
-    fn note_unreadable(&mut self, after: RecordId, upper: Option<RecordId>, end: &PageEnd) {
-        let is_inside = |id: &RecordId| {
-            let is_in_range = *id > after && upper.is_none_or(|upper| *id <= upper);
-            self.subject.object.mode == ReadMode::Sequential || is_in_range
-        };
-        self.shortfall.unreadable.extend(end.unreadable.iter().copied().filter(is_inside));
-        self.shortfall.mended_values += end.mended_values;
-    }
-
-    /// Notes which values of rows that are kept were not shown.
-    fn note_hidden_values(&mut self, rows: &Range<usize>) {
-        if self.rows.is_complete() {
-            return;
-        }
-        for row in rows.clone() {
-            for column in self.rows.not_shown(row) {
-                if let Some(property) = self.properties.get(column) {
-                    *self.shortfall.hidden_values.entry((*property).to_owned()).or_default() += 1;
-                }
-            }
-        }
-    }
-
-    /// So many records that cannot be read are no matter of single records any more.
-    fn check_unreadable(&self) -> Result<(), StepError> {
-        let unreadable = self.subject.object.unreadable.len() + self.shortfall.unreadable.len();
-        if unreadable <= MOST_UNREADABLE {
-            return Ok(());
-        }
-        let label = &self.subject.object.definition.label;
-        Err(StepError::Fatal(Failure::new(
-            "crm-records-unreadable",
-            format!(
-                "The CRM could not give more than {MOST_UNREADABLE} {label} records; tell its support, and make a new \
-                 backup when they can be opened there."
-            ),
-        )))
     }
 
     /// Whether a refusal may mean that the CRM does not know the cursor that a range was started with.
@@ -362,24 +340,6 @@ impl<'a> Reading<'a> {
     async fn reload_chunk(&mut self) -> Result<(), StepError> {
         self.subject.chunk = self.load_chunk().await?;
         Ok(())
-    }
-
-    async fn start_again(&self, why: NotHonoured) -> Result<Ending, StepError> {
-        if self.subject.object.mode == ReadMode::Sequential {
-            let label = &self.subject.object.definition.label;
-            return Err(StepError::Fatal(Failure::new(
-                "crm-list-unreadable",
-                format!(
-                    "The CRM's list of {label} records cannot be read to its end ({}); make a new backup, and tell the \
-                     CRM's support if that fails too.",
-                    why.reason
-                ),
-            )));
-        }
-        let generation = self.subject.chunk.record.key.generation;
-        let object = &self.subject.chunk.record.key.object_type;
-        self.export.read_again(&self.subject.backup, object, generation, why.is_in_order, why.reason).await?;
-        Ok(Ending::StartedAgain)
     }
 }
 

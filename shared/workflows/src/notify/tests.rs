@@ -186,5 +186,6 @@ fn completed() -> Event {
         expires_at: samples::NOW + SignedDuration::from_hours(14 * 24),
         contains_sensitive_data: false,
         shortfalls: Shortfalls::default(),
+        another_allowed: false,
     }
 }

@@ -54,7 +54,8 @@ async fn an_exported_object_is_done_whatever_was_expected() {
     let (object, _) = samples::discovered(&backup, "contacts", Some(1_000));
     let added = Committed { records: 990, chunk_done: true, ..Committed::default() };
     let counts = Counts { before: Some(1_000), after: Some(990), created: Some(0) };
-    let object = object.commit(1, &added, NOW).expect("open").close(1, counts, NOW, NOW).expect("all done");
+    let object = object.commit(1, &added, NOW).expect("open");
+    let object = object.close(&object, counts, NOW, NOW).expect("all done");
     let ledger = MemoryLedger::new();
     ledger.commit(&[Change::create(&backup), Change::create(&object)]).await.expect("empty ledger");
 

@@ -126,7 +126,7 @@ impl World {
     async fn complete(&self, backup: &Backup) {
         let key = Allowance::key_of(&backup.account_id);
         samples::edit::<Allowance>(&*self.ledger, &key, |allowance| {
-            *allowance = allowance.use_up(&backup.backup_id).expect("it runs");
+            *allowance = allowance.use_up(&backup.backup_id, false).expect("it runs");
         })
         .await;
     }

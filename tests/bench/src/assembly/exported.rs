@@ -141,7 +141,7 @@ async fn finish(ledger: &dyn Ledger, exporting: Exporting) -> Result<()> {
         object = object.commit(1, &added, now).or_failure(refused)?;
     }
     let counts = Counts { before: Some(object.records), after: Some(object.records), created: Some(0) };
-    object = object.close(1, counts, now, now).or_failure(refused)?;
+    object = object.close(&object, counts, now, now).or_failure(refused)?;
     let backup = exported(&backup, now).or_failure(refused)?;
     let mut changes = vec![Change::create(&backup), Change::create(&object)];
     changes.extend(segments.iter().map(Change::create));

@@ -45,7 +45,8 @@ impl Crm for Client {
             if !object.hidden_values.is_empty() {
                 return Err(trouble::values_hidden(&object.hidden_values));
             }
-            Ok(ListedProperties { properties: object.properties.clone(), refused: Vec::new() })
+            let (properties, refused) = (object.properties.clone(), object.refused_properties.clone());
+            Ok(ListedProperties { properties, refused })
         })
         .await
     }
@@ -90,7 +91,7 @@ impl Crm for Client {
     ) -> Result<Option<u64>, CrmError> {
         self.call("count_in", CallKind::Search, |state, _| {
             let object = state.object(object)?;
-            let inside = object.above(after.0).take_while(|id| up_to.is_none_or(|up_to| *id <= up_to)).count();
+            let inside = object.indexed_above(after.0).take_while(|id| up_to.is_none_or(|up_to| *id <= up_to)).count();
             Ok(object.counted.then_some(inside as u64))
         })
         .await
@@ -99,7 +100,7 @@ impl Crm for Client {
     async fn nth_after(&self, object: &ObjectType, after: RecordId, n: u16) -> Result<Option<RecordId>, CrmError> {
         self.call("nth_after", CallKind::Search, |state, _| {
             let object = state.object(object)?;
-            Ok(object.above(after.0).nth(usize::from(n) - 1).filter(|_| object.counted))
+            Ok(object.indexed_above(after.0).nth(usize::from(n) - 1).filter(|_| object.counted))
         })
         .await
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use domain::ids::{ObjectType, RecordId};
-use domain::ports::crm::{Census, CrmError, CrmErrorKind, Cursor, PageEnd, PageRequest, PageSource};
+use domain::ports::crm::{Census, CrmError, CrmErrorKind, Cursor, PageEnd, PageRequest, PageSource, RefusedProperties};
 use domain::property::{Columns, ObjectDefinition, Property, RECORD_ID_COLUMN, Sensitivity};
 use domain::rows::RowBuffer;
 use jiff::Timestamp;
@@ -25,6 +25,8 @@ pub enum Cursors {
     Opaque,
     /// By a text that only the CRM can read, and each page begins with the last record of the one before.
     OpaqueWithRepeats,
+    /// By a text that stands for the number of records passed: what is deleted before it moves the rest up.
+    Offsets,
     /// By a text that only the CRM can read, the highest id first.
     OpaqueBackwards,
     /// By ever new texts behind pages without a record.
@@ -76,10 +78,20 @@ pub struct SimulatedObject {
     pub refused: Option<CrmErrorKind>,
     /// Scopes that the token lacks to see the sensitive values that records have.
     pub hidden_values: Vec<String>,
+    /// Kinds of properties that the CRM refuses to list.
+    pub refused_properties: Vec<RefusedProperties>,
     /// Properties that are defined and that no answer shows.
     pub not_shown: Vec<String>,
     /// Records that exist and that no call can read.
     pub unreadable: BTreeSet<RecordId>,
+    /// Records that the list leaves out; searches and counts know them.
+    pub unlisted: BTreeSet<RecordId>,
+    /// Ids that counts and searches know though there are no such records, as if their index never learned of a deletion.
+    pub phantoms: BTreeSet<RecordId>,
+    /// The page, counted as in [`SimulatedObject::at_page`], that shows no next cursor once, whatever follows.
+    pub ends_once: Option<u64>,
+    /// The list never shows a record above this one.
+    pub list_ends_at: Option<RecordId>,
     /// The length of its long texts, for those that have the property `notes`.
     pub text_length: usize,
     /// Whether the CRM names the properties whose values it refuses.
@@ -110,8 +122,13 @@ impl SimulatedObject {
             missing_scopes: Vec::new(),
             refused: None,
             hidden_values: Vec::new(),
+            refused_properties: Vec::new(),
             not_shown: Vec::new(),
             unreadable: BTreeSet::new(),
+            unlisted: BTreeSet::new(),
+            phantoms: BTreeSet::new(),
+            ends_once: None,
+            list_ends_at: None,
             text_length: 0,
             names_faults: true,
             records: ids.into_iter().map(|id| (RecordId(id), created)).collect(),
@@ -208,15 +225,20 @@ impl SimulatedObject {
             }
         }
         let (listed, next) = match request.source {
-            PageSource::List => self.list(request)?,
+            PageSource::List => {
+                let (listed, next) = self.list(request)?;
+                (listed, next.filter(|_| self.ends_once != Some(self.pages)))
+            }
             PageSource::Search => self.search(request)?,
         };
         for id in &vanishing {
             self.remove(*id);
         }
         rows.clear();
-        let (unreadable, readable): (Vec<_>, Vec<_>) =
-            listed.iter().filter(|id| !vanishing.contains(id)).partition(|id| self.unreadable.contains(id));
+        let (unreadable, readable): (Vec<_>, Vec<_>) = listed
+            .iter()
+            .filter(|id| !vanishing.contains(id) && self.records.contains_key(id))
+            .partition(|id| self.unreadable.contains(id));
         for id in readable {
             rows.begin_row(id);
             self.show(id, request.properties, rows);
@@ -239,11 +261,11 @@ impl SimulatedObject {
         if self.cursors == Cursors::EndlessEmptyPages {
             return Ok((Vec::new(), Some(format!("{OPAQUE}{}", self.pages))));
         }
-        if self.cursors == Cursors::OpaqueBackwards {
-            return self.list_backwards(request);
+        if matches!(self.cursors, Cursors::OpaqueBackwards | Cursors::Offsets) {
+            return self.list_by_offset(request);
         }
         let (after, skipped) = self.start(request.cursor)?;
-        let mut rest = self.above(after).skip(skipped);
+        let mut rest = self.above(after).filter(|id| self.lists(*id)).skip(skipped);
         let mut listed: Vec<RecordId> = rest.by_ref().take(limit).collect();
         let more = rest.next().is_some();
         drop(rest);
@@ -258,7 +280,11 @@ impl SimulatedObject {
         Ok((listed, next))
     }
 
-    fn list_backwards(&self, request: &PageRequest<'_>) -> Result<(Vec<RecordId>, Option<String>), CrmError> {
+    fn lists(&self, id: RecordId) -> bool {
+        !self.unlisted.contains(&id) && self.list_ends_at.is_none_or(|end| id <= end)
+    }
+
+    fn list_by_offset(&self, request: &PageRequest<'_>) -> Result<(Vec<RecordId>, Option<String>), CrmError> {
         let passed: usize = match request.cursor {
             Cursor::AfterId(RecordId(0)) => 0,
             Cursor::AfterId(_) => return Err(trouble::cursor_refused()),
@@ -267,16 +293,19 @@ impl SimulatedObject {
                 number.ok_or_else(trouble::cursor_refused)?
             }
         };
-        let listed: Vec<RecordId> =
-            self.records.keys().rev().skip(passed).take(usize::from(request.limit)).copied().collect();
+        let mut all: Vec<RecordId> = self.records.keys().copied().filter(|id| self.lists(*id)).collect();
+        if self.cursors == Cursors::OpaqueBackwards {
+            all.reverse();
+        }
+        let listed: Vec<RecordId> = all.iter().skip(passed).take(usize::from(request.limit)).copied().collect();
         let end = passed + listed.len();
-        Ok((listed, (end < self.records.len()).then(|| format!("{OPAQUE}{end}"))))
+        Ok((listed, (end < all.len()).then(|| format!("{OPAQUE}{end}"))))
     }
 
     /// The records of a page of a search by id, and its next cursor.
     fn search(&self, request: &PageRequest<'_>) -> Result<(Vec<RecordId>, Option<String>), CrmError> {
         let Cursor::AfterId(after) = request.cursor else { return Err(trouble::cursor_refused()) };
-        let mut rest = self.above(after.0);
+        let mut rest = self.indexed_above(after.0);
         let listed: Vec<RecordId> = rest.by_ref().take(usize::from(request.limit)).collect();
         let next = listed.last().filter(|_| rest.next().is_some()).map(ToString::to_string);
         Ok((listed, next))
@@ -327,6 +356,16 @@ impl SimulatedObject {
         self.records.range(RecordId(after + 1)..).map(|(id, _)| *id)
     }
 
+    /// The ids above `after` that searches and counts know, in order.
+    pub(super) fn indexed_above(&self, after: u64) -> Box<dyn Iterator<Item = RecordId> + '_> {
+        if self.phantoms.is_empty() {
+            return Box::new(self.above(after));
+        }
+        let phantoms = self.phantoms.range(RecordId(after + 1)..).copied();
+        let all: BTreeSet<RecordId> = self.above(after).chain(phantoms).collect();
+        Box::new(all.into_iter())
+    }
+
     pub(super) fn add_at(&mut self, id: RecordId, created: Timestamp) {
         if self.records.insert(id, created).is_none() {
             self.note(id, Happened::Created);
@@ -344,8 +383,8 @@ impl SimulatedObject {
     }
 
     pub(super) fn census(&self) -> Option<Census> {
-        let highest_id = self.records.keys().next_back().copied();
-        self.counted.then(|| Census { records: self.count(), highest_id })
+        let highest_id = self.records.keys().chain(&self.phantoms).max().copied();
+        self.counted.then(|| Census { records: self.indexed_above(0).count() as u64, highest_id })
     }
 
     pub(super) fn created_since(&self, since: Timestamp) -> Option<u64> {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use domain::backup::BackupState;
+use domain::ids::RecordId;
 use domain::ports::ledger::Ledger;
 use faults::crm::Cursors;
 use faults::{Exported, FailedMessages, Settings, SimulatedObject, World, samples};
@@ -45,6 +46,19 @@ pub(crate) const SPLIT: Case =
 /// A fallback to one worker half-way.
 pub(crate) const FALLBACK: Case =
     Case { workers: 2, run_seconds: 6, objects: || vec![samples::many_contacts(950, Cursors::Opaque)] };
+
+/// Records that the list leaves out, in a part of the object that is then read again, and an end that is not the end.
+pub(crate) const ONCE_MORE: Case = Case {
+    workers: 2,
+    run_seconds: 3,
+    objects: || {
+        let mut contacts = samples::many_contacts(3_400, Cursors::Ids);
+        let ids = samples::clumpy_ids(3_400);
+        contacts.unlisted = [ids[40], ids[1_190]].map(RecordId).into();
+        contacts.list_ends_at = Some(RecordId(ids[3_300]));
+        vec![contacts]
+    },
+};
 
 impl Case {
     pub(crate) fn settings(self, faults: Arc<Faults>, failed: FailedMessages) -> Settings {

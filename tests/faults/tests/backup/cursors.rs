@@ -17,10 +17,10 @@ const NOT_STARTABLE: [(Cursors, &str, ListUse); 7] = [
     (Cursors::Opaque, "opaque", ListUse::FirstRange),
     (Cursors::OpaqueWithRepeats, "opaque, with records on two pages", ListUse::FirstRange),
     (Cursors::OpaqueBackwards, "opaque and backwards", ListUse::NoRange),
-    (Cursors::OnlyGiven(Otherwise::Restarts), "starts at the beginning", ListUse::NoRange),
+    (Cursors::OnlyGiven(Otherwise::Restarts), "starts at the beginning", ListUse::FirstRange),
     (Cursors::OnlyGiven(Otherwise::Refused), "refused", ListUse::FirstRange),
-    (Cursors::OnlyGiven(Otherwise::Skips(1)), "leaves one record out", ListUse::NoRange),
-    (Cursors::OnlyGiven(Otherwise::Skips(250)), "leaves many records out", ListUse::NoRange),
+    (Cursors::OnlyGiven(Otherwise::Skips(1)), "leaves one record out", ListUse::AnyRange),
+    (Cursors::OnlyGiven(Otherwise::Skips(250)), "leaves many records out", ListUse::AnyRange),
 ];
 
 async fn world(cursors: Cursors, run: i64, seed: u64) -> World {

@@ -5,8 +5,9 @@ use domain::gap::{Gap, Missing};
 use domain::ids::{ObjectType, RecordId};
 use domain::notification::{Event, Notification};
 use domain::object::Verdict;
-use domain::ports::crm::CrmErrorKind;
+use domain::ports::crm::{CrmErrorKind, RefusedProperties};
 use domain::ports::ledger;
+use domain::property::Sensitivity;
 use faults::crm::Cursors;
 use faults::{Exported, Settings, World, samples};
 use jiff::SignedDuration;
@@ -96,6 +97,26 @@ async fn hidden_sensitive_values_fail_the_backup_and_name_the_scope() {
     assert!(failure.sentence.contains(scope), "{}", failure.sentence);
     assert_eq!(world.objects_of(&backup).await.iter().map(|object| object.pages).sum::<u64>(), 0);
     assert_tidy(&world, &backup).await;
+}
+
+/// B4 of the review: properties that the CRM refuses to list are not taken for none.
+#[tokio::test(start_paused = true)]
+async fn sensitive_properties_that_the_crm_refuses_to_list_are_named() {
+    let world = SMALL.calm().await;
+    let sentence = "The CRM refuses the sensitive properties of contacts.".to_owned();
+    let refused = RefusedProperties { sensitivity: Sensitivity::Sensitive, scopes: Vec::new(), sentence };
+    world.crm.change("contacts", |contacts| {
+        contacts.properties.retain(|property| property.sensitivity != Sensitivity::Sensitive);
+        contacts.refused_properties = vec![refused.clone()];
+    });
+    let (_, archive, event) = completes(&world).await;
+    assert_true(&world, &archive);
+    let [gap] = archive.manifest.missing.as_slice() else { panic!("{:?}", archive.manifest.missing) };
+    assert_eq!(gap.missing, Missing::Properties { sensitivity: Sensitivity::Sensitive });
+    assert_eq!((gap.label.as_str(), &gap.reason), ("CONTACTS", &refused.sentence));
+    let sentence = "Some values or properties were not shown by the CRM of CONTACTS.";
+    assert!(event.sentence().starts_with(sentence), "{}", event.sentence());
+    assert_eq!(event.subject(), "Backup completed, not everything is in it");
 }
 
 /// A3: a column that no answer shows is named, and the verdict says so.

@@ -8,6 +8,7 @@ mod connection;
 mod continued;
 mod cursors;
 mod drift;
+mod ends;
 mod expiry;
 mod gaps;
 mod large;

@@ -6,7 +6,7 @@ use contracts::backends::{DYNAMODB_LOCAL, with_tables};
 use faults::FailedMessages;
 use in_memory::faults::{Fault, Faults};
 
-use crate::cases::{Case, FALLBACK, SMALL, SPLIT, TINY, archive_of, calm_archive};
+use crate::cases::{Case, FALLBACK, ONCE_MORE, SMALL, SPLIT, TINY, archive_of, calm_archive};
 
 const FAULTS: [Fault; 3] = [Fault::CallFails, Fault::AnswerLost, Fault::WorkerDies];
 const FAILED: [FailedMessages; 2] = [FailedMessages::ComeBack, FailedMessages::AreLost];
@@ -41,6 +41,11 @@ async fn at_many_calls_while_an_object_is_split() {
 #[tokio::test(start_paused = true)]
 async fn at_every_call_while_an_object_falls_back_to_one_worker() {
     the_archive_is_that_of_the_calm_run(FALLBACK, 1).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_many_calls_while_parts_are_read_once_more() {
+    the_archive_is_that_of_the_calm_run(ONCE_MORE, 4).await;
 }
 
 #[tokio::test]

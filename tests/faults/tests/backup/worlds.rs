@@ -5,11 +5,11 @@ use std::sync::Arc;
 use domain::backup::{Backup, BackupState};
 use domain::chunk::{Chunk, ChunkState};
 use domain::ports::ledger::{self, Ledger};
-use domain::segment::Segment;
 use domain::storage_keys;
 use domain::work::BackupRef;
 use faults::{Exported, Pace, Settings, SimulatedObject, World, samples};
 use in_memory::MemoryLedger;
+use workflows::dispatch;
 
 /// A world in memory, for tokio's paused clock.
 pub(crate) async fn in_memory(objects: Vec<SimulatedObject>, settings: Settings) -> World {
@@ -54,16 +54,21 @@ pub(crate) async fn assert_consistent(world: &World, backup: &BackupRef) {
     let partition = format!("BACKUP#{}", backup.backup_id);
     for object in world.objects_of(backup).await {
         let name = &object.definition.object_type;
-        let prefix = format!("CHUNK#{name}#{:04}#", object.generation);
+        let prefix = Chunk::prefix(name, object.generation);
         let chunks = ledger::list::<Chunk>(&*world.ledger, &partition, &prefix).await.expect("the ledger answers");
-        let prefix = Segment::prefix(name, object.generation);
-        let segments = ledger::list::<Segment>(&*world.ledger, &partition, &prefix).await.expect("the ledger answers");
+        let segments = dispatch::present_segments(&*world.ledger, &object).await.expect("the ledger answers");
 
         assert_eq!(object.open_chunks, 0, "{name}");
         assert!(chunks.iter().all(|chunk| chunk.record.state == ChunkState::Done), "{name}");
         assert_eq!(object.segments as usize, segments.len(), "{name}");
-        assert_eq!(chunks.iter().map(|chunk| chunk.record.next_sequence).sum::<u32>(), object.segments, "{name}");
-        assert_eq!(segments.iter().map(|segment| segment.record.summary.rows).sum::<u64>(), object.records, "{name}");
+        let of_chunk = |chunk: &Chunk| chunk.next_sequence - chunk.again.first_segment;
+        assert_eq!(chunks.iter().map(|chunk| of_chunk(&chunk.record)).sum::<u32>(), object.segments, "{name}");
+        assert_eq!(segments.iter().map(|segment| segment.summary.rows).sum::<u64>(), object.records, "{name}");
+        assert_eq!(
+            segments.iter().map(|segment| segment.summary.plain_bytes).sum::<u64>(),
+            object.plain_bytes,
+            "{name}"
+        );
         assert_eq!(chunks.iter().map(|chunk| chunk.record.records).sum::<u64>(), object.records, "{name}");
     }
 }

@@ -10,7 +10,7 @@ use domain::storage_keys;
 use faults::{Exported, FailedMessages, World};
 use in_memory::faults::{Fault, Faults};
 
-use crate::cases::{Case, FALLBACK, SMALL, SPLIT, TINY, calm_archive};
+use crate::cases::{Case, FALLBACK, ONCE_MORE, SMALL, SPLIT, TINY, calm_archive};
 use crate::worlds::assert_one_archive;
 
 /// What a frozen worker will do when it is released.
@@ -84,6 +84,11 @@ async fn at_many_calls_while_an_object_is_split() {
 #[tokio::test(start_paused = true)]
 async fn at_every_call_while_an_object_falls_back_to_one_worker() {
     a_late_worker_changes_nothing(FALLBACK, 1).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_some_calls_while_parts_are_read_once_more() {
+    a_late_worker_changes_nothing(ONCE_MORE, 7).await;
 }
 
 #[tokio::test]

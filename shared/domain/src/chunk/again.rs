@@ -1,0 +1,136 @@
+//! What is read once more of a chunk, because its first reading turned out to lack something.
+//!
+//! ```text
+//! done ─ gone on with ─▶ waiting      reading stopped too early: it goes on above the last id
+//! done ─ read again ───▶ waiting      the range has fewer rows than records: all of it, from its beginning
+//! ```
+//! Each of the two happens once at most. Ids come from searches then: the CRM's list has been asked already.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Chunk, ChunkState, Reading};
+use crate::Refused;
+use crate::ids::RecordId;
+use crate::object::ObjectExport;
+use crate::ports::crm::{Cursor, PageSource};
+use crate::trail::Trail;
+
+/// What was read once more of a chunk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Again {
+    /// Segments with a lower number are void: the range was read again after them.
+    pub first_segment: u32,
+    /// Ids come from searches, also where the object's list can be used.
+    pub by_search: bool,
+    /// Before that, a part of it came from a list whose cursors only the CRM can read.
+    pub opaque_before: bool,
+    /// Reading went on behind the end that was found first.
+    pub went_on: bool,
+    /// The whole range was read again.
+    pub whole: bool,
+}
+
+impl Again {
+    /// Whether everything was read once, the way its object is read.
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The same for a chunk that is split off and has no segments yet.
+    #[must_use]
+    pub(super) const fn of_part(self) -> Self {
+        Self { first_segment: 0, opaque_before: false, ..self }
+    }
+}
+
+impl Chunk {
+    /// Where its ids come from.
+    pub fn page_source(&self, object: &ObjectExport) -> PageSource {
+        if self.again.by_search { PageSource::Search } else { object.page_source(self.key.lower) }
+    }
+
+    /// Whether a list was gone on with by cursors that only the CRM can read. They may stand for a number of records, and
+    /// then a deletion between two pages moves records past the cursor.
+    pub const fn followed_opaque_cursors(&self) -> bool {
+        matches!(self.cursor, Cursor::Opaque(_)) || self.again.opaque_before
+    }
+
+    /// Whether `id` is in its range.
+    pub fn covers(&self, id: RecordId) -> bool {
+        id > self.key.lower && self.upper.is_none_or(|upper| id <= upper)
+    }
+
+    /// Goes on above the highest id that was committed, by searches. `left` is about how many records are there.
+    ///
+    /// # Errors
+    /// [`Refused`] when it is not done, or was gone on with before.
+    pub fn go_on(&self, left: Option<u64>) -> Result<Self, Refused> {
+        let what = "going on with a chunk";
+        if self.again.went_on {
+            return Err(Refused::new(what, "that was done before"));
+        }
+        let again = Again { went_on: true, ..self.searching() };
+        let expected_records = left.map(|left| self.records + left);
+        self.opened(what, Self { again, expected_records, ..self.clone() }, self.committed_to)
+    }
+
+    /// Reads the whole range again, by searches. What was committed is void. About `expected` records are in it.
+    ///
+    /// # Errors
+    /// [`Refused`] when it is not done, or was read again before.
+    pub fn read_again(&self, expected: Option<u64>) -> Result<Self, Refused> {
+        let what = "reading a range again";
+        if self.again.whole {
+            return Err(Refused::new(what, "that was done before"));
+        }
+        let (first_segment, opaque_before) = (self.next_sequence, false);
+        let again = Again { first_segment, by_search: true, opaque_before, whole: true, ..self.again };
+        let next = Self {
+            again,
+            expected_records: expected,
+            records: 0,
+            first_seen: None,
+            first_seen_at: None,
+            ..self.clone()
+        };
+        self.opened(what, next, self.key.lower)
+    }
+
+    /// The rest comes from searches.
+    const fn searching(&self) -> Again {
+        Again { by_search: true, opaque_before: self.followed_opaque_cursors(), ..self.again }
+    }
+
+    /// `next` when it is to be read above `after`.
+    fn opened(&self, what: &'static str, next: Self, after: RecordId) -> Result<Self, Refused> {
+        if self.state != ChunkState::Done {
+            return Err(Refused::new(what, "it is not done"));
+        }
+        Ok(Self {
+            state: ChunkState::Waiting,
+            cursor: Cursor::AfterId(after),
+            trail: Trail::default(),
+            committed_to: after,
+            seen_past_end: None,
+            finished_at: None,
+            reading: Reading::default(),
+            ..next
+        })
+    }
+
+    /// Goes on by searches, because the CRM's list cannot be started or gone on with here. What was committed stays.
+    ///
+    /// # Errors
+    /// [`Refused`] when another run has taken over.
+    pub fn by_search(&self, lease: u32) -> Result<Self, Refused> {
+        self.check_lease("searching for the rest of a chunk", lease)?;
+        Ok(Self {
+            again: self.searching(),
+            cursor: Cursor::AfterId(self.committed_to),
+            trail: Trail::default(),
+            reading: Reading::default(),
+            ..self.clone()
+        })
+    }
+}

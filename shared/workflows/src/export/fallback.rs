@@ -1,0 +1,74 @@
+//! What follows when the CRM's list breaks a rule, also at a second look.
+//!
+//! As long as what was committed is in order, only the rest of this chunk comes another way. Otherwise the object is read
+//! again from the beginning.
+
+use domain::Failure;
+use domain::object::{ReadMode, Shortfall};
+use domain::ports::crm::{Cursor, PageSource};
+use domain::ports::ledger::Change;
+
+use super::range::NotHonoured;
+use super::reading::{Ending, Reading};
+use crate::contention;
+use crate::run::StepError;
+
+impl Reading<'_> {
+    /// Whether it is only the list that cannot be started or gone on with here, while everything that was committed of the
+    /// chunk is in order: then ids are searched for from there on, and neither this chunk nor another is read again.
+    pub(super) fn can_search_for_the_rest(&self, why: NotHonoured) -> bool {
+        let (way, chunk) = (self.way(), &self.subject.chunk.record);
+        let is_at_its_start = chunk.cursor == Cursor::AfterId(chunk.key.lower) && chunk.records == 0;
+        let can_search = way.mode == ReadMode::Ranges && self.subject.object.counts.before.is_some();
+        can_search
+            && way.source == PageSource::List
+            && chunk.cursor != Cursor::START
+            && (why.is_in_order || is_at_its_start)
+    }
+
+    pub(super) async fn search_for_the_rest(&mut self, why: NotHonoured) -> Result<(), StepError> {
+        let lease = self.lease;
+        tracing::warn!(%why, object = %self.subject.chunk.record.key.object_type, "export.searches-for-the-rest");
+        self.note_list_use().await?;
+        self.change_chunk(|chunk| chunk.by_search(lease)).await?;
+        let chunk = &self.subject.chunk.record;
+        (self.cursor, self.trail) = (chunk.cursor.clone(), chunk.trail.clone());
+        self.last_id = chunk.committed_to;
+        (self.given, self.first_seen, self.second_look) = (None, None, None);
+        self.shortfall = Shortfall::default();
+        self.page_before.clear();
+        Ok(())
+    }
+
+    /// Other chunks need not find out themselves.
+    async fn note_list_use(&mut self) -> Result<(), StepError> {
+        let generation = self.subject.chunk.record.key.generation;
+        self.subject.object = contention::retry(|| async {
+            let object = self.load_object().await?;
+            let now = self.export.sessions.clock.now();
+            let next = object.record.only_goes_on(generation, now).map_err(|_| StepError::TakenOver)?;
+            let answer = self.export.ledger().commit(&[Change::replace(&object, &next)]).await;
+            Ok::<_, StepError>(contention::settle(answer, next)?)
+        })
+        .await?;
+        Ok(())
+    }
+
+    pub(super) async fn start_again(&self, why: NotHonoured) -> Result<Ending, StepError> {
+        if self.subject.object.mode == ReadMode::Sequential {
+            let label = &self.subject.object.definition.label;
+            return Err(StepError::Fatal(Failure::new(
+                "crm-list-unreadable",
+                format!(
+                    "The CRM's list of {label} records cannot be read to its end ({}); make a new backup, and tell the \
+                     CRM's support if that fails too.",
+                    why.reason
+                ),
+            )));
+        }
+        let generation = self.subject.chunk.record.key.generation;
+        let object = &self.subject.chunk.record.key.object_type;
+        self.export.read_again(&self.subject.backup, object, generation, why.is_in_order, why.reason).await?;
+        Ok(Ending::StartedAgain)
+    }
+}

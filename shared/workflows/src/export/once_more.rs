@@ -1,0 +1,67 @@
+//! Opens chunks again of which something is missing.
+
+use domain::chunk::Chunk;
+use domain::object::{ObjectExport, Voided};
+use domain::ports::crm::Crm;
+use domain::ports::ledger::{self, Change, LedgerError, MAX_CHANGES, Versioned};
+use domain::segment::Segment;
+
+use super::Export;
+use super::proof::{OnceMore, Part};
+use crate::run::StepError;
+
+/// So many chunks are opened in one transaction with their object. What is missing of others is found when the object is
+/// to be closed the next time.
+const MOST_CHUNKS: usize = MAX_CHANGES - 10;
+
+impl Export {
+    /// Has parts of an object's chunks read once more, and queues them where worker places are free.
+    pub(super) async fn read_once_more(
+        &self,
+        crm: &dyn Crm,
+        object: &Versioned<ObjectExport>,
+        chunks: &[Versioned<Chunk>],
+        once_more: &OnceMore,
+    ) -> Result<(), StepError> {
+        let name = &object.record.definition.object_type;
+        tracing::warn!(backup.id = %object.record.backup_id, object = %name, chunks = once_more.len(), "object.once-more");
+        let (mut changes, mut void) = (Vec::new(), Voided::default());
+        let (mut gone_on, mut again) = (0, Vec::new());
+        for (place, part) in once_more.iter().take(MOST_CHUNKS) {
+            let Some(chunk) = chunks.get(*place) else { continue };
+            let above = if *part == Part::Rest { chunk.record.committed_to } else { chunk.record.key.lower };
+            let expected = crm.count_in(name, above, chunk.record.upper).await?;
+            let opened = match part {
+                Part::Rest => {
+                    gone_on += 1;
+                    chunk.record.go_on(expected)
+                }
+                Part::Whole => {
+                    self.void(&chunk.record, &mut void).await?;
+                    again.push(chunk.record.clone());
+                    chunk.record.read_again(expected)
+                }
+            };
+            changes.push(Change::replace(chunk, &opened.map_err(|_| StepError::TakenOver)?));
+        }
+        let now = self.sessions.clock.now();
+        let opened = object.record.reopen(object.record.generation, gone_on, &again, &void, now);
+        changes.push(Change::replace(object, &opened.map_err(|_| StepError::TakenOver)?));
+        match self.ledger().commit(&changes).await {
+            // Somebody else has looked at the object meanwhile, and queued what is to come.
+            Err(LedgerError::Conflict) => return Ok(()),
+            other => other?,
+        }
+        self.dispatch(&object.record.backup()).await
+    }
+
+    /// Adds the segments of a chunk that count so far to what is void.
+    async fn void(&self, chunk: &Chunk, void: &mut Voided) -> Result<(), StepError> {
+        let partition = format!("BACKUP#{}", chunk.backup_id);
+        let prefix = Segment::prefix_of_chunk(&chunk.key);
+        let segments: Vec<Versioned<Segment>> = ledger::list(self.ledger(), &partition, &prefix).await?;
+        let present = segments.iter().map(|segment| &segment.record);
+        present.filter(|segment| segment.sequence >= chunk.again.first_segment).for_each(|segment| void.add(segment));
+        Ok(())
+    }
+}
