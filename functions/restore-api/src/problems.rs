@@ -140,10 +140,7 @@ pub(crate) fn of_review(error: ReviewError) -> Problem {
         ReviewError::NoReport => {
             Problem::new(catalogue::NO_ERRORS_FILE, "There is nothing to list, so there is no such file.")
         }
-        ReviewError::ReportGivenUp => Problem::new(
-            catalogue::NO_ERRORS_FILE,
-            "The list was too long to be made. The counts of the import are right; a new restore finds what is left.",
-        ),
+        ReviewError::ReportMissing(why) => Problem::new(catalogue::NO_ERRORS_FILE, why),
         ReviewError::Ledger(error) => error.into(),
         ReviewError::Storage(error) => error.into(),
     }

@@ -196,6 +196,8 @@ pub(crate) struct ImportRepresentation<'a> {
     failure: Option<&'a Failure>,
     has_errors: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
+    errors_missing: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     undo: Option<UndoRepresentation<'a>>,
 }
 
@@ -241,6 +243,7 @@ impl<'a> ImportRepresentation<'a> {
             counts: OutcomeRepresentation::of(&import.outcome, &import.dropped),
             failure: import.failure.as_ref(),
             has_errors: import.not_restored().is_any(),
+            errors_missing: import.errors_missing.as_deref(),
             undo,
         }
     }

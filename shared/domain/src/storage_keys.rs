@@ -8,9 +8,11 @@
 //! plans/{account}/{restore}/samples.{attempt}.json             removed after 2 days
 //! plans/{account}/{restore}/skipped.{attempt}.csv
 //! plans/{account}/{restore}/{slice}/{segment}.{attempt}.jsonl
+//! plans/{account}/{restore}/report.{attempt}.{sources}.csv     rows of a report that do not fill a part of its upload yet
 //! restores/{account}/{restore}/definition.{attempt}.json       what is restored; removed after 90 days
 //! restores/{account}/{restore}/pre-images/{slice}/{batch}.{attempt}.jsonl
 //! restores/{account}/{restore}/outcomes/{slice}/{number}.{attempt}.jsonl
+//! restores/{account}/{restore}/uncommitted/{slice}.{attempt}.jsonl
 //! restores/{account}/{restore}/errors.{attempt}.csv
 //! exports/{account}/{entry}.csv                                an audit log, for its download; removed after a day
 //! ```
@@ -88,14 +90,24 @@ pub fn plan_samples(restore: &RestoreRef, attempt: u32) -> String {
     format!("{}samples.{attempt:04}.json", plan_prefix(restore))
 }
 
+/// The keys of all reports of what a plan leaves as it is begin like this.
+pub fn plan_skipped_prefix(restore: &RestoreRef) -> String {
+    format!("{}skipped.", plan_prefix(restore))
+}
+
 /// What a plan leaves as it is.
 pub fn plan_skipped(restore: &RestoreRef, attempt: u32) -> String {
-    format!("{}skipped.{attempt:04}.csv", plan_prefix(restore))
+    format!("{}{attempt:04}.csv", plan_skipped_prefix(restore))
 }
 
 /// A piece of a slice's plan.
 pub fn plan_segment(restore: &RestoreRef, slice: u32, segment: u32, attempt: u32) -> String {
     format!("{}{slice:05}/{segment:06}.{attempt:04}.jsonl", plan_prefix(restore))
+}
+
+/// Rows of a report about the first so many `sources` that run `attempt` leaves to the next one.
+pub fn report_rest(restore: &RestoreRef, attempt: u32, sources: u64) -> String {
+    format!("{}report.{attempt:04}.{sources:08}.csv", plan_prefix(restore))
 }
 
 /// What run `attempt` is about to overwrite with batch `batch` of a slice.
@@ -108,9 +120,19 @@ pub fn outcome(restore: &RestoreRef, slice: u32, number: u32, attempt: u32) -> S
     format!("{}outcomes/{slice:05}/{number:06}.{attempt:04}.jsonl", restore_prefix(restore))
 }
 
+/// What run `attempt` knows of batches of a slice that it could not commit.
+pub fn uncommitted(restore: &RestoreRef, slice: u32, attempt: u32) -> String {
+    format!("{}uncommitted/{slice:05}.{attempt:04}.jsonl", restore_prefix(restore))
+}
+
+/// The keys of all reports of what a restore has not restored begin like this.
+pub fn restore_errors_prefix(restore: &RestoreRef) -> String {
+    format!("{}errors.", restore_prefix(restore))
+}
+
 /// What a restore has not restored, and why.
 pub fn restore_errors(restore: &RestoreRef, attempt: u32) -> String {
-    format!("{}errors.{attempt:04}.csv", restore_prefix(restore))
+    format!("{}{attempt:04}.csv", restore_errors_prefix(restore))
 }
 
 /// Lifecycle prefix of exports.

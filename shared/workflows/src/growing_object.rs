@@ -14,6 +14,18 @@ pub(crate) struct ObjectPorts<'a> {
     pub(crate) uploads: &'a dyn MultipartUploads,
 }
 
+/// What of an object is stored, and goes on in another run.
+pub(crate) struct Stored {
+    /// Its key.
+    pub(crate) key: String,
+    /// The upload that makes it, once there is a part.
+    pub(crate) upload: Option<UploadId>,
+    /// How many parts there are.
+    pub(crate) parts: u16,
+    /// How many bytes they have.
+    pub(crate) bytes: u64,
+}
+
 /// An object that is being written. Its key is its writer's alone.
 pub(crate) struct GrowingObject<'a> {
     reader: &'a dyn ObjectReader,
@@ -45,6 +57,42 @@ impl<'a> GrowingObject<'a> {
         }
     }
 
+    /// An object of which an earlier run has stored `stored`, and behind it `rest`.
+    ///
+    /// # Errors
+    /// [`StorageError::Absent`] when that is not there any more; others.
+    pub(crate) async fn resumed(
+        ports: ObjectPorts<'a>,
+        content_type: &'static str,
+        stored: Stored,
+        rest: Vec<u8>,
+    ) -> Result<Self, StorageError> {
+        let Stored { key, upload, parts: count, bytes } = stored;
+        let mut parts = Vec::new();
+        if let Some(upload) = &upload {
+            let found = ports.uploads.parts(&key, upload).await?;
+            parts = found.ok_or_else(|| StorageError::Absent(key.clone()))?;
+            // A run that has died may have written more.
+            parts.retain(|part| part.number <= count);
+            let size: u64 = parts.iter().map(|part| part.size).sum();
+            if parts.len() != usize::from(count) || size != bytes {
+                return Err(StorageError::Absent(key));
+            }
+        }
+        Ok(Self { buffer: rest, size: bytes, upload, parts, ..Self::new(ports, key, content_type) })
+    }
+
+    /// What of it is stored. [`GrowingObject::buffer`] comes behind that.
+    pub(crate) fn stored(&self) -> Stored {
+        let parts = u16::try_from(self.parts.len()).unwrap_or(u16::MAX);
+        Stored { key: self.key.clone(), upload: self.upload.clone(), parts, bytes: self.size }
+    }
+
+    /// Whether there is enough for another part.
+    pub(crate) fn fills_a_part(&self) -> bool {
+        self.buffer.len() >= PART_BYTES
+    }
+
     /// What is not written yet; add to it, then call [`GrowingObject::flush`].
     pub(crate) fn buffer(&mut self) -> &mut Vec<u8> {
         &mut self.buffer
@@ -55,13 +103,14 @@ impl<'a> GrowingObject<'a> {
     /// # Errors
     /// [`StorageError`].
     pub(crate) async fn flush(&mut self) -> Result<(), StorageError> {
-        if self.buffer.len() < PART_BYTES {
-            return Ok(());
-        }
-        self.write_part().await
+        if self.fills_a_part() { self.write_part().await } else { Ok(()) }
     }
 
-    async fn write_part(&mut self) -> Result<(), StorageError> {
+    /// Writes all of the buffer as a part.
+    ///
+    /// # Errors
+    /// [`StorageError`]; [`StorageError::Absent`] when the upload has ended.
+    pub(crate) async fn write_part(&mut self) -> Result<(), StorageError> {
         let upload = match self.upload.take() {
             Some(upload) => upload,
             None => self.uploads.begin(&self.key, self.content_type).await?,
@@ -94,7 +143,9 @@ impl<'a> GrowingObject<'a> {
             let bytes = Bytes::from(std::mem::take(&mut self.buffer));
             self.writer.write_new(&self.key, bytes, self.content_type).await
         } else {
-            self.write_part().await?;
+            if !self.buffer.is_empty() {
+                self.write_part().await?;
+            }
             let Some(upload) = &self.upload else { return Err(StorageError::Absent(self.key)) };
             self.uploads.complete_new(&self.key, upload, &self.parts).await
         };

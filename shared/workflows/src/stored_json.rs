@@ -23,8 +23,19 @@ pub(crate) async fn read_lines<T: DeserializeOwned>(
     key: &str,
 ) -> Result<Vec<T>, StorageError> {
     let bytes = reader.read(key, None).await?;
+    lines(&bytes, key).collect()
+}
+
+/// The values in the lines of the document `bytes`, which was read at `key`, one at a time.
+///
+/// # Errors
+/// For each line, [`StorageError::Refused`] when it is not what was expected.
+pub(crate) fn lines<'a, T: DeserializeOwned>(
+    bytes: &'a [u8],
+    key: &'a str,
+) -> impl Iterator<Item = Result<T, StorageError>> + 'a {
     let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-    lines.map(|line| serde_json::from_slice(line).map_err(|error| unreadable(key, &error))).collect()
+    lines.map(move |line| serde_json::from_slice(line).map_err(|error| unreadable(key, &error)))
 }
 
 /// As [`read_lines`]; nothing where there is no such document.

@@ -43,6 +43,7 @@ on_every_storage!(
     an_upload_does_not_replace_an_object,
     completing_names_parts_that_are_there,
     an_aborted_upload_is_over,
+    all_uploads_below_a_prefix_are_aborted,
     a_link_is_valid_for_a_week_at_most,
 );
 

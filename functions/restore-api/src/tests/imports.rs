@@ -3,6 +3,7 @@
 use domain::Failure;
 use domain::ids::AccountId;
 use domain::restore::import::Import;
+use domain::restore::outcome::OutcomeCounts;
 use domain::restore::{Restore, RestoreState};
 use lambda::testing::document;
 use serde_json::{Value, json};
@@ -90,12 +91,30 @@ async fn what_stands_against_an_undo_is_said_as_the_undo_itself_would_say_it() {
 /// D6: `hasErrors` came from a file, and was false next to thousands of values that had failed.
 #[tokio::test]
 async fn an_import_with_failed_values_has_errors_also_where_the_file_could_not_be_made() {
-    let import = import(1, RestoreState::Completed, None);
-    let world = with(&import, &ended(1, RestoreState::Completed)).await;
-    assert_eq!(document(&world.get(&path(&import)).await)["hasErrors"], true);
-    let problem = problem(&world.get(&format!("{}/errors.csv", path(&import))).await);
-    is(&problem, 404, "no-errors-file");
-    assert!(problem["detail"].as_str().expect("a sentence").contains("too long to be made"), "{problem}");
+    for why in [Some("It is not kept any more."), None] {
+        let import = Import { errors_missing: why.map(str::to_owned), ..import(1, RestoreState::Completed, None) };
+        let world = with(&import, &ended(1, RestoreState::Completed)).await;
+        let shown = document(&world.get(&path(&import)).await);
+        assert_eq!((&shown["hasErrors"], &shown["errorsMissing"]), (&json!(true), &json!(why)));
+        let problem = problem(&world.get(&format!("{}/errors.csv", path(&import))).await);
+        is(&problem, 404, "no-errors-file");
+        // Imports that were stored before they said why have a sentence, too.
+        let detail = problem["detail"].as_str().expect("a sentence");
+        assert!(detail.contains(why.unwrap_or("could not be made when the restore ended")), "{problem}");
+    }
+}
+
+/// R6: what a restore that was stopped never tried was in no row, and `hasErrors` was false.
+#[tokio::test]
+async fn an_import_has_errors_where_nobody_came_to_some_values() {
+    let some = import(1, RestoreState::Stopped, Some(ERRORS_KEY));
+    let outcome = OutcomeCounts { values_failed: 0, values_unclear: 0, ..some.outcome.clone() };
+    let calm = Import { outcome, records_gone: 0, values_skipped: 0, ..some };
+    for (not_tried, has_errors) in [(0, false), (5, true)] {
+        let import = Import { values_not_tried: not_tried, ..calm.clone() };
+        let world = with(&import, &ended(1, RestoreState::Stopped)).await;
+        assert_eq!(document(&world.get(&path(&import)).await)["hasErrors"], has_errors);
+    }
 }
 
 #[tokio::test]

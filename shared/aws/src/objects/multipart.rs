@@ -125,6 +125,13 @@ impl MultipartUploads for S3Objects {
             Err(error) => Err(error),
         }
     }
+
+    async fn abort_all(&self, prefix: &str) -> Result<u64, StorageError> {
+        if prefix.is_empty() {
+            return Err(StorageError::Refused("aborting everything".to_owned()));
+        }
+        self.abort_uploads(prefix).await
+    }
 }
 
 fn uploaded(part: Part) -> Result<UploadedPart, StorageError> {

@@ -51,7 +51,7 @@ impl S3Objects {
         }
     }
 
-    async fn abort_uploads(&self, prefix: &str) -> Result<u64, StorageError> {
+    pub(super) async fn abort_uploads(&self, prefix: &str) -> Result<u64, StorageError> {
         let mut aborted = 0;
         let (mut key_marker, mut id_marker) = (None, None);
         loop {

@@ -115,6 +115,13 @@ pub trait MultipartUploads: Send + Sync {
     /// # Errors
     /// [`StorageError`].
     async fn abort(&self, key: &str, upload: &UploadId) -> Result<(), StorageError>;
+
+    /// Ends all uploads whose keys begin with `prefix`, without making objects. Finished objects stay. Returns how many
+    /// uploads were ended.
+    ///
+    /// # Errors
+    /// [`StorageError`]; some may have been ended.
+    async fn abort_all(&self, prefix: &str) -> Result<u64, StorageError>;
 }
 
 /// A range of an object to copy or read from.

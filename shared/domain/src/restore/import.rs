@@ -13,13 +13,13 @@ use crate::backup::Requester;
 use crate::ids::{AccountId, ObjectType, RestoreId};
 use crate::ports::ledger::{Key, Record};
 
-/// What a restore has looked at and not restored. Whoever tells of it counts by this: the notification, the import, and a row
-/// in errors.csv for each of both.
+/// What a restore has not restored. The notification and the import count by this, and errors.csv has a row for each of both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotRestored {
     /// Whole records: they are gone, or could not be read.
     pub records: u64,
-    /// Values: the plan left them as they are, they were not written, or it is unknown whether they were.
+    /// Values: the plan left them as they are, they were not written, nobody came to them, or it is unknown whether they were
+    /// written.
     pub values: u64,
 }
 
@@ -72,6 +72,9 @@ pub struct Import {
     pub failure: Option<Failure>,
     /// The CSV of what was not restored, where there is anything to tell.
     pub errors_key: Option<String>,
+    /// Why there is no such CSV although there is something to tell; a sentence for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub errors_missing: Option<String>,
 }
 
 impl Import {
@@ -85,7 +88,10 @@ impl Import {
     pub fn not_restored(&self) -> NotRestored {
         NotRestored {
             records: self.records_gone + self.records_unreadable,
-            values: self.values_skipped + self.outcome.values_failed + self.outcome.values_unclear,
+            values: self.values_skipped
+                + self.outcome.values_failed
+                + self.outcome.values_unclear
+                + self.values_not_tried,
         }
     }
 
@@ -114,6 +120,7 @@ impl Import {
             dropped: restore.dropped.clone(),
             failure: restore.failure.clone(),
             errors_key,
+            errors_missing: None,
         }
     }
 
@@ -164,7 +171,7 @@ mod tests {
             ..OutcomeCounts::default()
         };
         let import = Import::of(&restore, &outcome, None, restore.created_at);
-        assert_eq!(import.not_restored(), NotRestored { records: 4, values: 7 });
+        assert_eq!(import.not_restored(), NotRestored { records: 4, values: 10 });
         assert_eq!((import.values_not_tried, import.outcome.refusals.len()), (3, 0));
         assert_eq!(import.name, format!("Data restore – {}", restore.label));
         let source = RestoreSource::Undo { restore_id: restore.restore_id.clone(), include_edited: false };
@@ -202,6 +209,7 @@ mod tests {
             outcome: outcome.clone(),
             segments: vec![PlanSegment { attempt: 9, changed: 4_000, skips: true }; 500],
             outcomes: vec![OutcomeFile { attempt: 9, failures: true }; 500],
+            told_beyond: vec![9_999_999; 60],
             ..waiting
         };
         let import = Import::of(&restore, &outcome, None, restore.created_at);

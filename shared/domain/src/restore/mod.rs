@@ -13,6 +13,7 @@ pub mod lock;
 pub mod outcome;
 pub mod plan;
 pub mod property;
+pub mod report;
 pub mod slice;
 mod transitions;
 pub mod unique;
@@ -23,6 +24,7 @@ use serde::{Deserialize, Serialize};
 pub use self::transitions::RestoreEvent;
 
 use self::plan::PlanCounts;
+use self::report::ReportProgress;
 use crate::Failure;
 use crate::account::ApiVersion;
 use crate::backup::Requester;
@@ -196,6 +198,10 @@ pub struct Restore {
     pub dropped: Vec<DroppedProperty>,
     /// Why it failed, if it did.
     pub failure: Option<Failure>,
+    /// How far the report of the present step is, once a run has ended before it was finished. After a restore that failed
+    /// or was cancelled meanwhile, what is left of it is to be removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<ReportProgress>,
     /// When it reached its last state.
     pub ended_at: Option<Timestamp>,
     /// The latest restore that undoes this one.
@@ -248,6 +254,7 @@ impl Restore {
             stopped: None,
             dropped: Vec::new(),
             failure: None,
+            report: None,
             ended_at: None,
             undone_by: None,
         }

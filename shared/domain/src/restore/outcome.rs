@@ -46,6 +46,19 @@ pub struct ValueOutcome {
     pub fate: Fate,
 }
 
+/// What a run knows of a batch that it has written and could not commit, as the one before it had failed or the ledger refused.
+/// Counts as long as no later run has begun the batch.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UncommittedBatch {
+    /// Its place among the batches of the slice.
+    pub batch: u64,
+    /// What became of its values.
+    pub outcomes: Vec<ValueOutcome>,
+    /// The same in numbers.
+    pub counts: OutcomeCounts,
+}
+
 /// What became of a value.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", rename_all_fields = "camelCase")]

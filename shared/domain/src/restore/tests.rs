@@ -104,6 +104,55 @@ fn what_has_begun_to_write_is_concluded_before_it_ends() {
     assert!(cancelled.apply(RestoreEvent::UndoAsked(cancelled.restore_id.clone()), at(2)).is_err());
 }
 
+fn report() -> report::ReportProgress {
+    report::ReportProgress {
+        sources: "1-2-3".into(),
+        done: 1,
+        key: "k".into(),
+        upload_id: None,
+        parts: 0,
+        bytes: 0,
+        rest_key: Some("r".into()),
+    }
+}
+
+/// R6: how far a report is belongs to the step that makes it, and to the run that holds the lease.
+#[test]
+fn a_report_goes_on_until_its_step_is_done() {
+    let saved = |lease| RestoreEvent::ReportSaved { lease, report: report() };
+    assert!(planned(1).apply(saved(2), at(101)).is_err(), "the plan is made");
+    let applying = planned(1).apply(RestoreEvent::Confirmed(ada()), at(200)).expect("in time");
+    let concluding = leased(&applying.apply(RestoreEvent::SliceFinished, at(201)).expect("open"), 202);
+    assert!(concluding.apply(saved(2), at(203)).is_err(), "another run has it");
+    let half = concluding.apply(saved(3), at(203)).expect("leased");
+    assert_eq!((half.report.as_ref(), half.leasing.attempts), (Some(&report()), 0));
+    let released = RestoreEvent::Released { lease: 3, wait: None };
+    let next = leased(&half.apply(released, at(204)).expect("held"), 205);
+    assert_eq!(next.report, Some(report()));
+    let ended = next.apply(RestoreEvent::Concluded { lease: 4 }, at(206)).expect("leased");
+    assert_eq!((ended.state, ended.report), (RestoreState::Completed, None));
+    // Of one that comes to no good, it is known what is to be removed.
+    let failed = next.apply(RestoreEvent::NotConcluded(Failure::new("k", "s")), at(206)).expect("concluding");
+    assert_eq!((failed.state, failed.report), (RestoreState::Failed, Some(report())));
+}
+
+/// What the version before has stored has no word of reports that go on, nor of batches that are told as a whole.
+#[test]
+fn restores_slices_and_imports_of_the_version_before_are_read() {
+    let restore = planned(1);
+    let slice = slice::RestoreSlice::waiting(&restore.reference(), 0, 0, 100, at(0));
+    let import = import::Import::of(&restore, &OutcomeCounts::default(), None, at(204));
+    let stored = [serde_json::to_value(&restore), serde_json::to_value(&slice), serde_json::to_value(&import)];
+    let stored = stored.map(|json| json.expect("JSON"));
+    for (json, new) in stored.iter().zip(["report", "toldBeyond", "errorsMissing"]) {
+        assert!(json.get(new).is_none(), "{new} would be new to the version before");
+    }
+    let [restore_json, slice_json, import_json] = stored;
+    assert_eq!(serde_json::from_value::<Restore>(restore_json).expect("readable"), restore);
+    assert_eq!(serde_json::from_value::<slice::RestoreSlice>(slice_json).expect("readable"), slice);
+    assert_eq!(serde_json::from_value::<import::Import>(import_json).expect("readable"), import);
+}
+
 fn any_event() -> impl Strategy<Value = RestoreEvent> {
     prop_oneof![
         (1..4_u32, 0..3_u32).prop_map(|(lease, slices)| RestoreEvent::SlicesDefined { lease, slices }),
@@ -115,6 +164,7 @@ fn any_event() -> impl Strategy<Value = RestoreEvent> {
         Just(RestoreEvent::Failed(Failure::new("k", "s"))),
         (1..4_u32).prop_map(|lease| RestoreEvent::Concluded { lease }),
         (1..4_u32).prop_map(|lease| RestoreEvent::Released { lease, wait: None }),
+        (1..4_u32).prop_map(|lease| RestoreEvent::ReportSaved { lease, report: report() }),
         Just(RestoreEvent::Requeued),
     ]
 }

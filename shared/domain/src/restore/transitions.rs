@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::report::ReportProgress;
 use super::{Decision, DroppedProperty, Plan, Restore, RestoreState};
 use crate::backup::Requester;
 use crate::ids::RestoreId;
@@ -44,6 +45,13 @@ pub enum RestoreEvent {
     },
     /// What became of it cannot be put together.
     NotConcluded(Failure),
+    /// The run under `lease` has stored a further piece of the report that its step makes.
+    ReportSaved {
+        /// The lease.
+        lease: u32,
+        /// How far the report is.
+        report: ReportProgress,
+    },
     /// The run under `lease` stops before its step is done.
     Released {
         /// The lease.
@@ -100,6 +108,7 @@ impl Restore {
             Event::Planned { lease, plan } => {
                 self.check("finishing the plan", State::Summarising, Some(lease))?;
                 next.plan = Some(plan);
+                next.report = None;
                 next.enter(State::Planned, 0, State::Planned, now);
             }
             Event::Confirmed(by) => next.confirm(by, now)?,
@@ -129,12 +138,19 @@ impl Restore {
                     (None, Some(_)) => State::Stopped,
                     (None, None) => State::Completed,
                 };
+                next.report = None;
                 next.end(state, now);
             }
             Event::NotConcluded(failure) => {
                 self.check("concluding a restore", State::Concluding, None)?;
                 next.failure = Some(failure);
                 next.end(State::Failed, now);
+            }
+            Event::ReportSaved { lease, report } => {
+                let state = if self.state == State::Summarising { State::Summarising } else { State::Concluding };
+                self.check("saving a report", state, Some(lease))?;
+                next.report = Some(report);
+                next.leasing = self.leasing.progressed();
             }
             Event::Released { lease, wait } => {
                 if !self.leasing.is_held_by(lease) {

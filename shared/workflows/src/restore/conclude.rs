@@ -1,7 +1,7 @@
 //! Ends a restore that has written: waits until no run can write any more, tells what dead runs may have written, makes the
 //! report of what was not restored, and in one transaction ends the restore, makes the import and frees the lock.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use domain::Failure;
@@ -11,15 +11,16 @@ use domain::lease::Wait;
 use domain::notification::{Event, Notification};
 use domain::ports::ledger::{Change, Ledger, LedgerError, Versioned};
 use domain::restore::import::Import;
-use domain::restore::outcome::{Fate, OutcomeCounts, PreImage, ValueOutcome, overwritten};
-use domain::restore::slice::{BATCHES_AHEAD, OutcomeFile, RestoreSlice, SliceState};
+use domain::restore::outcome::{Fate, OutcomeCounts, PreImage, UncommittedBatch, ValueOutcome, overwritten};
+use domain::restore::slice::{BATCHES_AHEAD, OutcomeFile, RestoreSlice, Settling, SliceState};
 use domain::restore::{Restore, RestoreEvent, RestoreState};
 use domain::storage_keys;
 use domain::work::RestoreRef;
 use jiff::{SignedDuration, Timestamp};
 
 use super::definition::Definition;
-use super::{RestoreWork, after, dispatch, free_lock, report};
+use super::report::{Kind, Reported, Wanted, not_restored};
+use super::{Ending, RestoreWork, after, dispatch, free_lock};
 use crate::contention;
 use crate::notify;
 use crate::run::{Run, StepError};
@@ -28,22 +29,44 @@ use crate::stored_json;
 /// How soon to look again whether the runs that may still write have ended. Most give their lease back within seconds.
 const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(5);
 
+/// Why there is no errors.csv, where it cannot be made.
+const NO_LIST: &str = "The list of what was not restored could not be made: a part of what it is made of is not kept any more, \
+                       or cannot be read or written. The counts of the import are right. A new restore from the same backup \
+                       finds what is left.";
+
+/// Why there is none, where the restore could not be concluded.
+const NOT_PUT_TOGETHER: &str = "What became of the last values could not be put together, so there is no list of what was not \
+                                restored. Values that the import counts as not tried may have been written. A new restore from \
+                                the same backup finds what is left.";
+
+/// What an import tells beside its counts.
+enum ErrorsFile {
+    /// Everything was restored.
+    Nothing,
+    /// It is at this key.
+    At(String),
+    /// It cannot be made; a sentence says why.
+    Missing(&'static str),
+}
+
 impl RestoreWork {
-    /// Concludes a restore, or comes back when a run may still write.
-    pub(super) async fn conclude(&self, restore: &Restore, lease: u32, run: &Run) -> Result<(), StepError> {
+    /// Concludes a restore, as far as the run's time allows, or comes back when a run may still write.
+    pub(super) async fn conclude(&self, restore: &Restore, lease: u32, run: &Run) -> Result<Ending, StepError> {
         let reference = restore.reference();
         let slices = dispatch::slices(self.ledger(), &reference).await?;
         let now = self.now();
         if slices.iter().any(|slice| slice.record.is_worked_on(now)) {
-            return self.come_back(restore, lease).await;
+            self.come_back(restore, lease).await?;
+            return Ok(Ending::Finished);
         }
         let mut settled = Vec::with_capacity(slices.len());
         for slice in slices {
             settled.push(self.settle(restore, slice, lease).await?);
         }
         let outcome = sum(&settled);
-        let errors_key = self.errors(restore, &settled, lease, run).await?;
-        self.end(&reference, RestoreEvent::Concluded { lease }, (outcome, errors_key)).await
+        let Some(file) = self.errors(restore, &settled, lease, run).await? else { return Ok(Ending::RunOver) };
+        self.end(&reference, RestoreEvent::Concluded { lease }, (&outcome, &file)).await?;
+        Ok(Ending::Finished)
     }
 
     /// Ends the restore by `event`: the import, the lock and the notification go with it in one transaction.
@@ -51,20 +74,26 @@ impl RestoreWork {
         &self,
         reference: &RestoreRef,
         event: RestoreEvent,
-        (outcome, errors_key): (OutcomeCounts, Option<String>),
+        (outcome, file): (&OutcomeCounts, &ErrorsFile),
     ) -> Result<(), StepError> {
-        let (ended, told) = contention::retry(|| async {
+        let (ended, told, report) = contention::retry(|| async {
             let loaded = self.load(reference).await?;
             let now = self.now();
             let next = after(&loaded.record, event.clone(), now)?;
-            let import = Import::of(&next, &outcome, errors_key.clone(), now);
+            let import = import(&next, outcome, file, now);
             let told = told(&next, Some(&import), now);
             let mut changes = vec![Change::replace(&loaded, &next), Change::create(&import)];
             changes.extend(free_lock(self.ledger(), &next).await?);
             changes.extend(told.as_ref().map(Change::create));
-            Ok::<_, StepError>(contention::settle(self.ledger().commit(&changes).await, (next, told))?)
+            Ok::<_, StepError>(contention::settle(
+                self.ledger().commit(&changes).await,
+                (next, told, loaded.record.report),
+            )?)
         })
         .await?;
+        if let (Some(report), ErrorsFile::Missing(_)) = (&report, file) {
+            self.abort(report).await;
+        }
         log_end(&ended);
         if let Some(told) = &told {
             notify::announce_soon(&*self.queue, told).await;
@@ -86,11 +115,11 @@ impl RestoreWork {
     /// Ends a restore of which a slice cannot be settled. That is only found out when no run can write any more.
     pub(super) async fn give_up(&self, restore: &RestoreRef, failure: Failure) -> Result<(), StepError> {
         let outcome = told_so_far(self.ledger(), restore).await?;
-        self.end(restore, RestoreEvent::NotConcluded(failure), (outcome, None)).await
+        self.end(restore, RestoreEvent::NotConcluded(failure), (&outcome, &ErrorsFile::Missing(NOT_PUT_TOGETHER))).await
     }
 
-    /// Ends a slice as far as it got. What a dead run was about to write and nobody has told of since is told as unclear,
-    /// so that an undo looks at it.
+    /// Ends a slice as far as it got. Of batches that are not committed, what the run that wrote them knew is told. What a
+    /// dead run was about to write is told as unclear, so that an undo looks at it.
     async fn settle(
         &self,
         restore: &Restore,
@@ -100,34 +129,42 @@ impl RestoreWork {
         if slice.record.state != SliceState::Applying {
             return Ok(slice.record);
         }
-        let (lines, counts) = self.unclear(restore, &slice.record).await?;
+        let Beyond { lines, failures, mut told } = self.beyond(restore, &slice.record).await?;
         // No run leases the slice any more, so a number above its leases is nobody else's.
         let attempt = slice.record.leasing.last_number + lease;
-        let file = (!lines.is_empty()).then_some(OutcomeFile { attempt, failures: true });
-        if file.is_some() {
+        if !lines.is_empty() {
+            told.file = Some(OutcomeFile { attempt, failures });
             let number = u32::try_from(slice.record.outcomes.len()).unwrap_or(u32::MAX);
             let key = storage_keys::outcome(&restore.reference(), slice.record.number, number, attempt);
             self.put_lines(&key, lines).await?;
         }
-        let settled = slice.record.settled(file, &counts, self.now()).map_err(|_| StepError::TakenOver)?;
+        let settled = slice.record.settled(told, self.now()).map_err(|_| StepError::TakenOver)?;
         self.ledger().commit(&[Change::replace(&slice, &settled)]).await?;
         Ok(settled)
     }
 
-    async fn unclear(&self, restore: &Restore, slice: &RestoreSlice) -> Result<(Vec<u8>, OutcomeCounts), StepError> {
+    /// What is to be told of the batches that are not committed.
+    async fn beyond(&self, restore: &Restore, slice: &RestoreSlice) -> Result<Beyond, StepError> {
         let committed = slice.batches_before(slice.written_to);
         let dead = slice.leasing.lease.as_ref().map(|lease| lease.number);
-        let (mut lines, mut counts) = (Vec::new(), OutcomeCounts::default());
+        let mut beyond = Beyond::default();
+        let mut uncommitted = self.uncommitted(restore, slice, dead).await?;
         let definition = Definition::of(&*self.reader, restore).await?;
         for batch in committed..slice.batches().min(committed + BATCHES_AHEAD) {
             let attempts =
                 slice.tries_at(batch).chain(dead.filter(|dead| slice.tries.iter().all(|t| t.attempt != *dead)));
             let mut begun: BTreeMap<(RecordId, u16), Vec<PreImage>> = BTreeMap::new();
+            let mut begun_last = 0;
             for attempt in attempts {
                 let key = storage_keys::pre_image(&restore.reference(), slice.number, batch, attempt);
                 for line in stored_json::read_lines_if_any::<PreImage>(&*self.reader, &key).await? {
                     begun.entry((line.id, line.property)).or_default().push(line);
+                    begun_last = begun_last.max(attempt);
                 }
+            }
+            if let Some((_, known)) = uncommitted.remove(&batch).filter(|(attempt, _)| *attempt >= begun_last) {
+                beyond.add_known(&known)?;
+                continue;
             }
             for ((id, property), found) in begun {
                 let target = found.last().map(|line| line.target.clone()).unwrap_or_default();
@@ -136,35 +173,90 @@ impl RestoreWork {
                 let chain: Vec<&str> = found.iter().map(|line| line.before.as_str()).collect();
                 let before = overwritten(&chain, is_own).to_owned();
                 let outcome = ValueOutcome { id, property, before, target, fate: Fate::Unclear };
-                counts.values_unclear += 1;
-                stored_json::add_line(&outcome, &mut lines)?;
+                beyond.told.counts.values_unclear += 1;
+                beyond.add(&outcome)?;
             }
         }
-        Ok((lines, counts))
+        Ok(beyond)
     }
 
-    /// The report of what was not restored; None when there is nothing to tell, or when it cannot be made: a restore ends
-    /// without it rather than not at all.
+    /// What runs knew of batches of a slice that they could not commit, with the number of the latest run that did.
+    async fn uncommitted(
+        &self,
+        restore: &Restore,
+        slice: &RestoreSlice,
+        dead: Option<u32>,
+    ) -> Result<HashMap<u64, (u32, UncommittedBatch)>, StepError> {
+        let mut uncommitted = HashMap::new();
+        let tries = slice.tries.iter().map(|earlier| earlier.attempt);
+        for attempt in tries.chain(dead.filter(|dead| slice.tries.iter().all(|t| t.attempt != *dead))) {
+            let key = storage_keys::uncommitted(&restore.reference(), slice.number, attempt);
+            for known in stored_json::read_lines_if_any::<UncommittedBatch>(&*self.reader, &key).await? {
+                uncommitted.insert(known.batch, (attempt, known));
+            }
+        }
+        Ok(uncommitted)
+    }
+
+    /// Makes the report of what was not restored; None when the run's time is over first. A restore ends without a report
+    /// that cannot be made, and says so, rather than not at all.
     async fn errors(
         &self,
         restore: &Restore,
         slices: &[RestoreSlice],
         lease: u32,
         run: &Run,
-    ) -> Result<Option<String>, StepError> {
+    ) -> Result<Option<ErrorsFile>, StepError> {
         let reference = restore.reference();
         let made = async {
-            let definition = Definition::of(&*self.reader, restore).await?;
-            let key = storage_keys::restore_errors(&reference, lease);
-            self.report(key, &definition.properties, report::not_restored(&reference, slices), run.ends).await
+            let sources = not_restored(&reference, slices);
+            let properties = &Definition::of(&*self.reader, restore).await?.properties;
+            self.report(&Wanted { kind: Kind::Errors, restore, lease, properties, sources }, run.ends).await
         };
         match made.await {
-            Err(error) if !error.is_retryable() => {
+            Err(StepError::Storage(error)) if !error.is_retryable() => {
                 tracing::error!(%error, restore.id = %reference.restore_id, "restore.report-given-up");
-                Ok(None)
+                Ok(Some(ErrorsFile::Missing(NO_LIST)))
             }
-            made => Ok(made?),
+            Ok(Reported::Nothing) => Ok(Some(ErrorsFile::Nothing)),
+            Ok(Reported::Made(key)) => Ok(Some(ErrorsFile::At(key))),
+            Ok(Reported::RunOver) => Ok(None),
+            Err(error) => Err(error),
         }
+    }
+}
+
+/// What is told of the batches of a slice that are not committed.
+#[derive(Default)]
+struct Beyond {
+    lines: Vec<u8>,
+    /// Whether any value in the lines was not written, or may not have been.
+    failures: bool,
+    told: Settling,
+}
+
+impl Beyond {
+    fn add(&mut self, outcome: &ValueOutcome) -> Result<(), StepError> {
+        self.failures |= outcome.is_to_be_told();
+        Ok(stored_json::add_line(outcome, &mut self.lines)?)
+    }
+
+    /// Adds a batch of which a run knew everything.
+    fn add_known(&mut self, known: &UncommittedBatch) -> Result<(), StepError> {
+        self.told.counts.add(&known.counts);
+        self.told.whole.push(known.batch);
+        known.outcomes.iter().try_for_each(|outcome| self.add(outcome))
+    }
+}
+
+fn import(ended: &Restore, outcome: &OutcomeCounts, file: &ErrorsFile, now: Timestamp) -> Import {
+    let key = if let ErrorsFile::At(key) = file { Some(key.clone()) } else { None };
+    let import = Import::of(ended, outcome, key, now);
+    match file {
+        ErrorsFile::Missing(why) if import.not_restored().is_any() => {
+            Import { errors_missing: Some((*why).to_owned()), ..import }
+        }
+        _ => import,
     }
 }
 

@@ -8,6 +8,7 @@
 //! | `sum_up` | makes the plan that people review |
 //! | `apply` | writes a slice: read again, pre-image, update, compare what came back |
 //! | `conclude` | ends a restore that has written: settles slices, errors.csv, import, lock |
+//! | `report` | skipped.csv and errors.csv, over as many runs as they take |
 //! | [`review`] | what users see |
 //!
 //! A restore has at most [`MOST_SLICES`] slices. One run works on a slice with several calls under way at once, so one or
@@ -80,9 +81,9 @@ pub struct RestoreUsage {
     pub gate: GateUsage,
 }
 
-/// How a run on a slice ended without trouble.
+/// How a run on a slice, or on the restore's own step, ended without trouble.
 enum Ending {
-    /// The slice is finished with its present step.
+    /// The step is finished, or there is nothing to do for a while.
     Finished,
     /// The run's time is over.
     RunOver,
@@ -152,6 +153,7 @@ impl RestoreWork {
         if matches!(loaded.record.state, RestoreState::Planning | RestoreState::Applying) {
             return self.dispatch(restore).await;
         }
+        self.drop_report(&loaded.record).await;
         let held = match self.leases().take(&loaded, &run.owner).await? {
             Wished::Leased(held) => held,
             Wished::Nothing => return Ok(()),
@@ -159,11 +161,17 @@ impl RestoreWork {
         };
         let number = held.number();
         let done = match loaded.record.state {
-            RestoreState::Queued => held.during(self.begin(&loaded.record, number, run)).await,
+            RestoreState::Queued => {
+                held.during(self.begin(&loaded.record, number, run)).await.map(|()| Ending::Finished)
+            }
             RestoreState::Summarising => held.during(self.sum_up(&loaded.record, number, run)).await,
             _ => held.during(self.conclude(&loaded.record, number, run)).await,
         };
-        let Err(error) = done else { return Ok(()) };
+        let error = match done {
+            Ok(Ending::Finished) => return Ok(()),
+            Ok(Ending::RunOver) => return self.leases().run_over::<Restore>(&key, number, true, Left::Nothing).await,
+            Err(error) => error,
+        };
         tracing::warn!(%error, restore.id = %restore.restore_id, "restore.interrupted");
         let aftermath =
             self.leases().interrupted::<Restore>(&key, number, &error, (false, Left::Nothing), &self.patience).await?;
@@ -172,7 +180,18 @@ impl RestoreWork {
             Aftermath::Fail(failure) if loaded.record.state == RestoreState::Concluding => {
                 self.give_up(restore, failure).await
             }
-            Aftermath::Fail(failure) => self.fail(restore, failure).await,
+            Aftermath::Fail(failure) => {
+                self.fail(restore, failure).await?;
+                self.drop_report(&self.load(restore).await?.record).await;
+                Ok(())
+            }
+        }
+    }
+
+    /// Ends what was begun of the report of a restore that was cancelled, or has failed, before that was finished.
+    async fn drop_report(&self, restore: &Restore) {
+        if let (true, Some(report)) = (restore.state.is_terminal(), &restore.report) {
+            self.abort(report).await;
         }
     }
 

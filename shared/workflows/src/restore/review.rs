@@ -28,6 +28,10 @@ use crate::link::Link;
 use crate::read_backups::Waiting;
 use crate::stored_json;
 
+/// Why an import has no errors.csv that does not say so itself: it was stored before imports did.
+const NO_LIST_BEFORE: &str = "The list of what was not restored could not be made when the restore ended. The counts of the import \
+                              are right. A new restore from the same backup finds what is left.";
+
 /// Why there is nothing to show.
 #[derive(Debug, thiserror::Error)]
 pub enum ReviewError {
@@ -46,9 +50,9 @@ pub enum ReviewError {
     /// There is nothing to report, so there is no such file.
     #[error("there is no such report")]
     NoReport,
-    /// There is something to report, and the report could not be made.
+    /// There is something to report, and the report could not be made; a sentence for people.
     #[error("the report could not be made")]
-    ReportGivenUp,
+    ReportMissing(String),
     /// The ledger failed.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
@@ -376,7 +380,11 @@ pub async fn errors_link(
 ) -> Result<Link, ReviewError> {
     let (import, _) = import(ledger, reference).await?;
     let is_any = import.not_restored().is_any();
-    let key = import.errors_key.ok_or(if is_any { ReviewError::ReportGivenUp } else { ReviewError::NoReport })?;
+    let missing = || {
+        let why = import.errors_missing.unwrap_or_else(|| NO_LIST_BEFORE.to_owned());
+        if is_any { ReviewError::ReportMissing(why) } else { ReviewError::NoReport }
+    };
+    let key = import.errors_key.ok_or_else(missing)?;
     let file_name = format!("errors-{}-{}.csv", import.object_type, import.restore_id);
     let link = link(links, clock, (&key, &file_name), valid_for).await?;
     audit_log::record(ledger, &act.succeeded(reference.restore_id.to_string())).await?;

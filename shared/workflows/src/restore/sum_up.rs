@@ -8,7 +8,8 @@ use domain::storage_keys;
 use serde::{Deserialize, Serialize};
 
 use super::definition::Definition;
-use super::{RestoreWork, dispatch, report};
+use super::report::{Kind, Reported, Wanted, skipped};
+use super::{Ending, RestoreWork, dispatch};
 use crate::run::{Run, StepError};
 use crate::stored_json;
 
@@ -52,12 +53,24 @@ impl std::fmt::Debug for SampleValue {
 }
 
 impl RestoreWork {
-    /// Makes the plan of a restore whose slices are all compared.
-    pub(super) async fn sum_up(&self, restore: &Restore, lease: u32, run: &Run) -> Result<(), StepError> {
+    /// Makes the plan of a restore whose slices are all compared, as far as the run's time allows.
+    pub(super) async fn sum_up(&self, restore: &Restore, lease: u32, run: &Run) -> Result<Ending, StepError> {
         let reference = restore.reference();
         let definition = Definition::of(&*self.reader, restore).await?;
         let slices = dispatch::slices(self.ledger(), &reference).await?;
-        let slices = self.arranged(restore, &definition, slices, lease).await?;
+        let slices = if restore.report.is_none() {
+            self.arranged(restore, &definition, slices, lease).await?
+        } else {
+            // An earlier run has arranged them, and has told of some of them.
+            slices.into_iter().map(|slice| slice.record).collect()
+        };
+        let (properties, sources) = (&definition.properties, skipped(&reference, &slices));
+        let wanted = Wanted { kind: Kind::Skipped, restore, lease, properties, sources };
+        let skipped_key = match self.report(&wanted, run.ends).await? {
+            Reported::Nothing => None,
+            Reported::Made(key) => Some(key),
+            Reported::RunOver => return Ok(Ending::RunOver),
+        };
         let mut counts = PlanCounts::of(definition.properties.len());
         for slice in &slices {
             counts.add(&slice.plan);
@@ -65,9 +78,6 @@ impl RestoreWork {
         let samples = self.samples(restore, &definition, &slices).await?;
         let samples_key = storage_keys::plan_samples(&reference, lease);
         stored_json::write(&*self.writer, &samples_key, &samples).await?;
-        let key = storage_keys::plan_skipped(&reference, lease);
-        let sources = report::skipped(&reference, &slices);
-        let skipped_key = self.report(key, &definition.properties, sources, run.ends).await?;
         let to_apply = slices.iter().filter(|slice| slice.has_changes());
         let plan = Plan {
             slices_to_apply: u32::try_from(to_apply.count()).unwrap_or(u32::MAX),
@@ -80,7 +90,7 @@ impl RestoreWork {
         };
         self.apply_event(&reference, RestoreEvent::Planned { lease, plan }).await?;
         tracing::info!(restore.id = %reference.restore_id, "restore.planned");
-        Ok(())
+        Ok(Ending::Finished)
     }
 
     /// The first records that would change.

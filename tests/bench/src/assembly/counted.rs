@@ -92,4 +92,8 @@ impl MultipartUploads for CountedObjects {
     async fn abort(&self, key: &str, upload: &UploadId) -> Result<(), StorageError> {
         self.objects.abort(key, upload).await
     }
+
+    async fn abort_all(&self, prefix: &str) -> Result<u64, StorageError> {
+        self.objects.abort_all(prefix).await
+    }
 }

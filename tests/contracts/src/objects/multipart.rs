@@ -166,6 +166,25 @@ pub async fn an_aborted_upload_is_over(objects: &dyn Objects) {
     assert_eq!(objects.head("t/a").await, Ok(None));
 }
 
+/// Uploads below a prefix are ended; others go on, and finished objects stay.
+///
+/// # Panics
+/// When the storage breaks its contract.
+pub async fn all_uploads_below_a_prefix_are_aborted(objects: &dyn Objects) {
+    let (one, other) = (begin(objects, "t/a.1").await, begin(objects, "t/a.2").await);
+    write(objects, "t/a.1", &one, 1, &noise(1, 500)).await;
+    let elsewhere = begin(objects, "t/b").await;
+    objects.write_new("t/a.3", noise(1, 500), "text/csv").await.expect("a new object");
+
+    assert_eq!(objects.abort_all("t/a.").await, Ok(2));
+    assert_eq!(objects.abort_all("t/a.").await, Ok(0));
+
+    assert_eq!((objects.parts("t/a.1", &one).await, objects.parts("t/a.2", &other).await), (Ok(None), Ok(None)));
+    assert_eq!(objects.parts("t/b", &elsewhere).await, Ok(Some(Vec::new())));
+    assert!(objects.head("t/a.3").await.expect("it answers").is_some());
+    assert!(objects.abort_all("").await.is_err());
+}
+
 /// Completing names parts in order, and at least one. MiniStack does not enforce it.
 ///
 /// # Panics

@@ -75,6 +75,10 @@ impl<T: MultipartUploads + ?Sized> MultipartUploads for Latent<T> {
     async fn abort(&self, key: &str, upload: &UploadId) -> Result<(), StorageError> {
         self.wire(self.port.abort(key, upload)).await
     }
+
+    async fn abort_all(&self, prefix: &str) -> Result<u64, StorageError> {
+        self.wire(self.port.abort_all(prefix)).await
+    }
 }
 
 #[async_trait]

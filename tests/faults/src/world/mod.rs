@@ -1,5 +1,6 @@
 //! The use cases of a running backup, and everything that happens between them.
 
+mod accounting;
 mod delivery;
 mod due;
 mod restores;

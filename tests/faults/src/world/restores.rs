@@ -169,8 +169,18 @@ impl World {
     /// # Panics
     /// When it cannot be read.
     pub async fn errors(&self, restore: &RestoreRef) -> Vec<Vec<String>> {
-        let Some(key) = self.import(restore).await.and_then(|import| import.errors_key) else { return Vec::new() };
-        let bytes = self.stored.read(&key, None).await.expect("the report");
+        match self.import(restore).await.and_then(|import| import.errors_key) {
+            Some(key) => self.report(&key).await,
+            None => Vec::new(),
+        }
+    }
+
+    /// The lines of a report, without the header.
+    ///
+    /// # Panics
+    /// When it cannot be read.
+    pub(super) async fn report(&self, key: &str) -> Vec<Vec<String>> {
+        let bytes = self.stored.read(key, None).await.expect("the report");
         let mut reader = csv::Reader::from_reader(&bytes[..]);
         let lines = reader.records().map(|line| line.expect("a line").iter().map(str::to_owned).collect());
         lines.collect()

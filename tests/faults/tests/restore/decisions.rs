@@ -65,6 +65,18 @@ async fn what_is_done_when_a_restore_is_stopped_stays_done_and_can_be_undone() {
         scenario.good.iter().filter(|(key, value)| values.get(*key) == Some(*value)).count() as u64
     };
     assert!(restored > 0 && right(&scenario.values()) < scenario.good.len() as u64);
+    // R6: what the restore did not come to was in no row and in no count.
+    let errors = scenario.world.errors(&restore).await;
+    let not_tried: Vec<_> = errors.iter().filter(|line| line[4].starts_with("NOT_TRIED: ")).collect();
+    assert!(!not_tried.is_empty() && not_tried.len() as u64 == import.values_not_tried);
+    let found = scenario.values();
+    for line in not_tried {
+        let key = (line[0].parse().expect("an id"), line[1].clone());
+        let of = |values: &crate::scenario::Values| values.get(&key).cloned().unwrap_or_default();
+        // Reports are defused.
+        let shown = [2, 3].map(|cell| line[cell].trim_start_matches('\'').to_owned());
+        assert_eq!(shown, [of(&found), of(&scenario.good)]);
+    }
     assert!(right(&scenario.values()) > right(&scenario.damaged));
     scenario.assert_tidy(&restore, 1).await;
     assert!(matches!(scenario.world.confirm(&restore).await, Err(DecideError::AlreadyConfirmed)));

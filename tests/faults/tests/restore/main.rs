@@ -4,8 +4,10 @@
 mod calm;
 mod decisions;
 mod edits;
+mod large;
 mod port_calls;
 mod refusals;
+mod reports;
 mod scenario;
 mod takeover;
 mod trouble;

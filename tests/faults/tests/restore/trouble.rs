@@ -5,7 +5,7 @@ use domain::restore::RestoreState;
 use faults::crm::{Period, Trouble};
 use jiff::SignedDuration;
 
-use crate::scenario::{OBJECT, PROPERTIES, Scenario, Setup};
+use crate::scenario::{OBJECT, PROPERTIES, Scenario, Setup, damage_every_email};
 
 fn several_runs() -> Setup {
     Setup { records: 9_000, run_seconds: 1, ..Setup::default() }
@@ -56,6 +56,48 @@ async fn a_failure_that_several_workers_find_is_concluded_once() {
         }
         scenario.assert_values(&scenario.damaged);
     }
+}
+
+/// R6: what a run had written behind a batch that was refused was told as unclear, although the run knew better.
+#[tokio::test(start_paused = true)]
+async fn what_was_written_behind_a_refused_batch_is_told_as_what_it_is() {
+    let setup = || Setup { records: 1_000, damage: damage_every_email, ..Setup::default() };
+    let calm = Scenario::in_memory(setup()).await;
+    let restore = calm.planned().await;
+    let before = calm.world.crm.all_calls();
+    calm.carried_out(&restore).await;
+    let (mut beyond, mut tried) = (0, 0);
+    for nth in before + 1..=calm.world.crm.all_calls() {
+        let scenario = Scenario::in_memory(setup()).await;
+        let world = &scenario.world;
+        let restore = scenario.planned().await;
+        world.crm.trouble(Period::Calls(nth..nth + 1), Trouble::TokenRefused);
+        world.confirm(&restore).await.expect("planned");
+        while world.crm.struck() == 0 {
+            world.deliver_one().await;
+        }
+        let now = world.clock.now();
+        world.crm.trouble(Period::Times(now..now + SignedDuration::from_hours(3)), Trouble::TokenRefused);
+        scenario.rest_until(&restore, RestoreState::Failed).await;
+        let import = world.import(&restore).await.expect("it was confirmed");
+        let found = scenario.values();
+        let right = scenario.good.iter().filter(|(key, value)| found.get(*key) == Some(*value)).count() as u64;
+        let wrong =
+            scenario.good.iter().filter(|(key, value)| scenario.damaged.get(*key) != Some(*value)).count() as u64;
+        let restored = right - (scenario.good.len() as u64 - wrong);
+        assert_eq!((import.outcome.values_unclear, import.outcome.values_restored), (0, restored), "call {nth}");
+        assert_eq!(import.values_not_tried, wrong - restored, "call {nth}");
+        beyond += world.slices(&restore).await.iter().map(|slice| slice.told_beyond.len()).sum::<usize>();
+        tried += 1;
+        // What was told is undone.
+        world.clock.pass(SignedDuration::from_hours(4)).await;
+        let undo = scenario.undo_planned(&restore, false).await;
+        if world.restore(&undo).await.plan.expect("planned").counts.changed > 0 {
+            scenario.carried_out(&undo).await;
+        }
+        scenario.assert_values(&scenario.damaged);
+    }
+    assert!(tried >= 20 && beyond >= 20, "{beyond} batches beyond a refused one in {tried} restores");
 }
 
 #[tokio::test(start_paused = true)]

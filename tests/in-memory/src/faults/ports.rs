@@ -102,6 +102,10 @@ impl<T: MultipartUploads + ?Sized> MultipartUploads for Faulty<T> {
     async fn abort(&self, key: &str, upload: &UploadId) -> Result<(), StorageError> {
         self.call("MultipartUploads::abort", self.port.abort(key, upload), StorageError::Unavailable).await
     }
+
+    async fn abort_all(&self, prefix: &str) -> Result<u64, StorageError> {
+        self.call("MultipartUploads::abort_all", self.port.abort_all(prefix), StorageError::Unavailable).await
+    }
 }
 
 #[async_trait]

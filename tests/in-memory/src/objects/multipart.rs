@@ -141,4 +141,14 @@ impl MultipartUploads for MemoryObjects {
         }
         Ok(())
     }
+
+    async fn abort_all(&self, prefix: &str) -> Result<u64, StorageError> {
+        if prefix.is_empty() {
+            return Err(refused("aborting everything"));
+        }
+        let mut state = lock(&self.state);
+        let before = state.uploads.len();
+        state.uploads.retain(|_, upload| !upload.key.starts_with(prefix));
+        Ok((before - state.uploads.len()) as u64)
+    }
 }

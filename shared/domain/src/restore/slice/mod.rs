@@ -8,11 +8,13 @@
 //! that holds the slice's lease.
 
 mod pieces;
+mod untried;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 pub use self::pieces::{OutcomeFile, PlanSegment, Position};
+pub use self::untried::Untried;
 
 use super::outcome::OutcomeCounts;
 use super::plan::PlanCounts;
@@ -99,6 +101,9 @@ pub struct RestoreSlice {
     pub outcomes: Vec<OutcomeFile>,
     /// The same in numbers.
     pub outcome: OutcomeCounts,
+    /// Batches beyond `written_to` that were told as a whole when the slice was settled, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub told_beyond: Vec<u64>,
 }
 
 /// What a run has compared since the last commit.
@@ -114,6 +119,17 @@ pub struct Compared {
     pub counts: PlanCounts,
     /// The slice is compared to its end.
     pub end: bool,
+}
+
+/// What is told of batches beyond those that are committed, after a restore has ended.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Settling {
+    /// Where it stands, unless there is nothing to tell.
+    pub file: Option<OutcomeFile>,
+    /// The same in numbers.
+    pub counts: OutcomeCounts,
+    /// Batches of which every value is told, in order.
+    pub whole: Vec<u64>,
 }
 
 /// What a run has written to the CRM since the last commit.
@@ -148,6 +164,7 @@ impl RestoreSlice {
             tries: Vec::new(),
             outcomes: Vec::new(),
             outcome: OutcomeCounts::default(),
+            told_beyond: Vec::new(),
         }
     }
 
@@ -275,11 +292,12 @@ impl RestoreSlice {
     ///
     /// # Errors
     /// [`Refused`] when a run still may.
-    pub fn settled(&self, file: Option<OutcomeFile>, counts: &OutcomeCounts, now: Timestamp) -> Result<Self, Refused> {
+    pub fn settled(&self, told: Settling, now: Timestamp) -> Result<Self, Refused> {
         if self.is_worked_on(now) {
             return Err(Refused::new("settling a slice", "a run may still write"));
         }
-        let mut next = self.with_outcome(file, counts);
+        let mut next = self.with_outcome(told.file, &told.counts);
+        next.told_beyond = told.whole;
         next.state = SliceState::Done;
         next.leasing = self.leasing.released(None);
         Ok(next)

@@ -60,13 +60,12 @@ fn nobody_takes_over_while_a_write_may_still_land() {
     assert!(left.is_worked_on(landed - SignedDuration::from_secs(1)) && !left.is_worked_on(landed));
     assert_eq!(left.lease("c", at(4), MINUTE), Err(NotLeased::Held(landed)));
     assert_eq!(left.lease("c", landed, MINUTE).expect("free").tries_at(0).collect::<Vec<_>>(), [2]);
-    assert!(left.settled(None, &OutcomeCounts::default(), at(4)).is_err());
+    assert!(left.settled(Settling::default(), at(4)).is_err());
 }
 
 #[test]
 fn a_slice_that_is_worked_on_is_not_settled() {
     let leased = applying().lease("b", at(2), MINUTE).expect("free");
-    let counts = OutcomeCounts::default();
-    assert!(leased.settled(None, &counts, at(61)).is_err());
-    assert_eq!(leased.settled(None, &counts, at(62)).expect("ran out").state, SliceState::Done);
+    assert!(leased.settled(Settling::default(), at(61)).is_err());
+    assert_eq!(leased.settled(Settling::default(), at(62)).expect("ran out").state, SliceState::Done);
 }

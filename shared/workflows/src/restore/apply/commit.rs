@@ -2,8 +2,8 @@
 
 use domain::ports::ledger::{self, Change, Versioned};
 use domain::restore::RestoreEvent;
-use domain::restore::outcome::{OutcomeCounts, ValueOutcome};
-use domain::restore::slice::{Applied, Left, OutcomeFile, Position, RestoreSlice, SliceState};
+use domain::restore::outcome::{Fate, OutcomeCounts, UncommittedBatch, ValueOutcome};
+use domain::restore::slice::{Applied, Left, OutcomeFile, RestoreSlice, SliceState};
 use domain::storage_keys;
 use tokio::sync::mpsc;
 
@@ -19,16 +19,12 @@ const GROUP: usize = 40;
 /// Bytes of one outcome object, about.
 const GROUP_BYTES: usize = 4 * 1024 * 1024;
 
-/// Batches that are written and not committed yet.
+/// Batches that are written and not committed yet, in order.
 #[derive(Default)]
 struct Group {
-    batches: usize,
-    /// The batch after the last one.
-    until: u64,
-    to: Position,
-    lines: Vec<u8>,
-    failures: bool,
-    counts: OutcomeCounts,
+    batches: Vec<WrittenBatch>,
+    /// What their outcomes take in storage, about.
+    bytes: usize,
 }
 
 impl Application<'_> {
@@ -42,50 +38,69 @@ impl Application<'_> {
         let mut group = Group::default();
         let mut done = false;
         let mut interrupted = None;
+        let mut beyond = Vec::new();
         while let Some(result) = results.recv().await {
-            let added = result.and_then(|batch| group.add(&batch));
-            if let Err(error) = added {
-                interrupted = Some(error);
-                break;
+            match result {
+                Ok(batch) => group.add(batch),
+                Err(error) => {
+                    interrupted = Some(error);
+                    break;
+                }
             }
             if group.is_full() {
-                match self.commit(std::mem::take(&mut group), &mut committed, usage).await {
+                let full = std::mem::take(&mut group);
+                match self.commit(&full, &mut committed, usage).await {
                     Ok(is_done) => done = is_done,
                     Err(error) => {
                         interrupted = Some(error);
-                        group = Group::default();
+                        beyond.extend(full.batches);
                         break;
                     }
                 }
             }
         }
         // What was begun after the batch that failed is finished before this run gives its lease back.
-        while interrupted.is_some() && results.recv().await.is_some() {}
-        if group.batches > 0 {
-            match self.commit(group, &mut committed, usage).await {
+        while interrupted.is_some()
+            && let Some(result) = results.recv().await
+        {
+            beyond.extend(result);
+        }
+        if !group.batches.is_empty() {
+            match self.commit(&group, &mut committed, usage).await {
                 Ok(is_done) => done = is_done,
-                Err(error) => interrupted = interrupted.or(Some(error)),
+                Err(error) => {
+                    interrupted = interrupted.or(Some(error));
+                    beyond.extend(group.batches);
+                }
             }
         }
+        let is_beyond = !beyond.is_empty();
+        self.keep(beyond).await;
         match interrupted {
-            Some(error) => Err((error, self.leaves(committed))),
+            // The run is remembered, so that what it knows is looked for.
+            Some(error) => match self.leaves(committed) {
+                Left::Nothing if is_beyond => Err((error, Left::Untold)),
+                left => Err((error, left)),
+            },
             None if done => Ok(Ending::Finished),
             None => Ok(Ending::RunOver),
         }
     }
 
     /// Returns whether the slice is done.
-    async fn commit(&self, group: Group, committed: &mut u64, usage: &mut RestoreUsage) -> Result<bool, StepError> {
-        let (until, records) = (group.until, group.counts.records_done);
-        let restore = self.restore.reference();
+    async fn commit(&self, group: &Group, committed: &mut u64, usage: &mut RestoreUsage) -> Result<bool, StepError> {
+        let Some(last) = group.batches.last() else { return Ok(false) };
+        let (restore, counts) = (self.restore.reference(), group.counts());
+        let records = counts.records_done;
+        let (lines, failures) = group.lines()?;
         let loaded = self.present_slice().await?;
-        let file = (!group.lines.is_empty()).then_some(OutcomeFile { attempt: self.lease, failures: group.failures });
+        let file = (!lines.is_empty()).then_some(OutcomeFile { attempt: self.lease, failures });
         if file.is_some() {
             let number = u32::try_from(loaded.record.outcomes.len()).unwrap_or(u32::MAX);
             let key = storage_keys::outcome(&restore, loaded.record.number, number, self.lease);
-            self.work.put_lines(&key, group.lines).await?;
+            self.work.put_lines(&key, lines).await?;
         }
-        let step = Applied { from: loaded.record.written_to, to: group.to, file, counts: group.counts };
+        let step = Applied { from: loaded.record.written_to, to: last.to, file, counts };
         let done = contention::retry(|| async {
             let loaded = self.present_slice().await?;
             let next = loaded.record.applied(self.lease, &step).map_err(|_| StepError::TakenOver)?;
@@ -101,9 +116,28 @@ impl Application<'_> {
             Ok::<_, StepError>(contention::settle(self.work.ledger().commit(&changes).await, done)?)
         })
         .await?;
-        *committed = until;
+        *committed = last.number + 1;
         usage.records += records;
         Ok(done)
+    }
+
+    /// Puts down what is known of batches that cannot be committed, as one before them failed or the ledger refused. If no
+    /// other run begins them any more, it is told when the slice is settled. What cannot be put down is unclear then.
+    async fn keep(&self, batches: Vec<WrittenBatch>) {
+        if batches.is_empty() {
+            return;
+        }
+        let kept = async {
+            let mut lines = Vec::new();
+            for WrittenBatch { number, outcomes, counts, .. } in batches {
+                stored_json::add_line(&UncommittedBatch { batch: number, outcomes, counts }, &mut lines)?;
+            }
+            let key = storage_keys::uncommitted(&self.restore.reference(), self.slice.number, self.lease);
+            self.work.put_lines(&key, lines).await
+        };
+        if let Err(error) = kept.await {
+            tracing::warn!(%error, restore.id = %self.restore.restore_id, "restore.uncommitted-not-kept");
+        }
     }
 
     async fn present_slice(&self) -> Result<Versioned<RestoreSlice>, StepError> {
@@ -112,19 +146,42 @@ impl Application<'_> {
 }
 
 impl Group {
-    fn add(&mut self, batch: &WrittenBatch) -> Result<(), StepError> {
-        self.batches += 1;
-        self.until = batch.number + 1;
-        self.to = batch.to;
-        self.counts.add(&batch.counts);
-        self.failures |= batch.outcomes.iter().any(ValueOutcome::is_to_be_told);
-        for outcome in &batch.outcomes {
-            stored_json::add_line(outcome, &mut self.lines)?;
-        }
-        Ok(())
+    fn add(&mut self, batch: WrittenBatch) {
+        self.bytes += batch.outcomes.iter().map(bytes_of).sum::<usize>();
+        self.batches.push(batch);
     }
 
     fn is_full(&self) -> bool {
-        self.batches >= GROUP || self.lines.len() >= GROUP_BYTES
+        self.batches.len() >= GROUP || self.bytes >= GROUP_BYTES
     }
+
+    fn counts(&self) -> OutcomeCounts {
+        let mut counts = OutcomeCounts::default();
+        for batch in &self.batches {
+            counts.add(&batch.counts);
+        }
+        counts
+    }
+
+    /// The lines of its outcome object, and whether somebody has to be told of any of them.
+    fn lines(&self) -> Result<(Vec<u8>, bool), StepError> {
+        let (mut lines, mut failures) = (Vec::with_capacity(self.bytes), false);
+        for outcome in self.batches.iter().flat_map(|batch| &batch.outcomes) {
+            failures |= outcome.is_to_be_told();
+            stored_json::add_line(outcome, &mut lines)?;
+        }
+        Ok((lines, failures))
+    }
+}
+
+/// What an outcome takes as a line of JSON, about.
+fn bytes_of(outcome: &ValueOutcome) -> usize {
+    /// Names and signs around the values.
+    const AROUND: usize = 80;
+    let told = match &outcome.fate {
+        Fate::Written { after } => after.as_ref().map_or(0, String::len),
+        Fate::Failed { code, message, now } => code.len() + message.len() + now.as_ref().map_or(0, String::len),
+        Fate::Unclear => 0,
+    };
+    AROUND + outcome.before.len() + outcome.target.len() + told
 }

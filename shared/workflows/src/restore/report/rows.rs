@@ -1,0 +1,208 @@
+//! The rows of reports, and the objects in storage that they come from.
+
+use std::collections::HashSet;
+
+use bytes::Bytes;
+use domain::ids::RecordId;
+use domain::ports::objects::{ObjectReader, StorageError};
+use domain::restore::outcome::{Fate, ValueOutcome};
+use domain::restore::plan::{Gone, PlannedRecord, WhySkipped};
+use domain::restore::property::RestoredProperty;
+use domain::restore::slice::{RestoreSlice, Untried};
+use domain::storage_keys;
+use domain::work::RestoreRef;
+
+use crate::stored_json;
+
+/// Goes up when rows, or their order, change: reports that are half made begin again then.
+const VERSION: u32 = 1;
+
+const HEADER: [&str; 5] = ["record_id", "property", "old_value", "backup_value", "reason"];
+
+const UNCLEAR: &str = "UNCLEAR: The restore ended while the value may have been written; look at it in the CRM. An undo takes \
+                       it back if it was.";
+
+const NOT_TRIED: &str =
+    "NOT_TRIED: The restore ended before it came to the value, so it is as it was. A new restore finds it.";
+
+/// An object that is reported on.
+pub(in crate::restore) enum Source {
+    /// A plan segment: what it leaves as it is.
+    Plan(String),
+    /// An outcome object: what was not written.
+    Outcome(String),
+    /// A plan segment: what of it nobody came to.
+    Untried {
+        /// Its key.
+        key: String,
+        /// Which values those are.
+        untried: Untried,
+        /// The outcome object that tells which of them are unclear, if any are.
+        unclear_key: Option<String>,
+    },
+}
+
+/// Everything that the plans of `slices` leave as it is.
+pub(in crate::restore) fn skipped(restore: &RestoreRef, slices: &[RestoreSlice]) -> Vec<Source> {
+    slices.iter().flat_map(|slice| skipped_of(restore, slice)).collect()
+}
+
+/// Everything that was not written, slice by slice: what the plan leaves as it is, what was refused or is unclear, and what
+/// nobody came to. All slices are settled.
+pub(in crate::restore) fn not_restored(restore: &RestoreRef, slices: &[RestoreSlice]) -> Vec<Source> {
+    let mut sources = Vec::new();
+    for slice in slices {
+        let outcome = |place: u32, attempt: u32| storage_keys::outcome(restore, slice.number, place, attempt);
+        let failing = (0_u32..).zip(&slice.outcomes).filter(|(_, file)| file.failures);
+        let unclear_key = slice.settled_file().map(|(place, file)| outcome(place, file.attempt));
+        sources.extend(skipped_of(restore, slice));
+        sources.extend(failing.map(|(place, file)| Source::Outcome(outcome(place, file.attempt))));
+        sources.extend(slice.untried().into_iter().map(|untried| {
+            let key = storage_keys::plan_segment(restore, slice.number, untried.segment, untried.attempt);
+            Source::Untried { key, untried, unclear_key: unclear_key.clone() }
+        }));
+    }
+    sources
+}
+
+fn skipped_of(restore: &RestoreRef, slice: &RestoreSlice) -> impl Iterator<Item = Source> {
+    let skipping = (0_u32..).zip(&slice.segments).filter(|(_, segment)| segment.skips);
+    skipping
+        .map(|(place, segment)| Source::Plan(storage_keys::plan_segment(restore, slice.number, place, segment.attempt)))
+}
+
+/// Names these sources in this order: another list has another name.
+pub(super) fn name_of(sources: &[Source]) -> String {
+    // FNV-1a, which stays the same whatever the program is built with.
+    const PRIME: u64 = 0x0100_0000_01b3;
+    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
+    for source in sources {
+        let (kind, key) = match source {
+            Source::Plan(key) => ("p", key),
+            Source::Outcome(key) => ("o", key),
+            Source::Untried { key, .. } => ("u", key),
+        };
+        for byte in kind.bytes().chain(key.bytes()).chain([0]) {
+            hash = (hash ^ u64::from(byte)).wrapping_mul(PRIME);
+        }
+    }
+    format!("{VERSION}-{}-{hash:016x}", sources.len())
+}
+
+/// A source that was read. Its lines are parsed one at a time, so that several can be held in memory.
+pub(super) struct Read<'a> {
+    source: &'a Source,
+    bytes: Bytes,
+    unclear: HashSet<(RecordId, u16)>,
+}
+
+impl Source {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub(super) async fn read(&self, reader: &dyn ObjectReader) -> Result<Read<'_>, StorageError> {
+        let (Self::Plan(key) | Self::Outcome(key) | Self::Untried { key, .. }) = self;
+        let bytes = reader.read(key, None).await?;
+        let mut unclear = HashSet::new();
+        if let Self::Untried { unclear_key: Some(key), .. } = self {
+            for outcome in stored_json::lines::<ValueOutcome>(&reader.read(key, None).await?, key) {
+                let outcome = outcome?;
+                unclear.extend((outcome.fate == Fate::Unclear).then_some((outcome.id, outcome.property)));
+            }
+        }
+        Ok(Read { source: self, bytes, unclear })
+    }
+}
+
+/// Writes rows, with the names of properties.
+#[derive(Clone, Copy)]
+pub(super) struct Rows<'a> {
+    pub(super) properties: &'a [RestoredProperty],
+}
+
+impl Rows<'_> {
+    /// The line above all rows.
+    pub(super) fn header(out: &mut Vec<u8>) {
+        archive::report::write_line(HEADER, out);
+    }
+
+    /// Appends all rows that come from a source.
+    ///
+    /// # Errors
+    /// [`StorageError::Refused`] when the source is not what was expected.
+    pub(super) fn of(self, read: &Read<'_>, out: &mut Vec<u8>) -> Result<(), StorageError> {
+        match read.source {
+            Source::Plan(key) => {
+                for record in stored_json::lines(&read.bytes, key) {
+                    self.left_as_it_is(&record?, out);
+                }
+            }
+            Source::Outcome(key) => {
+                for outcome in stored_json::lines(&read.bytes, key) {
+                    self.outcome(&outcome?, out);
+                }
+            }
+            Source::Untried { key, untried, .. } => {
+                let mut untried = untried.clone();
+                for record in stored_json::lines::<PlannedRecord>(&read.bytes, key) {
+                    let record = record?;
+                    for value in untried.of(&record, &read.unclear) {
+                        let id = record.id.to_string();
+                        self.line(&id, value.property, &value.before, &value.target, NOT_TRIED, out);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn outcome(self, outcome: &ValueOutcome, out: &mut Vec<u8>) {
+        let reason = match &outcome.fate {
+            Fate::Failed { code, message, .. } => format!("{code}: {message}"),
+            Fate::Unclear => UNCLEAR.to_owned(),
+            Fate::Written { .. } => return,
+        };
+        self.line(&outcome.id.to_string(), outcome.property, &outcome.before, &outcome.target, &reason, out);
+    }
+
+    fn left_as_it_is(self, record: &PlannedRecord, out: &mut Vec<u8>) {
+        let id = record.id.to_string();
+        match record.gone {
+            Some(Gone::Deleted) => {
+                let reason = "RECORD_GONE: The record was deleted. Bring it back in the CRM (recycling bin, up to 90 \
+                              days after the deletion), then restore its values.";
+                archive::report::write_line([id.as_str(), "", "", "", reason], out);
+            }
+            Some(Gone::Merged { into }) => {
+                let reason = format!("RECORD_MERGED: The record was merged into {into}, which is left as it is.");
+                archive::report::write_line([id.as_str(), "", "", "", &reason], out);
+            }
+            None => {}
+        }
+        if record.unreadable {
+            let reason = "UNREADABLE: The CRM has the record and could not give it. Plan again later.";
+            archive::report::write_line([id.as_str(), "", "", "", reason], out);
+        }
+        for &place in &record.not_shown {
+            let reason = "NOT_SHOWN: The CRM did not show the present value, so it is left as it is. Check that the \
+                          token may read the property.";
+            self.line(&id, place, "", "", reason, out);
+        }
+        for skipped in &record.skipped {
+            let reason = match skipped.why {
+                WhySkipped::CannotBeSet => {
+                    "NOT_AN_OPTION: The property's options have changed; the value is none of them any more."
+                }
+                WhySkipped::EditedSince => "EDITED_SINCE: Somebody has changed the value since the restore.",
+            };
+            let difference = &skipped.difference;
+            self.line(&id, difference.property, &difference.before, &difference.target, reason, out);
+        }
+    }
+
+    fn line(self, id: &str, property: u16, before: &str, target: &str, reason: &str, out: &mut Vec<u8>) {
+        let name = self.properties.get(usize::from(property)).map_or("", |property| property.name.as_str());
+        archive::report::write_line([id, name, before, target, reason], out);
+    }
+}
