@@ -12,7 +12,7 @@ use domain::work::BackupRef;
 
 use super::history::{Existence, History, Mark};
 use super::people;
-use super::plan::{Kind, Lists, Name, ObjectPlan, Phase};
+use super::plan::{Kind, Name, ObjectPlan, Phase};
 use super::walk::{Held, Marks, Subject, Walk};
 use crate::{Exported, Table};
 
@@ -173,12 +173,5 @@ fn assert_values(plan: &ObjectPlan, history: &History, (from, to): (Mark, Mark),
             let there = history.values(&key, from, to);
             assert!(there.contains(&row[column]), "a wrong value: {key:?} is {:?} and was {there:?}", row[column]);
         }
-    }
-}
-
-impl Lists {
-    /// Whether a record may be missing in a list of the CRM's own order that is not counted.
-    pub(super) const fn has_no_order(self) -> bool {
-        matches!(self, Self::Offsets)
     }
 }

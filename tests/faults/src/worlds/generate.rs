@@ -96,17 +96,29 @@ impl WorldPlan {
         let steps = maker.steps(&objects);
         let random = &mut maker.random;
         let is_mixed = one_in(random, 2);
+        // What is refused is narrowed down within a run, and so runs must not be all too short.
+        let narrows = steps.iter().any(Step::narrows_down) || theme == Theme::Waits;
         Self {
             seed,
             workers: random.usize(1..=4),
             copies: if is_mixed { pick(random, &[Copies::Once, Copies::TwiceInARow, Copies::TwiceAtOnce]) } else { Copies::Once },
             failed: if is_mixed { pick(random, &[Failed::ComeBack, Failed::AreLost, Failed::AreSetAside]) } else { Failed::ComeBack },
             export_run: if is_mixed { random.u64(300..4_000) } else { 0 },
-            restore_run: if is_mixed { random.u64(300..3_000) } else { 0 },
+            restore_run: if is_mixed && !narrows { random.u64(300..3_000) } else { 0 },
             per_ten_seconds: if theme == Theme::Waits && one_in(random, 2) { random.u32(15..60) } else { 0 },
             per_day: if theme == Theme::Waits && one_in(random, 3) { random.u32(60..160) } else { 0 },
             objects,
             steps,
+        }
+    }
+}
+
+impl Step {
+    /// Whether anything is refused in it.
+    fn narrows_down(&self) -> bool {
+        match self {
+            Self::Restore(RestorePlan { way, .. }) | Self::Undo(UndoPlan { way, .. }) => !way.refusals.is_empty(),
+            Self::Backup(_) | Self::People(_) => false,
         }
     }
 }
@@ -146,6 +158,7 @@ impl Maker {
                 Lists::Refused,
                 Lists::Skips,
                 Lists::RestartsOnce,
+                Lists::Offsets,
             ];
             pick(random, &all)
         } else {
@@ -155,7 +168,8 @@ impl Maker {
         let random = &mut self.random;
         let unreadable = if one_in(random, 12) && records > 0 { vec![random.u64(..records)] } else { Vec::new() };
         let silent_refusals = one_in(random, 4);
-        ObjectPlan { name, records, cursors, properties, silent_refusals, unreadable, ends_early: 0 }
+        let ends_early = if theme == Theme::Lists && one_in(random, 4) { random.u64(2..9) } else { 0 };
+        ObjectPlan { name, records, cursors, properties, silent_refusals, unreadable, ends_early }
     }
 
     fn properties(&mut self) -> Vec<Kind> {
@@ -369,6 +383,8 @@ impl Maker {
             (CrmTrouble::ScopeMissing, 1),
             (CrmTrouble::Forbidden, 1),
             (CrmTrouble::NotFound, 1),
+            (CrmTrouble::AnswerLost, 3),
+            (CrmTrouble::Late, 4),
         ];
         let what = weighted(random, &all);
         let minutes = if what == CrmTrouble::Unavailable && theme == Theme::Waits { random.u32(..40) } else { 0 };

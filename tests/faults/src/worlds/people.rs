@@ -89,6 +89,7 @@ impl ObjectPlan {
             object.cursors = self.cursors.cursors();
         }
         object.names_faults = !self.silent_refusals;
+        object.ends_once = Some(self.ends_early).filter(|page| *page > 0);
         let unreadable = self.unreadable.iter().filter_map(|nth| ids.get(usize::try_from(*nth).ok()?));
         object.unreadable = unreadable.map(|id| RecordId(*id)).collect();
         for (place, kind) in self.properties.iter().enumerate() {
@@ -131,7 +132,8 @@ fn define(object: &mut SimulatedObject, name: &str, change: impl Fn(&mut domain:
 impl Lists {
     const fn cursors(self) -> Cursors {
         match self {
-            Self::Ids | Self::Offsets => Cursors::Ids,
+            Self::Ids => Cursors::Ids,
+            Self::Offsets => Cursors::Offsets,
             Self::NextIds => Cursors::NextIds,
             Self::Opaque => Cursors::Opaque,
             Self::OpaqueWithRepeats => Cursors::OpaqueWithRepeats,

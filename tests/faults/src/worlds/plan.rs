@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::crm::Trouble;
+use crate::crm::{LATEST_LANDING, Trouble};
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
@@ -278,6 +278,9 @@ pub enum CrmTrouble {
     ScopeMissing,
     Forbidden,
     NotFound,
+    AnswerLost,
+    /// The call arrives as late after it was sent as it can, when nobody waits for an answer any more.
+    Late,
 }
 
 impl CrmTrouble {
@@ -292,6 +295,8 @@ impl CrmTrouble {
             Self::ScopeMissing => Trouble::ScopeMissing,
             Self::Forbidden => Trouble::Forbidden,
             Self::NotFound => Trouble::NotFound,
+            Self::AnswerLost => Trouble::AnswerLost,
+            Self::Late => Trouble::Late(LATEST_LANDING),
         }
     }
 
