@@ -1,5 +1,6 @@
 //! Trying again when somebody else changed the ledger first.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::time::Duration;
 
@@ -29,6 +30,27 @@ pub fn settle<T>(answer: Result<(), LedgerError>, value: T) -> Result<Attempt<T>
     }
 }
 
+thread_local! {
+    /// What pauses on this thread follow from, where they are to be the same every time.
+    static PAUSES: Cell<Option<u64>> = const { Cell::new(None) };
+}
+
+/// Lets all pauses on this thread follow from `seed`, so that a simulation does the same every time.
+pub fn repeat_pauses(seed: u64) {
+    PAUSES.set(Some(seed));
+}
+
+/// So many milliseconds are added to a pause: the clock's low digits, so that runs that collided do not collide again.
+fn spread() -> u64 {
+    if let Some(state) = PAUSES.get() {
+        let next = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        PAUSES.set(Some(next));
+        return (next >> 33) % 20;
+    }
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.map_or(0, |time| u64::from(time.subsec_micros() % 20))
+}
+
 /// Repeats `step` until it is settled, pausing a little longer each time.
 ///
 /// # Errors
@@ -42,11 +64,7 @@ where
         if let Attempt::Settled(value) = step().await? {
             return Ok(value);
         }
-        // Spread out by the clock's low digits, so that runs that collided do not collide again.
-        let spread = std::time::SystemTime::now()
-            .duration_since(std::time::UNIX_EPOCH)
-            .map_or(0, |time| u64::from(time.subsec_micros() % 20));
-        tokio::time::sleep(Duration::from_millis(u64::from(attempt.min(10)) * 5 + spread)).await;
+        tokio::time::sleep(Duration::from_millis(u64::from(attempt.min(10)) * 5 + spread())).await;
     }
     Err(LedgerError::Conflict.into())
 }

@@ -47,6 +47,11 @@ impl SimulatedClock {
         }
     }
 
+    /// Sets it forward, or back, by so much. Whoever waits goes on waiting for as long as before.
+    pub fn jump(&self, by: SignedDuration) {
+        *lock(&self.skipped) += by;
+    }
+
     /// Returns at `moment`, at once if that is over.
     pub async fn pass_until(&self, moment: Timestamp) {
         self.pass(moment.duration_since(self.now())).await;

@@ -14,6 +14,7 @@ mod latency;
 pub mod samples;
 pub mod versions;
 mod world;
+pub mod worlds;
 
 pub use clock::{Pace, SimulatedClock};
 pub use crm::{SimulatedCrm, SimulatedObject};

@@ -1,10 +1,11 @@
 //! What faults do to the calls of a worker.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::ports::ledger::{Change, DueList, Key, Ledger, LedgerError};
 use in_memory::MemoryLedger;
-use in_memory::faults::{Fault, Faults};
+use in_memory::faults::{Armed, Fault, Faults};
 
 fn change(sort: &str) -> Change {
     let body = Some(serde_json::json!({}));
@@ -103,4 +104,36 @@ async fn calls_are_counted_over_all_workers() {
 
     assert_eq!(faults.calls(), 3);
     assert_eq!(faults.struck(), []);
+}
+
+#[tokio::test]
+async fn an_armed_fault_counts_the_calls_that_it_names_from_then_on() {
+    let ledger = Arc::new(MemoryLedger::new());
+    let faults = Faults::none();
+    let worker = faults.worker();
+    let wrapped = worker.wrap(ledger.clone());
+    wrapped.commit(&[change("1")]).await.expect("nothing is armed");
+    faults.arm(vec![Armed { call: Some("Ledger::commit".to_owned()), nth: 2, fault: Fault::WorkerDiesAfterwards }]);
+
+    let work = async {
+        wrapped.get(&Key::new("p", "1")).await?;
+        wrapped.commit(&[change("2")]).await?;
+        wrapped.commit(&[change("3")]).await?;
+        wrapped.commit(&[change("4")]).await
+    };
+    assert_eq!(worker.run(work).await, None);
+
+    assert_eq!(sorts(&ledger), ["1", "2", "3"], "the last call was made, and its worker is gone");
+    assert_eq!((faults.struck().len(), faults.struck()[0].nth), (1, 4));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_frozen_worker_goes_on_after_a_while() {
+    let ledger = Arc::new(MemoryLedger::new());
+    let faults = Faults::at(2, Fault::WorkerFrozen(Duration::from_secs(70)));
+    let worker = faults.worker();
+    let begun = tokio::time::Instant::now();
+    let outcome = worker.run(put_two(&*worker.wrap(ledger.clone()))).await;
+    assert!(matches!(outcome, Some(Ok(()))));
+    assert_eq!((begun.elapsed().as_secs(), sorts(&ledger).len()), (70, 2));
 }

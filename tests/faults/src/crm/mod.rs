@@ -1,6 +1,7 @@
 //! A CRM whose every answer follows from its objects, a script and the time.
 
 mod calls;
+mod journal;
 mod object;
 mod oracle;
 mod sending;
@@ -14,11 +15,13 @@ use std::sync::{Arc, Mutex, OnceLock};
 use domain::budget::CallLimits;
 use domain::ids::{AccountId, ObjectType, RecordId};
 use domain::ports::call_gate::CallGate;
+use domain::ports::clock::Clock;
 use domain::ports::crm::{Crm, CrmConnector, CrmError, CrmErrorKind, CrmTarget};
 use domain::ports::ledger::Ledger;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
 
+pub use self::journal::{Entry, Happened};
 pub use self::object::{Change, Cursors, Otherwise, SimulatedObject};
 use self::oracle::{Oracle, Writer};
 use self::sending::Client;
@@ -69,6 +72,7 @@ impl State {
     /// Counts a call, lets people do what they do just before it, and tells what is wrong at the moment.
     fn called(&mut self, name: &'static str, at: &(String, String), now: Timestamp) -> Option<Trouble> {
         self.reached.insert(at.clone());
+        self.objects.iter_mut().for_each(|object| object.tell_time(now));
         *self.calls.entry(name).or_default() += 1;
         let nth = self.calls.values().sum();
         let of_method = self.calls.get(name).copied().unwrap_or(0);
@@ -170,7 +174,9 @@ impl SimulatedCrm {
     pub fn change<T>(&self, object: &str, change: impl FnOnce(&mut SimulatedObject) -> T) -> T {
         let mut state = lock(&self.state);
         let found = state.objects.iter_mut().find(|found| found.definition.object_type.as_str() == object);
-        change(found.expect("an object of this CRM"))
+        let found = found.expect("an object of this CRM");
+        found.tell_time(self.clock.now());
+        change(found)
     }
 
     /// Gives a record of an object a value, beside all calls and unchecked.
@@ -188,6 +194,13 @@ impl SimulatedCrm {
     pub fn edit_at(&self, moment: Moment, object: &str, edit: Edit) {
         let object = self.change(object, |object| object.definition.object_type.clone());
         lock(&self.state).script.push((moment, object, edit));
+    }
+
+    /// Nothing is wrong any more, and nobody does anything just before a call. Returns how many such edits are forgotten.
+    pub fn calm(&self) -> usize {
+        let mut state = lock(&self.state);
+        state.troubles.clear();
+        std::mem::take(&mut state.script).len()
     }
 
     /// How often a method of [`Crm`] has been called, such as `page`.

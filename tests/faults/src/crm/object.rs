@@ -8,6 +8,7 @@ use domain::property::{Columns, ObjectDefinition, Property, RECORD_ID_COLUMN, Se
 use domain::rows::RowBuffer;
 use jiff::Timestamp;
 
+use super::journal::Happened;
 use super::trouble;
 use super::values;
 use super::writes::Writes;
@@ -171,6 +172,11 @@ impl SimulatedObject {
         self.records.len() as u64
     }
 
+    /// Whether there is such a record.
+    pub fn has(&self, id: RecordId) -> bool {
+        self.records.contains_key(&id)
+    }
+
     /// The ids of all records, in order.
     pub fn ids(&self) -> Vec<RecordId> {
         self.records.keys().copied().collect()
@@ -215,9 +221,9 @@ impl SimulatedObject {
         let mut vanishing = HashSet::new();
         for change in self.script.remove(&self.pages).unwrap_or_default() {
             match change {
-                Change::Create(id) => drop(self.records.insert(id, now)),
-                Change::Import(id, created) => drop(self.records.insert(id, created)),
-                Change::Delete(id) => drop(self.records.remove(&id)),
+                Change::Create(id) => self.add_at(id, now),
+                Change::Import(id, created) => self.add_at(id, created),
+                Change::Delete(id) => self.remove(id),
                 Change::DeleteOnceListed(id) => drop(vanishing.insert(id)),
             }
         }
@@ -229,7 +235,7 @@ impl SimulatedObject {
             PageSource::Search => self.search(request)?,
         };
         for id in &vanishing {
-            self.records.remove(id);
+            self.remove(*id);
         }
         rows.clear();
         let (unreadable, readable): (Vec<_>, Vec<_>) = listed
@@ -363,12 +369,16 @@ impl SimulatedObject {
         Box::new(all.into_iter())
     }
 
-    pub(super) fn add(&mut self, id: RecordId) {
-        self.records.insert(id, Timestamp::UNIX_EPOCH);
+    pub(super) fn add_at(&mut self, id: RecordId, created: Timestamp) {
+        if self.records.insert(id, created).is_none() {
+            self.note(id, Happened::Created);
+        }
     }
 
     pub(super) fn remove(&mut self, id: RecordId) {
-        self.records.remove(&id);
+        if self.records.remove(&id).is_some() {
+            self.note(id, Happened::Deleted);
+        }
     }
 
     pub(super) fn created(&self, id: RecordId) -> Option<Timestamp> {

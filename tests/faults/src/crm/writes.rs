@@ -9,8 +9,10 @@ use domain::ports::crm_batch::{
 };
 use domain::property::{MERGED_IDS, Property, RECORD_ID_COLUMN};
 use domain::rows::RowBuffer;
+use jiff::Timestamp;
 
 use super::SimulatedObject;
+use super::journal::{Entry, Happened, Journal};
 
 /// What people do to records beside all calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,6 +78,7 @@ pub(super) struct Writes {
     unmentioned: HashSet<RecordId>,
     updates: Vec<RecordUpdate>,
     batches: u64,
+    journal: Journal,
 }
 
 /// A value that cannot be written: the CRM's word for why, and the property.
@@ -166,8 +169,12 @@ impl SimulatedObject {
     /// Does what people do beside all calls.
     pub fn edit(&mut self, edit: Edit) {
         match edit {
-            Edit::Value { id, property, value } => self.write(id, property, value),
-            Edit::Create(id) => self.add(id),
+            Edit::Value { id, property, value } => {
+                let before = self.value(id, &property).unwrap_or_default();
+                self.note(id, Happened::Edited { property: property.clone(), before, after: value.clone() });
+                self.write(id, property, value);
+            }
+            Edit::Create(id) => self.add_at(id, Timestamp::UNIX_EPOCH),
             Edit::Delete(id) => self.remove(id),
             Edit::Merge(id, survivor) => {
                 self.remove(id);
@@ -179,6 +186,24 @@ impl SimulatedObject {
     /// All updates that the CRM has accepted, in order, with the ids and values that it was sent.
     pub fn updates(&self) -> &[RecordUpdate] {
         &self.writes.updates
+    }
+
+    /// How many batches of updates have come, refused ones too.
+    pub fn update_batches(&self) -> u64 {
+        self.writes.batches
+    }
+
+    /// Everything that happened to its records, in order.
+    pub fn journal(&self) -> &[Entry] {
+        self.writes.journal.entries()
+    }
+
+    pub(super) fn tell_time(&mut self, now: Timestamp) {
+        self.writes.journal.now = now;
+    }
+
+    pub(super) fn note(&mut self, id: RecordId, what: Happened) {
+        self.writes.journal.add(id, what);
     }
 
     /// The value of a record's property now; None where it is unset.
@@ -221,7 +246,7 @@ impl SimulatedObject {
     }
 
     /// Each record once, the highest id first, since the order is nobody's to rely on.
-    pub(super) fn read_batch(&self, request: &BatchRead<'_>, rows: &mut RowBuffer) -> Result<Vec<RecordId>, CrmError> {
+    pub(super) fn read_batch(&mut self, request: &BatchRead<'_>, rows: &mut RowBuffer) -> Result<Vec<RecordId>, CrmError> {
         assert!(request.ids.len() <= BATCH, "a batch of {} records", request.ids.len());
         self.check_scopes()?;
         let mut found: Vec<RecordId> = request.ids.iter().filter_map(|id| self.resolve(*id)).collect();
@@ -234,6 +259,7 @@ impl SimulatedObject {
         }
         rows.clear();
         for id in found.into_iter().rev() {
+            self.note(id, Happened::Read);
             rows.begin_row(id);
             for (column, name) in request.properties.iter().enumerate() {
                 if *name == MERGED_IDS {
@@ -299,9 +325,12 @@ impl SimulatedObject {
 
     fn apply(&mut self, id: RecordId, update: &RecordUpdate) -> UpdatedRecord {
         for (property, value) in &update.values {
+            let before = self.value(id, property).unwrap_or_default();
             if let Some(kept) = self.kept(id, property, value) {
                 self.write(id, property.clone(), kept);
             }
+            let after = self.value(id, property).unwrap_or_default();
+            self.note(id, Happened::Sent { property: property.clone(), sent: value.clone(), before, after });
         }
         self.writes.updates.push(update.clone());
         let shown = update.values.iter().filter(|(name, _)| !self.is_hidden(name));

@@ -19,6 +19,7 @@ use workflows::restore::RestoreWork;
 use workflows::run::{Run, StepError};
 
 use super::{Copies, FailedMessages, World};
+use crate::lock;
 
 /// How long a run of discover-objects may begin something new.
 const DISCOVER_RUN: SignedDuration = SignedDuration::from_secs(290);
@@ -81,6 +82,7 @@ impl World {
 
     /// Delivers one message to a worker of its own.
     pub async fn deliver(&self, work: Work) {
+        lock(&self.delivered).push(work.clone());
         let worker = self.settings.faults.worker();
         let run = self.run_of(&work);
         match worker.run(Box::pin(self.handle(&worker, &work, &run))).await {
@@ -90,8 +92,10 @@ impl World {
     }
 
     async fn come_back(&self, work: Work, run: &Run) {
-        if self.settings.failed == FailedMessages::AreLost {
-            return;
+        match self.settings.failed {
+            FailedMessages::AreLost => return,
+            FailedMessages::AreSetAside => return self.outlets.dead_letters.set_aside(&work),
+            FailedMessages::ComeBack => {}
         }
         let left = Duration::try_from(run.stopped_at.duration_since(self.clock.now())).unwrap_or_default();
         self.queue.send(&[work], left + VISIBLE_AFTER).await.expect("memory takes it");

@@ -18,18 +18,19 @@ use domain::plan::PlanName;
 use domain::ports::clock::Clock;
 use domain::ports::crm::CrmConnector;
 use domain::ports::ledger::{self, Ledger};
-use domain::work::BackupRef;
+use domain::work::{BackupRef, Work};
 use in_memory::faults::{Faults, Worker};
 use in_memory::{MemoryObjects, MemoryQueue, MemoryTokens};
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
+use workflows::cancel_backup::{self, CancelError};
 use workflows::change_account::{AccountChange, ChangeAccount, ChangeError, Changed, ConnectionChange};
 use workflows::create_backup::{CreateBackup, Request};
 use workflows::dispatch;
 use workflows::run::Patience;
 
 use self::telling::{Outlets, new_webhook_secret};
-use crate::{Exported, Latent, SimulatedClock, SimulatedCrm, SimulatedObject, Storage};
+use crate::{Exported, Latent, SimulatedClock, SimulatedCrm, SimulatedObject, Storage, lock};
 
 /// More deliveries and waits than any backup of a test takes; beyond it goes round in circles.
 const MOST_STEPS: u32 = 30_000;
@@ -66,6 +67,8 @@ pub enum FailedMessages {
     ComeBack,
     /// It is lost.
     AreLost,
+    /// It is set aside, where nobody but an operator looks.
+    AreSetAside,
 }
 
 /// What a world is like.
@@ -131,6 +134,7 @@ pub struct World {
     stored: Arc<dyn Storage>,
     storage: Arc<Latent<dyn Storage>>,
     runs: AtomicU64,
+    delivered: Mutex<Vec<Work>>,
     recovered_at: Mutex<Timestamp>,
 }
 
@@ -212,6 +216,7 @@ impl World {
             tokens: Arc::new(MemoryTokens::new()),
             outlets: Outlets::default(),
             runs: 0.into(),
+            delivered: Mutex::default(),
             recovered_at: now.into(),
         };
         let connected = world.connect(&Faults::none().worker(), base_url, Some(token)).await;
@@ -275,6 +280,19 @@ impl World {
         let create = CreateBackup { ledger: self.ledger.clone(), queue: self.queue.clone(), clock: self.clock.clone() };
         let request = Request { act: self.act("create-backup"), idempotency_key: None, random: random() };
         create.create(&request).await.expect("the backup is accepted").reference()
+    }
+
+    /// Cancels a backup. False when it had ended before.
+    ///
+    /// # Panics
+    /// When the ledger does not answer.
+    pub async fn cancel(&self, backup: &BackupRef) -> bool {
+        let act = self.act("cancel-backup");
+        match cancel_backup::cancel(&*self.ledger, &*self.queue, &*self.clock, backup, &act).await {
+            Ok(_) => true,
+            Err(CancelError::Ended(_)) => false,
+            Err(error) => panic!("{error}"),
+        }
     }
 
     /// Delivers messages, and lets time pass, until nothing is queued and nothing is due. Returns the backup.
@@ -349,6 +367,11 @@ impl World {
     /// How many messages were delivered so far.
     pub fn deliveries(&self) -> u64 {
         self.runs.load(Ordering::Relaxed)
+    }
+
+    /// Every message that was delivered so far, in order.
+    pub fn delivered(&self) -> Vec<Work> {
+        lock(&self.delivered).clone()
     }
 
     /// Reads the archive of a completed backup back.

@@ -80,6 +80,14 @@ impl World {
         self.decides().stop(restore, &self.act("stop-restore")).await
     }
 
+    /// Calls a restore off that has written nothing.
+    ///
+    /// # Errors
+    /// As [`DecideRestore::cancel`].
+    pub async fn call_off(&self, restore: &RestoreRef) -> Result<Restore, DecideError> {
+        self.decides().cancel(restore, &self.act("cancel-restore")).await
+    }
+
     /// Delivers messages, and lets time pass, until nothing is queued and nothing is due. Returns the restore.
     ///
     /// # Panics

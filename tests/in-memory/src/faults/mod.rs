@@ -39,10 +39,14 @@ mod ports;
 
 use std::collections::BTreeMap;
 use std::future::pending;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+
+use crate::lock;
 
 /// What goes wrong at one call of a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,9 +61,35 @@ pub enum Fault {
     Overtaken,
     /// The worker that makes the call is gone before it is made. It gets no further call through.
     WorkerDies,
+    /// The call does what it should, and the worker is gone before it learns of it.
+    WorkerDiesAfterwards,
     /// The call is held until [`Faults::release`] and then made, as that of a worker that was frozen for a while. So are
     /// all further calls of the worker.
     CallHeld,
+    /// The worker is frozen before the call for so long. So are its other calls; then it goes on as if nothing had been.
+    WorkerFrozen(Duration),
+}
+
+/// A fault at a call that is counted from the moment at which the fault was armed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Armed {
+    /// The port and its method, such as `Ledger::commit`; None counts all calls.
+    pub call: Option<String>,
+    /// Which of these calls, counted from 1.
+    pub nth: u64,
+    /// What goes wrong.
+    pub fault: Fault,
+}
+
+impl Armed {
+    /// Whether it strikes now, at `call`.
+    fn strikes(&mut self, call: &str) -> bool {
+        if self.call.as_ref().is_some_and(|wanted| wanted != call) {
+            return false;
+        }
+        self.nth = self.nth.saturating_sub(1);
+        self.nth == 0
+    }
 }
 
 /// A fault that has struck.
@@ -83,6 +113,7 @@ pub struct Faults {
 #[derive(Debug, Default)]
 struct Progress {
     calls: u64,
+    armed: Vec<Armed>,
     struck: Vec<Struck>,
     released: bool,
 }
@@ -108,9 +139,15 @@ impl Faults {
         Arc::new(Worker {
             faults: self.clone(),
             frozen: AtomicBool::new(false),
+            frozen_until: Mutex::new(None),
             dead: AtomicBool::new(false),
             death: Notify::new(),
         })
+    }
+
+    /// From now on these faults strike, and none that was armed before. Those of the script stay.
+    pub fn arm(&self, faults: Vec<Armed>) {
+        self.progress.send_modify(|progress| progress.armed = faults);
     }
 
     /// How many calls have been made.
@@ -144,7 +181,14 @@ impl Faults {
         self.progress.send_modify(|progress| {
             progress.calls += 1;
             let nth = progress.calls;
-            struck = self.script.get(&nth).map(|&fault| Struck { nth, call, fault });
+            let mut fault = self.script.get(&nth).copied();
+            // Each is counted down, also where another one strikes.
+            progress.armed.retain_mut(|armed| {
+                let strikes = armed.strikes(call);
+                fault = fault.or(strikes.then_some(armed.fault));
+                !strikes
+            });
+            struck = fault.map(|fault| Struck { nth, call, fault });
             progress.struck.extend(struck.clone());
         });
         struck
@@ -157,6 +201,8 @@ pub struct Worker {
     faults: Arc<Faults>,
     /// Held at a call; all others are held until that one is released.
     frozen: AtomicBool,
+    /// No call is made before.
+    frozen_until: Mutex<Option<Instant>>,
     dead: AtomicBool,
     death: Notify,
 }
@@ -174,6 +220,7 @@ enum Passage {
     Fails(String),
     LosesItsAnswer(String),
     Overtaken,
+    IsTheLast,
 }
 
 impl Worker {
@@ -204,22 +251,40 @@ impl Worker {
         if self.frozen.load(Ordering::SeqCst) {
             self.faults.until(|progress| progress.released).await;
         }
+        self.thawed().await;
         let Some(struck) = self.faults.next(call) else { return Passage::Free };
         let sentence = format!("injected at call {} ({call})", struck.nth);
         match struck.fault {
             Fault::CallFails => Passage::Fails(sentence),
             Fault::AnswerLost => Passage::LosesItsAnswer(sentence),
             Fault::Overtaken => Passage::Overtaken,
-            Fault::WorkerDies => {
-                self.dead.store(true, Ordering::SeqCst);
-                self.death.notify_one();
-                pending().await
-            }
+            Fault::WorkerDies => self.die().await,
+            Fault::WorkerDiesAfterwards => Passage::IsTheLast,
             Fault::CallHeld => {
                 self.frozen.store(true, Ordering::SeqCst);
                 self.faults.until(|progress| progress.released).await;
                 Passage::Free
             }
+            Fault::WorkerFrozen(time) => {
+                *lock(&self.frozen_until) = Some(Instant::now() + time);
+                self.thawed().await;
+                Passage::Free
+            }
+        }
+    }
+
+    /// The worker is gone, and so nothing comes after.
+    async fn die<R>(&self) -> R {
+        self.dead.store(true, Ordering::SeqCst);
+        self.death.notify_one();
+        pending().await
+    }
+
+    /// Returns when the worker is not frozen any more.
+    async fn thawed(&self) {
+        let until = *lock(&self.frozen_until);
+        if let Some(until) = until {
+            tokio::time::sleep_until(until).await;
         }
     }
 }
@@ -238,6 +303,10 @@ impl<T: ?Sized> Faulty<T> {
             Passage::LosesItsAnswer(sentence) => {
                 call.await?;
                 Err(failed(sentence))
+            }
+            Passage::IsTheLast => {
+                drop(call.await);
+                self.worker.die().await
             }
         }
     }

@@ -53,7 +53,7 @@ fn refused(object: &mut SimulatedObject, updates: &[RecordUpdate]) -> (String, V
     }
 }
 
-fn read(object: &SimulatedObject, ids: &[u64]) -> Vec<(u64, String)> {
+fn read(object: &mut SimulatedObject, ids: &[u64]) -> Vec<(u64, String)> {
     let ids: Vec<RecordId> = ids.iter().copied().map(RecordId).collect();
     let request = BatchRead { object: &object.definition.object_type, properties: &["email"], ids: &ids };
     let mut rows = RowBuffer::new(1);
@@ -68,7 +68,7 @@ fn what_was_written_is_what_every_read_shows() {
     assert_eq!(accepted(&mut object, 3, &[("email", "new"), ("stage", "")]), ["new", ""]);
     object.edit(Edit::value(RecordId(4), "email", "by hand"));
 
-    assert_eq!(read(&object, &[3, 4, 9]), [(4, "by hand".to_owned()), (3, "new".to_owned())]);
+    assert_eq!(read(&mut object, &[3, 4, 9]), [(4, "by hand".to_owned()), (3, "new".to_owned())]);
     assert_eq!(object.table().rows[2][1], "new");
     let (object_type, mut rows) = (object.definition.object_type.clone(), RowBuffer::new(2));
     let properties = ["email", "stage"];
@@ -133,7 +133,7 @@ fn merged_records_answer_under_the_survivors_id_and_gone_ones_not_at_all() {
     object.edit(Edit::Merge(RecordId(1), RecordId(2)));
     object.edit(Edit::Delete(RecordId(3)));
     object.refuse_record(RecordId(4), "LOCKED");
-    assert_eq!(read(&object, &[1, 2, 3]), [(2, "survivor".to_owned())]);
+    assert_eq!(read(&mut object, &[1, 2, 3]), [(2, "survivor".to_owned())]);
 
     let updates = [1, 3, 4].map(|id| update(id, &[("email", "new")]));
     let BatchUpdate::Written { records, refused } = object.update_batch(&updates).expect("an answer") else {
@@ -153,7 +153,7 @@ fn archived_properties_are_defined_as_such_and_hold_no_values() {
     let archived: Vec<&str> =
         definitions.iter().filter(|one| one.archived).map(|one| one.property.name.as_str()).collect();
     assert_eq!((archived, definitions.len()), (vec!["email"], 4));
-    assert_eq!(read(&object, &[1]), [(1, String::new())]);
+    assert_eq!(read(&mut object, &[1]), [(1, String::new())]);
     assert_eq!(refused(&mut object, &[update(1, &[("email", "x")])]).0, "PROPERTY_DOESNT_EXIST");
 }
 

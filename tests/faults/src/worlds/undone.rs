@@ -1,0 +1,78 @@
+//! What an undo should give back, by the history of the records alone: not by what the restore has told.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::restore::difference::Comparison;
+
+use super::history::{History, Key, Mark};
+use super::plan::Kind;
+use super::restores::Wanted;
+use super::walk::{Carried, Walk};
+
+/// The values that a restore has overwritten at one place, as an undo may give them back.
+pub(super) struct Overwritten {
+    /// What was there before; more than one where people were at work at the same moment. Empty where nothing was.
+    pub(super) before: BTreeSet<String>,
+    /// The value that the restore has left.
+    pub(super) left: String,
+    /// Whether it has changed anything.
+    pub(super) is_changed: bool,
+}
+
+/// Tells the values that a restore makes itself from those of others.
+pub(super) struct Own<'a> {
+    pub(super) comparison: Comparison,
+    pub(super) kind: Kind,
+    pub(super) target: &'a str,
+}
+
+impl Own<'_> {
+    fn may_be(&self, value: &str) -> bool {
+        let lower = self.kind == Kind::Lower && value == self.target.to_lowercase();
+        lower || self.comparison.same(value, self.target) || self.kind.is_cleared_on_the_way() && value.is_empty()
+    }
+}
+
+/// What was written at one place from `from` to `to`.
+pub(super) fn overwritten(history: &History, key: &Key, (from, to): (Mark, Mark), own: &Own<'_>) -> Overwritten {
+    let sent = history.sent(key, from, to);
+    let changes: Vec<_> = sent.iter().filter(|sent| sent.before != sent.after).collect();
+    let mut foreign: Vec<(String, BTreeSet<String>)> = Vec::new();
+    for change in &changes {
+        if history.is_own(key, from, change.place) {
+            continue;
+        }
+        // Who reads just before somebody edits, and writes just afterwards, knows the value from before the edit.
+        let read = history.last_read(key.0, change.place).map(|read| history.value(key, read));
+        let known: BTreeSet<String> = read.into_iter().chain([change.before.to_owned()]).collect();
+        foreign.push((change.before.to_owned(), known));
+    }
+    let last = foreign.iter().rfind(|(value, _)| !own.may_be(value)).or(foreign.first());
+    let mut before: BTreeSet<String> = last.map(|(value, _)| BTreeSet::from([value.clone()])).unwrap_or_default();
+    let raced = foreign.iter().filter(|(_, known)| known.len() > 1);
+    before.extend(raced.flat_map(|(_, known)| known.clone()));
+    let left = sent.last().map_or_else(|| history.value(key, to), |last| last.after.to_owned());
+    Overwritten { before, left, is_changed: !changes.is_empty() }
+}
+
+impl Walk<'_> {
+    /// What an undo of `undone` should give back.
+    pub(super) fn to_undo(&self, undone: &Carried, history: &History, include_edited: bool) -> BTreeMap<Key, Wanted> {
+        let (from, to) = undone.wrote;
+        let mut wanted = BTreeMap::new();
+        for (key, target) in &undone.targets {
+            let (comparison, kind) = self.known(undone.object, &key.1);
+            let found = overwritten(history, key, (from, to), &Own { comparison, kind, target });
+            let mut ours = BTreeSet::from([found.left.clone(), target.clone()]);
+            let was_there = history.values(key, from, to);
+            if kind.is_cleared_on_the_way() {
+                ours.insert(String::new());
+            }
+            let is_doubtful = !found.is_changed || found.before.contains(&found.left);
+            let targets = if is_doubtful { was_there.union(&found.before).cloned().collect() } else { found.before };
+            let only_over = (!include_edited).then_some(ours);
+            wanted.insert(key.clone(), Wanted { targets, only_over, is_doubtful });
+        }
+        wanted
+    }
+}

@@ -1,0 +1,294 @@
+//! What must be true of a restore that has ended: every planned value is accounted for once, what is told of it is what the CRM
+//! holds, and nothing else was touched.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::ids::RecordId;
+use domain::restore::outcome::{Fate, ValueOutcome, reasons};
+use domain::restore::plan::PlannedRecord;
+use domain::restore::{Restore, RestoreState};
+use domain::storage_keys;
+use jiff::SignedDuration;
+
+use super::history::{Existence, History, Key, Mark, Sent};
+use super::plan::{Kind, PortFault, Way};
+use super::restores::Asked;
+use super::undone::{Overwritten, Own, overwritten};
+use super::walk::{Carried, Walk};
+use crate::crm::Happened;
+
+/// A batch that was begun before a stop goes on for no longer than this before it reads.
+const BEGUN_WITHIN: SignedDuration = SignedDuration::from_secs(5);
+
+/// A planned value and what became of it.
+struct Told<'a> {
+    key: &'a Key,
+    before: &'a str,
+    target: &'a str,
+    outcome: Option<&'a ValueOutcome>,
+}
+
+/// A restore that has ended, and all there is to know about it.
+struct Ended<'a> {
+    asked: &'a Asked,
+    restore: &'a Restore,
+    way: &'a Way,
+    history: History,
+    span: (Mark, Mark),
+}
+
+impl Ended<'_> {
+    fn is_completed(&self) -> bool {
+        self.restore.state == RestoreState::Completed
+    }
+}
+
+impl Walk<'_> {
+    /// Checks a restore that was confirmed at `from`.
+    pub(super) async fn assert_written(
+        &mut self,
+        asked: &Asked,
+        restore: &Restore,
+        records: &[PlannedRecord],
+        from: Mark,
+        way: &Way,
+    ) {
+        let history = History::of(&self.world.crm, self.object_type(asked.object));
+        let span = (from, history.object().journal().len());
+        let ended = Ended { asked, restore, way, history, span };
+        let kind = if asked.is_undo { "undo" } else { "restore" };
+        self.coverage.add(format!("{kind} {:?}", restore.state), 1);
+        match restore.state {
+            RestoreState::Completed | RestoreState::Stopped => {}
+            RestoreState::Failed => {
+                assert!(way.writing.may_fail(), "a {kind} failed that need not: {:?}", restore.failure);
+            }
+            state => panic!("a {kind} did not end: {state:?}"),
+        }
+        let mut targets = BTreeMap::new();
+        for record in records {
+            for difference in &record.differences {
+                let name = restore.properties[usize::from(difference.property)].clone();
+                targets.insert((record.id, name), (difference.before.clone(), difference.target.clone()));
+            }
+        }
+        let outcomes = self.outcomes(restore).await;
+        let strange = outcomes.keys().find(|key| !targets.contains_key(*key));
+        assert!(strange.is_none(), "an outcome of no planned value: {strange:?}");
+        for (key, (before, target)) in &targets {
+            let told = Told { key, before, target, outcome: outcomes.get(key) };
+            self.assert_value(&ended, &told);
+        }
+        self.assert_touched(&ended, &targets);
+        self.assert_after_stop(&ended);
+        self.assert_counts(&ended, targets.len() as u64, &outcomes).await;
+        self.assert_reported(&ended, records, &outcomes).await;
+        let targets = targets.into_iter().map(|(key, (_, target))| (key, target)).collect();
+        let (restore, object) = (asked.restore.clone(), asked.object);
+        self.carried.push(Carried { restore, object, targets, is_undo: asked.is_undo, wrote: span });
+    }
+
+    /// What became of each value, by what the restore has put into storage.
+    async fn outcomes(&mut self, restore: &Restore) -> BTreeMap<Key, ValueOutcome> {
+        let reference = restore.reference();
+        let mut outcomes = BTreeMap::new();
+        for slice in self.world.slices(&reference).await {
+            for (number, file) in (0_u32..).zip(&slice.outcomes) {
+                let key = storage_keys::outcome(&reference, slice.number, number, file.attempt);
+                for line in self.lines::<ValueOutcome>(&key).await {
+                    let key = (line.id, restore.properties[usize::from(line.property)].clone());
+                    self.coverage.add(format!("fate {}", word(&line.fate)), 1);
+                    assert!(outcomes.insert(key.clone(), line).is_none(), "a value is told of twice: {key:?}");
+                }
+            }
+        }
+        outcomes
+    }
+
+    fn assert_value(&self, ended: &Ended<'_>, told: &Told<'_>) {
+        let (comparison, kind) = self.known(ended.asked.object, &told.key.1);
+        let (from, to) = ended.span;
+        let history = &ended.history;
+        let own = Own { comparison, kind, target: told.target };
+        let found = overwritten(history, told.key, (from, to), &own);
+        let sent = history.sent(told.key, from, to);
+        if ended.asked.spares_edits {
+            self.assert_edits_spared(ended, told, &sent, &own);
+        }
+        let Some(outcome) = told.outcome else {
+            assert!(sent.is_empty(), "a value was written and nothing is told of it: {:?} {sent:?}", told.key);
+            let right = history.values(told.key, from, to).iter().any(|value| comparison.same(value, told.target));
+            assert!(!ended.is_completed() || right, "a value is called right that was not: {:?}", told.key);
+            return;
+        };
+        assert_eq!(outcome.target, told.target, "an outcome has a wrong target: {:?}", told.key);
+        if found.is_changed {
+            let known = found.before.contains(&outcome.before);
+            let before = &outcome.before;
+            assert!(known, "an undo would not go back: {:?} was {:?}, told is {before:?}; {sent:?}", told.key, found.before);
+        }
+        match &outcome.fate {
+            Fate::Written { after } => {
+                let after = after.as_deref().unwrap_or(told.target);
+                let is_left = comparison.same(&found.left, after);
+                let is_set = sent.iter().any(|sent| sent.sent == told.target && comparison.same(sent.after, after));
+                let by_others = history.is_edited(told.key, from, to);
+                assert!(is_set && is_left || by_others, "a value is called written that is not: {:?} {after:?} {sent:?}", told.key);
+            }
+            Fate::Unclear => {
+                let hidden = self.hides(true) || self.hides(false);
+                assert!(!ended.is_completed() || hidden, "a value of a completed restore is unclear: {:?}", told.key);
+            }
+            Fate::Failed { code, now, .. } => {
+                let raced = found.before.len() > 1 || history.is_edited(told.key, from, to);
+                let left = now.as_deref().unwrap_or(&outcome.before);
+                let fits = !found.is_changed || comparison.same(&found.left, left);
+                assert!(fits || raced, "a value is called failed and has changed: {:?} {left:?} {sent:?}", told.key);
+                self.assert_explained(ended, told, code);
+                self.assert_not_emptied(ended, told, &found, kind);
+            }
+        }
+    }
+
+    /// A value that could not be set is not left empty on the way.
+    fn assert_not_emptied(&self, ended: &Ended<'_>, told: &Told<'_>, found: &Overwritten, kind: Kind) {
+        let is_emptied = found.is_changed && found.left.is_empty() && !told.target.is_empty();
+        let was_empty = found.before.contains("");
+        let cannot_go_back = kind == Kind::Unique || self.refuses(ended, &told.key.1, |value| found.before.contains(value));
+        let fine = !is_emptied || was_empty || cannot_go_back || !ended.is_completed();
+        assert!(fine, "a value is left empty: {:?} was {:?}", told.key, found.before);
+    }
+
+    /// Whether the CRM refuses a value of `property` meanwhile.
+    fn refuses(&self, ended: &Ended<'_>, property: &str, is_it: impl Fn(&str) -> bool) -> bool {
+        let plan = &self.plan.objects[ended.asked.object];
+        ended.way.refusals.iter().any(|refusal| {
+            let same = super::people::property(plan, refusal.property) == property;
+            same && (refusal.value.is_empty() || is_it(&refusal.value))
+        })
+    }
+
+    fn assert_explained(&self, ended: &Ended<'_>, told: &Told<'_>, code: &str) {
+        let (from, to) = (ended.asked.from, ended.span.1);
+        let (history, key) = (&ended.history, told.key);
+        let kind = self.known(ended.asked.object, &key.1).1;
+        let refused = self.refuses(ended, &key.1, |_| true);
+        let is_explained = match code {
+            reasons::RECORD_GONE | reasons::RECORD_MERGED => history.existence(key.0, from, to) != Existence::Always,
+            reasons::WRITE_IGNORED => {
+                matches!(kind, Kind::Stubborn | Kind::Stage | Kind::Lower) || history.is_edited(key, from, to)
+            }
+            reasons::NOT_SHOWN => self.hides(false),
+            reasons::UNREADABLE => self.hides(true),
+            reasons::EDITED_SINCE => ended.asked.spares_edits && history.is_edited(key, from.min(ended.span.0), to),
+            reasons::UNIQUE_VALUE_TAKEN => kind == Kind::Unique,
+            reasons::PROPERTY_DROPPED => refused,
+            code => refused && ended.way.refusals.iter().any(|refusal| refusal.why.code() == code),
+        };
+        // Where the CRM does not say which value it refuses, all values of the record are told.
+        let silent = self.plan.objects[ended.asked.object].silent_refusals;
+        let is_explained = is_explained || silent && !ended.way.refusals.is_empty();
+        assert!(is_explained, "a value failed for no reason: {key:?}, {code}");
+    }
+
+    /// An undo overwrites what it was planned over, or what it has made itself; not what somebody has typed since.
+    fn assert_edits_spared(&self, ended: &Ended<'_>, told: &Told<'_>, sent: &[Sent<'_>], own: &Own<'_>) {
+        let history = &ended.history;
+        for change in sent.iter().filter(|sent| sent.before != sent.after) {
+            let is_fine = |value: &str| own.comparison.same(value, told.before);
+            let is_own = history.is_own(told.key, ended.span.0, change.place);
+            let read = history.last_read(told.key.0, change.place).unwrap_or(change.place);
+            let raced = history.is_edited(told.key, read, change.place);
+            assert!(
+                is_fine(change.before) || is_own || raced,
+                "an undo overwrites an edit: {:?} {:?}, planned over {:?}",
+                told.key,
+                change,
+                told.before
+            );
+        }
+    }
+
+    /// Only planned values were sent: the target, nothing on the way to it, or what was there before.
+    fn assert_touched(&self, ended: &Ended<'_>, targets: &BTreeMap<Key, (String, String)>) {
+        let (from, to) = ended.span;
+        for key in ended.history.touched(from, to) {
+            let Some((_, target)) = targets.get(&key) else { panic!("a value was written that was not planned: {key:?}") };
+            let kind = self.known(ended.asked.object, &key.1).1;
+            for sent in ended.history.sent(&key, from, to) {
+                let was_there = || ended.history.values(&key, from, sent.place).contains(sent.sent);
+                let is_on_the_way = kind.is_cleared_on_the_way() && (sent.sent.is_empty() || was_there());
+                assert!(sent.sent == target || is_on_the_way, "a strange value was written: {key:?} {sent:?}");
+            }
+        }
+    }
+
+    /// Nothing begins after a stop, and nothing is written after the end.
+    fn assert_after_stop(&self, ended: &Ended<'_>) {
+        let (from, to) = ended.span;
+        let journal = ended.history.journal(from, to);
+        if let Some(over) = ended.restore.ended_at {
+            let late = journal.iter().find(|entry| matches!(entry.what, Happened::Sent { .. }) && entry.at > over);
+            assert!(late.is_none(), "a value was written after the end: {late:?}, {over}");
+        }
+        let writing = &ended.way.writing;
+        let freezes = writing.faults.iter().any(|fault| matches!(fault.fault, PortFault::WorkerFrozen(_)));
+        let is_smooth = !freezes && writing.troubles.is_empty() && self.plan.per_ten_seconds == 0 && self.plan.per_day == 0;
+        if let Some(stopped) = ended.restore.stopped.as_ref().filter(|_| is_smooth) {
+            let begun = |at| at > stopped.at + BEGUN_WITHIN;
+            let late = journal.iter().find(|entry| entry.what == Happened::Read && begun(entry.at));
+            assert!(late.is_none(), "a batch was begun after the stop: {late:?}, {}", stopped.at);
+        }
+    }
+
+    async fn assert_counts(&self, ended: &Ended<'_>, planned: u64, outcomes: &BTreeMap<Key, ValueOutcome>) {
+        let count = |of: &dyn Fn(&Fate) -> bool| outcomes.values().filter(|outcome| of(&outcome.fate)).count() as u64;
+        let written = count(&|fate| matches!(fate, Fate::Written { .. }));
+        let (failed, unclear) = (count(&|fate| matches!(fate, Fate::Failed { .. })), count(&|fate| *fate == Fate::Unclear));
+        let import = self.world.import(&ended.asked.restore).await.expect("a restore that was confirmed is an import");
+        let told = &import.outcome;
+        assert_eq!(
+            (told.values_restored, told.values_failed, told.values_unclear),
+            (written, failed, unclear),
+            "an import counts wrongly"
+        );
+        let others = planned - outcomes.len() as u64;
+        assert_eq!(told.already_right + import.values_not_tried, others, "an import does not account for every value");
+        assert!(!ended.is_completed() || import.values_not_tried == 0, "a completed restore has not tried everything");
+    }
+
+    /// The report has a row for every value and record that was not restored.
+    async fn assert_reported(
+        &self,
+        ended: &Ended<'_>,
+        records: &[PlannedRecord],
+        outcomes: &BTreeMap<Key, ValueOutcome>,
+    ) {
+        if !ended.is_completed() {
+            return;
+        }
+        let name = |place: u16| ended.restore.properties[usize::from(place)].clone();
+        let mut expected: BTreeSet<(RecordId, String)> = BTreeSet::new();
+        for record in records {
+            let gone = record.gone.is_some() || record.unreadable;
+            expected.extend(gone.then(|| (record.id, String::new())));
+            expected.extend(record.not_shown.iter().map(|place| (record.id, name(*place))));
+            expected.extend(record.skipped.iter().map(|skipped| (record.id, name(skipped.difference.property))));
+        }
+        expected.extend(outcomes.iter().filter(|(_, outcome)| outcome.is_to_be_told()).map(|(key, _)| key.clone()));
+        let rows = self.world.errors(&ended.asked.restore).await;
+        let told = rows.iter().map(|row| (RecordId(row[0].parse().expect("an id")), row[1].clone()));
+        let told: BTreeSet<(RecordId, String)> = told.collect();
+        assert_eq!(told.len(), rows.len(), "the report tells of something twice");
+        let differing: Vec<_> = told.symmetric_difference(&expected).take(3).collect();
+        assert!(differing.is_empty(), "the report is not complete: {differing:?}");
+    }
+}
+
+fn word(fate: &Fate) -> String {
+    match fate {
+        Fate::Written { .. } => "written".to_owned(),
+        Fate::Unclear => "unclear".to_owned(),
+        Fate::Failed { code, .. } => format!("failed: {code}"),
+    }
+}

@@ -1,0 +1,128 @@
+//! A thousand worlds, each made up from a number; and one of them, again.
+//!
+//! ```sh
+//! WORLDS=20000 cargo nextest run -p faults -E 'test(a_thousand_worlds)'
+//! WORLD=4711 cargo nextest run -p faults --no-capture -E 'test(one_world)'
+//! ```
+
+use std::cell::RefCell;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use faults::worlds::{Coverage, WorldPlan, shrink, walk};
+use tokio::runtime::Builder;
+
+/// Worlds unless `WORLDS` says otherwise.
+const WORLDS: u64 = 1_000;
+
+/// Plans that are tried to make one smaller that fails, and how long that may take.
+const MOST_TRIES: usize = 600;
+const LONGEST_SHRINKING: Duration = Duration::from_secs(60);
+
+thread_local! {
+    /// What the last panic on this thread has said, and where.
+    static SAID: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// A world that is not as it must be.
+struct Failing {
+    plan: WorldPlan,
+    said: String,
+}
+
+/// Keeps what panics say instead of printing it.
+fn listen() {
+    panic::set_hook(Box::new(|panic| SAID.set(panic.to_string())));
+}
+
+/// Goes through a world. The error is what the oracle says.
+fn outcome(plan: &WorldPlan) -> Result<Coverage, String> {
+    let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
+    let walked = panic::catch_unwind(AssertUnwindSafe(|| runtime.block_on(walk(plan))));
+    walked.map_err(|_| SAID.take())
+}
+
+/// What is wrong, without the details, so that a plan is made smaller only for as long as the same is wrong.
+fn kind(said: &str) -> String {
+    let mut lines = said.lines();
+    let place = lines.next().unwrap_or_default().to_owned();
+    let what = lines.next().unwrap_or_default();
+    let what = what.split_once("failed: ").map_or(what, |(_, what)| what);
+    format!("{place} {}", what.split(':').next().unwrap_or_default())
+}
+
+fn smallest(failing: &Failing) -> WorldPlan {
+    let (wrong, began) = (kind(&failing.said), Instant::now());
+    shrink(&failing.plan, MOST_TRIES, |plan| {
+        began.elapsed() < LONGEST_SHRINKING && outcome(plan).is_err_and(|said| kind(&said) == wrong)
+    })
+}
+
+/// What somebody needs who looks into it.
+fn told(failing: &Failing) -> String {
+    let plan = smallest(failing);
+    let said = outcome(&plan).err().unwrap_or_else(|| "not again: something in it is not repeatable".to_owned());
+    let line = serde_json::to_string(&plan).expect("a plan is JSON");
+    format!(
+        "world {} fails: {}\n\nmade smaller: {said}\n{plan:#?}\n\nagain:\nWORLD='{line}' cargo nextest run -p faults --no-capture -E 'test(one_world)'\n",
+        failing.plan.seed, failing.said,
+    )
+}
+
+fn number(variable: &str, otherwise: u64) -> u64 {
+    std::env::var(variable).ok().and_then(|value| value.parse().ok()).unwrap_or(otherwise)
+}
+
+#[test]
+fn a_thousand_worlds() {
+    listen();
+    let (first, worlds) = (number("FIRST_WORLD", 0), number("WORLDS", WORLDS));
+    let (next, stop) = (AtomicU64::new(first), AtomicBool::new(false));
+    let (met, failing) = (Mutex::new(Coverage::default()), Mutex::new(None::<Failing>));
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= first + worlds {
+                        return;
+                    }
+                    let plan = WorldPlan::of(seed);
+                    match outcome(&plan) {
+                        Ok(coverage) => met.lock().expect("not poisoned").add_world(&coverage),
+                        Err(said) => {
+                            stop.store(true, Ordering::Relaxed);
+                            failing.lock().expect("not poisoned").get_or_insert(Failing { plan, said });
+                        }
+                    }
+                }
+            });
+        }
+    });
+    let told = failing.into_inner().expect("not poisoned").map(|failing| told(&failing));
+    drop(panic::take_hook());
+    if let Some(told) = told {
+        panic!("{told}");
+    }
+    println!("{}", met.into_inner().expect("not poisoned"));
+}
+
+#[test]
+fn one_world() {
+    let Ok(line) = std::env::var("WORLD") else { return };
+    let plan = match line.parse() {
+        Ok(seed) => WorldPlan::of(seed),
+        Err(_) => serde_json::from_str(&line).expect("a number or a plan"),
+    };
+    println!("{plan:#?}");
+    listen();
+    let outcome = outcome(&plan);
+    drop(panic::take_hook());
+    match outcome {
+        Ok(coverage) => println!("{coverage}"),
+        Err(said) => panic!("{said}"),
+    }
+}
