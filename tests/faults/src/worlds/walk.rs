@@ -370,7 +370,7 @@ fn word_of(edits: &Edits) -> &'static str {
 const fn word(fault: Fault) -> &'static str {
     match fault {
         Fault::CallFails => "a failed call",
-        Fault::AnswerLost => "a lost answer",
+        Fault::AnswerLost | Fault::Overtaken => "a lost answer",
         Fault::WorkerDies => "a death",
         Fault::WorkerDiesAfterwards => "a death after a call",
         Fault::CallHeld | Fault::WorkerFrozen(_) => "a frozen worker",

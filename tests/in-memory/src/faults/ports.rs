@@ -42,6 +42,10 @@ impl<T: Ledger + ?Sized> Ledger for Faulty<T> {
                 self.port.commit(changes).await?;
                 if changes.len() == 1 { Err(LedgerError::Conflict) } else { Ok(()) }
             }
+            Passage::IsTheLast => {
+                drop(self.port.commit(changes).await);
+                self.worker.die().await
+            }
         }
     }
 

@@ -55,7 +55,8 @@ fn refused(object: &mut SimulatedObject, updates: &[RecordUpdate]) -> (String, V
 
 fn read(object: &mut SimulatedObject, ids: &[u64]) -> Vec<(u64, String)> {
     let ids: Vec<RecordId> = ids.iter().copied().map(RecordId).collect();
-    let request = BatchRead { object: &object.definition.object_type, properties: &["email"], ids: &ids };
+    let contacts = object.definition.object_type.clone();
+    let request = BatchRead { object: &contacts, properties: &["email"], ids: &ids };
     let mut rows = RowBuffer::new(1);
     object.read_batch(&request, &mut rows).expect("an answer");
     let value = |row| String::from_utf8(rows.values(row).flatten().copied().collect()).expect("text");
