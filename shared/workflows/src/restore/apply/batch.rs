@@ -54,8 +54,7 @@ impl Application<'_> {
         self.may_begin(held).await?;
         let earlier = self.earlier(batch.number).await?;
         let ids: Vec<RecordId> = batch.records.iter().map(|record| record.id).collect();
-        let seen_at = self.work.now();
-        let present = Present::read(self.crm, self.restore, self.definition, &ids).await?;
+        let (present, seen_at) = self.seen(&ids).await?;
         let mut counts = OutcomeCounts::default();
         let mut works = Vec::with_capacity(batch.records.len());
         for planned in &batch.records {

@@ -18,7 +18,7 @@ use tokio::sync::Semaphore;
 use super::write::{ToWrite, Update, Writer};
 use super::{Application, Begun, Refusals};
 use crate::held_lease::HeldLease;
-use crate::restore::compare::{Found, Present};
+use crate::restore::compare::Found;
 use crate::restore::definition::Definition;
 use crate::restore::room::Room;
 use crate::restore::{RestoreWork, dispatch};
@@ -123,8 +123,7 @@ impl Application<'_> {
         let mut ids: Vec<RecordId> = begun.keys().map(|(id, _)| *id).collect();
         ids.dedup();
         for ids in ids.chunks(BATCH) {
-            let seen_at = self.work.now();
-            let present = Present::read(self.crm, self.restore, self.definition, ids).await?;
+            let (present, seen_at) = self.seen(ids).await?;
             let mut cleared: Vec<Update> = Vec::new();
             for ((id, property), found) in begun.range((ids[0], 0)..=(ids[ids.len() - 1], u16::MAX)) {
                 let Found::Row(row) = present.find(*id) else { continue };

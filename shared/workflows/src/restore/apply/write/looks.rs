@@ -7,7 +7,7 @@ use domain::ports::crm::CrmError;
 use domain::restore::difference::Difference;
 use domain::restore::outcome::{Fate, reasons};
 use domain::restore::plan::Gone;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{Round, Update, Writer};
 use crate::restore::apply::Application;
@@ -38,13 +38,13 @@ impl Writer<'_> {
                 return Ok(());
             }
             let ids: Vec<RecordId> = updates.iter().map(|update| update.id).collect();
-            let present = application.present(&ids).await?;
+            let (present, seen_at) = application.seen(&ids).await?;
             for update in updates.iter_mut() {
                 if !application.is_unchanged(update, &present, round) {
                     let closed = GateClosed { until: application.work.now(), reason: WaitReason::RunsEnding };
                     return Err(CrmError::from(closed).into());
                 }
-                update.seen_at = now;
+                update.seen_at = seen_at;
             }
         }
         Ok(())
@@ -55,7 +55,7 @@ impl Writer<'_> {
     pub(super) async fn look_again(&mut self, untold: Vec<Update>, round: Round) -> Result<(), StepError> {
         let application = self.application;
         let ids: Vec<RecordId> = untold.iter().map(|update| update.id).collect();
-        let present = application.present(&ids).await?;
+        let (present, _) = application.seen(&ids).await?;
         for Update { id, values, .. } in untold {
             let found = present.find(id);
             for value in values {
@@ -85,9 +85,11 @@ impl Writer<'_> {
 }
 
 impl Application<'_> {
-    /// What the CRM has of records now.
-    async fn present(&self, ids: &[RecordId]) -> Result<Present, StepError> {
-        Present::read(self.crm, self.restore, self.definition, ids).await
+    /// What the CRM has of records, and when it was asked: not before the call had its turn.
+    pub(in crate::restore::apply) async fn seen(&self, ids: &[RecordId]) -> Result<(Present, Timestamp), StepError> {
+        self.gate.slot_comes().await.map_err(CrmError::from)?;
+        let asked_at = self.work.now();
+        Ok((Present::read(self.crm, self.restore, self.definition, ids).await?, asked_at))
     }
 
     /// Whether a record still has what it was found with before `round`.
