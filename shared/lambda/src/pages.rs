@@ -49,7 +49,6 @@ pub fn cursor(last: &str) -> String {
 }
 
 /// Whether a page leaves nothing out; then it says nothing of it.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands the field over by reference")]
 pub const fn is_zero(left_out: &usize) -> bool {
     *left_out == 0
 }

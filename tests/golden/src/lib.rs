@@ -101,7 +101,9 @@ pub fn check<T: Serialize + DeserializeOwned>(kind: &str, tagged: &[Tagged]) {
     assert!(missing.is_empty(), "no file of {kind} has {missing:#?}: see docs/stored-records.md");
     for enumeration in tagged {
         let mut missing = enumeration.variants.clone();
-        values.iter().for_each(|value| remove_tags(value, enumeration.tag, &mut missing));
+        for value in &values {
+            remove_tags(value, enumeration.tag, &mut missing);
+        }
         assert!(missing.is_empty(), "no file of {kind} has {} as {missing:?}", enumeration.name);
     }
 }
@@ -155,9 +157,15 @@ fn remove_tags(value: &Value, tag: &str, missing: &mut BTreeSet<String>) {
             if let Some(word) = members.get(tag).and_then(Value::as_str) {
                 missing.remove(word);
             }
-            members.values().for_each(|value| remove_tags(value, tag, missing));
+            for value in members.values() {
+                remove_tags(value, tag, missing);
+            }
         }
-        Value::Array(elements) => elements.iter().for_each(|value| remove_tags(value, tag, missing)),
+        Value::Array(elements) => {
+            for value in elements {
+                remove_tags(value, tag, missing);
+            }
+        }
         _ => {}
     }
 }
@@ -204,12 +212,14 @@ mod tests {
     fn what_has_no_example_is_named() {
         let missing = |values: &[Value]| {
             let known = Known::default();
-            values.iter().for_each(|value| drop(Thing::deserialize(Watched::new(value, &known)).expect("readable")));
+            for value in values {
+                Thing::deserialize(Watched::new(value, &known)).expect("readable");
+            }
             known.without_example()
         };
         assert_eq!(missing(&[json!({ "word": "This" })]), ["Thing.rare", "Word::That"]);
         let nested = json!({ "word": { "That": { "more": "This" } }, "rare": 1 });
-        assert_eq!(missing(&[nested.clone()]), [""; 0]);
+        assert_eq!(missing(&[nested]), [""; 0]);
         assert_eq!(missing(&[json!({ "word": { "That": {} }, "rare": 1 })]), ["Word::That.more", "Word::This"]);
         assert_eq!(Tagged::of::<Sample>("state").variants, BTreeSet::from(["one".to_owned(), "two-halves".to_owned()]));
     }

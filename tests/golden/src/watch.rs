@@ -50,7 +50,7 @@ impl<'de> Deserializer<'de> for Watched<'de> {
         match self.value {
             Value::Array(values) => visitor.visit_seq(Elements { values: values.iter(), known: self.known }),
             Value::Object(members) => {
-                visitor.visit_map(Members { members: members.iter(), value: None, known: self.known })
+                visitor.visit_map(Members { rest: members.iter(), value: None, known: self.known })
             }
             other => other.deserialize_any(visitor),
         }
@@ -89,7 +89,7 @@ impl<'de> Deserializer<'de> for Watched<'de> {
         for known in variants {
             self.known.note(format!("{name}::{known}"), *known == variant);
         }
-        visitor.visit_enum(Variant { name, variant, content, known: self.known })
+        visitor.visit_enum(Variant { of: name, word: variant, content, known: self.known })
     }
 
     forward_to_deserialize_any! {
@@ -112,7 +112,7 @@ impl<'de> SeqAccess<'de> for Elements<'de> {
 }
 
 struct Members<'a> {
-    members: serde_json::map::Iter<'a>,
+    rest: serde_json::map::Iter<'a>,
     value: Option<&'a Value>,
     known: &'a Known,
 }
@@ -121,7 +121,7 @@ impl<'de> MapAccess<'de> for Members<'de> {
     type Error = Error;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Error> {
-        let Some((name, value)) = self.members.next() else { return Ok(None) };
+        let Some((name, value)) = self.rest.next() else { return Ok(None) };
         self.value = Some(value);
         let name: StrDeserializer<'_, Error> = name.as_str().into_deserializer();
         seed.deserialize(name).map(Some)
@@ -134,8 +134,8 @@ impl<'de> MapAccess<'de> for Members<'de> {
 }
 
 struct Variant<'a> {
-    name: &'static str,
-    variant: &'a str,
+    of: &'static str,
+    word: &'a str,
     content: Option<&'a Value>,
     known: &'a Known,
 }
@@ -151,7 +151,7 @@ impl<'de> EnumAccess<'de> for Variant<'de> {
     type Variant = Self;
 
     fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), Error> {
-        let name: StrDeserializer<'_, Error> = self.variant.into_deserializer();
+        let name: StrDeserializer<'_, Error> = self.word.into_deserializer();
         Ok((seed.deserialize(name)?, self))
     }
 }
@@ -173,7 +173,7 @@ impl<'de> VariantAccess<'de> for Variant<'de> {
 
     fn struct_variant<V: Visitor<'de>>(self, fields: &'static [&'static str], visitor: V) -> Result<V::Value, Error> {
         let content = self.content();
-        self.known.members(&format!("{}::{}", self.name, self.variant), fields, content.value);
+        self.known.members(&format!("{}::{}", self.of, self.word), fields, content.value);
         content.deserialize_any(visitor)
     }
 }

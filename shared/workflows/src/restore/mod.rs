@@ -234,10 +234,11 @@ impl RestoreWork {
         let key = RestoreSlice::key_of(&restore.restore_id, number);
         let lease = held.number();
         let done = if parent.state == RestoreState::Planning {
-            let compared = held.during(self.compare(&parent, &key, lease, run, &mut usage)).await;
+            let compared = held.during(Box::pin(self.compare(&parent, &key, lease, run, &mut usage))).await;
             compared.map_err(|error| (error, Left::Nothing))
         } else {
-            let applied = held.during(async { Ok(self.apply(&parent, &key, &held, run, &mut usage).await) }).await;
+            let apply = Box::pin(async { Ok(self.apply(&parent, &key, &held, run, &mut usage).await) });
+            let applied = held.during(apply).await;
             // Of a lease that another run has, nothing is left to give back.
             applied.unwrap_or_else(|lost| Err((lost, Left::Nothing)))
         };
