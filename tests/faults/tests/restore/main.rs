@@ -6,6 +6,7 @@ mod calm;
 mod decisions;
 mod edits;
 mod port_calls;
+mod pre_images;
 mod refusals;
 mod scenario;
 mod takeover;

@@ -127,7 +127,9 @@ impl Application<'_> {
                 (None, Some(_)) => {
                     let after = (shown != difference.target).then(|| shown.to_owned());
                     let fate = Fate::Written { after };
-                    work.decided.push(self.outcome(planned.id, difference.clone(), fate, earlier));
+                    // What the plan has found may have been edited since: what was overwritten is known from pre-images alone.
+                    let present = Difference { before: shown.to_owned(), ..difference.clone() };
+                    work.decided.push(self.outcome(planned.id, present, fate, earlier));
                 }
                 (None, None) => counts.already_right += 1,
             }
