@@ -51,21 +51,25 @@ impl Reading<'_> {
             && wanted_parts(own, &[], own.expected_left().unwrap_or(0), self.export.cap.0) >= 2
     }
 
+    /// All objects of the backup where a split depends on them, which is many records to read every two seconds; the chunk's own
+    /// otherwise.
+    pub(super) async fn objects_to_look_at(&self, may_split: bool) -> Result<Vec<ObjectExport>, StepError> {
+        if may_split {
+            return Ok(dispatch::objects(self.export.ledger(), &self.subject.backup.backup_id).await?);
+        }
+        Ok(vec![self.load_object().await?.record])
+    }
+
     /// Gives a part of the chunk away if workers are free and it is worth it. Reading goes on all the same: a search that
     /// fails or takes long must not stop it.
-    pub(super) async fn split_or_wait(
-        &mut self,
-        objects: &[ObjectExport],
-        now: Timestamp,
-    ) -> Result<(), StepError> {
+    pub(super) async fn split_or_wait(&mut self, objects: &[ObjectExport], now: Timestamp) -> Result<(), StepError> {
         // The objects know how many chunks are open. There may be thousands of chunks, so they are read only where a place is
         // free.
         let open: usize = objects.iter().map(|object| object.open_chunks as usize).sum();
         if open >= self.export.cap.0 || !self.may_split(now) {
             return Ok(());
         }
-        let chunks =
-            dispatch::present_chunks(self.export.ledger(), &self.subject.backup.backup_id, objects).await?;
+        let chunks = dispatch::present_chunks(self.export.ledger(), &self.subject.backup.backup_id, objects).await?;
         let own = &self.subject.chunk.record;
         let others: Vec<Other<'_>> = chunks
             .iter()
