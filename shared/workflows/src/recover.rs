@@ -161,7 +161,9 @@ impl Recover {
     async fn look_ahead<T: Leasable>(&self, item: &T, now: Timestamp) -> Result<Option<Timestamp>, StepError> {
         let leasing = item.leasing();
         match item.message() {
-            Some(work) if leasing.wait.is_none() && leasing.requeued_at.is_none() => self.send_ahead(item.due_at(), work, now).await,
+            Some(work) if leasing.wait.is_none() && leasing.requeued_at.is_none() => {
+                self.send_ahead(item.due_at(), work, now).await
+            }
             _ => Ok(None),
         }
     }
