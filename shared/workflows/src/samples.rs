@@ -66,7 +66,7 @@ pub(crate) fn connected_account(id: &str) -> Account {
 
 /// Makes ids unique. The last byte is always the same, so that no id that is derived from one of them is another one.
 pub(crate) fn random() -> [u8; 10] {
-    static COUNT: AtomicU64 = AtomicU64::new(0);
+    static COUNT: AtomicU64 = AtomicU64::new(1);
     let mut random = [0; 10];
     random[1..9].copy_from_slice(&COUNT.fetch_add(1, Ordering::Relaxed).to_be_bytes());
     random

@@ -76,7 +76,7 @@ async fn wide_objects_are_read_alike_whatever_the_longest_url_is() {
 /// Each of these is what some server on the way says to a long URL.
 #[tokio::test]
 async fn a_page_is_whole_whatever_a_server_says_to_a_long_url() {
-    let names = names(200);
+    let names = names(150);
     let properties: Vec<&str> = names.iter().map(String::as_str).collect();
     let calm = Server::start(three_records(100_000, "")).await;
     let whole = Client::to(&calm).page("contacts", &properties, &Cursor::START).await.expect("a page").records;

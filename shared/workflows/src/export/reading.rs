@@ -16,7 +16,6 @@ use super::range::{self, Accepted, Asked, Next, NotHonoured, Way};
 use super::seen::Seen;
 use super::segment_upload::{SegmentStore, SegmentUpload};
 use super::{Export, ExportUsage, Subject};
-use crate::dispatch;
 use crate::run::{Run, StepError};
 
 /// Records per page of a list; the most that the CRM gives.
@@ -334,15 +333,6 @@ impl<'a> Reading<'a> {
             self.split_or_wait(&objects, now).await?;
         }
         Ok(())
-    }
-
-    /// All objects of the backup where a split depends on them, which is many records to read every two seconds; the chunk's own
-    /// otherwise.
-    async fn objects_to_look_at(&self, may_split: bool) -> Result<Vec<ObjectExport>, StepError> {
-        if may_split {
-            return Ok(dispatch::objects(self.export.ledger(), &self.subject.backup.backup_id).await?);
-        }
-        Ok(vec![self.load_object().await?.record])
     }
 
     async fn reload_chunk(&mut self) -> Result<(), StepError> {

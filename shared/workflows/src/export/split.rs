@@ -51,6 +51,15 @@ impl Reading<'_> {
             && wanted_parts(own, &[], own.expected_left().unwrap_or(0), self.export.cap.0) >= 2
     }
 
+    /// All objects of the backup where a split depends on them, which is many records to read every two seconds; the chunk's own
+    /// otherwise.
+    pub(super) async fn objects_to_look_at(&self, may_split: bool) -> Result<Vec<ObjectExport>, StepError> {
+        if may_split {
+            return Ok(dispatch::objects(self.export.ledger(), &self.subject.backup.backup_id).await?);
+        }
+        Ok(vec![self.load_object().await?.record])
+    }
+
     /// Gives a part of the chunk away if workers are free and it is worth it. Reading goes on all the same: a search that
     /// fails or takes long must not stop it.
     pub(super) async fn split_or_wait(&mut self, objects: &[ObjectExport], now: Timestamp) -> Result<(), StepError> {

@@ -208,6 +208,12 @@ impl<'a> ArchiveSource<'a> {
         let source = CopySource { key: self.storage_key.to_owned(), etag: self.etag.clone(), range: range.clone() };
         let packed = match self.reader.read_source(&source).await {
             Err(StorageError::Absent(_) | StorageError::Changed(_)) => return Err(archive_gone()),
+            Err(refused @ StorageError::Refused(_)) => {
+                // The manifest has bytes of an archive that ends before them.
+                let present = self.reader.head(self.storage_key).await?;
+                let is_shorter = present.is_some_and(|info| info.size < range.end);
+                return Err(if is_shorter { broken() } else { refused.into() });
+            }
             answer => answer?,
         };
         let mut plain = Vec::new();

@@ -1,7 +1,9 @@
-//! A copy of the sources, so that no fault gets into the checkout itself. It stays in `target/`: only what has changed since is
-//! copied again, so Cargo builds little anew.
+//! A copy of the sources, so that no fault gets into the checkout itself, with a target folder of its own: Cargo tells crates of two
+//! checkouts in one target folder apart by nothing, and would take a faulty one for that of the checkout. Both stay in `target/`:
+//! only what has changed since is copied again, so Cargo builds little anew.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -22,13 +24,15 @@ pub(super) struct Copy {
 impl Copy {
     /// One of the checkout as it is now.
     pub(super) fn of(checkout: &Places) -> Result<Self> {
-        let root = checkout.target().join("planted/tree");
+        let folder = checkout.target().join("planted");
+        let (root, target) = (folder.join("tree"), folder.join("target"));
         make_folder(&root)?;
+        make_folder(&target)?;
         copy_folder(checkout.root(), &root, &LEFT_OUT)?;
-        Ok(Self { places: Places::new(root, checkout.target().to_owned()) })
+        Ok(Self { places: Places::new(root, target) })
     }
 
-    /// Where it is, and where it is built: together with the checkout, so that no dependency is built twice.
+    /// Where it is, and where it is built.
     pub(super) fn places(&self) -> &Places {
         &self.places
     }
@@ -62,7 +66,7 @@ fn write(places: &Places, file: &str, text: &str) -> Result<()> {
 fn copy_folder(from: &Path, to: &Path, left_out: &[&str]) -> Result<()> {
     let mut names = BTreeSet::new();
     for entry in entries(from)? {
-        let Some(name) = entry.file_name().filter(|name| !left_out.iter().any(|left| *name == **left)) else {
+        let Some(name) = entry.file_name().filter(|name| !left_out.iter().any(|left| *name == OsStr::new(left))) else {
             continue;
         };
         names.insert(name.to_owned());

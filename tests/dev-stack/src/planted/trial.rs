@@ -77,7 +77,7 @@ impl Trials<'_> {
         let mut command = Command::new(&program.executable);
         command.args(&tests.words).current_dir(&program.folder).env("CARGO_MANIFEST_DIR", &program.folder);
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
-        let log = self.copy.places().target().join("planted/tests.log");
+        let log = self.copy.places().target().join("tests.log");
         let began = Instant::now();
         let mut group = Group::start(&tests.package, &mut command, &log)?;
         loop {
@@ -113,7 +113,7 @@ fn built(copy: &Copy, tests: &Tests) -> Result<Option<Program>> {
         "lib" => command.arg("--lib"),
         program => command.args(["--test", program]),
     };
-    let Some(messages) = processes::run_for_stdout("cargo test", command.stderr(Stdio::null()))? else {
+    let Some(messages) = processes::run_for_stdout("cargo test", command.stderr(Stdio::inherit()))? else {
         return Ok(None);
     };
     let program = messages.lines().find_map(|line| program_of(line, tests));

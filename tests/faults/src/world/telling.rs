@@ -119,7 +119,7 @@ impl World {
         self.assert_in_audit_log_once(id, &["create-backup", end]).await;
     }
 
-    /// The same of a restore, and of those who have confirmed and stopped it.
+    /// The same of a restore, and of its confirmation and its stop.
     ///
     /// # Panics
     /// When it is not so, or the restore has not ended.
@@ -137,9 +137,9 @@ impl World {
             state => panic!("it has not ended: {state:?}"),
         };
         self.assert_told(id, told.then_some(end).as_slice()).await;
-        let confirmed = record.confirmation.is_some().then_some("confirm-restore");
-        let stopped = (record.state == RestoreState::Stopped).then_some("stop-restore");
-        let actions: Vec<&str> = [request, end].into_iter().chain(confirmed).chain(stopped).collect();
+        let mut actions = vec![request, end];
+        actions.extend(record.confirmation.is_some().then_some("confirm-restore"));
+        actions.extend((record.state == RestoreState::Stopped).then_some("stop-restore"));
         self.assert_in_audit_log_once(id, &actions).await;
     }
 

@@ -1,16 +1,16 @@
 //! What people decide, and when they may not.
 
-use async_trait::async_trait;
+use std::pin::pin;
+
 use domain::account::Account;
-use domain::ports::ledger::{self, Change, Key, Ledger, LedgerError};
+use domain::ports::ledger::{self, Change};
 use domain::restore::{PLAN_LIFETIME, RestoreState, UNDO_LIFETIME};
-use faults::Pace;
-use in_memory::MemoryLedger;
+use futures_util::future::Either;
+use in_memory::faults::{Fault, Faults};
 use jiff::SignedDuration;
 use workflows::restore::ask::AskError;
-use workflows::restore::decide::DecideError;
+use workflows::restore::decide::{DecideError, DecideRestore};
 
-use crate::meddled::{Meddled, Meddling};
 use crate::scenario::{OBJECT, PROPERTIES, Scenario, Setup};
 
 #[tokio::test(start_paused = true)]
@@ -52,6 +52,50 @@ async fn of_two_restores_confirmed_at_the_same_moment_one_runs_and_the_other_is_
     assert_eq!((outcome.values_restored, outcome.values_failed), (0, 0));
     assert!(outcome.already_right > 0);
     scenario.assert_values(&scenario.good);
+}
+
+/// The account is connected to another portal at each moment of a confirmation: it is refused, or was there before.
+#[tokio::test(start_paused = true)]
+async fn a_plan_is_not_confirmed_while_the_account_moves_to_another_portal() {
+    let mut refused = 0;
+    for nth in 1.. {
+        let scenario = Scenario::in_memory(Setup::default()).await;
+        let world = &scenario.world;
+        let restore = scenario.planned().await;
+        let faults = Faults::at(nth, Fault::CallHeld);
+        let decides = DecideRestore {
+            ledger: faults.worker().wrap(world.ledger.clone()),
+            queue: world.queue.clone(),
+            clock: world.clock.clone(),
+        };
+        let act = world.act("confirm-restore");
+        let moves = async {
+            faults.until_struck().await;
+            let key = Account::key_of(&world.account);
+            let loaded = ledger::load::<Account>(&*world.ledger, &key).await.expect("readable").expect("present");
+            let mut moved = loaded.record.clone();
+            moved.crm_connection.as_mut().expect("connected").portal_id += 1;
+            let confirmed = world.restore(&restore).await.confirmation.is_some();
+            world.ledger.commit(&[Change::replace(&loaded, &moved)]).await.expect("nobody else changes it");
+            faults.release();
+            confirmed
+        };
+        let answer = decides.confirm(&restore, &act, None);
+        let answer = match futures_util::future::select(pin!(answer), pin!(moves)).await {
+            // It was held nowhere.
+            Either::Left((answer, _)) => {
+                answer.expect("planned");
+                break;
+            }
+            Either::Right((confirmed, answer)) => (confirmed, answer.await),
+        };
+        match answer {
+            (false, Err(DecideError::OtherPortal)) => refused += 1,
+            (true, Ok(_)) => {}
+            (confirmed, answer) => panic!("confirmed before: {confirmed}, {answer:?} at {:?}", faults.struck()),
+        }
+    }
+    assert!(refused > 2, "{refused}");
 }
 
 fn long() -> Setup {
@@ -151,30 +195,4 @@ async fn what_a_backup_does_not_hold_is_refused_at_once() {
 
     world.clock.pass(SignedDuration::from_hours(14 * 24)).await;
     assert!(matches!(ask(OBJECT, &PROPERTIES).await, Err(AskError::Expired(_))));
-}
-
-/// Connects the account to another portal when a restore is about to take the lock.
-#[derive(Default)]
-struct OtherPortalMeanwhile;
-
-#[async_trait]
-impl Meddling for OtherPortalMeanwhile {
-    async fn before(&self, ledger: &MemoryLedger, changes: &[Change]) -> Result<(), LedgerError> {
-        let Some(lock) = changes.iter().find(|change| change.key.sort == "RESTORE-LOCK") else { return Ok(()) };
-        let key = Key::new(&lock.key.partition, "ACCOUNT");
-        let loaded = ledger::load::<Account>(ledger, &key).await?.expect("the account");
-        let mut next = loaded.record.clone();
-        next.crm_connection.as_mut().expect("connected").portal_id = 999;
-        if next == loaded.record { Ok(()) } else { ledger.commit(&[Change::replace(&loaded, &next)]).await }
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_plan_is_not_confirmed_when_the_account_gets_another_portal_at_that_moment() {
-    let scenario = Scenario::on(Meddled::new(OtherPortalMeanwhile), Pace::Simulated, Setup::default()).await;
-    let restore = scenario.planned().await;
-    let refused = scenario.world.confirm(&restore).await;
-    assert!(matches!(refused, Err(DecideError::OtherPortal)), "{refused:?}");
-    assert!(scenario.world.lock_is_free().await);
-    scenario.assert_values(&scenario.damaged);
 }

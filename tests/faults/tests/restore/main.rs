@@ -9,6 +9,7 @@ mod edits;
 mod large;
 mod meddled;
 mod port_calls;
+mod pre_images;
 mod refusals;
 mod reports;
 mod scenario;

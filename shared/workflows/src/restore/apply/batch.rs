@@ -134,8 +134,9 @@ impl Application<'_> {
                 // A run before this one wrote it and died.
                 (None, Some(_)) => {
                     let after = (shown != difference.target).then(|| shown.to_owned());
-                    let written = Difference { before: shown.to_owned(), ..difference.clone() };
-                    work.decided.push(self.outcome(planned.id, written, Fate::Written { after }, earlier));
+                    // What the plan has found may have been edited since: what was overwritten is known from pre-images alone.
+                    let present = Difference { before: shown.to_owned(), ..difference.clone() };
+                    work.decided.push(self.outcome(planned.id, present, Fate::Written { after }, earlier));
                 }
                 (None, None) => counts.already_right += 1,
             }

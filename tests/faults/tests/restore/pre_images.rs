@@ -1,0 +1,92 @@
+//! What an undo goes back to, where people edit values while runs of a restore die.
+
+use domain::restore::RestoreState;
+use domain::work::RestoreRef;
+use in_memory::faults::{Fault, Faults};
+
+use crate::scenario::{OBJECT, Scenario, Setup, Values, record};
+
+const EDITED: &str = "edited@example.com";
+
+/// One batch to write.
+fn small() -> Setup {
+    Setup { records: 130, ..Setup::default() }
+}
+
+/// What the CRM held when the restore began to write, with the first record as somebody has edited it.
+fn with_edit(scenario: &Scenario) -> Values {
+    let mut values = scenario.damaged.clone();
+    values.insert((record(0).0, "email".to_owned()), EDITED.to_owned());
+    values
+}
+
+fn edit(scenario: &Scenario) {
+    scenario.world.crm.edit(OBJECT, record(0), "email", EDITED);
+}
+
+/// The restore ends well, and an undo gives back what was there before, the edit included.
+async fn goes_back_to_the_edit(scenario: &Scenario, restore: &RestoreRef) {
+    scenario.rest_until(restore, RestoreState::Completed).await;
+    scenario.assert_values(&scenario.good);
+    let undo = scenario.undo_planned(restore, false).await;
+    scenario.carried_out(&undo).await;
+    scenario.assert_values(&with_edit(scenario));
+}
+
+/// Plans and confirms; goes on until the first death. None where there was none, or where it came too early.
+async fn until_the_first_death(scenario: &Scenario, faults: &Faults, edit_first: bool) -> Option<RestoreRef> {
+    let restore = scenario.planned().await;
+    if !faults.struck().is_empty() {
+        return None;
+    }
+    if edit_first {
+        edit(scenario);
+    }
+    scenario.world.confirm(&restore).await.expect("planned");
+    while faults.struck().is_empty() && scenario.world.step().await {}
+    (!faults.struck().is_empty()).then_some(restore)
+}
+
+/// Where the calls of a restore begin that was planned, and where they end.
+async fn calls_of_writing() -> std::ops::Range<u64> {
+    let faults = Faults::none();
+    let scenario = Scenario::in_memory(Setup { faults: faults.clone(), ..small() }).await;
+    let restore = scenario.planned().await;
+    let first = faults.calls() + 1;
+    scenario.carried_out(&restore).await;
+    first..faults.calls() + 1
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_edit_after_the_plan_is_what_an_undo_goes_back_to_wherever_a_run_dies() {
+    let mut died = 0;
+    for nth in calls_of_writing().await {
+        let faults = Faults::at(nth, Fault::WorkerDies);
+        let scenario = Scenario::in_memory(Setup { faults: faults.clone(), ..small() }).await;
+        let Some(restore) = until_the_first_death(&scenario, &faults, true).await else { continue };
+        died += 1;
+        goes_back_to_the_edit(&scenario, &restore).await;
+    }
+    assert!(died > 10, "{died} deaths");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_edit_between_two_deaths_is_what_an_undo_goes_back_to() {
+    let mut died_twice = 0;
+    for nth in calls_of_writing().await.step_by(2) {
+        for apart in (1..30).step_by(4) {
+            let faults = Faults::script([(nth, Fault::WorkerDies), (nth + apart, Fault::WorkerDies)]);
+            let scenario = Scenario::in_memory(Setup { faults: faults.clone(), ..small() }).await;
+            let Some(restore) = until_the_first_death(&scenario, &faults, false).await else { continue };
+            let slices = scenario.world.slices(&restore).await;
+            let untold = slices.iter().all(|slice| slice.outcomes.is_empty());
+            if !untold || scenario.world.restore(&restore).await.state != RestoreState::Applying {
+                continue;
+            }
+            edit(&scenario);
+            goes_back_to_the_edit(&scenario, &restore).await;
+            died_twice += usize::from(faults.struck().len() == 2);
+        }
+    }
+    assert!(died_twice > 30, "{died_twice} pairs of deaths");
+}
