@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use crate::watch::{Known, Watched};
 
 /// Every kind that there are files of.
-pub const KINDS: [&str; 24] = [
+pub const KINDS: [&str; 25] = [
     "account",
     "allowance",
     "audit-entry",
@@ -45,6 +45,7 @@ pub const KINDS: [&str; 24] = [
     "restore-slice",
     "schedule",
     "segment",
+    "uncommitted-batch",
     "work",
 ];
 

@@ -117,3 +117,18 @@ fn a_budget_of_a_version_without_pauses_of_searches_is_read() {
     let (_, grant) = read.lease(&policy, CallKind::Search, 1, at(0), at(6_000));
     assert_eq!(grant, Grant::Slots(vec![at(0)]));
 }
+
+#[test]
+fn the_rest_of_the_day_is_not_ours() {
+    let share = CallShare { burst_percent: 100, daily_percent: 30 };
+    let policy = BudgetPolicy { share, ..policy(100, 10) };
+    let latest = at(0) + SignedDuration::from_secs(60);
+    let (used, Grant::Slots(slots)) = budget(&policy).lease(&policy, CallKind::Ordinary, 3, at(0), latest) else {
+        panic!("three of ten are ours")
+    };
+    assert_eq!(slots.len(), 3);
+    let (_, Grant::Wait { reason, .. }) = used.lease(&policy, CallKind::Ordinary, 1, at(10), latest) else {
+        panic!("no fourth one")
+    };
+    assert_eq!(reason, WaitReason::DailyLimit);
+}

@@ -16,6 +16,7 @@ use crate::ports::crm::{Cursor, PageSource};
 use crate::trail::Trail;
 
 /// What was read once more of a chunk.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own in a stored record")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Again {
@@ -72,7 +73,7 @@ impl Chunk {
         }
         let again = Again { went_on: true, ..self.searching() };
         let expected_records = left.map(|left| self.records + left);
-        self.opened(what, Self { again, expected_records, ..self.clone() }, self.committed_to)
+        self.opened(what, Self { expected_records, again, ..self.clone() }, self.committed_to)
     }
 
     /// Reads the whole range again, by searches. What was committed is void. About `expected` records are in it.
@@ -87,11 +88,11 @@ impl Chunk {
         let (first_segment, opaque_before) = (self.next_sequence, false);
         let again = Again { first_segment, by_search: true, opaque_before, whole: true, ..self.again };
         let next = Self {
-            again,
-            expected_records: expected,
             records: 0,
+            expected_records: expected,
             first_seen: None,
             first_seen_at: None,
+            again,
             ..self.clone()
         };
         self.opened(what, next, self.key.lower)

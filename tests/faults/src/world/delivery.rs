@@ -21,6 +21,9 @@ use workflows::run::{Run, StepError};
 use super::{Copies, FailedMessages, World};
 use crate::lock;
 
+/// The calls that an object's close takes at most, all of them searches of an account with little to spend.
+const CLOSE_RUN: SignedDuration = SignedDuration::from_mins(4);
+
 /// How long a run of discover-objects may begin something new.
 const DISCOVER_RUN: SignedDuration = SignedDuration::from_secs(290);
 
@@ -104,7 +107,9 @@ impl World {
     fn run_of(&self, work: &Work) -> Run {
         let number = self.runs.fetch_add(1, Ordering::Relaxed);
         let length = match work {
-            Work::Export { .. } | Work::CloseObject { .. } => self.settings.export_run,
+            Work::Export { .. } => self.settings.export_run,
+            // What is proven at a close is proven in one run, however little is read in one.
+            Work::CloseObject { .. } => self.settings.export_run.max(CLOSE_RUN),
             Work::Discover { .. } => DISCOVER_RUN,
             Work::Assemble { .. } | Work::Sweep { .. } => self.settings.assemble_run,
             Work::Restore { .. } | Work::RestoreSlice { .. } => self.settings.restore_run,
