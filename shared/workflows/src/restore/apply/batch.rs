@@ -116,7 +116,7 @@ impl Application<'_> {
                     let before = cleared.unwrap_or_default();
                     work.cleared.push(Difference { before, ..current.clone() });
                 }
-                (Some(current), None) if self.is_undo_of_unedited() && !self.is_as_planned(difference, current) => {
+                (Some(current), found) if self.is_edited(difference, current, found.is_some()) => {
                     work.decided.push(failed(planned.id, current, reasons::EDITED_SINCE, EDITED));
                 }
                 (Some(current), _) if self.is_dropped(place) => {
@@ -124,10 +124,12 @@ impl Application<'_> {
                 }
                 (Some(current), _) => work.to_write.push(current.clone()),
                 // A run before this one wrote it and died.
-                (None, Some(_)) => {
+                (None, Some(found)) => {
                     let after = (shown != difference.target).then(|| shown.to_owned());
-                    let fate = Fate::Written { after };
-                    work.decided.push(self.outcome(planned.id, difference.clone(), fate, earlier));
+                    // The value that the plan has found is older than those that the runs have.
+                    let before = found.last().cloned().unwrap_or_default();
+                    let difference = Difference { before, ..difference.clone() };
+                    work.decided.push(self.outcome(planned.id, difference, Fate::Written { after }, earlier));
                 }
                 (None, None) => counts.already_right += 1,
             }
@@ -147,15 +149,15 @@ impl Application<'_> {
         (!before.is_empty()).then(|| before.to_owned())
     }
 
-    /// Whether this undoes a restore and leaves alone what somebody has edited since.
-    fn is_undo_of_unedited(&self) -> bool {
-        matches!(self.restore.source, RestoreSource::Undo { include_edited: false, .. })
-    }
-
-    /// Whether a value is still what the plan has found.
-    fn is_as_planned(&self, planned: &Difference, current: &Difference) -> bool {
-        let known = self.property(planned.property);
-        known.is_some_and(|known| known.comparison.same(&planned.before, &current.before))
+    /// Whether somebody has edited a value since the undo was planned that leaves edits alone. What a run before this one may
+    /// have made of it is no edit.
+    fn is_edited(&self, planned: &Difference, current: &Difference, was_begun: bool) -> bool {
+        if !matches!(self.restore.source, RestoreSource::Undo { include_edited: false, .. }) {
+            return false;
+        }
+        let Some(known) = self.property(planned.property) else { return false };
+        let is_own = was_begun && known.is_made_on_the_way_to(&planned.target, &current.before);
+        !is_own && !known.comparison.same(&planned.before, &current.before)
     }
 
     /// The outcome of a value that the CRM does not show now. It is not overwritten blindly; a run before this one that
