@@ -13,7 +13,7 @@ use domain::work::BackupRef;
 use super::history::{Existence, History, Mark};
 use super::people;
 use super::plan::{Kind, Name, ObjectPlan, Phase};
-use super::walk::{Held, Marks, Subject, Walk};
+use super::walk::{Held, Marks, PATIENCE, Subject, Walk};
 use crate::{Exported, Table};
 
 /// Runs in a row that may go wrong before a step fails for good.
@@ -24,7 +24,7 @@ impl Phase {
     pub(super) fn may_fail(&self) -> bool {
         let troubled = self.troubles.iter().filter(|trouble| !trouble.what.is_limit());
         let calls: u64 = troubled.map(|trouble| if trouble.minutes > 0 { 2 } else { trouble.calls }).sum();
-        let is_long = |minutes: u32| minutes >= 24 * 60;
+        let is_long = |minutes: u32| i64::from(minutes) * 60 >= PATIENCE.as_secs();
         let refusals = self.troubles.iter().filter(|trouble| trouble.what.is_refusal());
         let refused: u64 = refusals.map(|trouble| if trouble.minutes > 0 { FAILS_AFTER } else { trouble.calls }).sum();
         self.faults.len() as u64 + calls >= FAILS_AFTER
@@ -39,6 +39,9 @@ impl Walk<'_> {
         let from = self.marks();
         let backup = self.world.request().await;
         self.through(phase, &Subject::Backup(backup.clone())).await;
+        for object in &self.plan.objects {
+            self.world.crm.change(object.name.object_type(), crate::SimulatedObject::show_all);
+        }
         let ended = self.world.backup(&backup).await;
         self.coverage.add(format!("backup {:?}", ended.state), 1);
         match ended.state {

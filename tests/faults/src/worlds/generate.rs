@@ -97,7 +97,9 @@ impl WorldPlan {
         let random = &mut maker.random;
         let is_mixed = one_in(random, 2);
         // What is refused is narrowed down within a run, and so runs must not be all too short.
-        let narrows = steps.iter().any(Step::narrows_down) || theme == Theme::Waits;
+        let narrows = steps.iter().any(Step::narrows_down)
+            || objects.iter().any(|object| object.properties.contains(&Kind::Unique))
+            || theme == Theme::Waits;
         Self {
             seed,
             workers: random.usize(1..=4),
@@ -407,7 +409,8 @@ impl Maker {
             12 => Act::End,
             13..=15 => Act::Again(self.random.u64(..12)),
             16 => Act::LoseMessages,
-            17 => Act::Hide(self.random.usize(..objects[0].properties.len())),
+            // From the beginning: what is hidden between a read and a write is told as a write that was ignored.
+            17 => return Event::At(0, Act::Hide(self.random.usize(..objects[0].properties.len()))),
             18 => Act::Lock(self.random.u64(..objects[0].records.max(1))),
             _ => Act::ShowAll,
         };

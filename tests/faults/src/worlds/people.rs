@@ -65,6 +65,7 @@ impl Kind {
             Self::Choice => CHOICES[place].to_owned(),
             Self::Stage => STAGES[(place + 3) % 4].to_owned(),
             _ if variant == 0 => String::new(),
+            Self::Lower => format!("t{variant}-{id}@example.com"),
             _ => format!("T{variant}-{id}@example.com"),
         }
     }

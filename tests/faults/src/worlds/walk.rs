@@ -13,6 +13,7 @@ use in_memory::MemoryLedger;
 use in_memory::faults::{Armed, Fault, Faults};
 use jiff::SignedDuration;
 use workflows::contention;
+use workflows::run::Patience;
 
 use super::coverage::Coverage;
 use super::history::{Key, Mark, mark};
@@ -23,6 +24,12 @@ use crate::{FailedMessages, Pace, Settings, SimulatedCrm, Table, World, samples}
 
 /// More steps than any part of a world takes; beyond it goes round in circles.
 const MOST_STEPS: u32 = 4_000;
+
+/// The same of calls of ports.
+const MOST_CALLS: u64 = 30_000;
+
+/// How long a CRM that does not answer is waited for.
+pub(super) const PATIENCE: SignedDuration = SignedDuration::from_hours(2);
 
 /// How often a loop that has nothing to do looks whether the other one still has.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
@@ -135,6 +142,7 @@ fn settings(plan: &WorldPlan) -> Settings {
         },
         export_run: or_usual(plan.export_run, usual.export_run),
         restore_run: or_usual(plan.restore_run, usual.restore_run),
+        patience: Patience { outage: PATIENCE, ..usual.patience },
         faults: Faults::none(),
         seed: plan.seed,
         ..usual
@@ -188,6 +196,7 @@ impl Walk<'_> {
             biased;
             () = rest => {}
             () = events => {}
+            () = going_on_for_ever(world) => panic!("no end is in sight: {:?}", world.queue.queued()),
         }
         for what in done.take() {
             self.coverage.add(format!("{what} in a {}", subject.word()), 1);
@@ -250,6 +259,14 @@ impl Subject {
             Self::Backup(_) => "backup",
             Self::Restore(_) => "restore",
         }
+    }
+}
+
+/// Returns when more calls were made than any part of a world takes.
+async fn going_on_for_ever(world: &World) {
+    let before = world.settings.faults.calls();
+    while world.settings.faults.calls() < before + MOST_CALLS {
+        tokio::time::sleep(Duration::from_secs(10)).await;
     }
 }
 

@@ -124,7 +124,7 @@ impl Application<'_> {
                     let before = cleared.unwrap_or_default();
                     work.cleared.push(Difference { before, ..current.clone() });
                 }
-                (Some(current), None) if self.is_undo_of_unedited() && !self.is_as_planned(difference, current) => {
+                (Some(current), found) if self.is_edited(difference, current, found.is_some()) => {
                     work.decided.push(failed(planned.id, current, reasons::EDITED_SINCE, EDITED));
                 }
                 (Some(current), _) if self.is_dropped(place) => {
@@ -156,15 +156,15 @@ impl Application<'_> {
         (!before.is_empty()).then(|| before.to_owned())
     }
 
-    /// Whether this undoes a restore and leaves alone what somebody has edited since.
-    fn is_undo_of_unedited(&self) -> bool {
-        matches!(self.restore.source, RestoreSource::Undo { include_edited: false, .. })
-    }
-
-    /// Whether a value is still what the plan has found.
-    fn is_as_planned(&self, planned: &Difference, current: &Difference) -> bool {
-        let known = self.property(planned.property);
-        known.is_some_and(|known| known.comparison.same(&planned.before, &current.before))
+    /// Whether somebody has edited a value since the undo was planned that leaves edits alone. What a run before this one may
+    /// have made of it is no edit.
+    fn is_edited(&self, planned: &Difference, current: &Difference, was_begun: bool) -> bool {
+        if !matches!(self.restore.source, RestoreSource::Undo { include_edited: false, .. }) {
+            return false;
+        }
+        let Some(known) = self.property(planned.property) else { return false };
+        let is_own = was_begun && known.is_made_on_the_way_to(&planned.target, &current.before);
+        !is_own && !known.comparison.same(&planned.before, &current.before)
     }
 
     /// The outcome of a value that the CRM does not show now. It is not overwritten blindly; a run before this one that
