@@ -143,9 +143,8 @@ enum Part {
     Other,
 }
 
+/// A member of a record.
 enum Member {
-    Next,
-    After,
     Id,
     Properties,
     Other(Option<usize>),
@@ -198,35 +197,44 @@ impl Reader<'_, '_, '_> {
         })
     }
 
-    /// The name of the next member of an object that is not a record's properties.
+    /// The name of the next member of a record.
     fn member(&mut self) -> Result<Member, Malformed> {
         let (name, _) = self.scan.name()?;
-        Ok(match name.decode(&mut self.scratch)? {
-            "next" => Member::Next,
-            "after" => Member::After,
-            "id" => Member::Id,
-            "properties" => Member::Properties,
-            other if self.shape == Shape::Flat => Member::Other(self.columns.find(other)),
+        Ok(match (name.decode(&mut self.scratch)?, self.shape) {
+            ("id", _) => Member::Id,
+            ("properties", Shape::Nested) => Member::Properties,
+            (other, Shape::Flat) => Member::Other(self.columns.find(other)),
             _ => Member::Other(None),
         })
     }
 
-    /// `paging.next.after`, where there is one.
+    /// `paging.next.after`, where there is one. Anything deeper is passed over, so that no document goes deeper than the
+    /// stack.
     fn cursor(&mut self) -> Result<Option<String>, Malformed> {
-        let mut after = None;
+        self.last_member("next", |next| next.last_member("after", Self::text))
+    }
+
+    /// What `read` makes of the last member of this name; None where there is none, or the next value is no object.
+    fn last_member(
+        &mut self,
+        wanted: &str,
+        mut read: impl FnMut(&mut Self) -> Result<Option<String>, Malformed>,
+    ) -> Result<Option<String>, Malformed> {
+        let mut found = None;
         if self.scan.peek()? != b'{' {
-            return self.scan.ignore().map(|()| after);
+            return self.scan.ignore().map(|()| found);
         }
         let mut more = self.scan.enter(b'{', b'}')?;
         while more {
-            match self.member()? {
-                Member::Next => after = self.cursor()?,
-                Member::After => after = self.text()?,
-                _ => self.scan.ignore()?,
+            let (name, _) = self.scan.name()?;
+            if name.decode(&mut self.scratch)? == wanted {
+                found = read(self)?;
+            } else {
+                self.scan.ignore()?;
             }
             more = self.scan.goes_on(b'}')?;
         }
-        Ok(after)
+        Ok(found)
     }
 
     fn text(&mut self) -> Result<Option<String>, Malformed> {
@@ -258,9 +266,9 @@ impl Reader<'_, '_, '_> {
         while more {
             match self.member()? {
                 Member::Id => id = Some(self.id()?),
-                Member::Properties if self.shape == Shape::Nested => self.properties()?,
+                Member::Properties => self.properties()?,
+                Member::Other(None) => self.scan.ignore()?,
                 Member::Other(column) => self.set(column)?,
-                _ => self.scan.ignore()?,
             }
             more = self.scan.goes_on(b'}')?;
         }

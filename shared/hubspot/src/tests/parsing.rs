@@ -238,3 +238,29 @@ fn a_page_has_results_and_every_record_a_decimal_id() {
         .expect("ids may come last and as numbers");
     assert_eq!((rows.ids(), next), (&[RecordId(u64::MAX)][..], None));
 }
+
+/// A document that nests without end is refused, and does not end the process.
+#[test]
+fn cursors_do_not_nest() {
+    let hostile = format!(r#"{{"results":[],"paging":{}"#, r#"{"next":"#.repeat(1_000_000));
+    assert!(read(hostile.as_bytes(), &[]).is_err());
+    for (paging, next) in [
+        (r#"{"next":{"after":"a"}}"#, Some("a")),
+        (r#"{"after":"a"}"#, None),
+        (r#"{"next":{"next":{"after":"a"}}}"#, None),
+        (r#"{"prev":{"after":"a"},"next":null}"#, None),
+    ] {
+        let document = format!(r#"{{"results":[],"paging":{paging}}}"#);
+        let (_, found) = read(document.as_bytes(), &[]).expect("a page");
+        assert_eq!(found.as_deref(), next, "{paging}");
+    }
+}
+
+/// Beside the id, every member of a thread is a value, whatever it is called.
+#[test]
+fn values_of_threads_may_have_any_name() {
+    let document = br#"{"results":[{"id":"1","after":"a","next":"b","properties":"c"}]}"#;
+    let mut rows = RowBuffer::new(3);
+    read_page(document, Shape::Flat, &["after", "next", "properties"], &mut rows).expect("a page");
+    assert_eq!(rows.values(0).collect::<Vec<_>>(), [b"a", b"b", b"c"]);
+}
