@@ -64,7 +64,13 @@ impl RestoreWork {
             settled.push(self.settle(restore, slice, lease).await?);
         }
         let outcome = sum(&settled);
-        let Some(file) = self.errors(restore, &settled, lease, run).await? else { return Ok(Ending::RunOver) };
+        // A slice that ended before its last batch may have nothing to tell all the same.
+        let file = if Import::of(restore, &outcome, None, now).not_restored().is_any() {
+            self.errors(restore, &settled, lease, run).await?
+        } else {
+            Some(ErrorsFile::Nothing)
+        };
+        let Some(file) = file else { return Ok(Ending::RunOver) };
         self.end(&reference, RestoreEvent::Concluded { lease }, (&outcome, &file)).await?;
         Ok(Ending::Finished)
     }
