@@ -37,6 +37,8 @@ pub struct RowReader {
     length: usize,
     /// The column that is being read.
     column: usize,
+    /// Whether all bytes since the last row are line ends.
+    is_between: bool,
     row: ArchivedRow,
 }
 
@@ -44,14 +46,18 @@ impl RowReader {
     /// A reader of a file of `columns` columns, the record id included, that wants those at `wanted` (each once, the record
     /// id's is 0) and none of the first `skip` rows.
     pub fn new(columns: usize, wanted: &[usize], skip: u64) -> Self {
+        let mut csv = Reader::new();
+        // A reader passes over a byte-order mark, if its bytes come all at once. Behind an empty line it does not.
+        csv.read_field(b"\n", &mut [0]);
         Self {
-            csv: Reader::new(),
+            csv,
             columns,
             wanted: wanted.iter().enumerate().map(|(place, &column)| (column, place)).collect(),
             skip,
             value: vec![0; 4 * 1024],
             length: 0,
             column: 0,
+            is_between: true,
             row: ArchivedRow { id: RecordId(0), values: vec![String::new(); wanted.len()] },
         }
     }
@@ -65,7 +71,9 @@ impl RowReader {
         while !plain.is_empty() {
             let room = self.value.get_mut(self.length..).ok_or(DamagedRow)?;
             let (result, taken, written) = self.csv.read_field(plain, room);
-            plain = plain.get(taken..).ok_or(DamagedRow)?;
+            let (read, rest) = plain.split_at_checked(taken).ok_or(DamagedRow)?;
+            plain = rest;
+            self.is_between &= read.iter().all(|byte| matches!(byte, b'\r' | b'\n'));
             self.length += written;
             match result {
                 ReadFieldResult::InputEmpty | ReadFieldResult::End => {}
@@ -76,6 +84,7 @@ impl RowReader {
                 ReadFieldResult::Field { record_end } => {
                     self.end_value()?;
                     if record_end {
+                        self.is_between = true;
                         self.end_row(rows)?;
                     }
                 }
@@ -89,7 +98,7 @@ impl RowReader {
     /// # Errors
     /// [`DamagedRow`].
     pub fn check_row_ended(&self) -> Result<(), DamagedRow> {
-        if self.column == 0 && self.length == 0 { Ok(()) } else { Err(DamagedRow) }
+        if self.is_between { Ok(()) } else { Err(DamagedRow) }
     }
 
     fn end_value(&mut self) -> Result<(), DamagedRow> {
@@ -176,7 +185,16 @@ mod tests {
 
     #[test]
     fn rows_that_are_none_of_the_file_are_damage() {
-        let cases: [&[u8]; 5] = [b"7,a\r\n", b"7,a,b,c\r\n", b"x,a,b\r\n", b"7,\xff,b\r\n", b"7,a"];
+        let cases: [&[u8]; 8] = [
+            b"\xef\xbb\xbf7,a,b\r\n",
+            b"7,a\r\n",
+            b"7,a,b,c\r\n",
+            b"x,a,b\r\n",
+            b"7,\xff,b\r\n",
+            b"7,a",
+            b"7,a,b\r\n\"",
+            b"7,a,b\r\n\r\n7",
+        ];
         for plain in cases {
             assert_eq!(read(plain, 3, RowReader::new(3, &[1], 0)).err(), Some(DamagedRow), "{plain:?}");
         }
