@@ -38,7 +38,7 @@ pub fn write_line<'a>(cells: impl IntoIterator<Item = &'a str>, out: &mut Vec<u8
 
 /// The cell with `'` in front of every part that would begin like a formula. A plain number stays as it is.
 fn defused(cell: &str) -> String {
-    if cell.parse::<f64>().is_ok() {
+    if is_plain_number(cell) {
         return cell.to_owned();
     }
     let mut safe = String::with_capacity(cell.len());
@@ -53,6 +53,11 @@ fn defused(cell: &str) -> String {
         safe.push_str(part);
     }
     safe
+}
+
+/// `-inf` and `+nan` are numbers to Rust, and names in a formula to a spreadsheet.
+fn is_plain_number(cell: &str) -> bool {
+    cell.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte)) && cell.parse::<f64>().is_ok()
 }
 
 fn begins_like_a_formula(part: &str) -> bool {
@@ -75,6 +80,7 @@ mod tests {
             line(&["7", "=1+1", "+49 30 1", "-5.2", "-1+1", "@a", "\tx", "a=b"]),
             "7,'=1+1,'+49 30 1,-5.2,'-1+1,'@a,\"'\tx\",a=b\r\n"
         );
+        assert_eq!(line(&["-inf", "+nan", "-Infinity", "+1e5", "-.5"]), "'-inf,'+nan,'-Infinity,+1e5,-.5\r\n");
         assert_eq!(line(&["=\"a,b\"", "", "\r"]), "\"'=\"\"a,b\"\"\",,\"'\r\"\r\n");
         assert_eq!(line(&[" =1+1", "＝1+1", "\"=1+1"]), "' =1+1,'＝1+1,\"'\"\"=1+1\"\r\n");
     }
