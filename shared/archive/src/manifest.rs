@@ -214,6 +214,10 @@ impl File {
                 return false;
             }
             end = part.offset.saturating_add(part.length);
+            let overflows = |place: Place| place.archive_offset.checked_add(place.packed_length).is_none();
+            if part.place.is_some_and(overflows) {
+                return false;
+            }
         }
         let rows = self.parts.iter().fold(0_u64, |rows, part| rows.saturating_add(part.rows));
         let digests: Option<Vec<_>> = self.parts.iter().map(|part| from_hex(&part.sha256)).collect();

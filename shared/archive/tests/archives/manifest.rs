@@ -105,13 +105,15 @@ fn the_copy_in_storage_adds_the_places_and_nothing_else() {
 #[test]
 fn a_manifest_whose_parts_do_not_add_up_is_refused() {
     let sound = two_segments().contents.manifest;
-    let wrong: [fn(&mut archive::manifest::File); 6] = [
+    let wrong: [fn(&mut archive::manifest::File); 7] = [
         |file| file.rows += 1,
         |file| file.bytes += 1,
         |file| file.crc32 ^= 1,
         |file| file.sha256_tree = "0".repeat(64),
         |file| file.parts.swap(1, 2),
         |file| drop(file.parts.pop()),
+        // A place that reaches past the last offset that there is.
+        |file| file.parts[1].place.as_mut().expect("a place").archive_offset = u64::MAX,
     ];
     for change in wrong {
         let mut manifest = sound.clone();
