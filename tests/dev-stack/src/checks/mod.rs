@@ -16,6 +16,9 @@ use dev_stack::python::Environment;
 
 use services::Services;
 
+/// How long each parser of bytes from outside is fed with random inputs.
+const FUZZ_SECONDS: &str = "10";
+
 /// How a check ended.
 pub(crate) enum Outcome {
     /// All is well; a few words on what was looked at, or none.
@@ -106,6 +109,7 @@ pub(crate) fn run(places: &Places, require_all: bool) -> Result<()> {
         let mut variables = services.environment().to_vec();
         variables.push(("SANDBOX_OFFICIAL_CLIENT_PYTHON", client.program("python").display().to_string()));
         variables.push(("READERS_PYTHONS", journeys::readers_pythons(places)?));
+        variables.push(("FUZZ_SECONDS", FUZZ_SECONDS.to_owned()));
         test_programs::others(&built, &variables)
     });
     drop(services);

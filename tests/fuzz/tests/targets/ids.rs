@@ -1,0 +1,70 @@
+//! Ids and names: each that is taken is written back as it was, and leads out of no place that it becomes a part of.
+
+use domain::ids::{AccountId, AuditEntryId, BackupId, NotificationId, ObjectType, RecordId, RestoreId};
+use domain::plan::PlanName;
+use fuzz::{Form, Target};
+use serde::de::DeserializeOwned;
+use workflows::idempotency::IdempotencyKey;
+
+#[test]
+fn fuzz_ids() {
+    let words = [
+        "0198a000-0000-7000-8000-000000000000",
+        "contacts",
+        "p_",
+        "18446744073709551615",
+        "#",
+        "/",
+        "..",
+        "-",
+        "urn:uuid:",
+        "enterprise",
+    ];
+    Target::new("ids", Form::Bytes, &words).fuzz(|input| {
+        let text = &*String::from_utf8_lossy(input);
+        let ids = [
+            taken(text, AccountId::parse(text).ok().map(String::from), as_json::<AccountId>(text).map(String::from)),
+            taken(text, ObjectType::parse(text).ok().map(String::from), as_json::<ObjectType>(text).map(String::from)),
+            taken(text, BackupId::parse(text).ok().map(String::from), as_json::<BackupId>(text).map(String::from)),
+            taken(text, RestoreId::parse(text).ok().map(String::from), as_json::<RestoreId>(text).map(String::from)),
+            taken(
+                text,
+                NotificationId::parse(text).ok().map(String::from),
+                as_json::<NotificationId>(text).map(String::from),
+            ),
+            taken(
+                text,
+                AuditEntryId::parse(text).ok().map(String::from),
+                as_json::<AuditEntryId>(text).map(String::from),
+            ),
+        ];
+        if let Ok(id) = BackupId::parse(text) {
+            let again = BackupId::new(id.created_at(), id.random());
+            assert_eq!(again.created_at(), id.created_at().max(again.created_at()), "made earlier than it says");
+        }
+        let record = RecordId::parse(text).ok();
+        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        assert_eq!(record.map(|id| id.0), text.parse().ok().filter(|_| digits), "a record id");
+        assert!(
+            record.is_none_or(|id| RecordId::parse(&id.to_string()) == Ok(id)),
+            "a record id that is not read back"
+        );
+        let key = IdempotencyKey::parse(text);
+        assert!(key.as_ref().is_ok_and(|key| key.to_string() == text) || key.is_err(), "a key is changed");
+        assert!(key.is_err() || (text.len() <= 255 && text.bytes().all(|byte| byte.is_ascii_graphic())));
+        (ids, record.is_some(), key.is_ok(), PlanName::parse(text).is_ok(), text.len().min(40))
+    });
+}
+
+fn as_json<T: DeserializeOwned>(text: &str) -> Option<T> {
+    serde_json::from_value(text.into()).ok()
+}
+
+/// Whether the text is an id, which then is the text.
+fn taken(text: &str, parsed: Option<String>, stored: Option<String>) -> bool {
+    assert_eq!(parsed, stored, "a stored id is read otherwise");
+    assert!(parsed.as_ref().is_none_or(|id| id == text), "{text:?} became {parsed:?}");
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    assert!(parsed.is_none() || (!text.is_empty() && text.bytes().all(plain)), "{text:?} is no part of a key");
+    parsed.is_some()
+}
