@@ -193,3 +193,60 @@ impl WrittenRecord {
         Ok(UpdatedRecord { id, values: values.collect() })
     }
 }
+
+#[cfg(test)]
+mod fuzzing {
+    use fuzz::{Form, Target};
+
+    use super::*;
+
+    const WORDS: &[&str] = &[
+        "status",
+        "COMPLETE",
+        "PENDING",
+        "results",
+        "id",
+        "properties",
+        "errors",
+        "category",
+        "context",
+        "ids",
+        "email",
+        "VALIDATION_ERROR",
+        "OBJECT_NOT_FOUND",
+        "RATE_LIMIT",
+        "code",
+        "INVALID_EMAIL",
+    ];
+
+    /// What an answer to a write tells of each record: it was written, it was refused, or nothing at all.
+    #[test]
+    fn fuzz_crm_written() {
+        let sent = [1, 2, 3].map(|id| RecordUpdate { id: RecordId(id), values: vec![("email".into(), "x".into())] });
+        let names = BTreeSet::from(["email"]);
+        Target::new("crm_written", Form::Json, WORDS).fuzz(|body| {
+            let Ok(written) = documents::read::<Written>(body) else { return (None, [0; 2]) };
+            let (in_part, is_silent) = (written.failed_in_part(), written.is_silent_about_some(&sent));
+            let errors = written.errors.clone().unwrap_or_default();
+            let nameless = errors.iter().any(|error| answers::ids_in(error).is_empty());
+            let shown = written.results.len();
+            match written.into_update(&sent, &names) {
+                Err(_) => (Some(in_part), [9, 9]),
+                Ok(BatchUpdate::Refused(_)) => {
+                    assert!(shown == 0 && nameless, "records that were written are told as refused");
+                    (Some(in_part), [8, 8])
+                }
+                Ok(BatchUpdate::Written { records, refused }) => {
+                    assert_eq!(records.len(), shown, "a record that is shown is lost");
+                    let told = |id: RecordId| {
+                        records.iter().any(|record| record.id == id) || refused.iter().any(|(named, _)| *named == id)
+                    };
+                    let all = sent.iter().all(|update| told(update.id));
+                    assert!(all || !nameless, "a record is forgotten, and an error is about it");
+                    assert!(all || is_silent || shown + refused.len() >= sent.len(), "a silence is not noticed");
+                    (Some(in_part), [records.len().min(7), refused.len().min(7)])
+                }
+            }
+        });
+    }
+}

@@ -71,6 +71,7 @@ mod tests {
 
     use flate2::Compression;
     use flate2::write::GzEncoder;
+    use fuzz::{Form, Target};
 
     use super::*;
 
@@ -92,5 +93,21 @@ mod tests {
             assert!(matches!(unpacked(&packed_bytes[..cut], 20_000), Err(Unread::Broken { .. })), "{cut}");
         }
         assert!(matches!(unpacked(&packed(&vec![0; 1 << 20]), (1 << 20) - 1), Err(Unread::TooLarge)));
+    }
+
+    /// No more than the limit is unpacked, and all of it: what is packed behind it comes behind it.
+    #[test]
+    fn fuzz_crm_body() {
+        const LIMIT: usize = 64 << 10;
+        Target::new("crm_body", Form::Bytes, &["\u{1f}", "\u{8}"]).fuzz(|input| match unpacked(input, LIMIT) {
+            Ok(bytes) => {
+                assert!(bytes.len() <= LIMIT, "{} bytes are taken", bytes.len());
+                let longer = unpacked(&[input, &packed(b"!")].concat(), LIMIT + 1).expect("two bodies in one");
+                assert!(longer == [&bytes[..], b"!"].concat(), "other bytes");
+                bytes.len().min(1_000)
+            }
+            Err(Unread::TooLarge) => 1_001,
+            Err(_) => 1_002,
+        });
     }
 }

@@ -247,4 +247,58 @@ mod tests {
             }
         }
     }
+
+    /// What is taken is `https` for everybody who may send to it, written in one way, and its address is seen if it has one.
+    #[test]
+    fn fuzz_webhook_target() {
+        let words = [
+            "https://",
+            "http://",
+            "@",
+            "#",
+            ":",
+            "//",
+            "\\",
+            "127.0.0.1",
+            "[::1]",
+            "0x7f.1",
+            "2130706433",
+            "%31",
+            "receiver.internal:8443",
+            "。",
+            "\t",
+        ];
+        let exempt = exempt(&["receiver.internal:8443", "127.0.0.1:80", "[::1]:8080"]);
+        fuzz::Target::new("webhook_target", fuzz::Form::Bytes, &words).fuzz(|input| {
+            let text = String::from_utf8_lossy(input);
+            let place = HostPort::parse(&text);
+            if let Some(place) = &place {
+                assert_eq!(
+                    HostPort::parse(&format!("{}:{}", place.host, place.port)).as_ref(),
+                    Some(place),
+                    "another place"
+                );
+            }
+            let Ok(target) = Target::parse(&text, &exempt) else { return (place.is_some(), false, 0) };
+            let url = target.url.as_str();
+            assert!(url.starts_with("https://") || target.exempt && url.starts_with("http://"), "{url}");
+            assert!(!url.contains('#') && target.url.username().is_empty() && target.url.password().is_none(), "{url}");
+            assert_eq!(target.address().is_some(), target.url.domain().is_none(), "an address that is not seen: {url}");
+            let host = target.host();
+            assert!(
+                !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_graphic() && !b"/?@\\".contains(&byte)),
+                "{host}"
+            );
+            let again = Target::parse(url, &exempt).map(|again| (again.url.as_str() == url, again.exempt));
+            assert!(
+                again == Ok((true, target.exempt)) || url.chars().nth(LONGEST).is_some(),
+                "{url} is read otherwise"
+            );
+            (
+                place.is_some(),
+                target.exempt,
+                1 + usize::from(target.address().is_some()) + 2 * usize::from(target.url.query().is_some()),
+            )
+        });
+    }
 }

@@ -6,6 +6,7 @@ mod compression;
 mod definitions;
 mod failures;
 mod full_definitions;
+mod fuzzing;
 mod hidden;
 mod listing;
 mod logging;
