@@ -185,8 +185,16 @@ mod tests {
 
     #[test]
     fn rows_that_are_none_of_the_file_are_damage() {
-        let cases: [&[u8]; 8] =
-            [b"\xef\xbb\xbf7,a,b\r\n", b"7,a\r\n", b"7,a,b,c\r\n", b"x,a,b\r\n", b"7,\xff,b\r\n", b"7,a", b"7,a,b\r\n\"", b"7,a,b\r\n\r\n7"];
+        let cases: [&[u8]; 8] = [
+            b"\xef\xbb\xbf7,a,b\r\n",
+            b"7,a\r\n",
+            b"7,a,b,c\r\n",
+            b"x,a,b\r\n",
+            b"7,\xff,b\r\n",
+            b"7,a",
+            b"7,a,b\r\n\"",
+            b"7,a,b\r\n\r\n7",
+        ];
         for plain in cases {
             assert_eq!(read(plain, 3, RowReader::new(3, &[1], 0)).err(), Some(DamagedRow), "{plain:?}");
         }

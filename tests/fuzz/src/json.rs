@@ -1,5 +1,7 @@
 //! Changing JSON documents so that they stay JSON, mostly, and are written in all the ways in which JSON can be.
 
+use std::fmt::Write as _;
+
 use fastrand::Rng;
 use serde_json::Value;
 
@@ -292,7 +294,8 @@ impl Style {
         for char in text.chars() {
             if self.escaped > 0 && rng.u8(..self.escaped) == 0 {
                 for unit in char.encode_utf16(&mut [0; 2]) {
-                    out.push_str(&format!("\\u{unit:04x}"));
+                    // Writing to a string cannot fail.
+                    let _ = write!(out, "\\u{unit:04x}");
                 }
             } else {
                 let plain = serde_json::to_string(&char).unwrap_or_default();
