@@ -246,7 +246,11 @@ impl SimulatedObject {
     }
 
     /// Each record once, the highest id first, since the order is nobody's to rely on.
-    pub(super) fn read_batch(&mut self, request: &BatchRead<'_>, rows: &mut RowBuffer) -> Result<Vec<RecordId>, CrmError> {
+    pub(super) fn read_batch(
+        &mut self,
+        request: &BatchRead<'_>,
+        rows: &mut RowBuffer,
+    ) -> Result<Vec<RecordId>, CrmError> {
         assert!(request.ids.len() <= BATCH, "a batch of {} records", request.ids.len());
         self.check_scopes()?;
         let mut found: Vec<RecordId> = request.ids.iter().filter_map(|id| self.resolve(*id)).collect();

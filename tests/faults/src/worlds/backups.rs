@@ -74,7 +74,8 @@ impl Walk<'_> {
             let name = object.name.object_type();
             let history = History::of(&self.world.crm, name);
             let to = history.object().journal().len();
-            let table = exported.files.contains_key(&format!("{name}.csv")).then(|| exported.table(&format!("{name}.csv")));
+            let table =
+                exported.files.contains_key(&format!("{name}.csv")).then(|| exported.table(&format!("{name}.csv")));
             assert_object(object, &history, (*from, to), table.as_ref(), &exported, &mut self.coverage);
             tables.extend(table.map(|table| (name.to_owned(), table)));
         }
@@ -99,7 +100,12 @@ fn assert_object(
     coverage: &mut super::Coverage,
 ) {
     let name = plan.name.object_type();
-    let gaps: Vec<&Gap> = exported.manifest.missing.iter().filter(|gap| gap.object_type.as_ref().is_some_and(|of| of.as_str() == name)).collect();
+    let gaps: Vec<&Gap> = exported
+        .manifest
+        .missing
+        .iter()
+        .filter(|gap| gap.object_type.as_ref().is_some_and(|of| of.as_str() == name))
+        .collect();
     let rows: Vec<RecordId> = table.map(Table::ids).unwrap_or_default().into_iter().map(RecordId).collect();
     let held: BTreeSet<RecordId> = rows.iter().copied().collect();
     assert_eq!(held.len(), rows.len(), "a record has two rows in {name}");
@@ -111,7 +117,12 @@ fn assert_object(
         .filter(|id| history.existence(*id, from, to) == Existence::Always && !held.contains(id) && !named.contains(id))
         .collect();
     let found = verdict(&exported.manifest, name);
-    assert!(lost.is_empty(), "records are lost: {} of {name}, such as {:?}; verdict {found:?}", lost.len(), &lost[..lost.len().min(3)]);
+    assert!(
+        lost.is_empty(),
+        "records are lost: {} of {name}, such as {:?}; verdict {found:?}",
+        lost.len(),
+        &lost[..lost.len().min(3)]
+    );
     let invented: Vec<_> =
         held.iter().filter(|id| !all.contains(id) || history.existence(**id, from, to) == Existence::Never).collect();
     assert!(invented.is_empty(), "rows of no record: {invented:?} in {name}");
@@ -167,7 +178,10 @@ fn assert_values(plan: &ObjectPlan, history: &History, (from, to): (Mark, Mark),
         });
         if kind == Kind::Hidden {
             let empty = table.rows.iter().all(|row| row[column].is_empty());
-            assert!(empty && told == Some(table.rows.len() as u64), "hidden values are not told: {told:?} of {property}");
+            assert!(
+                empty && told == Some(table.rows.len() as u64),
+                "hidden values are not told: {told:?} of {property}"
+            );
             continue;
         }
         assert_eq!(told, None, "values are called hidden that are not: {property}");

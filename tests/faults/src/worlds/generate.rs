@@ -103,8 +103,16 @@ impl WorldPlan {
         Self {
             seed,
             workers: random.usize(1..=4),
-            copies: if is_mixed { pick(random, &[Copies::Once, Copies::TwiceInARow, Copies::TwiceAtOnce]) } else { Copies::Once },
-            failed: if is_mixed { pick(random, &[Failed::ComeBack, Failed::AreLost, Failed::AreSetAside]) } else { Failed::ComeBack },
+            copies: if is_mixed {
+                pick(random, &[Copies::Once, Copies::TwiceInARow, Copies::TwiceAtOnce])
+            } else {
+                Copies::Once
+            },
+            failed: if is_mixed {
+                pick(random, &[Failed::ComeBack, Failed::AreLost, Failed::AreSetAside])
+            } else {
+                Failed::ComeBack
+            },
             export_run: if is_mixed { random.u64(300..4_000) } else { 0 },
             restore_run: if is_mixed && !narrows { random.u64(300..3_000) } else { 0 },
             per_ten_seconds: if theme == Theme::Waits && one_in(random, 2) { random.u32(15..60) } else { 0 },
@@ -308,7 +316,12 @@ impl Maker {
         if self.theme == Theme::Steps {
             // Between the steps of one value.
             let nth = self.random.u64(1..=6);
-            let faults = [PortFault::WorkerDiesAfterwards, PortFault::WorkerDiesAfterwards, PortFault::AnswerLost, PortFault::WorkerDies];
+            let faults = [
+                PortFault::WorkerDiesAfterwards,
+                PortFault::WorkerDiesAfterwards,
+                PortFault::AnswerLost,
+                PortFault::WorkerDies,
+            ];
             let fault = pick(&mut self.random, &faults);
             writing.faults.push(FaultPlan { call: "Crm::update_batch".to_owned(), nth, fault });
             writing.faults.truncate(MOST_FAULTS);
@@ -397,7 +410,8 @@ impl Maker {
     fn event(&mut self, objects: &[ObjectPlan], length: u64) -> Event {
         let is_end = self.theme == Theme::Ends && one_in(&mut self.random, 3);
         if !is_end && one_in(&mut self.random, 4) {
-            let method = pick(&mut self.random, &[Method::Page, Method::ReadBatch, Method::UpdateBatch, Method::Census]);
+            let method =
+                pick(&mut self.random, &[Method::Page, Method::ReadBatch, Method::UpdateBatch, Method::Census]);
             let nth = small(&mut self.random, 6);
             return Event::Before(method, nth, self.edits(objects));
         }

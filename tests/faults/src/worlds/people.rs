@@ -195,7 +195,8 @@ fn changes_to(of: &ObjectPlan, object: &SimulatedObject, ids: &[RecordId], chang
         Change::Create => ids.iter().map(|id| Edit::Create(samples::beside(*id))).collect(),
         Change::Delete => ids.iter().map(|id| Edit::Delete(*id)).collect(),
         Change::Merge => {
-            let pairs = ids.iter().filter_map(|id| object.ids().into_iter().find(|next| next > id).map(|next| (*id, next)));
+            let pairs =
+                ids.iter().filter_map(|id| object.ids().into_iter().find(|next| next > id).map(|next| (*id, next)));
             // A record that takes one in does not go itself.
             let mut taken = Vec::new();
             pairs

@@ -43,7 +43,8 @@ pub(super) struct Asked {
 impl Walk<'_> {
     /// Restores values from the latest backup.
     pub(super) async fn restore(&mut self, plan: &RestorePlan) {
-        let Some(object) = self.plan.objects.get(plan.object).filter(|object| object.name != Name::Conversations) else {
+        let Some(object) = self.plan.objects.get(plan.object).filter(|object| object.name != Name::Conversations)
+        else {
             return;
         };
         let Some(held) = &self.held else { return };
@@ -225,17 +226,29 @@ impl Walk<'_> {
             wanted.only_over.as_ref().is_none_or(|ours| ours.iter().any(|own| comparison.same(own, value)))
         };
         if let Some(found) = record.and_then(|record| difference(record, planned, &key.1)) {
-            assert!(there.contains(&found.before), "a plan has a wrong value: {key:?} {:?} not in {there:?}", found.before);
-            assert!(wanted.targets.contains(&found.target), "a plan has a wrong target: {key:?} {:?} {wanted:?}", found.target);
+            assert!(
+                there.contains(&found.before),
+                "a plan has a wrong value: {key:?} {:?} not in {there:?}",
+                found.before
+            );
+            assert!(
+                wanted.targets.contains(&found.target),
+                "a plan has a wrong target: {key:?} {:?} {wanted:?}",
+                found.target
+            );
             assert!(is_ours(&found.before), "a plan would overwrite an edit: {key:?} {:?} {wanted:?}", found.before);
             return;
         }
-        let skipped = record.and_then(|record| record.skipped.iter().find(|skipped| skipped.difference.property == place));
+        let skipped =
+            record.and_then(|record| record.skipped.iter().find(|skipped| skipped.difference.property == place));
         if let Some(skipped) = skipped {
             assert_eq!(skipped.why, WhySkipped::EditedSince, "a value is called no option that is one: {key:?}");
             let before = &skipped.difference.before;
             assert!(there.contains(before), "a plan has a wrong value: {key:?} {before:?} not in {there:?}");
-            assert!(wanted.is_doubtful || !is_ours(before), "a value is called edited that is not: {key:?} {before:?} {wanted:?}");
+            assert!(
+                wanted.is_doubtful || !is_ours(before),
+                "a value is called edited that is not: {key:?} {before:?} {wanted:?}"
+            );
             return;
         }
         let is_right = there.iter().any(|value| wanted.targets.iter().any(|target| comparison.same(value, target)));

@@ -87,11 +87,16 @@ fn smaller(whole: &Value, path: &[Part]) -> Vec<Value> {
             let length = items.len();
             let halves = (length > 3).then_some([0..length / 2, length / 2..length]).into_iter().flatten();
             let singles = (0..length).rev().map(|place| place..place + 1);
-            halves.chain(singles).map(|range| with(&|value| drop(value.as_array_mut().map(|items| items.drain(range.clone()))))).collect()
+            halves
+                .chain(singles)
+                .map(|range| with(&|value| drop(value.as_array_mut().map(|items| items.drain(range.clone())))))
+                .collect()
         }
         Some(Value::Object(members)) => {
             let keys: Vec<String> = members.keys().cloned().collect();
-            keys.iter().map(|key| with(&|value| drop(value.as_object_mut().map(|members| members.remove(key))))).collect()
+            keys.iter()
+                .map(|key| with(&|value| drop(value.as_object_mut().map(|members| members.remove(key)))))
+                .collect()
         }
         Some(Value::Number(number)) => {
             let number = number.as_i64().unwrap_or(0);

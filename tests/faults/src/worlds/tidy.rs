@@ -96,7 +96,8 @@ impl Walk<'_> {
             let spans: Vec<_> = written.map(|carried| carried.wrote).collect();
             let journal = history.object().journal();
             let strange = journal.iter().enumerate().find(|(nth, entry)| {
-                matches!(entry.what, Happened::Sent { .. }) && !spans.iter().any(|(from, to)| (*from..*to).contains(nth))
+                matches!(entry.what, Happened::Sent { .. })
+                    && !spans.iter().any(|(from, to)| (*from..*to).contains(nth))
             });
             assert!(strange.is_none(), "a value was written beside all restores: {strange:?}");
         }

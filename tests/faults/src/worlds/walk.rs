@@ -287,13 +287,7 @@ async fn until_rest(world: &World, active: &Cell<u32>) {
 }
 
 /// Lets happen what happens at its time in a phase.
-async fn happen(
-    plan: &WorldPlan,
-    world: &World,
-    phase: &Phase,
-    subject: &Subject,
-    done: &Cell<Vec<&'static str>>,
-) {
+async fn happen(plan: &WorldPlan, world: &World, phase: &Phase, subject: &Subject, done: &Cell<Vec<&'static str>>) {
     let mut timed: Vec<(u64, &Act)> = phase
         .events
         .iter()
@@ -367,7 +361,9 @@ fn edit(plan: &WorldPlan, world: &World, edits: &Edits) -> u64 {
     let changes = people::changes(plan, &world.crm, edits);
     let count = changes.len() as u64;
     if let Some(object) = plan.objects.get(edits.object) {
-        world.crm.change(object.name.object_type(), |object| changes.into_iter().for_each(|change| object.edit(change)));
+        world
+            .crm
+            .change(object.name.object_type(), |object| changes.into_iter().for_each(|change| object.edit(change)));
     }
     count
 }

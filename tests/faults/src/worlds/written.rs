@@ -122,10 +122,16 @@ impl Walk<'_> {
             return;
         };
         assert_eq!(outcome.target, told.target, "an outcome has a wrong target: {:?}", told.key);
-        if found.is_changed {
+        // What an undo has left to whoever edited it is not to be undone again.
+        let is_left = |code: &str| ended.asked.is_undo && code == reasons::EDITED_SINCE;
+        if found.is_changed && !matches!(&outcome.fate, Fate::Failed { code, .. } if is_left(code)) {
             let known = found.before.contains(&outcome.before);
             let before = &outcome.before;
-            assert!(known, "an undo would not go back: {:?} was {:?}, told is {before:?}; {sent:?}", told.key, found.before);
+            assert!(
+                known,
+                "an undo would not go back: {:?} was {:?}, told is {before:?}; {sent:?}",
+                told.key, found.before
+            );
         }
         match &outcome.fate {
             Fate::Written { after } => {
@@ -133,7 +139,11 @@ impl Walk<'_> {
                 let is_left = comparison.same(&found.left, after);
                 let is_set = sent.iter().any(|sent| sent.sent == told.target && comparison.same(sent.after, after));
                 let by_others = history.is_edited(told.key, from, to);
-                assert!(is_set && is_left || by_others, "a value is called written that is not: {:?} {after:?} {sent:?}", told.key);
+                assert!(
+                    is_set && is_left || by_others,
+                    "a value is called written that is not: {:?} {after:?} {sent:?}",
+                    told.key
+                );
             }
             Fate::Unclear => {
                 let hidden = self.hides(true) || self.hides(false);
@@ -144,8 +154,13 @@ impl Walk<'_> {
                 let left = now.as_deref().unwrap_or(&outcome.before);
                 let fits = !found.is_changed || comparison.same(&found.left, left);
                 // Nobody can tell a value that the CRM has made of a dead run's write from one that somebody has typed.
-                let unknowable = kind == Kind::Lower && code == reasons::EDITED_SINCE;
-                assert!(fits || raced || unknowable, "a value is called failed and has changed: {:?} {left:?} {sent:?}", told.key);
+                let unknowable = kind == Kind::Lower && code == reasons::EDITED_SINCE
+                    || history.existence(told.key.0, from, to) != Existence::Always;
+                assert!(
+                    fits || raced || unknowable,
+                    "a value is called failed and has changed: {:?} {code} {left:?} {sent:?}",
+                    told.key
+                );
                 self.assert_explained(ended, told, code);
                 self.assert_not_emptied(ended, told, &found, kind);
             }
@@ -156,7 +171,8 @@ impl Walk<'_> {
     fn assert_not_emptied(&self, ended: &Ended<'_>, told: &Told<'_>, found: &Overwritten, kind: Kind) {
         let is_emptied = found.is_changed && found.left.is_empty() && !told.target.is_empty();
         let was_empty = found.before.contains("");
-        let cannot_go_back = kind == Kind::Unique || self.refuses(ended, &told.key.1, |value| found.before.contains(value));
+        let cannot_go_back =
+            kind == Kind::Unique || self.refuses(ended, &told.key.1, |value| found.before.contains(value));
         let fine = !is_emptied || was_empty || cannot_go_back || !ended.is_completed();
         assert!(fine, "a value is left empty: {:?} was {:?}", told.key, found.before);
     }
@@ -216,7 +232,9 @@ impl Walk<'_> {
     fn assert_touched(&self, ended: &Ended<'_>, targets: &BTreeMap<Key, (String, String)>) {
         let (from, to) = ended.span;
         for key in ended.history.touched(from, to) {
-            let Some((_, target)) = targets.get(&key) else { panic!("a value was written that was not planned: {key:?}") };
+            let Some((_, target)) = targets.get(&key) else {
+                panic!("a value was written that was not planned: {key:?}")
+            };
             let kind = self.known(ended.asked.object, &key.1).1;
             for sent in ended.history.sent(&key, from, to) {
                 let was_there = || ended.history.values(&key, from, sent.place).contains(sent.sent);
@@ -236,7 +254,8 @@ impl Walk<'_> {
         }
         let writing = &ended.way.writing;
         let freezes = writing.faults.iter().any(|fault| matches!(fault.fault, PortFault::WorkerFrozen(_)));
-        let is_smooth = !freezes && writing.troubles.is_empty() && self.plan.per_ten_seconds == 0 && self.plan.per_day == 0;
+        let is_smooth =
+            !freezes && writing.troubles.is_empty() && self.plan.per_ten_seconds == 0 && self.plan.per_day == 0;
         if let Some(stopped) = ended.restore.stopped.as_ref().filter(|_| is_smooth) {
             let begun = |at| at > stopped.at + BEGUN_WITHIN;
             let late = journal.iter().find(|entry| entry.what == Happened::Read && begun(entry.at));
@@ -247,7 +266,8 @@ impl Walk<'_> {
     async fn assert_counts(&self, ended: &Ended<'_>, planned: u64, outcomes: &BTreeMap<Key, ValueOutcome>) {
         let count = |of: &dyn Fn(&Fate) -> bool| outcomes.values().filter(|outcome| of(&outcome.fate)).count() as u64;
         let written = count(&|fate| matches!(fate, Fate::Written { .. }));
-        let (failed, unclear) = (count(&|fate| matches!(fate, Fate::Failed { .. })), count(&|fate| *fate == Fate::Unclear));
+        let (failed, unclear) =
+            (count(&|fate| matches!(fate, Fate::Failed { .. })), count(&|fate| *fate == Fate::Unclear));
         let import = self.world.import(&ended.asked.restore).await.expect("a restore that was confirmed is an import");
         let told = &import.outcome;
         assert_eq!(
