@@ -1,6 +1,8 @@
 //! Backups whose objects are all exported, made without reading a CRM: segments of text that packs badly, in storage and
 //! in the ledger as a run of export-chunk leaves them.
 
+use std::collections::BTreeMap;
+
 use archive::segment::SegmentWriter;
 use bytes::Bytes;
 use dev_stack::failure::{OrFailure, Result};
@@ -63,6 +65,8 @@ pub(super) async fn two_backups(parts: &Parts, account: &str, bytes: u64) -> Res
                 storage_key,
                 etag: etag.or_failure(|| "a segment".to_owned())?,
                 summary: summary.clone(),
+                hidden_values: BTreeMap::new(),
+                mended_values: 0,
             });
         }
     }
