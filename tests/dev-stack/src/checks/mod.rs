@@ -19,9 +19,6 @@ pub(crate) use services::Services;
 /// How long each parser of bytes from outside is fed with random inputs.
 const FUZZ_SECONDS: &str = "10";
 
-/// How long each parser of bytes from outside is fed with random inputs.
-const FUZZ_SECONDS: &str = "10";
-
 /// How a check ended.
 pub(crate) enum Outcome {
     /// All is well; a few words on what was looked at, or none.

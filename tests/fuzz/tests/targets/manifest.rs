@@ -35,7 +35,7 @@ fn fuzz_manifest() {
     Target::new("manifest", Form::Json, WORDS).fuzz(|input| {
         let manifest = match Manifest::parse(input) {
             Ok(manifest) => manifest,
-            Err(ManifestError::Malformed(why)) => return (0, why.len()),
+            Err(ManifestError::NotRead(why)) => return (0, why.to_string().len()),
             Err(ManifestError::Inconsistent(file)) => return (1, file.len().min(16)),
         };
         for file in &manifest.files {
