@@ -13,7 +13,7 @@ use domain::object::ObjectExport;
 use domain::property::Columns;
 use domain::restore::import::Import;
 use domain::restore::lock::RestoreLock;
-use domain::restore::outcome::{UncommittedBatch, PreImage, ValueOutcome};
+use domain::restore::outcome::{PreImage, UncommittedBatch, ValueOutcome};
 use domain::restore::plan::PlannedRecord;
 use domain::restore::slice::RestoreSlice;
 use domain::restore::{Restore, RestoreSource};
