@@ -162,12 +162,12 @@ mod tests {
             let response = runtime.block_on(handle_batch(&handler, event(&bodies), deadline));
             let failed: Vec<_> =
                 response.batch_item_failures.iter().map(|item| item.item_identifier.as_str()).collect();
-            let unreadable = bodies.iter().filter(|(_, body)| serde_json::from_str::<Work>(body).is_err());
+            let unreadable = bodies.iter().filter(|(_, body)| format::read::<Work>(body.as_bytes()).is_err());
             let unreadable: Vec<_> = unreadable.map(|(id, _)| *id).collect();
             assert_eq!(failed, unreadable, "other messages come back than those that are no work");
-            let handled = seen.into_inner().expect("not poisoned");
-            assert_eq!(handled + failed.len(), bodies.len(), "a message is lost");
-            (handled, failed.len())
+            let taken = seen.into_inner().expect("not poisoned");
+            assert_eq!(taken + failed.len(), bodies.len(), "a message is lost");
+            (taken, failed.len())
         });
     }
 }

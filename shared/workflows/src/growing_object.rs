@@ -68,18 +68,18 @@ impl<'a> GrowingObject<'a> {
         rest: Vec<u8>,
     ) -> Result<Self, StorageError> {
         let Stored { key, upload, parts: count, bytes } = stored;
-        let mut parts = Vec::new();
+        let mut known = Vec::new();
         if let Some(upload) = &upload {
             let found = ports.uploads.parts(&key, upload).await?;
-            parts = found.ok_or_else(|| StorageError::Absent(key.clone()))?;
+            known = found.ok_or_else(|| StorageError::Absent(key.clone()))?;
             // A run that has died may have written more.
-            parts.retain(|part| part.number <= count);
-            let size: u64 = parts.iter().map(|part| part.size).sum();
-            if parts.len() != usize::from(count) || size != bytes {
+            known.retain(|part| part.number <= count);
+            let size: u64 = known.iter().map(|part| part.size).sum();
+            if known.len() != usize::from(count) || size != bytes {
                 return Err(StorageError::Absent(key));
             }
         }
-        Ok(Self { buffer: rest, size: bytes, upload, parts, ..Self::new(ports, key, content_type) })
+        Ok(Self { buffer: rest, size: bytes, upload, parts: known, ..Self::new(ports, key, content_type) })
     }
 
     /// What of it is stored. [`GrowingObject::buffer`] comes behind that.

@@ -118,7 +118,9 @@ mod tests {
         Target::new("stored_json", Form::JsonLines, WORDS).fuzz(|document| match lines_of(document) {
             Ok(lines) => {
                 let mut again = Vec::new();
-                lines.iter().for_each(|line| add_line(line, &mut again).expect("a line"));
+                for line in &lines {
+                    add_line(line, &mut again).expect("a line");
+                }
                 assert!(lines_of(&again).is_ok_and(|read| read == lines), "what is written is read otherwise");
                 lines.len().min(32)
             }

@@ -50,7 +50,7 @@ fn read(mut body: Fields, document: &Value) -> (Vec<bool>, Vec<FieldFault>) {
     let text = body.text("text", 8, &mut faults);
     assert!(text.as_deref().is_none_or(|text| document["text"] == text && (1..=8).contains(&text.chars().count())));
     let secret = body.secret("secret", 40, &mut faults);
-    let secret = secret.as_ref().map(|secret| secret.expose_secret());
+    let secret = secret.as_ref().map(ExposeSecret::expose_secret);
     assert!(
         secret.is_none_or(|secret| document["secret"] == secret && secret.bytes().all(|byte| byte.is_ascii_graphic()))
     );

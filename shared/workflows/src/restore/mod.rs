@@ -175,7 +175,7 @@ impl RestoreWork {
                     self.finish_cleared(&loaded.record, &held, run).await?;
                     self.conclude(&loaded.record, number, run).await
                 };
-                held.during(concluded).await
+                held.during(Box::pin(concluded)).await
             }
         };
         let error = match done {

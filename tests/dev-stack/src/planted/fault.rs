@@ -110,8 +110,8 @@ fn parse(name: &str, text: &str) -> Result<Fault> {
             (Part::Head, "old:", _) => part = Part::Old,
             (Part::Old, "new:", _) => part = Part::New,
             (Part::Head, _, None) => tests.push(tests_of(line)?),
-            (Part::Old, _, Some(change)) => change.old += &format!("{line}\n"),
-            (Part::New, _, Some(change)) => change.new += &format!("{line}\n"),
+            (Part::Old, _, Some(change)) => change.old.extend([line, "\n"]),
+            (Part::New, _, Some(change)) => change.new.extend([line, "\n"]),
             _ => return Err(Failure::new(format!("the line '{line}' belongs to nothing"))),
         }
     }

@@ -62,7 +62,7 @@ impl World {
         let code = |line: &Vec<String>, code: &str| line[4].starts_with(&format!("{code}:"));
         let count = |wanted: &str| errors.iter().filter(|line| code(line, wanted)).count() as u64;
         let is_told = import.not_restored();
-        assert_eq!((is_told.values + is_told.records) as usize, errors.len(), "rows of errors.csv {struck}");
+        assert_eq!(is_told.values + is_told.records, errors.len() as u64, "rows of errors.csv {struck}");
         assert_eq!(is_told.is_any(), import.errors_key.is_some(), "{struck}");
         assert_eq!(count("NOT_TRIED"), import.values_not_tried, "not tried {struck}");
         assert_eq!(count("UNCLEAR"), import.outcome.values_unclear, "unclear {struck}");

@@ -27,7 +27,7 @@ pub(super) struct Sent<'a> {
     /// Its place in the journal.
     pub(super) place: usize,
     /// The value that was sent.
-    pub(super) sent: &'a str,
+    pub(super) value: &'a str,
     /// The value before.
     pub(super) before: &'a str,
     /// The value afterwards.
@@ -93,7 +93,7 @@ impl History {
     pub(super) fn sent(&self, key: &Key, from: Mark, to: Mark) -> Vec<Sent<'_>> {
         let entries = self.entries(key).filter(|(place, _)| (from..to).contains(place));
         let sent = entries.filter_map(|(place, what)| match what {
-            Happened::Sent { sent, before, after, .. } => Some(Sent { place, sent, before, after }),
+            Happened::Sent { sent, before, after, .. } => Some(Sent { place, value: sent, before, after }),
             _ => None,
         });
         sent.collect()
@@ -101,8 +101,8 @@ impl History {
 
     /// Whether the value that a record's property had at `mark` was made by the product since `from`.
     pub(super) fn is_own(&self, key: &Key, from: Mark, mark: Mark) -> bool {
-        let changes = self.entries(key).filter(|(place, what)| *place < mark && before(what) != after(what));
-        changes.last().is_some_and(|(place, what)| place >= from && matches!(what, Happened::Sent { .. }))
+        let mut changes = self.entries(key).filter(|(place, what)| *place < mark && before(what) != after(what));
+        changes.next_back().is_some_and(|(place, what)| place >= from && matches!(what, Happened::Sent { .. }))
     }
 
     /// The values that the product has sent anything of from `from` to `to`.

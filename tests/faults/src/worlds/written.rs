@@ -113,7 +113,7 @@ impl Walk<'_> {
         let found = overwritten(history, told.key, (from, to), &own);
         let sent = history.sent(told.key, from, to);
         if ended.asked.spares_edits {
-            self.assert_edits_spared(ended, told, &sent, &own);
+            Self::assert_edits_spared(ended, told, &sent, &own);
         }
         let Some(outcome) = told.outcome else {
             assert!(sent.is_empty(), "a value was written and nothing is told of it: {:?} {sent:?}", told.key);
@@ -137,7 +137,7 @@ impl Walk<'_> {
             Fate::Written { after } => {
                 let after = after.as_deref().unwrap_or(told.target);
                 let is_left = comparison.same(&found.left, after);
-                let is_set = sent.iter().any(|sent| sent.sent == told.target && comparison.same(sent.after, after));
+                let is_set = sent.iter().any(|sent| sent.value == told.target && comparison.same(sent.after, after));
                 let by_others = history.is_edited(told.key, from, to);
                 assert!(
                     is_set && is_left || by_others,
@@ -211,7 +211,7 @@ impl Walk<'_> {
     }
 
     /// An undo overwrites what it was planned over, or what it has made itself; not what somebody has typed since.
-    fn assert_edits_spared(&self, ended: &Ended<'_>, told: &Told<'_>, sent: &[Sent<'_>], own: &Own<'_>) {
+    fn assert_edits_spared(ended: &Ended<'_>, told: &Told<'_>, sent: &[Sent<'_>], own: &Own<'_>) {
         let history = &ended.history;
         for change in sent.iter().filter(|sent| sent.before != sent.after) {
             let is_fine = |value: &str| own.comparison.same(value, told.before);
@@ -237,9 +237,9 @@ impl Walk<'_> {
             };
             let kind = self.known(ended.asked.object, &key.1).1;
             for sent in ended.history.sent(&key, from, to) {
-                let was_there = || ended.history.values(&key, from, sent.place).contains(sent.sent);
-                let is_on_the_way = kind.is_cleared_on_the_way() && (sent.sent.is_empty() || was_there());
-                assert!(sent.sent == target || is_on_the_way, "a strange value was written: {key:?} {sent:?}");
+                let was_there = || ended.history.values(&key, from, sent.place).contains(sent.value);
+                let is_on_the_way = kind.is_cleared_on_the_way() && (sent.value.is_empty() || was_there());
+                assert!(sent.value == target || is_on_the_way, "a strange value was written: {key:?} {sent:?}");
             }
         }
     }

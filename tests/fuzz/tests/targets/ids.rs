@@ -23,19 +23,19 @@ fn fuzz_ids() {
     Target::new("ids", Form::Bytes, &words).fuzz(|input| {
         let text = &*String::from_utf8_lossy(input);
         let ids = [
-            taken(text, AccountId::parse(text).ok().map(String::from), as_json::<AccountId>(text).map(String::from)),
-            taken(text, ObjectType::parse(text).ok().map(String::from), as_json::<ObjectType>(text).map(String::from)),
-            taken(text, BackupId::parse(text).ok().map(String::from), as_json::<BackupId>(text).map(String::from)),
-            taken(text, RestoreId::parse(text).ok().map(String::from), as_json::<RestoreId>(text).map(String::from)),
+            taken(text, AccountId::parse(text).ok().map(String::from).as_deref(), as_json::<AccountId>(text).map(String::from).as_deref()),
+            taken(text, ObjectType::parse(text).ok().map(String::from).as_deref(), as_json::<ObjectType>(text).map(String::from).as_deref()),
+            taken(text, BackupId::parse(text).ok().map(String::from).as_deref(), as_json::<BackupId>(text).map(String::from).as_deref()),
+            taken(text, RestoreId::parse(text).ok().map(String::from).as_deref(), as_json::<RestoreId>(text).map(String::from).as_deref()),
             taken(
                 text,
-                NotificationId::parse(text).ok().map(String::from),
-                as_json::<NotificationId>(text).map(String::from),
+                NotificationId::parse(text).ok().map(String::from).as_deref(),
+                as_json::<NotificationId>(text).map(String::from).as_deref(),
             ),
             taken(
                 text,
-                AuditEntryId::parse(text).ok().map(String::from),
-                as_json::<AuditEntryId>(text).map(String::from),
+                AuditEntryId::parse(text).ok().map(String::from).as_deref(),
+                as_json::<AuditEntryId>(text).map(String::from).as_deref(),
             ),
         ];
         if let Ok(id) = BackupId::parse(text) {
@@ -61,9 +61,9 @@ fn as_json<T: DeserializeOwned>(text: &str) -> Option<T> {
 }
 
 /// Whether the text is an id, which then is the text.
-fn taken(text: &str, parsed: Option<String>, stored: Option<String>) -> bool {
+fn taken(text: &str, parsed: Option<&str>, stored: Option<&str>) -> bool {
     assert_eq!(parsed, stored, "a stored id is read otherwise");
-    assert!(parsed.as_ref().is_none_or(|id| id == text), "{text:?} became {parsed:?}");
+    assert!(parsed.is_none_or(|id| id == text), "{text:?} became {parsed:?}");
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     assert!(parsed.is_none() || (!text.is_empty() && text.bytes().all(plain)), "{text:?} is no part of a key");
     parsed.is_some()
