@@ -27,6 +27,9 @@ const LEASE_AHEAD: SignedDuration = SignedDuration::from_secs(1);
 /// A slot that has been missed by more than this is given up: calls that all come late would come at once.
 const LATEST_USE: SignedDuration = SignedDuration::from_secs(2);
 
+/// A call of a run that writes waits for its slot no longer, unless slots are still farther apart.
+const LONGEST_WAIT_TO_WRITE: Duration = Duration::from_secs(10);
+
 /// When to ask again for a ledger that does not answer.
 const CLOSED_FOR: SignedDuration = SignedDuration::from_secs(30);
 
@@ -125,9 +128,7 @@ impl LedgerCallGate {
     pub(crate) async fn slot_comes(&self) -> Result<(), GateClosed> {
         let mut slots = self.ordinary.lock().await;
         let slot = self.next_slot(CallKind::Ordinary, &mut slots).await?;
-        if let Ok(ahead) = Duration::try_from(slot.duration_since(self.clock.now())) {
-            tokio::time::sleep(ahead).await;
-        }
+        self.pass_until(slot).await?;
         slots.held.push_front(slot);
         Ok(())
     }
@@ -192,6 +193,17 @@ impl LedgerCallGate {
         .await
     }
 
+    /// Waits for a slot. Of a run that writes no call waits for long: what it is about to overwrite may change meanwhile.
+    async fn pass_until(&self, slot: Timestamp) -> Result<(), GateClosed> {
+        let Ok(ahead) = Duration::try_from(slot.duration_since(self.clock.now())) else { return Ok(()) };
+        let longest = LONGEST_WAIT_TO_WRITE.max(Duration::from_secs_f64(3.0 / self.policy.calls_per_second()));
+        if self.fence.is_some() && ahead > longest {
+            return Err(GateClosed { until: slot, reason: WaitReason::RateLimit });
+        }
+        tokio::time::sleep(ahead).await;
+        Ok(())
+    }
+
     async fn next_slot(&self, kind: CallKind, slots: &mut Slots) -> Result<Timestamp, GateClosed> {
         loop {
             let now = self.clock.now();
@@ -220,10 +232,7 @@ impl CallGate for LedgerCallGate {
             CallKind::Search => self.search.lock().await,
         };
         let slot = self.next_slot(kind, &mut slots).await?;
-        let ahead = slot.duration_since(self.clock.now());
-        if let Ok(ahead) = Duration::try_from(ahead) {
-            tokio::time::sleep(ahead).await;
-        }
+        self.pass_until(slot).await?;
         let now = self.clock.now();
         if self.fence.as_ref().is_some_and(|lease| !lease.outlasts(now, WRITE_MARGIN)) {
             return Err(GateClosed { until: now, reason: WaitReason::RunsEnding });

@@ -112,7 +112,7 @@ async fn a_restore_without_any_answer_is_stopped_and_undone() {
         let restore = scenario.planned().await;
         world.crm.trouble(Period::CallsOf(UPDATES, 1..12), Trouble::Late(LATEST_LANDING));
         world.confirm(&restore).await.expect("planned");
-        while world.crm.calls(UPDATES) < 7 {
+        while world.crm.calls(UPDATES) < 5 {
             world.deliver_one().await;
         }
         world.stop(&restore).await.expect("it runs");
