@@ -250,7 +250,7 @@ async fn a_report_takes_as_many_runs_as_it_needs_and_has_the_same_bytes() {
     let one_run = Reporting::errors(&Setup::large()).await;
     let expected = one_run.made().await;
     assert!(expected.len() > 18_000_000);
-    assert_eq!(expected.iter().filter(|byte| **byte == b'\n').count(), 1 + 180);
+    assert_eq!(expected.split_inclusive(|byte| *byte == b'\n').count(), 1 + 180);
 
     let many = Reporting::errors(&Setup::in_short_runs()).await;
     let before = many.world.deliveries();
@@ -323,7 +323,7 @@ async fn a_late_run_changes_nothing_in_a_report() {
         let reporting = Reporting::errors(&Setup { faults: faults.clone(), ..setup.clone() }).await;
         let world = &reporting.world;
         let work = world.restore(&reporting.restore).await.work().expect("at a step");
-        world.queue.send(&[work.clone()], std::time::Duration::ZERO).await.expect("memory takes it");
+        world.queue.send(std::slice::from_ref(&work), std::time::Duration::ZERO).await.expect("memory takes it");
         let mut late = Box::pin(world.step());
         let mut more = true;
         while more && faults.struck().is_empty() {

@@ -23,10 +23,26 @@ fn fuzz_ids() {
     Target::new("ids", Form::Bytes, &words).fuzz(|input| {
         let text = &*String::from_utf8_lossy(input);
         let ids = [
-            taken(text, AccountId::parse(text).ok().map(String::from).as_deref(), as_json::<AccountId>(text).map(String::from).as_deref()),
-            taken(text, ObjectType::parse(text).ok().map(String::from).as_deref(), as_json::<ObjectType>(text).map(String::from).as_deref()),
-            taken(text, BackupId::parse(text).ok().map(String::from).as_deref(), as_json::<BackupId>(text).map(String::from).as_deref()),
-            taken(text, RestoreId::parse(text).ok().map(String::from).as_deref(), as_json::<RestoreId>(text).map(String::from).as_deref()),
+            taken(
+                text,
+                AccountId::parse(text).ok().map(String::from).as_deref(),
+                as_json::<AccountId>(text).map(String::from).as_deref(),
+            ),
+            taken(
+                text,
+                ObjectType::parse(text).ok().map(String::from).as_deref(),
+                as_json::<ObjectType>(text).map(String::from).as_deref(),
+            ),
+            taken(
+                text,
+                BackupId::parse(text).ok().map(String::from).as_deref(),
+                as_json::<BackupId>(text).map(String::from).as_deref(),
+            ),
+            taken(
+                text,
+                RestoreId::parse(text).ok().map(String::from).as_deref(),
+                as_json::<RestoreId>(text).map(String::from).as_deref(),
+            ),
             taken(
                 text,
                 NotificationId::parse(text).ok().map(String::from).as_deref(),
