@@ -87,8 +87,16 @@ impl<'t> Target<'t> {
         let corpus = corpus::of(self.name);
         assert!(!corpus.is_empty(), "there is no corpus/{}", self.name);
         let watch = Watch::begin(self.name, seed);
-        let mut run =
-            Run { target: *self, seed, check: &check, watch, seen: HashSet::new(), kept: Vec::new(), tried: 0 };
+        let mut run = Run {
+            target: *self,
+            seed,
+            check: &check,
+            watch,
+            seen: HashSet::new(),
+            kept: Vec::new(),
+            given: 0,
+            tried: 0,
+        };
         for (name, input) in corpus {
             run.try_input(&name, input);
         }
@@ -109,7 +117,10 @@ struct Run<'t, 'c, C> {
     check: &'c C,
     watch: Watch,
     seen: HashSet<u64>,
+    /// Inputs to change, those of the corpus first.
     kept: Vec<Vec<u8>>,
+    /// How many of them are the corpus's.
+    given: usize,
     tried: u64,
 }
 
@@ -122,9 +133,12 @@ impl<S: Hash, C: Fn(&[u8]) -> S> Run<'_, '_, C> {
         }
     }
 
-    /// A changed copy of an input that was kept.
+    /// A changed copy of an input that was kept: as often one of the corpus, which come first, as any.
     fn changed(&self, rng: &mut Rng) -> Vec<u8> {
-        let pick = |rng: &mut Rng| self.kept.get(rng.usize(..self.kept.len().max(1))).map_or(&[][..], Vec::as_slice);
+        let pick = |rng: &mut Rng| {
+            let among = if rng.bool() { self.given } else { self.kept.len() };
+            self.kept.get(rng.usize(..among.max(1))).map_or(&[][..], Vec::as_slice)
+        };
         let (input, other) = (pick(rng), pick(rng));
         let whole = match self.target.form {
             Form::Json if rng.u8(..8) > 1 => json::changed(input, other, self.target.words, rng),
@@ -143,6 +157,7 @@ impl<S: Hash, C: Fn(&[u8]) -> S> Run<'_, '_, C> {
                 let seen = BuildHasherDefault::<DefaultHasher>::default().hash_one(seen);
                 let is_new = self.seen.insert(seen) && self.kept.len() < MOST_KEPT;
                 if is_new || !name.is_empty() {
+                    self.given += usize::from(!name.is_empty());
                     self.kept.push(input);
                 }
             }

@@ -10,10 +10,10 @@ fn failure<S: std::hash::Hash>(form: Form, words: &[&str], corpus: &str, check: 
     let result = catch_unwind(AssertUnwindSafe(|| {
         let watch = Watch::begin("driver", 7);
         let (seen, kept) = (std::collections::HashSet::new(), Vec::new());
-        let mut run = Run { target, seed: 7, check: &check, watch, seen, kept, tried: 0 };
+        let mut run = Run { target, seed: 7, check: &check, watch, seen, kept, given: 0, tried: 0 };
         run.try_input("first", corpus.into());
         let mut rng = fastrand::Rng::with_seed(7);
-        for _ in 0..50_000 {
+        for _ in 0..400_000 {
             let input = run.changed(&mut rng);
             run.try_input("", input);
         }

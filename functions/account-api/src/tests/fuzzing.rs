@@ -44,7 +44,7 @@ fn fuzz_account_body() {
             let world = World::with_account().await;
             let mut statuses = Vec::new();
             for (path, groups) in
-                [("/accounts/42", OPERATOR), ("/accounts/42", ADMIN), ("/accounts/42/schedule", ADMIN)]
+                [("/accounts/42", OPERATOR), ("/accounts/42", ADMIN), ("/accounts/42/backup-schedule", ADMIN)]
             {
                 let before = (world.account().await, world.token().await);
                 let response = world.answer(ApiCall::new("PUT", path).by(groups).body(&body)).await;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use domain::ids::{AccountId, RecordId, RestoreId};
 use domain::ports::crm_batch::RecordUpdate;
-use domain::ports::ledger::{self, Ledger};
+use domain::ports::ledger::{Key, Ledger, ListRequest, Record, Stored};
 use domain::restore::lock::RestoreLock;
 use domain::restore::slice::RestoreSlice;
 use domain::restore::{Restore, RestoreState};
@@ -82,8 +82,8 @@ impl Oracle {
         now: Timestamp,
     ) -> Result<(), String> {
         let key = RestoreLock::key_of(&self.account);
-        let held = ledger::load::<RestoreLock>(&*self.ledger, &key).await.expect("the ledger answers");
-        let Some(holder) = held.and_then(|held| held.record.held_by) else {
+        let held: Option<RestoreLock> = self.stored(&key).await;
+        let Some(holder) = held.and_then(|held| held.held_by) else {
             return Err(format!("A write has landed at {now} while no restore held the lock."));
         };
         let first = lock(writer).restore.get_or_insert_with(|| holder.clone()).clone();
@@ -91,8 +91,8 @@ impl Oracle {
             return Err(format!("A write of restore {first} has landed at {now} while {holder} held the lock."));
         }
         let reference = RestoreRef { account_id: self.account.clone(), restore_id: holder };
-        let restore = ledger::load::<Restore>(&*self.ledger, &Restore::key_of(&reference)).await;
-        let restore = restore.expect("the ledger answers").expect("the restore that holds the lock").record;
+        let restore: Option<Restore> = self.stored(&Restore::key_of(&reference)).await;
+        let restore = restore.expect("the restore that holds the lock");
         if !self.has_a_run(&restore, now).await {
             return Err(format!("A write of restore {} has landed at {now}, after every lease.", restore.restore_id));
         }
@@ -108,11 +108,17 @@ impl Oracle {
         Ok(())
     }
 
+    async fn stored<T: Record>(&self, key: &Key) -> Option<T> {
+        self.ledger.get(key).await.expect("the ledger answers").map(as_it_is)
+    }
+
     /// Whether a run of the restore holds a lease.
     async fn has_a_run(&self, restore: &Restore, now: Timestamp) -> bool {
         let partition = RestoreSlice::partition(&restore.restore_id);
-        let slices = ledger::list::<RestoreSlice>(&*self.ledger, &partition, RestoreSlice::PREFIX).await;
-        let on_slice = slices.expect("the ledger answers").iter().any(|slice| slice.record.is_worked_on(now));
+        let prefix = RestoreSlice::PREFIX.to_owned();
+        let all = ListRequest { partition, prefix, after: None, newest_first: false, limit: 1_000 };
+        let slices = self.ledger.list(&all).await.expect("the ledger answers").records;
+        let on_slice = slices.into_iter().any(|slice| as_it_is::<RestoreSlice>(slice).is_worked_on(now));
         on_slice || restore.leasing.lease.as_ref().is_some_and(|lease| lease.expires_at > now)
     }
 
@@ -133,4 +139,9 @@ impl Oracle {
         }
         finishes
     }
+}
+
+/// A record, also where it is told to be of a format that the product cannot read.
+fn as_it_is<T: Record>(stored: Stored) -> T {
+    serde_json::from_value(stored.body).expect("a record")
 }

@@ -25,6 +25,8 @@ pub(super) struct Wanted {
     pub(super) targets: BTreeSet<String>,
     /// It is only wanted if the record still has one of these.
     pub(super) only_over: Option<BTreeSet<String>>,
+    /// What the restore that is undone has left, as far as that is known: the record having this is no edit.
+    pub(super) left: Option<String>,
     /// It may just as well not be wanted, as nothing was changed.
     pub(super) is_doubtful: bool,
 }
@@ -64,7 +66,7 @@ impl Walk<'_> {
             for row in &table.rows {
                 let key = (RecordId(row[0].parse().expect("an id")), name.clone());
                 let targets = BTreeSet::from([row[column].clone()]);
-                wanted.insert(key, Wanted { targets, only_over: None, is_doubtful: false });
+                wanted.insert(key, Wanted { targets, only_over: None, left: None, is_doubtful: false });
             }
         }
         let from = mark(&self.world.crm, object.name.object_type());
@@ -244,9 +246,10 @@ impl Walk<'_> {
         if let Some(skipped) = skipped {
             assert_eq!(skipped.why, WhySkipped::EditedSince, "a value is called no option that is one: {key:?}");
             let before = &skipped.difference.before;
+            let is_left = wanted.left.as_ref().is_none_or(|left| comparison.same(left, before));
             assert!(there.contains(before), "a plan has a wrong value: {key:?} {before:?} not in {there:?}");
             assert!(
-                wanted.is_doubtful || !is_ours(before),
+                wanted.is_doubtful || !is_left,
                 "a value is called edited that is not: {key:?} {before:?} {wanted:?}"
             );
             return;

@@ -71,7 +71,7 @@ impl Walk<'_> {
             let is_doubtful = !found.is_changed || found.before.contains(&found.left);
             let targets = if is_doubtful { was_there.union(&found.before).cloned().collect() } else { found.before };
             let only_over = (!include_edited).then_some(ours);
-            wanted.insert(key.clone(), Wanted { targets, only_over, is_doubtful });
+            wanted.insert(key.clone(), Wanted { targets, only_over, left: Some(found.left), is_doubtful });
         }
         wanted
     }

@@ -35,8 +35,8 @@ fn fuzz_manifest() {
     Target::new("manifest", Form::Json, WORDS).fuzz(|input| {
         let manifest = match Manifest::parse(input) {
             Ok(manifest) => manifest,
-            Err(ManifestError::NotRead(why)) => return (0, why.to_string().len()),
-            Err(ManifestError::Inconsistent(file)) => return (1, file.len().min(16)),
+            Err(ManifestError::NotRead(_)) => return (0, 0),
+            Err(ManifestError::Inconsistent(_)) => return (1, 0),
         };
         for file in &manifest.files {
             let end = file.parts.iter().try_fold(0_u64, |end, part| {
