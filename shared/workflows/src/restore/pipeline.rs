@@ -56,7 +56,9 @@ where
             let place = async { if none { future::pending().await } else { sender.reserve().await } };
             match future::select(pin!(place), pin!(next)).await {
                 Either::Left((Ok(place), _)) => {
-                    finished.pop_front().map(|result| place.send(result));
+                    if let Some(result) = finished.pop_front() {
+                        place.send(result);
+                    }
                     room.add_permits(1);
                 }
                 // Nobody takes results any more.
@@ -128,7 +130,7 @@ mod tests {
             let mut taken = 0;
             while results.recv().await.is_some() {
                 taken += 1;
-                tokio::time::sleep(Duration::from_secs(60)).await;
+                tokio::time::sleep(Duration::from_mins(1)).await;
             }
             taken
         };
