@@ -128,9 +128,9 @@ impl LedgerCallGate {
     pub(crate) async fn slot_comes(&self) -> Result<(), GateClosed> {
         let mut slots = self.ordinary.lock().await;
         let slot = self.next_slot(CallKind::Ordinary, &mut slots).await?;
-        self.pass_until(slot).await?;
+        let came = self.pass_until(slot).await;
         slots.held.push_front(slot);
-        Ok(())
+        came
     }
 
     /// Calls that the account's budget admits within `time` in the long run.
@@ -232,7 +232,11 @@ impl CallGate for LedgerCallGate {
             CallKind::Search => self.search.lock().await,
         };
         let slot = self.next_slot(kind, &mut slots).await?;
-        self.pass_until(slot).await?;
+        if let Err(closed) = self.pass_until(slot).await {
+            // For whoever asks next, who is refused as well: each slot that is leased in vain puts off all others.
+            slots.held.push_front(slot);
+            return Err(closed);
+        }
         let now = self.clock.now();
         if self.fence.as_ref().is_some_and(|lease| !lease.outlasts(now, WRITE_MARGIN)) {
             return Err(GateClosed { until: now, reason: WaitReason::RunsEnding });
