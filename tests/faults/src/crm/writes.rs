@@ -174,7 +174,7 @@ impl SimulatedObject {
                 self.note(id, Happened::Edited { property: property.clone(), before, after: value.clone() });
                 self.write(id, property, value);
             }
-            Edit::Create(id) => self.add_at(id, Timestamp::UNIX_EPOCH),
+            Edit::Create(id) => self.add_at(id, self.writes.journal.now),
             Edit::Delete(id) => self.remove(id),
             Edit::Merge(id, survivor) => {
                 self.remove(id);
