@@ -7,7 +7,7 @@ use fastrand::Rng;
 
 use super::plan::{
     Act, Change, Copies, CrmTrouble, Edits, Event, Failed, FaultPlan, Kind, Lists, Method, Name, ObjectPlan, Phase,
-    PortFault, Refusal, RestorePlan, Step, TroublePlan, UndoPlan, Way, Why, WorldPlan,
+    PortFault, Refusal, RestorePlan, SHORTEST_RESTORE_RUN, Step, TroublePlan, UndoPlan, Way, Why, WorldPlan,
 };
 
 /// What a world is mostly about.
@@ -114,7 +114,7 @@ impl WorldPlan {
                 Failed::ComeBack
             },
             export_run: if is_mixed { random.u64(300..4_000) } else { 0 },
-            restore_run: if is_mixed && !narrows { random.u64(300..3_000) } else { 0 },
+            restore_run: if is_mixed && !narrows { random.u64(SHORTEST_RESTORE_RUN..12_000) } else { 0 },
             per_ten_seconds: if theme == Theme::Waits && one_in(random, 2) { random.u32(15..60) } else { 0 },
             per_day: if theme == Theme::Waits && one_in(random, 3) { random.u32(60..160) } else { 0 },
             objects,

@@ -9,6 +9,9 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
+/// Milliseconds that a run of restore-chunk has at least: a batch takes several calls, and is read and written in one run.
+pub const SHORTEST_RESTORE_RUN: u64 = 3_000;
+
 /// A whole world.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -27,7 +30,7 @@ pub struct WorldPlan {
     /// How long a run of export-chunk begins something new, in milliseconds; 0 is 290 s.
     #[serde(skip_serializing_if = "is_default")]
     pub export_run: u64,
-    /// The same of restore-chunk.
+    /// The same of restore-chunk; at least [`SHORTEST_RESTORE_RUN`].
     #[serde(skip_serializing_if = "is_default")]
     pub restore_run: u64,
     /// Calls that the CRM takes in ten seconds; 0 is any number.

@@ -18,7 +18,7 @@ use workflows::run::Patience;
 use super::coverage::Coverage;
 use super::history::{Key, Mark, mark};
 use super::people;
-use super::plan::{Act, Copies, Edits, Event, Failed, Phase, PortFault, Step, WorldPlan};
+use super::plan::{Act, Copies, Edits, Event, Failed, Phase, PortFault, SHORTEST_RESTORE_RUN, Step, WorldPlan};
 use crate::crm::{Moment, Period};
 use crate::{FailedMessages, Pace, Settings, SimulatedCrm, Table, World, samples};
 
@@ -141,7 +141,10 @@ fn settings(plan: &WorldPlan) -> Settings {
             Failed::AreSetAside => FailedMessages::AreSetAside,
         },
         export_run: or_usual(plan.export_run, usual.export_run),
-        restore_run: or_usual(plan.restore_run, usual.restore_run),
+        restore_run: match plan.restore_run {
+            0 => usual.restore_run,
+            millis => or_usual(millis.max(SHORTEST_RESTORE_RUN), usual.restore_run),
+        },
         patience: Patience { outage: PATIENCE, ..usual.patience },
         faults: Faults::none(),
         seed: plan.seed,

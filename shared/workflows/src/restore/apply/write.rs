@@ -111,7 +111,7 @@ impl<'a> Writer<'a> {
             match self.send(&updates, round).await? {
                 BatchUpdate::Written { records, refused } => {
                     let again = self.compare(updates, &records, refused, round).await?;
-                    left.push_front(again);
+                    apart(again).into_iter().for_each(|updates| left.push_front(updates));
                 }
                 BatchUpdate::Refused(_) if updates.len() > 1 => {
                     let second = updates.split_off(updates.len() / 2);
@@ -120,7 +120,8 @@ impl<'a> Writer<'a> {
                 }
                 BatchUpdate::Refused(refusal) => {
                     for update in updates {
-                        left.push_front(self.refuse(update, &refusal, round).await?);
+                        let again = self.refuse(update, &refusal, round).await?;
+                        apart(again).into_iter().for_each(|updates| left.push_front(updates));
                     }
                 }
             }
@@ -159,6 +160,10 @@ impl<'a> Writer<'a> {
             std::mem::take(&mut update.values).into_iter().partition(is_named);
         if refused.is_empty() {
             (refused, rest) = rest.into_iter().partition(may_be_taken);
+        }
+        // Where nothing says which value it is, those that are cleared are tried one by one: all of them would stay empty.
+        if refused.is_empty() && rest.len() > 1 && matches!(round, Round::SetCleared | Round::PutBack) {
+            return Ok(rest.into_iter().map(|value| Update { values: vec![value], ..update.clone() }).collect());
         }
         if refused.is_empty() {
             refused = std::mem::take(&mut rest);
@@ -325,6 +330,19 @@ const TAKEN: &str = "Another record has this value, which only one may have. If 
 /// Whether the CRM refuses a value because another record has it.
 pub(super) fn is_about_uniqueness(code: &str) -> bool {
     ["CONFLICT", "UNIQUE", "DUPLICATE", "ALREADY_EXISTS"].iter().any(|word| code.contains(word))
+}
+
+/// The updates in as many calls as it takes to name each record once in a call.
+fn apart(updates: Vec<Update>) -> Vec<Vec<Update>> {
+    let mut calls: Vec<Vec<Update>> = vec![Vec::new()];
+    for update in updates {
+        let is_free = |call: &&mut Vec<Update>| call.iter().all(|other| other.id != update.id);
+        match calls.iter_mut().find(is_free) {
+            Some(call) => call.push(update),
+            None => calls.push(vec![update]),
+        }
+    }
+    calls
 }
 
 /// One update for each record.
