@@ -100,6 +100,15 @@ impl ObjectPlan {
     }
 }
 
+/// Whether a property of this kind takes a value, as its options are.
+pub(super) fn is_option(kind: Kind, value: &str) -> bool {
+    match kind {
+        Kind::Choice => value.is_empty() || CHOICES.contains(&value),
+        Kind::Stage => value.is_empty() || STAGES[..3].contains(&value),
+        _ => true,
+    }
+}
+
 /// Makes a property what its kind says.
 fn shape(object: &mut SimulatedObject, kind: Kind, name: &str) {
     for (nth, id) in object.ids().into_iter().enumerate() {
