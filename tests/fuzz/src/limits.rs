@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 /// longer for the longest inputs.
 const LONGEST_CHECK: Duration = Duration::from_secs(10);
 /// After this a check is taken for endless.
-const ENDLESS: Duration = Duration::from_secs(60);
+const ENDLESS: Duration = Duration::from_mins(1);
 /// Bytes of memory for each byte of an input.
 const MEMORY_PER_BYTE: u64 = 100;
 
