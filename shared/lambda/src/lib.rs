@@ -9,6 +9,8 @@ pub mod caller;
 pub mod config;
 pub mod deadline;
 pub mod fields;
+#[cfg(test)]
+mod fuzzing;
 pub mod http;
 pub mod links;
 pub mod metrics;

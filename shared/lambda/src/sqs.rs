@@ -82,6 +82,7 @@ where
 mod tests {
     use std::sync::Mutex;
 
+    use fuzz::{Form, Target};
     use lambda_runtime::Context;
 
     use super::*;
@@ -129,5 +130,42 @@ mod tests {
         let failed: Vec<_> = response.batch_item_failures.iter().map(|item| item.item_identifier.as_str()).collect();
         assert_eq!(failed, ["b", "c", "d"]);
         assert_eq!(seen.into_inner().expect("not poisoned"), ["1", "2", "3", "1"]);
+    }
+
+    /// Whatever bodies a batch has, those that are no work come back, and only they; the others reach the handler.
+    #[test]
+    fn fuzz_sqs_batch() {
+        let words = [
+            "work",
+            "assemble",
+            "backup",
+            "accountId",
+            "42",
+            "backupId",
+            "0198a000-0000-7000-8000-000000000000",
+            "slice",
+        ];
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        Target::new("sqs_batch", Form::JsonLines, &words).fuzz(|input| {
+            let text = String::from_utf8_lossy(input);
+            let bodies: Vec<(String, &str)> =
+                text.split('\n').take(10).enumerate().map(|(at, body)| (at.to_string(), body)).collect();
+            let bodies: Vec<(&str, &str)> = bodies.iter().map(|(id, body)| (id.as_str(), *body)).collect();
+            let seen = Mutex::new(0);
+            let handler = async |_: Work, _: Deadline| {
+                *seen.lock().expect("not poisoned") += 1;
+                Outcome::Done
+            };
+            let deadline = Deadline::of(&Context::default(), Timestamp::UNIX_EPOCH);
+            let response = runtime.block_on(handle_batch(&handler, event(&bodies), deadline));
+            let failed: Vec<_> =
+                response.batch_item_failures.iter().map(|item| item.item_identifier.as_str()).collect();
+            let unreadable = bodies.iter().filter(|(_, body)| serde_json::from_str::<Work>(body).is_err());
+            let unreadable: Vec<_> = unreadable.map(|(id, _)| *id).collect();
+            assert_eq!(failed, unreadable, "other messages come back than those that are no work");
+            let handled = seen.into_inner().expect("not poisoned");
+            assert_eq!(handled + failed.len(), bodies.len(), "a message is lost");
+            (handled, failed.len())
+        });
     }
 }

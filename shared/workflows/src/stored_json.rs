@@ -83,3 +83,43 @@ pub(crate) async fn write_bytes(writer: &dyn ObjectWriter, key: &str, json: Vec<
         Err(error) => Err(error),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use domain::restore::outcome::ValueOutcome;
+    use futures_util::FutureExt as _;
+    use fuzz::{Form, Target};
+    use in_memory::MemoryObjects;
+
+    use super::*;
+
+    const WORDS: &[&str] = &[
+        "id", "property", "before", "target", "fate", "written", "after", "unclear", "failed", "code", "message",
+        "canary",
+    ];
+
+    fn lines_of(document: &[u8]) -> Result<Vec<ValueOutcome>, StorageError> {
+        let objects = MemoryObjects::new();
+        let written = write_bytes(&objects, "key", document.to_vec()).now_or_never().expect("nothing to wait for");
+        written.expect("a new object");
+        read_lines(&objects, "key").now_or_never().expect("nothing to wait for")
+    }
+
+    /// Either each line is read and written back the same, or all are refused in words that quote none of them.
+    #[test]
+    fn fuzz_stored_json() {
+        Target::new("stored_json", Form::JsonLines, WORDS).fuzz(|document| match lines_of(document) {
+            Ok(lines) => {
+                let mut again = Vec::new();
+                lines.iter().for_each(|line| add_line(line, &mut again).expect("a line"));
+                assert!(lines_of(&again).is_ok_and(|read| read == lines), "what is written is read otherwise");
+                lines.len().min(32)
+            }
+            Err(error) => {
+                assert!(matches!(error, StorageError::Refused(_)), "trying again does not help");
+                assert!(!error.to_string().contains("canary"), "a value is told: {error}");
+                99
+            }
+        });
+    }
+}

@@ -1,6 +1,7 @@
 //! Requests for settings, from API Gateway's event to the answer, over ports in memory.
 
 mod crms;
+mod fuzzing;
 mod inbox;
 mod schedule;
 mod settings;

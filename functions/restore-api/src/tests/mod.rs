@@ -4,6 +4,7 @@
 mod asking;
 mod confirming;
 mod deciding;
+mod fuzzing;
 mod imports;
 mod reading;
 mod repeating;

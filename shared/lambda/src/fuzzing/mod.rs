@@ -1,0 +1,5 @@
+//! Requests that nobody thought of.
+
+mod fields;
+mod request;
+mod token;
