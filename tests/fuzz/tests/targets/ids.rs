@@ -1,6 +1,6 @@
 //! Ids and names: each that is taken is written back as it was, and leads out of no place that it becomes a part of.
 
-use domain::ids::{AccountId, AuditEntryId, BackupId, NotificationId, ObjectType, RecordId, RestoreId};
+use domain::ids::{AccountId, AuditEntryId, BackupId, MalformedId, NotificationId, ObjectType, RecordId, RestoreId};
 use domain::plan::PlanName;
 use fuzz::{Form, Target};
 use serde::de::DeserializeOwned;
@@ -23,36 +23,12 @@ fn fuzz_ids() {
     Target::new("ids", Form::Bytes, &words).fuzz(|input| {
         let text = &*String::from_utf8_lossy(input);
         let ids = [
-            taken(
-                text,
-                AccountId::parse(text).ok().map(String::from).as_deref(),
-                as_json::<AccountId>(text).map(String::from).as_deref(),
-            ),
-            taken(
-                text,
-                ObjectType::parse(text).ok().map(String::from).as_deref(),
-                as_json::<ObjectType>(text).map(String::from).as_deref(),
-            ),
-            taken(
-                text,
-                BackupId::parse(text).ok().map(String::from).as_deref(),
-                as_json::<BackupId>(text).map(String::from).as_deref(),
-            ),
-            taken(
-                text,
-                RestoreId::parse(text).ok().map(String::from).as_deref(),
-                as_json::<RestoreId>(text).map(String::from).as_deref(),
-            ),
-            taken(
-                text,
-                NotificationId::parse(text).ok().map(String::from).as_deref(),
-                as_json::<NotificationId>(text).map(String::from).as_deref(),
-            ),
-            taken(
-                text,
-                AuditEntryId::parse(text).ok().map(String::from).as_deref(),
-                as_json::<AuditEntryId>(text).map(String::from).as_deref(),
-            ),
+            taken::<AccountId>(text, AccountId::parse),
+            taken::<ObjectType>(text, ObjectType::parse),
+            taken::<BackupId>(text, BackupId::parse),
+            taken::<RestoreId>(text, RestoreId::parse),
+            taken::<NotificationId>(text, NotificationId::parse),
+            taken::<AuditEntryId>(text, AuditEntryId::parse),
         ];
         if let Ok(id) = BackupId::parse(text) {
             let again = BackupId::new(id.created_at(), id.random());
@@ -72,14 +48,12 @@ fn fuzz_ids() {
     });
 }
 
-fn as_json<T: DeserializeOwned>(text: &str) -> Option<T> {
-    serde_json::from_value(text.into()).ok()
-}
-
-/// Whether the text is an id, which then is the text.
-fn taken(text: &str, parsed: Option<&str>, stored: Option<&str>) -> bool {
+/// Whether the text is an id, which then is the text, also where it is stored.
+fn taken<T: DeserializeOwned + Into<String>>(text: &str, parse: fn(&str) -> Result<T, MalformedId>) -> bool {
+    let parsed: Option<String> = parse(text).ok().map(Into::into);
+    let stored: Option<String> = serde_json::from_value::<T>(text.into()).ok().map(Into::into);
     assert_eq!(parsed, stored, "a stored id is read otherwise");
-    assert!(parsed.is_none_or(|id| id == text), "{text:?} became {parsed:?}");
+    assert!(parsed.as_ref().is_none_or(|id| id == text), "{text:?} became {parsed:?}");
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     assert!(parsed.is_none() || (!text.is_empty() && text.bytes().all(plain)), "{text:?} is no part of a key");
     parsed.is_some()
