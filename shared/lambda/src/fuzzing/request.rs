@@ -56,7 +56,10 @@ fn fuzz_request() {
         assert_eq!(document["status"], status.as_u16());
         let kind = document["type"].as_str().unwrap_or_default();
         assert!(kind.starts_with("urn:crm-backup:problem:") && document["title"].is_string(), "{document}");
-        assert!(!document["detail"].to_string().contains("canary"), "a value is repeated: {document}");
+        // The sentence about all of them names the fields, which may have any names.
+        let mut errors = document["errors"].as_array().into_iter().flatten();
+        let is_quoted = |error: &Value| error["detail"].to_string().contains("canary");
+        assert!(!errors.any(is_quoted), "a value is repeated: {document}");
         (status.as_u16(), kind.to_owned())
     });
 }

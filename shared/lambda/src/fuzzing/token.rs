@@ -50,10 +50,7 @@ fn fuzz_token() {
         };
         let claims = claims.expect("claims that are no JSON");
         assert!(claims.all("sub").all(|sub| is(sub, "user-1")), "another subject");
-        assert!(
-            claims.all("aud").all(|aud| is(aud, "client-1") || texts(aud).contains(&"client-1")),
-            "another audience"
-        );
+        assert!(claims.all("aud").all(|aud| is(aud, "client-1") || holds(aud, "client-1")), "another audience");
         assert!(claims.last("aud").is_some() && claims.last("sub").is_some(), "of nobody, or for nobody");
         assert!(claims.all("token_use").all(|used| *used == Document::Null || is(used, "id")), "an access token");
         let groups = groups(&claims);
@@ -88,6 +85,11 @@ fn headers(authorization: &[u8]) -> HeaderMap {
 
 fn is(document: &Document, text: &str) -> bool {
     matches!(document, Document::Text(given) if given == text)
+}
+
+/// Whether a list has a text among its elements.
+fn holds(document: &Document, text: &str) -> bool {
+    matches!(document, Document::List(items) if items.iter().any(|item| is(item, text)))
 }
 
 /// The texts of a list of nothing else.
