@@ -110,8 +110,9 @@ impl<'a> Writer<'a> {
             self.refresh(&mut updates, round).await?;
             match self.send(&updates, round).await? {
                 BatchUpdate::Written { records, refused } => {
-                    let again = self.compare(updates, &records, refused, round).await?;
-                    apart(again).into_iter().for_each(|updates| left.push_front(updates));
+                    for updates in apart(self.compare(updates, &records, refused, round).await?) {
+                        left.push_front(updates);
+                    }
                 }
                 BatchUpdate::Refused(_) if updates.len() > 1 => {
                     let second = updates.split_off(updates.len() / 2);
@@ -120,8 +121,9 @@ impl<'a> Writer<'a> {
                 }
                 BatchUpdate::Refused(refusal) => {
                     for update in updates {
-                        let again = self.refuse(update, &refusal, round).await?;
-                        apart(again).into_iter().for_each(|updates| left.push_front(updates));
+                        for updates in apart(self.refuse(update, &refusal, round).await?) {
+                            left.push_front(updates);
+                        }
                     }
                 }
             }
