@@ -1,8 +1,8 @@
 //! A thousand worlds, each made up from a number; and one of them, again.
 //!
 //! ```sh
-//! WORLDS=20000 cargo nextest run -p faults -E 'test(a_thousand_worlds)'
-//! WORLD=4711 cargo nextest run -p faults --no-capture -E 'test(one_world)'
+//! WORLDS=20000 cargo test -p faults --test worlds a_thousand_worlds
+//! WORLD=4711 cargo test -p faults --test worlds one_world -- --nocapture
 //! ```
 
 use std::cell::RefCell;
@@ -104,7 +104,7 @@ fn told(failing: &Failing) -> String {
     let said = outcome(&plan).err().unwrap_or_else(|| "not again: something in it is not repeatable".to_owned());
     let line = serde_json::to_string(&plan).expect("a plan is JSON");
     format!(
-        "world {} fails: {}\n\nmade smaller: {said}\n{plan:#?}\n\nagain:\nWORLD='{line}' cargo nextest run -p faults --no-capture -E 'test(one_world)'\n",
+        "world {} fails: {}\n\nmade smaller: {said}\n{plan:#?}\n\nagain:\nWORLD='{line}' cargo test -p faults --test worlds one_world -- --nocapture\n",
         failing.plan.seed, failing.said,
     )
 }
