@@ -234,8 +234,8 @@ fn a_report_of_many_records_takes_no_more_memory_than_that_of_few() {
 #[tokio::test(start_paused = true)]
 #[ignore = "measures the memory of the whole process, so it is started in one of its own"]
 async fn memory_of_reports() {
-    const FEW: u64 = 40_000;
-    let records = records(120_000);
+    const FEW: u64 = 80_000;
+    let records = records(200_000);
     for run in [SignedDuration::ZERO, SignedDuration::from_secs(290)] {
         reported(FEW, run).await;
         let few = peak();
