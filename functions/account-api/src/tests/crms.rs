@@ -58,7 +58,8 @@ impl Crm for Connected {
                 Err(refusal(CrmErrorKind::NoBudget { until, reason: WaitReason::RateLimit }))
             }
             token => {
-                let portal_id = token.strip_prefix("portal-").and_then(|id| id.parse().ok()).expect("a test's token");
+                let portal_id = token.strip_prefix("portal-").and_then(|id| id.parse().ok());
+                let portal_id = portal_id.ok_or_else(|| refusal(CrmErrorKind::TokenRefused))?;
                 let call_limits = CallLimits { per_ten_seconds: 190, per_day: 625_000 };
                 Ok(CrmAccount { portal_id, time_zone: "Europe/Berlin".to_owned(), call_limits })
             }
