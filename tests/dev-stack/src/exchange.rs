@@ -10,8 +10,8 @@ use crate::emulator::Emulator;
 use crate::failure::Result;
 use crate::python::Environment;
 
-/// How often some functions get other code.
-const EVERY: Duration = Duration::from_secs(4);
+/// How often some functions get other code. The emulator ends what runs of a function then, and that goes on within 90 s.
+const EVERY: Duration = Duration::from_secs(100);
 
 /// A function with two codes.
 #[derive(Debug)]
@@ -29,18 +29,19 @@ pub struct Exchange {
     functions: Vec<Exchanged>,
     /// How often they have been exchanged.
     turns: usize,
-    last: Instant,
+    /// None before the first time, which is at once.
+    last: Option<Instant>,
 }
 
 impl Exchange {
-    /// Those functions of `deployment` that have other code as well. This checkout's code runs first.
+    /// Those functions of `deployment` that have other code as well.
     pub fn of(deployment: &Deployment, emulator: &Emulator, python: Environment) -> Self {
         let functions = deployment.functions.iter().filter_map(|(binary, name)| {
             let (present, other) = (deployment.code.get(binary)?, deployment.others.get(binary)?);
             Some(Exchanged { name: name.clone(), present: present.clone(), other: other.clone() })
         });
         let functions = functions.collect();
-        Self { python, endpoint: emulator.url().to_owned(), functions, turns: 0, last: Instant::now() }
+        Self { python, endpoint: emulator.url().to_owned(), functions, turns: 0, last: None }
     }
 
     /// Exchanges the code of the functions, if it is time to: one half of them runs this checkout's code and the other half
@@ -49,14 +50,14 @@ impl Exchange {
     /// # Errors
     /// When the emulator refuses.
     pub fn take_turns(&mut self) -> Result<()> {
-        if self.functions.is_empty() || self.last.elapsed() < EVERY {
+        if self.functions.is_empty() || self.last.is_some_and(|last| last.elapsed() < EVERY) {
             return Ok(());
         }
         self.turns += 1;
         let code: BTreeMap<&str, &str> =
             self.functions.iter().enumerate().map(|(place, function)| code_of(place, function, self.turns)).collect();
         let _: Value = self.python.ask("exchange.py", &json!({ "endpoint": self.endpoint, "code": code }))?;
-        self.last = Instant::now();
+        self.last = Some(Instant::now());
         Ok(())
     }
 
