@@ -120,6 +120,17 @@ fn the_template_lets_nothing_fail_in_silence() -> Result<()> {
         let watched = alarms.iter().any(|alarm| alarm["MetricName"]["Fn::Sub"] == metric);
         assert!(watched, "no alarm for {event}");
     }
+    for log in of_type(&template, "AWS::Logs::LogGroup").map(|(name, _)| name).filter(|name| *name != "ApiAccessLog") {
+        let counted = of_type(&template, "AWS::Logs::MetricFilter").any(|(_, filter)| {
+            let filter = &filter["Properties"];
+            filter["LogGroupName"]["Ref"] == *log
+                && filter["FilterPattern"]
+                    == r#"{ $.message = "stored.unreadable" || $.message = "message.unreadable" }"#
+                && filter["MetricTransformations"][0]["MetricName"]["Fn::Sub"] == "Unreadable-${AWS::StackName}"
+        });
+        assert!(counted, "what {log} says to be unreadable is not counted");
+    }
+    assert!(alarms.iter().any(|alarm| alarm["MetricName"]["Fn::Sub"] == "Unreadable-${AWS::StackName}"));
     for (name, role) in of_type(&template, "AWS::IAM::Role") {
         let text = role["Properties"]["Policies"].to_string();
         assert!(!text.contains(r#""Resource":"*""#) && !text.contains(r#":*""#), "{name} may do too much");
