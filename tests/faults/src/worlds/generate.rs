@@ -326,7 +326,23 @@ impl Maker {
             writing.faults.push(FaultPlan { call: "Crm::update_batch".to_owned(), nth, fault });
             writing.faults.truncate(MOST_FAULTS);
         }
+        if self.theme == Theme::Ends && one_in(&mut self.random, 3) {
+            self.stopped_with_a_write_under_way(&mut writing);
+        }
         Way { planning, reviewed, called_off, refusals, writing }
+    }
+
+    /// A call gets no answer, its second sending is refused, somebody stops the restore, and then the first one lands.
+    fn stopped_with_a_write_under_way(&mut self, writing: &mut Phase) {
+        let random = &mut self.random;
+        let from = random.u64(1..12);
+        let refusal = pick(
+            random,
+            &[CrmTrouble::DailyLimit, CrmTrouble::TokenRefused, CrmTrouble::ScopeMissing, CrmTrouble::Forbidden],
+        );
+        let trouble = |what, from| TroublePlan { what, from, calls: 1, minutes: 0 };
+        writing.troubles = vec![trouble(CrmTrouble::Late, from), trouble(refusal, from + 1)];
+        writing.events.push(Event::At(random.u64(200..20_000), Act::End));
     }
 
     fn refusals(&mut self, object: &ObjectPlan) -> Vec<Refusal> {
