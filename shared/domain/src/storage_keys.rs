@@ -115,6 +115,11 @@ pub fn pre_image(restore: &RestoreRef, slice: u32, batch: u64, attempt: u32) -> 
     format!("{}pre-images/{slice:05}/{batch:08}.{attempt:04}.jsonl", restore_prefix(restore))
 }
 
+/// The values of a batch that run `attempt` is about to clear, in its first or second round of clearing.
+pub fn clearings(restore: &RestoreRef, slice: u32, batch: u64, attempt: u32, round: u8) -> String {
+    format!("{}pre-images/{slice:05}/{batch:08}.{attempt:04}.clearings-{round}.jsonl", restore_prefix(restore))
+}
+
 /// What became of some batches of a slice.
 pub fn outcome(restore: &RestoreRef, slice: u32, number: u32, attempt: u32) -> String {
     format!("{}outcomes/{slice:05}/{number:06}.{attempt:04}.jsonl", restore_prefix(restore))

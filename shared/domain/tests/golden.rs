@@ -13,7 +13,7 @@ use domain::object::ObjectExport;
 use domain::property::Columns;
 use domain::restore::import::Import;
 use domain::restore::lock::RestoreLock;
-use domain::restore::outcome::{PreImage, UncommittedBatch, ValueOutcome};
+use domain::restore::outcome::{Clearing, PreImage, UncommittedBatch, ValueOutcome};
 use domain::restore::plan::PlannedRecord;
 use domain::restore::slice::RestoreSlice;
 use domain::restore::{Restore, RestoreSource};
@@ -55,6 +55,7 @@ fn documents_and_lines_are_read() {
     check::<Columns>("columns", &[]);
     check::<PlannedRecord>("planned-record", &[]);
     check::<PreImage>("pre-image", &[]);
+    check::<Clearing>("clearing", &[]);
     check::<ValueOutcome>("outcome", &[]);
     check::<UncommittedBatch>("uncommitted-batch", &[]);
 }

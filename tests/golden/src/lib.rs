@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use crate::watch::{Known, Watched};
 
 /// Every kind that there are files of.
-pub const KINDS: [&str; 25] = [
+pub const KINDS: [&str; 26] = [
     "account",
     "allowance",
     "audit-entry",
@@ -39,6 +39,7 @@ pub const KINDS: [&str; 25] = [
     "plan-samples",
     "planned-record",
     "pre-image",
+    "clearing",
     "restore",
     "restore-definition",
     "restore-lock",

@@ -7,6 +7,7 @@
 //! Planning changes nothing and locks nothing. From the confirmation to the end the restore holds the account's
 //! [`lock`]. The last states never change again. That a plan has expired is not a state but a matter of the time.
 
+pub mod begun;
 pub mod difference;
 pub mod import;
 pub mod lock;

@@ -22,9 +22,25 @@ pub struct PreImage {
     pub before: String,
     /// The value that is about to be written.
     pub target: String,
+    /// The run puts a [`Clearing`] before it clears a value. Earlier versions did not, so whatever they began may be cleared.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub clearings_noted: bool,
 }
 
 impl Document for PreImage {}
+
+/// A value that a run is about to clear on the way to its target: a stage that only goes forward, or a unique value that
+/// another record is to get.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Clearing {
+    /// The record.
+    pub id: RecordId,
+    /// The property, by its place in the restore's list.
+    pub property: u16,
+}
+
+impl Document for Clearing {}
 
 /// The value that an undo goes back to: of what all runs have found before they wrote, oldest first, the latest that was
 /// not made by this restore itself (`is_own`). If all were, the first.

@@ -173,13 +173,10 @@ impl RestoredProperty {
         self.forward_only || self.is_unique()
     }
 
-    /// Whether `value` is one that a restore to `target` makes itself: the target, what a CRM keeps of it that changes letters
-    /// to small ones or cuts spaces off, or nothing on the way to it.
-    pub fn is_made_on_the_way_to(&self, target: &str, value: &str) -> bool {
+    /// Whether `value` is `target`, or what a CRM keeps of it that changes letters to small ones or cuts spaces off.
+    pub fn is_form_of(&self, target: &str, value: &str) -> bool {
         let form = |text: &str| text.trim().to_lowercase();
-        self.comparison.same(value, target)
-            || !target.is_empty() && form(value) == form(target)
-            || self.is_cleared_on_the_way() && value.is_empty()
+        self.comparison.same(value, target) || !target.is_empty() && form(value) == form(target)
     }
 
     /// Whether it takes `value` as its options are now. Clearing is always possible as far as options go.

@@ -1,17 +1,16 @@
 //! Ends a restore that has written: waits until no run can write any more, tells what dead runs may have written, makes the
 //! report of what was not restored, and in one transaction ends the restore, makes the import and frees the lock.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use domain::Failure;
 use domain::budget::WaitReason;
-use domain::ids::RecordId;
 use domain::lease::Wait;
 use domain::notification::{Event, Notification};
 use domain::ports::ledger::{Change, Ledger, LedgerError, Versioned};
 use domain::restore::import::Import;
-use domain::restore::outcome::{Fate, OutcomeCounts, PreImage, UncommittedBatch, ValueOutcome, overwritten};
+use domain::restore::outcome::{Fate, OutcomeCounts, UncommittedBatch, ValueOutcome};
 use domain::restore::slice::{BATCHES_AHEAD, OutcomeFile, RestoreSlice, Settling, SliceState};
 use domain::restore::{Restore, RestoreEvent, RestoreState};
 use domain::storage_keys;
@@ -159,25 +158,16 @@ impl RestoreWork {
         for batch in committed..slice.batches().min(committed + BATCHES_AHEAD) {
             let attempts =
                 slice.tries_at(batch).chain(dead.filter(|dead| slice.tries.iter().all(|t| t.attempt != *dead)));
-            let mut begun: BTreeMap<(RecordId, u16), Vec<PreImage>> = BTreeMap::new();
-            let mut begun_last = 0;
-            for attempt in attempts {
-                let key = storage_keys::pre_image(&restore.reference(), slice.number, batch, attempt);
-                for line in stored_json::read_lines_if_any::<PreImage>(&*self.reader, &key).await? {
-                    begun.entry((line.id, line.property)).or_default().push(line);
-                    begun_last = begun_last.max(attempt);
-                }
-            }
-            if let Some((_, known)) = uncommitted.remove(&batch).filter(|(attempt, _)| *attempt >= begun_last) {
+            let begun = self.begun_of_batch(restore, slice, batch, attempts).await?;
+            let is_latest = |attempt: u32| attempt >= begun.last_attempt;
+            if let Some((_, known)) = uncommitted.remove(&batch).filter(|(attempt, _)| is_latest(*attempt)) {
                 beyond.add_known(&known)?;
                 continue;
             }
-            for ((id, property), found) in begun {
-                let target = found.last().map(|line| line.target.clone()).unwrap_or_default();
+            for ((id, property), begun) in begun.values {
+                let target = begun.target().to_owned();
                 let known = definition.properties.get(usize::from(property));
-                let is_own = |value: &str| known.is_some_and(|known| known.is_made_on_the_way_to(&target, value));
-                let chain: Vec<&str> = found.iter().map(|line| line.before.as_str()).collect();
-                let before = overwritten(&chain, is_own).to_owned();
+                let before = begun.overwritten(known, None, None).to_owned();
                 let outcome = ValueOutcome { id, property, before, target, fate: Fate::Unclear };
                 beyond.told.counts.values_unclear += 1;
                 beyond.add(&outcome)?;

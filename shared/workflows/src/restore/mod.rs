@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`ask`], [`decide`] | requests: plan, undo; confirm, cancel, stop |
 //! | `begin` | defines what is restored, and the slices |
+//! | `begun` | what earlier runs have put down about values before they wrote them |
 //! | `compare` | plans a slice: rows to restore against present values |
 //! | `sum_up` | makes the plan that people review |
 //! | `apply` | writes a slice: read again, pre-image, update, compare what came back |
@@ -18,6 +19,7 @@ mod apply;
 mod arrange;
 pub mod ask;
 mod begin;
+mod begun;
 mod compare;
 mod conclude;
 pub mod decide;

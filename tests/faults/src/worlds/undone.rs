@@ -24,12 +24,14 @@ pub(super) struct Own<'a> {
     pub(super) comparison: Comparison,
     pub(super) kind: Kind,
     pub(super) target: &'a str,
+    /// A run has put down that it was about to clear it.
+    pub(super) may_be_cleared: bool,
 }
 
 impl Own<'_> {
     fn may_be(&self, value: &str) -> bool {
         let lower = self.kind == Kind::Lower && value == self.target.to_lowercase();
-        lower || self.comparison.same(value, self.target) || self.kind.is_cleared_on_the_way() && value.is_empty()
+        lower || self.comparison.same(value, self.target) || self.may_be_cleared && value.is_empty()
     }
 }
 
@@ -51,6 +53,10 @@ pub(super) fn overwritten(history: &History, key: &Key, (from, to): (Mark, Mark)
     let mut before: BTreeSet<String> = last.map(|(value, _)| BTreeSet::from([value.clone()])).unwrap_or_default();
     let raced = foreign.iter().filter(|(_, known)| known.len() > 1);
     before.extend(raced.flat_map(|(_, known)| known.clone()));
+    // Somebody has cleared what a run was about to clear, or that run has: nobody can tell.
+    if own.may_be_cleared && before.contains("") {
+        before.extend(history.values(key, from, to).into_iter().filter(|value| !own.may_be(value)));
+    }
     let left = sent.last().map_or_else(|| history.value(key, to), |last| last.after.to_owned());
     Overwritten { before, left, is_changed: !changes.is_empty() }
 }
@@ -62,7 +68,8 @@ impl Walk<'_> {
         let mut wanted = BTreeMap::new();
         for (key, target) in &undone.targets {
             let (comparison, kind) = self.known(undone.object, &key.1);
-            let found = overwritten(history, key, (from, to), &Own { comparison, kind, target });
+            let may_be_cleared = undone.cleared.contains(key);
+            let found = overwritten(history, key, (from, to), &Own { comparison, kind, target, may_be_cleared });
             let mut ours = BTreeSet::from([found.left.clone(), target.clone()]);
             let was_there = history.values(key, from, to);
             if kind.is_cleared_on_the_way() {

@@ -1,7 +1,7 @@
 //! Goes through a world: does one step after the other, with all that goes wrong meanwhile, and asks the oracle after each.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,6 +51,8 @@ pub(super) struct Carried {
     pub(super) object: usize,
     /// What was planned to be written.
     pub(super) targets: BTreeMap<Key, String>,
+    /// What a run has put down that it was about to clear.
+    pub(super) cleared: BTreeSet<Key>,
     /// Whether it was an undo.
     pub(super) is_undo: bool,
     /// When it was confirmed and when it was over, in the object's journal.

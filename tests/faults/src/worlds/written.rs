@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::ids::RecordId;
-use domain::restore::outcome::{Fate, ValueOutcome, reasons};
+use domain::restore::outcome::{Clearing, Fate, ValueOutcome, reasons};
 use domain::restore::plan::PlannedRecord;
 use domain::restore::{Restore, RestoreState};
 use domain::storage_keys;
@@ -35,6 +35,8 @@ struct Ended<'a> {
     way: &'a Way,
     history: History,
     span: (Mark, Mark),
+    /// What a run has put down that it was about to clear.
+    cleared: BTreeSet<Key>,
 }
 
 impl Ended<'_> {
@@ -55,7 +57,8 @@ impl Walk<'_> {
     ) {
         let history = History::of(&self.world.crm, self.object_type(asked.object));
         let span = (from, history.object().journal().len());
-        let ended = Ended { asked, restore, way, history, span };
+        let cleared = self.cleared(restore).await;
+        let ended = Ended { asked, restore, way, history, span, cleared };
         let kind = if asked.is_undo { "undo" } else { "restore" };
         self.coverage.add(format!("{kind} {:?}", restore.state), 1);
         match restore.state {
@@ -84,8 +87,8 @@ impl Walk<'_> {
         self.assert_counts(&ended, targets.len() as u64, &outcomes).await;
         self.assert_reported(&ended, records, &outcomes).await;
         let targets = targets.into_iter().map(|(key, (_, target))| (key, target)).collect();
-        let (restore, object) = (asked.restore.clone(), asked.object);
-        self.carried.push(Carried { restore, object, targets, is_undo: asked.is_undo, wrote: span });
+        let (restore, object, cleared) = (asked.restore.clone(), asked.object, ended.cleared);
+        self.carried.push(Carried { restore, object, targets, cleared, is_undo: asked.is_undo, wrote: span });
     }
 
     /// What became of each value, by what the restore has put into storage.
@@ -105,11 +108,24 @@ impl Walk<'_> {
         outcomes
     }
 
+    /// What runs have put down that they were about to clear.
+    async fn cleared(&self, restore: &Restore) -> BTreeSet<Key> {
+        let (mut cleared, of_restore) = (BTreeSet::new(), format!("/{}/", restore.restore_id));
+        let keys = self.world.objects.keys(storage_keys::RESTORES);
+        for key in keys.iter().filter(|key| key.contains(&of_restore) && key.contains(".clearings-")) {
+            for line in self.lines::<Clearing>(key).await {
+                cleared.insert((line.id, restore.properties[usize::from(line.property)].clone()));
+            }
+        }
+        cleared
+    }
+
     fn assert_value(&self, ended: &Ended<'_>, told: &Told<'_>) {
         let (comparison, kind) = self.known(ended.asked.object, &told.key.1);
         let (from, to) = ended.span;
         let history = &ended.history;
-        let own = Own { comparison, kind, target: told.target };
+        let may_be_cleared = ended.cleared.contains(told.key);
+        let own = Own { comparison, kind, target: told.target, may_be_cleared };
         let found = overwritten(history, told.key, (from, to), &own);
         let sent = history.sent(told.key, from, to);
         if ended.asked.spares_edits {
@@ -214,7 +230,8 @@ impl Walk<'_> {
     fn assert_edits_spared(ended: &Ended<'_>, told: &Told<'_>, sent: &[Sent<'_>], own: &Own<'_>) {
         let history = &ended.history;
         for change in sent.iter().filter(|sent| sent.before != sent.after) {
-            let is_fine = |value: &str| own.comparison.same(value, told.before);
+            let is_fine =
+                |value: &str| own.comparison.same(value, told.before) || value.is_empty() && own.may_be_cleared;
             let is_own = history.is_own(told.key, ended.span.0, change.place);
             let read = history.last_read(told.key.0, change.place).unwrap_or(change.place);
             let raced = history.is_edited(told.key, read, change.place);

@@ -10,7 +10,7 @@ use faults::crm::{Period, Trouble};
 use in_memory::faults::{Fault, Faults};
 use jiff::SignedDuration;
 
-use crate::scenario::{Scenario, Setup, all_fans, record, stages};
+use crate::scenario::{OBJECT, Scenario, Setup, all_fans, record, stages};
 
 const UPDATES: &str = "update_batch";
 
@@ -50,6 +50,35 @@ async fn between(trouble: Trouble, lasts: SignedDuration) -> (Scenario, RestoreR
     (scenario, restore)
 }
 
+/// A stage that somebody clears while a write gets no answer looks like one that the restore has cleared itself. Only that
+/// it has put nothing down about clearing it tells the two apart.
+#[tokio::test(start_paused = true)]
+async fn a_stage_that_somebody_clears_before_an_undo_goes_on_stays_empty() {
+    let scenario = Scenario::in_memory(hundred()).await;
+    let world = &scenario.world;
+    let restore = scenario.planned().await;
+    scenario.carried_out(&restore).await;
+    let undo = scenario.undo_planned(&restore, false).await;
+    let sent = world.crm.calls(UPDATES) + 1;
+    world.crm.trouble(Period::CallsOf(UPDATES, sent..sent + 1), Trouble::Unavailable);
+    world.confirm(&undo).await.expect("planned");
+    while world.crm.calls(UPDATES) < sent {
+        world.deliver_one().await;
+    }
+    let key = |nth: usize| (record(nth).0, "city".to_owned());
+    let staged = (0..100).find(|nth| scenario.good.contains_key(&key(*nth))).expect("some have a stage");
+    world.crm.edit(OBJECT, record(staged), "city", "");
+
+    scenario.rest_until(&undo, RestoreState::Completed).await;
+
+    let told = world.errors(&undo).await;
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0][4].starts_with("EDITED_SINCE"), "{told:?}");
+    let mut expected = scenario.damaged.clone();
+    expected.remove(&key(staged));
+    scenario.assert_values(&expected);
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_is_cleared_is_set_once_the_trouble_is_over() {
     let hour = SignedDuration::from_hours(1);
@@ -70,7 +99,7 @@ async fn what_is_cleared_when_a_restore_is_stopped_is_set_or_put_back() {
             let (scenario, restore) =
                 between(trouble, if trouble == Trouble::TokenRefused { minute / 3 } else { minute }).await;
             if refused {
-                scenario.world.crm.change(crate::scenario::OBJECT, |object| {
+                scenario.world.crm.change(OBJECT, |object| {
                     object.refuse("city", Some("customer"), "INVALID_OPTION");
                 });
             }
@@ -167,7 +196,7 @@ async fn a_stage_that_a_dead_run_has_cleared_gets_a_value_although_its_property_
             break;
         }
         given_up += u64::from(give_up_cities(&scenario, &restore).await);
-        world.crm.change(crate::scenario::OBJECT, |object| object.refuse("city", Some("lead"), "STAGE_REFUSED"));
+        world.crm.change(OBJECT, |object| object.refuse("city", Some("lead"), "STAGE_REFUSED"));
         scenario.rest_until(&restore, RestoreState::Completed).await;
         assert_eq!(empty_stages(&scenario), [0; 0], "{:?}", faults.struck());
         undone(&scenario, &restore).await;

@@ -1,15 +1,14 @@
 //! One batch: read again, pre-image, update, compare.
 
-use std::collections::HashMap;
-
 use domain::ids::RecordId;
 use domain::restore::RestoreSource;
+use domain::restore::begun::{BegunValue, BegunValues};
 use domain::restore::difference::{Difference, ValuePair, differences};
-use domain::restore::outcome::{Fate, OutcomeCounts, PreImage, ValueOutcome, overwritten, reasons};
+use domain::restore::outcome::{Fate, OutcomeCounts, PreImage, ValueOutcome, reasons};
 use domain::restore::plan::{Gone, PlannedRecord};
+use domain::restore::property::RestoredProperty;
 use domain::restore::slice::RestoreSlice;
 use domain::storage_keys;
-use futures_util::future;
 use jiff::Timestamp;
 
 use super::write::{DROPPED, Fates, ToWrite, Update, Writer};
@@ -26,10 +25,6 @@ const EDITED: &str = "Somebody has changed the value since the undo was planned.
 
 const UNREADABLE: (&str, &str) =
     (reasons::UNREADABLE, "The CRM has the record and could not give it, so it was left as it is.");
-
-/// The values that earlier runs found just before they meant to write, oldest first. Those runs have not told what became
-/// of them.
-pub(super) type Earlier = HashMap<(RecordId, u16), Vec<String>>;
 
 /// The values of one record that this run looks at.
 #[derive(Default)]
@@ -52,7 +47,8 @@ impl Application<'_> {
         let _place = self.places.acquire().await;
         let _room = self.room_for(&batch).await;
         self.may_begin(held).await?;
-        let earlier = self.earlier(batch.number).await?;
+        let attempts = self.slice.tries_at(batch.number);
+        let earlier = self.work.begun_of_batch(self.restore, self.slice, batch.number, attempts).await?.values;
         let ids: Vec<RecordId> = batch.records.iter().map(|record| record.id).collect();
         let (present, seen_at) = self.seen(&ids).await?;
         let mut counts = OutcomeCounts::default();
@@ -66,7 +62,8 @@ impl Application<'_> {
             values: updates(&batch.records, &works, seen_at, |work| &work.to_write),
             cleared: updates(&batch.records, &works, seen_at, |work| &work.cleared),
         };
-        let written = Writer::new(self, &mut counts).write(to_write).await.inspect_err(|error| self.note(error))?;
+        let written =
+            Writer::new(self, batch.number, &mut counts).write(to_write).await.inspect_err(|error| self.note(error))?;
         let outcomes = self.told(&batch.records, works, written, &earlier, &mut counts);
         Ok(WrittenBatch { number: batch.number, to: batch.to, outcomes, counts })
     }
@@ -76,7 +73,7 @@ impl Application<'_> {
         &self,
         planned: &PlannedRecord,
         present: &Present,
-        earlier: &Earlier,
+        earlier: &BegunValues,
         counts: &mut OutcomeCounts,
     ) -> RecordWork {
         let row = match present.find(planned.id) {
@@ -98,8 +95,8 @@ impl Application<'_> {
             let property = self.property(difference.property)?;
             let current = present.value(row, difference.property)?;
             // What the first run found, before any of this restore's own writes.
-            let found = earlier.get(&(planned.id, difference.property)).and_then(|found| found.first());
-            if !property.comparison.same(found.map_or(current, String::as_str), &difference.before) {
+            let first = earlier.get(&(planned.id, difference.property)).map_or(current, |begun| begun.first());
+            if !property.comparison.same(first, &difference.before) {
                 counts.drifted_values += 1;
             }
             Some(ValuePair {
@@ -117,14 +114,15 @@ impl Application<'_> {
                 continue;
             };
             let current = still.iter().find(|still| still.property == place);
-            let found = earlier.get(&(planned.id, place));
-            let cleared = current.zip(found).and_then(|(current, found)| self.before_clearing(current, found));
-            match (current, found) {
+            let begun = earlier.get(&(planned.id, place));
+            let cleared = current.zip(begun).zip(self.property(place));
+            let cleared = cleared.and_then(|((current, begun), known)| begun.before_clearing(known, &current.before));
+            match (current, begun) {
                 (Some(current), _) if cleared.is_some() => {
-                    let before = cleared.unwrap_or_default();
+                    let before = cleared.unwrap_or_default().to_owned();
                     work.cleared.push(Difference { before, ..current.clone() });
                 }
-                (Some(current), found) if self.is_edited(difference, current, found.is_some()) => {
+                (Some(current), begun) if self.is_edited(difference, current, begun) => {
                     work.decided.push(failed(planned.id, current, reasons::EDITED_SINCE, EDITED));
                 }
                 (Some(current), _) if self.is_dropped(place) => {
@@ -144,26 +142,14 @@ impl Application<'_> {
         work
     }
 
-    /// What a value was before a run cleared it on the way to its target and died; None where none has. If the target cannot
-    /// be set, the value gets that back.
-    pub(super) fn before_clearing(&self, current: &Difference, found: &[String]) -> Option<String> {
-        let property = self.property(current.property)?;
-        if !property.is_cleared_on_the_way() || !current.before.is_empty() {
-            return None;
-        }
-        let chain: Vec<&str> = found.iter().map(String::as_str).collect();
-        let before = overwritten(&chain, |value| property.is_made_on_the_way_to(&current.target, value));
-        (!before.is_empty()).then(|| before.to_owned())
-    }
-
     /// Whether somebody has edited a value since the undo was planned that leaves edits alone. What a run before this one may
     /// have made of it is no edit.
-    fn is_edited(&self, planned: &Difference, current: &Difference, was_begun: bool) -> bool {
+    fn is_edited(&self, planned: &Difference, current: &Difference, begun: Option<&BegunValue>) -> bool {
         if !matches!(self.restore.source, RestoreSource::Undo { include_edited: false, .. }) {
             return false;
         }
         let Some(known) = self.property(planned.property) else { return false };
-        let is_own = was_begun && known.is_made_on_the_way_to(&planned.target, &current.before);
+        let is_own = begun.is_some_and(|begun| begun.is_own(known, &current.before));
         !is_own && !known.comparison.same(&planned.before, &current.before)
     }
 
@@ -173,33 +159,15 @@ impl Application<'_> {
         &self,
         id: RecordId,
         difference: &Difference,
-        earlier: &Earlier,
+        earlier: &BegunValues,
         (code, message): (&str, &str),
     ) -> ValueOutcome {
-        let Some(found) = earlier.get(&(id, difference.property)) else {
+        let Some(begun) = earlier.get(&(id, difference.property)) else {
             return failed(id, difference, code, message);
         };
         let Difference { property, target, .. } = difference.clone();
-        let is_own =
-            |value: &str| self.property(property).is_some_and(|known| known.is_made_on_the_way_to(&target, value));
-        let chain: Vec<&str> = found.iter().map(String::as_str).collect();
-        let before = overwritten(&chain, is_own).to_owned();
+        let before = begun.overwritten(self.property(property), None, None).to_owned();
         ValueOutcome { id, property, before, target, fate: Fate::Unclear }
-    }
-
-    /// What earlier runs have put down about a batch that they may have begun.
-    async fn earlier(&self, batch: u64) -> Result<Earlier, StepError> {
-        let keys = self
-            .slice
-            .tries_at(batch)
-            .map(|attempt| storage_keys::pre_image(&self.restore.reference(), self.slice.number, batch, attempt));
-        let keys: Vec<String> = keys.collect();
-        let reads = keys.iter().map(|key| stored_json::read_lines_if_any::<PreImage>(&*self.work.reader, key));
-        let mut earlier = Earlier::new();
-        for line in future::try_join_all(reads).await?.into_iter().flatten() {
-            earlier.entry((line.id, line.property)).or_default().push(line.before);
-        }
-        Ok(earlier)
     }
 
     /// Puts down what this run is about to overwrite.
@@ -213,7 +181,9 @@ impl Application<'_> {
         for (record, work) in records.iter().zip(works) {
             for difference in work.to_write.iter().chain(&work.cleared) {
                 let Difference { property, before, target } = difference.clone();
-                stored_json::add_line(&PreImage { id: record.id, property, before, target }, &mut lines)?;
+                let clearings_noted = self.property(property).is_some_and(RestoredProperty::is_cleared_on_the_way);
+                let line = PreImage { id: record.id, property, before, target, clearings_noted };
+                stored_json::add_line(&line, &mut lines)?;
             }
         }
         if lines.is_empty() {
@@ -230,7 +200,7 @@ impl Application<'_> {
         records: &[PlannedRecord],
         works: Vec<RecordWork>,
         mut written: Fates,
-        earlier: &Earlier,
+        earlier: &BegunValues,
         counts: &mut OutcomeCounts,
     ) -> Vec<ValueOutcome> {
         let mut outcomes = Vec::new();
@@ -249,9 +219,9 @@ impl Application<'_> {
     /// The outcome of a value. Where a run before this one may have written it, the value that this run found can be that
     /// run's own: the target, what the CRM made of it, or nothing on the way to it. An undo goes back to what was there
     /// before those.
-    fn outcome(&self, id: RecordId, difference: Difference, fate: Fate, earlier: &Earlier) -> ValueOutcome {
+    fn outcome(&self, id: RecordId, difference: Difference, fate: Fate, earlier: &BegunValues) -> ValueOutcome {
         let Difference { property, before, target } = difference;
-        let Some(found) = earlier.get(&(id, property)) else {
+        let Some(begun) = earlier.get(&(id, property)) else {
             return ValueOutcome { id, property, before, target, fate };
         };
         // A value that the CRM keeps in another form than the one that was sent looks like a write that it ignored, when a
@@ -261,12 +231,7 @@ impl Application<'_> {
             Fate::Failed { code, now, .. } if code == reasons::WRITE_IGNORED => now.clone().or(Some(before.clone())),
             Fate::Failed { .. } | Fate::Unclear => None,
         };
-        let is_own = |value: &str| {
-            kept.as_deref() == Some(value)
-                || self.property(property).is_some_and(|known| known.is_made_on_the_way_to(&target, value))
-        };
-        let chain: Vec<&str> = found.iter().map(String::as_str).chain([before.as_str()]).collect();
-        let first = overwritten(&chain, is_own).to_owned();
+        let first = begun.overwritten(self.property(property), Some(&before), kept.as_deref()).to_owned();
         let fate = match fate {
             // It is not as it was before this restore.
             Fate::Failed { code, message, now: None } if first != before => {

@@ -1,17 +1,16 @@
 //! After a restore was stopped or has failed: what its runs have cleared on the way to another value does not stay empty. It
 //! gets the value that it was to have, or the one that it had. Nobody else writes until the lock is freed.
 
-use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use domain::ids::RecordId;
 use domain::ports::crm_batch::BATCH;
+use domain::restore::begun::BegunValues;
 use domain::restore::difference::Difference;
-use domain::restore::outcome::{OutcomeCounts, PreImage};
+use domain::restore::outcome::OutcomeCounts;
 use domain::restore::property::RestoredProperty;
 use domain::restore::slice::{BATCHES_AHEAD, RestoreSlice, SliceState};
 use domain::restore::{Restore, WRITE_MARGIN};
-use domain::storage_keys;
 use jiff::SignedDuration;
 use tokio::sync::Semaphore;
 
@@ -23,13 +22,9 @@ use crate::restore::definition::Definition;
 use crate::restore::room::Room;
 use crate::restore::{RestoreWork, dispatch};
 use crate::run::{Patience, Remedy, Run, StepError};
-use crate::stored_json;
 
 /// A CRM that is down is waited for so long. Until then nobody else may write, and the restore does not end.
 const OUTAGE: SignedDuration = SignedDuration::from_hours(1);
-
-/// What dead runs have found, oldest first, and were about to write, by record and property.
-type BegunValues = BTreeMap<(RecordId, u16), Vec<PreImage>>;
 
 impl RestoreWork {
     /// Gives values to what was left cleared, once no run writes any more. What the CRM does not let us write, or not
@@ -93,7 +88,7 @@ impl RestoreWork {
         let committed = slice.batches_before(slice.written_to);
         for batch in committed..slice.batches().min(committed + BATCHES_AHEAD) {
             let begun = application.begun_of(batch).await?;
-            application.finish_batch(begun).await?;
+            application.finish_batch(batch, begun).await?;
         }
         Ok(())
     }
@@ -105,41 +100,29 @@ impl Application<'_> {
         let remembered = self.slice.tries_at(batch);
         let last = self.slice.leasing.lease.as_ref().map(|lease| lease.number);
         let last = last.filter(|last| self.slice.tries.iter().all(|earlier| earlier.attempt != *last));
-        let mut begun = BegunValues::new();
-        for attempt in remembered.chain(last) {
-            let key = storage_keys::pre_image(&self.restore.reference(), self.slice.number, batch, attempt);
-            for line in stored_json::read_lines_if_any::<PreImage>(&*self.work.reader, &key).await? {
-                let known = self.property(line.property);
-                if known.is_some_and(RestoredProperty::is_cleared_on_the_way) {
-                    begun.entry((line.id, line.property)).or_default().push(line);
-                }
-            }
-        }
-        Ok(begun)
+        let begun = self.work.begun_of_batch(self.restore, self.slice, batch, remembered.chain(last)).await?;
+        let may_be_cleared =
+            |property: u16| self.property(property).is_some_and(RestoredProperty::is_cleared_on_the_way);
+        Ok(begun.values.into_iter().filter(|((_, property), _)| may_be_cleared(*property)).collect())
     }
 
     /// Sets what of a batch was cleared and is empty still.
-    async fn finish_batch(&self, begun: BegunValues) -> Result<(), StepError> {
+    async fn finish_batch(&self, batch: u64, begun: BegunValues) -> Result<(), StepError> {
         let mut ids: Vec<RecordId> = begun.keys().map(|(id, _)| *id).collect();
         ids.dedup();
         for ids in ids.chunks(BATCH) {
             let (present, seen_at) = self.seen(ids).await?;
             let mut cleared: Vec<Update> = Vec::new();
-            for ((id, property), found) in begun.range((ids[0], 0)..=(ids[ids.len() - 1], u16::MAX)) {
+            for ((id, place), begun) in begun.range((ids[0], 0)..=(ids[ids.len() - 1], u16::MAX)) {
                 let Found::Row(row) = present.find(*id) else { continue };
-                let Some(now) = present.value(row, *property) else { continue };
-                let Some(target) = found.last().map(|line| line.target.clone()) else { continue };
-                let current = Difference { property: *property, before: now.to_owned(), target };
-                let chain: Vec<String> = found.iter().map(|line| line.before.clone()).collect();
-                if current.target.is_empty() {
-                    continue;
-                }
-                if let Some(before) = self.before_clearing(&current, &chain) {
-                    cleared.push(Update { id: *id, values: vec![Difference { before, ..current }], seen_at });
-                }
+                let (Some(now), Some(known)) = (present.value(row, *place), self.property(*place)) else { continue };
+                let before = begun.before_clearing(known, now).filter(|_| !begun.target().is_empty());
+                let Some(before) = before.map(str::to_owned) else { continue };
+                let value = Difference { property: *place, before, target: begun.target().to_owned() };
+                cleared.push(Update { id: *id, values: vec![value], seen_at });
             }
             let mut counts = OutcomeCounts::default();
-            Writer::new(self, &mut counts).write(ToWrite { values: Vec::new(), cleared }).await?;
+            Writer::new(self, batch, &mut counts).write(ToWrite { values: Vec::new(), cleared }).await?;
         }
         Ok(())
     }

@@ -9,14 +9,17 @@ use domain::ids::RecordId;
 use domain::ports::crm::CrmError;
 use domain::ports::crm_batch::{BatchUpdate, RecordUpdate, UpdatedRecord, WriteRefusal};
 use domain::restore::difference::Difference;
-use domain::restore::outcome::{Fate, OutcomeCounts, reasons};
+use domain::restore::outcome::{Clearing, Fate, OutcomeCounts, reasons};
 use domain::restore::property::RestoredProperty;
 use domain::restore::unique::Exchange;
+use domain::storage_keys;
 
 use jiff::Timestamp;
 
 use super::Application;
+use crate::restore::begun::ROUNDS_OF_CLEARING;
 use crate::run::StepError;
+use crate::stored_json;
 
 /// Calls of a day that are kept for setting what is cleared: enough for all batches that are under way at the same time.
 const KEPT_FOR_SETTING: u32 = 200;
@@ -60,6 +63,7 @@ enum Round {
 /// Writes the values of a batch and finds out what became of each.
 pub(super) struct Writer<'a> {
     application: &'a Application<'a>,
+    batch: u64,
     counts: &'a mut OutcomeCounts,
     fates: Fates,
     /// Values for the next round.
@@ -69,8 +73,8 @@ pub(super) struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    pub(super) fn new(application: &'a Application<'a>, counts: &'a mut OutcomeCounts) -> Self {
-        Self { application, counts, fates: Fates::new(), next_round: Vec::new(), cleared: Vec::new() }
+    pub(super) fn new(application: &'a Application<'a>, batch: u64, counts: &'a mut OutcomeCounts) -> Self {
+        Self { application, batch, counts, fates: Fates::new(), next_round: Vec::new(), cleared: Vec::new() }
     }
 
     /// Writes everything.
@@ -91,11 +95,14 @@ impl<'a> Writer<'a> {
         Ok(self.fates)
     }
 
-    /// Clears values that are set again at once, unless the day's calls may not last until then.
+    /// Clears values that are set again at once, unless the day's calls may not last until then. That they may be empty
+    /// from now on is put down first, so that a run that goes on tells them from values that somebody else has cleared.
     async fn clear(&mut self, updates: Vec<Update>, round: Round) -> Result<(), StepError> {
-        if !updates.is_empty() {
-            self.application.gate.check_left_today(KEPT_FOR_SETTING).await.map_err(CrmError::from)?;
+        if updates.is_empty() {
+            return Ok(());
         }
+        self.application.gate.check_left_today(KEPT_FOR_SETTING).await.map_err(CrmError::from)?;
+        self.application.put_clearings(self.batch, round, &updates).await?;
         self.write_round(updates, round).await
     }
 
@@ -365,6 +372,20 @@ fn by_record(updates: Vec<Update>) -> Vec<Update> {
 }
 
 impl Application<'_> {
+    async fn put_clearings(&self, batch: u64, round: Round, updates: &[Update]) -> Result<(), StepError> {
+        let mut lines = Vec::new();
+        for update in updates {
+            for value in &update.values {
+                stored_json::add_line(&Clearing { id: update.id, property: value.property }, &mut lines)?;
+            }
+        }
+        let [first, second] = ROUNDS_OF_CLEARING;
+        let round = if round == Round::Free { first } else { second };
+        let restore = self.restore.reference();
+        let key = storage_keys::clearings(&restore, self.slice.number, batch, self.lease, round);
+        self.work.put_lines(&key, lines).await
+    }
+
     /// Takes the unique values out of `updates` that are in the way of other records of the batch.
     fn blocking(&self, updates: Vec<Update>) -> (Vec<Update>, Vec<Update>) {
         let is_unique = |place: u16| self.property(place).is_some_and(RestoredProperty::is_unique);
