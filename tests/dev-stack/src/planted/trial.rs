@@ -155,7 +155,14 @@ fn failed_test(output: &str) -> Option<String> {
     // A line that a test writes itself may stand before its result.
     let failed = output.lines().find(|line| line.ends_with("... FAILED"));
     let name = |line: &str| line.rsplit("test ").next().and_then(|rest| rest.split(' ').next()).map(str::to_owned);
-    failed.and_then(name)
+    let failed = failed.and_then(name)?;
+    Some(format!("{failed}{}", failed_world(output).map_or_else(String::new, |world| format!(", world {world}"))))
+}
+
+/// The number of the world that failed, where a test goes through many and says what it meets.
+fn failed_world(output: &str) -> Option<u64> {
+    let numbers = output.lines().filter_map(|line| line.strip_prefix("world ")?.split_once(" fails")?.0.parse().ok());
+    numbers.last()
 }
 
 /// What a program says that has ended without a failed test.
@@ -182,6 +189,8 @@ mod tests {
         let output = "running 3 tests\ntest a::b ... ok\n2 calls: test a::c ... FAILED\ntest a::d ... FAILED\n";
         assert_eq!(failed_test(output).as_deref(), Some("a::c"));
         assert_eq!(failed_test("test a::b ... ok\n"), None);
+        let world = "world 46 fails: panicked at somewhere\ntest worlds ... FAILED\n";
+        assert_eq!(failed_test(world).as_deref(), Some("worlds, world 46"));
     }
 
     #[test]
