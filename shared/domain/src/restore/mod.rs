@@ -48,6 +48,10 @@ pub const PLAN_LIFETIME: SignedDuration = SignedDuration::from_hours(1);
 /// cannot go on.
 pub const LONGEST_RESTORE: SignedDuration = SignedDuration::from_hours(46);
 
+/// So long after its request a restore that ends waits no longer for calls with which to set what it has cleared. Until then
+/// it holds the restore lock.
+pub const LONGEST_FINISHING: SignedDuration = SignedDuration::from_hours(46 + 24);
+
 /// How long a restore can be undone, counted from its end: as long as its outcomes are kept, less two days for those that
 /// were written first.
 pub const UNDO_LIFETIME: SignedDuration = SignedDuration::from_hours(88 * 24);

@@ -26,7 +26,7 @@ use crate::{FailedMessages, Pace, Settings, SimulatedCrm, Table, World, samples}
 const MOST_STEPS: u32 = 4_000;
 
 /// The same of calls of ports.
-const MOST_CALLS: u64 = 30_000;
+const MOST_CALLS: u64 = 300_000;
 
 /// How long a CRM that does not answer is waited for.
 pub(super) const PATIENCE: SignedDuration = SignedDuration::from_hours(2);

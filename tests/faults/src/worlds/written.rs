@@ -64,7 +64,15 @@ impl Walk<'_> {
         match restore.state {
             RestoreState::Completed | RestoreState::Stopped => {}
             RestoreState::Failed => {
-                assert!(way.writing.may_fail(), "a {kind} failed that need not: {:?}", restore.failure);
+                // A day has so few calls that one batch with refused values takes more.
+                let kind_of_failure = restore.failure.as_ref().map(|failure| failure.kind.as_str());
+                let is_starved = self.plan.per_day > 0 && !way.refusals.is_empty();
+                let took_too_long = is_starved && kind_of_failure == Some("restore-took-too-long");
+                assert!(
+                    way.writing.may_fail() || took_too_long,
+                    "a {kind} failed that need not: {:?}",
+                    restore.failure
+                );
             }
             state => panic!("a {kind} did not end: {state:?}"),
         }

@@ -131,6 +131,30 @@ async fn what_is_cleared_when_a_token_is_refused_for_good_is_told_with_its_old_v
     undone(&scenario, &restore).await;
 }
 
+/// Other apps use up the calls of every day. The lock is freed in the end, or nobody could ever restore again.
+#[tokio::test(start_paused = true)]
+async fn a_stopped_restore_without_any_calls_ends_after_three_days() {
+    let days = SignedDuration::from_hours(5 * 24);
+    let (scenario, restore) = between(Trouble::DailyLimit, days).await;
+    let world = &scenario.world;
+    world.stop(&restore).await.expect("it runs");
+    scenario.rest_until(&restore, RestoreState::Stopped).await;
+
+    let Restore { created_at, ended_at, .. } = world.restore(&restore).await;
+    let took = ended_at.expect("it has ended").duration_since(created_at);
+    let hours = SignedDuration::from_hours;
+    assert!(took > hours(46) && took < hours(72), "{took:?}");
+    assert!(world.lock_is_free().await);
+    let empty = empty_stages(&scenario);
+    let told = world.errors(&restore).await;
+    let unclear = |nth: &usize| {
+        told.iter().any(|row| row[0] == record(*nth).to_string() && row[2] == "fan" && row[4].starts_with("UNCLEAR"))
+    };
+    assert!(!empty.is_empty() && empty.iter().all(unclear), "{told:?}");
+    world.clock.pass(days).await;
+    undone(&scenario, &restore).await;
+}
+
 /// A worker dies or loses an answer anywhere, and then somebody stops the restore.
 #[tokio::test(start_paused = true)]
 async fn no_stage_stays_empty_wherever_a_run_dies_before_a_stop() {

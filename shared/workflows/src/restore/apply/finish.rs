@@ -10,7 +10,7 @@ use domain::restore::difference::Difference;
 use domain::restore::outcome::OutcomeCounts;
 use domain::restore::property::RestoredProperty;
 use domain::restore::slice::{BATCHES_AHEAD, RestoreSlice, SliceState};
-use domain::restore::{Restore, WRITE_MARGIN};
+use domain::restore::{LONGEST_FINISHING, Restore, WRITE_MARGIN};
 use jiff::SignedDuration;
 use tokio::sync::Semaphore;
 
@@ -27,8 +27,8 @@ use crate::run::{Patience, Remedy, Run, StepError};
 const OUTAGE: SignedDuration = SignedDuration::from_hours(1);
 
 impl RestoreWork {
-    /// Gives values to what was left cleared, once no run writes any more. What the CRM does not let us write, or not
-    /// within an hour, stays as it is: it is told as unclear, with the value that it had.
+    /// Gives values to what was left cleared, once no run writes any more. A value stays empty if the CRM refuses it, is down
+    /// for an hour, or has no calls left until [`LONGEST_FINISHING`]: it is told as unclear, with the value that it had.
     ///
     /// # Errors
     /// [`StepError`] when it should be tried again.
@@ -46,7 +46,8 @@ impl RestoreWork {
         for slice in open {
             let Err(error) = self.finish_slice(restore, &slice, held, run).await else { continue };
             let patience = Patience { outage: OUTAGE.min(self.patience.outage), ..self.patience };
-            if !matches!(error.remedy(self.now(), (&restore.leasing).into(), &patience), Remedy::Fail(_)) {
+            let is_late = self.now().duration_since(restore.created_at) > LONGEST_FINISHING;
+            if !is_late && !matches!(error.remedy(self.now(), (&restore.leasing).into(), &patience), Remedy::Fail(_)) {
                 return Err(error);
             }
             tracing::error!(%error, restore.id = %restore.restore_id, "restore.values-left-cleared");
