@@ -20,15 +20,15 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let (tables, bucket) = env.finish(|| Some((tables?, bucket?)))?;
     let aws = Aws::load().await;
     let worker = Worker::on(&aws, tables, queues);
-    let objects = Arc::new(aws.objects(bucket));
+    let storage = Arc::new(aws.storage(bucket));
     let assemble = Assemble {
         ledger: worker.ledger,
         queue: worker.queue,
         clock: worker.clock,
-        reader: objects.clone(),
-        writer: objects.clone(),
-        uploads: objects.clone(),
-        sweeper: objects,
+        reader: storage.clone(),
+        writer: storage.clone(),
+        uploads: storage.clone(),
+        sweeper: storage,
     };
     sqs::serve(|work, deadline| handler::handle(&assemble, work, deadline)).await
 }

@@ -12,7 +12,7 @@ use domain::budget::CallShare;
 use domain::ids::{AccountId, BackupId, RestoreId};
 use domain::plan::PlanName;
 use domain::ports::ledger::{self, Change, Ledger};
-use domain::ports::objects::ETag;
+use domain::ports::storage::ETag;
 use domain::work::{BackupRef, Work};
 use in_memory::faults::{Fault, Faults};
 use in_memory::{ManualClock, MemoryLedger, MemoryQueue};

@@ -21,7 +21,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let discover = Discover {
         sessions: worker.sessions,
         queue: worker.worker.queue,
-        writer: worker.objects,
+        writer: worker.storage,
         cap: worker.cap,
         patience: worker.patience,
     };

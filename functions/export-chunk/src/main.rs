@@ -20,9 +20,9 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let export = Export {
         sessions: worker.sessions,
         queue: worker.worker.queue,
-        reader: worker.objects.clone(),
-        writer: worker.objects.clone(),
-        uploads: worker.objects,
+        reader: worker.storage.clone(),
+        writer: worker.storage.clone(),
+        uploads: worker.storage,
         cap: worker.cap,
         patience: worker.patience,
     };

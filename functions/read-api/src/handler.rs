@@ -7,7 +7,7 @@ use domain::audit::Act;
 use domain::ids::BackupId;
 use domain::ports::clock::Clock;
 use domain::ports::ledger::Ledger;
-use domain::ports::objects::DownloadLinks;
+use domain::ports::storage::DownloadLinks;
 use domain::work::BackupRef;
 use http::StatusCode;
 use lambda::caller::{Authorised, Right};

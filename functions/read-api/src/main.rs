@@ -24,18 +24,18 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let (api, bucket, valid_for) = (env.api(), env.archive_bucket(), env.download_link_validity());
     let (api, bucket, link_valid_for) = env.finish(|| Some((api?, bucket?, valid_for?)))?;
     let aws = Aws::load().await;
-    let objects = Arc::new(aws.objects(bucket));
+    let storage = Arc::new(aws.storage(bucket));
     let ledger = Arc::new(aws.ledger(api.tables.clone()));
     let export = ExportAuditLog {
         ledger: ledger.clone(),
         clock: Arc::new(SystemClock),
-        reader: objects.clone(),
-        writer: objects.clone(),
-        uploads: objects.clone(),
-        links: objects.clone(),
+        reader: storage.clone(),
+        writer: storage.clone(),
+        uploads: storage.clone(),
+        links: storage.clone(),
     };
     let audit = api.audit_log(ledger.clone());
     let clock = Arc::new(SystemClock);
-    let handler = Handler { ledger, links: objects, clock, export, audience: api.audience, link_valid_for };
+    let handler = Handler { ledger, links: storage, clock, export, audience: api.audience, link_valid_for };
     http::serve(audit, |request| handler.handle(request)).await
 }

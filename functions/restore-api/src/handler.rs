@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::ids::{BackupId, RestoreId};
-use domain::ports::objects::DownloadLinks;
+use domain::ports::storage::DownloadLinks;
 use domain::restore::Restore;
 use domain::work::RestoreRef;
 use http::StatusCode;

@@ -28,15 +28,15 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let (api, bucket, link_valid_for, second_factor) =
         env.finish(|| Some((api?, bucket?, valid_for?, second_factor?)))?;
     let aws = Aws::load().await;
-    let objects = Arc::new(aws.objects(bucket));
+    let storage = Arc::new(aws.storage(bucket));
     let ask = AskRestore {
         ledger: Arc::new(aws.ledger(api.tables.clone())),
-        reader: objects.clone(),
+        reader: storage.clone(),
         queue: Arc::new(aws.queues(queues)),
         clock: Arc::new(SystemClock),
     };
     let decide = DecideRestore { ledger: ask.ledger.clone(), queue: ask.queue.clone(), clock: ask.clock.clone() };
     let audit = api.audit_log(ask.ledger.clone());
-    let handler = Handler { ask, decide, links: objects, audience: api.audience, link_valid_for, second_factor };
+    let handler = Handler { ask, decide, links: storage, audience: api.audience, link_valid_for, second_factor };
     http::serve(audit, |request| handler.handle(request)).await
 }

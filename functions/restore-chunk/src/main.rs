@@ -19,9 +19,9 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let restores = RestoreWork {
         sessions: worker.sessions,
         queue: worker.worker.queue,
-        reader: worker.objects.clone(),
-        writer: worker.objects.clone(),
-        uploads: worker.objects,
+        reader: worker.storage.clone(),
+        writer: worker.storage.clone(),
+        uploads: worker.storage,
         patience: worker.patience,
     };
     sqs::serve(|work, deadline| handler::handle(&restores, work, deadline)).await

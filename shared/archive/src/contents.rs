@@ -13,9 +13,7 @@ use crate::manifest::{Column, File, Manifest, NOT_INCLUDED, Part, SPREADSHEETS, 
 /// An exported object, as it goes into the archive.
 #[derive(Debug, Clone)]
 pub struct ExportedObject {
-    /// The object, closed.
     pub export: ObjectExport,
-    /// Its columns.
     pub columns: Columns,
     /// The committed segments of its generation, in record order.
     pub segments: Vec<StoredSegment>,

@@ -14,7 +14,7 @@ use std::collections::HashSet;
 
 use bytes::Bytes;
 use domain::ids::{ObjectType, RecordId};
-use domain::ports::objects::{CopySource, ETag};
+use domain::ports::storage::{CopySource, ETag};
 use domain::segment::{Segment, SegmentSummary};
 use jiff::Timestamp;
 
@@ -31,7 +31,6 @@ const LONGEST_NAME: usize = 255;
 /// Some of the archive's bytes, in archive order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Extent {
-    /// These bytes.
     Literal(Bytes),
     /// The bytes of a stored object.
     Object(CopySource),
@@ -78,11 +77,8 @@ impl From<Segment> for StoredSegment {
 /// A CSV file that has got its place in the archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlacedFile {
-    /// Its name.
     pub name: String,
-    /// The CSV's size.
     pub bytes: u64,
-    /// The CSV's CRC-32.
     pub crc32: u32,
     /// SHA-256 over the parts' SHA-256 digests, each as 32 bytes, one behind the other; lower-case hexadecimal.
     pub sha256_tree: String,
@@ -95,9 +91,7 @@ pub struct PlacedFile {
 pub struct PlacedPart {
     /// Where its first byte is in the CSV.
     pub offset: u64,
-    /// CSV bytes.
     pub length: u64,
-    /// Records in it.
     pub rows: u64,
     /// The ids of the first and the last record; None for the header row.
     pub ids: Option<(RecordId, RecordId)>,
@@ -107,7 +101,6 @@ pub struct PlacedPart {
     pub sha256: String,
     /// Where its first DEFLATE byte is in the archive.
     pub archive_offset: u64,
-    /// DEFLATE bytes.
     pub packed_length: u64,
 }
 
@@ -126,7 +119,6 @@ pub enum LayoutError {
     /// An object's segments hold another number of rows than were counted when they were committed.
     #[error("the segments of '{object}' hold {held} rows, and {counted} were committed")]
     Rows {
-        /// The object type.
         object: ObjectType,
         /// Rows in the segments.
         held: u64,
@@ -142,7 +134,6 @@ pub struct ArchiveLayout {
     extents: Vec<Extent>,
     /// Literal bytes behind the last extent.
     literal: Vec<u8>,
-    /// Bytes of `extents`.
     placed: u64,
     entries: Vec<EntryRecord>,
     names: HashSet<String>,

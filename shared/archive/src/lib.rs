@@ -9,7 +9,7 @@
 //!
 //! ```
 //! use archive::{csv, layout, parts, segment};
-//! use domain::{ids::RecordId, ports::objects::ETag, rows::RowBuffer};
+//! use domain::{ids::RecordId, ports::storage::ETag, rows::RowBuffer};
 //!
 //! // A worker writes a segment …
 //! let mut page = RowBuffer::new(1);

@@ -29,9 +29,7 @@ pub const SPREADSHEETS: &str = "Values are exact: nothing in them is defused, an
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Manifest {
-    /// The backup.
     pub backup_id: BackupId,
-    /// The account.
     pub account_id: AccountId,
     /// The CRM's own id of the account.
     pub portal_id: u64,
@@ -60,7 +58,6 @@ pub struct Manifest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WithoutFile {
-    /// The object type.
     pub object_type: ObjectType,
     /// The object's singular label.
     pub label: String,
@@ -78,13 +75,10 @@ pub struct WithoutFile {
 pub struct File {
     /// Its name in the archive.
     pub name: String,
-    /// The object type.
     pub object_type: ObjectType,
     /// The object's singular label.
     pub label: String,
-    /// Records in it.
     pub rows: u64,
-    /// Its size.
     pub bytes: u64,
     /// CRC-32 of the whole file.
     pub crc32: u32,
@@ -113,7 +107,6 @@ pub struct Column {
     pub name: String,
     /// The name that people see.
     pub label: String,
-    /// The CRM's type.
     #[serde(rename = "type")]
     pub kind: String,
     /// How its values must be handled.
@@ -136,9 +129,7 @@ pub struct Window {
 pub struct Part {
     /// Where it begins in the CSV, in bytes.
     pub offset: u64,
-    /// CSV bytes.
     pub length: u64,
-    /// Records in it.
     pub rows: u64,
     /// The first record's id; null for the header row.
     pub first_id: Option<RecordId>,

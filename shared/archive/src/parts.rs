@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use bytes::Bytes;
-use domain::ports::objects::CopySource;
+use domain::ports::storage::CopySource;
 
 use crate::layout::Extent;
 
@@ -42,7 +42,6 @@ pub enum Part {
 /// Bytes of a buffer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Piece {
-    /// These bytes.
     Literal(Bytes),
     /// A range of an object, to be read.
     Object(CopySource),

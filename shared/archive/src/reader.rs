@@ -21,13 +21,10 @@ const OUTPUT_STEP: usize = 64 * 1024;
 /// What the central directory says about a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ArchivedFile {
-    /// Its name.
     pub name: String,
-    /// Its size.
     pub bytes: u64,
     /// Bytes that it takes up in the archive.
     pub packed_bytes: u64,
-    /// Its CRC-32.
     pub crc32: u32,
 }
 

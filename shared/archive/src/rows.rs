@@ -12,7 +12,6 @@ const LONGEST_VALUE: usize = 256 * 1024 * 1024;
 /// A row, as far as it was wanted.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ArchivedRow {
-    /// The record.
     pub id: RecordId,
     /// Its values, in the order in which the columns were asked for; empty is null.
     pub values: Vec<String>,

@@ -1,4 +1,4 @@
-//! The ports on AWS: the ledger on `DynamoDB`, objects on S3, work and dead letters on SQS, CRM tokens and webhooks'
+//! The ports on AWS: the ledger on `DynamoDB`, blobs on S3, work and dead letters on SQS, CRM tokens and webhooks'
 //! signing keys in Secrets Manager, e-mail through SES, domain events on EventBridge.
 //!
 //! Endpoints come from the environment as the SDK reads it (`AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_S3` and so on), so
@@ -11,9 +11,9 @@ mod event_bus;
 mod failure;
 pub mod ledger;
 mod mail;
-mod objects;
 mod queues;
 mod secrets;
+mod storage;
 
 use std::time::Duration;
 
@@ -27,9 +27,9 @@ pub use dead_letters::SqsDeadLetters;
 pub use event_bus::{EVENT_SOURCE, EventBridgeBus};
 pub use ledger::{DynamoDbLedger, LedgerTables};
 pub use mail::SesMailer;
-pub use objects::S3Objects;
 pub use queues::{QueueUrls, SqsQueues};
 pub use secrets::{SecretsManagerTokens, SecretsManagerWebhookSecrets};
+pub use storage::S3Storage;
 
 /// How often the SDK sends a request at most, with its own backoff in between.
 const MAX_SENDS: u32 = 4;
@@ -74,10 +74,10 @@ impl Aws {
         DynamoDbLedger::new(aws_sdk_dynamodb::Client::from_conf(config), tables)
     }
 
-    /// The objects in `bucket`.
-    pub fn objects(&self, bucket: impl Into<String>) -> S3Objects {
-        let config = objects::client_config(&self.config);
-        S3Objects::new(aws_sdk_s3::Client::from_conf(config), bucket)
+    /// The blobs in `bucket`.
+    pub fn storage(&self, bucket: impl Into<String>) -> S3Storage {
+        let config = storage::client_config(&self.config);
+        S3Storage::new(aws_sdk_s3::Client::from_conf(config), bucket)
     }
 
     /// The work queues at `urls`.

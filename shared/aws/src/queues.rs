@@ -18,7 +18,6 @@ const BATCH: usize = 10;
 /// Where the work for each function goes; None where this function never sends any.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct QueueUrls {
-    /// To discover-objects.
     pub discover: Option<String>,
     /// To export-chunk: [`Work::Export`] and [`Work::CloseObject`].
     pub export: Option<String>,

@@ -17,7 +17,6 @@ use crate::ports::ledger::{Key, Record};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Allowance {
-    /// The account.
     pub account_id: AccountId,
     /// The backup that is running.
     pub running: Option<BackupId>,
@@ -37,7 +36,6 @@ pub struct Allowance {
 pub enum NotAllowed {
     /// A backup is running. If it completes, the next one may be made then, or at once if that is past.
     Running {
-        /// Which one.
         running: BackupId,
         /// When the next one may be made at the earliest.
         next_at: Timestamp,
@@ -114,7 +112,6 @@ impl Record for Allowance {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct IdempotentRequest {
-    /// The account.
     pub account_id: AccountId,
     /// The client's key, 1 to 255 visible ASCII characters.
     pub idempotency_key: String,

@@ -39,7 +39,6 @@ pub const OWN_ACTIONS: [&str; 8] = [
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AuditOutcome {
-    /// It was done.
     Succeeded,
     /// It was not allowed or made no sense; nothing has changed.
     Refused,
@@ -83,9 +82,7 @@ impl Secret {
 pub struct AuditEntry {
     /// The account it is about.
     pub account_id: AccountId,
-    /// The entry.
     pub entry_id: AuditEntryId,
-    /// When.
     pub at: Timestamp,
     /// Who: the `sub` claim; None for what the deployment did by itself.
     pub subject: Option<String>,
@@ -109,7 +106,6 @@ pub struct AuditEntry {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Reason {
-    /// A stable word.
     pub kind: String,
     /// A sentence for people.
     pub sentence: String,
@@ -140,9 +136,7 @@ pub struct Act {
     pub entry_id: AuditEntryId,
     /// When it was made.
     pub at: Timestamp,
-    /// By whom.
     pub by: Requester,
-    /// From which address.
     pub source_address: Option<String>,
     /// What it is, as the API's operations are named.
     pub action: &'static str,
@@ -244,15 +238,11 @@ impl Record for AuditEntry {
 /// Which entries of an account are asked for. What is None or empty excludes nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AuditFilter {
-    /// Only these actions.
     pub actions: BTreeSet<String>,
     /// Only what somebody with this subject or e-mail address (in whatever case) did.
     pub person: Option<String>,
-    /// Only this outcome.
     pub outcome: Option<AuditOutcome>,
-    /// Not before.
     pub from: Option<Timestamp>,
-    /// Before.
     pub until: Option<Timestamp>,
 }
 

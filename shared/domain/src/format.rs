@@ -13,7 +13,6 @@ use serde_json::error::Category;
 /// Which versions of a form the present code writes and reads. A form is read one release before it is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Format {
-    /// What it writes.
     pub writes: u32,
     /// The highest that it reads, and with it all below.
     pub reads: u32,
@@ -44,27 +43,16 @@ pub enum NotRead {
     /// A later version wrote it, which is told by its format. A later version can read it.
     #[error("it has format {found}, and this version reads formats up to {reads}")]
     Newer {
-        /// Its format.
         found: u32,
         /// The highest that the present code reads.
         reads: u32,
     },
     /// It is JSON, but not what was expected: a member is missing, or a word is unknown. A later version may know it.
     #[error("it has something unknown, or lacks something, in line {line}, column {column}")]
-    Unknown {
-        /// From 1.
-        line: usize,
-        /// From 1.
-        column: usize,
-    },
+    Unknown { line: usize, column: usize },
     /// It is no JSON. No version can read it.
     #[error("it is broken in line {line}, column {column}")]
-    Broken {
-        /// From 1.
-        line: usize,
-        /// From 1.
-        column: usize,
-    },
+    Broken { line: usize, column: usize },
 }
 
 impl From<&serde_json::Error> for NotRead {

@@ -35,10 +35,7 @@ pub enum Missing {
     /// All of it: the account does not offer it, or the token may not read it.
     Object,
     /// Properties of one sensitivity, if there are any: the CRM refused to list them.
-    Properties {
-        /// Which ones.
-        sensitivity: Sensitivity,
-    },
+    Properties { sensitivity: Sensitivity },
     /// Values of one property that the CRM has not shown. They stand as empty fields in the file.
     Values {
         /// The property's internal name.
@@ -47,10 +44,7 @@ pub enum Missing {
         rows: u64,
     },
     /// Records that the CRM has and could not give.
-    Records {
-        /// Their ids.
-        ids: Vec<RecordId>,
-    },
+    Records { ids: Vec<RecordId> },
     /// Records that moved in the CRM's list while it was read, if there were any: the list has no fixed order.
     MovedRecords,
 }

@@ -144,7 +144,6 @@ impl CrmTrouble {
 pub struct Wait {
     /// When to look again.
     pub until: Timestamp,
-    /// Why not before.
     pub reason: WaitReason,
 }
 

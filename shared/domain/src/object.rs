@@ -58,11 +58,8 @@ pub enum ObjectState {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ObjectExport {
-    /// The account.
     pub account_id: AccountId,
-    /// The backup.
     pub backup_id: BackupId,
-    /// What it is.
     pub definition: ObjectDefinition,
     /// Where its columns are in object storage.
     pub columns_key: String,
@@ -81,7 +78,6 @@ pub struct ObjectExport {
     pub generation: u32,
     /// Chunks of this generation that are not done.
     pub open_chunks: u32,
-    /// Records committed.
     pub records: u64,
     /// Pages read for them.
     pub pages: u64,
@@ -90,9 +86,7 @@ pub struct ObjectExport {
     /// Bytes of the file's first line; 0 in records of before it was noted.
     #[serde(default)]
     pub header_bytes: u64,
-    /// DEFLATE bytes committed.
     pub packed_bytes: u64,
-    /// Segments committed.
     pub segments: u32,
     /// Fruitless attempts to close it.
     pub close_attempts: u32,
@@ -151,13 +145,9 @@ const MOST_HIDDEN: usize = 2_000;
 /// What a committed segment adds.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Committed {
-    /// Records.
     pub records: u64,
-    /// Pages.
     pub pages: u64,
-    /// CSV bytes.
     pub plain_bytes: u64,
-    /// DEFLATE bytes.
     pub packed_bytes: u64,
     /// Whether there was a segment.
     pub segment: bool,

@@ -9,19 +9,17 @@ use crate::backup::WORK_KEPT_FOR;
 use crate::chunk::ChunkKey;
 use crate::ids::{BackupId, ObjectType, RecordId};
 use crate::ports::ledger::{Key, Record};
-use crate::ports::objects::ETag;
+use crate::ports::storage::ETag;
 
 /// What is known about the bytes of a segment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SegmentSummary {
-    /// Records in it.
     pub rows: u64,
     /// The first record's id.
     pub first_id: RecordId,
     /// The last record's id.
     pub last_id: RecordId,
-    /// CSV bytes.
     pub plain_bytes: u64,
     /// DEFLATE bytes, up to and including the closing sync flush.
     pub packed_bytes: u64,
@@ -35,11 +33,8 @@ pub struct SegmentSummary {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Segment {
-    /// The backup.
     pub backup_id: BackupId,
-    /// The object type.
     pub object_type: ObjectType,
-    /// The object's generation.
     pub generation: u32,
     /// The chunk, by its exclusive lower bound.
     pub lower: RecordId,

@@ -14,7 +14,6 @@ use crate::notification::delivery::Channel;
 pub struct BackupRef {
     /// The account it belongs to.
     pub account_id: AccountId,
-    /// The backup.
     pub backup_id: BackupId,
 }
 
@@ -24,7 +23,6 @@ pub struct BackupRef {
 pub struct RestoreRef {
     /// The account it belongs to.
     pub account_id: AccountId,
-    /// The restore.
     pub restore_id: RestoreId,
 }
 
@@ -34,7 +32,6 @@ pub struct RestoreRef {
 pub struct NotificationRef {
     /// The account it belongs to.
     pub account_id: AccountId,
-    /// The notification.
     pub notification_id: NotificationId,
 }
 
@@ -43,59 +40,28 @@ pub struct NotificationRef {
 #[serde(tag = "work", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub enum Work {
     /// discover-objects: find the account's object types and make the first chunks.
-    Discover {
-        /// Which backup.
-        backup: BackupRef,
-    },
+    Discover { backup: BackupRef },
     /// export-chunk: read one id range of one object.
-    Export {
-        /// Which backup.
-        backup: BackupRef,
-        /// Which chunk.
-        chunk: ChunkKey,
-    },
+    Export { backup: BackupRef, chunk: ChunkKey },
     /// export-chunk: all chunks of the object seem to be done; check it and count it off.
-    CloseObject {
-        /// Which backup.
-        backup: BackupRef,
-        /// Which object.
-        object_type: ObjectType,
-    },
+    CloseObject { backup: BackupRef, object_type: ObjectType },
     /// assemble-archive: lay the archive out and complete the backup.
-    Assemble {
-        /// Which backup.
-        backup: BackupRef,
-    },
+    Assemble { backup: BackupRef },
     /// assemble-archive: the backup has ended; delete its segments and unfinished uploads, and its archive if there is none
     /// or shall be none.
-    Sweep {
-        /// Which backup.
-        backup: BackupRef,
-    },
+    Sweep { backup: BackupRef },
     /// restore-chunk: the restore's next step that one run does: begin its plan, sum it up, or conclude.
-    Restore {
-        /// Which restore.
-        restore: RestoreRef,
-    },
+    Restore { restore: RestoreRef },
     /// restore-chunk: plan or apply one slice.
     RestoreSlice {
-        /// Which restore.
         restore: RestoreRef,
         /// Which slice of it.
         slice: u32,
     },
     /// deliver-notifications: give every channel its delivery.
-    Announce {
-        /// Which notification.
-        notification: NotificationRef,
-    },
+    Announce { notification: NotificationRef },
     /// deliver-notifications: deliver it by one channel.
-    Deliver {
-        /// Which notification.
-        notification: NotificationRef,
-        /// By which channel.
-        channel: Channel,
-    },
+    Deliver { notification: NotificationRef, channel: Channel },
 }
 
 impl Document for Work {}

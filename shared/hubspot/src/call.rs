@@ -102,7 +102,6 @@ impl CallError {
 /// What became of one request that did not succeed.
 enum Trouble {
     Refused(Refusal),
-    /// 429.
     Limited {
         policy: RefusedPolicy,
         asked: Option<Duration>,

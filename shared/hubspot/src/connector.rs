@@ -96,7 +96,6 @@ impl CrmConnector for Connector {
 pub(crate) struct HubSpot {
     pub(crate) client: Client,
     pub(crate) habits: Arc<Habits>,
-    /// Whose habits.
     pub(crate) account: AccountKey,
     pub(crate) patience: Patience,
     /// Whether answers may come packed.

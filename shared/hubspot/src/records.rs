@@ -14,7 +14,6 @@ use crate::scan::{Literal, Malformed, Scanner, Value};
 pub enum Shape {
     /// In its member `properties`.
     Nested,
-    /// Beside its id.
     Flat,
 }
 

@@ -22,8 +22,10 @@ const MAX_DEPTH: u8 = 64;
 pub(crate) enum Literal<'b> {
     /// It is its own text.
     Plain(&'b str),
-    /// It has escapes.
-    Escaped { raw: &'b str, at: usize },
+    Escaped {
+        raw: &'b str,
+        at: usize,
+    },
 }
 
 impl<'b> Literal<'b> {
@@ -54,9 +56,7 @@ impl<'b> Literal<'b> {
 /// A value that is not looked into.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Value<'b> {
-    /// `null`.
     Null,
-    /// A string.
     Text(Literal<'b>),
     /// The JSON text of anything else.
     Other(&'b str),

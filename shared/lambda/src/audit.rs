@@ -19,9 +19,7 @@ use crate::representation::shown;
 /// Records what was refused.
 #[derive(Clone)]
 pub struct AuditLog {
-    /// Keeps the entries.
     pub ledger: Arc<dyn Ledger>,
-    /// For how long.
     pub kept_for: SignedDuration,
     /// The audience of the API's ID tokens.
     pub audience: String,
@@ -30,7 +28,6 @@ pub struct AuditLog {
 /// A request as the audit log sees it.
 #[derive(Debug, Clone)]
 pub(crate) struct Trace {
-    /// When it came.
     pub(crate) at: Timestamp,
     /// Makes its entry's id unique.
     pub(crate) random: [u8; 10],

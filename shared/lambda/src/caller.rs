@@ -48,7 +48,6 @@ pub struct Caller {
 pub struct Authorised {
     /// The account it is about.
     pub account_id: AccountId,
-    /// Who it is.
     pub requester: Requester,
     /// Whether an operator, who may create accounts and set their plans.
     pub is_operator: bool,

@@ -66,7 +66,6 @@ impl std::error::Error for ConfigError {}
 /// The configuration of a function that answers requests, as far as all of them have it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiConfig {
-    /// The ledger's tables.
     pub tables: LedgerTables,
     /// The `aud` that callers' ID tokens must have.
     pub audience: String,

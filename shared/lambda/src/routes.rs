@@ -20,7 +20,6 @@ pub fn description_etag() -> String {
 /// What a request asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Operation {
-    /// Start a backup.
     CreateBackup,
     /// List an account's backups.
     ListBackups,
@@ -36,7 +35,6 @@ pub enum Operation {
     ReadSchedule,
     /// Switch it on or off.
     ChangeSchedule,
-    /// Plan a restore.
     CreateRestore,
     /// List an account's restores.
     ListRestores,
@@ -44,7 +42,6 @@ pub enum Operation {
     ReadRestore,
     /// Get a link to the list of what its plan leaves out.
     DownloadSkipped,
-    /// Apply its plan.
     ConfirmRestore,
     /// Give its plan up.
     CancelRestore,
@@ -54,7 +51,6 @@ pub enum Operation {
     UndoRestore,
     /// List an account's imports: its restores that have changed something and have ended.
     ListImports,
-    /// Read one.
     ReadImport,
     /// Get a link to the list of the values that it failed to restore.
     DownloadErrors,
@@ -149,7 +145,6 @@ impl Operation {
 /// A method and path, and what they ask for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
-    /// The method.
     pub method: Method,
     /// The path; a segment in braces is a parameter.
     pub path: &'static str,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use aws::{Aws, LedgerTables, QueueUrls, S3Objects, SystemClock};
+use aws::{Aws, LedgerTables, QueueUrls, S3Storage, SystemClock};
 use domain::ports::clock::Clock;
 use domain::ports::ledger::Ledger;
 use domain::ports::queue::WorkQueue;
@@ -27,7 +27,6 @@ pub struct Worker {
     pub ledger: Arc<dyn Ledger>,
     /// Takes messages for the queues that the function may send to.
     pub queue: Arc<dyn WorkQueue>,
-    /// The time.
     pub clock: Arc<dyn Clock>,
 }
 
@@ -36,10 +35,8 @@ pub struct Worker {
 pub struct CrmWorker {
     /// What every worker has.
     pub worker: Worker,
-    /// Opens CRMs.
     pub sessions: CrmSessions,
-    /// Archives and segments.
-    pub objects: Arc<S3Objects>,
+    pub storage: Arc<S3Storage>,
     /// How many workers a backup may have.
     pub cap: WorkerCap,
     /// How long the CRM is waited for.
@@ -76,8 +73,8 @@ impl CrmWorker {
             connector: Arc::new(hubspot::Connector::new(worker.clock.clone())?),
             base_urls: base_urls.into(),
         };
-        let objects = Arc::new(aws.objects(bucket));
-        Ok(Self { worker, sessions, objects, cap: WorkerCap(usize::try_from(cap)?), patience })
+        let storage = Arc::new(aws.storage(bucket));
+        Ok(Self { worker, sessions, storage, cap: WorkerCap(usize::try_from(cap)?), patience })
     }
 }
 

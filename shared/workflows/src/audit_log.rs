@@ -8,11 +8,11 @@ use domain::audit::{Act, AuditEntry, AuditFilter};
 use domain::ids::{AccountId, AuditEntryId};
 use domain::ports::clock::Clock;
 use domain::ports::ledger::{self, Change, Ledger, LedgerError, ListRequest};
-use domain::ports::objects::{DownloadLinks, MultipartUploads, ObjectReader, ObjectWriter, StorageError};
+use domain::ports::storage::{BlobReader, BlobWriter, DownloadLinks, MultipartUploads, StorageError};
 use domain::storage_keys;
 use jiff::Timestamp;
 
-use crate::growing_object::{GrowingObject, ObjectPorts};
+use crate::growing_blob::{GrowingBlob, ObjectPorts};
 use crate::link::Link;
 use crate::listing;
 
@@ -34,10 +34,8 @@ pub enum AuditError {
     /// There is more than can be exported at once.
     #[error("there is too much to export at once")]
     TooMuch,
-    /// The ledger failed.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
-    /// Object storage failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
 }
@@ -66,7 +64,6 @@ pub async fn check_account(ledger: &dyn Ledger, account: &AccountId) -> Result<(
 /// Some entries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditPage {
-    /// Newest first.
     pub entries: Vec<AuditEntry>,
     /// What to list after for the next page, or None at the end. There can be a next page although this one is empty.
     pub next: Option<AuditEntryId>,
@@ -168,17 +165,12 @@ impl<'a> Walk<'a> {
 /// Exports the audit log.
 #[derive(Clone)]
 pub struct ExportAuditLog {
-    /// Knows the entries.
     pub ledger: Arc<dyn Ledger>,
-    /// The time.
     pub clock: Arc<dyn Clock>,
     /// Looks at what was written.
-    pub reader: Arc<dyn ObjectReader>,
-    /// Writes small exports.
-    pub writer: Arc<dyn ObjectWriter>,
-    /// Writes large exports.
+    pub reader: Arc<dyn BlobReader>,
+    pub writer: Arc<dyn BlobWriter>,
     pub uploads: Arc<dyn MultipartUploads>,
-    /// Makes links.
     pub links: Arc<dyn DownloadLinks>,
 }
 
@@ -197,7 +189,7 @@ impl ExportAuditLog {
     ) -> Result<Link, AuditError> {
         let key = storage_keys::audit_export(&act.account_id, &act.entry_id);
         let ports = ObjectPorts { reader: &*self.reader, writer: &*self.writer, uploads: &*self.uploads };
-        let mut object = GrowingObject::new(ports, key, "text/csv");
+        let mut object = GrowingBlob::new(ports, key, "text/csv");
         archive::report::write_line(HEADER, object.buffer());
         if let Err(error) = self.write(filter, &act.account_id, &mut object, ends).await {
             object.abandon().await;
@@ -215,7 +207,7 @@ impl ExportAuditLog {
         &self,
         filter: &AuditFilter,
         account: &AccountId,
-        object: &mut GrowingObject<'_>,
+        object: &mut GrowingBlob<'_>,
         ends: Timestamp,
     ) -> Result<(), AuditError> {
         let mut walk = Walk::new(account, filter, None, self.clock.now());

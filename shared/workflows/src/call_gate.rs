@@ -53,7 +53,6 @@ pub struct LedgerCallGate {
 /// What went through a gate.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct GateUsage {
-    /// Calls admitted.
     pub calls: u64,
     /// Of these, calls that the CRM refused with 429.
     pub calls_refused: u64,

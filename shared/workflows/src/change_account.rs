@@ -101,7 +101,6 @@ pub struct ConnectionChange {
     pub base_url: Option<String>,
     /// The CRM API's version; at first the newest.
     pub api_version: Option<ApiVersion>,
-    /// The token.
     pub token: Option<SecretString>,
 }
 
@@ -122,12 +121,7 @@ pub enum ChangeError {
     TokenMissing,
     /// The token belongs to another portal than the account.
     #[error("the token is of portal {given}, and the account is connected to portal {connected}")]
-    PortalDiffers {
-        /// The account's portal.
-        connected: u64,
-        /// The token's portal.
-        given: u64,
-    },
+    PortalDiffers { connected: u64, given: u64 },
     /// The CRM did not confirm the connection.
     #[error(transparent)]
     Crm(#[from] CrmError),
@@ -145,7 +139,6 @@ pub enum ChangeError {
 /// An account as it is now.
 #[derive(Debug, Clone)]
 pub struct Changed {
-    /// The account.
     pub account: Account,
     /// Whether it did not exist before.
     pub created: bool,
@@ -156,9 +149,7 @@ pub struct Changed {
 /// Creates and connects accounts.
 #[derive(Clone)]
 pub struct ChangeAccount {
-    /// The ledger.
     pub ledger: Arc<dyn Ledger>,
-    /// Keeps tokens.
     pub tokens: Arc<dyn CrmTokens>,
     /// Keeps what webhooks are signed with.
     pub webhook_secrets: Arc<dyn WebhookSecrets>,
@@ -166,11 +157,9 @@ pub struct ChangeAccount {
     pub webhooks: Arc<dyn Webhooks>,
     /// Makes a secret to sign webhooks with.
     pub new_webhook_secret: fn() -> SecretString,
-    /// Takes announcements.
     pub queue: Arc<dyn WorkQueue>,
     /// Makes clients of the CRM.
     pub connector: Arc<dyn CrmConnector>,
-    /// The time.
     pub clock: Arc<dyn Clock>,
     /// The base URLs that accounts may be connected to.
     pub base_urls: Vec<String>,

@@ -12,7 +12,6 @@ const TRIES: u32 = 40;
 /// What one try of load, decide and commit came to.
 #[derive(Debug)]
 pub enum Attempt<T> {
-    /// It is decided.
     Settled(T),
     /// Somebody else was first; load again.
     Lost,

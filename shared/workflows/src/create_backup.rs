@@ -44,7 +44,6 @@ pub enum CreateError {
     /// A backup of the account is running.
     #[error("the backup {running} is running")]
     Running {
-        /// Which one.
         running: BackupId,
         /// When the next one may be made if it completes.
         next_at: Timestamp,
@@ -63,11 +62,9 @@ pub enum CreateError {
 /// Accepts requests for backups.
 #[derive(Clone)]
 pub struct CreateBackup {
-    /// The ledger.
     pub ledger: Arc<dyn Ledger>,
     /// Takes the new backup's first work.
     pub queue: Arc<dyn WorkQueue>,
-    /// The time.
     pub clock: Arc<dyn Clock>,
 }
 

@@ -21,11 +21,9 @@ use crate::run::{Run, StepError};
 pub struct CrmSessions {
     /// Knows the accounts' connections and call budgets.
     pub ledger: Arc<dyn Ledger>,
-    /// The time.
     pub clock: Arc<dyn Clock>,
     /// Knows the accounts' tokens.
     pub tokens: Arc<dyn CrmTokens>,
-    /// Makes clients.
     pub connector: Arc<dyn CrmConnector>,
     /// Where a CRM may be. A connection made before an address was taken off this list is not used any more.
     pub base_urls: Arc<[String]>,
@@ -33,9 +31,7 @@ pub struct CrmSessions {
 
 /// A client and the gate that it passes.
 pub struct CrmSession {
-    /// The client.
     pub crm: Arc<dyn Crm>,
-    /// The gate.
     pub gate: Arc<LedgerCallGate>,
 }
 

@@ -78,7 +78,7 @@ mod tests {
     use domain::audit::AuditEntry;
     use domain::ids::AccountId;
     use in_memory::faults::{Fault, Faults};
-    use in_memory::{ManualClock, MemoryLedger, MemoryObjects, MemoryQueue};
+    use in_memory::{ManualClock, MemoryLedger, MemoryQueue, MemoryStorage};
     use jiff::SignedDuration;
 
     use super::*;
@@ -112,7 +112,7 @@ mod tests {
         }
 
         async fn link(&self, backup: &Backup) -> Result<Link, DownloadError> {
-            let (act, links) = (samples::act("download-backup"), MemoryObjects::new());
+            let (act, links) = (samples::act("download-backup"), MemoryStorage::new());
             let (ledger, clock) = (&*self.ledger, &*self.clock);
             download_backup::link(ledger, &links, clock, &backup.reference(), FIVE_MINUTES, &act).await
         }

@@ -21,8 +21,8 @@ use domain::ports::crm::{
     Crm, CrmAccount, CrmError, CrmErrorKind, Cursor, MissingScopes, PageRequest, PageSource, RefusedProperties,
 };
 use domain::ports::ledger::{Change, Ledger};
-use domain::ports::objects::ObjectWriter;
 use domain::ports::queue::WorkQueue;
+use domain::ports::storage::BlobWriter;
 use domain::property::{Columns, ObjectDefinition};
 use domain::rows::RowBuffer;
 use domain::storage_keys;
@@ -48,10 +48,8 @@ const OBJECTS_AT_ONCE: usize = 8;
 pub struct Discover {
     /// Opens the CRM; its ledger and clock are used for the rest too.
     pub sessions: CrmSessions,
-    /// Takes messages.
     pub queue: Arc<dyn WorkQueue>,
-    /// Writes the columns.
-    pub writer: Arc<dyn ObjectWriter>,
+    pub writer: Arc<dyn BlobWriter>,
     /// How many workers a backup may have.
     pub cap: WorkerCap,
     /// How long the CRM is waited for.

@@ -6,7 +6,7 @@ use domain::audit::Act;
 use domain::backup::{Backup, BackupState};
 use domain::ports::clock::Clock;
 use domain::ports::ledger::{self, Ledger, LedgerError};
-use domain::ports::objects::{DownloadLinks, StorageError};
+use domain::ports::storage::{DownloadLinks, StorageError};
 use domain::work::BackupRef;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -29,10 +29,8 @@ pub enum DownloadError {
     /// Somebody has deleted the archive then.
     #[error("the archive was deleted at {0}")]
     Deleted(Timestamp),
-    /// The ledger failed.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
-    /// Object storage failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
 }

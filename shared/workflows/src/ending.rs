@@ -37,7 +37,6 @@ pub enum EndError {
     /// There is no such backup.
     #[error("there is no such backup")]
     Absent,
-    /// The ledger failed.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
 }
@@ -47,7 +46,6 @@ pub enum EndError {
 pub enum End<'a> {
     /// It cannot go on.
     Failed(&'a Failure),
-    /// Somebody cancels it.
     Cancelled(&'a Act),
 }
 

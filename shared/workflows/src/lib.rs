@@ -18,7 +18,7 @@ pub mod dispatch;
 pub mod download_backup;
 pub mod ending;
 pub mod export;
-mod growing_object;
+mod growing_blob;
 mod held_lease;
 pub mod idempotency;
 mod leased;

@@ -7,7 +7,6 @@ use secrecy::SecretString;
 /// stores or logs it.
 #[derive(Debug)]
 pub struct Link {
-    /// The link.
     pub url: SecretString,
     /// When it stops working.
     pub expires_at: Timestamp,

@@ -26,7 +26,6 @@ pub enum ReadError {
     /// The account has no such backup.
     #[error("there is no such backup")]
     BackupUnknown,
-    /// The ledger failed.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
 }
@@ -34,7 +33,6 @@ pub enum ReadError {
 /// Some of an account's backups.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BackupPage {
-    /// Newest first.
     pub backups: Vec<Backup>,
     /// What to list after for the next page, or None at the end.
     pub next: Option<BackupId>,
@@ -73,7 +71,6 @@ pub async fn list(
 /// A backup and how far it is.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BackupProgress {
-    /// The backup.
     pub backup: Backup,
     /// Its objects as far as they are discovered, by name.
     pub objects: Vec<ObjectProgress>,
@@ -88,7 +85,6 @@ pub struct BackupProgress {
 pub struct Waiting {
     /// When it goes on by itself.
     pub until: Timestamp,
-    /// Why not before.
     pub reason: WaitReason,
     /// Since when the CRM has been in the way, or a run gives no sign of life.
     pub since: Option<Timestamp>,
@@ -116,7 +112,6 @@ pub struct ObjectProgress {
     /// Records read. Within a generation they only become fewer when a run is lost with what it has read, and when a range is
     /// read again.
     pub records: u64,
-    /// Pages read.
     pub pages: u64,
     /// The file's bytes so far, its first line included; 0 without records, since there is no file then.
     pub bytes: u64,

@@ -42,9 +42,7 @@ const PER_SHARD: u32 = 200;
 pub struct Recover {
     /// Knows what is due.
     pub ledger: Arc<dyn Ledger>,
-    /// Takes messages.
     pub queue: Arc<dyn WorkQueue>,
-    /// The time.
     pub clock: Arc<dyn Clock>,
     /// How many workers a backup may have.
     pub cap: WorkerCap,

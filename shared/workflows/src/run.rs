@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use domain::ports::crm::{CrmError, CrmErrorKind};
 use domain::ports::ledger::LedgerError;
-use domain::ports::objects::StorageError;
 use domain::ports::queue::QueueError;
 use domain::ports::secrets::SecretsError;
+use domain::ports::storage::StorageError;
 use domain::{Failure, budget::WaitReason, lease::CrmTrouble, lease::MAX_ATTEMPTS, lease::Wait};
 use jiff::{SignedDuration, Timestamp};
 
@@ -60,13 +60,10 @@ pub struct Met {
 /// Why a step did not succeed.
 #[derive(Debug, thiserror::Error)]
 pub enum StepError {
-    /// The ledger failed.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
-    /// Object storage failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
-    /// The queue failed.
     #[error(transparent)]
     Queue(#[from] QueueError),
     /// The secret store failed.
@@ -95,7 +92,6 @@ impl From<EndError> for StepError {
 /// What to do about a step that did not succeed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Remedy {
-    /// Nothing.
     Stop,
     /// The backup, or the restore, fails.
     Fail(Failure),

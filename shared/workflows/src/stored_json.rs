@@ -2,14 +2,14 @@
 
 use bytes::Bytes;
 use domain::format::{self, Document, NotRead};
-use domain::ports::objects::{ObjectReader, ObjectWriter, StorageError};
+use domain::ports::storage::{BlobReader, BlobWriter, StorageError};
 
 /// Reads the document at `key`.
 ///
 /// # Errors
 /// [`StorageError`]; [`StorageError::Unreadable`] when only a later version can read it, and [`StorageError::Refused`] when
 /// none can.
-pub(crate) async fn read<T: Document>(reader: &dyn ObjectReader, key: &str) -> Result<T, StorageError> {
+pub(crate) async fn read<T: Document>(reader: &dyn BlobReader, key: &str) -> Result<T, StorageError> {
     let bytes = reader.read(key, None).await?;
     format::read(&bytes).map_err(|why| not_read(key, &why))
 }
@@ -18,7 +18,7 @@ pub(crate) async fn read<T: Document>(reader: &dyn ObjectReader, key: &str) -> R
 ///
 /// # Errors
 /// As [`read`].
-pub(crate) async fn read_lines<T: Document>(reader: &dyn ObjectReader, key: &str) -> Result<Vec<T>, StorageError> {
+pub(crate) async fn read_lines<T: Document>(reader: &dyn BlobReader, key: &str) -> Result<Vec<T>, StorageError> {
     let bytes = reader.read(key, None).await?;
     lines(&bytes, key).collect()
 }
@@ -38,10 +38,7 @@ pub(crate) fn lines<'a, T: Document + 'a>(
 ///
 /// # Errors
 /// As [`read_lines`].
-pub(crate) async fn read_lines_if_any<T: Document>(
-    reader: &dyn ObjectReader,
-    key: &str,
-) -> Result<Vec<T>, StorageError> {
+pub(crate) async fn read_lines_if_any<T: Document>(reader: &dyn BlobReader, key: &str) -> Result<Vec<T>, StorageError> {
     match read_lines(reader, key).await {
         Err(StorageError::Absent(_)) => Ok(Vec::new()),
         other => other,
@@ -70,7 +67,7 @@ pub(crate) fn not_read(key: &str, why: &NotRead) -> StorageError {
 /// # Errors
 /// [`StorageError`].
 pub(crate) async fn write<T: Document + Sync>(
-    writer: &dyn ObjectWriter,
+    writer: &dyn BlobWriter,
     key: &str,
     value: &T,
 ) -> Result<(), StorageError> {
@@ -83,7 +80,7 @@ pub(crate) async fn write<T: Document + Sync>(
 ///
 /// # Errors
 /// [`StorageError`].
-pub(crate) async fn write_bytes(writer: &dyn ObjectWriter, key: &str, json: Vec<u8>) -> Result<(), StorageError> {
+pub(crate) async fn write_bytes(writer: &dyn BlobWriter, key: &str, json: Vec<u8>) -> Result<(), StorageError> {
     match writer.write_new(key, Bytes::from(json), "application/json").await {
         // Our own write whose answer was lost, or that of a run that wrote the same.
         Ok(_) | Err(StorageError::AlreadyExists(_)) => Ok(()),
@@ -96,7 +93,7 @@ mod tests {
     use domain::restore::outcome::ValueOutcome;
     use futures_util::FutureExt as _;
     use fuzz::{Form, Target};
-    use in_memory::MemoryObjects;
+    use in_memory::MemoryStorage;
 
     use super::*;
 
@@ -106,7 +103,7 @@ mod tests {
     ];
 
     fn lines_of(document: &[u8]) -> Result<Vec<ValueOutcome>, StorageError> {
-        let objects = MemoryObjects::new();
+        let objects = MemoryStorage::new();
         let written = write_bytes(&objects, "key", document.to_vec()).now_or_never().expect("nothing to wait for");
         written.expect("a new object");
         read_lines(&objects, "key").now_or_never().expect("nothing to wait for")

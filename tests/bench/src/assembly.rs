@@ -10,7 +10,7 @@ mod exported;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aws::{Aws, LedgerTables, QueueUrls, S3Objects, SystemClock};
+use aws::{Aws, LedgerTables, QueueUrls, S3Storage, SystemClock};
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_s3::config::Credentials;
 use dev_stack::failure::{Failure, OrFailure, Result};
@@ -41,7 +41,7 @@ const FUNCTION: &str = "assemble-archive";
 struct Parts {
     ledger: Arc<dyn Ledger>,
     queue: Arc<dyn WorkQueue>,
-    objects: S3Objects,
+    objects: S3Storage,
 }
 
 /// Takes the figures.
@@ -111,7 +111,7 @@ async fn connect(stack: &Stack) -> Parts {
             aws.ledger(LedgerTables { ledger: stack.table.clone(), audit_log: stack.audit_table.clone() }),
         ),
         queue: Arc::new(aws.queues(urls)),
-        objects: aws.objects(&stack.bucket),
+        objects: aws.storage(&stack.bucket),
     }
 }
 

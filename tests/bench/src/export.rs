@@ -22,7 +22,6 @@ pub(crate) fn bring_up(places: &Places, sandbox: &[&str]) -> Result<Running> {
 pub(crate) struct Completed {
     /// From the request to the archive.
     pub(crate) took: Duration,
-    /// The backup.
     pub(crate) backup: Backup,
     /// Where to download it.
     pub(crate) backups: Backups,

@@ -19,7 +19,6 @@ pub struct LossyProxy {
 /// Which answers are to be lost.
 #[derive(Debug, Default)]
 struct Losses {
-    /// How many.
     answers: u32,
     /// How much of each still gets through.
     after_bytes: usize,

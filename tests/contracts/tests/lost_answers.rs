@@ -1,12 +1,12 @@
 //! Answers that are lost on the way: the SDK sends again, and must not take its own work for somebody else's.
 
-use aws::{DynamoDbLedger, S3Objects};
+use aws::{DynamoDbLedger, S3Storage};
 use bytes::Bytes;
 use contracts::backends::{Backend, DYNAMODB_LOCAL, MINISTACK, connect, with_bucket, with_event_bus, with_tables};
 use contracts::lossy_proxy::LossyProxy;
 use domain::ports::ledger::{Change, DueList, Key, Ledger, LedgerError};
-use domain::ports::objects::{ObjectReader, ObjectWriter, StorageError};
 use domain::ports::outlets::{BusEvent, EventBus, OutletError};
+use domain::ports::storage::{BlobReader, BlobWriter, StorageError};
 use serde_json::json;
 
 fn write(sort: &str, expected: Option<u64>) -> Change {
@@ -75,11 +75,11 @@ async fn a_ledger_that_never_answers_is_unavailable() {
 }
 
 /// Runs `case` with storage behind a proxy, and the same storage without one.
-async fn storage_behind_a_proxy(case: impl AsyncFnOnce(&LossyProxy, S3Objects, S3Objects)) {
+async fn storage_behind_a_proxy(case: impl AsyncFnOnce(&LossyProxy, S3Storage, S3Storage)) {
     with_bucket(MINISTACK, async |direct, bucket| {
         let url = MINISTACK.url().expect("set, as there is a bucket");
         let proxy = LossyProxy::before(&url).await;
-        let proxied = connect(&proxy.url()).await.objects(bucket);
+        let proxied = connect(&proxy.url()).await.storage(bucket);
         case(&proxy, proxied, direct).await;
         assert_eq!(proxy.still_to_lose(), 0, "the answers were lost");
     })

@@ -17,11 +17,8 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// An answer of any status.
 #[derive(Debug, Clone)]
 pub struct Answer {
-    /// The status.
     pub status: StatusCode,
-    /// The headers.
     pub headers: HeaderMap,
-    /// The body.
     pub body: Vec<u8>,
 }
 

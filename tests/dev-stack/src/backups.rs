@@ -19,14 +19,12 @@ const POLL: Duration = Duration::from_millis(500);
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Backup {
-    /// Its id.
     pub backup_id: String,
     /// Where in its life it is.
     pub state: String,
     /// Its objects as far as they are discovered.
     #[serde(default)]
     pub objects: Vec<Object>,
-    /// Why it failed.
     pub failure: Option<Value>,
     /// What it waits for.
     pub waiting: Option<Value>,
@@ -36,16 +34,13 @@ pub struct Backup {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Object {
-    /// The object type.
     pub object_type: String,
-    /// Singular, for people.
     pub label: String,
     /// Where in its life it is.
     pub state: String,
     /// Goes up when the object is read again from the beginning.
     #[serde(default)]
     pub generation: u32,
-    /// Records read.
     pub records: u64,
     /// From 0 to 1; absent while it is unknown how many records there are.
     pub share_done: Option<f64>,

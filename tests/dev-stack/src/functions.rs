@@ -11,11 +11,8 @@ use crate::stack::Stack;
 /// A process of this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Process {
-    /// Its id.
     pub id: i32,
-    /// Its process group.
     pub group: i32,
-    /// Its command line.
     pub command: String,
 }
 

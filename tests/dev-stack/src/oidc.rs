@@ -31,9 +31,7 @@ pub struct OidcStack {
     pub name: String,
     /// Where its HTTP API answers, without a trailing slash.
     pub api_url: String,
-    /// Its archive bucket.
     pub bucket: String,
-    /// Its ledger's table.
     pub table: String,
     /// The issuer of its users' tokens.
     pub issuer: String,

@@ -17,7 +17,6 @@ const POLL: Duration = Duration::from_millis(300);
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Restore {
-    /// Its id.
     pub restore_id: String,
     /// Where in its life it is.
     pub state: String,
@@ -29,7 +28,6 @@ pub struct Restore {
     pub progress: Option<Progress>,
     /// What became of the values, once it has written any.
     pub outcome: Option<Counts>,
-    /// Why it failed.
     pub failure: Option<Value>,
 }
 
@@ -59,13 +57,10 @@ pub struct Plan {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PlannedRecords {
-    /// Compared.
     pub read: u64,
-    /// To be written.
     pub changed: u64,
     /// As they should be.
     pub unchanged: u64,
-    /// Deleted since.
     pub not_found: u64,
     /// Merged into others since.
     pub merged: u64,
@@ -75,9 +70,7 @@ pub struct PlannedRecords {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PlannedValues {
-    /// To be set.
     pub set: u64,
-    /// To be cleared.
     pub cleared: u64,
     /// No option of their property any more.
     pub cannot_be_set: u64,
@@ -89,9 +82,7 @@ pub struct PlannedValues {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PlannedProperty {
-    /// Internal name.
     pub name: String,
-    /// For people.
     pub label: String,
     /// Whether it can be restored at all.
     pub restorable: bool,
@@ -113,7 +104,6 @@ pub struct PlannedProperty {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Sample {
-    /// The record.
     pub record_id: String,
     /// Its values that are to change.
     pub values: Vec<SampleValue>,
@@ -122,9 +112,7 @@ pub struct Sample {
 /// What is to change in one value; None is no value.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct SampleValue {
-    /// Of which property.
     pub property: String,
-    /// What it is.
     pub before: Option<String>,
     /// What it is to be.
     pub after: Option<String>,
@@ -133,11 +121,9 @@ pub struct SampleValue {
 /// Something to know before confirming.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Warning {
-    /// A stable word.
     pub kind: String,
     /// What it is about, if about one property.
     pub property: Option<String>,
-    /// For people.
     pub sentence: String,
 }
 
@@ -161,11 +147,9 @@ pub struct Progress {
 pub struct Counts {
     /// Records of which something was written and nothing failed.
     pub records_restored: u64,
-    /// Values written.
     pub values_restored: u64,
     /// Records of which a value was not written.
     pub records_failed: u64,
-    /// Values not written.
     pub values_failed: u64,
     /// Values that a run may have been writing when it died, of a restore that ended before anybody looked again.
     pub values_unclear: u64,
@@ -181,19 +165,16 @@ pub struct Counts {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Import {
-    /// Its id.
     pub import_id: String,
     /// `Data restore – Deal`.
     pub name: String,
     /// The restore that it was.
     pub restore_id: String,
-    /// How that ended.
     pub state: String,
     /// What became of the values.
     pub counts: Counts,
     /// Whether there is a list of what was not restored.
     pub has_errors: bool,
-    /// Why it failed.
     pub failure: Option<Value>,
 }
 

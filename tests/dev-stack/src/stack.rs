@@ -39,11 +39,8 @@ pub struct Stack {
     pub emulator_url: String,
     /// Where the deployed HTTP API answers, without a trailing slash.
     pub api_url: String,
-    /// Its users.
     pub users: UserPool,
-    /// The archive bucket.
     pub bucket: String,
-    /// The ledger's table.
     pub table: String,
     /// The table of its audit log.
     pub audit_table: String,
@@ -148,7 +145,6 @@ pub struct Wishes<'a> {
     pub sandbox: &'a [&'a str],
     /// How the functions and the sandbox CRM are built.
     pub profile: Profile,
-    /// More template parameters.
     pub parameters: &'a [(&'a str, &'a str)],
     /// Whether there shall be an external issuer, and a second stack that takes its tokens.
     pub issuer: bool,

@@ -20,7 +20,6 @@ const PASSWORD: &str = "Correct-horse-42-staple";
 pub struct User {
     /// Also the name to sign in with.
     pub email: String,
-    /// The password.
     pub password: String,
     /// The secret of the authenticator app, base 32.
     pub totp_secret: String,
@@ -42,9 +41,7 @@ struct SignedIn {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UserPool {
-    /// Where it answers.
     pub endpoint: String,
-    /// The pool.
     pub user_pool_id: String,
     /// What users sign in with; the audience of their ID tokens.
     pub client_id: String,

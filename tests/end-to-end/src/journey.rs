@@ -28,11 +28,9 @@ const PLACES: usize = 5;
 pub struct Journey {
     /// Where it goes through.
     pub stack: Stack,
-    /// Its account.
     pub account_id: String,
     /// The account's super admin, signed in.
     pub admin: User,
-    /// The account's CRM.
     pub portal: Portal,
     folder: PathBuf,
     _place: Place,

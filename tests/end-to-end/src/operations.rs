@@ -12,7 +12,6 @@ pub const NOBODYS: &str = "0198a000-0000-7000-8000-000000000000";
 /// A request that is about an account.
 #[derive(Debug, Clone)]
 pub struct Operation {
-    /// The method.
     pub method: Method,
     /// The path, of the account and of things that are not there.
     pub path: String,

@@ -14,11 +14,9 @@ use serde_json::{Map, Value};
 /// A request that was received.
 #[derive(Debug, Clone)]
 pub struct Received {
-    /// Path and query.
     pub path: String,
     /// Header fields, names in lower case.
     pub headers: Value,
-    /// The body.
     pub body: String,
 }
 

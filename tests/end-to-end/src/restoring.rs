@@ -20,7 +20,6 @@ pub struct Planned {
 /// A line of `errors.csv` or `skipped.csv`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Reported {
-    /// The record.
     pub record_id: u64,
     /// The property; empty where the line is about the record.
     pub property: String,

@@ -16,7 +16,6 @@ const LAST_CHANGE: [&str; 2] = ["hs_lastmodifieddate", "lastmodifieddate"];
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Record {
-    /// Its id.
     pub id: u64,
     /// `live`, `archived`, `merged` or `gone`.
     pub state: String,

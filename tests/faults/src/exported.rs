@@ -7,7 +7,7 @@ use archive::manifest::{File, Manifest, Part};
 use archive::reader;
 use bytes::Bytes;
 use domain::backup::Backup;
-use domain::ports::objects::ObjectReader;
+use domain::ports::storage::BlobReader;
 use futures_lite::io::Cursor;
 
 /// No manifest of a test is larger.
@@ -16,7 +16,6 @@ const LARGEST_MANIFEST: u64 = 1 << 24;
 /// A file's content, value by value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
-    /// Column names.
     pub header: Vec<String>,
     /// Values in column order, row after row.
     pub rows: Vec<Vec<String>>,
@@ -37,7 +36,7 @@ impl Exported {
     ///
     /// # Panics
     /// When there is none, or anything does not agree.
-    pub(crate) async fn read(objects: &(impl ObjectReader + ?Sized), backup: &Backup) -> Self {
+    pub(crate) async fn read(objects: &(impl BlobReader + ?Sized), backup: &Backup) -> Self {
         let zip = zip(objects, backup).await;
         let manifest_key = &backup.archive.as_ref().expect("an archive").manifest_key;
         let beside = objects.read(manifest_key, None).await.expect("the manifest is in storage");
@@ -54,7 +53,7 @@ impl Exported {
     ///
     /// # Panics
     /// When anything does not agree.
-    pub(crate) async fn check_zip(&self, objects: &(impl ObjectReader + ?Sized), backup: &Backup) {
+    pub(crate) async fn check_zip(&self, objects: &(impl BlobReader + ?Sized), backup: &Backup) {
         let zip = zip(objects, backup).await;
         let listed = reader::verify(Cursor::new(&zip)).await.expect("the archive is sound");
         assert_eq!(listed.len(), self.files.len() + 1, "the manifest names every file");
@@ -77,7 +76,7 @@ impl Exported {
     }
 }
 
-async fn zip(objects: &(impl ObjectReader + ?Sized), backup: &Backup) -> Bytes {
+async fn zip(objects: &(impl BlobReader + ?Sized), backup: &Backup) -> Bytes {
     let archive = backup.archive.as_ref().expect("a completed backup has an archive");
     let zip = objects.read(&archive.storage_key, None).await.expect("the archive is in storage");
     assert_eq!(zip.len() as u64, archive.bytes);

@@ -8,17 +8,11 @@ use serde_json::{Number, Value};
 /// A JSON document.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Document {
-    /// `null`.
     Null,
-    /// `true` or `false`.
     Flag(bool),
-    /// A number.
     Number(Number),
-    /// A text.
     Text(String),
-    /// A list.
     List(Vec<Self>),
-    /// An object's members.
     Object(Vec<(String, Self)>),
 }
 

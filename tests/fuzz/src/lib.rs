@@ -41,9 +41,7 @@ const MOST_KEPT: usize = 4_000;
 /// What inputs look like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
-    /// Anything.
     Bytes,
-    /// A JSON document.
     Json,
     /// A JSON document in each line.
     JsonLines,

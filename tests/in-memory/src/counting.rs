@@ -10,15 +10,11 @@ use jiff::Timestamp;
 /// Calls of a ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LedgerCalls {
-    /// Of `get`.
     pub gets: u64,
-    /// Of `list`.
     pub lists: u64,
     /// Records that those lists gave.
     pub listed: u64,
-    /// Of `commit`.
     pub commits: u64,
-    /// Of `due`.
     pub dues: u64,
 }
 

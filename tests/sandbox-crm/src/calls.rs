@@ -15,9 +15,7 @@ const RECENT: usize = 2_000;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Call {
-    /// Milliseconds since 1970.
     pub at_ms: i64,
-    /// What was called.
     pub endpoint: Endpoint,
     /// The object's plural name, where the call was for one.
     pub object: Option<String>,
@@ -41,7 +39,6 @@ pub struct Call {
 pub struct EndpointCalls {
     /// Calls, whatever became of them.
     pub calls: u64,
-    /// Calls per status.
     pub statuses: BTreeMap<u16, u64>,
     /// Records in answers with status 200.
     pub records: u64,
@@ -67,7 +64,6 @@ pub struct Second {
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CallReport {
-    /// All calls.
     pub total: u64,
     /// Calls that got 429.
     pub refused: u64,

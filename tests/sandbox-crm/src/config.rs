@@ -37,12 +37,7 @@ pub enum ConfigError {
     TimeZone(String),
     /// A folder or file to load cannot be read.
     #[error("cannot load {path}: {reason}")]
-    Load {
-        /// Which one.
-        path: PathBuf,
-        /// Why.
-        reason: String,
-    },
+    Load { path: PathBuf, reason: String },
 }
 
 /// The subscription of an account, which decides its call limits.
@@ -119,13 +114,9 @@ impl Limits {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct LimitOverrides {
-    /// See [`Limits::per_ten_seconds`].
     pub per_ten_seconds: Option<u32>,
-    /// See [`Limits::per_day`].
     pub per_day: Option<u32>,
-    /// See [`Limits::searches_per_second`].
     pub searches_per_second: Option<u32>,
-    /// See [`Limits::url_characters`].
     pub url_characters: Option<u32>,
     /// Calls that other apps are said to have used today.
     pub used_today: Option<u32>,
@@ -150,7 +141,6 @@ pub enum IdSpacing {
     /// In clusters with big gaps, as in real accounts.
     #[default]
     Clumpy,
-    /// 1, 2, 3…
     Dense,
 }
 
@@ -169,11 +159,8 @@ pub struct CustomObject {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ConditionalRequirement {
-    /// On which object.
     pub object: String,
-    /// When this property…
     pub property: String,
-    /// …has this value…
     pub value: String,
     /// …these must have one.
     pub requires: Vec<String>,
@@ -194,7 +181,6 @@ pub struct PortalConfig {
     pub seed: u64,
     /// IANA name. The daily limit resets at its midnight.
     pub time_zone: String,
-    /// Decides the limits.
     pub plan: Plan,
     /// An account as HubSpot sells it; decides the plan, and what is not offered.
     pub profile: Option<Profile>,
@@ -208,7 +194,6 @@ pub struct PortalConfig {
     pub scopes: Option<Vec<String>>,
     /// Records per standard object (not archived); objects that are not named have none.
     pub records: BTreeMap<String, u64>,
-    /// Custom objects.
     pub custom_objects: Vec<CustomObject>,
     /// Archived records for every thousand, besides those counted in `records`.
     pub archived_per_mille: u32,
@@ -221,7 +206,6 @@ pub struct PortalConfig {
     /// A folder of CSV files to serve instead of generated records: one file per object, the record id in the first
     /// column, every other column a property. Files that are not named like standard objects become custom objects.
     pub load: Option<PathBuf>,
-    /// What goes wrong.
     pub faults: Faults,
     /// How it behaves where accounts differ or sources disagree.
     pub variants: Variants,

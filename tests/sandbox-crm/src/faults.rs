@@ -19,7 +19,6 @@ pub enum Fault {
     BadGateway,
     /// 503 with an HTML body, as from the edge.
     ServiceUnavailable,
-    /// 423.
     Locked,
     /// 477 with Retry-After: 2.
     Migrating,
@@ -41,17 +40,11 @@ pub enum Fault {
     HtmlPage,
     /// 200 with an error document.
     ErrorDocument,
-    /// 403 as [`Refusal::Scopes`](crate::Refusal::Scopes).
     MissingScopes,
-    /// 403 as [`Refusal::UnnamedScopes`](crate::Refusal::UnnamedScopes).
     UnnamedScopes,
-    /// 403 as [`Refusal::Uncategorised`](crate::Refusal::Uncategorised).
     Uncategorised,
-    /// 403 as [`Refusal::Forbidden`](crate::Refusal::Forbidden).
     Forbidden,
-    /// 403 as [`Refusal::Permission`](crate::Refusal::Permission).
     MissingPermission,
-    /// 403 as [`Refusal::BlockPage`](crate::Refusal::BlockPage).
     BlockPage,
     /// Some records of a batch or a list stand in `errors` instead of `results`, and a batch update leaves them as they
     /// are. See `ids`, `status` and `category` of [`ScriptedFault`].
@@ -103,7 +96,6 @@ pub enum Cursors {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ScriptedFault {
-    /// What happens.
     pub fault: Fault,
     /// Only to calls of this endpoint.
     #[serde(default)]

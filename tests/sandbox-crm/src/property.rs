@@ -9,12 +9,9 @@ use crate::data::values::Meaning;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Sensitivity {
-    /// Listed by default.
     #[default]
     NonSensitive,
-    /// Listed with `dataSensitivity=sensitive`.
     Sensitive,
-    /// Listed with `dataSensitivity=highly_sensitive`.
     HighlySensitive,
 }
 
@@ -36,17 +33,13 @@ pub enum Kind {
     /// Text of any kind.
     #[default]
     String,
-    /// A decimal number.
     Number,
-    /// A day.
     Date,
     /// A point in time.
     DateTime,
     /// One or several of some options.
     Enumeration,
-    /// `true` or `false`.
     Bool,
-    /// A phone number.
     #[serde(rename = "phone_number")]
     PhoneNumber,
 }
@@ -70,9 +63,7 @@ impl Kind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Choice {
-    /// The internal value.
     pub value: String,
-    /// What people see.
     #[serde(default)]
     pub label: String,
 }
@@ -80,7 +71,6 @@ pub struct Choice {
 /// Where the values of a property in untouched records come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Source {
-    /// The record's id.
     RecordId,
     /// The time of its creation.
     CreatedAt,

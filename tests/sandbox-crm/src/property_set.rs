@@ -22,7 +22,6 @@ pub enum PropertySet {
     Wide(u32),
     /// So many made-up properties per object besides the id and the two times, of which so many are set on average.
     Columns {
-        /// Properties.
         total: u32,
         /// Of which are set in a record, on average.
         set: u32,

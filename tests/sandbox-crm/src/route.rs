@@ -9,13 +9,9 @@ use serde::{Deserialize, Serialize};
 pub enum Endpoint {
     /// A page of records.
     List,
-    /// One record.
     Get,
-    /// Create one record.
     Create,
-    /// Change one record.
     Update,
-    /// Archive one record.
     Archive,
     /// Read up to 100 records.
     BatchRead,
@@ -25,36 +21,27 @@ pub enum Endpoint {
     BatchUpdate,
     /// Archive up to 100 records.
     BatchArchive,
-    /// Merge two records.
     Merge,
-    /// Search records.
     Search,
     /// Property definitions of an object.
     Properties,
-    /// One property definition.
     Property,
     /// Property definitions as the oldest paths answer them.
     LegacyProperties,
-    /// Custom object types.
     Schemas,
     /// One custom object type.
     Schema,
-    /// Conversation threads.
     Threads,
-    /// One conversation thread.
     Thread,
     /// Who the token belongs to.
     AccountDetails,
-    /// Records per object.
     RecordLimits,
-    /// None of these.
     Unknown,
 }
 
 /// How an answer depends on the path's version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Version {
-    /// 2026-09.
     Dated,
     V3,
 }

@@ -12,7 +12,6 @@ use crate::property_set::PropertySet;
 pub(crate) struct CustomType {
     /// The number in the type id.
     pub(crate) number: u64,
-    /// Such as `p14000000_machine`.
     pub(crate) fully_qualified_name: String,
     /// The property by which people know a record.
     pub(crate) primary_display_property: String,
@@ -28,7 +27,6 @@ pub(crate) struct Schema {
     pub(crate) custom: Option<CustomType>,
     /// Writes must not leave these empty.
     pub(crate) required: Vec<String>,
-    /// Sorted by name.
     properties: Vec<Arc<Property>>,
     /// Those that were deleted, which people could bring back.
     archived: Vec<Arc<Property>>,

@@ -29,12 +29,7 @@ pub enum StartError {
     Config(#[from] ConfigError),
     /// The port cannot be listened on.
     #[error("cannot listen on port {port}: {source}")]
-    Listen {
-        /// Which port.
-        port: u16,
-        /// Why.
-        source: io::Error,
-    },
+    Listen { port: u16, source: io::Error },
 }
 
 /// All portals of a server; clones are the same.

@@ -17,13 +17,11 @@ use crate::schema::Schema;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RecordState {
-    /// Listed.
     Live,
     /// In the recycling bin.
     Archived,
     /// Became part of another record.
     Merged,
-    /// Deleted for good.
     Gone,
 }
 
@@ -31,13 +29,10 @@ pub enum RecordState {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TruthRecord {
-    /// Its id.
     pub id: u64,
     /// Whether it is there.
     pub state: RecordState,
-    /// ISO 8601.
     pub created_at: String,
-    /// ISO 8601.
     pub updated_at: String,
     /// All set properties, sensitive ones included; unset ones are left out.
     pub properties: BTreeMap<String, String>,
@@ -49,7 +44,6 @@ pub struct TruthRecord {
 pub struct NewRecord {
     /// Its id; the next free one when absent. A record of that id is replaced.
     pub id: Option<u64>,
-    /// Its values, unchecked.
     pub properties: BTreeMap<String, String>,
     /// Fill all other properties as those of generated records are.
     pub generated: bool,
@@ -77,7 +71,6 @@ pub struct RecordChanges {
 pub struct NewProperty {
     /// What people see; the name when absent.
     pub label: Option<String>,
-    /// Its type.
     #[serde(rename = "type")]
     pub kind: Kind,
     /// How it is edited, such as `text`, `select` or `checkbox`.

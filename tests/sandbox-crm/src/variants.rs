@@ -27,7 +27,6 @@ pub enum CustomObjects {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Tickets {
-    /// It may.
     #[default]
     Offered,
     /// This kind of app is not given it: tickets get 403.
@@ -106,7 +105,6 @@ pub enum GoneIds {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ThreadOrder {
-    /// By id.
     #[default]
     Id,
     /// The latest message first: a thread that gets one moves to the front.
@@ -119,12 +117,9 @@ pub enum ThreadOrder {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ThreadSort {
-    /// It is met.
     #[default]
     Honoured,
-    /// It changes nothing.
     Ignored,
-    /// It gets 400.
     Refused,
 }
 
@@ -200,11 +195,9 @@ impl Variants {
 pub enum Profile {
     /// No custom objects, no tickets, 100 calls per 10 s.
     Free,
-    /// The same.
     Starter,
     /// No custom objects, no tickets, 190 calls per 10 s.
     Professional,
-    /// Everything.
     Enterprise,
 }
 

@@ -4,6 +4,7 @@
 //!   place, so they may use each other.
 //! - type names that stand twice in product crates;
 //! - functions of more than [`LONGEST_FUNCTION`] lines;
+//! - public types, functions and constants of product crates without documentation;
 //! - documentation of at most [`FEWEST_WORDS`] words, which repeats the name that it stands at.
 //!
 //! `cargo test -p structure -- --nocapture` prints everything.
@@ -27,6 +28,8 @@ pub struct Found {
     pub twice: BTreeMap<String, Vec<String>>,
     /// Functions that are too long, with the number of their lines.
     pub long: Vec<(String, usize)>,
+    /// Public items of the product without documentation.
+    pub undocumented: Vec<String>,
     /// Where documentation says too little, with its text.
     pub empty_words: Vec<(String, String)>,
 }
@@ -45,7 +48,11 @@ pub fn look(root: &Path) -> io::Result<Found> {
             let items = items::of(source);
             found.long.extend(items.long);
             found.empty_words.extend(items.empty_words);
-            for name in items.types.into_iter().filter(|_| !source.place.starts_with("tests/")) {
+            if source.place.starts_with("tests/") {
+                continue;
+            }
+            found.undocumented.extend(items.undocumented);
+            for name in items.types {
                 places.entry(name).or_default().insert(source.place.clone());
             }
         }

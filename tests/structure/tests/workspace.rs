@@ -18,6 +18,10 @@ fn the_workspace_is_easy_to_find_ones_way_in() {
     for (function, lines) in &found.long {
         println!("  {function}: {lines}");
     }
+    println!("{} public items without documentation", found.undocumented.len());
+    for item in &found.undocumented {
+        println!("  {item}");
+    }
     println!("{} texts of {} words or fewer", found.empty_words.len(), structure::FEWEST_WORDS);
     for (place, text) in &found.empty_words {
         println!("  {place}: {text}");

@@ -16,10 +16,10 @@ use domain::ids::{AccountId, BackupId, ObjectType};
 use domain::object::{Committed, ObjectExport};
 use domain::plan::PlanName;
 use domain::ports::ledger::{self, Change, Ledger};
-use domain::ports::objects::{DownloadLinks, ETag, StorageError};
+use domain::ports::storage::{DownloadLinks, ETag, StorageError};
 use domain::property::{Columns, ObjectDefinition, Property, Sensitivity};
 use domain::work::BackupRef;
-use in_memory::{ManualClock, MemoryLedger, MemoryObjects};
+use in_memory::{ManualClock, MemoryLedger, MemoryStorage};
 use jiff::{SignedDuration, Timestamp};
 use lambda::http::Response;
 use lambda::routes::ROUTES;
@@ -59,7 +59,7 @@ fn account_id() -> AccountId {
 impl World {
     fn empty() -> Self {
         let (ledger, clock) = (Arc::new(MemoryLedger::new()), Arc::new(ManualClock::at(now())));
-        let objects = Arc::new(MemoryObjects::new());
+        let objects = Arc::new(MemoryStorage::new());
         let links = Arc::new(Links);
         let export = ExportAuditLog {
             ledger: ledger.clone(),

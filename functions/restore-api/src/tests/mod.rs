@@ -15,9 +15,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::ports::ledger::{self, Change, Ledger, Record};
-use domain::ports::objects::ObjectWriter;
+use domain::ports::storage::BlobWriter;
 use domain::restore::Restore;
-use in_memory::{ManualClock, MemoryLedger, MemoryObjects, MemoryQueue};
+use in_memory::{ManualClock, MemoryLedger, MemoryQueue, MemoryStorage};
 use lambda::http::Response;
 use lambda::second_factor::SecondFactorPolicy;
 use lambda::testing::{AUDIENCE, ApiCall, described, document};
@@ -34,7 +34,7 @@ const ADMIN: &[&str] = &["42:super-admin"];
 
 struct World {
     ledger: Arc<MemoryLedger>,
-    objects: Arc<MemoryObjects>,
+    objects: Arc<MemoryStorage>,
     queue: Arc<MemoryQueue>,
     clock: Arc<ManualClock>,
     handler: Handler,
@@ -43,7 +43,7 @@ struct World {
 impl World {
     fn empty() -> Self {
         let clock = Arc::new(ManualClock::at(now()));
-        let (ledger, objects) = (Arc::new(MemoryLedger::new()), Arc::new(MemoryObjects::new()));
+        let (ledger, objects) = (Arc::new(MemoryLedger::new()), Arc::new(MemoryStorage::new()));
         let queue = Arc::new(MemoryQueue::new(clock.clone()));
         let handler = handler(ledger.clone(), &objects, &queue, &clock);
         Self { ledger, objects, queue, clock, handler }
@@ -102,7 +102,7 @@ impl World {
 
 fn handler(
     ledger: Arc<dyn Ledger>,
-    objects: &Arc<MemoryObjects>,
+    objects: &Arc<MemoryStorage>,
     queue: &Arc<MemoryQueue>,
     clock: &Arc<ManualClock>,
 ) -> Handler {

@@ -6,7 +6,7 @@ use domain::budget::{CallLimits, CallShare};
 use domain::ids::{AccountId, BackupId, ObjectType, RestoreId};
 use domain::plan::PlanName;
 use domain::ports::crm_batch::SideEffect;
-use domain::ports::objects::ETag;
+use domain::ports::storage::ETag;
 use domain::restore::difference::Comparison;
 use domain::restore::import::Import;
 use domain::restore::outcome::OutcomeCounts;

@@ -11,7 +11,7 @@ use archive::parts::{Part, plan};
 use archive::reader::{ArchivedFile, files, verify};
 use archive::segment::Deflater;
 use domain::ids::RecordId;
-use domain::ports::objects::ETag;
+use domain::ports::storage::ETag;
 use domain::segment::SegmentSummary;
 use futures_lite::future::block_on;
 use futures_lite::io::{AssertAsync, BufReader, Cursor};

@@ -5,7 +5,7 @@ use archive::parts::{
     LARGEST_BUFFER, LARGEST_PART, MOST_PARTS, Part, Piece, PlanError, SMALLEST_PART, is_one_write, plan,
 };
 use bytes::Bytes;
-use domain::ports::objects::{CopySource, ETag};
+use domain::ports::storage::{CopySource, ETag};
 use proptest::prelude::*;
 
 use crate::sample::{Sample, naughty_table};

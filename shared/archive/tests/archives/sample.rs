@@ -10,7 +10,7 @@ use domain::account::ApiVersion;
 use domain::backup::{Backup, Requester};
 use domain::ids::{AccountId, BackupId, ObjectType, RecordId};
 use domain::object::{Committed, Counts, ObjectExport};
-use domain::ports::objects::{CopySource, ETag};
+use domain::ports::storage::{CopySource, ETag};
 use domain::property::{Columns, ObjectDefinition, Property, Sensitivity};
 use domain::rows::RowBuffer;
 use domain::work::BackupRef;

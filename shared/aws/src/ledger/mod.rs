@@ -44,7 +44,6 @@ use crate::failure;
 pub struct LedgerTables {
     /// Everything but the audit log.
     pub ledger: String,
-    /// The audit log.
     pub audit_log: String,
 }
 

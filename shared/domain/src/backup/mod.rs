@@ -21,7 +21,7 @@ use crate::gap::Gap;
 use crate::ids::{AccountId, BackupId};
 use crate::lease::Leasing;
 use crate::ports::ledger::{Key, Record};
-use crate::ports::objects::{ETag, UploadId};
+use crate::ports::storage::{ETag, UploadId};
 use crate::work::{BackupRef, Work};
 
 /// How long an archive can be downloaded. The bucket's lifecycle rule says the same.
@@ -53,7 +53,6 @@ pub enum BackupState {
     Completed,
     /// It ended without an archive, for a reason that it names.
     Failed,
-    /// Somebody ended it.
     Cancelled,
 }
 
@@ -68,7 +67,6 @@ impl BackupState {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Requester {
-    /// The `sub` claim.
     pub subject: String,
     /// The `email` claim, where there is one.
     pub email: Option<String>,
@@ -96,7 +94,6 @@ pub struct Archive {
     pub manifest_key: String,
     /// Which bytes the zip has.
     pub etag: ETag,
-    /// The zip's size.
     pub bytes: u64,
     /// From then on it cannot be downloaded.
     pub expires_at: Timestamp,
@@ -109,9 +106,7 @@ pub const EXPIRY_NOTICE: SignedDuration = SignedDuration::from_hours(2 * 24);
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Deletion {
-    /// When.
     pub at: Timestamp,
-    /// Who.
     pub by: Requester,
 }
 
@@ -119,9 +114,7 @@ pub struct Deletion {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Backup {
-    /// The account.
     pub account_id: AccountId,
-    /// The backup.
     pub backup_id: BackupId,
     /// The CRM's own id of the account.
     pub portal_id: u64,
@@ -129,9 +122,7 @@ pub struct Backup {
     pub api_version: ApiVersion,
     /// When it was asked for.
     pub created_at: Timestamp,
-    /// By whom.
     pub created_by: Requester,
-    /// Where it is.
     pub state: BackupState,
     /// Who does the step that only one run may do (discovery, assembly).
     pub leasing: Leasing,

@@ -11,13 +11,9 @@ use crate::{Failure, Refused};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BackupEvent {
     /// The run under `lease` has put an object and its first chunk into the ledger.
-    ObjectAdded {
-        /// The lease.
-        lease: u32,
-    },
+    ObjectAdded { lease: u32 },
     /// The run under `lease` has seen that all objects are in the ledger.
     DiscoveryFinished {
-        /// The lease.
         lease: u32,
         /// Whether any column of any object is sensitive.
         contains_sensitive_data: bool,
@@ -27,31 +23,17 @@ pub enum BackupEvent {
     /// An object is exported.
     ObjectExported,
     /// The run under `lease` has settled on a layout.
-    AssemblyPlanned {
-        /// The lease.
-        lease: u32,
-        /// The layout.
-        assembly: Assembly,
-    },
+    AssemblyPlanned { lease: u32, assembly: Assembly },
     /// A settled layout turned out unusable (its upload has ended); the next plan starts afresh.
-    AssemblyDropped {
-        /// The lease.
-        lease: u32,
-    },
+    AssemblyDropped { lease: u32 },
     /// The archive is complete and checked.
-    Completed {
-        /// The lease.
-        lease: u32,
-        /// The archive.
-        archive: Archive,
-    },
+    Completed { lease: u32, archive: Archive },
     /// It cannot go on.
     Failed(Failure),
     /// Somebody wants it to end.
     Cancelled,
     /// The run under `lease` stops before its step is done.
     Released {
-        /// The lease.
         lease: u32,
         /// What to wait for, if anything.
         wait: Option<Wait>,

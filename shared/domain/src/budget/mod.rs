@@ -110,7 +110,6 @@ impl CallShare {
 /// What an account may use, from its connection and its settings.
 #[derive(Debug, Clone)]
 pub struct BudgetPolicy {
-    /// The CRM's limits.
     pub limits: CallLimits,
     /// The share of them that is ours.
     pub share: CallShare,
@@ -185,7 +184,6 @@ fn percent(whole: u32, percent: u8) -> u32 {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CallBudget {
-    /// The account.
     pub account_id: AccountId,
     /// The first slot that nobody has, for ordinary calls.
     pub next_slot: Timestamp,
@@ -211,7 +209,6 @@ pub struct CallBudget {
 pub enum Grant {
     /// At these times one call each may be sent, none earlier.
     Slots(Vec<Timestamp>),
-    /// None before `until`.
     Wait {
         /// When to ask again.
         until: Timestamp,

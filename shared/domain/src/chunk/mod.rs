@@ -28,9 +28,7 @@ pub const QUEUE_GRACE: SignedDuration = SignedDuration::from_mins(1);
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ChunkKey {
-    /// The object type.
     pub object_type: ObjectType,
-    /// The object's generation.
     pub generation: u32,
     /// The exclusive lower bound of its ids.
     pub lower: RecordId,
@@ -60,11 +58,8 @@ pub enum ChunkState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Reading {
-    /// Records.
     pub records: u64,
-    /// Pages.
     pub pages: u64,
-    /// CSV bytes.
     pub plain_bytes: u64,
 }
 
@@ -72,9 +67,7 @@ pub struct Reading {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Chunk {
-    /// The account.
     pub account_id: AccountId,
-    /// The backup.
     pub backup_id: BackupId,
     /// Which chunk of it.
     pub key: ChunkKey,
@@ -89,7 +82,6 @@ pub struct Chunk {
     pub trail: Trail,
     /// The highest id committed, `lower` before the first.
     pub committed_to: RecordId,
-    /// Records committed.
     pub records: u64,
     /// How many records the CRM counted in the range when the chunk was made, where that is known.
     pub expected_records: Option<u64>,

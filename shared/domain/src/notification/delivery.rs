@@ -57,7 +57,6 @@ const PAUSES: [u32; 6] = [1, 5, 30, 120, 480, 1_440];
 pub enum DeliveryState {
     /// It will be tried, again perhaps.
     Pending,
-    /// It has arrived.
     Delivered,
     /// It failed too often, or will fail always: a dead letter.
     GivenUp,
@@ -69,13 +68,9 @@ pub enum DeliveryState {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Delivery {
-    /// The account.
     pub account_id: AccountId,
-    /// The notification.
     pub notification_id: NotificationId,
-    /// By which way.
     pub channel: Channel,
-    /// Where it is.
     pub state: DeliveryState,
     /// Attempts that were begun.
     pub attempts: u32,

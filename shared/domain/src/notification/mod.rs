@@ -33,9 +33,7 @@ const MOST_READERS: usize = 100;
 pub enum Event {
     /// A backup has its archive.
     BackupCompleted {
-        /// Which one.
         backup_id: BackupId,
-        /// The archive's size.
         bytes: u64,
         /// Until when it can be downloaded.
         expires_at: Timestamp,
@@ -49,29 +47,21 @@ pub enum Event {
         another_allowed: bool,
     },
     /// A backup ended without an archive.
-    BackupFailed {
-        /// Which one.
-        backup_id: BackupId,
-        /// Why.
-        failure: Failure,
-    },
+    BackupFailed { backup_id: BackupId, failure: Failure },
     /// An archive can be downloaded for two days more.
     BackupExpiring {
-        /// Of which backup.
         backup_id: BackupId,
         /// Until when it can be downloaded.
         expires_at: Timestamp,
     },
     /// A run of the schedule started no backup.
     ScheduleSkipped {
-        /// Why.
         failure: Failure,
         /// When the next run is due; None where the schedule was switched off.
         next_run_at: Option<Timestamp>,
     },
     /// A restore has written what could be written.
     RestoreCompleted {
-        /// Which one.
         restore_id: RestoreId,
         /// The import's name, `Data restore – Deal`.
         name: String,
@@ -84,21 +74,14 @@ pub enum Event {
         records_not_restored: u64,
     },
     /// Somebody stopped a restore while it was writing.
-    RestoreStopped {
-        /// Which one.
-        restore_id: RestoreId,
-        /// The import's name.
-        name: String,
-    },
+    RestoreStopped { restore_id: RestoreId, name: String },
     /// A restore, or its plan, could not go on.
     RestoreFailed {
-        /// Which one.
         restore_id: RestoreId,
         /// What it is known by.
         name: String,
         /// Whether it had begun to write, so that there is an import.
         has_written: bool,
-        /// Why.
         failure: Failure,
     },
     /// A message was set aside after its function had failed on it too often.
@@ -110,9 +93,7 @@ pub enum Event {
     },
     /// A notification could not be delivered by one of its channels.
     DeliveryGivenUp {
-        /// Which one.
         undelivered_id: NotificationId,
-        /// By which channel.
         channel: Channel,
         /// Why the last attempt failed.
         reason: String,
@@ -166,13 +147,10 @@ impl Shortfalls {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Notification {
-    /// The account.
     pub account_id: AccountId,
     /// The notification; also the id of its deliveries and of its entry in the audit log.
     pub notification_id: NotificationId,
-    /// When it happened.
     pub at: Timestamp,
-    /// What happened.
     pub event: Event,
     /// Who asked for what it is about, if anybody did; gets the e-mail.
     pub requester: Option<Requester>,

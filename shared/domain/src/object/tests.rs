@@ -1,5 +1,5 @@
 use super::*;
-use crate::ports::objects::ETag;
+use crate::ports::storage::ETag;
 use crate::segment::{Segment, SegmentSummary};
 
 const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);

@@ -123,7 +123,6 @@ pub const FARTHEST: u16 = 9_900;
 pub struct CrmTarget {
     /// Scheme, host and port; no path.
     pub base_url: String,
-    /// The API's version.
     pub api_version: ApiVersion,
 }
 
@@ -166,11 +165,9 @@ pub struct Census {
 /// Which page of which object.
 #[derive(Debug, Clone, Copy)]
 pub struct PageRequest<'a> {
-    /// The object type.
     pub object: &'a ObjectType,
     /// Internal names, in column order.
     pub properties: &'a [&'a str],
-    /// Where to start.
     pub cursor: &'a Cursor,
     /// Where the ids come from.
     pub source: PageSource,
@@ -202,7 +199,6 @@ pub struct ListedProperties {
 /// Properties that the CRM refused to list, if there are any.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefusedProperties {
-    /// Which ones.
     pub sensitivity: Sensitivity,
     /// Scopes that may help.
     pub scopes: Vec<String>,
@@ -245,7 +241,6 @@ pub struct PageEnd {
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{sentence}")]
 pub struct CrmError {
-    /// What happened.
     pub kind: CrmErrorKind,
     /// One sentence for people, naming what to do. Never a token, a value or a link.
     pub sentence: String,

@@ -47,18 +47,15 @@ pub enum SideEffect {
 /// Which values of which records to read.
 #[derive(Debug, Clone, Copy)]
 pub struct BatchRead<'a> {
-    /// The object type.
     pub object: &'a ObjectType,
     /// Internal names, in column order.
     pub properties: &'a [&'a str],
-    /// At most [`BATCH`].
     pub ids: &'a [RecordId],
 }
 
 /// New values of one record.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RecordUpdate {
-    /// The record.
     pub id: RecordId,
     /// Internal names and values; an empty value clears.
     pub values: Vec<(String, String)>,

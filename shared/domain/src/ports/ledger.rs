@@ -48,7 +48,6 @@ impl DueList {
 pub struct Key {
     /// Groups records that are listed together.
     pub partition: String,
-    /// Orders them.
     pub sort: String,
 }
 
@@ -86,7 +85,6 @@ pub trait Record: Serialize + DeserializeOwned + Send + Sync {
 /// A record as the ledger knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Versioned<T> {
-    /// The record.
     pub record: T,
     /// Which commit wrote it.
     pub version: u64,
@@ -99,7 +97,6 @@ pub struct Versioned<T> {
 /// One record's part in a commit.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Change {
-    /// Where.
     pub key: Key,
     /// The version that the record must have now; None: it must not exist.
     pub expected: Option<u64>,
@@ -107,11 +104,8 @@ pub struct Change {
     pub body: Option<serde_json::Value>,
     /// The format of the body.
     pub format: u32,
-    /// See [`Record::due_at`].
     pub due_at: Option<Timestamp>,
-    /// See [`Record::due_in`].
     pub due_in: DueList,
-    /// See [`Record::forget_at`].
     pub forget_at: Option<Timestamp>,
 }
 
@@ -173,7 +167,6 @@ fn body_of<T: Record>(record: &T) -> serde_json::Value {
 /// A record as an implementation hands it out; [`load`] and [`list`] make a type of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stored {
-    /// Where it is.
     pub key: Key,
     /// Which commit wrote it.
     pub version: u64,
@@ -186,7 +179,6 @@ pub struct Stored {
 /// A part of a partition to list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListRequest {
-    /// The partition.
     pub partition: String,
     /// Only records whose sort key begins with this.
     pub prefix: String,
@@ -194,14 +186,12 @@ pub struct ListRequest {
     pub after: Option<String>,
     /// Highest sort key first.
     pub newest_first: bool,
-    /// Records at most.
     pub limit: u32,
 }
 
 /// Some of the records asked for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ListPage {
-    /// In order.
     pub records: Vec<Stored>,
     /// Whether there may be more behind the last one.
     pub more: bool,

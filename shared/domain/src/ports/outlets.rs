@@ -7,9 +7,7 @@ use jiff::Timestamp;
 /// An e-mail in plain text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mail {
-    /// The recipient's address.
     pub to: String,
-    /// One line.
     pub subject: String,
     /// Lines that end with `\n`.
     pub text: String,
@@ -20,9 +18,7 @@ pub struct Mail {
 pub struct BusEvent {
     /// What happened, such as `Backup Completed`.
     pub detail_type: String,
-    /// When.
     pub at: Timestamp,
-    /// A JSON object.
     pub detail: String,
 }
 

@@ -25,7 +25,6 @@ pub struct WebhookMessage<'a> {
     pub id: &'a str,
     /// When this attempt is made; part of what is signed.
     pub at: Timestamp,
-    /// JSON.
     pub body: &'a str,
     /// What the message is signed with, as the receiver knows it: `whsec_` and the key in base64.
     pub secret: &'a SecretString,

@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Comparison {
-    /// Character by character.
     Exact,
     /// As decimal numbers: `1.50` is `1.5`.
     Number,
@@ -20,7 +19,6 @@ pub enum Comparison {
     DateTime,
     /// As a set of options separated by `;`.
     Options,
-    /// `TRUE` is `true`.
     Flag,
 }
 

@@ -34,25 +34,18 @@ impl NotRestored {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Import {
-    /// The account.
     pub account_id: AccountId,
     /// The restore that it was; also the import's id.
     pub restore_id: RestoreId,
     /// What users know it by, `Data restore – Deal`.
     pub name: String,
-    /// The object type.
     pub object_type: ObjectType,
     /// How the restore ended: completed, stopped or failed.
     pub state: RestoreState,
-    /// Who planned it.
     pub created_by: Requester,
-    /// When.
     pub created_at: Timestamp,
-    /// Who confirmed it.
     pub confirmed_by: Option<Requester>,
-    /// When.
     pub confirmed_at: Option<Timestamp>,
-    /// When it ended.
     pub ended_at: Timestamp,
     /// Records that the plan found gone.
     pub records_gone: u64,

@@ -14,7 +14,6 @@ use crate::ports::ledger::{Key, Record};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RestoreLock {
-    /// The account.
     pub account_id: AccountId,
     /// The restore that may write.
     pub held_by: Option<RestoreId>,

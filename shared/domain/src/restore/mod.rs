@@ -105,13 +105,9 @@ impl RestoreState {
 #[serde(tag = "source", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub enum RestoreSource {
     /// From a backup's archive.
-    Backup {
-        /// Which backup.
-        backup_id: BackupId,
-    },
+    Backup { backup_id: BackupId },
     /// From what another restore has overwritten.
     Undo {
-        /// Which restore.
         restore_id: RestoreId,
         /// Also where somebody has edited the value since.
         include_edited: bool,
@@ -122,7 +118,6 @@ pub enum RestoreSource {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Plan {
-    /// What was found.
     pub counts: PlanCounts,
     /// Slices of which any value is to be written.
     pub slices_to_apply: u32,
@@ -140,9 +135,7 @@ pub struct Plan {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Decision {
-    /// Who.
     pub by: Requester,
-    /// When.
     pub at: Timestamp,
 }
 
@@ -150,7 +143,6 @@ pub struct Decision {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DroppedProperty {
-    /// Internal name.
     pub property: String,
     /// The CRM's word for why.
     pub code: String,
@@ -160,9 +152,7 @@ pub struct DroppedProperty {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Restore {
-    /// The account.
     pub account_id: AccountId,
-    /// The restore.
     pub restore_id: RestoreId,
     /// The CRM's own id of the account.
     pub portal_id: u64,
@@ -170,7 +160,6 @@ pub struct Restore {
     pub api_version: ApiVersion,
     /// Where the values come from.
     pub source: RestoreSource,
-    /// The object type.
     pub object_type: ObjectType,
     /// The object's singular label.
     pub label: String,
@@ -178,9 +167,7 @@ pub struct Restore {
     pub properties: Vec<String>,
     /// When it was asked for.
     pub created_at: Timestamp,
-    /// By whom.
     pub created_by: Requester,
-    /// Where it is.
     pub state: RestoreState,
     /// Who does the step that only one run may do (defining slices, summing up, concluding).
     pub leasing: Leasing,
@@ -194,7 +181,6 @@ pub struct Restore {
     pub defined_by: Option<u32>,
     /// The plan, once made.
     pub plan: Option<Plan>,
-    /// Who confirmed it.
     pub confirmation: Option<Decision>,
     /// Who stopped or cancelled it.
     pub stopped: Option<Decision>,
@@ -216,7 +202,6 @@ pub struct Restore {
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RestoreRequest {
-    /// Its name.
     pub restore: RestoreRef,
     /// The CRM's own id of the account.
     pub portal_id: u64,
@@ -224,13 +209,10 @@ pub struct RestoreRequest {
     pub api_version: ApiVersion,
     /// Where the values come from.
     pub source: RestoreSource,
-    /// The object type.
     pub object_type: ObjectType,
     /// The object's singular label.
     pub label: String,
-    /// Internal names.
     pub properties: Vec<String>,
-    /// Who asks.
     pub by: Requester,
 }
 

@@ -14,7 +14,6 @@ use crate::ids::RecordId;
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PreImage {
-    /// The record.
     pub id: RecordId,
     /// The property, by its place in the restore's list.
     pub property: u16,
@@ -34,7 +33,6 @@ impl Document for PreImage {}
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Clearing {
-    /// The record.
     pub id: RecordId,
     /// The property, by its place in the restore's list.
     pub property: u16,
@@ -55,7 +53,6 @@ impl Document for ValueOutcome {}
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ValueOutcome {
-    /// The record.
     pub id: RecordId,
     /// The property, by its place in the restore's list.
     pub property: u16,
@@ -86,7 +83,6 @@ impl Document for UncommittedBatch {}
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub enum Fate {
-    /// It was written.
     Written {
         /// The value that the CRM returned, where it is not the one that was sent character by character.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -177,9 +173,7 @@ pub struct OutcomeCounts {
     pub records_restored: u64,
     /// Records of which a value was not written.
     pub records_failed: u64,
-    /// Values written.
     pub values_restored: u64,
-    /// Values not written.
     pub values_failed: u64,
     /// Values that a run may have been writing when it died, of a restore that ended before anybody looked again.
     #[serde(default)]

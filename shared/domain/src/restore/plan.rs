@@ -11,7 +11,6 @@ use crate::ids::RecordId;
 /// What a record should have.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Wanted {
-    /// The record.
     pub id: RecordId,
     /// Its values, each property once.
     pub values: Vec<WantedValue>,
@@ -34,7 +33,6 @@ impl Document for PlannedRecord {}
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PlannedRecord {
-    /// The record.
     pub id: RecordId,
     /// What is to be written.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -62,11 +60,9 @@ fn is_false(flag: &bool) -> bool {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Gone {
-    /// It was deleted.
     Deleted,
     /// It was merged into another one.
     Merged {
-        /// The other one.
         into: RecordId,
     },
 }
@@ -75,10 +71,8 @@ pub enum Gone {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Skipped {
-    /// What differs.
     #[serde(flatten)]
     pub difference: Difference,
-    /// Why it stays.
     pub why: WhySkipped,
 }
 
@@ -166,7 +160,6 @@ fn why_skipped(property: &RestoredProperty, value: &WantedValue, difference: &Di
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PlanCounts {
-    /// Records compared.
     pub read: u64,
     /// Records of which a value is to be written.
     pub changed: u64,

@@ -57,7 +57,6 @@ impl Obstacle {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FormerProperty {
-    /// Internal name.
     pub name: String,
     /// The name that people saw.
     pub label: String,
@@ -70,11 +69,9 @@ pub struct FormerProperty {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RestoredProperty {
-    /// Internal name.
     pub name: String,
     /// The name that people see.
     pub label: String,
-    /// The CRM's type.
     #[serde(rename = "type")]
     pub kind: String,
     /// Why it cannot be restored, if it cannot.
@@ -88,7 +85,6 @@ pub struct RestoredProperty {
     /// The values that it takes; empty for any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub options: Vec<String>,
-    /// See [`PropertyDefinition::forward_only`].
     pub forward_only: bool,
     /// What else a write sets off.
     pub side_effect: Option<SideEffect>,

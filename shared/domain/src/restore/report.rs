@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ports::objects::UploadId;
+use crate::ports::storage::UploadId;
 
 /// What is stored of a report that is not finished. The run that goes on makes the same bytes as one run would have made.
 ///

@@ -14,7 +14,6 @@ use crate::{Failure, Refused};
 pub enum RestoreEvent {
     /// The run under `lease` has put all slices into the ledger.
     SlicesDefined {
-        /// The lease.
         lease: u32,
         /// How many there are.
         slices: u32,
@@ -22,12 +21,7 @@ pub enum RestoreEvent {
     /// A slice is compared, or written, to its end.
     SliceFinished,
     /// The run under `lease` has summed the plan up.
-    Planned {
-        /// The lease.
-        lease: u32,
-        /// The plan.
-        plan: Plan,
-    },
+    Planned { lease: u32, plan: Plan },
     /// Somebody wants it carried out.
     Confirmed(Requester),
     /// Somebody wants it to write nothing more.
@@ -39,22 +33,17 @@ pub enum RestoreEvent {
     /// It cannot go on.
     Failed(Failure),
     /// The run under `lease` has put together what became of it.
-    Concluded {
-        /// The lease.
-        lease: u32,
-    },
+    Concluded { lease: u32 },
     /// What became of it cannot be put together.
     NotConcluded(Failure),
     /// The run under `lease` has stored a further piece of the report that its step makes.
     ReportSaved {
-        /// The lease.
         lease: u32,
         /// How far the report is.
         report: ReportProgress,
     },
     /// The run under `lease` stops before its step is done.
     Released {
-        /// The lease.
         lease: u32,
         /// What to wait for, if anything.
         wait: Option<Wait>,

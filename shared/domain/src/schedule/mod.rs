@@ -25,10 +25,8 @@ use crate::{Failure, Refused};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Cadence {
-    /// Every week.
     #[default]
     Week,
-    /// Every other week.
     TwoWeeks,
 }
 
@@ -47,28 +45,16 @@ impl Cadence {
 #[serde(tag = "outcome", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub enum LatestRun {
     /// It has started a backup.
-    Started {
-        /// When.
-        at: Timestamp,
-        /// Which one.
-        backup_id: BackupId,
-    },
+    Started { at: Timestamp, backup_id: BackupId },
     /// It has started none, for this reason.
-    Skipped {
-        /// When.
-        at: Timestamp,
-        /// Why.
-        reason: Failure,
-    },
+    Skipped { at: Timestamp, reason: Failure },
 }
 
 /// An account's schedule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Schedule {
-    /// The account.
     pub account_id: AccountId,
-    /// How often.
     pub every: Cadence,
     /// Set while it is on.
     pub on: Option<SwitchedOn>,

@@ -11,8 +11,8 @@ mod occurrences;
 use std::fmt::Display;
 
 use domain::ports::ledger::LedgerError;
-use domain::ports::objects::StorageError;
 use domain::ports::secrets::SecretsError;
+use domain::ports::storage::StorageError;
 use http::header::{HeaderName, HeaderValue};
 use http::{HeaderMap, StatusCode};
 use serde::Serialize;

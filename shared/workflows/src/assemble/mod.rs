@@ -20,8 +20,8 @@ use domain::notification::{Event, Notification, Shortfalls};
 use domain::object::Verdict;
 use domain::ports::clock::Clock;
 use domain::ports::ledger::{Change, Ledger};
-use domain::ports::objects::{ETag, MultipartUploads, ObjectReader, ObjectSweeper, ObjectWriter, StorageError};
 use domain::ports::queue::WorkQueue;
+use domain::ports::storage::{BlobReader, BlobSweeper, BlobWriter, ETag, MultipartUploads, StorageError};
 use domain::storage_keys;
 use domain::work::{BackupRef, Work};
 use jiff::{SignedDuration, Timestamp};
@@ -45,18 +45,15 @@ const PATIENCE: Patience = Patience { first_pause: Duration::from_secs(10), outa
 pub struct Assemble {
     /// Knows what was exported.
     pub ledger: Arc<dyn Ledger>,
-    /// Takes messages.
     pub queue: Arc<dyn WorkQueue>,
-    /// The time.
     pub clock: Arc<dyn Clock>,
     /// Reads columns, segments and the finished archive.
-    pub reader: Arc<dyn ObjectReader>,
+    pub reader: Arc<dyn BlobReader>,
     /// Writes manifests and small archives.
-    pub writer: Arc<dyn ObjectWriter>,
-    /// Makes large archives.
+    pub writer: Arc<dyn BlobWriter>,
     pub uploads: Arc<dyn MultipartUploads>,
     /// Removes what a backup that has ended leaves behind.
-    pub sweeper: Arc<dyn ObjectSweeper>,
+    pub sweeper: Arc<dyn BlobSweeper>,
 }
 
 /// How a run's assembling ended.

@@ -3,7 +3,7 @@ use domain::account::Account;
 use domain::allowance::Allowance;
 use domain::ports::ledger;
 use in_memory::faults::{Fault, Faults, Worker};
-use in_memory::{ManualClock, MemoryLedger, MemoryObjects, MemoryQueue};
+use in_memory::{ManualClock, MemoryLedger, MemoryQueue, MemoryStorage};
 use jiff::SignedDuration;
 
 use super::*;
@@ -32,7 +32,7 @@ impl World {
     }
 
     fn assemble(&self, worker: &Arc<Worker>) -> Assemble {
-        let objects = Arc::new(MemoryObjects::new());
+        let objects = Arc::new(MemoryStorage::new());
         Assemble {
             ledger: worker.wrap(self.ledger.clone()),
             queue: worker.wrap(self.queue.clone()),

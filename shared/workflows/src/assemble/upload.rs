@@ -8,7 +8,7 @@ use archive::layout::Extent;
 use archive::parts::{self, Part, Piece};
 use bytes::{Bytes, BytesMut};
 use domain::Failure;
-use domain::ports::objects::{ObjectInfo, StorageError, UploadId, UploadedPart};
+use domain::ports::storage::{BlobInfo, StorageError, UploadId, UploadedPart};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::{Assemble, Made, ZIP};
@@ -124,7 +124,7 @@ impl Upload<'_> {
     }
 
     /// The archive, if it is in storage already with the planned size.
-    async fn present(&self) -> Result<Option<ObjectInfo>, StepError> {
+    async fn present(&self) -> Result<Option<BlobInfo>, StepError> {
         let info = self.assemble.reader.head(self.key).await?;
         Ok(info.filter(|info| info.size == self.contents.bytes))
     }

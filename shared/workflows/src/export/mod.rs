@@ -24,8 +24,8 @@ use domain::ids::ObjectType;
 use domain::lease::{Leasing, NotLeased, Wait};
 use domain::object::{ObjectExport, ObjectState};
 use domain::ports::ledger::{self, Ledger, Versioned};
-use domain::ports::objects::{MultipartUploads, ObjectReader, ObjectWriter};
 use domain::ports::queue::WorkQueue;
+use domain::ports::storage::{BlobReader, BlobWriter, MultipartUploads};
 use domain::property::Columns;
 use domain::restore::slice::Left;
 use domain::work::{BackupRef, Work};
@@ -46,13 +46,9 @@ use crate::stored_json;
 pub struct Export {
     /// Opens the CRM; its ledger and clock are used for the rest too.
     pub sessions: CrmSessions,
-    /// Takes messages.
     pub queue: Arc<dyn WorkQueue>,
-    /// Reads columns.
-    pub reader: Arc<dyn ObjectReader>,
-    /// Writes small segments.
-    pub writer: Arc<dyn ObjectWriter>,
-    /// Writes large segments.
+    pub reader: Arc<dyn BlobReader>,
+    pub writer: Arc<dyn BlobWriter>,
     pub uploads: Arc<dyn MultipartUploads>,
     /// How many workers a backup may have.
     pub cap: WorkerCap,
@@ -63,7 +59,6 @@ pub struct Export {
 /// What a run of export-chunk has done, for metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct ExportUsage {
-    /// Records committed.
     pub records: u64,
     /// What it used of the call budget.
     pub gate: GateUsage,

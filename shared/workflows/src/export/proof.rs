@@ -20,7 +20,6 @@ const IDS_PER_CALL: usize = 100;
 pub(super) enum Part {
     /// What is above the highest id that was read.
     Rest,
-    /// Its whole range.
     Whole,
 }
 

@@ -345,7 +345,6 @@ impl<'a> Reading<'a> {
 enum Filled {
     /// It has its target size.
     Target,
-    /// The range ended.
     End(RangeEnd),
     /// The run has to end.
     RunOver,

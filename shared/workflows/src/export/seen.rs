@@ -14,7 +14,7 @@ use domain::Failure;
 use domain::ids::RecordId;
 use domain::object::ReadMode;
 use domain::ports::ledger::{self, Versioned};
-use domain::ports::objects::CopySource;
+use domain::ports::storage::CopySource;
 use domain::segment::Segment;
 
 use super::reading::Reading;

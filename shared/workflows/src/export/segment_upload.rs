@@ -4,9 +4,7 @@ use std::ops::Range;
 
 use archive::segment::SegmentWriter;
 use bytes::Bytes;
-use domain::ports::objects::{
-    ETag, MultipartUploads, ObjectReader, ObjectWriter, StorageError, UploadId, UploadedPart,
-};
+use domain::ports::storage::{BlobReader, BlobWriter, ETag, MultipartUploads, StorageError, UploadId, UploadedPart};
 use domain::rows::RowBuffer;
 use domain::segment::SegmentSummary;
 
@@ -19,8 +17,8 @@ const CONTENT_TYPE: &str = "application/octet-stream";
 /// The ports that a segment is written through.
 #[derive(Clone, Copy)]
 pub(crate) struct SegmentStore<'a> {
-    pub reader: &'a dyn ObjectReader,
-    pub writer: &'a dyn ObjectWriter,
+    pub reader: &'a dyn BlobReader,
+    pub writer: &'a dyn BlobWriter,
     pub uploads: &'a dyn MultipartUploads,
 }
 
@@ -111,7 +109,7 @@ impl<'a> SegmentUpload<'a> {
 
 #[cfg(test)]
 mod tests {
-    use in_memory::MemoryObjects;
+    use in_memory::MemoryStorage;
 
     use super::*;
 
@@ -120,7 +118,7 @@ mod tests {
     async fn an_object_of_another_size_at_its_key_is_not_taken_for_the_segment() {
         let mut sizes = Vec::new();
         for (other, is_taken) in [(None, true), (Some(-1), false), (Some(1), false), (Some(0), true)] {
-            let objects = MemoryObjects::new();
+            let objects = MemoryStorage::new();
             let store = SegmentStore { reader: &objects, writer: &objects, uploads: &objects };
             if let Some(longer) = other {
                 let size = sizes.first().copied().map_or(0, |size: usize| size.saturating_add_signed(longer));

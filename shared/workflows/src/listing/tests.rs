@@ -13,7 +13,7 @@ use domain::ports::clock::Clock;
 use domain::ports::ledger::{Change, MAX_CHANGES, due_shard};
 use domain::schedule::Schedule;
 use domain::work::{BackupRef, NotificationRef};
-use in_memory::{ManualClock, MemoryDeadLetters, MemoryLedger, MemoryObjects, MemoryQueue};
+use in_memory::{ManualClock, MemoryDeadLetters, MemoryLedger, MemoryQueue, MemoryStorage};
 use jiff::SignedDuration;
 
 use super::*;
@@ -180,7 +180,7 @@ async fn the_audit_log_is_listed_without_what_cannot_be_read_and_not_exported() 
     let expected: Vec<&AuditEntry> = [3, 1, 0].map(|place| &entries[place]).into();
     assert_eq!((page.entries.iter().collect::<Vec<_>>(), page.left_out, page.next), (expected, 1, None));
 
-    let objects = Arc::new(MemoryObjects::new());
+    let objects = Arc::new(MemoryStorage::new());
     let export = ExportAuditLog {
         ledger: world.ledger.clone(),
         clock: world.clock.clone(),

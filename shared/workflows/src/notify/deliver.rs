@@ -18,7 +18,6 @@ use crate::run::{StepError, delay_until};
 
 /// What became of an attempt to deliver.
 pub(super) enum Delivered {
-    /// It has arrived.
     There,
     /// There is nobody to deliver to any more.
     Nobody,

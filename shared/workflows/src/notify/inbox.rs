@@ -23,7 +23,6 @@ pub enum InboxError {
     /// The account has no such notification, or not any more.
     #[error("there is no such notification")]
     Unknown,
-    /// The ledger failed.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
 }
@@ -31,7 +30,6 @@ pub enum InboxError {
 /// Some of an account's notifications.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InboxPage {
-    /// Newest first.
     pub notifications: Vec<Notification>,
     /// What to list after for the next page, or None at the end.
     pub next: Option<NotificationId>,
@@ -44,7 +42,6 @@ pub struct InboxPage {
 /// A notification and how it was delivered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Told {
-    /// The notification.
     pub notification: Notification,
     /// Its deliveries by channels other than the inbox.
     pub deliveries: Vec<Delivery>,

@@ -29,13 +29,10 @@ pub struct Notify {
     pub ledger: Arc<dyn Ledger>,
     /// Takes messages about further attempts.
     pub queue: Arc<dyn WorkQueue>,
-    /// The time.
     pub clock: Arc<dyn Clock>,
-    /// The event bus.
     pub bus: Arc<dyn EventBus>,
     /// E-mail; None where the deployment has no sender's address.
     pub mailer: Option<Arc<dyn Mailer>>,
-    /// Webhooks.
     pub webhooks: Arc<dyn Webhooks>,
     /// What webhooks are signed with.
     pub secrets: Arc<dyn WebhookSecrets>,

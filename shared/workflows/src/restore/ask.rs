@@ -11,8 +11,8 @@ use domain::backup::{Archive, Backup, BackupState};
 use domain::ids::{AccountId, BackupId, ObjectType, RestoreId};
 use domain::ports::clock::Clock;
 use domain::ports::ledger::{self, Change, Ledger, LedgerError, Versioned};
-use domain::ports::objects::{ObjectReader, StorageError};
 use domain::ports::queue::WorkQueue;
+use domain::ports::storage::{BlobReader, StorageError};
 use domain::property::RECORD_ID_COLUMN;
 use domain::restore::{Restore, RestoreEvent, RestoreRequest, RestoreSource, RestoreState};
 use domain::work::{BackupRef, RestoreRef, Work};
@@ -25,13 +25,10 @@ use crate::idempotency::{Earlier, IdempotencyKey, Keyed};
 /// Asks for restores.
 #[derive(Clone)]
 pub struct AskRestore {
-    /// The ledger.
     pub ledger: Arc<dyn Ledger>,
-    /// Reads manifests.
-    pub reader: Arc<dyn ObjectReader>,
+    pub reader: Arc<dyn BlobReader>,
     /// Takes the new restore's first work.
     pub queue: Arc<dyn WorkQueue>,
-    /// The time.
     pub clock: Arc<dyn Clock>,
 }
 
@@ -40,11 +37,8 @@ pub struct AskRestore {
 pub struct Wish {
     /// Who wishes it, for which account.
     pub act: Act,
-    /// From which backup.
     pub backup_id: BackupId,
-    /// Which object.
     pub object_type: String,
-    /// Internal names.
     pub properties: Vec<String>,
     /// The client's key, where it gave one.
     pub idempotency_key: Option<IdempotencyKey>,
@@ -55,9 +49,7 @@ pub struct Wish {
 /// A wish to undo a restore, by somebody who may.
 #[derive(Debug, Clone)]
 pub struct UndoWish {
-    /// Which restore.
     pub restore: RestoreRef,
-    /// Who wishes it.
     pub act: Act,
     /// Also where somebody has edited the value since.
     pub include_edited: bool,
@@ -132,7 +124,6 @@ pub enum AskError {
     /// The ledger failed. The restore may have been made; the same request with the same key tells.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
-    /// Object storage failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
 }

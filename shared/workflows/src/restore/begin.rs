@@ -10,7 +10,7 @@ use domain::ids::BackupId;
 use domain::ports::crm::{CrmError, CrmErrorKind};
 use domain::ports::crm_batch::{BATCH, PropertyDefinition};
 use domain::ports::ledger::{self, Change, MAX_CHANGES};
-use domain::ports::objects::StorageError;
+use domain::ports::storage::StorageError;
 use domain::restore::property::{FormerProperty, RestoredProperty};
 use domain::restore::slice::RestoreSlice;
 use domain::restore::{Restore, RestoreEvent, RestoreSource};

@@ -40,7 +40,6 @@ const NOT_PUT_TOGETHER: &str = "What became of the last values could not be put 
 
 /// What an import tells beside its counts.
 enum ErrorsFile {
-    /// Everything was restored.
     Nothing,
     /// It is at this key.
     At(String),

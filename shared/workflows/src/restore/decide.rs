@@ -20,11 +20,8 @@ use crate::idempotency::{Earlier, IdempotencyKey, Keyed};
 /// Carries decisions out.
 #[derive(Clone)]
 pub struct DecideRestore {
-    /// The ledger.
     pub ledger: Arc<dyn Ledger>,
-    /// Takes what follows.
     pub queue: Arc<dyn WorkQueue>,
-    /// The time.
     pub clock: Arc<dyn Clock>,
 }
 
@@ -52,7 +49,6 @@ pub enum DecideError {
     /// The account is connected to another portal than the one that the plan is of.
     #[error("the account is connected to another portal")]
     OtherPortal,
-    /// It has ended.
     #[error("the restore has ended")]
     Ended(RestoreState),
     /// It writes nothing yet, so it can be cancelled but not stopped.

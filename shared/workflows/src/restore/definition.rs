@@ -3,7 +3,7 @@
 
 use archive::manifest::{Manifest, ManifestError, Part};
 use domain::format::Document;
-use domain::ports::objects::{ETag, ObjectReader, StorageError};
+use domain::ports::storage::{BlobReader, ETag, StorageError};
 use domain::restore::Restore;
 use domain::restore::property::RestoredProperty;
 use domain::storage_keys;
@@ -28,7 +28,6 @@ pub(crate) struct Definition {
 pub(crate) enum Values {
     /// One file of an archive.
     Archive {
-        /// The zip.
         storage_key: String,
         /// Which bytes it must still have.
         etag: ETag,
@@ -41,7 +40,6 @@ pub(crate) enum Values {
     },
     /// The outcomes of another restore.
     Outcomes {
-        /// Which restore.
         restore: RestoreRef,
         /// Also where somebody has edited the value since.
         include_edited: bool,
@@ -55,7 +53,7 @@ impl Definition {
     ///
     /// # Errors
     /// [`StorageError`].
-    pub(crate) async fn of(reader: &dyn ObjectReader, restore: &Restore) -> Result<Self, StorageError> {
+    pub(crate) async fn of(reader: &dyn BlobReader, restore: &Restore) -> Result<Self, StorageError> {
         let Some(attempt) = restore.defined_by else {
             return Err(StorageError::Refused("the restore has no definition yet".to_owned()));
         };
@@ -73,7 +71,7 @@ impl Definition {
 /// # Errors
 /// [`StorageError`]; [`StorageError::Unreadable`] when only a later version can read it, and [`StorageError::Refused`] when
 /// it cannot be relied on.
-pub(crate) async fn manifest(reader: &dyn ObjectReader, key: &str) -> Result<Manifest, StorageError> {
+pub(crate) async fn manifest(reader: &dyn BlobReader, key: &str) -> Result<Manifest, StorageError> {
     let bytes = reader.read(key, None).await?;
     Manifest::parse(&bytes).map_err(|error| match error {
         ManifestError::NotRead(why) => stored_json::not_read(key, &why),

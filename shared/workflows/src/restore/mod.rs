@@ -41,8 +41,8 @@ use std::time::Duration;
 use domain::Failure;
 use domain::lease::{Leasing, NotLeased, Wait};
 use domain::ports::ledger::{self, Change, Ledger, Versioned};
-use domain::ports::objects::{MultipartUploads, ObjectReader, ObjectWriter};
 use domain::ports::queue::WorkQueue;
+use domain::ports::storage::{BlobReader, BlobWriter, MultipartUploads};
 use domain::restore::slice::{Left, RestoreSlice, SliceState};
 use domain::restore::{Restore, RestoreEvent, RestoreState, WRITE_MARGIN};
 use domain::work::{RestoreRef, Work};
@@ -63,13 +63,11 @@ pub const MOST_SLICES: u64 = 100;
 pub struct RestoreWork {
     /// Opens the CRM; its ledger and clock are used for the rest too.
     pub sessions: CrmSessions,
-    /// Takes messages.
     pub queue: Arc<dyn WorkQueue>,
     /// Reads archives, plans and outcomes.
-    pub reader: Arc<dyn ObjectReader>,
+    pub reader: Arc<dyn BlobReader>,
     /// Writes plans, pre-images and outcomes.
-    pub writer: Arc<dyn ObjectWriter>,
-    /// Writes large reports.
+    pub writer: Arc<dyn BlobWriter>,
     pub uploads: Arc<dyn MultipartUploads>,
     /// How long the CRM is waited for.
     pub patience: Patience,

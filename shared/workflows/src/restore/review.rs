@@ -10,7 +10,7 @@ use domain::ids::{AccountId, RestoreId};
 use domain::ports::clock::Clock;
 use domain::ports::crm_batch::SideEffect;
 use domain::ports::ledger::{self, Ledger, LedgerError, ListRequest, Record};
-use domain::ports::objects::{DownloadLinks, ObjectReader, StorageError};
+use domain::ports::storage::{BlobReader, DownloadLinks, StorageError};
 use domain::restore::import::Import;
 use domain::restore::outcome::OutcomeCounts;
 use domain::restore::plan::PropertyCounts;
@@ -55,10 +55,8 @@ pub enum ReviewError {
     /// There is something to report, and the report could not be made; a sentence for people.
     #[error("the report could not be made")]
     ReportMissing(String),
-    /// The ledger failed.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
-    /// Object storage failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
 }
@@ -66,7 +64,6 @@ pub enum ReviewError {
 /// A page of a list, newest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page<T> {
-    /// The items.
     pub items: Vec<T>,
     /// The last item's id, if there are more behind it.
     pub next: Option<RestoreId>,
@@ -77,7 +74,6 @@ pub struct Page<T> {
 /// A restore in all detail.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Review {
-    /// The restore.
     pub restore: Restore,
     /// Its plan, once made and as long as it is kept.
     pub plan: Option<PlanReview>,
@@ -92,9 +88,7 @@ pub struct Review {
 /// A plan, as people review it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PlanReview {
-    /// Its numbers.
     pub plan: Plan,
-    /// By property.
     pub properties: Vec<(RestoredProperty, PropertyCounts)>,
     /// The first records that would change; none once they are not kept any more.
     pub samples: Vec<Sample>,
@@ -191,7 +185,7 @@ async fn page<T: Record>(
 /// [`ReviewError`].
 pub async fn restore(
     ledger: &dyn Ledger,
-    reader: &dyn ObjectReader,
+    reader: &dyn BlobReader,
     clock: &dyn Clock,
     reference: &RestoreRef,
 ) -> Result<Review, ReviewError> {
@@ -252,7 +246,7 @@ fn progress(restore: &Restore, slices: &[RestoreSlice]) -> Option<Progress> {
 
 /// None once the plan is not kept any more.
 async fn plan_review(
-    reader: &dyn ObjectReader,
+    reader: &dyn BlobReader,
     restore: &Restore,
     plan: &Plan,
     policy: Option<&BudgetPolicy>,

@@ -10,7 +10,7 @@ use domain::Failure;
 use domain::ids::RecordId;
 use domain::ports::crm_batch::BATCH;
 use domain::ports::ledger::{self, Ledger};
-use domain::ports::objects::{CopySource, ETag, ObjectReader, StorageError};
+use domain::ports::storage::{BlobReader, CopySource, ETag, StorageError};
 use domain::restore::outcome::{Fate, ValueOutcome};
 use domain::restore::plan::{Wanted, WantedValue};
 use domain::restore::property::RestoredProperty;
@@ -40,9 +40,7 @@ pub(super) struct Batch {
 
 /// The records of a slice that are still to be compared.
 pub(super) enum Source<'a> {
-    /// From an archive.
     Archive(Box<ArchiveSource<'a>>),
-    /// From outcomes.
     Outcomes(OutcomeSource<'a>),
 }
 
@@ -53,7 +51,7 @@ impl<'a> Source<'a> {
     /// [`StepError`] when the ledger failed.
     pub(super) async fn open(
         ledger: &dyn Ledger,
-        reader: &'a dyn ObjectReader,
+        reader: &'a dyn BlobReader,
         definition: &'a Definition,
         slice: &RestoreSlice,
     ) -> Result<Self, StepError> {
@@ -100,7 +98,7 @@ impl<'a> Source<'a> {
 
 /// Rows of one file of an archive.
 pub(super) struct ArchiveSource<'a> {
-    reader: &'a dyn ObjectReader,
+    reader: &'a dyn BlobReader,
     storage_key: &'a str,
     etag: &'a ETag,
     parts: std::slice::Iter<'a, Part>,
@@ -146,7 +144,7 @@ struct PartReader {
 
 impl<'a> ArchiveSource<'a> {
     fn new(
-        reader: &'a dyn ObjectReader,
+        reader: &'a dyn BlobReader,
         (storage_key, etag): (&'a str, &'a ETag),
         parts: &'a [Part],
         (columns, wanted): (usize, &[usize]),
@@ -233,7 +231,7 @@ impl<'a> ArchiveSource<'a> {
 
 /// Values that another restore has overwritten.
 pub(super) struct OutcomeSource<'a> {
-    reader: &'a dyn ObjectReader,
+    reader: &'a dyn BlobReader,
     restore: RestoreRef,
     slice: u32,
     files: Vec<OutcomeFile>,
@@ -329,7 +327,7 @@ fn outcomes_gone() -> StepError {
 #[cfg(test)]
 mod tests {
     use domain::ids::{AccountId, RestoreId};
-    use in_memory::MemoryObjects;
+    use in_memory::MemoryStorage;
     use jiff::Timestamp;
 
     use super::*;
@@ -349,7 +347,7 @@ mod tests {
     /// A9: a value that was written twice is one value to undo, and goes back to what was there before the first write.
     #[test]
     fn a_value_that_was_written_twice_is_undone_once() {
-        let storage = MemoryObjects::new();
+        let storage = MemoryStorage::new();
         let account_id = AccountId::parse("42").expect("digits");
         let restore = RestoreRef { account_id, restore_id: RestoreId::new(Timestamp::UNIX_EPOCH, [7; 10]) };
         let mut source = OutcomeSource {

@@ -26,7 +26,6 @@ const SAMPLE_VALUES: usize = 50;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Sample {
-    /// The record.
     pub record_id: RecordId,
     /// What would change, as far as it is shown.
     pub values: Vec<SampleValue>,
@@ -45,7 +44,6 @@ impl Document for Samples {}
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SampleValue {
-    /// Internal name.
     pub property: String,
     /// The value now; empty for none.
     pub before: String,

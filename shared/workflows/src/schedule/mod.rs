@@ -19,7 +19,6 @@ use crate::contention::{self, Attempt};
 /// What somebody wants of a schedule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ScheduleWish {
-    /// On or off.
     pub enabled: bool,
     /// How often; None as it is.
     pub every: Option<Cadence>,
@@ -37,7 +36,6 @@ pub enum ScheduleError {
     /// The account's plan, of this name, has no schedules.
     #[error("the plan '{0}' has no schedules")]
     NotInPlan(&'static str),
-    /// The ledger failed.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
 }

@@ -43,9 +43,7 @@ pub struct StartScheduled {
     pub ledger: Arc<dyn Ledger>,
     /// Takes the first work of new backups.
     pub queue: Arc<dyn WorkQueue>,
-    /// The time.
     pub clock: Arc<dyn Clock>,
-    /// Makes ids unique.
     pub random: fn() -> [u8; 10],
     /// How long the audit log keeps its entries.
     pub audit_kept_for: SignedDuration,

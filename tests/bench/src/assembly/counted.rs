@@ -4,20 +4,20 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
-use aws::S3Objects;
+use aws::S3Storage;
 use bytes::Bytes;
-use domain::ports::objects::{
-    CopySource, ETag, MultipartUploads, ObjectInfo, ObjectReader, ObjectWriter, StorageError, UploadId, UploadedPart,
+use domain::ports::storage::{
+    BlobInfo, BlobReader, BlobWriter, CopySource, ETag, MultipartUploads, StorageError, UploadId, UploadedPart,
 };
 
 /// S3, with a count of the bytes read from it and written to it.
 pub(super) struct CountedObjects {
-    objects: S3Objects,
+    objects: S3Storage,
     moved: AtomicU64,
 }
 
 impl CountedObjects {
-    pub(super) fn new(objects: S3Objects) -> Self {
+    pub(super) fn new(objects: S3Storage) -> Self {
         Self { objects, moved: AtomicU64::new(0) }
     }
 
@@ -32,8 +32,8 @@ impl CountedObjects {
 }
 
 #[async_trait]
-impl ObjectReader for CountedObjects {
-    async fn head(&self, key: &str) -> Result<Option<ObjectInfo>, StorageError> {
+impl BlobReader for CountedObjects {
+    async fn head(&self, key: &str) -> Result<Option<BlobInfo>, StorageError> {
         self.objects.head(key).await
     }
 
@@ -47,7 +47,7 @@ impl ObjectReader for CountedObjects {
 }
 
 #[async_trait]
-impl ObjectWriter for CountedObjects {
+impl BlobWriter for CountedObjects {
     async fn write_new(&self, key: &str, bytes: Bytes, content_type: &str) -> Result<ETag, StorageError> {
         self.count(&bytes);
         self.objects.write_new(key, bytes, content_type).await

@@ -12,7 +12,7 @@ use domain::backup::{Backup, BackupEvent, Requester};
 use domain::ids::{AccountId, BackupId, ObjectType, RecordId};
 use domain::object::{Committed, Counts, ObjectExport, Shortfall};
 use domain::ports::ledger::{Change, Ledger};
-use domain::ports::objects::ObjectWriter;
+use domain::ports::storage::BlobWriter;
 use domain::property::{Columns, ObjectDefinition, Property, Sensitivity};
 use domain::rows::RowBuffer;
 use domain::segment::Segment;

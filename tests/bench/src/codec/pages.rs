@@ -14,7 +14,6 @@ const PROPERTIES: PropertySet = PropertySet::Columns { total: 200, set: 60 };
 
 /// Consecutive pages of contacts.
 pub(crate) struct Pages {
-    /// The answers' bodies.
     pub(crate) documents: Vec<Vec<u8>>,
     names: Vec<String>,
 }

@@ -16,7 +16,6 @@ const RULE: &str = "to-queue";
 pub struct TestBus {
     events: Client,
     queues: aws_sdk_sqs::Client,
-    /// The bus's name.
     pub name: String,
     queue_url: String,
 }

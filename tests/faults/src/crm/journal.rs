@@ -6,11 +6,8 @@ use jiff::Timestamp;
 /// Something that happened to a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// When.
     pub at: Timestamp,
-    /// To which record.
     pub id: RecordId,
-    /// What.
     pub what: Happened,
 }
 
@@ -19,27 +16,20 @@ pub struct Entry {
 pub enum Happened {
     /// People have given it a value.
     Edited {
-        /// The property.
         property: String,
-        /// The value before.
         before: String,
-        /// The value afterwards.
         after: String,
     },
     /// The CRM has accepted a value of an update, and may have kept another one.
     Sent {
-        /// The property.
         property: String,
         /// The value that was sent.
         sent: String,
-        /// The value before.
         before: String,
-        /// The value afterwards.
         after: String,
     },
     /// Its values were read in a batch.
     Read,
-    /// It appeared.
     Created,
     /// It was archived, or became part of another one.
     Deleted,

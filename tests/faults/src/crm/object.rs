@@ -42,7 +42,6 @@ pub enum Cursors {
 pub enum Otherwise {
     /// It starts at the beginning.
     Restarts,
-    /// It is refused.
     Refused,
     /// It leaves out so many records without saying so.
     Skips(usize),
@@ -53,7 +52,6 @@ pub enum Otherwise {
 /// What people do in the CRM while a backup runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
-    /// A record appears.
     Create(RecordId),
     /// An import brings a record, with a date of creation of its own.
     Import(RecordId, Timestamp),
@@ -66,9 +64,7 @@ pub enum Change {
 /// An object type and its records.
 #[derive(Debug, Clone)]
 pub struct SimulatedObject {
-    /// What it is.
     pub definition: ObjectDefinition,
-    /// Its properties.
     pub properties: Vec<Property>,
     /// How its lists can be gone on with.
     pub cursors: Cursors,

@@ -64,7 +64,6 @@ pub enum Trouble {
     ScopeMissing,
     /// 403 for another reason.
     Forbidden,
-    /// 404.
     NotFound,
     /// What is asked for is done, and the answer is lost on its way. The client sends the call again.
     AnswerLost,

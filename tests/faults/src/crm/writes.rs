@@ -19,14 +19,10 @@ use super::journal::{Entry, Happened, Journal};
 pub enum Edit {
     /// A record gets a value, unchecked; an empty one clears.
     Value {
-        /// The record.
         id: RecordId,
-        /// Internal name.
         property: String,
-        /// The value.
         value: String,
     },
-    /// A record appears.
     Create(RecordId),
     /// A record is archived.
     Delete(RecordId),
@@ -45,7 +41,6 @@ impl Edit {
 #[expect(clippy::struct_excessive_bools, reason = "each is a rule of its own")]
 #[derive(Debug, Clone, Default)]
 pub struct PropertyRules {
-    /// See [`SimulatedObject::define_options`].
     options: Vec<String>,
     /// Several options at once, which the CRM keeps in their order.
     pub multiple: bool,

@@ -4,21 +4,21 @@ use std::ops::Range;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use domain::ports::objects::{
-    CopySource, ETag, MultipartUploads, ObjectInfo, ObjectReader, ObjectSweeper, ObjectWriter, StorageError, UploadId,
+use domain::ports::storage::{
+    BlobInfo, BlobReader, BlobSweeper, BlobWriter, CopySource, ETag, MultipartUploads, StorageError, UploadId,
     UploadedPart,
 };
 
 use super::Latent;
 
 /// All that the use cases need of object storage.
-pub trait Storage: ObjectReader + ObjectWriter + MultipartUploads + ObjectSweeper {}
+pub trait Storage: BlobReader + BlobWriter + MultipartUploads + BlobSweeper {}
 
-impl<T: ObjectReader + ObjectWriter + MultipartUploads + ObjectSweeper + ?Sized> Storage for T {}
+impl<T: BlobReader + BlobWriter + MultipartUploads + BlobSweeper + ?Sized> Storage for T {}
 
 #[async_trait]
-impl<T: ObjectReader + ?Sized> ObjectReader for Latent<T> {
-    async fn head(&self, key: &str) -> Result<Option<ObjectInfo>, StorageError> {
+impl<T: BlobReader + ?Sized> BlobReader for Latent<T> {
+    async fn head(&self, key: &str) -> Result<Option<BlobInfo>, StorageError> {
         self.wire(self.port.head(key)).await
     }
 
@@ -32,7 +32,7 @@ impl<T: ObjectReader + ?Sized> ObjectReader for Latent<T> {
 }
 
 #[async_trait]
-impl<T: ObjectWriter + ?Sized> ObjectWriter for Latent<T> {
+impl<T: BlobWriter + ?Sized> BlobWriter for Latent<T> {
     async fn write_new(&self, key: &str, bytes: Bytes, content_type: &str) -> Result<ETag, StorageError> {
         self.wire(self.port.write_new(key, bytes, content_type)).await
     }
@@ -82,7 +82,7 @@ impl<T: MultipartUploads + ?Sized> MultipartUploads for Latent<T> {
 }
 
 #[async_trait]
-impl<T: ObjectSweeper + ?Sized> ObjectSweeper for Latent<T> {
+impl<T: BlobSweeper + ?Sized> BlobSweeper for Latent<T> {
     async fn sweep(&self, prefix: &str) -> Result<u64, StorageError> {
         self.wire(self.port.sweep(prefix)).await
     }

@@ -20,7 +20,7 @@ use domain::ports::crm::CrmConnector;
 use domain::ports::ledger::{self, Ledger};
 use domain::work::{BackupRef, Work};
 use in_memory::faults::{Faults, Worker};
-use in_memory::{MemoryObjects, MemoryQueue, MemoryTokens};
+use in_memory::{MemoryQueue, MemoryStorage, MemoryTokens};
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 use workflows::cancel_backup::{self, CancelError};
@@ -52,7 +52,6 @@ fn random() -> [u8; 10] {
 /// How messages are delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Copies {
-    /// Once.
     One,
     /// Twice, the second time after the first has been handled, and after everything that was queued before.
     TwoInARow,
@@ -65,7 +64,6 @@ pub enum Copies {
 pub enum FailedMessages {
     /// It is delivered again when its visibility time-out is over.
     ComeBack,
-    /// It is lost.
     AreLost,
     /// It is set aside, where nobody but an operator looks.
     AreSetAside,
@@ -113,17 +111,12 @@ impl Default for Settings {
 
 /// A deployment with one account.
 pub struct World {
-    /// The ledger.
     pub ledger: Arc<dyn Ledger>,
     /// Segments and archives, if they are in memory.
-    pub objects: Arc<MemoryObjects>,
-    /// The messages.
+    pub blobs: Arc<MemoryStorage>,
     pub queue: Arc<MemoryQueue>,
-    /// The time.
     pub clock: Arc<SimulatedClock>,
-    /// The account's CRM.
     pub crm: SimulatedCrm,
-    /// The account.
     pub account: AccountId,
     /// What this world is like.
     pub settings: Settings,
@@ -197,15 +190,15 @@ impl World {
             Copies::TwoInARow => MemoryQueue::delivering_twice(time),
             Copies::One | Copies::TwoAtOnce => MemoryQueue::new(time),
         };
-        let objects = Arc::new(MemoryObjects::new());
+        let blobs = Arc::new(MemoryStorage::new());
         let (pace, seed) = (clock.pace(), settings.seed);
         let account = AccountId::parse(&fastrand::u64(1..).to_string()).expect("digits");
         crm.watch(ledger.clone(), account.clone());
         let world = Self {
             ledger: Arc::new(Latent::new(ledger, pace, seed)),
-            storage: Arc::new(Latent::new(objects.clone() as Arc<dyn Storage>, pace, seed + 1)),
-            stored: objects.clone(),
-            objects,
+            storage: Arc::new(Latent::new(blobs.clone() as Arc<dyn Storage>, pace, seed + 1)),
+            stored: blobs.clone(),
+            blobs,
             queue: Arc::new(queue),
             clock,
             crm,

@@ -9,10 +9,11 @@ use domain::ids::RecordId;
 use domain::object::Verdict;
 use domain::storage_keys;
 use domain::work::BackupRef;
+use jiff::SignedDuration;
 
 use super::history::{Existence, History, Mark};
 use super::people;
-use super::plan::{Kind, Name, ObjectPlan, Phase};
+use super::plan::{Act, Event, Kind, Name, ObjectPlan, Phase};
 use super::walk::{Held, Marks, PATIENCE, Subject, Walk};
 use crate::{Exported, Table};
 
@@ -30,6 +31,17 @@ impl Phase {
         self.faults.len() as u64 + calls >= FAILS_AFTER
             || refused > 3
             || self.troubles.iter().any(|trouble| is_long(trouble.minutes))
+    }
+}
+
+impl Phase {
+    /// By how much the clock goes back in all.
+    pub(super) fn goes_back_by(&self) -> SignedDuration {
+        let jumps = self.events.iter().filter_map(|event| match event {
+            Event::At(_, Act::Jump(millis)) => Some((*millis).min(0)),
+            _ => None,
+        });
+        SignedDuration::from_millis(-jumps.sum::<i64>())
     }
 }
 
@@ -59,7 +71,7 @@ impl Walk<'_> {
     }
 
     fn assert_left_nothing(&self, backup: &BackupRef) {
-        let keys = self.world.objects.keys(&storage_keys::archive_prefix(backup));
+        let keys = self.world.blobs.keys(&storage_keys::archive_prefix(backup));
         assert!(keys.is_empty(), "an archive without a completed backup: {keys:?}");
     }
 
@@ -67,7 +79,7 @@ impl Walk<'_> {
         let backup = ended.reference();
         let exported = self.world.exported(&backup).await;
         let archive = ended.archive.as_ref().expect("a completed backup has an archive");
-        let keys = self.world.objects.keys(&storage_keys::archive_prefix(&backup));
+        let keys = self.world.blobs.keys(&storage_keys::archive_prefix(&backup));
         assert_eq!(keys, [archive.manifest_key.clone(), archive.storage_key.clone()], "stray objects of an archive");
         let mut tables = BTreeMap::new();
         for (object, from) in self.plan.objects.iter().zip(from) {

@@ -28,9 +28,7 @@ pub(super) struct Sent<'a> {
     pub(super) place: usize,
     /// The value that was sent.
     pub(super) value: &'a str,
-    /// The value before.
     pub(super) before: &'a str,
-    /// The value afterwards.
     pub(super) after: &'a str,
 }
 
@@ -157,7 +155,6 @@ pub(super) enum Existence {
     Always,
     /// For a part of the time.
     AtTimes,
-    /// Never.
     Never,
 }
 

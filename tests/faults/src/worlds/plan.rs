@@ -41,29 +41,24 @@ pub struct WorldPlan {
     pub per_day: u32,
     /// What the CRM holds.
     pub objects: Vec<ObjectPlan>,
-    /// What is done.
     pub steps: Vec<Step>,
 }
 
 /// How messages are delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Copies {
-    /// Once.
     #[default]
     Once,
     /// Twice, one after the other.
     TwiceInARow,
-    /// Twice at once.
     TwiceAtOnce,
 }
 
 /// What becomes of messages whose handling fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Failed {
-    /// They come back.
     #[default]
     ComeBack,
-    /// They are lost.
     AreLost,
     /// They are set aside.
     AreSetAside,
@@ -73,7 +68,6 @@ pub enum Failed {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ObjectPlan {
-    /// Which one.
     #[serde(skip_serializing_if = "is_default")]
     pub name: Name,
     /// How many records it has.
@@ -81,7 +75,6 @@ pub struct ObjectPlan {
     /// How its lists are gone on with.
     #[serde(skip_serializing_if = "is_default")]
     pub cursors: Lists,
-    /// Its properties.
     pub properties: Vec<Kind>,
     /// The CRM does not say which values it refuses.
     #[serde(skip_serializing_if = "is_default")]
@@ -126,10 +119,8 @@ pub enum Lists {
 /// What a property is like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Kind {
-    /// Any text.
     #[default]
     Text,
-    /// Numbers.
     Number,
     /// One of a few options.
     Choice,
@@ -150,7 +141,6 @@ pub enum Kind {
 /// What is done, one after the other.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Step {
-    /// A backup.
     Backup(Phase),
     /// People change records, and nothing else happens.
     People(Vec<Edits>),
@@ -220,7 +210,6 @@ pub struct Phase {
     /// Trouble of the CRM.
     #[serde(skip_serializing_if = "is_default")]
     pub troubles: Vec<TroublePlan>,
-    /// What happens meanwhile.
     #[serde(skip_serializing_if = "is_default")]
     pub events: Vec<Event>,
 }
@@ -234,7 +223,6 @@ pub struct FaultPlan {
     pub call: String,
     /// At which of these calls of the phase, counted from 1.
     pub nth: u64,
-    /// What goes wrong.
     #[serde(skip_serializing_if = "is_default")]
     pub fault: PortFault,
 }
@@ -256,7 +244,6 @@ pub enum PortFault {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TroublePlan {
-    /// What is wrong.
     #[serde(skip_serializing_if = "is_default")]
     pub what: CrmTrouble,
     /// From which call of the phase on, counted from 1.
@@ -324,7 +311,6 @@ pub struct Refusal {
     /// Which value; empty for all.
     #[serde(skip_serializing_if = "is_default")]
     pub value: String,
-    /// Why.
     #[serde(skip_serializing_if = "is_default")]
     pub why: Why,
     /// From which batch of the phase on, counted from 1.
@@ -389,7 +375,6 @@ impl Method {
 /// What can happen at a time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Act {
-    /// People change records.
     Edit(Edits),
     /// The clock jumps, by so many milliseconds.
     Jump(i64),
@@ -436,7 +421,6 @@ pub enum Change {
     Rotate(usize),
     /// A record appears beside it.
     Create,
-    /// It is archived.
     Delete,
     /// It becomes part of the next record.
     Merge,

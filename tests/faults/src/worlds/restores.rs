@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::ids::RecordId;
-use domain::ports::objects::ObjectReader;
+use domain::ports::storage::BlobReader;
 use domain::restore::difference::Comparison;
 use domain::restore::plan::{PlannedRecord, WhySkipped};
 use domain::restore::{Restore, RestoreState};
@@ -266,7 +266,7 @@ impl Walk<'_> {
 
     /// The lines of a document in storage.
     pub(super) async fn lines<T: DeserializeOwned>(&self, key: &str) -> Vec<T> {
-        let bytes = self.world.objects.read(key, None).await.unwrap_or_else(|error| panic!("{key}: {error}"));
+        let bytes = self.world.blobs.read(key, None).await.unwrap_or_else(|error| panic!("{key}: {error}"));
         let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
         lines.map(|line| serde_json::from_slice(line).expect("a line of ours")).collect()
     }

@@ -24,7 +24,7 @@ impl Walk<'_> {
         assert_eq!(world.queue.queued(), [], "messages are left over");
         assert!(world.may_begin_another().await, "the allowance is not free");
         assert!(world.lock_is_free().await, "the restore lock is not free");
-        assert_eq!(world.objects.open_uploads(), 0, "uploads are left open");
+        assert_eq!(world.blobs.open_uploads(), 0, "uploads are left open");
         self.assert_storage();
         self.assert_nothing_due().await;
         self.assert_no_lease();
@@ -59,7 +59,7 @@ impl Walk<'_> {
 
     /// Everything in storage belongs to a backup or a restore, and work is swept.
     fn assert_storage(&self) {
-        let keys = self.world.objects.keys("");
+        let keys = self.world.blobs.keys("");
         let restores = self.asked.iter().map(|restore| restore.restore_id.as_str());
         let owners: Vec<&str> = self.backups.iter().map(|backup| backup.backup_id.as_str()).chain(restores).collect();
         let unswept = |key: &&String| key.starts_with(storage_keys::SEGMENTS);

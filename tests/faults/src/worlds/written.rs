@@ -119,7 +119,7 @@ impl Walk<'_> {
     /// What runs have put down that they were about to clear.
     async fn cleared(&self, restore: &Restore) -> BTreeSet<Key> {
         let (mut cleared, of_restore) = (BTreeSet::new(), format!("/{}/", restore.restore_id));
-        let keys = self.world.objects.keys(storage_keys::RESTORES);
+        let keys = self.world.blobs.keys(storage_keys::RESTORES);
         for key in keys.iter().filter(|key| key.contains(&of_restore) && key.contains(".clearings-")) {
             for line in self.lines::<Clearing>(key).await {
                 cleared.insert((line.id, restore.properties[usize::from(line.property)].clone()));
@@ -274,6 +274,8 @@ impl Walk<'_> {
         let (from, to) = ended.span;
         let journal = ended.history.journal(from, to);
         if let Some(over) = ended.restore.ended_at {
+            // What was written before a clock went back has a later time than what came after it.
+            let over = over + ended.way.writing.goes_back_by();
             let late = journal.iter().find(|entry| matches!(entry.what, Happened::Sent { .. }) && entry.at > over);
             assert!(late.is_none(), "a value was written after the end: {late:?}, {over}");
         }

@@ -9,7 +9,7 @@ use crate::worlds::{assert_tidy, in_memory};
 
 /// The archive gets damaged while it is written: the backup fails, its account is told, and nothing can be downloaded.
 async fn nothing_is_published(world: &World, damage: Damage) {
-    world.objects.damage_when_written(".zip", damage);
+    world.blobs.damage_when_written(".zip", damage);
     let backup = world.request().await;
     let ended = world.to_the_end(&backup).await;
     assert_eq!(ended.state, BackupState::Failed, "{damage:?}");

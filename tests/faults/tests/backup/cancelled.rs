@@ -56,9 +56,9 @@ async fn it_stays_cancelled(world: &World, meanwhile: Meanwhile) -> bool {
     let ended = world.to_the_end(&backup).await;
     if cancelled {
         assert_eq!(ended.state, BackupState::Cancelled);
-        assert_eq!(world.objects.keys(&storage_keys::archive_prefix(&backup)), [""; 0], "no archive");
+        assert_eq!(world.blobs.keys(&storage_keys::archive_prefix(&backup)), [""; 0], "no archive");
         assert_eq!(
-            world.objects.keys(&storage_keys::working_prefix(&backup)),
+            world.blobs.keys(&storage_keys::working_prefix(&backup)),
             [""; 0],
             "swept after {:?}",
             world.settings.faults.struck()

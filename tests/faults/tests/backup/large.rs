@@ -84,7 +84,7 @@ async fn it_is_the_same_whatever_goes_wrong_while_it_is_made() {
             assert!(world.exported(&backup).await.files == calm.files, "{what:?}");
             assert_one_archive(&world, &ended);
             // An upload that was begun without anybody learning of it is ended by a lifecycle rule.
-            assert!(world.objects.open_uploads() <= 1, "{what:?}");
+            assert!(world.blobs.open_uploads() <= 1, "{what:?}");
             world.assert_backup_told(&backup).await;
         }
     }

@@ -27,8 +27,8 @@ pub(crate) async fn assert_tidy(world: &World, backup: &BackupRef) {
     world.assert_backup_told(backup).await;
     assert!(world.may_begin_another().await, "the allowance is free");
     assert_eq!(world.queue.queued(), [], "the queue is empty");
-    assert_eq!(world.objects.open_uploads(), 0, "no upload is open");
-    assert_eq!(world.objects.keys(&storage_keys::working_prefix(backup)), [""; 0], "segments are swept");
+    assert_eq!(world.blobs.open_uploads(), 0, "no upload is open");
+    assert_eq!(world.blobs.keys(&storage_keys::working_prefix(backup)), [""; 0], "segments are swept");
 }
 
 /// The backup is completed, has the CRM's present records, and left nothing else behind.
@@ -76,6 +76,6 @@ pub(crate) async fn assert_consistent(world: &World, backup: &BackupRef) {
 /// Storage holds one archive of the backup and its manifest.
 pub(crate) fn assert_one_archive(world: &World, backup: &Backup) {
     let archive = backup.archive.as_ref().expect("an archive");
-    let keys = world.objects.keys(&storage_keys::archive_prefix(&backup.reference()));
+    let keys = world.blobs.keys(&storage_keys::archive_prefix(&backup.reference()));
     assert_eq!(keys, [archive.manifest_key.clone(), archive.storage_key.clone()]);
 }

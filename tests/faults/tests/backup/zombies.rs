@@ -52,7 +52,7 @@ async fn nothing_changes(world: &World, calm: &Exported) -> bool {
     world.assert_backup_told(&backup).await;
     world.assert_backup_told(&next).await;
     assert_eq!(
-        world.objects.keys(&storage_keys::working_prefix(&backup)),
+        world.blobs.keys(&storage_keys::working_prefix(&backup)),
         [""; 0],
         "swept after {:?}",
         world.settings.faults.struck()

@@ -19,7 +19,7 @@ async fn nothing_is_restored_from_an_archive_that_is_not_what_its_manifest_says(
         let scenario = Scenario::in_memory(Setup::default()).await;
         let world = &scenario.world;
         let archive = world.backup(&scenario.backup).await.archive.expect("an archive");
-        world.objects.damage(&archive.storage_key, damage);
+        world.blobs.damage(&archive.storage_key, damage);
         let restore = world.ask_restore(&scenario.backup, OBJECT, &PROPERTIES).await.expect("accepted");
         let rested = world.restore_to_rest(&restore).await;
         match rested.state {

@@ -6,15 +6,15 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use domain::ports::objects::{
-    CopySource, ETag, MultipartUploads, ObjectInfo, ObjectReader, ObjectSweeper, ObjectWriter, StorageError, UploadId,
+use domain::ports::storage::{
+    BlobInfo, BlobReader, BlobSweeper, BlobWriter, CopySource, ETag, MultipartUploads, StorageError, UploadId,
     UploadedPart,
 };
 use domain::restore::outcome::{Fate, ValueOutcome};
 use domain::restore::{RestoreState, slice::SliceState};
 use faults::{FailedMessages, Pace, Settings, World, samples};
 use in_memory::faults::Faults;
-use in_memory::{MemoryLedger, MemoryObjects};
+use in_memory::{MemoryLedger, MemoryStorage};
 use jiff::SignedDuration;
 
 use crate::reports::{Reporting, Setup as Report, lines, refused};
@@ -77,7 +77,7 @@ const LENGTH: usize = 8_000;
 /// the process is that of the run that makes the report.
 #[derive(Debug)]
 struct MadeUp {
-    others: Arc<MemoryObjects>,
+    others: Arc<MemoryStorage>,
     parts: Mutex<BTreeMap<u16, Part>>,
     /// The latest rows that filled no part. The ones before are read by nobody.
     rest: Mutex<Option<(String, Bytes)>>,
@@ -97,7 +97,7 @@ fn ids(csv: &[u8]) -> Vec<u32> {
 }
 
 impl MadeUp {
-    fn over(others: Arc<MemoryObjects>) -> Self {
+    fn over(others: Arc<MemoryStorage>) -> Self {
         Self { others, parts: Mutex::default(), rest: Mutex::default(), completed: Mutex::default() }
     }
 
@@ -115,8 +115,8 @@ impl MadeUp {
 }
 
 #[async_trait]
-impl ObjectReader for MadeUp {
-    async fn head(&self, key: &str) -> Result<Option<ObjectInfo>, StorageError> {
+impl BlobReader for MadeUp {
+    async fn head(&self, key: &str) -> Result<Option<BlobInfo>, StorageError> {
         self.others.head(key).await
     }
 
@@ -137,7 +137,7 @@ impl ObjectReader for MadeUp {
 }
 
 #[async_trait]
-impl ObjectWriter for MadeUp {
+impl BlobWriter for MadeUp {
     async fn write_new(&self, key: &str, bytes: Bytes, content_type: &str) -> Result<ETag, StorageError> {
         if !key.contains("/report.") {
             return self.others.write_new(key, bytes, content_type).await;
@@ -190,7 +190,7 @@ impl MultipartUploads for MadeUp {
 }
 
 #[async_trait]
-impl ObjectSweeper for MadeUp {
+impl BlobSweeper for MadeUp {
     async fn sweep(&self, prefix: &str) -> Result<u64, StorageError> {
         self.others.sweep(prefix).await
     }
@@ -211,7 +211,7 @@ async fn reported(records: u64, run: SignedDuration) -> (u64, u64) {
     let settings = Settings { restore_run: run, ..Settings::default() };
     let ledger = Arc::new(MemoryLedger::new());
     let world = World::new(ledger, samples::clock(Pace::Simulated), Vec::new(), settings).await;
-    let storage = Arc::new(MadeUp::over(world.objects.clone()));
+    let storage = Arc::new(MadeUp::over(world.blobs.clone()));
     let world = world.with_storage(storage.clone());
     let reporting = Reporting::in_world(world, &setup, RestoreState::Concluding).await;
     let before = reporting.world.deliveries();

@@ -73,7 +73,7 @@ async fn an_edit_after_the_plan_is_what_an_undo_goes_back_to_wherever_a_run_dies
 /// Whether a pre-image is stored that no commit tells of.
 async fn is_half_written(scenario: &Scenario, restore: &RestoreRef) -> bool {
     let untold = scenario.world.slices(restore).await.iter().all(|slice| slice.outcomes.is_empty());
-    let is_stored = scenario.world.objects.keys("restores/").iter().any(|key| key.contains("/pre-images/"));
+    let is_stored = scenario.world.blobs.keys("restores/").iter().any(|key| key.contains("/pre-images/"));
     untold && is_stored && scenario.world.restore(restore).await.state == RestoreState::Applying
 }
 

@@ -8,8 +8,8 @@ use domain::ids::{ObjectType, RecordId, RestoreId};
 use domain::lease::Leasing;
 use domain::ports::clock::Clock;
 use domain::ports::ledger::{self, Change};
-use domain::ports::objects::{MultipartUploads, ObjectReader, ObjectSweeper, ObjectWriter};
 use domain::ports::queue::WorkQueue;
+use domain::ports::storage::{BlobReader, BlobSweeper, BlobWriter, MultipartUploads};
 use domain::restore::difference::{Comparison, Difference};
 use domain::restore::import::Import;
 use domain::restore::outcome::{Fate, OutcomeCounts, ValueOutcome};
@@ -203,14 +203,14 @@ impl Reporting {
     }
 
     async fn put(&self, key: &str, bytes: Vec<u8>) {
-        self.world.objects.write_new(key, bytes.into(), "application/json").await.expect("a new object");
+        self.world.blobs.write_new(key, bytes.into(), "application/json").await.expect("a new object");
     }
 
     /// Lets the report be made. Returns its bytes.
     async fn made(&self) -> Vec<u8> {
         self.to_the_end().await;
         let key = self.key().await.expect("there is a report");
-        self.world.objects.read(&key, None).await.expect("in storage").to_vec()
+        self.world.blobs.read(&key, None).await.expect("in storage").to_vec()
     }
 
     pub(crate) async fn to_the_end(&self) {
@@ -240,7 +240,7 @@ impl Reporting {
     }
 
     fn assert_nothing_is_left(&self, what: &str) {
-        assert_eq!((self.world.objects.open_uploads(), self.world.queue.queued().len()), (0, 0), "{what}");
+        assert_eq!((self.world.blobs.open_uploads(), self.world.queue.queued().len()), (0, 0), "{what}");
     }
 }
 
@@ -347,7 +347,7 @@ async fn a_late_run_changes_nothing_in_a_report() {
         world.restore_to_rest(&reporting.restore).await;
         assert_eq!(reporting.import().await, import, "{:?}", faults.struck());
         let key = import.errors_key.expect("there is a report");
-        assert!(world.objects.read(&key, None).await.expect("in storage") == expected, "{:?}", faults.struck());
+        assert!(world.blobs.read(&key, None).await.expect("in storage") == expected, "{:?}", faults.struck());
         reporting.assert_nothing_is_left(&format!("{:?}", faults.struck()));
     }
     assert!(held > 5, "{held}");
@@ -358,9 +358,9 @@ async fn a_late_run_changes_nothing_in_a_report() {
 async fn a_report_that_cannot_be_made_is_missed_in_plain_words() {
     let gone = |reporting: &Reporting| storage_keys::outcome(&reporting.restore, 0, 7, 1);
     let unreadable = Reporting::errors(&Setup::in_short_runs()).await;
-    unreadable.world.objects.tamper(&gone(&unreadable), "{\"id\":");
+    unreadable.world.blobs.tamper(&gone(&unreadable), "{\"id\":");
     let absent = Reporting::errors(&Setup::in_short_runs()).await;
-    absent.world.objects.sweep(&gone(&absent)).await.expect("memory answers");
+    absent.world.blobs.sweep(&gone(&absent)).await.expect("memory answers");
     for reporting in [unreadable, absent] {
         reporting.to_the_end().await;
         let import = reporting.import().await;
@@ -379,7 +379,7 @@ async fn a_report_whose_beginning_is_gone_begins_again() {
     for what in ["upload", "rest", "other sources"] {
         let reporting = Reporting::errors(&Setup::in_short_runs()).await;
         reporting.until_done(6).await;
-        let (world, objects) = (&reporting.world, &reporting.world.objects);
+        let (world, objects) = (&reporting.world, &reporting.world.blobs);
         assert_eq!(objects.open_uploads(), 1, "a part is there");
         match what {
             "upload" => drop(objects.abort_all("restores/").await),
@@ -409,7 +409,7 @@ async fn a_report_that_a_dead_run_has_finished_is_not_made_again() {
     let reporting = Reporting::errors(&Setup::in_short_runs()).await;
     reporting.until_done(9).await;
     let report = reporting.world.restore(&reporting.restore).await.report.expect("half made");
-    let (objects, upload) = (&reporting.world.objects, report.upload_id.expect("a part"));
+    let (objects, upload) = (&reporting.world.blobs, report.upload_id.expect("a part"));
     let mut parts = objects.parts(&report.key, &upload).await.expect("memory answers").expect("an upload");
     let rest = objects.read(&report.rest_key.expect("less than a part"), None).await.expect("in storage");
     parts.push(objects.write_part(&report.key, &upload, report.parts + 1, rest).await.expect("memory takes it"));

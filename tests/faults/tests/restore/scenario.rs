@@ -188,7 +188,7 @@ impl Scenario {
         assert_eq!(self.world.imports().await, imports, "{struck:?}");
         let slices = self.world.slices(restore).await;
         let open = slices.iter().filter(|slice| slice.state == SliceState::Applying).count();
-        assert_eq!((open, self.world.objects.open_uploads()), (0, 0), "{struck:?}");
+        assert_eq!((open, self.world.blobs.open_uploads()), (0, 0), "{struck:?}");
         self.world.assert_restore_told(restore).await;
         self.world.assert_accounted(restore).await;
     }

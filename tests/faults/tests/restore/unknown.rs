@@ -2,7 +2,7 @@
 
 use archive::manifest::Manifest;
 use domain::gap::{Gap, Missing};
-use domain::ports::objects::ObjectReader;
+use domain::ports::storage::BlobReader;
 use domain::restore::RestoreState;
 use domain::work::RestoreRef;
 use in_memory::faults::{Fault, Faults};
@@ -130,7 +130,7 @@ async fn values_that_the_backup_does_not_know_cannot_be_restored() {
         scopes: Vec::new(),
         in_last_backup: false,
     };
-    let objects = &scenario.world.objects;
+    let objects = &scenario.world.blobs;
     for key in objects.keys("").into_iter().filter(|key| key.contains("manifest")) {
         let bytes = objects.read(&key, None).await.expect("in storage");
         let manifest = Manifest { missing: vec![gap.clone()], ..Manifest::parse(&bytes).expect("a manifest") };

@@ -77,7 +77,6 @@ pub struct Armed {
     pub call: Option<String>,
     /// Which of these calls, counted from 1.
     pub nth: u64,
-    /// What goes wrong.
     pub fault: Fault,
 }
 
@@ -99,7 +98,6 @@ pub struct Struck {
     pub nth: u64,
     /// The port and its method, such as `Ledger::commit`.
     pub call: &'static str,
-    /// What went wrong.
     pub fault: Fault,
 }
 

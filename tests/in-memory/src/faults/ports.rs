@@ -8,12 +8,12 @@ use bytes::Bytes;
 use domain::ids::AccountId;
 use domain::ports::dead_letters::DeadLetters;
 use domain::ports::ledger::{Change, DueList, Key, Ledger, LedgerError, ListPage, ListRequest, Stored};
-use domain::ports::objects::{
-    CopySource, DownloadLinks, ETag, MultipartUploads, ObjectInfo, ObjectReader, ObjectSweeper, ObjectWriter,
-    StorageError, UploadId, UploadedPart,
-};
 use domain::ports::queue::{QueueError, WorkQueue};
 use domain::ports::secrets::{CrmToken, CrmTokens, SecretsError, WebhookSecrets};
+use domain::ports::storage::{
+    BlobInfo, BlobReader, BlobSweeper, BlobWriter, CopySource, DownloadLinks, ETag, MultipartUploads, StorageError,
+    UploadId, UploadedPart,
+};
 use domain::work::Work;
 use jiff::Timestamp;
 use secrecy::SecretString;
@@ -55,25 +55,25 @@ impl<T: Ledger + ?Sized> Ledger for Faulty<T> {
 }
 
 #[async_trait]
-impl<T: ObjectReader + ?Sized> ObjectReader for Faulty<T> {
-    async fn head(&self, key: &str) -> Result<Option<ObjectInfo>, StorageError> {
-        self.call("ObjectReader::head", self.port.head(key), StorageError::Unavailable).await
+impl<T: BlobReader + ?Sized> BlobReader for Faulty<T> {
+    async fn head(&self, key: &str) -> Result<Option<BlobInfo>, StorageError> {
+        self.call("BlobReader::head", self.port.head(key), StorageError::Unavailable).await
     }
 
     async fn read(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes, StorageError> {
-        self.call("ObjectReader::read", self.port.read(key, range), StorageError::Unavailable).await
+        self.call("BlobReader::read", self.port.read(key, range), StorageError::Unavailable).await
     }
 
     async fn read_source(&self, source: &CopySource) -> Result<Bytes, StorageError> {
-        self.call("ObjectReader::read_source", self.port.read_source(source), StorageError::Unavailable).await
+        self.call("BlobReader::read_source", self.port.read_source(source), StorageError::Unavailable).await
     }
 }
 
 #[async_trait]
-impl<T: ObjectWriter + ?Sized> ObjectWriter for Faulty<T> {
+impl<T: BlobWriter + ?Sized> BlobWriter for Faulty<T> {
     async fn write_new(&self, key: &str, bytes: Bytes, content_type: &str) -> Result<ETag, StorageError> {
         let call = self.port.write_new(key, bytes, content_type);
-        self.call("ObjectWriter::write_new", call, StorageError::Unavailable).await
+        self.call("BlobWriter::write_new", call, StorageError::Unavailable).await
     }
 }
 
@@ -124,9 +124,9 @@ impl<T: MultipartUploads + ?Sized> MultipartUploads for Faulty<T> {
 }
 
 #[async_trait]
-impl<T: ObjectSweeper + ?Sized> ObjectSweeper for Faulty<T> {
+impl<T: BlobSweeper + ?Sized> BlobSweeper for Faulty<T> {
     async fn sweep(&self, prefix: &str) -> Result<u64, StorageError> {
-        self.call("ObjectSweeper::sweep", self.port.sweep(prefix), StorageError::Unavailable).await
+        self.call("BlobSweeper::sweep", self.port.sweep(prefix), StorageError::Unavailable).await
     }
 }
 

@@ -13,7 +13,6 @@ use crate::limits::Policy;
 pub(crate) struct Detail {
     pub(crate) code: Option<&'static str>,
     pub(crate) message: String,
-    /// Name and values.
     pub(crate) context: (&'static str, Vec<String>),
 }
 

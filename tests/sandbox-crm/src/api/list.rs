@@ -24,7 +24,6 @@ const FIRST_BEYOND: u64 = 9_000_000_000_000_000;
 
 /// Where a page begins.
 enum Start {
-    /// After this id.
     After(u64),
     /// After so many records.
     Offset(usize),

@@ -25,7 +25,6 @@ use definition::Definition;
 pub(crate) struct StandardObject {
     /// As in URLs, such as `contacts`.
     pub(crate) name: &'static str,
-    /// Such as `0-1`.
     pub(crate) type_id: &'static str,
     pub(crate) singular: &'static str,
     pub(crate) plural: &'static str,

@@ -54,7 +54,6 @@ const ERROR: &[(&str, Kind)] = &[("message", Kind::Text), ("correlationId", Kind
 #[derive(Debug, Clone, Copy)]
 enum Kind {
     Text,
-    /// Such as `2026-10-31T08:15:00.123Z`.
     Time,
     Number,
     Flag,

@@ -12,7 +12,6 @@ use endpoints::known;
 /// A call, and what was answered.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Exchange {
-    /// Such as `GET`.
     pub method: String,
     /// Without scheme, host and query, percent signs as they were sent.
     pub path: String,
@@ -20,7 +19,6 @@ pub struct Exchange {
     pub query: String,
     /// The request's media type.
     pub content_type: Option<String>,
-    /// The request's body.
     pub body: Vec<u8>,
     /// The answer; None where it was damaged on purpose and says nothing about the API.
     pub answer: Option<Answered>,
@@ -29,11 +27,8 @@ pub struct Exchange {
 /// An answer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Answered {
-    /// Such as 200.
     pub status: u16,
-    /// Its media type.
     pub content_type: String,
-    /// Its body, uncompressed.
     pub body: Vec<u8>,
 }
 

@@ -13,7 +13,6 @@ pub(crate) enum Base {
     Generated {
         /// The object's own seed.
         seed: u64,
-        /// Ids and times.
         layout: Layout,
     },
     /// Read from a file.

@@ -5,13 +5,11 @@ use std::collections::{BTreeMap, HashMap};
 /// Whether a record is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Presence {
-    /// Listed.
     Live,
     /// In the recycling bin since then.
     Archived(i64),
     /// Became part of another record.
     Merged(u64),
-    /// Deleted for good.
     Gone,
 }
 
@@ -23,9 +21,7 @@ pub(crate) struct Entry {
     /// Whether it is one of the base's records.
     pub(crate) is_base: bool,
     pub(crate) presence: Presence,
-    /// Milliseconds since 1970.
     pub(crate) created_at: i64,
-    /// Milliseconds since 1970.
     pub(crate) updated_at: i64,
     /// Written values by property; None is unset.
     pub(crate) values: HashMap<Box<str>, Option<Box<str>>>,

@@ -45,7 +45,6 @@ pub(crate) enum Meaning {
     /// Milliseconds since 1970, as some old properties hold them.
     EpochMillis,
     Flag,
-    /// Always false.
     No,
     /// One of the property's options.
     Choice,
@@ -64,7 +63,6 @@ pub(crate) enum Meaning {
 pub(crate) struct Subject {
     /// The object's own seed.
     pub(crate) seed: u64,
-    /// The record's index.
     pub(crate) index: u64,
 }
 

@@ -46,7 +46,6 @@ pub enum SliceState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Try {
-    /// Its lease.
     pub attempt: u32,
     /// It may have begun batches up to this one (not included), counted from the beginning of the slice.
     pub until: u64,
@@ -70,15 +69,12 @@ pub const BATCHES_AHEAD: u64 = 60;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RestoreSlice {
-    /// The account.
     pub account_id: AccountId,
-    /// The restore.
     pub restore_id: RestoreId,
     /// Its place among the slices, from 0.
     pub number: u32,
     /// The first row of it in the backup's file, from 0. An undo counts the records of the slice that it undoes.
     pub first_row: u64,
-    /// Rows at most.
     pub rows: u64,
     /// Where in its life it is.
     pub state: SliceState,
@@ -86,7 +82,6 @@ pub struct RestoreSlice {
     pub leasing: Leasing,
     /// When it was last put into the queue.
     pub queued_at: Timestamp,
-    /// Rows compared.
     pub rows_planned: u64,
     /// What the comparison has written, in order.
     pub segments: Vec<PlanSegment>,
@@ -111,11 +106,9 @@ pub struct RestoreSlice {
 pub struct Compared {
     /// Where it began: must be the slice's rows compared.
     pub from_row: u64,
-    /// Rows compared.
     pub rows: u64,
     /// What it wrote, unless everything was as it should be.
     pub segment: Option<PlanSegment>,
-    /// What it found.
     pub counts: PlanCounts,
     /// The slice is compared to its end.
     pub end: bool,
@@ -137,7 +130,6 @@ pub struct Settling {
 pub struct Applied {
     /// Where it began: must be where the slice is written to.
     pub from: Position,
-    /// Where it ended.
     pub to: Position,
     /// What became of the values, unless there is nothing to tell.
     pub file: Option<OutcomeFile>,

@@ -27,7 +27,6 @@ impl PlanSegment {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Position {
-    /// The plan segment.
     pub segment: u32,
     /// The record in it, counting those of which values are to be written.
     pub record: u32,

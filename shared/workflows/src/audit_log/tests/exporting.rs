@@ -1,6 +1,6 @@
 //! Exports.
 
-use in_memory::MemoryObjects;
+use in_memory::MemoryStorage;
 use in_memory::faults::{Fault, Faults};
 use secrecy::ExposeSecret;
 
@@ -8,7 +8,7 @@ use super::*;
 
 const FIVE_MINUTES: Duration = Duration::from_mins(5);
 
-fn exporting(world: &World, objects: &Arc<MemoryObjects>) -> ExportAuditLog {
+fn exporting(world: &World, objects: &Arc<MemoryStorage>) -> ExportAuditLog {
     ExportAuditLog {
         ledger: world.ledger.clone(),
         clock: world.clock.clone(),
@@ -29,7 +29,7 @@ fn ends(world: &World) -> Timestamp {
 }
 
 /// The lines of the only object.
-async fn lines(objects: &MemoryObjects) -> Vec<String> {
+async fn lines(objects: &MemoryStorage) -> Vec<String> {
     let keys = objects.keys("");
     let [key] = keys.as_slice() else { panic!("one export: {keys:?}") };
     let bytes = objects.read(key, None).await.expect("present");
@@ -46,7 +46,7 @@ async fn an_export_is_csv_for_spreadsheets_with_the_newest_first() {
         act_at(SignedDuration::ZERO, "create-backup").succeeded("b-1".to_owned()),
         harmful.ended(Some("=1+1".to_owned()), AuditOutcome::Refused, reason),
     ];
-    let (world, objects) = (World::with(&entries).await, Arc::new(MemoryObjects::new()));
+    let (world, objects) = (World::with(&entries).await, Arc::new(MemoryStorage::new()));
 
     let link = exporting(&world, &objects).export(&AuditFilter::default(), &act(), FIVE_MINUTES, ends(&world)).await;
 
@@ -69,7 +69,7 @@ async fn an_export_is_csv_for_spreadsheets_with_the_newest_first() {
 
 #[tokio::test]
 async fn an_export_is_in_the_audit_log_itself() {
-    let (world, objects) = (World::with(&entries(1)).await, Arc::new(MemoryObjects::new()));
+    let (world, objects) = (World::with(&entries(1)).await, Arc::new(MemoryStorage::new()));
     let act = act();
     exporting(&world, &objects)
         .export(&AuditFilter::default(), &act, FIVE_MINUTES, ends(&world))
@@ -82,7 +82,7 @@ async fn an_export_is_in_the_audit_log_itself() {
 #[tokio::test]
 async fn an_export_holds_what_its_filter_takes() {
     let entries = entries(1_200);
-    let (world, objects) = (World::with(&entries).await, Arc::new(MemoryObjects::new()));
+    let (world, objects) = (World::with(&entries).await, Arc::new(MemoryStorage::new()));
     let (from, until) = (Some(entries[100].at), Some(entries[1_100].at));
     let filter = AuditFilter { from, until, ..AuditFilter::default() };
     exporting(&world, &objects).export(&filter, &act(), FIVE_MINUTES, ends(&world)).await.expect("exported");
@@ -95,7 +95,7 @@ async fn an_export_holds_what_its_filter_takes() {
 #[tokio::test]
 async fn an_export_that_takes_too_long_is_given_up_without_a_trace() {
     let entries = entries(3);
-    let (world, objects) = (World::with(&entries).await, Arc::new(MemoryObjects::new()));
+    let (world, objects) = (World::with(&entries).await, Arc::new(MemoryStorage::new()));
     let given_up =
         exporting(&world, &objects).export(&AuditFilter::default(), &act(), FIVE_MINUTES, world.clock.now()).await;
     assert!(matches!(given_up, Err(AuditError::TooMuch)));
@@ -108,7 +108,7 @@ async fn an_export_that_takes_too_long_is_given_up_without_a_trace() {
 async fn whatever_goes_wrong_there_is_no_link_without_an_entry() {
     for fault in [Fault::CallFails, Fault::AnswerLost, Fault::WorkerDies] {
         for nth in 1.. {
-            let (world, objects) = (World::with(&entries(1)).await, Arc::new(MemoryObjects::new()));
+            let (world, objects) = (World::with(&entries(1)).await, Arc::new(MemoryStorage::new()));
             let faults = Faults::at(nth, fault);
             let worker = faults.worker();
             let export = ExportAuditLog {

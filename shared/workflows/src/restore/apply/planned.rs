@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use domain::ports::crm_batch::BATCH;
-use domain::ports::objects::StorageError;
+use domain::ports::storage::StorageError;
 use domain::restore::Restore;
 use domain::restore::plan::PlannedRecord;
 use domain::restore::slice::{Position, RestoreSlice};

@@ -50,7 +50,6 @@ pub(super) struct ToWrite {
 enum Round {
     /// Nothing, in place of unique values that other records of the batch are to get.
     Free,
-    /// The targets.
     Set,
     /// Nothing, in place of values that cannot go back to an earlier option otherwise.
     Clear,

@@ -6,7 +6,7 @@ mod rows;
 
 pub(super) use self::rows::{Source, not_restored, skipped};
 
-use domain::ports::objects::StorageError;
+use domain::ports::storage::StorageError;
 use domain::restore::property::RestoredProperty;
 use domain::restore::report::ReportProgress;
 use domain::restore::{Restore, RestoreEvent};
@@ -17,7 +17,7 @@ use jiff::Timestamp;
 
 use self::rows::{Rows, name_of};
 use super::RestoreWork;
-use crate::growing_object::{GrowingObject, ObjectPorts, Stored};
+use crate::growing_blob::{GrowingBlob, ObjectPorts, Stored};
 use crate::run::StepError;
 use crate::stored_json;
 
@@ -78,7 +78,7 @@ struct Report<'a> {
     work: &'a RestoreWork,
     wanted: &'a Wanted<'a>,
     name: String,
-    object: GrowingObject<'a>,
+    object: GrowingBlob<'a>,
     /// Sources whose rows are in it.
     done: usize,
 }
@@ -87,7 +87,6 @@ struct Report<'a> {
 enum Earlier<'a> {
     /// All of it is there.
     Made(String),
-    /// This much.
     Begun(Report<'a>),
     /// Nothing that can be used.
     Nothing,
@@ -127,7 +126,7 @@ impl RestoreWork {
 
     fn begun<'a>(&'a self, wanted: &'a Wanted<'a>) -> Report<'a> {
         let key = wanted.kind.key(&wanted.restore.reference(), wanted.lease);
-        let mut object = GrowingObject::new(self.ports(), key, CONTENT_TYPE);
+        let mut object = GrowingBlob::new(self.ports(), key, CONTENT_TYPE);
         Rows::header(object.buffer());
         Report { work: self, wanted, name: name_of(&wanted.sources), object, done: 0 }
     }
@@ -156,14 +155,14 @@ impl RestoreWork {
         Ok(Earlier::Begun(Report { work: self, wanted, name, object, done }))
     }
 
-    async fn resumed(&self, saved: &ReportProgress) -> Result<GrowingObject<'_>, StorageError> {
+    async fn resumed(&self, saved: &ReportProgress) -> Result<GrowingBlob<'_>, StorageError> {
         let rest = match &saved.rest_key {
             Some(key) => self.reader.read(key, None).await?.to_vec(),
             None => Vec::new(),
         };
         let ReportProgress { key, upload_id, parts, bytes, .. } = saved.clone();
         let stored = Stored { key, upload: upload_id, parts, bytes };
-        GrowingObject::resumed(self.ports(), CONTENT_TYPE, stored, rest).await
+        GrowingBlob::resumed(self.ports(), CONTENT_TYPE, stored, rest).await
     }
 
     /// Ends the upload of a report, as far as storage answers; the lifecycle rules remove the rest.

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use bytes::Bytes;
 use domain::ids::RecordId;
-use domain::ports::objects::{ObjectReader, StorageError};
+use domain::ports::storage::{BlobReader, StorageError};
 use domain::restore::outcome::{Fate, ValueOutcome};
 use domain::restore::plan::{Gone, PlannedRecord, WhySkipped};
 use domain::restore::property::RestoredProperty;
@@ -33,7 +33,6 @@ pub(in crate::restore) enum Source {
     Outcome(String),
     /// A plan segment: what of it nobody came to.
     Untried {
-        /// Its key.
         key: String,
         /// Which values those are.
         untried: Untried,
@@ -101,7 +100,7 @@ impl Source {
     ///
     /// # Errors
     /// [`StorageError`].
-    pub(super) async fn read(&self, reader: &dyn ObjectReader) -> Result<Read<'_>, StorageError> {
+    pub(super) async fn read(&self, reader: &dyn BlobReader) -> Result<Read<'_>, StorageError> {
         let (Self::Plan(key) | Self::Outcome(key) | Self::Untried { key, .. }) = self;
         let bytes = reader.read(key, None).await?;
         let mut unclear = HashSet::new();

@@ -21,8 +21,7 @@ pub struct UploadId(pub String);
 
 /// What storage knows about an object without reading it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ObjectInfo {
-    /// Identifies its content.
+pub struct BlobInfo {
     pub etag: ETag,
     /// Its size in bytes.
     pub size: u64,
@@ -31,7 +30,6 @@ pub struct ObjectInfo {
 /// A finished part of a multipart upload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UploadedPart {
-    /// 1 to 10,000.
     pub number: u16,
     /// What completing the upload must name.
     pub etag: ETag,
@@ -41,10 +39,10 @@ pub struct UploadedPart {
 
 /// Reads objects.
 #[async_trait]
-pub trait ObjectReader: Send + Sync {
+pub trait BlobReader: Send + Sync {
     /// # Errors
     /// [`StorageError`]; an absent object is None and not an error.
-    async fn head(&self, key: &str) -> Result<Option<ObjectInfo>, StorageError>;
+    async fn head(&self, key: &str) -> Result<Option<BlobInfo>, StorageError>;
 
     /// The bytes of `range`, or all of them; the caller bounds what fits into memory.
     ///
@@ -61,7 +59,7 @@ pub trait ObjectReader: Send + Sync {
 
 /// Writes whole objects.
 #[async_trait]
-pub trait ObjectWriter: Send + Sync {
+pub trait BlobWriter: Send + Sync {
     /// Writes an object that must not exist yet.
     ///
     /// # Errors
@@ -127,7 +125,6 @@ pub trait MultipartUploads: Send + Sync {
 /// A range of an object to copy or read from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CopySource {
-    /// The object.
     pub key: String,
     /// Its content must still be this.
     pub etag: ETag,
@@ -137,7 +134,7 @@ pub struct CopySource {
 
 /// Removes what nobody needs any more.
 #[async_trait]
-pub trait ObjectSweeper: Send + Sync {
+pub trait BlobSweeper: Send + Sync {
     /// Deletes every object whose key begins with `prefix` and aborts every unfinished upload there. Repeating it is
     /// fine. Returns how many objects and uploads went.
     ///

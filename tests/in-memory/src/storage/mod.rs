@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use domain::ports::objects::{
-    CopySource, DownloadLinks, ETag, ObjectInfo, ObjectReader, ObjectSweeper, ObjectWriter, StorageError,
+use domain::ports::storage::{
+    BlobInfo, BlobReader, BlobSweeper, BlobWriter, CopySource, DownloadLinks, ETag, StorageError,
 };
 use secrecy::SecretString;
 
@@ -23,7 +23,7 @@ const LONGEST_LINK: Duration = Duration::from_hours(7 * 24);
 
 /// Keeps objects and unfinished uploads in maps.
 #[derive(Debug, Default)]
-pub struct MemoryObjects {
+pub struct MemoryStorage {
     state: Mutex<State>,
 }
 
@@ -52,7 +52,7 @@ struct Object {
     content_type: String,
 }
 
-impl MemoryObjects {
+impl MemoryStorage {
     /// Storage without objects.
     pub fn new() -> Self {
         Self::default()
@@ -159,9 +159,9 @@ impl State {
 }
 
 #[async_trait]
-impl ObjectReader for MemoryObjects {
-    async fn head(&self, key: &str) -> Result<Option<ObjectInfo>, StorageError> {
-        let info = |object: &Object| ObjectInfo { etag: object.etag.clone(), size: object.bytes.len() as u64 };
+impl BlobReader for MemoryStorage {
+    async fn head(&self, key: &str) -> Result<Option<BlobInfo>, StorageError> {
+        let info = |object: &Object| BlobInfo { etag: object.etag.clone(), size: object.bytes.len() as u64 };
         Ok(lock(&self.state).objects.get(key).map(info))
     }
 
@@ -185,7 +185,7 @@ impl ObjectReader for MemoryObjects {
 }
 
 #[async_trait]
-impl ObjectWriter for MemoryObjects {
+impl BlobWriter for MemoryStorage {
     async fn write_new(&self, key: &str, bytes: Bytes, content_type: &str) -> Result<ETag, StorageError> {
         let etag = etag_of(&bytes);
         lock(&self.state).insert_new(key, Object::new(bytes, etag, content_type))
@@ -193,7 +193,7 @@ impl ObjectWriter for MemoryObjects {
 }
 
 #[async_trait]
-impl ObjectSweeper for MemoryObjects {
+impl BlobSweeper for MemoryStorage {
     async fn sweep(&self, prefix: &str) -> Result<u64, StorageError> {
         if prefix.is_empty() {
             return Err(refused("sweeping everything"));
@@ -207,7 +207,7 @@ impl ObjectSweeper for MemoryObjects {
 }
 
 #[async_trait]
-impl DownloadLinks for MemoryObjects {
+impl DownloadLinks for MemoryStorage {
     async fn link(&self, key: &str, file_name: &str, valid_for: Duration) -> Result<SecretString, StorageError> {
         if valid_for > LONGEST_LINK {
             return Err(refused(format!("a link that is valid for {} s", valid_for.as_secs())));

@@ -1,26 +1,26 @@
 //! The contract of object storage on every storage.
 
 use contracts::backends::{LOCALSTACK_S3, MINISTACK, with_bucket};
-use contracts::objects;
+use contracts::storage;
 
 macro_rules! on_every_storage {
     ($($case:ident),+ $(,)?) => {
         mod memory {
             $(#[tokio::test]
             async fn $case() {
-                super::objects::$case(&::in_memory::MemoryObjects::new()).await;
+                super::storage::$case(&::in_memory::MemoryStorage::new()).await;
             })+
         }
         mod ministack {
             $(#[tokio::test]
             async fn $case() {
-                super::with_bucket(super::MINISTACK, async |objects, _| super::objects::$case(&objects).await).await;
+                super::with_bucket(super::MINISTACK, async |blobs, _| super::storage::$case(&blobs).await).await;
             })+
         }
         mod localstack_s3 {
             $(#[tokio::test]
             async fn $case() {
-                super::with_bucket(super::LOCALSTACK_S3, async |objects, _| super::objects::$case(&objects).await).await;
+                super::with_bucket(super::LOCALSTACK_S3, async |blobs, _| super::storage::$case(&blobs).await).await;
             })+
         }
     };
@@ -52,13 +52,13 @@ macro_rules! on {
     ($backend:ident: $($case:ident),+ $(,)?) => {
         $(#[tokio::test]
         async fn $case() {
-            super::with_bucket(super::$backend, async |objects, _| super::objects::$case(&objects).await).await;
+            super::with_bucket(super::$backend, async |blobs, _| super::storage::$case(&blobs).await).await;
         })+
     };
     ($($case:ident),+ $(,)?) => {
         $(#[tokio::test]
         async fn $case() {
-            super::objects::$case(&::in_memory::MemoryObjects::new()).await;
+            super::storage::$case(&::in_memory::MemoryStorage::new()).await;
         })+
     };
 }

@@ -1,4 +1,4 @@
-//! What every object storage does. See [`domain::ports::objects`] for the contract.
+//! What every object storage does. See [`domain::ports::storage`] for the contract.
 
 mod links;
 mod multipart;
@@ -9,12 +9,12 @@ pub use multipart::*;
 pub use whole::*;
 
 use bytes::Bytes;
-use domain::ports::objects::{MultipartUploads, ObjectReader, ObjectSweeper, ObjectWriter};
+use domain::ports::storage::{BlobReader, BlobSweeper, BlobWriter, MultipartUploads};
 
 /// Everything that storage does apart from links.
-pub trait Objects: ObjectReader + ObjectWriter + MultipartUploads + ObjectSweeper {}
+pub trait Storage: BlobReader + BlobWriter + MultipartUploads + BlobSweeper {}
 
-impl<T: ObjectReader + ObjectWriter + MultipartUploads + ObjectSweeper> Objects for T {}
+impl<T: BlobReader + BlobWriter + MultipartUploads + BlobSweeper> Storage for T {}
 
 const MIB: usize = 1024 * 1024;
 const TYPE: &str = "application/octet-stream";
@@ -29,10 +29,10 @@ fn noise(seed: u8, length: usize) -> Bytes {
     std::iter::repeat_with(next).take(length).collect()
 }
 
-async fn read(objects: &dyn Objects, key: &str) -> Bytes {
-    objects.read(key, None).await.expect("read")
+async fn read(blobs: &dyn Storage, key: &str) -> Bytes {
+    blobs.read(key, None).await.expect("read")
 }
 
-async fn put(objects: &dyn Objects, key: &str, bytes: &Bytes) -> domain::ports::objects::ETag {
-    objects.write_new(key, bytes.clone(), TYPE).await.expect("written")
+async fn put(blobs: &dyn Storage, key: &str, bytes: &Bytes) -> domain::ports::storage::ETag {
+    blobs.write_new(key, bytes.clone(), TYPE).await.expect("written")
 }

@@ -29,7 +29,7 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{Builder, Config, RequestChecksumCalculation, ResponseChecksumValidation};
 use aws_sdk_s3::primitives::{AggregatedBytes, ByteStream};
 use bytes::Bytes;
-use domain::ports::objects::{CopySource, ETag, ObjectInfo, ObjectReader, ObjectWriter, StorageError};
+use domain::ports::storage::{BlobInfo, BlobReader, BlobWriter, CopySource, ETag, StorageError};
 
 use self::failure::{Met, etag, storage_error};
 
@@ -38,12 +38,12 @@ const READS: u32 = 3;
 
 /// Stores objects in one bucket.
 #[derive(Debug, Clone)]
-pub struct S3Objects {
+pub struct S3Storage {
     client: Client,
     bucket: String,
 }
 
-impl S3Objects {
+impl S3Storage {
     /// The objects in `bucket`.
     pub fn new(client: Client, bucket: impl Into<String>) -> Self {
         Self { client, bucket: bucket.into() }
@@ -117,8 +117,8 @@ fn range_header(range: &Range<u64>) -> String {
 }
 
 #[async_trait]
-impl ObjectReader for S3Objects {
-    async fn head(&self, key: &str) -> Result<Option<ObjectInfo>, StorageError> {
+impl BlobReader for S3Storage {
+    async fn head(&self, key: &str) -> Result<Option<BlobInfo>, StorageError> {
         let answer = self.client.head_object().bucket(&self.bucket).key(key).send().await;
         let found = match answer.map_err(|e| storage_error("HeadObject", key, Met::Nothing, &e)) {
             Ok(found) => found,
@@ -127,7 +127,7 @@ impl ObjectReader for S3Objects {
         };
         let size = found.content_length().and_then(|length| u64::try_from(length).ok());
         let size = size.ok_or_else(|| StorageError::Unavailable("HeadObject: answer without a size".to_owned()))?;
-        Ok(Some(ObjectInfo { etag: etag("HeadObject", found.e_tag)?, size }))
+        Ok(Some(BlobInfo { etag: etag("HeadObject", found.e_tag)?, size }))
     }
 
     async fn read(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes, StorageError> {
@@ -140,7 +140,7 @@ impl ObjectReader for S3Objects {
 }
 
 #[async_trait]
-impl ObjectWriter for S3Objects {
+impl BlobWriter for S3Storage {
     async fn write_new(&self, key: &str, bytes: Bytes, content_type: &str) -> Result<ETag, StorageError> {
         let answer = self
             .client

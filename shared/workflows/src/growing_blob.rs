@@ -1,7 +1,7 @@
 //! Writes an object whose size is not known before, without holding it in memory.
 
 use bytes::Bytes;
-use domain::ports::objects::{MultipartUploads, ObjectReader, ObjectWriter, StorageError, UploadId, UploadedPart};
+use domain::ports::storage::{BlobReader, BlobWriter, MultipartUploads, StorageError, UploadId, UploadedPart};
 
 /// Size of the parts in which a large object is written; S3 wants at least 5 MiB.
 const PART_BYTES: usize = 8 * 1024 * 1024;
@@ -9,14 +9,13 @@ const PART_BYTES: usize = 8 * 1024 * 1024;
 /// What writing one takes.
 #[derive(Clone, Copy)]
 pub(crate) struct ObjectPorts<'a> {
-    pub(crate) reader: &'a dyn ObjectReader,
-    pub(crate) writer: &'a dyn ObjectWriter,
+    pub(crate) reader: &'a dyn BlobReader,
+    pub(crate) writer: &'a dyn BlobWriter,
     pub(crate) uploads: &'a dyn MultipartUploads,
 }
 
 /// What of an object is stored, and goes on in another run.
 pub(crate) struct Stored {
-    /// Its key.
     pub(crate) key: String,
     /// The upload that makes it, once there is a part.
     pub(crate) upload: Option<UploadId>,
@@ -27,9 +26,9 @@ pub(crate) struct Stored {
 }
 
 /// An object that is being written. Its key is its writer's alone.
-pub(crate) struct GrowingObject<'a> {
-    reader: &'a dyn ObjectReader,
-    writer: &'a dyn ObjectWriter,
+pub(crate) struct GrowingBlob<'a> {
+    reader: &'a dyn BlobReader,
+    writer: &'a dyn BlobWriter,
     uploads: &'a dyn MultipartUploads,
     key: String,
     content_type: &'static str,
@@ -40,7 +39,7 @@ pub(crate) struct GrowingObject<'a> {
     parts: Vec<UploadedPart>,
 }
 
-impl<'a> GrowingObject<'a> {
+impl<'a> GrowingBlob<'a> {
     /// An object that will be at `key`. Nothing is written yet.
     pub(crate) fn new(ports: ObjectPorts<'a>, key: String, content_type: &'static str) -> Self {
         let ObjectPorts { reader, writer, uploads } = ports;
@@ -82,7 +81,7 @@ impl<'a> GrowingObject<'a> {
         Ok(Self { buffer: rest, size: bytes, upload, parts: known, ..Self::new(ports, key, content_type) })
     }
 
-    /// What of it is stored. [`GrowingObject::buffer`] comes behind that.
+    /// What of it is stored. [`GrowingBlob::buffer`] comes behind that.
     pub(crate) fn stored(&self) -> Stored {
         let parts = u16::try_from(self.parts.len()).unwrap_or(u16::MAX);
         Stored { key: self.key.clone(), upload: self.upload.clone(), parts, bytes: self.size }
@@ -93,7 +92,7 @@ impl<'a> GrowingObject<'a> {
         self.buffer.len() >= PART_BYTES
     }
 
-    /// What is not written yet; add to it, then call [`GrowingObject::flush`].
+    /// What is not written yet; add to it, then call [`GrowingBlob::flush`].
     pub(crate) fn buffer(&mut self) -> &mut Vec<u8> {
         &mut self.buffer
     }

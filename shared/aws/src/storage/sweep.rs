@@ -2,13 +2,13 @@
 
 use async_trait::async_trait;
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
-use domain::ports::objects::{MultipartUploads, ObjectSweeper, StorageError, UploadId};
+use domain::ports::storage::{BlobSweeper, MultipartUploads, StorageError, UploadId};
 
-use super::S3Objects;
+use super::S3Storage;
 use super::failure::{Met, storage_error};
 
 #[async_trait]
-impl ObjectSweeper for S3Objects {
+impl BlobSweeper for S3Storage {
     async fn sweep(&self, prefix: &str) -> Result<u64, StorageError> {
         if prefix.is_empty() {
             return Err(StorageError::Refused("sweeping everything".to_owned()));
@@ -17,7 +17,7 @@ impl ObjectSweeper for S3Objects {
     }
 }
 
-impl S3Objects {
+impl S3Storage {
     async fn delete_objects(&self, prefix: &str) -> Result<u64, StorageError> {
         let mut pages = self.client.list_objects_v2().bucket(&self.bucket).prefix(prefix).into_paginator().send();
         let mut deleted = 0;

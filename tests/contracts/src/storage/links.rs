@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::ports::objects::{DownloadLinks, ObjectWriter, StorageError};
+use domain::ports::storage::{BlobWriter, DownloadLinks, StorageError};
 use secrecy::ExposeSecret;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -13,11 +13,11 @@ use super::{TYPE, noise};
 ///
 /// # Panics
 /// When the storage breaks its contract.
-pub async fn a_link_downloads_an_object(objects: &(impl DownloadLinks + ObjectWriter)) {
+pub async fn a_link_downloads_an_object(blobs: &(impl DownloadLinks + BlobWriter)) {
     let bytes = noise(1, 50_000);
-    objects.write_new("t/a.zip", bytes.clone(), TYPE).await.expect("written");
+    blobs.write_new("t/a.zip", bytes.clone(), TYPE).await.expect("written");
 
-    let link = objects.link("t/a.zip", "backup 2026.zip", Duration::from_mins(5)).await.expect("signed");
+    let link = blobs.link("t/a.zip", "backup 2026.zip", Duration::from_mins(5)).await.expect("signed");
     assert!(!format!("{link:?}").contains("a.zip"), "a link does not get into logs");
 
     let (head, body) = fetch(link.expose_secret()).await;
@@ -30,11 +30,11 @@ pub async fn a_link_downloads_an_object(objects: &(impl DownloadLinks + ObjectWr
 ///
 /// # Panics
 /// When the storage breaks its contract.
-pub async fn a_link_downloads_no_other_object(objects: &(impl DownloadLinks + ObjectWriter)) {
+pub async fn a_link_downloads_no_other_object(blobs: &(impl DownloadLinks + BlobWriter)) {
     for key in ["t/a.zip", "t/b.zip"] {
-        objects.write_new(key, noise(1, 10), TYPE).await.expect("written");
+        blobs.write_new(key, noise(1, 10), TYPE).await.expect("written");
     }
-    let link = objects.link("t/a.zip", "a.zip", Duration::from_mins(5)).await.expect("signed");
+    let link = blobs.link("t/a.zip", "a.zip", Duration::from_mins(5)).await.expect("signed");
 
     let (head, _) = fetch(&link.expose_secret().replace("/t/a.zip", "/t/b.zip")).await;
 
@@ -45,8 +45,8 @@ pub async fn a_link_downloads_no_other_object(objects: &(impl DownloadLinks + Ob
 ///
 /// # Panics
 /// When the storage breaks its contract.
-pub async fn a_link_is_valid_for_a_week_at_most(objects: &impl DownloadLinks) {
-    let too_long = objects.link("t/a.zip", "a.zip", Duration::from_hours(7 * 24 + 1)).await;
+pub async fn a_link_is_valid_for_a_week_at_most(blobs: &impl DownloadLinks) {
+    let too_long = blobs.link("t/a.zip", "a.zip", Duration::from_hours(7 * 24 + 1)).await;
     assert!(matches!(too_long, Err(StorageError::Refused(_))));
 }
 

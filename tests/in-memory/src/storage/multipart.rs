@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
-use domain::ports::objects::{CopySource, ETag, MultipartUploads, StorageError, UploadId, UploadedPart};
+use domain::ports::storage::{CopySource, ETag, MultipartUploads, StorageError, UploadId, UploadedPart};
 
-use super::{MemoryObjects, Object, State, digest, etag_of, refused};
+use super::{MemoryStorage, Object, State, digest, etag_of, refused};
 use crate::lock;
 
 /// The smallest size of every part but the last. A source of copied ranges must be larger than that.
@@ -77,7 +77,7 @@ impl Upload {
 }
 
 #[async_trait]
-impl MultipartUploads for MemoryObjects {
+impl MultipartUploads for MemoryStorage {
     async fn begin(&self, key: &str, content_type: &str) -> Result<UploadId, StorageError> {
         let mut state = lock(&self.state);
         state.uploads_begun += 1;

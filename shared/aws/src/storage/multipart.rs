@@ -7,13 +7,13 @@ use aws_sdk_s3::config::Builder;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart, Part};
 use bytes::Bytes;
-use domain::ports::objects::{CopySource, ETag, MultipartUploads, StorageError, UploadId, UploadedPart};
+use domain::ports::storage::{CopySource, ETag, MultipartUploads, StorageError, UploadId, UploadedPart};
 
 use super::failure::{Met, etag, storage_error};
-use super::{S3Objects, range_header};
+use super::{S3Storage, range_header};
 
 #[async_trait]
-impl MultipartUploads for S3Objects {
+impl MultipartUploads for S3Storage {
     async fn begin(&self, key: &str, content_type: &str) -> Result<UploadId, StorageError> {
         let answer = self
             .client

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_s3::presigning::PresigningConfig;
-use domain::ports::objects::{DownloadLinks, StorageError};
+use domain::ports::storage::{DownloadLinks, StorageError};
 use secrecy::SecretString;
 
-use super::S3Objects;
+use super::S3Storage;
 use super::failure::{Met, storage_error};
 
 #[async_trait]
-impl DownloadLinks for S3Objects {
+impl DownloadLinks for S3Storage {
     async fn link(&self, key: &str, file_name: &str, valid_for: Duration) -> Result<SecretString, StorageError> {
         let config = PresigningConfig::expires_in(valid_for)
             .map_err(|_| StorageError::Refused(format!("a link that is valid for {} s", valid_for.as_secs())))?;

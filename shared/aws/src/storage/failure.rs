@@ -2,7 +2,7 @@
 
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
-use domain::ports::objects::{ETag, StorageError};
+use domain::ports::storage::{ETag, StorageError};
 
 use crate::failure;
 
