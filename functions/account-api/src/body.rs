@@ -1,7 +1,7 @@
 //! What a request wants to change about an account.
 
 use domain::account::ApiVersion;
-use domain::plan::{PLANS, PlanName};
+use domain::tier::{TIERS, TierName};
 use lambda::fields::Fields;
 use lambda::problem::{FieldFault, Problem};
 use workflows::change_account::{AccountChange, ConnectionChange, WebhookChange};
@@ -42,7 +42,7 @@ pub(crate) fn parse(mut body: Fields) -> Result<AccountChange, Problem> {
         change.daily_percent = share.whole_number("dailyPercent", 1..=100, &mut faults);
         share.finish(&mut faults);
     }
-    change.plan = plan(&mut body, &mut faults);
+    change.tier = tier(&mut body, &mut faults);
     if let Some(mut targets) = body.object("notificationTargets", &mut faults) {
         change.email = email(&mut targets, &mut faults);
         change.webhook = webhook(&mut targets, &mut faults);
@@ -52,8 +52,8 @@ pub(crate) fn parse(mut body: Fields) -> Result<AccountChange, Problem> {
     if faults.is_empty() { Ok(change) } else { Err(Problem::input_invalid(faults)) }
 }
 
-fn plan(body: &mut Fields, faults: &mut Vec<FieldFault>) -> Option<PlanName> {
-    let plans = PLANS.iter().filter_map(|plan| Some((plan.name, PlanName::parse(plan.name).ok()?)));
+fn tier(body: &mut Fields, faults: &mut Vec<FieldFault>) -> Option<TierName> {
+    let plans = TIERS.iter().filter_map(|plan| Some((plan.name, TierName::parse(plan.name).ok()?)));
     body.choice("plan", &plans.collect::<Vec<_>>(), faults)
 }
 

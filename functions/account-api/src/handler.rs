@@ -47,7 +47,7 @@ impl Handler {
     async fn change(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
         let caller = self.authorised(request, route, Right::Settings)?;
         let change = body::parse(request.fields()?)?;
-        if change.plan.is_some() && !caller.is_operator {
+        if change.tier.is_some() && !caller.is_operator {
             return Err(problems::plan_is_the_operators());
         }
         let (act, deadline) = (request.act(&caller)?, request.deadline.begin_nothing_after());

@@ -1,7 +1,8 @@
 //! Requests about an account's notifications.
 
 use domain::ids::NotificationId;
-use domain::notification::delivery::{Channel, Delivery, DeliveryState};
+use domain::notification::channel::Channel;
+use domain::notification::delivery::{Delivery, DeliveryState};
 use domain::notification::{Event, Notification};
 use domain::work::NotificationRef;
 use http::StatusCode;

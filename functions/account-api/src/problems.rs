@@ -1,6 +1,6 @@
 //! Which problem document each error of the use cases becomes.
 
-use domain::budget::WaitReason;
+use domain::lease::WaitReason;
 use domain::ports::crm::{CrmError, CrmErrorKind};
 use jiff::Timestamp;
 use lambda::problem::{FieldFault, Problem, catalogue};

@@ -6,7 +6,7 @@ use domain::account::{Account, CrmConnection};
 use domain::budget::CallLimits;
 use domain::budget::CallShare;
 use domain::ids::AccountId;
-use domain::plan::Plan;
+use domain::tier::Tier;
 use jiff::Timestamp;
 use lambda::representation::shown;
 use secrecy::{ExposeSecret, SecretString};
@@ -20,14 +20,14 @@ pub(crate) struct AccountRepresentation<'a> {
     created_at: Timestamp,
     crm_connection: Option<ConnectionRepresentation<'a>>,
     call_share: CallShare,
-    plan: PlanRepresentation,
+    plan: TierRepresentation,
     notification_targets: TargetsRepresentation<'a>,
 }
 
 /// What the account may do.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct PlanRepresentation {
+struct TierRepresentation {
     name: &'static str,
     /// Whole hours; 0 is at any time.
     backup_interval_hours: i64,
@@ -71,7 +71,7 @@ impl<'a> AccountRepresentation<'a> {
             created_at: shown(account.created_at),
             crm_connection: account.crm_connection.as_ref().map(ConnectionRepresentation::of),
             call_share: account.call_share,
-            plan: PlanRepresentation::of(account.plan.plan()),
+            plan: TierRepresentation::of(account.tier.allows()),
             notification_targets: TargetsRepresentation {
                 email: &targets.email,
                 webhook: targets.webhook.as_deref().map(|url| WebhookRepresentation { url, secret }),
@@ -80,8 +80,8 @@ impl<'a> AccountRepresentation<'a> {
     }
 }
 
-impl PlanRepresentation {
-    fn of(plan: &Plan) -> Self {
+impl TierRepresentation {
+    fn of(plan: &Tier) -> Self {
         Self {
             name: plan.name,
             backup_interval_hours: plan.backup_interval.as_hours(),

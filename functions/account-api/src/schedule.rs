@@ -1,7 +1,8 @@
 //! Requests about an account's schedule.
 
+use domain::Failure;
+use domain::account::Requester;
 use domain::schedule::{Cadence, LatestRun, Schedule};
-use domain::{Failure, backup::Requester};
 use http::StatusCode;
 use jiff::Timestamp;
 use jiff::civil::Weekday;

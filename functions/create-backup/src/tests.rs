@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use domain::Failure;
+use domain::account::Requester;
 use domain::account::{Account, ApiVersion, CrmConnection, NotificationTargets};
 use domain::allowance::{Allowance, IdempotentRequest, RestoreAct};
 use domain::audit::AuditEntry;
-use domain::backup::{Archive, Backup, BackupEvent, BackupState, Requester};
+use domain::backup::{Archive, Backup, BackupEvent, BackupState};
 use domain::budget::CallLimits;
 use domain::budget::CallShare;
 use domain::ids::{AccountId, BackupId, RestoreId};
-use domain::plan::PlanName;
 use domain::ports::ledger::{self, Change, Ledger};
 use domain::ports::storage::ETag;
+use domain::tier::TierName;
 use domain::work::{BackupRef, Work};
 use in_memory::faults::{Fault, Faults};
 use in_memory::{ManualClock, MemoryLedger, MemoryQueue};
@@ -52,7 +53,7 @@ fn account(connected: bool) -> Account {
         created_at: now(),
         crm_connection: connected.then_some(connection),
         call_share: CallShare::default(),
-        plan: PlanName::parse("unlimited").expect("a plan"),
+        tier: TierName::parse("unlimited").expect("a plan"),
         notification_targets: NotificationTargets::default(),
     }
 }
@@ -269,12 +270,12 @@ async fn a_ledger_that_does_not_answer_is_a_503_that_says_when_to_come_back() {
 #[tokio::test]
 async fn a_backup_too_early_is_told_when_the_next_one_may_be_made() {
     let world = World::empty();
-    let plan = PlanName::parse("enterprise").expect("a plan");
+    let plan = TierName::parse("enterprise").expect("a plan");
     let used = Allowance {
         used_at: Some(now() - SignedDuration::from_hours(20)),
         ..Allowance::free(account(true).account_id)
     };
-    let changes = [Change::create(&Account { plan, ..account(true) }), Change::create(&used)];
+    let changes = [Change::create(&Account { tier: plan, ..account(true) }), Change::create(&used)];
     world.ledger.commit(&changes).await.expect("empty ledger");
 
     let response = world.post(BACKUPS).await;

@@ -116,7 +116,7 @@ fn filter(request: &Request) -> Result<AuditFilter, Problem> {
 
 /// A misspelt action must not look like one that nobody did.
 fn action(text: &str) -> Result<String, Problem> {
-    let known = ROUTES.iter().map(|route| route.operation.word()).chain(OWN_ACTIONS);
+    let known = ROUTES.iter().map(|route| route.operation.slug()).chain(OWN_ACTIONS);
     let found = known.into_iter().find(|action| *action == text).map(str::to_owned);
     found
         .ok_or_else(|| Problem::parameter_invalid("action", "It names an action that there is not; see /openapi.json."))
@@ -131,7 +131,7 @@ fn word(name: &str, text: &str) -> Result<String, Problem> {
 
 fn outcome(text: &str) -> Result<AuditOutcome, Problem> {
     let known = [AuditOutcome::Succeeded, AuditOutcome::Refused, AuditOutcome::Failed];
-    let found = known.into_iter().find(|outcome| outcome.word() == text);
+    let found = known.into_iter().find(|outcome| outcome.slug() == text);
     found.ok_or_else(|| Problem::parameter_invalid("outcome", "It must be succeeded, refused or failed."))
 }
 

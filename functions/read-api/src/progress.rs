@@ -1,6 +1,6 @@
 //! How a backup's progress looks in the API's answers.
 
-use domain::gap::{self, Gap};
+use domain::gap::Gap;
 use domain::ids::ObjectType;
 use domain::object::{ObjectState, ReadMode, Verdict};
 use jiff::Timestamp;
@@ -74,7 +74,7 @@ impl<'a> ProgressRepresentation<'a> {
                 seconds_left: progress.overall.seconds_left,
             },
             waiting: progress.waiting.map(WaitRepresentation::of),
-            missing: gap::all(&progress.backup, progress.objects.iter().map(|progress| &progress.object)),
+            missing: progress.backup.all_gaps(progress.objects.iter().map(|progress| &progress.object)),
             objects: progress.objects.iter().map(ObjectRepresentation::of).collect(),
         }
     }

@@ -1,7 +1,7 @@
 //! How restores and imports look in the API's answers.
 
 use domain::Failure;
-use domain::backup::Requester;
+use domain::account::Requester;
 use domain::ids::{AccountId, BackupId, ObjectType, RestoreId};
 use domain::restore::import::Import;
 use domain::restore::outcome::OutcomeCounts;

@@ -1,7 +1,6 @@
 //! A whole archive out of what the ledger knows: the files, the manifest about them, and where everything goes.
 
 use domain::backup::Backup;
-use domain::gap;
 use domain::object::{ObjectExport, Verdict};
 use domain::property::Columns;
 use jiff::Timestamp;
@@ -43,7 +42,7 @@ pub fn lay_out(
     completed_at: Timestamp,
 ) -> Result<ArchiveContents, LayoutError> {
     objects.iter().try_for_each(check_rows)?;
-    let missing = gap::all(backup, objects.iter().map(|object| &object.export));
+    let missing = backup.all_gaps(objects.iter().map(|object| &object.export));
     let (objects, without): (Vec<_>, Vec<_>) = objects.into_iter().partition(|object| object.export.records > 0);
 
     let names = file_names(objects.iter().map(|object| &object.export.definition.object_type));

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use crate::Failure;
 use crate::budget::{CallLimits, CallShare};
 use crate::ids::AccountId;
-use crate::plan::PlanName;
 use crate::ports::ledger::{Key, Record};
+use crate::tier::TierName;
 
 /// A CRM account served by this deployment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,12 +21,21 @@ pub struct Account {
     pub crm_connection: Option<CrmConnection>,
     /// What share of the CRM's call limits backups may use.
     pub call_share: CallShare,
-    /// What it may do.
-    #[serde(default)]
-    pub plan: PlanName,
+    /// What it may do. Stored as `plan`, as the API calls it.
+    #[serde(rename = "plan", default)]
+    pub tier: TierName,
     /// Who is told of what happens, apart from the inbox.
     #[serde(default)]
     pub notification_targets: NotificationTargets,
+}
+
+/// Who asked for something, as their sign-in says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Requester {
+    pub subject: String,
+    /// The `email` claim, where there is one.
+    pub email: Option<String>,
 }
 
 /// Where notifications of an account go.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::backup::Requester;
+use crate::account::Requester;
 use crate::ids::{AccountId, AuditEntryId};
 use crate::notification::{Event, Notification};
 use crate::ports::ledger::{AUDIT_PARTITIONS, Key, Record};
@@ -48,7 +48,7 @@ pub enum AuditOutcome {
 
 impl AuditOutcome {
     /// As it is stored.
-    pub const fn word(self) -> &'static str {
+    pub const fn slug(self) -> &'static str {
         match self {
             Self::Succeeded => "succeeded",
             Self::Refused => "refused",
@@ -68,7 +68,7 @@ pub enum Secret {
 
 impl Secret {
     /// As entries name it.
-    const fn word(self) -> &'static str {
+    const fn slug(self) -> &'static str {
         match self {
             Self::CrmToken => "crmToken",
             Self::WebhookSecret => "webhookSecret",
@@ -164,7 +164,7 @@ impl Act {
         AuditEntry {
             entry_id: self.entry_id.before(before),
             action: SECRET_CHANGE_BEGUN.to_owned(),
-            ..self.entry(Some(secret.word().to_owned()), AuditOutcome::Succeeded, None)
+            ..self.entry(Some(secret.slug().to_owned()), AuditOutcome::Succeeded, None)
         }
     }
 
@@ -211,7 +211,7 @@ impl AuditEntry {
             subject: requester.map(|requester| requester.subject.clone()),
             email: requester.and_then(|requester| requester.email.clone()),
             source_address: None,
-            action: notification.event.word().to_owned(),
+            action: notification.event.slug().to_owned(),
             target,
             outcome,
             reason: reason.map(Reason::within_bounds),

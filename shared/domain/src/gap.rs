@@ -2,9 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::backup::Backup;
 use crate::ids::{ObjectType, RecordId};
-use crate::object::ObjectExport;
 use crate::property::Sensitivity;
 
 /// Something that a backup does not hold.
@@ -60,36 +58,4 @@ impl Gap {
 /// The gap of an object that a backup does not hold at all.
 pub fn of_object(object_type: Option<ObjectType>, label: &str, reason: String, scopes: Vec<String>) -> Gap {
     Gap { object_type, label: label.to_owned(), missing: Missing::Object, reason, scopes, in_last_backup: false }
-}
-
-/// All gaps of a backup: those that its discovery found, then those of its objects.
-pub fn all<'a>(backup: &Backup, objects: impl IntoIterator<Item = &'a ObjectExport>) -> Vec<Gap> {
-    let of_objects = objects.into_iter().flat_map(of_export);
-    backup.gaps.iter().cloned().chain(of_objects).collect()
-}
-
-/// What an exported object lacks.
-pub fn of_export(export: &ObjectExport) -> Vec<Gap> {
-    let gap = |missing, reason: &str| Gap {
-        object_type: Some(export.definition.object_type.clone()),
-        label: export.definition.label.clone(),
-        missing,
-        reason: reason.to_owned(),
-        scopes: Vec::new(),
-        in_last_backup: false,
-    };
-    let hidden = export.hidden_values.iter().map(|(property, rows)| {
-        let missing = Missing::Values { property: property.clone(), rows: *rows };
-        gap(missing, "The CRM did not show these values. Their fields are empty in the file and cannot be restored.")
-    });
-    let mut gaps: Vec<Gap> = export.gaps.iter().cloned().chain(hidden).collect();
-    if export.unordered {
-        let reason = "The CRM lists these in no fixed order. One that changed while the backup ran may be missing.";
-        gaps.push(gap(Missing::MovedRecords, reason));
-    }
-    if !export.unreadable.is_empty() {
-        let missing = Missing::Records { ids: export.unreadable.clone() };
-        gaps.push(gap(missing, "The CRM could not give these records, also when each was asked for alone."));
-    }
-    gaps
 }

@@ -194,6 +194,16 @@ impl fmt::Display for RecordId {
     }
 }
 
+/// Names a chunk inside its backup.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ChunkKey {
+    pub object_type: ObjectType,
+    pub generation: u32,
+    /// The exclusive lower bound of its ids.
+    pub lower: RecordId,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

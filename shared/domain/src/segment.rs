@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::backup::WORK_KEPT_FOR;
-use crate::chunk::ChunkKey;
+use crate::ids::ChunkKey;
 use crate::ids::{BackupId, ObjectType, RecordId};
 use crate::ports::ledger::{Key, Record};
 use crate::ports::storage::ETag;
+use crate::work::WORK_KEPT_FOR;
 
 /// What is known about the bytes of a segment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

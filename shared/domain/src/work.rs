@@ -1,12 +1,16 @@
 //! Work: messages between the functions. Each only names an item to look at.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::chunk::ChunkKey;
 use crate::format::Document;
+use crate::ids::ChunkKey;
 use crate::ids::{AccountId, BackupId, NotificationId, ObjectType, RestoreId};
-use crate::notification::delivery::Channel;
+use crate::notification::channel::Channel;
+
+/// How long the ledger keeps a backup's chunks and segments, counted from its creation: long enough to look into what
+/// went wrong.
+pub const WORK_KEPT_FOR: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// Names a backup.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -113,7 +117,7 @@ impl Work {
     }
 
     /// Its kind, as it stands in messages.
-    pub const fn word(&self) -> &'static str {
+    pub const fn slug(&self) -> &'static str {
         match self {
             Self::Discover { .. } => "discover",
             Self::Export { .. } => "export",

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use domain::budget::{CallKind, WaitReason};
+use domain::budget::CallKind;
+use domain::lease::WaitReason;
 use domain::ports::call_gate::RefusedPolicy;
 use domain::ports::crm::{CrmError, CrmErrorKind};
 use jiff::{SignedDuration, Timestamp};
@@ -171,7 +172,7 @@ impl From<reqwest::Error> for Trouble {
 }
 
 impl Cause {
-    fn word(self) -> &'static str {
+    fn slug(self) -> &'static str {
         match self {
             Self::Status(_) => "server-error",
             Self::Connection(word) => word,
@@ -298,7 +299,7 @@ impl HubSpot {
             Trouble::Failed { cause, at_least } => {
                 let mut wait = retries.failed(&self.patience, at_least, fastrand::f64(), self.time_left());
                 wait = wait.filter(|_| !matches!(cause, Cause::TooLarge));
-                let (sent, reason, status, at_byte) = (retries.sent(), cause.word(), cause.status(), cause.at_byte());
+                let (sent, reason, status, at_byte) = (retries.sent(), cause.slug(), cause.status(), cause.at_byte());
                 let retry_ms = wait.and_then(|wait| u64::try_from(wait.as_millis()).ok());
                 tracing::warn!(endpoint = call.endpoint, status, reason, at_byte, sent, retry_ms, "crm.call.failed");
                 let Some(wait) = wait else {

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
+use domain::lease::WRITE_MARGIN;
 use domain::ports::call_gate::RefusedPolicy;
-use domain::restore::WRITE_MARGIN;
 
 /// How patient the client is.
 #[derive(Debug, Clone)]

@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
+use domain::account::Requester;
 use domain::audit::{Act, AuditOutcome, Reason};
-use domain::backup::Requester;
 use domain::ids::{AccountId, AuditEntryId};
 use domain::ports::ledger::Ledger;
 use http::StatusCode;
@@ -74,7 +74,7 @@ impl AuditLog {
             // The token is somebody's, but not for this API: what it says besides the subject was not meant for us.
             Err(_) => Requester { subject: request.verified_subject()?.to_owned(), email: None },
         };
-        let act = request.trace().act(account_id, by, route.operation.word());
+        let act = request.trace().act(account_id, by, route.operation.slug());
         Some(Watched { act, target: route.item().map(str::to_owned), always: route.operation.is_audited() })
     }
 

@@ -7,7 +7,7 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use domain::backup::Requester;
+use domain::account::Requester;
 use domain::ids::AccountId;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;

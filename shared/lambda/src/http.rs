@@ -68,7 +68,7 @@ impl Request {
     /// # Errors
     /// See [`routes::find`].
     pub fn act(&self, caller: &Authorised) -> Result<Act, Problem> {
-        let action = self.route()?.operation.word();
+        let action = self.route()?.operation.slug();
         Ok(self.trace.act(caller.account_id.clone(), caller.requester.clone(), action))
     }
 

@@ -1,9 +1,10 @@
 //! How times and backups look in the API's answers.
 
 use domain::Failure;
-use domain::backup::{Backup, BackupState, Deletion, Requester};
-use domain::budget::WaitReason;
+use domain::account::Requester;
+use domain::backup::{Backup, BackupState, Deletion};
 use domain::ids::{AccountId, BackupId};
+use domain::lease::WaitReason;
 use jiff::Timestamp;
 use serde::Serialize;
 use workflows::read_backups::Waiting;

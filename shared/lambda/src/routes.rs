@@ -74,7 +74,7 @@ pub enum Operation {
 
 impl Operation {
     /// Its name in the audit log: the description's `operationId` in dashes.
-    pub const fn word(self) -> &'static str {
+    pub const fn slug(self) -> &'static str {
         match self {
             Self::CreateBackup => "create-backup",
             Self::ListBackups => "list-backups",

@@ -241,7 +241,7 @@ fn write_entry(entry: &AuditEntry, out: &mut Vec<u8>) {
         or_empty(entry.source_address.as_ref()),
         &entry.action,
         or_empty(entry.target.as_ref()),
-        entry.outcome.word(),
+        entry.outcome.slug(),
         reason.map_or("", |reason| reason.kind.as_str()),
         reason.map_or("", |reason| reason.sentence.as_str()),
         entry.entry_id.as_str(),

@@ -2,11 +2,11 @@
 //! changing the backup under it, and giving it back when the run ends before the step is done.
 
 use domain::backup::{Backup, BackupEvent};
+use domain::lease::Leftover;
 use domain::lease::{Leasing, NotLeased, Wait};
 use domain::ports::clock::Clock;
 use domain::ports::ledger::{self, Change, Ledger, LedgerError, Versioned};
 use domain::ports::queue::WorkQueue;
-use domain::restore::slice::Left;
 use domain::work::{BackupRef, Work};
 use domain::{Failure, Refused};
 use jiff::{SignedDuration, Timestamp};
@@ -36,7 +36,7 @@ impl Leasable for Backup {
     fn with_leasing(&self, leasing: Leasing) -> Self {
         Self { leasing, ..self.clone() }
     }
-    fn released(&self, lease: u32, wait: Option<Wait>, _: Left, now: Timestamp) -> Result<Self, Refused> {
+    fn released(&self, lease: u32, wait: Option<Wait>, _: Leftover, now: Timestamp) -> Result<Self, Refused> {
         self.apply(BackupEvent::Released { lease, wait }, now)
     }
     fn message(&self) -> Option<Work> {
@@ -115,7 +115,8 @@ impl<'a> BackupStep<'a> {
             return ending::sweep_if_ended(self.ledger, self.queue, self.backup).await;
         }
         let key = Backup::key_of(self.backup);
-        match self.leases().interrupted::<Backup>(&key, lease, error, (progressed, Left::Nothing), patience).await? {
+        match self.leases().interrupted::<Backup>(&key, lease, error, (progressed, Leftover::Nothing), patience).await?
+        {
             Aftermath::Settled => Ok(()),
             Aftermath::Fail(failure) => self.fail(failure).await,
         }
@@ -127,7 +128,7 @@ impl<'a> BackupStep<'a> {
     /// # Errors
     /// [`StepError`] when the message should be delivered again.
     pub(crate) async fn run_over(&self, lease: u32, progressed: bool) -> Result<(), StepError> {
-        self.leases().run_over::<Backup>(&Backup::key_of(self.backup), lease, progressed, Left::Nothing).await
+        self.leases().run_over::<Backup>(&Backup::key_of(self.backup), lease, progressed, Leftover::Nothing).await
     }
 
     /// Ends the backup as failed.

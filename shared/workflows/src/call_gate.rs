@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::budget::{BudgetPolicy, CallBudget, CallKind, Grant, WaitReason};
+use domain::budget::{BudgetPolicy, CallBudget, CallKind, Grant};
 use domain::ids::AccountId;
+use domain::lease::WRITE_MARGIN;
+use domain::lease::WaitReason;
 use domain::ports::call_gate::{CallGate, GateClosed, RefusedPolicy};
 use domain::ports::clock::Clock;
 use domain::ports::ledger::{self, Change, Ledger, LedgerError};
-use domain::restore::WRITE_MARGIN;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Mutex;
 

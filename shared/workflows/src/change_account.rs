@@ -16,13 +16,13 @@ use domain::audit::{Act, Secret};
 use domain::budget::CallShare;
 use domain::ids::AccountId;
 use domain::notification::Notification;
-use domain::plan::PlanName;
 use domain::ports::clock::Clock;
 use domain::ports::crm::{CrmConnector, CrmError, CrmTarget};
 use domain::ports::ledger::{self, Change, Ledger, LedgerError, Versioned};
 use domain::ports::queue::WorkQueue;
 use domain::ports::secrets::{CrmToken, CrmTokens, SecretsError, WebhookSecrets};
 use domain::ports::webhook::{WebhookRefused, Webhooks};
+use domain::tier::TierName;
 use jiff::Timestamp;
 use secrecy::SecretString;
 
@@ -40,7 +40,7 @@ pub struct AccountChange {
     /// Share of the CRM's limit per day, in percent from 1 to 100.
     pub daily_percent: Option<u8>,
     /// What the account may do. Only an operator says that.
-    pub plan: Option<PlanName>,
+    pub tier: Option<TierName>,
     /// E-mail addresses that get notifications.
     pub email: Option<Vec<String>>,
     /// The account's own server that gets notifications.
@@ -50,7 +50,7 @@ pub struct AccountChange {
 impl AccountChange {
     /// What is changed, for the audit log: names, and no values but the plan's.
     fn told(&self, created: bool) -> Option<String> {
-        let plan = self.plan.map(|plan| format!("plan {}", plan.as_str()));
+        let plan = self.tier.map(|tier| format!("plan {}", tier.as_str()));
         let parts = [
             (created, "created"),
             (self.connection.is_some(), "crmConnection"),
@@ -67,7 +67,7 @@ impl AccountChange {
     fn apply_to(&self, account: &mut Account) {
         account.call_share.burst_percent = self.burst_percent.unwrap_or(account.call_share.burst_percent);
         account.call_share.daily_percent = self.daily_percent.unwrap_or(account.call_share.daily_percent);
-        account.plan = self.plan.unwrap_or(account.plan);
+        account.tier = self.tier.unwrap_or(account.tier);
         let targets = &mut account.notification_targets;
         targets.email = self.email.clone().unwrap_or_else(|| targets.email.clone());
         match &self.webhook {
@@ -327,7 +327,7 @@ fn new_account(account: &AccountId, now: Timestamp) -> Account {
         created_at: now,
         crm_connection: None,
         call_share: CallShare::default(),
-        plan: PlanName::default(),
+        tier: TierName::default(),
         notification_targets: NotificationTargets::default(),
     }
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::account::Account;
-use domain::budget::{CallBudget, CallKind, WaitReason};
+use domain::budget::{CallBudget, CallKind};
+use domain::lease::WaitReason;
 use domain::ports::call_gate::{CallGate, GateClosed, RefusedPolicy};
 use domain::ports::clock::Clock;
 use domain::ports::ledger::Ledger;

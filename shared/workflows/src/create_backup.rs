@@ -139,7 +139,7 @@ pub(crate) fn accept(
     now: Timestamp,
 ) -> Result<(Backup, Vec<Change>), CreateError> {
     let connection = account.record.crm_connection.as_ref().ok_or(CreateError::NotConnected)?;
-    let interval = account.record.plan.plan().backup_interval;
+    let interval = account.record.tier.allows().backup_interval;
     let free = || Allowance::free(new.account_id.clone());
     let taken = allowance.map_or_else(free, |loaded| loaded.record.clone()).take(&new.backup_id, interval, now);
     let taken = taken.map_err(|refused| match refused {

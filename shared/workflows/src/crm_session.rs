@@ -135,7 +135,7 @@ fn not_connected() -> StepError {
 #[cfg(test)]
 mod tests {
     use domain::budget::CallLimits;
-    use domain::plan::PlanName;
+    use domain::tier::TierName;
 
     use super::*;
     use crate::samples;
@@ -145,7 +145,7 @@ mod tests {
     fn what_the_crm_says_is_the_limit_of_every_plan() {
         let crm = CallLimits { per_ten_seconds: 250, per_day: 2_000_000 };
         for plan in ["starter", "professional", "enterprise", "unlimited"] {
-            let account = Account { plan: PlanName::parse(plan).expect("a plan"), ..samples::connected_account("42") };
+            let account = Account { tier: TierName::parse(plan).expect("a plan"), ..samples::connected_account("42") };
             let connection = account.crm_connection.clone().expect("connected");
             let policy = policy_of(&account, &CrmConnection { call_limits: crm, ..connection });
             assert_eq!(policy.limits, crm, "{plan}");

@@ -7,7 +7,7 @@
 //! Writes to the CRM, which checks no lease, are kept apart like this. A run knows of its lease only what the ledger has
 //! confirmed, so the lease in the ledger never ends before the run thinks so. Every request of a restore, a repeated one
 //! included, is admitted by the call gate only while that lease outlives the longest answer and what clocks differ by
-//! ([`WRITE_MARGIN`](domain::restore::WRITE_MARGIN)); after that moment nothing is awaited before the request is on its way,
+//! ([`WRITE_MARGIN`](domain::lease::WRITE_MARGIN)); after that moment nothing is awaited before the request is on its way,
 //! and its answer is given up in time. So when the lease runs out, no write of its holder is under way, and who takes over,
 //! or frees the restore lock, does so only then. A run that gives its lease back while a write may still land leaves it to
 //! run out for as long as that can take.

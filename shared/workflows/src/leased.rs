@@ -3,13 +3,13 @@
 
 use std::time::Duration;
 
-use domain::budget::WaitReason;
+use domain::lease::Leftover;
+use domain::lease::WRITE_MARGIN;
+use domain::lease::WaitReason;
 use domain::lease::{CrmTrouble, LEASE_LENGTH, Leasing, NotLeased, Wait};
 use domain::ports::clock::Clock;
 use domain::ports::ledger::{self, Change, Key, Ledger, LedgerError, Record, Versioned};
 use domain::ports::queue::WorkQueue;
-use domain::restore::WRITE_MARGIN;
-use domain::restore::slice::Left;
 use domain::work::Work;
 use domain::{Failure, Refused};
 use jiff::{SignedDuration, Timestamp};
@@ -30,7 +30,7 @@ pub(crate) trait Leasable: Record {
     fn leased(&self, owner: &str, now: Timestamp, length: SignedDuration) -> Result<Result<Self, NotLeased>, Refused>;
 
     /// The item with the lease given back.
-    fn released(&self, lease: u32, wait: Option<Wait>, left: Left, now: Timestamp) -> Result<Self, Refused>;
+    fn released(&self, lease: u32, wait: Option<Wait>, left: Leftover, now: Timestamp) -> Result<Self, Refused>;
 
     /// The message that gets it worked on; None when nobody should.
     fn message(&self) -> Option<Work>;
@@ -92,7 +92,7 @@ impl<'a> Leases<'a> {
         key: &Key,
         number: u32,
         wait: Option<(Wait, Option<CrmTrouble>)>,
-        left: Left,
+        left: Leftover,
     ) -> Result<Option<T>, StepError> {
         let trouble = wait.and_then(|(_, trouble)| trouble);
         let wait = wait.map(|(wait, _)| wait);
@@ -120,7 +120,7 @@ impl<'a> Leases<'a> {
         key: &Key,
         number: u32,
         progressed: bool,
-        left: Left,
+        left: Leftover,
     ) -> Result<(), StepError> {
         let released = self.give_back::<T>(key, number, self.gone_on(progressed), left).await?;
         self.queue_again(released.as_ref(), landing(left)).await
@@ -132,7 +132,7 @@ impl<'a> Leases<'a> {
         key: &Key,
         number: u32,
         error: &StepError,
-        (progressed, left): (bool, Left),
+        (progressed, left): (bool, Leftover),
         patience: &Patience,
     ) -> Result<Aftermath, StepError> {
         let now = self.clock.now();
@@ -180,9 +180,9 @@ impl From<&Leasing> for Met {
 }
 
 /// How long nobody can take over from a run that left this.
-fn landing(left: Left) -> Duration {
+fn landing(left: Leftover) -> Duration {
     match left {
-        Left::Nothing | Left::Untold => Duration::ZERO,
-        Left::Unanswered => Duration::try_from(WRITE_MARGIN).unwrap_or_default(),
+        Leftover::Nothing | Leftover::Untold => Duration::ZERO,
+        Leftover::Unanswered => Duration::try_from(WRITE_MARGIN).unwrap_or_default(),
     }
 }

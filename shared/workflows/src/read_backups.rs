@@ -4,9 +4,9 @@ mod overall;
 
 use domain::account::Account;
 use domain::backup::{Backup, BackupState};
-use domain::budget::WaitReason;
 use domain::chunk::{Chunk, ChunkState, Reading};
 use domain::ids::{AccountId, BackupId};
+use domain::lease::WaitReason;
 use domain::lease::{CrmTrouble, Leasing, Wait};
 use domain::object::{ObjectExport, ObjectState};
 use domain::ports::ledger::{self, Ledger, LedgerError, ListRequest};

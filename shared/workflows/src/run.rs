@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use domain::lease::WaitReason;
 use domain::ports::crm::{CrmError, CrmErrorKind};
 use domain::ports::ledger::LedgerError;
 use domain::ports::queue::QueueError;
 use domain::ports::secrets::SecretsError;
 use domain::ports::storage::StorageError;
-use domain::{Failure, budget::WaitReason, lease::CrmTrouble, lease::MAX_ATTEMPTS, lease::Wait};
+use domain::{Failure, lease::CrmTrouble, lease::MAX_ATTEMPTS, lease::Wait};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::ending::EndError;
@@ -127,7 +128,7 @@ impl StepError {
                 }
                 CrmErrorKind::Unavailable { .. } | CrmErrorKind::Malformed => outage(error, now, met.trouble, patience),
                 kind if kind.is_refusal() => refusal(error, now, met.trouble),
-                kind => Remedy::Fail(Failure::new(kind.word(), error.sentence.clone())),
+                kind => Remedy::Fail(Failure::new(kind.slug(), error.sentence.clone())),
             },
             error if error.is_unreadable() => unreadable(error, now, met.trouble, patience),
             Self::Storage(error) if !error.is_retryable() => Remedy::Fail(Failure::new(
@@ -165,7 +166,7 @@ fn outage(error: &CrmError, now: Timestamp, trouble: CrmTrouble, patience: &Pati
             _ => "The CRM has not answered",
         };
         let sentence = format!("{what} since {since}, and was given up after that. Begin again when it answers.");
-        return Remedy::Fail(Failure::new(error.kind.word(), sentence));
+        return Remedy::Fail(Failure::new(error.kind.slug(), sentence));
     }
     let asked = match error.kind {
         CrmErrorKind::Unavailable { retry_after } => retry_after,
@@ -205,7 +206,7 @@ fn refusal(error: &CrmError, now: Timestamp, trouble: CrmTrouble) -> Remedy {
         (trouble, Some(pause)) => {
             Remedy::Wait(Wait { until: now + pause, reason: WaitReason::CrmUnavailable }, trouble)
         }
-        (_, None) => Remedy::Fail(Failure::new(error.kind.word(), error.sentence.clone())),
+        (_, None) => Remedy::Fail(Failure::new(error.kind.slug(), error.sentence.clone())),
     }
 }
 
@@ -276,7 +277,7 @@ mod tests {
     fn a_refusal_is_believed_when_it_was_repeated() {
         for kind in [CrmErrorKind::TokenRefused, CrmErrorKind::Forbidden, CrmErrorKind::NotFound] {
             let (waited, failure) = pauses(&crm(kind.clone()));
-            assert_eq!((waited, failure.kind.as_str()), (vec![5, 15, 45], kind.word()));
+            assert_eq!((waited, failure.kind.as_str()), (vec![5, 15, 45], kind.slug()));
         }
         assert_eq!(pauses(&crm(CrmErrorKind::Refused)).0, [0; 0], "a wrong request does not get right");
     }

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use domain::account::Requester;
 use domain::account::{Account, ApiVersion, CrmConnection, NotificationTargets};
 use domain::audit::{Act, AuditEntry};
-use domain::backup::{Archive, Backup, BackupEvent, Requester};
+use domain::backup::{Archive, Backup, BackupEvent};
 use domain::budget::CallLimits;
 use domain::budget::CallShare;
 use domain::ids::{AccountId, AuditEntryId, BackupId, ObjectType};
 use domain::object::ObjectExport;
-use domain::plan::PlanName;
 use domain::ports::call_gate::CallGate;
 use domain::ports::clock::Clock;
 use domain::ports::crm::{Crm, CrmConnector, CrmError, CrmErrorKind, CrmTarget};
@@ -18,6 +18,7 @@ use domain::ports::ledger::{self, Change, Key, Ledger, Record};
 use domain::ports::queue::WorkQueue;
 use domain::ports::storage::ETag;
 use domain::property::{Columns, ObjectDefinition};
+use domain::tier::TierName;
 use domain::work::BackupRef;
 use domain::{chunk::Chunk, object::ReadMode};
 use in_memory::{MemoryTokens, MemoryWebhookSecrets, MemoryWebhooks};
@@ -40,8 +41,8 @@ pub(crate) fn requester() -> Requester {
     Requester { subject: "user-1".to_owned(), email: Some("ada@example.com".to_owned()) }
 }
 
-pub(crate) fn plan(name: &str) -> PlanName {
-    PlanName::parse(name).expect("a plan")
+pub(crate) fn tier(name: &str) -> TierName {
+    TierName::parse(name).expect("a tier")
 }
 
 pub(crate) fn connected_account(id: &str) -> Account {
@@ -59,7 +60,7 @@ pub(crate) fn connected_account(id: &str) -> Account {
         created_at: NOW,
         crm_connection: Some(connection),
         call_share: CallShare::default(),
-        plan: plan("unlimited"),
+        tier: tier("unlimited"),
         notification_targets: NotificationTargets::default(),
     }
 }

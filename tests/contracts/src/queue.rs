@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use domain::chunk::ChunkKey;
+use domain::ids::ChunkKey;
 use domain::ids::{AccountId, BackupId, NotificationId, ObjectType, RecordId, RestoreId};
-use domain::notification::delivery::Channel;
+use domain::notification::channel::Channel;
 use domain::ports::queue::WorkQueue;
 use domain::work::{BackupRef, NotificationRef, RestoreRef, Work};
 

@@ -61,7 +61,7 @@ async fn work_goes_to_the_function_that_does_it() {
 
         let words = async |url: &str| {
             let received = other_end.receive(url).await;
-            let mut words: Vec<_> = received.iter().map(Work::word).collect();
+            let mut words: Vec<_> = received.iter().map(Work::slug).collect();
             words.sort_unstable();
             words
         };

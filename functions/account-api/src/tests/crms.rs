@@ -3,8 +3,9 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use domain::budget::{CallLimits, WaitReason};
+use domain::budget::CallLimits;
 use domain::ids::{ObjectType, RecordId};
+use domain::lease::WaitReason;
 use domain::ports::call_gate::CallGate;
 use domain::ports::crm::{
     Census, Crm, CrmAccount, CrmConnector, CrmError, CrmErrorKind, CrmTarget, ListedProperties, PageEnd, PageRequest,

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use domain::Failure;
-use domain::backup::Requester;
+use domain::account::Requester;
 use domain::ids::{BackupId, NotificationId, RestoreId};
-use domain::notification::delivery::{Channel, Delivery, FailedAttempt};
+use domain::notification::channel::Channel;
+use domain::notification::delivery::{Delivery, FailedAttempt};
 use domain::notification::{Event, Notification, Shortfalls};
 use domain::ports::clock::Clock;
 use domain::ports::ledger::{Change, Ledger};
@@ -158,9 +159,9 @@ async fn every_event_is_shown_and_documented_with_all_its_members() {
     let documented = include_str!("../../../../docs/events.md");
     for (nth, event) in (0_u8..).zip(every_event()) {
         for (name, _) in serde_json::to_value(&event).expect("JSON").as_object().expect("members") {
-            assert!(documented.contains(&format!("`{name}`")), "{name} of {}", event.word());
+            assert!(documented.contains(&format!("`{name}`")), "{name} of {}", event.slug());
         }
-        assert!(documented.contains(&format!("| `{}` | {} |", event.word(), event.title())), "{}", event.word());
+        assert!(documented.contains(&format!("| `{}` | {} |", event.slug(), event.title())), "{}", event.slug());
         let notification = Notification::new(account_id(), [nth; 10], event, None, world.clock.now());
         world.ledger.commit(&[Change::create(&notification)]).await.expect("new");
     }

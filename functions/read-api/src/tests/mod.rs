@@ -9,15 +9,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::Failure;
+use domain::account::Requester;
 use domain::account::{Account, ApiVersion, NotificationTargets};
-use domain::backup::{Archive, Backup, BackupEvent, BackupState, Requester};
+use domain::backup::{Archive, Backup, BackupEvent, BackupState};
 use domain::budget::CallShare;
 use domain::ids::{AccountId, BackupId, ObjectType};
 use domain::object::{Committed, ObjectExport};
-use domain::plan::PlanName;
 use domain::ports::ledger::{self, Change, Ledger};
 use domain::ports::storage::{DownloadLinks, ETag, StorageError};
 use domain::property::{Columns, ObjectDefinition, Property, Sensitivity};
+use domain::tier::TierName;
 use domain::work::BackupRef;
 use in_memory::{ManualClock, MemoryLedger, MemoryStorage};
 use jiff::{SignedDuration, Timestamp};
@@ -87,7 +88,7 @@ impl World {
             created_at: now(),
             crm_connection: None,
             call_share: CallShare::default(),
-            plan: PlanName::parse("unlimited").expect("a plan"),
+            tier: TierName::parse("unlimited").expect("a plan"),
             notification_targets: NotificationTargets::default(),
         };
         world.ledger.commit(&[Change::create(&account)]).await.expect("empty ledger");

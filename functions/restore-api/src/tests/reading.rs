@@ -1,6 +1,6 @@
 //! Looking at restores: lists, plans, progress, outcomes, and the list of what a plan leaves out.
 
-use domain::budget::WaitReason;
+use domain::lease::WaitReason;
 use domain::lease::{Leasing, Wait};
 use domain::restore::slice::{RestoreSlice, SliceState};
 use domain::restore::{DroppedProperty, Restore, RestoreState};

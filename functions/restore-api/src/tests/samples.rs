@@ -1,10 +1,10 @@
 //! Accounts, backups, restores and imports in the states that requests meet.
 
+use domain::account::Requester;
 use domain::account::{Account, ApiVersion, CrmConnection, NotificationTargets};
-use domain::backup::{Archive, Backup, BackupState, Requester};
+use domain::backup::{Archive, Backup, BackupState};
 use domain::budget::{CallLimits, CallShare};
 use domain::ids::{AccountId, BackupId, ObjectType, RestoreId};
-use domain::plan::PlanName;
 use domain::ports::crm_batch::SideEffect;
 use domain::ports::storage::ETag;
 use domain::restore::difference::Comparison;
@@ -15,6 +15,7 @@ use domain::restore::property::{Obstacle, RestoredProperty};
 use domain::restore::slice::{RestoreSlice, SliceState};
 use domain::restore::{Decision, DroppedProperty, Plan, Restore, RestoreRequest, RestoreSource, RestoreState};
 use domain::storage_keys;
+use domain::tier::TierName;
 use domain::work::{BackupRef, RestoreRef};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -46,7 +47,7 @@ pub(super) fn account(connected: bool) -> Account {
         created_at: now(),
         crm_connection: connected.then_some(connection),
         call_share: CallShare::default(),
-        plan: PlanName::parse("unlimited").expect("a plan"),
+        tier: TierName::parse("unlimited").expect("a plan"),
         notification_targets: NotificationTargets::default(),
     }
 }

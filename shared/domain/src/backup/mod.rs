@@ -7,6 +7,7 @@
 //! removed, that its account was told of the archive's end, and that somebody has deleted the archive. That an archive has
 //! expired is not a state but a matter of the time.
 
+mod gaps;
 mod transitions;
 
 use jiff::{SignedDuration, Timestamp};
@@ -16,10 +17,11 @@ pub use self::transitions::BackupEvent;
 
 use crate::Failure;
 use crate::account::ApiVersion;
-use crate::chunk::QUEUE_GRACE;
+use crate::account::Requester;
 use crate::gap::Gap;
 use crate::ids::{AccountId, BackupId};
 use crate::lease::Leasing;
+use crate::lease::QUEUE_GRACE;
 use crate::ports::ledger::{Key, Record};
 use crate::ports::storage::{ETag, UploadId};
 use crate::work::{BackupRef, Work};
@@ -29,10 +31,6 @@ pub const ARCHIVE_LIFETIME: SignedDuration = SignedDuration::from_hours(14 * 24)
 
 /// A backup that is not done by then fails.
 pub const LONGEST_RUN: SignedDuration = SignedDuration::from_hours(6 * 24);
-
-/// How long the ledger keeps a backup's chunks and segments, counted from its creation: long enough to look into what
-/// went wrong.
-pub const WORK_KEPT_FOR: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// How often recover-stalled looks at a backup whose objects are being exported: in each of its rounds.
 const EXPORT_CHECK_EVERY: SignedDuration = SignedDuration::from_secs(30);
@@ -61,15 +59,6 @@ impl BackupState {
     pub const fn is_terminal(self) -> bool {
         matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
     }
-}
-
-/// Who asked for something, as their sign-in says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Requester {
-    pub subject: String,
-    /// The `email` claim, where there is one.
-    pub email: Option<String>,
 }
 
 /// The layout that an assembly has settled on; a rerun continues it.

@@ -2,7 +2,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Archive, Assembly, Backup, BackupState, Deletion, Requester};
+use super::{Archive, Assembly, Backup, BackupState, Deletion};
+use crate::account::Requester;
 use crate::gap::Gap;
 use crate::lease::{NotLeased, Wait};
 use crate::{Failure, Refused};

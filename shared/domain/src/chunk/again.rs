@@ -11,8 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{Chunk, ChunkState, Reading};
 use crate::Refused;
 use crate::ids::RecordId;
-use crate::object::ObjectExport;
-use crate::ports::crm::{Cursor, PageSource};
+use crate::ports::crm::Cursor;
 use crate::trail::Trail;
 
 /// What was read once more of a chunk.
@@ -46,11 +45,6 @@ impl Again {
 }
 
 impl Chunk {
-    /// Where its ids come from.
-    pub fn page_source(&self, object: &ObjectExport) -> PageSource {
-        if self.again.by_search { PageSource::Search } else { object.page_source(self.key.lower) }
-    }
-
     /// Whether a list was gone on with by cursors that only the CRM can read. They may stand for a number of records, and
     /// then a deletion between two pages moves records past the cursor.
     pub const fn followed_opaque_cursors(&self) -> bool {

@@ -13,34 +13,15 @@ use serde::{Deserialize, Serialize};
 
 use self::again::Again;
 use crate::Refused;
-use crate::backup::WORK_KEPT_FOR;
+use crate::ids::ChunkKey;
 use crate::ids::{AccountId, BackupId, ObjectType, RecordId};
+use crate::lease::QUEUE_GRACE;
 use crate::lease::{Leasing, NotLeased, Wait};
 use crate::ports::crm::Cursor;
 use crate::ports::ledger::{Key, Record};
 use crate::trail::Trail;
+use crate::work::WORK_KEPT_FOR;
 use crate::work::{BackupRef, Work};
-
-/// How long a queued chunk may lie before recover-stalled queues it again.
-pub const QUEUE_GRACE: SignedDuration = SignedDuration::from_mins(1);
-
-/// Names a chunk inside its backup.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ChunkKey {
-    pub object_type: ObjectType,
-    pub generation: u32,
-    /// The exclusive lower bound of its ids.
-    pub lower: RecordId,
-}
-
-impl ChunkKey {
-    /// The ledger's key.
-    pub fn ledger_key(&self, backup_id: &BackupId) -> Key {
-        let prefix = Chunk::prefix(&self.object_type, self.generation);
-        Key::new(format!("BACKUP#{backup_id}"), format!("{prefix}{:020}", self.lower.0))
-    }
-}
 
 /// Where a chunk is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -138,6 +119,12 @@ pub struct RangeEnd {
 }
 
 impl Chunk {
+    /// The ledger's key of a chunk.
+    pub fn key_of(backup_id: &BackupId, key: &ChunkKey) -> Key {
+        let prefix = Self::prefix(&key.object_type, key.generation);
+        Key::new(format!("BACKUP#{backup_id}"), format!("{prefix}{:020}", key.lower.0))
+    }
+
     /// Sort-key prefix of all chunks of one generation of an object; they list in record order.
     pub fn prefix(object: &ObjectType, generation: u32) -> String {
         format!("CHUNK#{object}#{generation:04}#")
@@ -324,7 +311,7 @@ impl Chunk {
 
 impl Record for Chunk {
     fn key(&self) -> Key {
-        self.key.ledger_key(&self.backup_id)
+        Self::key_of(&self.backup_id, &self.key)
     }
     fn due_at(&self) -> Option<Timestamp> {
         (self.state == ChunkState::Ready).then(|| self.leasing.due_at_in_a_full_queue(self.queued_at, QUEUE_GRACE))

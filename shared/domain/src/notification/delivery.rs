@@ -8,42 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use super::KEPT_FOR;
 use crate::Refused;
-use crate::chunk::QUEUE_GRACE;
 use crate::ids::{AccountId, NotificationId};
+use crate::lease::QUEUE_GRACE;
+use crate::notification::channel::Channel;
 use crate::ports::ledger::{Key, Record};
 use crate::work::{NotificationRef, Work};
-
-/// How a notification leaves the deployment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Channel {
-    /// The deployment's event bus.
-    EventBus,
-    /// E-mail to the requester and to the account's addresses.
-    Email,
-    /// The account's own server.
-    Webhook,
-}
-
-impl Channel {
-    /// As it stands in keys.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::EventBus => "event-bus",
-            Self::Email => "email",
-            Self::Webhook => "webhook",
-        }
-    }
-
-    /// As it stands in sentences.
-    pub const fn phrase(self) -> &'static str {
-        match self {
-            Self::EventBus => "the event bus",
-            Self::Email => "e-mail",
-            Self::Webhook => "webhook",
-        }
-    }
-}
 
 /// An attempt that has not been heard of for so long has died; it lasts 30 seconds at most.
 pub const ATTEMPT_LASTS: SignedDuration = SignedDuration::from_mins(2);
@@ -209,7 +178,7 @@ impl Delivery {
     /// The ledger's key of a delivery.
     pub fn key_of(notification: &NotificationRef, channel: Channel) -> Key {
         let NotificationRef { account_id, notification_id } = notification;
-        Key::new(format!("ACCOUNT#{account_id}"), format!("{}{}", Self::prefix(notification_id), channel.word()))
+        Key::new(format!("ACCOUNT#{account_id}"), format!("{}{}", Self::prefix(notification_id), channel.slug()))
     }
 }
 

@@ -4,6 +4,7 @@
 //! account's inbox from that moment on, once, whatever dies. Announcing it gives every other channel that the account has
 //! a [`delivery::Delivery`] of its own.
 
+pub mod channel;
 pub mod delivery;
 mod wording;
 
@@ -12,11 +13,11 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use self::delivery::Channel;
-use crate::backup::Requester;
-use crate::chunk::QUEUE_GRACE;
+use self::channel::Channel;
+use crate::account::Requester;
 use crate::gap::{Gap, Missing};
 use crate::ids::{AccountId, BackupId, NotificationId, RestoreId};
+use crate::lease::QUEUE_GRACE;
 use crate::ports::ledger::{Key, Record};
 use crate::work::{NotificationRef, Work};
 use crate::{Failure, Refused};
@@ -192,7 +193,7 @@ impl Notification {
     /// found, each backup and each restore is told of once.
     pub fn of_dead_letter(work: &Work, now: Timestamp) -> Self {
         let (made_at, about) = work.run_stamp();
-        let event = Event::DeadLetters { step: work.word().to_owned(), run_id: work.run_id().to_owned() };
+        let event = Event::DeadLetters { step: work.slug().to_owned(), run_id: work.run_id().to_owned() };
         let found = Self::new(work.account_id().clone(), about, event, None, made_at);
         Self { at: now, queued_at: now, ..found }
     }

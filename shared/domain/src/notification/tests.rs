@@ -60,6 +60,6 @@ fn it_is_announced_once_and_forgotten_after_ninety_days() {
 fn events_are_stored_under_the_word_that_names_them() {
     for event in [completed(), Event::DeadLetters { step: "export".into(), run_id: "r".into() }] {
         let stored = serde_json::to_value(&event).expect("JSON");
-        assert_eq!(stored["event"], event.word());
+        assert_eq!(stored["event"], event.slug());
     }
 }

@@ -1,11 +1,11 @@
 //! What notifications say, and where they lead.
 
-use super::delivery::Channel;
+use super::channel::Channel;
 use super::{Event, Notification, Shortfalls};
 
 impl Event {
     /// A stable word for programs, as it is stored.
-    pub const fn word(&self) -> &'static str {
+    pub const fn slug(&self) -> &'static str {
         match self {
             Self::BackupCompleted { .. } => "backup-completed",
             Self::BackupFailed { .. } => "backup-failed",

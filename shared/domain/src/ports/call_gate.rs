@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::budget::{CallKind, WaitReason};
+use crate::budget::CallKind;
+use crate::lease::WaitReason;
 
 /// Admits calls to one account's CRM.
 #[async_trait]

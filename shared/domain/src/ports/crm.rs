@@ -9,8 +9,9 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use crate::account::ApiVersion;
-use crate::budget::{CallLimits, WaitReason};
+use crate::budget::CallLimits;
 use crate::ids::{ObjectType, RecordId};
+use crate::lease::WaitReason;
 use crate::ports::call_gate::{CallGate, GateClosed};
 use crate::ports::crm_batch::{BatchRead, BatchUpdate, PropertyDefinition, RecordUpdate};
 use crate::property::{ObjectDefinition, Property, Sensitivity};
@@ -245,7 +246,7 @@ pub struct CrmError {
     /// One sentence for people, naming what to do. Never a token, a value or a link.
     pub sentence: String,
     /// The call was to write, and one of its sendings got no usable answer: it may be written, or may still be for as long
-    /// as [`WRITE_MARGIN`](crate::restore::WRITE_MARGIN). What ended the call does not matter. Always false of a call that
+    /// as [`WRITE_MARGIN`](crate::lease::WRITE_MARGIN). What ended the call does not matter. Always false of a call that
     /// only reads.
     pub may_have_landed: bool,
 }
@@ -307,7 +308,7 @@ impl CrmErrorKind {
     }
 
     /// A stable word for programs.
-    pub const fn word(&self) -> &'static str {
+    pub const fn slug(&self) -> &'static str {
         match self {
             Self::TokenRefused => "crm-token-refused",
             Self::MissingScopes(_) | Self::HiddenValues(_) => "crm-scopes-missing",

@@ -9,7 +9,7 @@ use super::outcome::OutcomeCounts;
 use super::plan::PropertyCounts;
 use super::{DroppedProperty, Restore, RestoreState};
 use crate::Failure;
-use crate::backup::Requester;
+use crate::account::Requester;
 use crate::ids::{AccountId, ObjectType, RestoreId};
 use crate::ports::ledger::{Key, Record};
 

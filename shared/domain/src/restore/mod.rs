@@ -28,10 +28,10 @@ use self::plan::PlanCounts;
 use self::report::ReportProgress;
 use crate::Failure;
 use crate::account::ApiVersion;
-use crate::backup::Requester;
-pub use crate::chunk::QUEUE_GRACE;
+use crate::account::Requester;
 use crate::ids::{AccountId, BackupId, ObjectType, RestoreId};
 use crate::lease::Leasing;
+use crate::lease::QUEUE_GRACE;
 use crate::ports::ledger::{Key, Record};
 use crate::work::{RestoreRef, Work};
 
@@ -58,11 +58,6 @@ pub const UNDO_LIFETIME: SignedDuration = SignedDuration::from_hours(88 * 24);
 
 /// How long the ledger keeps a restore's slices, counted from its request: longer than it can be undone.
 pub const RESTORE_KEPT_FOR: SignedDuration = SignedDuration::from_hours(100 * 24);
-
-/// The longest that an answer of the CRM to a write is waited for, plus what clocks may differ. A run sends no write when
-/// the lease that the ledger has confirmed has less left than this: when somebody takes over, no write of the run before is
-/// under way.
-pub const WRITE_MARGIN: SignedDuration = SignedDuration::from_secs(25);
 
 /// How often recover-stalled looks at a restore whose slices are being planned or applied: in each of its rounds.
 const SLICES_CHECK_EVERY: SignedDuration = SignedDuration::from_secs(30);

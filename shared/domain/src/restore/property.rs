@@ -26,7 +26,7 @@ pub enum Obstacle {
 
 impl Obstacle {
     /// A stable word for programs.
-    pub const fn word(&self) -> &'static str {
+    pub const fn slug(&self) -> &'static str {
         match self {
             Self::ReadOnly => "read-only",
             Self::Calculated => "calculated",
@@ -150,7 +150,7 @@ impl RestoredProperty {
             let sentence = "The backup does not know these values: the CRM did not show them when it was made.";
             return Some(("values-unknown", sentence.to_owned()));
         }
-        self.obstacle.as_ref().map(|obstacle| (obstacle.word(), obstacle.sentence()))
+        self.obstacle.as_ref().map(|obstacle| (obstacle.slug(), obstacle.sentence()))
     }
 
     /// Whether its values can be written.
@@ -216,7 +216,7 @@ mod tests {
     fn obstacle(change: impl FnOnce(&mut PropertyDefinition)) -> Option<&'static str> {
         let mut definition = now("string");
         change(&mut definition);
-        RestoredProperty::judge(&then("string"), Some(&definition)).obstacle.map(|obstacle| obstacle.word())
+        RestoredProperty::judge(&then("string"), Some(&definition)).obstacle.map(|obstacle| obstacle.slug())
     }
 
     #[test]

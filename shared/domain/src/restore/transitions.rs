@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::report::ReportProgress;
 use super::{Decision, DroppedProperty, Plan, Restore, RestoreState};
-use crate::backup::Requester;
+use crate::account::Requester;
 use crate::ids::RestoreId;
 use crate::lease::{NotLeased, Wait};
 use crate::{Failure, Refused};

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::calendar::next_run;
 
-use crate::backup::Requester;
+use crate::account::Requester;
 use crate::ids::{AccountId, BackupId};
 use crate::ports::ledger::{DueList, Key, Record};
 use crate::{Failure, Refused};

@@ -1,8 +1,9 @@
 //! What a CRM that fails, refuses or hangs leads to.
 
 use domain::account::ApiVersion;
-use domain::budget::{CallKind, WaitReason};
+use domain::budget::CallKind;
 use domain::ids::RecordId;
+use domain::lease::WaitReason;
 use domain::ports::call_gate::RefusedPolicy;
 use domain::ports::crm::{CrmErrorKind, PageEnd};
 use jiff::{SignedDuration, Timestamp};

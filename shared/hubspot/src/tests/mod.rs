@@ -24,8 +24,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::account::ApiVersion;
-use domain::budget::{CallKind, WaitReason};
+use domain::budget::CallKind;
 use domain::ids::ObjectType;
+use domain::lease::WaitReason;
 use domain::ports::call_gate::{CallGate, GateClosed, RefusedPolicy};
 use domain::ports::clock::Clock;
 use domain::ports::crm::{Crm, CrmConnector, CrmError, CrmTarget, Cursor, PageEnd, PageRequest, PageSource};

@@ -4,8 +4,8 @@ mod exporting;
 
 use std::collections::BTreeSet;
 
+use domain::account::Requester;
 use domain::audit::{AuditOutcome, Reason};
-use domain::backup::Requester;
 use domain::ports::ledger::MAX_CHANGES;
 use in_memory::{ManualClock, MemoryLedger};
 use jiff::SignedDuration;

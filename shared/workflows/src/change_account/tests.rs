@@ -144,7 +144,7 @@ async fn every_change_is_in_the_audit_log_and_a_refused_one_is_not_told_as_done(
 async fn an_account_that_nobody_has_created_is_created_by_who_may() {
     let world = World::with_account().await;
     let act = Act { account_id: samples::account_id("43"), ..samples::act("change-account") };
-    let change = AccountChange { plan: Some(samples::plan("enterprise")), ..AccountChange::default() };
+    let change = AccountChange { tier: Some(samples::tier("enterprise")), ..AccountChange::default() };
     let connecting = world.connecting();
 
     let refused = connecting.change(&act, false, &change, samples::NOW).await;
@@ -152,11 +152,11 @@ async fn an_account_that_nobody_has_created_is_created_by_who_may() {
     let created = connecting.change(&act, true, &change, samples::NOW).await.expect("an operator's");
 
     assert!(created.created);
-    assert_eq!((created.account.plan.as_str(), &created.account.crm_connection), ("enterprise", &None));
+    assert_eq!((created.account.tier.as_str(), &created.account.crm_connection), ("enterprise", &None));
     let plain = Act { account_id: samples::account_id("44"), ..samples::act("change-account") };
     let created =
         connecting.change(&plain, true, &AccountChange::default(), samples::NOW).await.expect("an operator's");
-    assert_eq!(created.account.plan.as_str(), "starter", "the most restricted plan until somebody says otherwise");
+    assert_eq!(created.account.tier.as_str(), "starter", "the most restricted plan until somebody says otherwise");
 }
 
 /// Whatever goes wrong, the account never sends to a URL for which no secret was made before, and no secret changes of which

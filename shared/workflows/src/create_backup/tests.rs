@@ -24,8 +24,8 @@ impl World {
 
     /// The account may make a backup once in this many hours.
     async fn with_plan(name: &str) -> (Self, SignedDuration) {
-        let account = Account { plan: samples::plan(name), ..samples::connected_account("42") };
-        (Self::with(&account).await, account.plan.plan().backup_interval)
+        let account = Account { tier: samples::tier(name), ..samples::connected_account("42") };
+        (Self::with(&account).await, account.tier.allows().backup_interval)
     }
 
     async fn with(account: &Account) -> Self {

@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use domain::backup::{Backup, BackupEvent, BackupState};
-use domain::budget::WaitReason;
 use domain::chunk::Chunk;
 use domain::ids::ObjectType;
+use domain::lease::WaitReason;
 use domain::lease::{MAX_ATTEMPTS, Wait};
 use domain::object::{Counts, ObjectExport, ObjectState, ReadMode};
 use domain::ports::crm::{Crm, CrmError};

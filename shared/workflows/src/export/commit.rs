@@ -106,7 +106,7 @@ impl Reading<'_> {
 
     /// The chunk as the ledger has it, while the lease is this run's.
     pub(super) async fn load_chunk(&self) -> Result<Versioned<Chunk>, StepError> {
-        let key = self.subject.chunk.record.key.ledger_key(&self.subject.backup.backup_id);
+        let key = Chunk::key_of(&self.subject.backup.backup_id, &self.subject.chunk.record.key);
         let loaded = ledger::load::<Chunk>(self.export.ledger(), &key).await?;
         loaded.filter(|chunk| chunk.record.leasing.is_held_by(self.lease)).ok_or(StepError::TakenOver)
     }

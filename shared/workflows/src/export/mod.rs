@@ -19,15 +19,16 @@ use std::sync::Arc;
 
 use domain::account::ApiVersion;
 use domain::backup::Backup;
-use domain::chunk::{Chunk, ChunkKey, ChunkState};
+use domain::chunk::{Chunk, ChunkState};
+use domain::ids::ChunkKey;
 use domain::ids::ObjectType;
+use domain::lease::Leftover;
 use domain::lease::{Leasing, NotLeased, Wait};
 use domain::object::{ObjectExport, ObjectState};
 use domain::ports::ledger::{self, Ledger, Versioned};
 use domain::ports::queue::WorkQueue;
 use domain::ports::storage::{BlobReader, BlobWriter, MultipartUploads};
 use domain::property::Columns;
-use domain::restore::slice::Left;
 use domain::work::{BackupRef, Work};
 use domain::{Failure, Refused};
 use jiff::{SignedDuration, Timestamp};
@@ -82,7 +83,7 @@ impl Leasable for Chunk {
     fn leased(&self, owner: &str, now: Timestamp, length: SignedDuration) -> Result<Result<Self, NotLeased>, Refused> {
         Ok(self.lease(owner, now, length))
     }
-    fn released(&self, lease: u32, wait: Option<Wait>, _: Left, now: Timestamp) -> Result<Self, Refused> {
+    fn released(&self, lease: u32, wait: Option<Wait>, _: Leftover, now: Timestamp) -> Result<Self, Refused> {
         self.release(lease, wait, now)
     }
     fn message(&self) -> Option<Work> {
@@ -141,7 +142,7 @@ impl Export {
     ) -> Result<ExportUsage, StepError> {
         let lease = held.number();
         let mut usage = ExportUsage::default();
-        let ledger_key = key.ledger_key(&backup.backup_id);
+        let ledger_key = Chunk::key_of(&backup.backup_id, key);
         let read = held.during(Box::pin(self.read(backup, key, lease, run, &mut usage))).await;
         let now = self.sessions.clock.now();
         let read = match read {
@@ -157,7 +158,7 @@ impl Export {
                 return Ok(usage);
             }
             Ok(Ending::RunOver) => {
-                self.leases().run_over::<Chunk>(&ledger_key, lease, false, Left::Nothing).await?;
+                self.leases().run_over::<Chunk>(&ledger_key, lease, false, Leftover::Nothing).await?;
                 return Ok(usage);
             }
             Ok(Ending::StartedAgain) => {
@@ -173,7 +174,7 @@ impl Export {
         }
         let leases = self.leases();
         let aftermath =
-            leases.interrupted::<Chunk>(&ledger_key, lease, &error, (false, Left::Nothing), &self.patience).await?;
+            leases.interrupted::<Chunk>(&ledger_key, lease, &error, (false, Leftover::Nothing), &self.patience).await?;
         match aftermath {
             Aftermath::Settled => Ok(usage),
             Aftermath::Fail(failure) => self.fail(backup, failure).await.map(|()| usage),
@@ -201,7 +202,7 @@ impl Export {
     async fn load(&self, backup: &BackupRef, key: &ChunkKey) -> Result<Option<Subject>, StepError> {
         let ledger = self.ledger();
         let object_key = ObjectExport::key_of(&backup.backup_id, &key.object_type);
-        let chunk_key = key.ledger_key(&backup.backup_id);
+        let chunk_key = Chunk::key_of(&backup.backup_id, key);
         let backup_key = Backup::key_of(backup);
         let (loaded_backup, object, chunk) = futures_util::future::try_join3(
             ledger::load::<Backup>(ledger, &backup_key),

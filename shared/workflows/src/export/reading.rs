@@ -244,7 +244,7 @@ impl<'a> Reading<'a> {
 
     pub(super) fn way(&self) -> Way {
         let (object, chunk) = (&self.subject.object, &self.subject.chunk.record);
-        Way { mode: object.mode, list_use: object.list_use, source: chunk.page_source(object) }
+        Way { mode: object.mode, list_use: object.list_use, source: object.page_source(chunk) }
     }
 
     /// Whether the list may go on although the page says that it has ended: where nothing else can tell, and where the

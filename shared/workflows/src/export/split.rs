@@ -284,7 +284,7 @@ mod tests {
         let mut lower = 0;
         left.map(|left| {
             lower += 1_000_000;
-            let key = domain::chunk::ChunkKey { lower: RecordId(lower), ..whole.key.clone() };
+            let key = domain::ids::ChunkKey { lower: RecordId(lower), ..whole.key.clone() };
             let chunk = Chunk::waiting(&backup.reference(), key, None, Some(left), NOW);
             chunk.activate(NOW).expect("waiting")
         })

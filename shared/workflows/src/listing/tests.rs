@@ -6,7 +6,8 @@ use domain::Failure;
 use domain::account::Account;
 use domain::audit::{Act, AuditEntry, AuditFilter};
 use domain::backup::Backup;
-use domain::chunk::{Chunk, ChunkKey};
+use domain::chunk::Chunk;
+use domain::ids::ChunkKey;
 use domain::ids::{AccountId, AuditEntryId, BackupId, RecordId};
 use domain::notification::{Event, Notification};
 use domain::ports::clock::Clock;
@@ -101,8 +102,8 @@ async fn a_schedule_that_cannot_be_read_holds_up_no_other() {
     let mut later = Vec::new();
     let accounts = (0..).map(account).filter(|account| due_shard(&Schedule::key_of(account)) == SHARD);
     for (nth, account_id) in accounts.take(MANY + 1).enumerate() {
-        let plan = samples::plan("enterprise");
-        let account = Account { account_id, plan, ..samples::connected_account("42") };
+        let plan = samples::tier("enterprise");
+        let account = Account { account_id, tier: plan, ..samples::connected_account("42") };
         world.commit(vec![Change::create(&account)], false).await;
         let act = Act { account_id: account.account_id.clone(), ..samples::act("change-schedule") };
         let wish = ScheduleWish { enabled: true, every: None };

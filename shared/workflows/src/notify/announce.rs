@@ -2,7 +2,8 @@
 
 use domain::account::Account;
 use domain::audit::AuditEntry;
-use domain::notification::delivery::{Channel, Delivery};
+use domain::notification::channel::Channel;
+use domain::notification::delivery::Delivery;
 use domain::notification::{Event, Notification};
 use domain::ports::ledger::{self, Change};
 use domain::work::NotificationRef;

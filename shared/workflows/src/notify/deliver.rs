@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use domain::account::Account;
-use domain::notification::delivery::{Channel, Delivery, DeliveryState, FailedAttempt};
+use domain::notification::channel::Channel;
+use domain::notification::delivery::{Delivery, DeliveryState, FailedAttempt};
 use domain::notification::{Event, Notification};
 use domain::ports::ledger::{self, Change, Versioned};
 use domain::ports::outlets::{BusEvent, OutletError};
@@ -128,7 +129,7 @@ impl Notify {
         reference: &NotificationRef,
         begun: &Delivery,
         delivered: &Delivered,
-        requester: Option<&Option<domain::backup::Requester>>,
+        requester: Option<&Option<domain::account::Requester>>,
     ) -> Result<Attempt<(Delivery, Option<Notification>)>, StepError> {
         let now = self.clock.now();
         let Some(loaded) = self.load(reference, begun.channel).await? else {
@@ -192,7 +193,7 @@ fn of_webhook(answer: Result<(), WebhookError>) -> Delivered {
 
 fn log(delivery: &Delivery) {
     let (account, id) = (&delivery.account_id, &delivery.notification_id);
-    let channel = delivery.channel.word();
+    let channel = delivery.channel.slug();
     match (delivery.state, &delivery.last_error) {
         (DeliveryState::GivenUp, Some(error)) => {
             tracing::warn!(account.id = %account, notification.id = %id, channel, error, "delivery.given-up");

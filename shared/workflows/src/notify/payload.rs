@@ -42,7 +42,7 @@ pub(super) fn of(notification: &Notification) -> String {
 
 #[cfg(test)]
 mod tests {
-    use domain::notification::delivery::Channel;
+    use domain::notification::channel::Channel;
 
     use super::*;
     use crate::samples;

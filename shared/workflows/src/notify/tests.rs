@@ -7,10 +7,11 @@ mod mail;
 mod reading;
 
 use domain::account::Account;
+use domain::account::Requester;
 use domain::audit::AuditEntry;
-use domain::backup::Requester;
 use domain::ids::BackupId;
-use domain::notification::delivery::{Channel, Delivery, DeliveryState};
+use domain::notification::channel::Channel;
+use domain::notification::delivery::{Delivery, DeliveryState};
 use domain::notification::{Event, Notification, Shortfalls};
 use domain::ports::ledger::Change;
 use domain::work::Work;

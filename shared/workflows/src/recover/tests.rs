@@ -4,9 +4,9 @@
 mod crowds;
 
 use domain::backup::{BackupEvent, EXPIRY_NOTICE};
-use domain::chunk::QUEUE_GRACE;
 use domain::lease::LEASE_LENGTH;
-use domain::notification::delivery::Channel;
+use domain::lease::QUEUE_GRACE;
+use domain::notification::channel::Channel;
 use in_memory::faults::{Fault, Faults, Worker};
 use in_memory::{ManualClock, MemoryDeadLetters, MemoryLedger, MemoryQueue};
 

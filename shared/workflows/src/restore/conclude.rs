@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use domain::Failure;
-use domain::budget::WaitReason;
 use domain::lease::Wait;
+use domain::lease::WaitReason;
 use domain::notification::{Event, Notification};
 use domain::ports::ledger::{Change, Ledger, LedgerError, Versioned};
 use domain::restore::import::Import;

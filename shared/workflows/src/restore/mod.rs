@@ -39,12 +39,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::Failure;
+use domain::lease::Leftover;
+use domain::lease::WRITE_MARGIN;
 use domain::lease::{Leasing, NotLeased, Wait};
 use domain::ports::ledger::{self, Change, Ledger, Versioned};
 use domain::ports::queue::WorkQueue;
 use domain::ports::storage::{BlobReader, BlobWriter, MultipartUploads};
-use domain::restore::slice::{Left, RestoreSlice, SliceState};
-use domain::restore::{Restore, RestoreEvent, RestoreState, WRITE_MARGIN};
+use domain::restore::slice::{RestoreSlice, SliceState};
+use domain::restore::{Restore, RestoreEvent, RestoreState};
 use domain::work::{RestoreRef, Work};
 use domain::{Refused, restore::lock::RestoreLock};
 use jiff::{SignedDuration, Timestamp};
@@ -100,11 +102,13 @@ impl Leasable for Restore {
     fn with_leasing(&self, leasing: Leasing) -> Self {
         Self { leasing, ..self.clone() }
     }
-    fn released(&self, lease: u32, wait: Option<Wait>, left: Left, now: Timestamp) -> Result<Self, Refused> {
+    fn released(&self, lease: u32, wait: Option<Wait>, left: Leftover, now: Timestamp) -> Result<Self, Refused> {
         let released = self.apply(RestoreEvent::Released { lease, wait }, now)?;
         Ok(match left {
-            Left::Unanswered => released.with_leasing(self.leasing.released_while_landing(wait, now + WRITE_MARGIN)),
-            Left::Nothing | Left::Untold => released,
+            Leftover::Unanswered => {
+                released.with_leasing(self.leasing.released_while_landing(wait, now + WRITE_MARGIN))
+            }
+            Leftover::Nothing | Leftover::Untold => released,
         })
     }
     fn message(&self) -> Option<Work> {
@@ -126,7 +130,7 @@ impl Leasable for RestoreSlice {
     fn with_leasing(&self, leasing: Leasing) -> Self {
         Self { leasing, ..self.clone() }
     }
-    fn released(&self, lease: u32, wait: Option<Wait>, left: Left, now: Timestamp) -> Result<Self, Refused> {
+    fn released(&self, lease: u32, wait: Option<Wait>, left: Leftover, now: Timestamp) -> Result<Self, Refused> {
         Self::released(self, lease, wait, left, now)
     }
     fn message(&self) -> Option<Work> {
@@ -180,11 +184,13 @@ impl RestoreWork {
         };
         let error = match done {
             Ok(Ending::Finished) => return Ok(()),
-            Ok(Ending::RunOver) => return self.leases().run_over::<Restore>(&key, number, true, Left::Nothing).await,
+            Ok(Ending::RunOver) => {
+                return self.leases().run_over::<Restore>(&key, number, true, Leftover::Nothing).await;
+            }
             Err(error) => error,
         };
         tracing::warn!(%error, restore.id = %restore.restore_id, "restore.interrupted");
-        let left = if error.may_have_landed() { Left::Unanswered } else { Left::Nothing };
+        let left = if error.may_have_landed() { Leftover::Unanswered } else { Leftover::Nothing };
         let aftermath =
             self.leases().interrupted::<Restore>(&key, number, &error, (false, left), &self.patience).await?;
         match aftermath {
@@ -235,12 +241,12 @@ impl RestoreWork {
         let lease = held.number();
         let done = if parent.state == RestoreState::Planning {
             let compared = held.during(Box::pin(self.compare(&parent, &key, lease, run, &mut usage))).await;
-            compared.map_err(|error| (error, Left::Nothing))
+            compared.map_err(|error| (error, Leftover::Nothing))
         } else {
             let apply = Box::pin(async { Ok(self.apply(&parent, &key, &held, run, &mut usage).await) });
             let applied = held.during(apply).await;
             // Of a lease that another run has, nothing is left to give back.
-            applied.unwrap_or_else(|lost| Err((lost, Left::Nothing)))
+            applied.unwrap_or_else(|lost| Err((lost, Leftover::Nothing)))
         };
         self.after_run(restore, &key, lease, done, (run, usage.records > 0)).await?;
         Ok(usage)
@@ -252,13 +258,13 @@ impl RestoreWork {
         restore: &RestoreRef,
         key: &ledger::Key,
         lease: u32,
-        done: Result<Ending, (StepError, Left)>,
+        done: Result<Ending, (StepError, Leftover)>,
         (run, progressed): (&Run, bool),
     ) -> Result<(), StepError> {
         let (error, left) = match done {
             Ok(Ending::Finished) => return self.after_slice(restore).await,
             Ok(Ending::RunOver) => {
-                return self.leases().run_over::<RestoreSlice>(key, lease, progressed, Left::Nothing).await;
+                return self.leases().run_over::<RestoreSlice>(key, lease, progressed, Leftover::Nothing).await;
             }
             Err(interrupted) => interrupted,
         };

@@ -1,7 +1,7 @@
 //! What a restore waits for.
 
-use domain::budget::WaitReason;
 use domain::lease::Leasing;
+use domain::lease::WaitReason;
 use domain::restore::slice::RestoreSlice;
 use domain::restore::{Restore, RestoreState};
 use jiff::Timestamp;

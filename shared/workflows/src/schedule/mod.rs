@@ -77,8 +77,8 @@ async fn try_set(
     let present = loaded.as_ref().map_or_else(|| Schedule::off(act.account_id.clone()), |loaded| loaded.record.clone());
     let every = wish.every.unwrap_or(present.every);
     let next = if wish.enabled {
-        if !account.record.plan.plan().may_schedule {
-            return Err(ScheduleError::NotInPlan(account.record.plan.as_str()));
+        if !account.record.tier.allows().may_schedule {
+            return Err(ScheduleError::NotInPlan(account.record.tier.as_str()));
         }
         let connection = account.record.crm_connection.as_ref().ok_or(ScheduleError::NotConnected)?;
         present.switched_on(every, &act.by, &connection.time_zone, clock.now())
@@ -112,7 +112,7 @@ pub(crate) async fn follow_account(
     let Some((loaded, on)) = loaded.as_ref().and_then(|loaded| Some((loaded, loaded.record.on.as_ref()?))) else {
         return Ok((Vec::new(), None));
     };
-    if !account.plan.plan().may_schedule {
+    if !account.tier.allows().may_schedule {
         let (changes, told) = stopped(loaded, account, now);
         return Ok((changes, Some(told)));
     }
@@ -121,7 +121,7 @@ pub(crate) async fn follow_account(
 }
 
 fn stopped(loaded: &Versioned<Schedule>, account: &Account, now: Timestamp) -> (Vec<Change>, Notification) {
-    let failure = not_in_plan(account.plan.as_str());
+    let failure = not_in_plan(account.tier.as_str());
     let next = loaded.record.stopped(failure.clone());
     let told = skipped(&loaded.record, Event::ScheduleSkipped { failure, next_run_at: None }, now);
     (vec![Change::replace(loaded, &next), Change::create(&told)], told)

@@ -147,7 +147,7 @@ impl StartScheduled {
         };
         let account = ledger::load::<Account>(&*self.ledger, &Account::key_of(&schedule.record.account_id)).await?;
         let Some(account) = account else { return Ok(Attempt::Settled(Fate::NotDue)) };
-        if !account.record.plan.plan().may_schedule {
+        if !account.record.tier.allows().may_schedule {
             let (mut changes, told) = stopped(&schedule, &account.record, now);
             changes.push(Change::unchanged(&account));
             return self.settle(&changes, Fate::Skipped(Box::new(told))).await;

@@ -142,7 +142,7 @@ impl World {
 }
 
 fn enterprise() -> Account {
-    Account { plan: samples::plan("enterprise"), ..samples::connected_account("42") }
+    Account { tier: samples::tier("enterprise"), ..samples::connected_account("42") }
 }
 
 /// When the schedule of [`World::scheduled`] is due for the first time.
@@ -193,7 +193,7 @@ async fn one_that_is_off_starts_nothing() {
 #[tokio::test]
 async fn only_an_account_whose_plan_has_schedules_can_switch_one_on() {
     for (plan, allowed) in [("starter", false), ("professional", false), ("enterprise", true), ("unlimited", true)] {
-        let world = World::with(&Account { plan: samples::plan(plan), ..enterprise() }).await;
+        let world = World::with(&Account { tier: samples::tier(plan), ..enterprise() }).await;
         match world.set(WEEKLY).await {
             Ok(schedule) => assert!(allowed && schedule.on.is_some(), "{plan}"),
             Err(ScheduleError::NotInPlan(named)) => assert!(!allowed && named == plan, "{plan}"),

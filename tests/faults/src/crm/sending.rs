@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex};
 
 use domain::budget::CallKind;
 use domain::ids::ObjectType;
+use domain::lease::WRITE_MARGIN;
 use domain::ports::call_gate::{CallGate, RefusedPolicy};
 use domain::ports::clock::Clock;
 use domain::ports::crm::{CrmError, CrmErrorKind};
 use domain::ports::crm_batch::{BatchUpdate, RecordUpdate};
-use domain::restore::WRITE_MARGIN;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{LATENCY, SimulatedCrm, State, Trouble, Writer, trouble};

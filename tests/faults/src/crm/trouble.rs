@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use domain::budget::WaitReason;
 use domain::ids::ObjectType;
+use domain::lease::WaitReason;
 use domain::ports::crm::{CrmError, CrmErrorKind};
 use jiff::{SignedDuration, Timestamp};
 

@@ -14,10 +14,10 @@ use domain::allowance::Allowance;
 use domain::backup::Backup;
 use domain::ids::AccountId;
 use domain::object::ObjectExport;
-use domain::plan::PlanName;
 use domain::ports::clock::Clock;
 use domain::ports::crm::CrmConnector;
 use domain::ports::ledger::{self, Ledger};
+use domain::tier::TierName;
 use domain::work::{BackupRef, Work};
 use in_memory::faults::{Faults, Worker};
 use in_memory::{MemoryQueue, MemoryStorage, MemoryTokens};
@@ -258,7 +258,7 @@ impl World {
         let change = AccountChange {
             connection: Some(connection),
             daily_percent: Some(100),
-            plan: Some(PlanName::parse("unlimited").expect("a plan")),
+            tier: Some(TierName::parse("unlimited").expect("a plan")),
             ..AccountChange::default()
         };
         let deadline = self.clock.now() + SignedDuration::from_secs(20);

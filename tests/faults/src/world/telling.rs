@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::account::Requester;
 use domain::audit::{Act, AuditEntry};
-use domain::backup::{BackupState, Requester};
+use domain::backup::BackupState;
 use domain::ids::AuditEntryId;
 use domain::notification::{Event, Notification};
 use domain::ports::clock::Clock;
@@ -156,7 +157,7 @@ impl World {
         let struck = self.settings.faults.struck();
         let notifications = self.notifications().await;
         let told: Vec<_> = notifications.iter().filter(|found| about(&found.event) == Some(id)).collect();
-        let words: Vec<_> = told.iter().map(|notification| notification.event.word()).collect();
+        let words: Vec<_> = told.iter().map(|notification| notification.event.slug()).collect();
         assert_eq!(words, events, "told of {id} after {struck:?}");
         let published = self.outlets.bus.published();
         for notification in told {

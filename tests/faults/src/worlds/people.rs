@@ -26,7 +26,7 @@ impl Name {
 }
 
 impl Kind {
-    const fn word(self) -> &'static str {
+    const fn slug(self) -> &'static str {
         match self {
             Self::Text => "text",
             Self::Number => "number",
@@ -73,7 +73,7 @@ impl Kind {
 
 /// The name of an object's property.
 pub(super) fn property(object: &ObjectPlan, place: usize) -> String {
-    format!("{}{place}", object.properties.get(place).copied().unwrap_or_default().word())
+    format!("{}{place}", object.properties.get(place).copied().unwrap_or_default().slug())
 }
 
 impl ObjectPlan {

@@ -204,21 +204,21 @@ impl Walk<'_> {
             () = going_on_for_ever(world) => panic!("no end is in sight: {:?}", world.queue.queued()),
         }
         for what in done.take() {
-            self.coverage.add(format!("{what} in a {}", subject.word()), 1);
+            self.coverage.add(format!("{what} in a {}", subject.slug()), 1);
         }
         self.world.settings.faults.arm(Vec::new());
         for struck in self.world.settings.faults.struck().into_iter().skip(struck_before) {
             self.coverage.add(format!("{} at {}", word(struck.fault), struck.call), 1);
-            self.coverage.add(format!("{} in a {}", word(struck.fault), subject.word()), 1);
+            self.coverage.add(format!("{} in a {}", word(struck.fault), subject.slug()), 1);
         }
         let troubled = self.world.crm.struck() - troubled_before;
         if troubled > 0 {
             for trouble in &phase.troubles {
-                self.coverage.add(format!("{:?} in a {}", trouble.what, subject.word()), 1);
+                self.coverage.add(format!("{:?} in a {}", trouble.what, subject.slug()), 1);
             }
         }
         let edited = expected - self.world.crm.calm();
-        self.coverage.add(format!("an edit just before a call in a {}", subject.word()), edited as u64);
+        self.coverage.add(format!("an edit just before a call in a {}", subject.slug()), edited as u64);
     }
 
     /// Arms the faults and scripts the CRM. Returns how many edits wait for a call.
@@ -259,7 +259,7 @@ impl Walk<'_> {
 }
 
 impl Subject {
-    const fn word(&self) -> &'static str {
+    const fn slug(&self) -> &'static str {
         match self {
             Self::Backup(_) => "backup",
             Self::Restore(_) => "restore",

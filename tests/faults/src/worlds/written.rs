@@ -197,7 +197,9 @@ impl Walk<'_> {
         let was_empty = found.before.contains("");
         let cannot_go_back =
             kind == Kind::Unique || self.refuses(ended, &told.key.1, |value| found.before.contains(value));
-        let fine = !is_emptied || was_empty || cannot_go_back || !ended.is_completed();
+        let (from, to) = ended.span;
+        let is_gone = ended.history.existence(told.key.0, from, to) != Existence::Always;
+        let fine = !is_emptied || was_empty || cannot_go_back || is_gone || !ended.is_completed();
         assert!(fine, "a value is left empty: {:?} was {:?}", told.key, found.before);
     }
 

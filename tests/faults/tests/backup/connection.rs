@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use domain::backup::BackupState;
-use domain::budget::{CallBudget, WaitReason};
+use domain::budget::CallBudget;
+use domain::lease::WaitReason;
 use domain::ports::clock::Clock;
 use domain::ports::crm::{CrmError, CrmErrorKind};
 use domain::ports::ledger::{self, Change};

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use domain::account::Account;
 use domain::backup::{Backup, BackupState};
-use domain::budget::{CallLimits, WaitReason};
+use domain::budget::CallLimits;
+use domain::lease::WaitReason;
 use domain::ports::clock::Clock;
 use domain::ports::ledger;
 use domain::work::BackupRef;

@@ -1,7 +1,7 @@
 //! A run is killed, and its message is lost with it.
 
 use domain::backup::BackupState;
-use domain::budget::WaitReason;
+use domain::lease::WaitReason;
 use domain::ports::clock::Clock;
 use faults::FailedMessages;
 use in_memory::faults::{Fault, Faults};

@@ -1,7 +1,7 @@
 //! The CRM is down, refuses, or is not the one it was.
 
 use domain::backup::{Backup, BackupState};
-use domain::budget::WaitReason;
+use domain::lease::WaitReason;
 use domain::ports::clock::Clock;
 use faults::crm::{Period, SimulatedObject, Trouble};
 use faults::{FailedMessages, Settings, World, samples};

@@ -1,7 +1,8 @@
 //! A stage goes back by being cleared first. Nothing that comes between clearing and setting it leaves it empty: a death, a
 //! lost answer, a limit, a stop, a refused token, a property that is given up.
 
-use domain::budget::{CallLimits, WaitReason};
+use domain::budget::CallLimits;
+use domain::lease::WaitReason;
 use domain::ports::clock::Clock;
 use domain::ports::ledger::{self, Change};
 use domain::restore::{DroppedProperty, Restore, RestoreEvent, RestoreState};

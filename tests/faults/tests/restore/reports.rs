@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use domain::account::ApiVersion;
-use domain::backup::Requester;
+use domain::account::Requester;
 use domain::ids::{ObjectType, RecordId, RestoreId};
 use domain::lease::Leasing;
 use domain::ports::clock::Clock;

@@ -4,17 +4,18 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
+use domain::account::Requester;
 use domain::account::{Account, ApiVersion, CrmConnection, NotificationTargets};
 use domain::allowance::Allowance;
 use domain::audit::AuditEntry;
-use domain::backup::{Backup, BackupState, Requester};
+use domain::backup::{Backup, BackupState};
 use domain::budget::{CallLimits, CallShare};
 use domain::ids::{AccountId, BackupId};
-use domain::plan::PlanName;
 use domain::ports::clock::Clock;
 use domain::ports::ledger::{self, Change, Ledger, MAX_CHANGES};
 use domain::ports::queue::WorkQueue;
 use domain::schedule::{Cadence, LatestRun, Schedule};
+use domain::tier::TierName;
 use domain::work::Work;
 use futures_util::stream::{self, StreamExt};
 use in_memory::{ManualClock, MemoryQueue};
@@ -65,7 +66,7 @@ fn records(account_id: &AccountId, at: Timestamp) -> [Change; 3] {
         created_at: at,
         crm_connection: Some(connection),
         call_share: CallShare::default(),
-        plan: PlanName::parse("enterprise").expect("a plan"),
+        tier: TierName::parse("enterprise").expect("a plan"),
         notification_targets: NotificationTargets::default(),
     };
     [Change::create(&account), Change::create(&schedule), Change::create(&Allowance::free(account_id.clone()))]

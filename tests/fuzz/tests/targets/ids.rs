@@ -1,7 +1,7 @@
 //! Ids and names: each that is taken is written back as it was, and leads out of no place that it becomes a part of.
 
 use domain::ids::{AccountId, AuditEntryId, BackupId, MalformedId, NotificationId, ObjectType, RecordId, RestoreId};
-use domain::plan::PlanName;
+use domain::tier::TierName;
 use fuzz::{Form, Target};
 use serde::de::DeserializeOwned;
 use workflows::idempotency::IdempotencyKey;
@@ -44,7 +44,7 @@ fn fuzz_ids() {
         let key = IdempotencyKey::parse(text);
         assert!(key.as_ref().is_ok_and(|key| key.to_string() == text) || key.is_err(), "a key is changed");
         assert!(key.is_err() || (text.len() <= 255 && text.bytes().all(|byte| byte.is_ascii_graphic())));
-        (ids, record.is_some(), key.is_ok(), PlanName::parse(text).is_ok(), text.len().min(40))
+        (ids, record.is_some(), key.is_ok(), TierName::parse(text).is_ok(), text.len().min(40))
     });
 }
 

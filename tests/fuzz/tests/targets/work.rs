@@ -36,7 +36,7 @@ fn fuzz_work() {
     Target::new("work", Form::Json, WORDS).fuzz(|input| {
         let Ok(work) = serde_json::from_slice::<Work>(input) else { return None };
         let document: Value = serde_json::from_slice(input).expect("JSON");
-        assert_eq!(document["work"], work.word(), "another kind of work");
+        assert_eq!(document["work"], work.slug(), "another kind of work");
         let account = work.account_id().as_str();
         assert!((1..=20).contains(&account.len()) && account.bytes().all(|byte| byte.is_ascii_digit()), "{account}");
         let id = work.run_id();
@@ -48,6 +48,6 @@ fn fuzz_work() {
             serde_json::from_slice::<Work>(&written).is_ok_and(|read| read == work),
             "it is read as something else"
         );
-        Some((work.word(), made.as_second() == 0))
+        Some((work.slug(), made.as_second() == 0))
     });
 }

@@ -16,12 +16,13 @@ use serde::{Deserialize, Serialize};
 pub use self::pieces::{OutcomeFile, PlanSegment, Position};
 pub use self::untried::Untried;
 
+use super::RESTORE_KEPT_FOR;
 use super::outcome::OutcomeCounts;
 use super::plan::PlanCounts;
-use super::{QUEUE_GRACE, RESTORE_KEPT_FOR, WRITE_MARGIN};
 use crate::Refused;
 use crate::ids::{AccountId, RestoreId};
 use crate::lease::{Leasing, NotLeased, Wait};
+use crate::lease::{Leftover, QUEUE_GRACE, WRITE_MARGIN};
 use crate::ports::crm_batch::BATCH;
 use crate::ports::ledger::{Key, Record};
 use crate::work::{RestoreRef, Work};
@@ -49,17 +50,6 @@ pub struct Try {
     pub attempt: u32,
     /// It may have begun batches up to this one (not included), counted from the beginning of the slice.
     pub until: u64,
-}
-
-/// What a run leaves behind when it gives its lease back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Left {
-    /// Everything that it began is committed.
-    Nothing,
-    /// It has put pre-images of batches, and perhaps written them, that no commit tells of.
-    Untold,
-    /// The same, and the CRM has not answered one of its writes, which may still land.
-    Unanswered,
 }
 
 /// Batches that a run may have begun beyond those that are committed.
@@ -317,16 +307,16 @@ impl RestoreSlice {
     ///
     /// # Errors
     /// [`Refused`] when another run has taken over.
-    pub fn released(&self, lease: u32, wait: Option<Wait>, left: Left, now: Timestamp) -> Result<Self, Refused> {
+    pub fn released(&self, lease: u32, wait: Option<Wait>, left: Leftover, now: Timestamp) -> Result<Self, Refused> {
         if !self.is_active() || !self.leasing.is_held_by(lease) {
             return Err(Refused::new("releasing a slice", "another run has taken it over"));
         }
         let leasing = match left {
-            Left::Unanswered => self.leasing.released_while_landing(wait, now + WRITE_MARGIN),
-            Left::Nothing | Left::Untold => self.leasing.released(wait),
+            Leftover::Unanswered => self.leasing.released_while_landing(wait, now + WRITE_MARGIN),
+            Leftover::Nothing | Leftover::Untold => self.leasing.released(wait),
         };
         let mut next = Self { leasing, queued_at: now, ..self.clone() };
-        if self.state == SliceState::Applying && left != Left::Nothing {
+        if self.state == SliceState::Applying && left != Leftover::Nothing {
             next.remember(lease);
         }
         Ok(next)

@@ -46,16 +46,16 @@ fn what_a_dead_run_may_have_begun_is_remembered_until_it_is_behind() {
     assert_eq!(taken_over.tries_at(BATCHES_AHEAD).count(), 0);
     assert!(dead.applied(3, &applied(0, 100)).is_err() && taken_over.applied(2, &applied(0, 100)).is_err());
     // A run that has told of everything leaves nothing to remember, another one does.
-    let clean = taken_over.released(3, None, Left::Nothing, at(63)).expect("held");
+    let clean = taken_over.released(3, None, Leftover::Nothing, at(63)).expect("held");
     assert_eq!(clean.tries.len(), 1);
-    assert_eq!(taken_over.released(3, None, Left::Untold, at(63)).expect("held").tries.len(), 2);
+    assert_eq!(taken_over.released(3, None, Leftover::Untold, at(63)).expect("held").tries.len(), 2);
     assert_eq!(clean.lease("d", at(64), MINUTE).expect("free").tries.len(), 1);
 }
 
 #[test]
 fn nobody_takes_over_while_a_write_may_still_land() {
     let leased = applying().lease("b", at(2), MINUTE).expect("free");
-    let left = leased.released(2, None, Left::Unanswered, at(3)).expect("held");
+    let left = leased.released(2, None, Leftover::Unanswered, at(3)).expect("held");
     let landed = at(3) + WRITE_MARGIN;
     assert!(left.is_worked_on(landed - SignedDuration::from_secs(1)) && !left.is_worked_on(landed));
     assert_eq!(left.lease("c", at(4), MINUTE), Err(NotLeased::Held(landed)));

@@ -106,7 +106,7 @@ async fn after_seven_failures_the_other_channels_tell_that_it_is_given_up() {
     assert_eq!(world.webhooks.attempts().len(), 7);
     assert_eq!(given_up(&world).await, [(Webhook, vec![(Email, Delivered), (EventBus, Delivered)])]);
     let inbox = world.inbox().await;
-    let about = inbox.iter().find(|told| told.event.word() == "delivery-given-up").expect("told");
+    let about = inbox.iter().find(|told| told.event.slug() == "delivery-given-up").expect("told");
     assert_eq!(about.requester, told.requester);
     assert!(about.event.sentence().contains("webhook") && about.event.sentence().contains("503"));
     assert!(!about.event.sentence().contains(HOOK), "a webhook's path may be a secret");

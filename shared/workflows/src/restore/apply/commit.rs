@@ -1,9 +1,10 @@
 //! Commits what was written: one outcome object, then the slice's progress, and at its end the restore's.
 
+use domain::lease::Leftover;
 use domain::ports::ledger::{self, Change, Versioned};
 use domain::restore::RestoreEvent;
 use domain::restore::outcome::{Fate, OutcomeCounts, UncommittedBatch, ValueOutcome};
-use domain::restore::slice::{Applied, Left, OutcomeFile, RestoreSlice, SliceState};
+use domain::restore::slice::{Applied, OutcomeFile, RestoreSlice, SliceState};
 use domain::storage_keys;
 use tokio::sync::mpsc;
 
@@ -33,7 +34,7 @@ impl Application<'_> {
         &self,
         mut results: mpsc::Receiver<Result<WrittenBatch, StepError>>,
         usage: &mut RestoreUsage,
-    ) -> Result<Ending, (StepError, Left)> {
+    ) -> Result<Ending, (StepError, Leftover)> {
         let mut committed = self.slice.batches_before(self.slice.written_to);
         let mut group = Group::default();
         let mut done = false;
@@ -79,7 +80,7 @@ impl Application<'_> {
         match interrupted {
             // The run is remembered, so that what it knows is looked for.
             Some(error) => match self.leaves(committed) {
-                Left::Nothing if is_beyond => Err((error, Left::Untold)),
+                Leftover::Nothing if is_beyond => Err((error, Leftover::Untold)),
                 left => Err((error, left)),
             },
             None if done => Ok(Ending::Finished),

@@ -4,13 +4,14 @@
 use std::sync::Mutex;
 
 use domain::ids::RecordId;
+use domain::lease::WRITE_MARGIN;
 use domain::ports::crm_batch::BATCH;
 use domain::restore::begun::BegunValues;
 use domain::restore::difference::Difference;
 use domain::restore::outcome::OutcomeCounts;
 use domain::restore::property::RestoredProperty;
 use domain::restore::slice::{BATCHES_AHEAD, RestoreSlice, SliceState};
-use domain::restore::{LONGEST_FINISHING, Restore, WRITE_MARGIN};
+use domain::restore::{LONGEST_FINISHING, Restore};
 use jiff::SignedDuration;
 use tokio::sync::Semaphore;
 

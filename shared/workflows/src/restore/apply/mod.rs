@@ -11,13 +11,14 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use domain::lease::Leftover;
 use domain::ports::crm::Crm;
 use domain::ports::crm_batch::{SideEffect, WriteRefusal};
 use domain::ports::ledger::{self, Key};
 use domain::restore::difference::Difference;
 use domain::restore::outcome::{self, DROP_AFTER, OutcomeCounts, ValueOutcome};
 use domain::restore::plan::PlannedRecord;
-use domain::restore::slice::{Left, Position, RestoreSlice};
+use domain::restore::slice::{Position, RestoreSlice};
 use domain::restore::{DroppedProperty, Restore, RestoreEvent, RestoreState};
 use futures_util::stream;
 use tokio::sync::Semaphore;
@@ -109,7 +110,7 @@ impl RestoreWork {
         held: &HeldLease<'_, RestoreSlice>,
         run: &Run,
         usage: &mut RestoreUsage,
-    ) -> Result<Ending, (StepError, Left)> {
+    ) -> Result<Ending, (StepError, Leftover)> {
         let prepared = async {
             let definition = Definition::of(&*self.reader, restore).await?;
             let slice = ledger::load::<RestoreSlice>(self.ledger(), key).await?.ok_or(StepError::TakenOver)?.record;
@@ -117,7 +118,7 @@ impl RestoreWork {
             let refused = self.refusals(restore).await?;
             Ok::<_, StepError>((definition, slice, session, refused))
         };
-        let (definition, slice, session, weights) = prepared.await.map_err(|error| (error, Left::Nothing))?;
+        let (definition, slice, session, weights) = prepared.await.map_err(|error| (error, Leftover::Nothing))?;
         let application = Application {
             work: self,
             restore,
@@ -153,7 +154,7 @@ impl Application<'_> {
         held: &HeldLease<'_, RestoreSlice>,
         run: &Run,
         usage: &mut RestoreUsage,
-    ) -> Result<Ending, (StepError, Left)> {
+    ) -> Result<Ending, (StepError, Leftover)> {
         let planned = PlannedRecords::from(self.work, self.restore, self.slice);
         let batches = stream::unfold(planned, async |mut planned| {
             if self.work.now() >= run.ends {
@@ -261,12 +262,12 @@ impl Application<'_> {
     }
 
     /// What this run leaves behind when all batches before `committed` are.
-    fn leaves(&self, committed: u64) -> Left {
+    fn leaves(&self, committed: u64) -> Leftover {
         let begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
         match (begun.until > committed, begun.unanswered) {
-            (_, true) => Left::Unanswered,
-            (true, false) => Left::Untold,
-            (false, false) => Left::Nothing,
+            (_, true) => Leftover::Unanswered,
+            (true, false) => Leftover::Untold,
+            (false, false) => Leftover::Nothing,
         }
     }
 

@@ -12,7 +12,7 @@ fn connecting(world: &World) -> ChangeAccount {
 
 /// An operator gives the account the plan of this name.
 async fn change_plan(connecting: &ChangeAccount, plan: &str) {
-    let change = AccountChange { plan: Some(samples::plan(plan)), ..AccountChange::default() };
+    let change = AccountChange { tier: Some(samples::tier(plan)), ..AccountChange::default() };
     let act = samples::act("change-account");
     connecting.change(&act, true, &change, samples::NOW).await.expect("no CRM is asked");
 }
@@ -69,7 +69,7 @@ async fn a_run_that_waits_starts_as_soon_as_a_larger_plan_allows_it() {
 #[tokio::test]
 async fn a_run_that_finds_the_plan_gone_stops_the_schedule_and_says_so() {
     let world = World::due().await;
-    world.edit_account(|account| account.plan = samples::plan("professional")).await;
+    world.edit_account(|account| account.tier = samples::tier("professional")).await;
 
     assert_eq!(world.round().await, Started { skipped: 1, ..Started::default() });
 

@@ -2,8 +2,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use async_trait::async_trait;
 use domain::account::ApiVersion;
-use domain::budget::WaitReason;
 use domain::ids::{AccountId, RecordId};
+use domain::lease::WaitReason;
 use domain::ports::call_gate::GateClosed;
 use domain::ports::crm::{Crm, CrmConnector, CrmTarget};
 use in_memory::MemoryLedger;

@@ -1,7 +1,7 @@
 //! Looks at what the CRM has: before a write, where that was seen long ago, and after it, where the answer does not tell.
 
-use domain::budget::WaitReason;
 use domain::ids::RecordId;
+use domain::lease::WaitReason;
 use domain::ports::call_gate::GateClosed;
 use domain::ports::crm::CrmError;
 use domain::restore::difference::Difference;

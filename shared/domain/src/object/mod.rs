@@ -1,6 +1,7 @@
 //! One object type's part in a backup: how far it is, and whether it can be trusted.
 
 mod counts;
+mod gaps;
 mod reopening;
 
 use std::collections::BTreeMap;
@@ -11,8 +12,9 @@ use serde::{Deserialize, Serialize};
 pub use self::counts::{Counts, Verdict};
 pub use self::reopening::Voided;
 use crate::Refused;
-use crate::chunk::{Chunk, ChunkKey};
+use crate::chunk::Chunk;
 use crate::gap::Gap;
+use crate::ids::ChunkKey;
 use crate::ids::{AccountId, BackupId, ObjectType, RecordId};
 use crate::lease::{CrmTrouble, Wait};
 use crate::ports::crm::PageSource;
@@ -284,11 +286,12 @@ impl ObjectExport {
         !self.unreadable.is_empty() || !self.hidden_values.is_empty()
     }
 
-    /// Where a chunk that begins above `lower` gets its ids from.
-    pub fn page_source(&self, lower: RecordId) -> PageSource {
+    /// Where the ids of a chunk come from.
+    pub fn page_source(&self, chunk: &Chunk) -> PageSource {
         match (self.mode, self.list_use) {
+            _ if chunk.again.by_search => PageSource::Search,
             (ReadMode::Sequential, _) | (ReadMode::Ranges, ListUse::AnyRange) => PageSource::List,
-            (ReadMode::Ranges, ListUse::FirstRange) if lower == RecordId(0) => PageSource::List,
+            (ReadMode::Ranges, ListUse::FirstRange) if chunk.key.lower == RecordId(0) => PageSource::List,
             (ReadMode::Ranges, _) => PageSource::Search,
         }
     }
@@ -435,7 +438,7 @@ impl ObjectExport {
 
     /// Since when its closing should have been worked on; None when nobody should.
     pub fn overdue_since(&self) -> Option<Timestamp> {
-        let queued = self.updated_at + crate::chunk::QUEUE_GRACE;
+        let queued = self.updated_at + crate::lease::QUEUE_GRACE;
         self.is_closing().then(|| self.close_wait.map_or(queued, |wait| queued.max(wait.until)))
     }
 
@@ -463,7 +466,7 @@ impl Record for ObjectExport {
         Self::key_of(&self.backup_id, &self.definition.object_type)
     }
     fn due_at(&self) -> Option<Timestamp> {
-        let again = self.requeued_at.map(|at| at + crate::chunk::QUEUE_GRACE);
+        let again = self.requeued_at.map(|at| at + crate::lease::QUEUE_GRACE);
         self.overdue_since().map(|since| again.map_or(since, |again| since.max(again)))
     }
 }

@@ -2,11 +2,15 @@
 //! else takes over a lease that has run out, it is worth nothing, whatever its holder still believes. A lease is short, and
 //! its holder renews it for as long as it lives.
 
+mod trouble;
+mod wait;
+
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+pub use self::trouble::{CrmTrouble, Spell};
+pub use self::wait::{Wait, WaitReason};
 use crate::Refused;
-use crate::budget::WaitReason;
 
 /// How long a lease lasts from when it was taken or renewed: so long may an item lie idle whose run was killed. It leaves
 /// a run that renews it in time more than enough for a write to the CRM and its answer.
@@ -21,6 +25,25 @@ pub const LONGEST_REQUEUE_PAUSE: SignedDuration = SignedDuration::from_mins(4);
 
 /// Runs in a row that may end without progress before the item fails for good.
 pub const MAX_ATTEMPTS: u32 = 6;
+
+/// How long a queued item may lie before recover-stalled queues it again.
+pub const QUEUE_GRACE: SignedDuration = SignedDuration::from_mins(1);
+
+/// The longest that an answer of the CRM to a write is waited for, plus what clocks may differ. A run sends no write when
+/// the lease that the ledger has confirmed has less left than this: when somebody takes over, no write of the run before is
+/// under way.
+pub const WRITE_MARGIN: SignedDuration = SignedDuration::from_secs(25);
+
+/// What a run leaves behind when it gives its lease back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leftover {
+    /// Everything that it began is committed.
+    Nothing,
+    /// It has put pre-images of batches, and perhaps written them, that no commit tells of.
+    Untold,
+    /// The same, and the CRM has not answered one of its writes, which may still land.
+    Unanswered,
+}
 
 /// Who works on an item, and until when.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,89 +85,6 @@ pub struct Leasing {
     /// How the CRM has been in the way since the last progress.
     #[serde(skip_serializing_if = "CrmTrouble::is_none", default)]
     pub trouble: CrmTrouble,
-}
-
-/// After how many seconds a call is made again that the CRM refused. What it refuses after all of them is refused.
-const REFUSAL_PAUSES: [i64; 3] = [5, 15, 45];
-
-/// What has been in the way of an item that is waited for without using up its attempts, in runs since its last progress: the
-/// CRM, most of the time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct CrmTrouble {
-    /// It has not answered, or not usably.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub outage: Option<Spell>,
-    /// It has refused the token, or what was asked for.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub refusal: Option<Spell>,
-    /// Something stored could not be read, as if a later version had written it.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub unreadable: Option<Spell>,
-}
-
-/// A time of trouble.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Spell {
-    /// When the first run met it.
-    pub since: Timestamp,
-    /// How many runs have.
-    pub runs: u32,
-}
-
-impl Spell {
-    fn met(spell: Option<Self>, now: Timestamp) -> Self {
-        Self { since: spell.map_or(now, |spell| spell.since), runs: spell.map_or(0, |spell| spell.runs) + 1 }
-    }
-}
-
-impl CrmTrouble {
-    /// Whether nothing has been in the way.
-    pub const fn is_none(&self) -> bool {
-        self.outage.is_none() && self.refusal.is_none() && self.unreadable.is_none()
-    }
-
-    /// Notes that another run met something stored that it could not read, and returns since when that has been so.
-    #[must_use]
-    pub fn unread(self, now: Timestamp) -> (Self, Spell) {
-        let unreadable = Spell::met(self.unreadable, now);
-        (Self { unreadable: Some(unreadable), ..self }, unreadable)
-    }
-
-    /// Notes that another run got no usable answer, and returns the outage.
-    #[must_use]
-    pub fn unanswered(self, now: Timestamp) -> (Self, Spell) {
-        let outage = Spell::met(self.outage, now);
-        (Self { outage: Some(outage), ..self }, outage)
-    }
-
-    /// Notes that another run was refused, and returns the pause before the next try; None when this was the last.
-    #[must_use]
-    pub fn refused(self, now: Timestamp) -> (Self, Option<SignedDuration>) {
-        let refusal = Spell::met(self.refusal, now);
-        let pause = REFUSAL_PAUSES.get(refusal.runs as usize - 1).copied();
-        (Self { refusal: Some(refusal), ..self }, pause.map(SignedDuration::from_secs))
-    }
-
-    /// Whether the next refusal is the last: it is taken for the truth.
-    pub fn is_last_try(&self) -> bool {
-        self.refusal.is_some_and(|refusal| refusal.runs as usize >= REFUSAL_PAUSES.len())
-    }
-
-    /// Since when the CRM has been in the way.
-    pub fn since(&self) -> Option<Timestamp> {
-        [self.outage, self.refusal].into_iter().flatten().map(|spell| spell.since).min()
-    }
-}
-
-/// What an item waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Wait {
-    /// When to look again.
-    pub until: Timestamp,
-    pub reason: WaitReason,
 }
 
 /// Why an item could not be leased.
