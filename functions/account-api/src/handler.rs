@@ -8,7 +8,7 @@ use http::StatusCode;
 use lambda::caller::{Authorised, Right};
 use lambda::http::{Request, Response};
 use lambda::problem::Problem;
-use lambda::routes::{Found, Operation};
+use lambda::routes::{MatchedRoute, Operation};
 use workflows::change_account::{self, ChangeAccount};
 
 use crate::representation::AccountRepresentation;
@@ -37,14 +37,14 @@ impl Handler {
         }
     }
 
-    async fn read(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
+    async fn read(&self, request: &Request, route: &MatchedRoute<'_>) -> Result<Response, Problem> {
         let caller = self.authorised(request, route, Right::Settings)?;
         let account = change_account::read(&*self.ledger, &caller.account_id).await;
         let account = account.map_err(|error| self.problem(error))?;
         Ok(Response::json(StatusCode::OK, &AccountRepresentation::of(&account, None)))
     }
 
-    async fn change(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
+    async fn change(&self, request: &Request, route: &MatchedRoute<'_>) -> Result<Response, Problem> {
         let caller = self.authorised(request, route, Right::Settings)?;
         let change = body::parse(request.fields()?)?;
         if change.tier.is_some() && !caller.is_operator {
@@ -57,7 +57,12 @@ impl Handler {
         Ok(Response::json(status, &AccountRepresentation::of(&changed.account, changed.webhook_secret.as_ref())))
     }
 
-    pub(crate) fn authorised(&self, request: &Request, route: &Found<'_>, right: Right) -> Result<Authorised, Problem> {
+    pub(crate) fn authorised(
+        &self,
+        request: &Request,
+        route: &MatchedRoute<'_>,
+        right: Right,
+    ) -> Result<Authorised, Problem> {
         request.authorised(&self.audience, route, right)
     }
 

@@ -12,7 +12,7 @@ use lambda::http::{Request, Response};
 use lambda::pages::{self, PageQuery};
 use lambda::problem::Problem;
 use lambda::representation::shown;
-use lambda::routes::Found;
+use lambda::routes::MatchedRoute;
 use serde::Serialize;
 use workflows::notify::inbox;
 
@@ -52,7 +52,7 @@ struct DeliveryRepresentation<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Page<'a> {
+struct NotificationsPage<'a> {
     notifications: Vec<NotificationRepresentation<'a>>,
     unread: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -90,7 +90,11 @@ impl<'a> DeliveryRepresentation<'a> {
 }
 
 impl Handler {
-    pub(crate) async fn list_notifications(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
+    pub(crate) async fn list_notifications(
+        &self,
+        request: &Request,
+        route: &MatchedRoute<'_>,
+    ) -> Result<Response, Problem> {
         let caller = self.authorised(request, route, Right::Backups)?;
         let PageQuery { limit, after } = PageQuery::of(request, NotificationId::parse)?;
         let (ledger, clock, reader) = (&*self.ledger, &*self.clock, &caller.requester.subject);
@@ -100,11 +104,15 @@ impl Handler {
         let id = |place: usize| page.notifications[place].notification_id.to_string();
         let next = page.next.as_ref().map(NotificationId::as_str);
         let (notifications, next) = pages::within_bounds(shown.collect(), id, next);
-        let page = Page { notifications, unread: page.unread, next, left_out: page.left_out };
+        let page = NotificationsPage { notifications, unread: page.unread, next, left_out: page.left_out };
         Ok(Response::json(StatusCode::OK, &page))
     }
 
-    pub(crate) async fn read_notification(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
+    pub(crate) async fn read_notification(
+        &self,
+        request: &Request,
+        route: &MatchedRoute<'_>,
+    ) -> Result<Response, Problem> {
         let caller = self.authorised(request, route, Right::Backups)?;
         let reference = notification(&caller, route)?;
         let told = inbox::read(&*self.ledger, &*self.clock, &reference).await;
@@ -114,7 +122,11 @@ impl Handler {
         Ok(Response::json(StatusCode::OK, &shown))
     }
 
-    pub(crate) async fn mark_notification(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
+    pub(crate) async fn mark_notification(
+        &self,
+        request: &Request,
+        route: &MatchedRoute<'_>,
+    ) -> Result<Response, Problem> {
         let caller = self.authorised(request, route, Right::Backups)?;
         let reference = notification(&caller, route)?;
         let read = read_mark(request)?;
@@ -124,7 +136,7 @@ impl Handler {
     }
 }
 
-fn notification(caller: &Authorised, route: &Found<'_>) -> Result<NotificationRef, Problem> {
+fn notification(caller: &Authorised, route: &MatchedRoute<'_>) -> Result<NotificationRef, Problem> {
     Ok(NotificationRef { account_id: caller.account_id.clone(), notification_id: route.notification_id()? })
 }
 

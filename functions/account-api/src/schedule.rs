@@ -11,7 +11,7 @@ use lambda::fields::Fields;
 use lambda::http::{Request, Response};
 use lambda::problem::Problem;
 use lambda::representation::shown;
-use lambda::routes::Found;
+use lambda::routes::MatchedRoute;
 use serde::Serialize;
 use workflows::schedule::{self, ScheduleWish};
 
@@ -80,14 +80,18 @@ const fn weekday(weekday: Weekday) -> &'static str {
 }
 
 impl Handler {
-    pub(crate) async fn read_schedule(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
+    pub(crate) async fn read_schedule(&self, request: &Request, route: &MatchedRoute<'_>) -> Result<Response, Problem> {
         let caller = self.authorised(request, route, Right::Backups)?;
         let schedule = schedule::read(&*self.ledger, &caller.account_id).await;
         let schedule = schedule.map_err(problems::of_schedule)?;
         Ok(Response::json(StatusCode::OK, &ScheduleRepresentation::of(&schedule)))
     }
 
-    pub(crate) async fn change_schedule(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
+    pub(crate) async fn change_schedule(
+        &self,
+        request: &Request,
+        route: &MatchedRoute<'_>,
+    ) -> Result<Response, Problem> {
         let caller = self.authorised(request, route, Right::Backups)?;
         let (wish, act) = (wish(request.fields()?)?, request.act(&caller)?);
         let schedule = schedule::set(&*self.ledger, &*self.clock, &act, wish).await;

@@ -10,7 +10,7 @@ use lambda::http::{Request, Response};
 use lambda::problem::Problem;
 use lambda::random;
 use lambda::representation::BackupRepresentation;
-use lambda::routes::{Found, Operation};
+use lambda::routes::{MatchedRoute, Operation};
 use workflows::create_backup::{self, CreateBackup};
 use workflows::{cancel_backup, delete_backup};
 
@@ -33,10 +33,10 @@ impl Handler {
         }
     }
 
-    async fn create(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
+    async fn create(&self, request: &Request, route: &MatchedRoute<'_>) -> Result<Response, Problem> {
         let caller = self.authorised(request, route)?;
         request.no_fields()?;
-        let wish = create_backup::Request {
+        let wish = create_backup::BackupRequest {
             act: request.act(&caller)?,
             idempotency_key: request.idempotency_key()?,
             random: random::bytes(),
@@ -49,14 +49,14 @@ impl Handler {
         Ok(answer.header(LOCATION, location))
     }
 
-    async fn cancel(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
+    async fn cancel(&self, request: &Request, route: &MatchedRoute<'_>) -> Result<Response, Problem> {
         let (backup, act) = self.backup(request, route)?;
         let CreateBackup { ledger, queue, clock } = &self.create;
         let cancelled = cancel_backup::cancel(&**ledger, &**queue, &**clock, &backup, &act).await;
         Ok(self.answer(StatusCode::OK, &cancelled.map_err(problems::of_cancel)?))
     }
 
-    async fn delete(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
+    async fn delete(&self, request: &Request, route: &MatchedRoute<'_>) -> Result<Response, Problem> {
         let (backup, act) = self.backup(request, route)?;
         let CreateBackup { ledger, queue, clock } = &self.create;
         let deleted = delete_backup::delete(&**ledger, &**queue, &**clock, &backup, &act).await;
@@ -64,14 +64,14 @@ impl Handler {
     }
 
     /// The backup that a request without a body is about.
-    fn backup(&self, request: &Request, route: &Found<'_>) -> Result<(BackupRef, Act), Problem> {
+    fn backup(&self, request: &Request, route: &MatchedRoute<'_>) -> Result<(BackupRef, Act), Problem> {
         let caller = self.authorised(request, route)?;
         request.no_fields()?;
         let act = request.act(&caller)?;
         Ok((BackupRef { account_id: caller.account_id, backup_id: route.backup_id()? }, act))
     }
 
-    fn authorised(&self, request: &Request, route: &Found<'_>) -> Result<Authorised, Problem> {
+    fn authorised(&self, request: &Request, route: &MatchedRoute<'_>) -> Result<Authorised, Problem> {
         request.authorised(&self.audience, route, Right::Backups)
     }
 

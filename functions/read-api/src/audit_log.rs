@@ -12,7 +12,7 @@ use lambda::links;
 use lambda::pages::{self, PageQuery};
 use lambda::problem::Problem;
 use lambda::representation::shown;
-use lambda::routes::{Found, ROUTES};
+use lambda::routes::{MatchedRoute, ROUTES};
 use serde::Serialize;
 use workflows::audit_log;
 
@@ -40,7 +40,7 @@ struct EntryRepresentation<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Page<'a> {
+struct EntriesPage<'a> {
     entries: Vec<EntryRepresentation<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
@@ -49,7 +49,11 @@ struct Page<'a> {
 }
 
 impl Handler {
-    pub(crate) async fn list_audit_log(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
+    pub(crate) async fn list_audit_log(
+        &self,
+        request: &Request,
+        route: &MatchedRoute<'_>,
+    ) -> Result<Response, Problem> {
         let caller = self.of_known_account(request, route).await?;
         let PageQuery { limit, after } = PageQuery::of(request, AuditEntryId::parse)?;
         let (filter, limit) = (filter(request)?, usize::try_from(limit).unwrap_or(usize::MAX));
@@ -58,17 +62,21 @@ impl Handler {
         let entries = page.entries.iter().map(EntryRepresentation::of).collect();
         let (id, next) = (|place: usize| page.entries[place].entry_id.to_string(), page.next.as_ref());
         let (entries, next) = pages::within_bounds(entries, id, next.map(AuditEntryId::as_str));
-        Ok(Response::json(StatusCode::OK, &Page { entries, next, left_out: page.left_out }))
+        Ok(Response::json(StatusCode::OK, &EntriesPage { entries, next, left_out: page.left_out }))
     }
 
-    async fn of_known_account(&self, request: &Request, route: &Found<'_>) -> Result<Authorised, Problem> {
+    async fn of_known_account(&self, request: &Request, route: &MatchedRoute<'_>) -> Result<Authorised, Problem> {
         let caller = self.authorised(request, route)?;
         let known = audit_log::check_account(&*self.ledger, &caller.account_id).await;
         known.map_err(problems::of_audit)?;
         Ok(caller)
     }
 
-    pub(crate) async fn export_audit_log(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
+    pub(crate) async fn export_audit_log(
+        &self,
+        request: &Request,
+        route: &MatchedRoute<'_>,
+    ) -> Result<Response, Problem> {
         let caller = self.of_known_account(request, route).await?;
         let (filter, act) = (filter(request)?, request.act(&caller)?);
         let ends = request.deadline.begin_nothing_after();

@@ -16,13 +16,13 @@ use lambda::links;
 use lambda::pages::{self, PageQuery};
 use lambda::problem::Problem;
 use lambda::representation::BackupRepresentation;
-use lambda::routes::{self, DESCRIPTION, Found, Operation};
+use lambda::routes::{self, DESCRIPTION, MatchedRoute, Operation};
 use serde::Serialize;
 use workflows::audit_log::ExportAuditLog;
 use workflows::{download_backup, read_backups};
 
 use crate::problems;
-use crate::progress::ProgressRepresentation;
+use crate::progress::BackupProgressRepresentation;
 
 /// Answers requests.
 pub(crate) struct Handler {
@@ -36,7 +36,7 @@ pub(crate) struct Handler {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Page<'a> {
+struct BackupsPage<'a> {
     backups: Vec<BackupRepresentation<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
@@ -61,7 +61,7 @@ impl Handler {
         }
     }
 
-    async fn list(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
+    async fn list(&self, request: &Request, route: &MatchedRoute<'_>) -> Result<Response, Problem> {
         let account = self.authorised(request, route)?.account_id;
         let PageQuery { limit, after } = PageQuery::of(request, BackupId::parse)?;
         let page = read_backups::list(&*self.ledger, &account, after.as_ref(), limit).await;
@@ -70,17 +70,17 @@ impl Handler {
         let backups = page.backups.iter().map(|backup| BackupRepresentation::of(backup, now)).collect();
         let (id, next) = (|place: usize| page.backups[place].backup_id.to_string(), page.next.as_ref());
         let (backups, next) = pages::within_bounds(backups, id, next.map(BackupId::as_str));
-        Ok(Response::json(StatusCode::OK, &Page { backups, next, left_out: page.left_out }))
+        Ok(Response::json(StatusCode::OK, &BackupsPage { backups, next, left_out: page.left_out }))
     }
 
-    async fn read(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
+    async fn read(&self, request: &Request, route: &MatchedRoute<'_>) -> Result<Response, Problem> {
         let (backup, _) = self.backup(request, route)?;
         let now = self.clock.now();
         let progress = read_backups::read(&*self.ledger, &backup, now).await.map_err(problems::of_read)?;
-        Ok(Response::json(StatusCode::OK, &ProgressRepresentation::of(&progress, now)))
+        Ok(Response::json(StatusCode::OK, &BackupProgressRepresentation::of(&progress, now)))
     }
 
-    async fn download(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
+    async fn download(&self, request: &Request, route: &MatchedRoute<'_>) -> Result<Response, Problem> {
         let (backup, act) = self.backup(request, route)?;
         let Self { ledger, links, clock, .. } = self;
         let link = download_backup::link(&**ledger, &**links, &**clock, &backup, self.link_valid_for, &act).await;
@@ -88,13 +88,13 @@ impl Handler {
         links::answer(request, &link.url, link.expires_at)
     }
 
-    fn backup(&self, request: &Request, route: &Found<'_>) -> Result<(BackupRef, Act), Problem> {
+    fn backup(&self, request: &Request, route: &MatchedRoute<'_>) -> Result<(BackupRef, Act), Problem> {
         let caller = self.authorised(request, route)?;
         let act = request.act(&caller)?;
         Ok((BackupRef { account_id: caller.account_id, backup_id: route.backup_id()? }, act))
     }
 
-    pub(crate) fn authorised(&self, request: &Request, route: &Found<'_>) -> Result<Authorised, Problem> {
+    pub(crate) fn authorised(&self, request: &Request, route: &MatchedRoute<'_>) -> Result<Authorised, Problem> {
         request.authorised(&self.audience, route, Right::Backups)
     }
 }

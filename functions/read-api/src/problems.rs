@@ -3,13 +3,13 @@
 use lambda::problem::{Problem, catalogue};
 use workflows::audit_log::AuditError;
 use workflows::download_backup::DownloadError;
-use workflows::read_backups::ReadError;
+use workflows::read_backups::ReadBackupsError;
 
-pub(crate) fn of_read(error: ReadError) -> Problem {
+pub(crate) fn of_read(error: ReadBackupsError) -> Problem {
     match error {
-        ReadError::AccountUnknown => Problem::account_unknown(),
-        ReadError::BackupUnknown => Problem::backup_unknown(),
-        ReadError::Ledger(error) => error.into(),
+        ReadBackupsError::AccountUnknown => Problem::account_unknown(),
+        ReadBackupsError::BackupUnknown => Problem::backup_unknown(),
+        ReadBackupsError::Ledger(error) => error.into(),
     }
 }
 

@@ -10,7 +10,7 @@ use workflows::read_backups::{BackupProgress, ObjectProgress};
 
 /// A backup with its objects.
 #[derive(Serialize)]
-pub(crate) struct ProgressRepresentation<'a> {
+pub(crate) struct BackupProgressRepresentation<'a> {
     #[serde(flatten)]
     backup: BackupRepresentation<'a>,
     progress: OverallRepresentation,
@@ -31,7 +31,7 @@ struct OverallRepresentation {
 /// Where an object is in its backup.
 #[derive(Serialize)]
 #[serde(untagged)]
-enum StateRepresentation {
+enum ObjectStateRepresentation {
     Own(ObjectState),
     /// The backup has ended before it was exported.
     Shown(&'static str),
@@ -43,7 +43,7 @@ struct ObjectRepresentation<'a> {
     object_type: &'a ObjectType,
     label: &'a str,
     custom: bool,
-    state: StateRepresentation,
+    state: ObjectStateRepresentation,
     read_mode: ReadMode,
     generation: u32,
     columns: u32,
@@ -55,16 +55,16 @@ struct ObjectRepresentation<'a> {
     seconds_left: Option<u64>,
     crm_total: Option<u64>,
     verdict: Option<Verdict>,
-    window: Window,
+    window: WindowRepresentation,
 }
 
 #[derive(Serialize)]
-struct Window {
+struct WindowRepresentation {
     from: Timestamp,
     to: Option<Timestamp>,
 }
 
-impl<'a> ProgressRepresentation<'a> {
+impl<'a> BackupProgressRepresentation<'a> {
     /// `progress` as it looks at `now`.
     pub(crate) fn of(progress: &'a BackupProgress, now: Timestamp) -> Self {
         Self {
@@ -88,9 +88,9 @@ impl<'a> ObjectRepresentation<'a> {
             label: &object.definition.label,
             custom: object.definition.custom,
             state: if progress.is_unfinished {
-                StateRepresentation::Shown("unfinished")
+                ObjectStateRepresentation::Shown("unfinished")
             } else {
-                StateRepresentation::Own(object.state)
+                ObjectStateRepresentation::Own(object.state)
             },
             read_mode: object.mode,
             generation: object.generation,
@@ -103,7 +103,7 @@ impl<'a> ObjectRepresentation<'a> {
             seconds_left: progress.seconds_left,
             crm_total: object.counts.after,
             verdict: object.verdict,
-            window: Window { from: shown(object.window_from), to: object.window_to.map(shown) },
+            window: WindowRepresentation { from: shown(object.window_from), to: object.window_to.map(shown) },
         }
     }
 }

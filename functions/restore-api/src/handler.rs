@@ -13,7 +13,7 @@ use lambda::caller::{Authorised, Right};
 use lambda::http::{Request, Response};
 use lambda::pages::{self, PageQuery};
 use lambda::problem::Problem;
-use lambda::routes::{Found, Operation};
+use lambda::routes::{MatchedRoute, Operation};
 use lambda::second_factor::SecondFactorPolicy;
 use lambda::{links, random};
 use serde::Serialize;
@@ -74,7 +74,7 @@ impl Handler {
         }
     }
 
-    async fn create(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
+    async fn create(&self, request: &Request, route: &MatchedRoute<'_>) -> Result<Response, Problem> {
         let caller = self.authorised(request, route)?;
         let RestoreWish { backup_id, object_type, properties } = body::wish(request.fields()?)?;
         let wish = Wish {
@@ -90,7 +90,7 @@ impl Handler {
         self.accepted(&made.map_err(|error| problems::of_ask(error, &wish.properties))?)
     }
 
-    async fn undo(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
+    async fn undo(&self, request: &Request, route: &MatchedRoute<'_>) -> Result<Response, Problem> {
         let caller = self.authorised(request, route)?;
         let include_edited = body::include_edited(request.fields()?)?;
         let wish = UndoWish {
@@ -104,7 +104,7 @@ impl Handler {
         self.accepted(&made.map_err(|error| problems::of_ask(error, &[]))?)
     }
 
-    async fn confirm(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
+    async fn confirm(&self, request: &Request, route: &MatchedRoute<'_>) -> Result<Response, Problem> {
         let caller = self.authorised(request, route)?;
         caller.check_second_factor(&self.second_factor, self.decide.clock.now())?;
         body::confirmation(request.fields()?)?;
@@ -114,7 +114,7 @@ impl Handler {
         self.accepted(&confirmed.map_err(problems::of_decide)?)
     }
 
-    async fn cancel(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
+    async fn cancel(&self, request: &Request, route: &MatchedRoute<'_>) -> Result<Response, Problem> {
         let caller = self.authorised(request, route)?;
         request.no_fields()?;
         let (restore, act) = (restore(&caller, route.restore_id()?), request.act(&caller)?);
@@ -122,14 +122,14 @@ impl Handler {
         Ok(self.answer(StatusCode::OK, &cancelled))
     }
 
-    async fn stop(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
+    async fn stop(&self, request: &Request, route: &MatchedRoute<'_>) -> Result<Response, Problem> {
         let caller = self.authorised(request, route)?;
         request.no_fields()?;
         let (restore, act) = (restore(&caller, route.restore_id()?), request.act(&caller)?);
         self.accepted(&self.decide.stop(&restore, &act).await.map_err(problems::of_decide)?)
     }
 
-    async fn list(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
+    async fn list(&self, request: &Request, route: &MatchedRoute<'_>) -> Result<Response, Problem> {
         let caller = self.authorised(request, route)?;
         let PageQuery { limit, after } = PageQuery::of(request, RestoreId::parse)?;
         let page = review::restores(&*self.ask.ledger, &caller.account_id, after.as_ref(), limit).await;
@@ -141,7 +141,7 @@ impl Handler {
         Ok(Response::json(StatusCode::OK, &RestorePage { restores, next, left_out: page.left_out }))
     }
 
-    async fn read(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
+    async fn read(&self, request: &Request, route: &MatchedRoute<'_>) -> Result<Response, Problem> {
         let caller = self.authorised(request, route)?;
         let AskRestore { ledger, reader, clock, .. } = &self.ask;
         let restore = restore(&caller, route.restore_id()?);
@@ -150,7 +150,7 @@ impl Handler {
         Ok(Response::json(StatusCode::OK, &RestoreRepresentation::of_review(&review, undo, clock.now())))
     }
 
-    async fn download_skipped(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
+    async fn download_skipped(&self, request: &Request, route: &MatchedRoute<'_>) -> Result<Response, Problem> {
         let caller = self.authorised(request, route)?;
         let (restore, act) = (restore(&caller, route.restore_id()?), request.act(&caller)?);
         let (ledger, clock) = (&*self.ask.ledger, &*self.ask.clock);
@@ -159,7 +159,7 @@ impl Handler {
         links::answer(request, &link.url, link.expires_at)
     }
 
-    async fn list_imports(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
+    async fn list_imports(&self, request: &Request, route: &MatchedRoute<'_>) -> Result<Response, Problem> {
         let caller = self.authorised(request, route)?;
         let PageQuery { limit, after } = PageQuery::of(request, RestoreId::parse)?;
         let page = review::imports(&*self.ask.ledger, &caller.account_id, after.as_ref(), limit).await;
@@ -170,7 +170,7 @@ impl Handler {
         Ok(Response::json(StatusCode::OK, &ImportPage { imports, next, left_out: page.left_out }))
     }
 
-    async fn read_import(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
+    async fn read_import(&self, request: &Request, route: &MatchedRoute<'_>) -> Result<Response, Problem> {
         let caller = self.authorised(request, route)?;
         let found = review::import(&*self.ask.ledger, &restore(&caller, route.import_id()?)).await;
         let (import, restore) = found.map_err(problems::of_review)?;
@@ -178,7 +178,7 @@ impl Handler {
         Ok(Response::json(StatusCode::OK, &ImportRepresentation::of(&import, undo)))
     }
 
-    async fn download_errors(&self, request: &Request, route: &Found<'_>) -> Result<Response, Problem> {
+    async fn download_errors(&self, request: &Request, route: &MatchedRoute<'_>) -> Result<Response, Problem> {
         let caller = self.authorised(request, route)?;
         let (import, act) = (restore(&caller, route.import_id()?), request.act(&caller)?);
         let (ledger, clock) = (&*self.ask.ledger, &*self.ask.clock);
@@ -201,7 +201,7 @@ impl Handler {
         Ok(Some(UndoRepresentation::of(restore, reason)))
     }
 
-    fn authorised(&self, request: &Request, route: &Found<'_>) -> Result<Authorised, Problem> {
+    fn authorised(&self, request: &Request, route: &MatchedRoute<'_>) -> Result<Authorised, Problem> {
         request.authorised(&self.audience, route, Right::Restores)
     }
 

@@ -39,7 +39,7 @@ pub(crate) struct RestoreRepresentation<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     plan: Option<PlanRepresentation<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    progress: Option<ProgressRepresentation>,
+    progress: Option<RestoreProgressRepresentation>,
     #[serde(skip_serializing_if = "Option::is_none")]
     outcome: Option<OutcomeRepresentation<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -98,7 +98,7 @@ impl<'a> RestoreRepresentation<'a> {
         let Review { restore, plan, progress, outcome, waiting } = review;
         Self {
             plan: plan.as_ref().map(PlanRepresentation::of),
-            progress: progress.map(|progress| ProgressRepresentation::of(progress, restore.has_written())),
+            progress: progress.map(|progress| RestoreProgressRepresentation::of(progress, restore.has_written())),
             outcome: outcome.as_ref().map(|counts| OutcomeRepresentation::of(counts, &restore.dropped)),
             undo,
             waiting: waiting.map(WaitRepresentation::of),
@@ -125,7 +125,7 @@ fn state(restore: &Restore, now: Timestamp) -> &'static str {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct ProgressRepresentation {
+struct RestoreProgressRepresentation {
     #[serde(skip_serializing_if = "Option::is_none")]
     records_planned: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -134,7 +134,7 @@ struct ProgressRepresentation {
     share_done: f64,
 }
 
-impl ProgressRepresentation {
+impl RestoreProgressRepresentation {
     fn of(progress: Progress, confirmed: bool) -> Self {
         Self {
             records_planned: (!confirmed).then_some(progress.records_done),

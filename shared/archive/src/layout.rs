@@ -19,7 +19,7 @@ use domain::segment::{Segment, SegmentSummary};
 use jiff::Timestamp;
 
 use crate::digests::{combined_crc32, from_hex, sha256_tree};
-use crate::segment::{Piece, TERMINATOR};
+use crate::segment::{PackedText, TERMINATOR};
 use crate::zip_records::{Directory, DosTime, EntryRecord};
 
 /// The name of the archive's last entry.
@@ -168,7 +168,7 @@ impl ArchiveLayout {
     /// [`LayoutError`]; the layout is then as it was.
     pub fn add_file(&mut self, file: CsvFile) -> Result<PlacedFile, LayoutError> {
         let folded = self.free_name(&file.name)?;
-        let header_row = Piece::of(&file.header_row);
+        let header_row = PackedText::of(&file.header_row);
         let sha256_tree = sha256_tree_of(&header_row, &file.segments)?;
         let mut parts = vec![PlacedPart::of_header_row(&file.header_row, &header_row)];
         for segment in &file.segments {
@@ -193,7 +193,7 @@ impl ArchiveLayout {
 
     /// Puts `manifest` behind the files, and ends the archive.
     pub fn finish(mut self, manifest: &[u8]) -> LaidOut {
-        let Piece { packed, crc32, .. } = Piece::of(manifest);
+        let PackedText { packed, crc32, .. } = PackedText::of(manifest);
         self.begin_entry(MANIFEST_NAME.to_owned(), crc32, manifest.len() as u64, packed.len() as u64);
         self.literal.extend(packed);
         self.literal.extend(TERMINATOR);
@@ -258,7 +258,7 @@ impl ArchiveLayout {
 }
 
 impl PlacedPart {
-    fn of_header_row(plain: &[u8], piece: &Piece) -> Self {
+    fn of_header_row(plain: &[u8], piece: &PackedText) -> Self {
         Self {
             offset: 0,
             length: plain.len() as u64,
@@ -286,7 +286,7 @@ impl PlacedPart {
     }
 }
 
-fn sha256_tree_of(header_row: &Piece, segments: &[StoredSegment]) -> Result<String, LayoutError> {
+fn sha256_tree_of(header_row: &PackedText, segments: &[StoredSegment]) -> Result<String, LayoutError> {
     let mut digests = Vec::from_iter(from_hex(&header_row.sha256));
     for segment in segments {
         let digest = from_hex(&segment.summary.sha256);

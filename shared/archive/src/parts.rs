@@ -32,39 +32,39 @@ pub const LARGEST_WRITE: u64 = 8 * MIB;
 
 /// One part of the upload. Its number is its place in the plan, from 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Part {
+pub enum UploadPart {
     /// A range to be copied inside storage.
     Copy(CopySource),
     /// Bytes to be joined by the worker.
-    Buffer(Vec<Piece>),
+    Buffer(Vec<BufferPiece>),
 }
 
 /// Bytes of a buffer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Piece {
+pub enum BufferPiece {
     Literal(Bytes),
     /// A range of an object, to be read.
     Object(CopySource),
 }
 
-impl Part {
+impl UploadPart {
     /// Its size.
     pub fn bytes(&self) -> u64 {
         match self {
             Self::Copy(source) => length(source),
-            Self::Buffer(pieces) => pieces.iter().map(Piece::bytes).sum(),
+            Self::Buffer(pieces) => pieces.iter().map(BufferPiece::bytes).sum(),
         }
     }
 
-    fn into_pieces(self) -> Vec<Piece> {
+    fn into_pieces(self) -> Vec<BufferPiece> {
         match self {
-            Self::Copy(source) => vec![Piece::Object(source)],
+            Self::Copy(source) => vec![BufferPiece::Object(source)],
             Self::Buffer(pieces) => pieces,
         }
     }
 }
 
-impl Piece {
+impl BufferPiece {
     /// Its size.
     pub fn bytes(&self) -> u64 {
         match self {
@@ -84,7 +84,7 @@ impl Piece {
     }
 }
 
-impl From<&Extent> for Piece {
+impl From<&Extent> for BufferPiece {
     fn from(extent: &Extent) -> Self {
         match extent {
             Extent::Literal(bytes) => Self::Literal(bytes.clone()),
@@ -123,15 +123,15 @@ pub const fn is_one_write(bytes: u64) -> bool {
 }
 
 /// What a single write joins.
-pub fn pieces(extents: &[Extent]) -> Vec<Piece> {
-    extents.iter().map(Piece::from).collect()
+pub fn pieces(extents: &[Extent]) -> Vec<BufferPiece> {
+    extents.iter().map(BufferPiece::from).collect()
 }
 
 /// Plans the upload of `extents`. The same extents make the same plan.
 ///
 /// # Errors
 /// [`PlanError`] when the archive does not fit into one upload.
-pub fn plan(extents: &[Extent]) -> Result<Vec<Part>, PlanError> {
+pub fn plan(extents: &[Extent]) -> Result<Vec<UploadPart>, PlanError> {
     let mut planner = Planner::default();
     for extent in extents {
         planner.add(extent);
@@ -142,8 +142,8 @@ pub fn plan(extents: &[Extent]) -> Result<Vec<Part>, PlanError> {
 
 #[derive(Debug, Default)]
 struct Planner {
-    parts: Vec<Part>,
-    buffer: Vec<Piece>,
+    parts: Vec<UploadPart>,
+    buffer: Vec<BufferPiece>,
     /// Bytes in `buffer`, less than [`SMALLEST_PART`].
     buffered: u64,
 }
@@ -156,7 +156,7 @@ impl Planner {
                 let mut rest = source.clone();
                 if missing > 0 {
                     let head = take_head(&mut rest, missing);
-                    self.fill(Piece::Object(head));
+                    self.fill(BufferPiece::Object(head));
                 }
                 self.copy(rest);
             }
@@ -165,10 +165,10 @@ impl Planner {
     }
 
     /// Puts `piece` into buffers of exactly [`SMALLEST_PART`], the last of which stays open.
-    fn fill(&mut self, mut piece: Piece) {
+    fn fill(&mut self, mut piece: BufferPiece) {
         while self.buffered + piece.bytes() >= SMALLEST_PART {
             self.buffer.push(piece.split_to(SMALLEST_PART - self.buffered));
-            self.parts.push(Part::Buffer(std::mem::take(&mut self.buffer)));
+            self.parts.push(UploadPart::Buffer(std::mem::take(&mut self.buffer)));
             self.buffered = 0;
         }
         if piece.bytes() > 0 {
@@ -181,13 +181,13 @@ impl Planner {
     fn copy(&mut self, mut source: CopySource) {
         for parts_left in (1..=length(&source).div_ceil(LARGEST_PART)).rev() {
             let share = length(&source) / parts_left;
-            self.parts.push(Part::Copy(take_head(&mut source, share)));
+            self.parts.push(UploadPart::Copy(take_head(&mut source, share)));
         }
     }
 
-    fn finish(mut self) -> Vec<Part> {
+    fn finish(mut self) -> Vec<UploadPart> {
         if !self.buffer.is_empty() {
-            self.parts.push(Part::Buffer(self.buffer));
+            self.parts.push(UploadPart::Buffer(self.buffer));
         }
         self.parts
     }
@@ -200,12 +200,12 @@ fn is_copyable(source: &CopySource, head: u64) -> bool {
 }
 
 /// Neighbouring parts that fit into one buffer.
-struct Run {
+struct PartRun {
     places: Range<usize>,
     bytes: u64,
 }
 
-impl Run {
+impl PartRun {
     /// How many parts there are less when it is joined.
     fn saves(&self) -> usize {
         self.places.len() - 1
@@ -213,7 +213,7 @@ impl Run {
 }
 
 /// Joins runs of neighbouring parts until there are at most `most`, or none is left to join.
-fn join_until_few(parts: Vec<Part>, most: usize) -> Vec<Part> {
+fn join_until_few(parts: Vec<UploadPart>, most: usize) -> Vec<UploadPart> {
     let mut excess = parts.len().saturating_sub(most);
     if excess == 0 {
         return parts;
@@ -236,21 +236,21 @@ fn join_until_few(parts: Vec<Part>, most: usize) -> Vec<Part> {
             continue;
         };
         let rest = parts.by_ref().take(count - 1).map(|(_, part)| part);
-        out.push(Part::Buffer(std::iter::once(part).chain(rest).flat_map(Part::into_pieces).collect()));
+        out.push(UploadPart::Buffer(std::iter::once(part).chain(rest).flat_map(UploadPart::into_pieces).collect()));
     }
     out
 }
 
 /// Runs of two parts or more, each as long as a buffer takes, that do not overlap.
-fn runs(parts: &[Part]) -> Vec<Run> {
-    let mut runs: Vec<Run> = Vec::new();
-    for (place, bytes) in parts.iter().map(Part::bytes).enumerate() {
+fn runs(parts: &[UploadPart]) -> Vec<PartRun> {
+    let mut runs: Vec<PartRun> = Vec::new();
+    for (place, bytes) in parts.iter().map(UploadPart::bytes).enumerate() {
         match runs.last_mut() {
             Some(run) if run.bytes + bytes <= LARGEST_BUFFER => {
                 run.places.end = place + 1;
                 run.bytes += bytes;
             }
-            _ => runs.push(Run { places: place..place + 1, bytes }),
+            _ => runs.push(PartRun { places: place..place + 1, bytes }),
         }
     }
     runs.retain(|run| run.saves() > 0);

@@ -168,7 +168,7 @@ impl SegmentWriter {
 
 /// A whole small text, packed as a segment is: a header row, the manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Piece {
+pub struct PackedText {
     /// DEFLATE bytes, up to and including the closing sync flush.
     pub packed: Vec<u8>,
     /// CRC-32 of the plain bytes.
@@ -177,7 +177,7 @@ pub struct Piece {
     pub sha256: String,
 }
 
-impl Piece {
+impl PackedText {
     /// Packs `plain`.
     pub fn of(plain: &[u8]) -> Self {
         let mut packed = Vec::new();

@@ -73,7 +73,7 @@ impl EntryRecord {
     /// Section 4.3.7.
     pub(crate) fn local_header(&self) -> Vec<u8> {
         let sizes = self.large_sizes().map(Vec::from).unwrap_or_default();
-        let mut out = Record::new(*b"PK\x03\x04");
+        let mut out = RecordBytes::new(*b"PK\x03\x04");
         self.common_fields(&mut out, &sizes);
         out.text(&self.name).zip64_field(&sizes);
         out.0
@@ -86,7 +86,7 @@ impl EntryRecord {
             (Some(sizes), Some(_)) => sizes.to_vec(),
             (_, None) => vec![self.plain_bytes, self.packed_bytes, self.offset],
         };
-        let mut out = Record::new(*b"PK\x01\x02");
+        let mut out = RecordBytes::new(*b"PK\x01\x02");
         out.u16(MADE_ON_UNIX | VERSION_ZIP64);
         self.common_fields(&mut out, &zip64);
         // No comment, on the first disk, no internal attributes.
@@ -97,7 +97,7 @@ impl EntryRecord {
 
     /// From "version needed" to "extra field length", which both headers have in common. `zip64` are the values of the
     /// ZIP64 field, which begin with both sizes if there are any.
-    fn common_fields(&self, out: &mut Record, zip64: &[u64]) {
+    fn common_fields(&self, out: &mut RecordBytes, zip64: &[u64]) {
         let (version, packed, plain) = match (zip64, short(self.packed_bytes), short(self.plain_bytes)) {
             ([], Some(packed), Some(plain)) => (VERSION_DEFLATE, packed, plain),
             _ => (VERSION_ZIP64, IN_ZIP64, IN_ZIP64),
@@ -129,7 +129,7 @@ impl Directory {
     pub(crate) fn end_records(self) -> Vec<u8> {
         let entries = u16::try_from(self.entries).unwrap_or(u16::MAX);
         let (bytes, offset) = (short(self.bytes), short(self.offset));
-        let mut out = Record(Vec::new());
+        let mut out = RecordBytes(Vec::new());
         if entries == u16::MAX || bytes.is_none() || offset.is_none() {
             self.zip64_end_records(&mut out);
         }
@@ -138,7 +138,7 @@ impl Directory {
         out.0
     }
 
-    fn zip64_end_records(self, out: &mut Record) {
+    fn zip64_end_records(self, out: &mut RecordBytes) {
         /// Bytes of the record behind this very number.
         const REST: u64 = 44;
         out.signature(*b"PK\x06\x06").u64(REST).u16(MADE_ON_UNIX | VERSION_ZIP64).u16(VERSION_ZIP64);
@@ -157,9 +157,9 @@ fn zip64_bytes(values: &[u64]) -> u16 {
 }
 
 /// Bytes of a record; numbers are little-endian (section 4.4.1.1).
-struct Record(Vec<u8>);
+struct RecordBytes(Vec<u8>);
 
-impl Record {
+impl RecordBytes {
     fn new(signature: [u8; 4]) -> Self {
         Self(signature.to_vec())
     }

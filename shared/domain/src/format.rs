@@ -67,12 +67,12 @@ impl From<&serde_json::Error> for NotRead {
 
 /// The member that tells the format.
 #[derive(Deserialize)]
-struct Told {
+struct FormatMember {
     format: u32,
 }
 
 fn told(json: &[u8]) -> Option<u32> {
-    serde_json::from_slice::<Told>(json).ok().map(|told| told.format)
+    serde_json::from_slice::<FormatMember>(json).ok().map(|told| told.format)
 }
 
 /// Reads a document or a message.

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use crate::answers::{self, Unusable};
-use crate::by_id::Wanted;
+use crate::by_id::Selection;
 use crate::call::{Answer, Call, CallError};
 use crate::connector::HubSpot;
 use crate::documents;
@@ -30,11 +30,11 @@ const MOST_WRITES: u32 = 3;
 /// The body of a batch/update.
 #[derive(Serialize)]
 struct Updates<'a> {
-    inputs: Vec<Update<'a>>,
+    inputs: Vec<UpdateInput<'a>>,
 }
 
 #[derive(Serialize)]
-struct Update<'a> {
+struct UpdateInput<'a> {
     id: String,
     #[serde(serialize_with = "as_object")]
     properties: &'a [(String, String)],
@@ -70,7 +70,7 @@ impl HubSpot {
             return Ok(Vec::new());
         }
         check_has_batches(request.object)?;
-        let wanted = Wanted::properties(request.object, request.properties);
+        let wanted = Selection::properties(request.object, request.properties);
         let mut found = self.read_by_id(wanted, request.ids, rows).await?;
         if !lacks_merged_ids_only(rows, request.properties) {
             self.complete(request.object, request.properties, rows, &mut found).await?;
@@ -152,7 +152,7 @@ pub(crate) fn check_has_batches(object: &ObjectType) -> Result<(), CrmError> {
 }
 
 fn body_of(updates: &[RecordUpdate]) -> Bytes {
-    let inputs = updates.iter().map(|update| Update { id: update.id.to_string(), properties: &update.values });
+    let inputs = updates.iter().map(|update| UpdateInput { id: update.id.to_string(), properties: &update.values });
     let body = Updates { inputs: inputs.collect() };
     serde_json::to_vec(&body).expect("a batch update is plain data").into()
 }

@@ -16,14 +16,14 @@ use crate::answers::{self, Untold};
 use crate::call::{Call, CallError};
 use crate::connector::HubSpot;
 use crate::counts::Search;
-use crate::reading::{Ask, Reading};
+use crate::reading::{Ask, PageReader};
 use crate::records::{Shape, read_records};
 use crate::retry::Retries;
 
 /// The body of a batch/read.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct BatchRead<'a> {
+struct BatchReadBody<'a> {
     inputs: Vec<Input>,
     properties: &'a [&'a str],
     properties_with_history: [&'a str; 0],
@@ -36,7 +36,7 @@ struct Input {
 
 /// What is read of each record.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Wanted<'a> {
+pub(crate) struct Selection<'a> {
     pub(crate) object: &'a ObjectType,
     /// What the CRM is asked for.
     pub(crate) properties: &'a [&'a str],
@@ -45,7 +45,7 @@ pub(crate) struct Wanted<'a> {
     pub(crate) shape: Shape,
 }
 
-impl<'a> Wanted<'a> {
+impl<'a> Selection<'a> {
     pub(crate) fn properties(object: &'a ObjectType, properties: &'a [&'a str]) -> Self {
         Self { object, properties, columns: properties, shape: Shape::Nested }
     }
@@ -53,7 +53,7 @@ impl<'a> Wanted<'a> {
 
 /// What reading by ids found beside the rows.
 #[derive(Debug, Default)]
-pub(crate) struct Found {
+pub(crate) struct ReadById {
     /// Records that cannot be read.
     pub(crate) unreadable: Vec<RecordId>,
     pub(crate) mended_values: u64,
@@ -74,13 +74,14 @@ impl HubSpot {
     /// so are those that cannot be read, which are returned.
     pub(crate) async fn read_by_id(
         &self,
-        wanted: Wanted<'_>,
+        wanted: Selection<'_>,
         ids: &[RecordId],
         rows: &mut RowBuffer,
-    ) -> Result<Found, CrmError> {
+    ) -> Result<ReadById, CrmError> {
         rows.clear();
         let batch = self.habits.of(self.account, wanted.object, |habit| habit.batch(self.clock.now()));
-        let (mut reading, mut retries, mut found) = (Reading::of(ids, batch), Retries::default(), Found::default());
+        let (mut reading, mut retries, mut found) =
+            (PageReader::of(ids, batch), Retries::default(), ReadById::default());
         while let Some(ask) = reading.next() {
             let call = self.batch_read(wanted.object, &ask.ids, wanted.properties);
             match self.answer_to(&call, wanted, &ask, rows, &mut found).await {
@@ -119,10 +120,10 @@ impl HubSpot {
     async fn answer_to(
         &self,
         call: &Call,
-        wanted: Wanted<'_>,
+        wanted: Selection<'_>,
         ask: &Ask,
         rows: &mut RowBuffer,
-        found: &mut Found,
+        found: &mut ReadById,
     ) -> Result<Untold, CallError> {
         let mut later = RowBuffer::new(wanted.columns.len());
         let first = rows.is_empty();
@@ -180,7 +181,7 @@ impl HubSpot {
         // Asked for no property at all HubSpot answers with a choice of its own.
         let properties = if properties.is_empty() { &[RECORD_ID_COLUMN] } else { properties };
         let inputs = ids.iter().map(|id| Input { id: id.to_string() }).collect();
-        let body = BatchRead { inputs, properties, properties_with_history: [] };
+        let body = BatchReadBody { inputs, properties, properties_with_history: [] };
         let body = serde_json::to_vec(&body).expect("a batch read is plain data");
         self.endpoints.batch_read(object, Bytes::from(body))
     }

@@ -7,7 +7,7 @@ use domain::ids::{ObjectType, RecordId};
 use domain::ports::crm::{CrmError, CrmErrorKind};
 use domain::rows::RowBuffer;
 
-use crate::by_id::{Found, Wanted};
+use crate::by_id::{ReadById, Selection};
 use crate::connector::HubSpot;
 use crate::pages::MAX_RECORDS;
 
@@ -19,7 +19,7 @@ impl HubSpot {
         object: &ObjectType,
         properties: &[&str],
         rows: &mut RowBuffer,
-        found: &mut Found,
+        found: &mut ReadById,
     ) -> Result<(), CrmError> {
         // Every page comes through here, and nearly all leave here.
         if rows.is_complete() {
@@ -30,7 +30,7 @@ impl HubSpot {
         let mut late = RowBuffer::new(names.len());
         let (mut helped, mut seen) = (vec![false; names.len()], false);
         for ids in gaps.ids.chunks(usize::from(MAX_RECORDS)) {
-            match self.read_by_id(Wanted::properties(object, &names), ids, &mut late).await {
+            match self.read_by_id(Selection::properties(object, &names), ids, &mut late).await {
                 Ok(more) => {
                     found.mended_values += more.mended_values;
                     found.response_bytes += more.response_bytes;

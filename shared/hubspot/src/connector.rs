@@ -15,7 +15,7 @@ use crate::call::Call;
 use crate::endpoints::Endpoints;
 use crate::habits::{AccountKey, Habits};
 use crate::refusal;
-use crate::retry::Patience;
+use crate::retry::RetryPolicy;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A frozen function does not notice that its idle connections are gone, so none is kept for long.
@@ -27,22 +27,22 @@ pub struct Connector {
     client: Client,
     clock: Arc<dyn Clock>,
     habits: Arc<Habits>,
-    patience: Patience,
+    patience: RetryPolicy,
     compression: bool,
 }
 
 /// The HTTP client cannot be set up, as when the system has no certificate authorities.
 #[derive(Debug, thiserror::Error)]
 #[error("the HTTP client for the CRM cannot be set up; does the system have certificate authorities?")]
-pub struct SetupError(#[from] reqwest::Error);
+pub struct ConnectorError(#[from] reqwest::Error);
 
 impl Connector {
     /// A connector whose connections verify certificates by the system's certificate authorities and follow no
     /// redirects. `clock` tells how much time is left until a connection's deadline.
     ///
     /// # Errors
-    /// [`SetupError`] when the system has no certificate authorities.
-    pub fn new(clock: Arc<dyn Clock>) -> Result<Self, SetupError> {
+    /// [`ConnectorError`] when the system has no certificate authorities.
+    pub fn new(clock: Arc<dyn Clock>) -> Result<Self, ConnectorError> {
         // Another crate of the process may have installed the same provider already.
         let _already_installed = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder()
@@ -51,7 +51,7 @@ impl Connector {
             .connect_timeout(CONNECT_TIMEOUT)
             .pool_idle_timeout(IDLE_TIMEOUT)
             .build()?;
-        Ok(Self { client, clock, habits: Arc::default(), patience: Patience::default(), compression: true })
+        Ok(Self { client, clock, habits: Arc::default(), patience: RetryPolicy::default(), compression: true })
     }
 
     /// The same, asking for answers that are not packed: to measure what packing costs.
@@ -62,7 +62,7 @@ impl Connector {
 
     /// The same, with other time-outs and waits.
     #[cfg(test)]
-    pub(crate) fn with_patience(self, patience: Patience) -> Self {
+    pub(crate) fn with_patience(self, patience: RetryPolicy) -> Self {
         Self { patience, ..self }
     }
 }
@@ -97,7 +97,7 @@ pub(crate) struct HubSpot {
     pub(crate) client: Client,
     pub(crate) habits: Arc<Habits>,
     pub(crate) account: AccountKey,
-    pub(crate) patience: Patience,
+    pub(crate) patience: RetryPolicy,
     /// Whether answers may come packed.
     pub(crate) compression: bool,
     pub(crate) endpoints: Endpoints,

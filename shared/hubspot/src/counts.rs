@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use crate::answers::{self, Unusable};
 use crate::batches::check_has_batches;
-use crate::by_id::Wanted;
+use crate::by_id::Selection;
 use crate::call::{Answer, number};
 use crate::connector::HubSpot;
 use crate::documents;
@@ -112,12 +112,12 @@ impl Search {
 }
 
 /// What a search tells beside its records' values.
-struct Found {
+struct SearchAnswer {
     total: u64,
     ids: Vec<RecordId>,
 }
 
-impl Found {
+impl SearchAnswer {
     fn read(answer: &Answer) -> Result<Self, Unusable> {
         let mut rows = RowBuffer::new(0);
         let page = answers::whole(read_records(&answer.body, Shape::Nested, &[], &mut rows)?)?;
@@ -204,13 +204,13 @@ impl HubSpot {
         &self,
         object: &ObjectType,
         search: &Search,
-        read: impl Fn(Found) -> T + Send + Sync,
+        read: impl Fn(SearchAnswer) -> T + Send + Sync,
     ) -> Result<Option<T>, CrmError> {
         if is_conversations(object) {
             return Ok(None);
         }
         let call = self.endpoints.search(object, search.body());
-        self.fetch(&call, Found::read).await.map(|found| Some(read(found)))
+        self.fetch(&call, SearchAnswer::read).await.map(|found| Some(read(found)))
     }
 
     pub(crate) async fn existing_of(
@@ -224,7 +224,7 @@ impl HubSpot {
         check_has_batches(object)?;
         // The time of its creation stands beside a record's properties.
         let columns = &["createdAt"];
-        let wanted = Wanted { object, properties: &[RECORD_ID_COLUMN], columns, shape: Shape::Flat };
+        let wanted = Selection { object, properties: &[RECORD_ID_COLUMN], columns, shape: Shape::Flat };
         let mut rows = RowBuffer::new(columns.len());
         let found = self.read_by_id(wanted, ids, &mut rows).await?;
         let about = format!("{object} by their ids");

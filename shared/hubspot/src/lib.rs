@@ -59,7 +59,7 @@ use jiff::Timestamp;
 
 use crate::connector::HubSpot;
 
-pub use connector::{Connector, SetupError};
+pub use connector::{Connector, ConnectorError};
 pub use records::{Shape, read_page};
 pub use scan::Malformed;
 

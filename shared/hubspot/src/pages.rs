@@ -9,7 +9,7 @@ use domain::property::RECORD_ID_COLUMN;
 use domain::rows::RowBuffer;
 
 use crate::answers;
-use crate::by_id::{Found, Wanted, copy_row, may_be_the_size};
+use crate::by_id::{ReadById, Selection, copy_row, may_be_the_size};
 use crate::call::{Call, CallError};
 use crate::connector::HubSpot;
 use crate::counts::Search;
@@ -103,7 +103,7 @@ impl HubSpot {
         rows: &mut RowBuffer,
         end: PageEnd,
     ) -> Result<PageEnd, CrmError> {
-        let mut found = Found::default();
+        let mut found = ReadById::default();
         self.complete(request.object, request.properties, rows, &mut found).await?;
         Ok(with(end, found))
     }
@@ -118,7 +118,7 @@ impl HubSpot {
         let mut listed = RowBuffer::new(0);
         let end = self.list_ids(request, &mut listed, sendings).await?;
         let mut found =
-            self.read_by_id(Wanted::properties(request.object, request.properties), listed.ids(), rows).await?;
+            self.read_by_id(Selection::properties(request.object, request.properties), listed.ids(), rows).await?;
         arrange(rows, listed.ids());
         self.complete(request.object, request.properties, rows, &mut found).await?;
         Ok(with(end, found))
@@ -245,7 +245,7 @@ fn cursors_of(end: &PageEnd) -> Option<Cursors> {
 }
 
 /// A page's end with what was found on the way.
-pub(crate) fn with(end: PageEnd, found: Found) -> PageEnd {
+pub(crate) fn with(end: PageEnd, found: ReadById) -> PageEnd {
     PageEnd {
         unreadable: [end.unreadable, found.unreadable].concat(),
         mended_values: end.mended_values + found.mended_values,

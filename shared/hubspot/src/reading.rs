@@ -45,7 +45,7 @@ impl Ask {
 
 /// A reading under way.
 #[derive(Debug, Default)]
-pub(crate) struct Reading {
+pub(crate) struct PageReader {
     asks: VecDeque<Ask>,
     /// Ids of which an answer said nothing.
     silent: Vec<RecordId>,
@@ -57,7 +57,7 @@ pub(crate) struct Reading {
     pub(crate) smallest_failed: Option<usize>,
 }
 
-impl Reading {
+impl PageReader {
     pub(crate) fn of(ids: &[RecordId], batch: usize) -> Self {
         let asks = ids.chunks(batch.max(1)).map(|ids| Ask::of(ids, FIRST_SENDINGS));
         Self { asks: asks.collect(), ..Self::default() }
@@ -186,7 +186,7 @@ mod tests {
 
     /// Calls of a reading of 100 records of which every call with one of `broken` fails, and what it found.
     fn read(broken: &[u64]) -> (usize, Result<Vec<u64>, CrmError>) {
-        let (mut reading, mut calls, mut any_read) = (Reading::of(&ids(0..100), 100), 0, false);
+        let (mut reading, mut calls, mut any_read) = (PageReader::of(&ids(0..100), 100), 0, false);
         while let Some(ask) = reading.next() {
             if ask.ids.iter().any(|id| broken.contains(&id.0)) {
                 calls += ask.sendings as usize + usize::from(ask.needs_proof());
@@ -224,7 +224,7 @@ mod tests {
     /// B5: what could be read in the end was not unreadable.
     #[test]
     fn a_record_is_asked_for_once_more_at_the_end() {
-        let mut reading = Reading::of(&ids(0..1), 100);
+        let mut reading = PageReader::of(&ids(0..1), 100);
         let ask = reading.next().expect("an ask");
         reading.failed(&ask, false, error()).expect("one may fail");
         let ask = reading.next().expect("a last look");
@@ -236,7 +236,7 @@ mod tests {
     /// A1: an id of which nothing is said is asked for once more, together with all others, and no more.
     #[test]
     fn silent_ids_are_asked_for_once_more() {
-        let mut reading = Reading::of(&ids(0..6), 3);
+        let mut reading = PageReader::of(&ids(0..6), 3);
         let silent = |ids: Vec<RecordId>| Untold { silent: ids, ..Untold::default() };
         for range in [0..1, 3..5] {
             let ask = reading.next().expect("an ask");
@@ -251,7 +251,7 @@ mod tests {
     /// B1: a refusal that names no record is narrowed down by halves.
     #[test]
     fn a_refusal_about_records_leaves_out_the_named_ones_or_halves() {
-        let mut reading = Reading::of(&ids(0..4), 100);
+        let mut reading = PageReader::of(&ids(0..4), 100);
         let ask = reading.next().expect("an ask");
         reading.refused(ask, &ids(1..3));
         let ask = reading.next().expect("the others");

@@ -60,7 +60,7 @@ pub(crate) fn read_records(
     rows.clear();
     let mut reader = Reader {
         scan: Scanner::new(document)?,
-        columns: Columns::new(properties),
+        columns: ColumnFinder::new(properties),
         order: Order::new(properties.len()),
         scratch: String::new(),
         mended_values: 0,
@@ -73,13 +73,13 @@ pub(crate) fn read_records(
 }
 
 /// Finds the column of a property name.
-struct Columns<'p> {
+struct ColumnFinder<'p> {
     names: &'p [&'p str],
-    /// Columns in the order of their names; None when they are in that order already.
+    /// ColumnFinder in the order of their names; None when they are in that order already.
     sorted: Option<Vec<usize>>,
 }
 
-impl<'p> Columns<'p> {
+impl<'p> ColumnFinder<'p> {
     fn new(names: &'p [&'p str]) -> Self {
         let sorted = (!names.is_sorted()).then(|| {
             let mut columns: Vec<usize> = (0..names.len()).collect();
@@ -132,7 +132,7 @@ impl<'b> Order<'b> {
 }
 
 /// A member of the page itself.
-enum Part {
+enum PageMember {
     Results,
     Paging,
     Status,
@@ -143,7 +143,7 @@ enum Part {
 }
 
 /// A member of a record.
-enum Member {
+enum RecordMember {
     Id,
     Properties,
     Other(Option<usize>),
@@ -151,7 +151,7 @@ enum Member {
 
 struct Reader<'b, 'p, 'r> {
     scan: Scanner<'b>,
-    columns: Columns<'p>,
+    columns: ColumnFinder<'p>,
     order: Order<'b>,
     scratch: String,
     mended_values: u64,
@@ -164,17 +164,17 @@ impl Reader<'_, '_, '_> {
         let (mut results, mut page) = (false, Page::default());
         let mut more = self.scan.enter(b'{', b'}')?;
         while more {
-            match self.part()? {
-                Part::Results => {
+            match self.page_member()? {
+                PageMember::Results => {
                     results = true;
                     self.results()?;
                 }
-                Part::Paging => page.next = self.cursor()?,
-                Part::Status => page.status = self.text()?,
-                Part::Total => page.total = self.number()?,
-                Part::ErrorCount => page.error_count = self.number()?,
-                Part::Errors => page.errors = self.text()?,
-                Part::Other => self.scan.ignore()?,
+                PageMember::Paging => page.next = self.cursor()?,
+                PageMember::Status => page.status = self.text()?,
+                PageMember::Total => page.total = self.number()?,
+                PageMember::ErrorCount => page.error_count = self.number()?,
+                PageMember::Errors => page.errors = self.text()?,
+                PageMember::Other => self.scan.ignore()?,
             }
             more = self.scan.goes_on(b'}')?;
         }
@@ -183,27 +183,27 @@ impl Reader<'_, '_, '_> {
     }
 
     /// The name of the next member of the page.
-    fn part(&mut self) -> Result<Part, Malformed> {
+    fn page_member(&mut self) -> Result<PageMember, Malformed> {
         let (name, _) = self.scan.name()?;
         Ok(match name.decode(&mut self.scratch)? {
-            "results" => Part::Results,
-            "paging" => Part::Paging,
-            "status" => Part::Status,
-            "total" => Part::Total,
-            "numErrors" => Part::ErrorCount,
-            "errors" => Part::Errors,
-            _ => Part::Other,
+            "results" => PageMember::Results,
+            "paging" => PageMember::Paging,
+            "status" => PageMember::Status,
+            "total" => PageMember::Total,
+            "numErrors" => PageMember::ErrorCount,
+            "errors" => PageMember::Errors,
+            _ => PageMember::Other,
         })
     }
 
     /// The name of the next member of a record.
-    fn member(&mut self) -> Result<Member, Malformed> {
+    fn member(&mut self) -> Result<RecordMember, Malformed> {
         let (name, _) = self.scan.name()?;
         Ok(match (name.decode(&mut self.scratch)?, self.shape) {
-            ("id", _) => Member::Id,
-            ("properties", Shape::Nested) => Member::Properties,
-            (other, Shape::Flat) => Member::Other(self.columns.find(other)),
-            _ => Member::Other(None),
+            ("id", _) => RecordMember::Id,
+            ("properties", Shape::Nested) => RecordMember::Properties,
+            (other, Shape::Flat) => RecordMember::Other(self.columns.find(other)),
+            _ => RecordMember::Other(None),
         })
     }
 
@@ -264,10 +264,10 @@ impl Reader<'_, '_, '_> {
         let mut more = self.scan.enter(b'{', b'}')?;
         while more {
             match self.member()? {
-                Member::Id => id = Some(self.id()?),
-                Member::Properties => self.properties()?,
-                Member::Other(None) => self.scan.ignore()?,
-                Member::Other(column) => self.set(column)?,
+                RecordMember::Id => id = Some(self.id()?),
+                RecordMember::Properties => self.properties()?,
+                RecordMember::Other(None) => self.scan.ignore()?,
+                RecordMember::Other(column) => self.set(column)?,
             }
             more = self.scan.goes_on(b'}')?;
         }

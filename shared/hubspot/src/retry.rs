@@ -8,7 +8,7 @@ use domain::ports::call_gate::RefusedPolicy;
 
 /// How patient the client is.
 #[derive(Debug, Clone)]
-pub(crate) struct Patience {
+pub(crate) struct RetryPolicy {
     /// Longer than this no answer is waited for. HubSpot itself gives up on a call after about ten seconds.
     pub(crate) answer: Duration,
     /// The upper bound of the first back-off; it doubles with every attempt.
@@ -19,7 +19,7 @@ pub(crate) struct Patience {
     pub(crate) landing: Duration,
 }
 
-impl Default for Patience {
+impl Default for RetryPolicy {
     fn default() -> Self {
         Self {
             answer: Duration::from_secs(20),
@@ -77,7 +77,7 @@ impl Retries {
 
     /// The CRM refused what it may not refuse a moment later. Returns how long to wait before the call is sent again, or
     /// None when the refusal is to be believed.
-    pub(crate) fn doubted(&mut self, patience: &Patience, jitter: f64, time_left: Duration) -> Option<Duration> {
+    pub(crate) fn doubted(&mut self, patience: &RetryPolicy, jitter: f64, time_left: Duration) -> Option<Duration> {
         self.second_looks += 1;
         if self.second_looks > self.most_second_looks {
             return None;
@@ -96,7 +96,7 @@ impl Retries {
     /// is from 0 to 1.
     pub(crate) fn failed(
         &mut self,
-        patience: &Patience,
+        patience: &RetryPolicy,
         at_least: Duration,
         jitter: f64,
         time_left: Duration,
@@ -145,7 +145,7 @@ mod tests {
             let (asked, left) = (Duration::from_secs(asked), Duration::from_secs(left));
             let mut retries = Retries::default();
             let mut sent = 1;
-            while let Some(wait) = retries.failed(&Patience::default(), asked, jitter, left) {
+            while let Some(wait) = retries.failed(&RetryPolicy::default(), asked, jitter, left) {
                 prop_assert!(wait >= asked && wait < left && wait <= asked + LONGEST_WAIT);
                 sent += 1;
             }
@@ -157,7 +157,7 @@ mod tests {
     /// When somebody takes over from a run that wrote, the longest answer has been waited for, whatever clocks differ.
     #[test]
     fn an_answer_to_a_write_is_not_waited_for_longer_than_a_takeover_waits() {
-        let longest = Patience::default().answer + Duration::from_secs(5);
+        let longest = RetryPolicy::default().answer + Duration::from_secs(5);
         assert!(longest <= Duration::try_from(WRITE_MARGIN).expect("positive"));
     }
 
@@ -166,17 +166,17 @@ mod tests {
     fn refusals_are_doubted_twice() {
         for (jitter, expected) in [(0.0, [Some(1), Some(2), None]), (1.0, [Some(2), Some(3), None])] {
             let mut retries = Retries::default();
-            let waits = [(); 3].map(|()| retries.doubted(&Patience::default(), jitter, LONG));
+            let waits = [(); 3].map(|()| retries.doubted(&RetryPolicy::default(), jitter, LONG));
             assert_eq!(waits.map(|wait| wait.map(|wait| wait.as_secs())), expected);
         }
-        let soon = Retries::default().doubted(&Patience::default(), 0.0, Duration::from_millis(900));
+        let soon = Retries::default().doubted(&RetryPolicy::default(), 0.0, Duration::from_millis(900));
         assert_eq!(soon, None, "there is no time for it");
     }
 
     #[test]
     fn the_back_off_doubles() {
         let mut retries = Retries::default();
-        let waits = [(); 5].map(|()| retries.failed(&Patience::default(), Duration::ZERO, 1.0, LONG));
+        let waits = [(); 5].map(|()| retries.failed(&RetryPolicy::default(), Duration::ZERO, 1.0, LONG));
         let millis = waits.map(|wait| wait.map(|wait| wait.as_millis()));
         assert_eq!(millis, [Some(500), Some(1_000), Some(2_000), Some(4_000), None]);
     }

@@ -7,7 +7,7 @@ use domain::rows::RowBuffer;
 
 use crate::answers::{self, Unusable};
 use crate::batches::check_has_batches;
-use crate::by_id::{Wanted, append_new};
+use crate::by_id::{Selection, append_new};
 use crate::connector::HubSpot;
 use crate::counts::Search;
 use crate::pages::{MAX_RECORDS, arrange, with};
@@ -32,7 +32,7 @@ impl HubSpot {
         rows.clear();
         let (ids, end) = self.ids_above(request, after).await?;
         let (first, second) = ids.split_at(ids.len().min(usize::from(MAX_RECORDS)));
-        let wanted = Wanted::properties(request.object, request.properties);
+        let wanted = Selection::properties(request.object, request.properties);
         let mut others = RowBuffer::new(rows.columns());
         let (first, second) =
             tokio::join!(self.read_by_id(wanted, first, rows), self.read_by_id(wanted, second, &mut others));

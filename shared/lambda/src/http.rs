@@ -23,7 +23,7 @@ use crate::caller::{Authorised, Caller, Right};
 use crate::deadline::Deadline;
 use crate::fields::Fields;
 use crate::problem::{Problem, catalogue};
-use crate::routes::{self, Found};
+use crate::routes::{self, MatchedRoute};
 
 /// The longest body that a request may have, in bytes: room for the names of all properties that one restore may have.
 pub const LONGEST_BODY: usize = 256 * 1024;
@@ -84,7 +84,7 @@ impl Request {
     ///
     /// # Errors
     /// See [`routes::find`].
-    pub fn route(&self) -> Result<Found<'_>, Problem> {
+    pub fn route(&self) -> Result<MatchedRoute<'_>, Problem> {
         routes::find(&self.method, &self.path)
     }
 
@@ -100,7 +100,7 @@ impl Request {
     ///
     /// # Errors
     /// See [`Caller::of`], [`Caller::authorise`] and [`Request::check_parameters`].
-    pub fn authorised(&self, audience: &str, route: &Found<'_>, right: Right) -> Result<Authorised, Problem> {
+    pub fn authorised(&self, audience: &str, route: &MatchedRoute<'_>, right: Right) -> Result<Authorised, Problem> {
         let caller = self.caller(audience)?.authorise(route.account, right)?;
         self.check_parameters(route)?;
         Ok(caller)
@@ -110,7 +110,7 @@ impl Request {
     ///
     /// # Errors
     /// A 400 problem that names those at fault.
-    pub fn check_parameters(&self, route: &Found<'_>) -> Result<(), Problem> {
+    pub fn check_parameters(&self, route: &MatchedRoute<'_>) -> Result<(), Problem> {
         let known = route.operation.parameters();
         let given = self.query.iter().map(|(name, _)| name.as_str());
         let unknown: Vec<_> = given.filter(|name| !known.contains(name)).collect();

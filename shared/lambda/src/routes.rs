@@ -189,7 +189,7 @@ pub static ROUTES: [Route; 27] = [
 
 /// A request's route with the parameters of its path, as they were written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Found<'a> {
+pub struct MatchedRoute<'a> {
     /// What the request asks for.
     pub operation: Operation,
     /// The account it is about; empty where the path names none.
@@ -197,7 +197,7 @@ pub struct Found<'a> {
     item: &'a str,
 }
 
-impl Found<'_> {
+impl MatchedRoute<'_> {
     /// The backup that the path names.
     ///
     /// # Errors
@@ -240,14 +240,14 @@ impl Found<'_> {
 ///
 /// # Errors
 /// A 404 problem when no route has the path, a 405 problem with `Allow` when only other methods have it.
-pub fn find<'a>(method: &Method, path: &'a str) -> Result<Found<'a>, Problem> {
+pub fn find<'a>(method: &Method, path: &'a str) -> Result<MatchedRoute<'a>, Problem> {
     let mut allowed = Vec::new();
     // A HEAD request is answered like a GET request, without the body.
     let method = if *method == Method::HEAD { &Method::GET } else { method };
     for route in &ROUTES {
         let Some((account, item)) = match_path(route.path, path) else { continue };
         if route.method == *method {
-            return Ok(Found { operation: route.operation, account, item });
+            return Ok(MatchedRoute { operation: route.operation, account, item });
         }
         allowed.push(route.method.as_str());
         allowed.extend((route.method == Method::GET).then_some("HEAD"));

@@ -21,5 +21,5 @@ mod target;
 #[cfg(test)]
 mod tests;
 
-pub use sender::{HttpWebhooks, SetupError};
+pub use sender::{HttpWebhooks, WebhookSetupError};
 pub use signature::new_secret;

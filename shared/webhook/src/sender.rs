@@ -39,15 +39,15 @@ impl Limits {
 /// connection is kept for another request.
 pub struct HttpWebhooks {
     private_targets: PrivateTargets,
-    public: Route,
+    public: Connection,
     /// For exempt targets only.
-    anywhere: Route,
+    anywhere: Connection,
     limits: Limits,
 }
 
 /// Webhooks cannot be sent at all.
 #[derive(Debug, thiserror::Error)]
-pub enum SetupError {
+pub enum WebhookSetupError {
     /// One of the private targets, counted from 1.
     #[error("private target {0} is not a host and a port, such as receiver.internal:8443 or [::1]:8080")]
     PrivateTarget(usize),
@@ -57,7 +57,7 @@ pub enum SetupError {
 }
 
 /// A client, and the resolver that it connects by.
-struct Route {
+struct Connection {
     resolver: Resolver,
     client: Client,
 }
@@ -68,8 +68,8 @@ impl HttpWebhooks {
     /// are compared with URLs exactly, and no other port or subdomain is exempt.
     ///
     /// # Errors
-    /// [`SetupError`].
-    pub fn new(private_targets: Vec<String>) -> Result<Self, SetupError> {
+    /// [`WebhookSetupError`].
+    pub fn new(private_targets: Vec<String>) -> Result<Self, WebhookSetupError> {
         Self::with(private_targets, &(Arc::new(SystemLookup) as Arc<dyn Lookup>), Limits::USUAL)
     }
 
@@ -78,19 +78,19 @@ impl HttpWebhooks {
         private_targets: Vec<String>,
         lookup: &Arc<dyn Lookup>,
         limits: Limits,
-    ) -> Result<Self, SetupError> {
+    ) -> Result<Self, WebhookSetupError> {
         // Another crate of the process may have installed the same provider already.
         let _already_installed = rustls::crypto::ring::default_provider().install_default();
         Ok(Self {
-            private_targets: PrivateTargets::parse(private_targets).map_err(SetupError::PrivateTarget)?,
-            public: Route::new(lookup.clone(), Reach::PublicOnly, limits)?,
-            anywhere: Route::new(lookup.clone(), Reach::Anywhere, limits)?,
+            private_targets: PrivateTargets::parse(private_targets).map_err(WebhookSetupError::PrivateTarget)?,
+            public: Connection::new(lookup.clone(), Reach::PublicOnly, limits)?,
+            anywhere: Connection::new(lookup.clone(), Reach::Anywhere, limits)?,
             limits,
         })
     }
 
     /// What `url` leads to and the only way to send there. A host that is an address has been checked, a name has not.
-    fn route(&self, url: &str) -> Result<(Target, &Route), WebhookRefused> {
+    fn route(&self, url: &str) -> Result<(Target, &Connection), WebhookRefused> {
         let target = Target::parse(url, &self.private_targets)?;
         let route = if target.exempt { &self.anywhere } else { &self.public };
         target.address().map_or(Ok(()), |address| route.resolver.admit(address))?;
@@ -98,7 +98,7 @@ impl HttpWebhooks {
     }
 }
 
-impl Route {
+impl Connection {
     fn new(lookup: Arc<dyn Lookup>, reach: Reach, limits: Limits) -> Result<Self, reqwest::Error> {
         let resolver = Resolver { lookup, reach };
         let client = Client::builder()

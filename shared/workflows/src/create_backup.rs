@@ -19,11 +19,11 @@ use domain::work::{BackupRef, Work};
 use jiff::Timestamp;
 
 use crate::contention::{self, Attempt};
-use crate::idempotency::{Earlier, IdempotencyKey, Keyed};
+use crate::idempotency::{EarlierRequest, IdempotencyKey, Keyed};
 
 /// A wish for a backup, by somebody who may have one.
 #[derive(Debug, Clone)]
-pub struct Request {
+pub struct BackupRequest {
     /// Who wishes it, for which account.
     pub act: Act,
     /// The client's key, where it gave one.
@@ -73,7 +73,7 @@ impl CreateBackup {
     ///
     /// # Errors
     /// [`CreateError`].
-    pub async fn create(&self, request: &Request) -> Result<Backup, CreateError> {
+    pub async fn create(&self, request: &BackupRequest) -> Result<Backup, CreateError> {
         let new = BackupRef {
             account_id: request.act.account_id.clone(),
             backup_id: BackupId::new(self.clock.now(), request.random),
@@ -91,7 +91,7 @@ impl CreateBackup {
         Ok(backup)
     }
 
-    async fn try_create(&self, request: &Request, new: &BackupRef) -> Result<Attempt<Backup>, CreateError> {
+    async fn try_create(&self, request: &BackupRequest, new: &BackupRef) -> Result<Attempt<Backup>, CreateError> {
         let account: Versioned<Account> =
             ledger::load(&*self.ledger, &Account::key_of(&new.account_id)).await?.ok_or(CreateError::AccountUnknown)?;
         let allowance = ledger::load::<Allowance>(&*self.ledger, &Allowance::key_of(&new.account_id)).await?;
@@ -114,8 +114,8 @@ impl CreateBackup {
     }
 
     /// The backup that an earlier request with the same key has made; None if it is not kept any more.
-    async fn made_by(&self, earlier: &Earlier<'_>, new: &BackupRef) -> Result<Option<Backup>, CreateError> {
-        let Earlier::Backup(backup_id) = earlier else { return Err(CreateError::KeyTaken) };
+    async fn made_by(&self, earlier: &EarlierRequest<'_>, new: &BackupRef) -> Result<Option<Backup>, CreateError> {
+        let EarlierRequest::Backup(backup_id) = earlier else { return Err(CreateError::KeyTaken) };
         let made = BackupRef { account_id: new.account_id.clone(), backup_id: (*backup_id).clone() };
         Ok(self.load(&made).await?)
     }

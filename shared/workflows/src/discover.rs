@@ -59,7 +59,7 @@ pub struct Discover {
 /// What the CRM says about an object type.
 enum Described {
     /// It can be read.
-    Readable(Readable),
+    ReadableObject(ReadableObject),
     /// The token, or the account, may not read it.
     Refused(RefusedObject),
     /// Records have values that the token may not see; it lacks these scopes.
@@ -82,7 +82,7 @@ impl RefusedObject {
 }
 
 /// An object type that can be read.
-struct Readable {
+struct ReadableObject {
     definition: ObjectDefinition,
     columns: Columns,
     gaps: Vec<Gap>,
@@ -178,7 +178,7 @@ impl Discover {
         let (mut hidden, mut doubtful) = (BTreeSet::new(), None);
         while let Some(answer) = asked.next().await {
             match answer? {
-                Described::Readable(readable) => self.add(backup, lease, readable).await?,
+                Described::ReadableObject(readable) => self.add(backup, lease, readable).await?,
                 Described::Refused(object) => refused.push(object),
                 Described::HiddenValues(scopes) => hidden.extend(scopes),
                 Described::Doubtful(error) => doubtful = Some(error),
@@ -199,7 +199,7 @@ impl Discover {
         (last, last_try): (&LastBackup, bool),
     ) -> Result<Described, CrmError> {
         let object = &definition.object_type;
-        let mut refusals = Refusals::default();
+        let mut refusals = ObjectRefusals::default();
         let first = PageRequest { object, properties: &[], cursor: &Cursor::START, source: PageSource::List, limit: 1 };
         refusals.note(crm.page(&first, &mut RowBuffer::new(0)).await)?;
         let listed = match crm.properties(object).await {
@@ -231,12 +231,12 @@ impl Discover {
             listed.refused.into_iter().map(|refused| of_refused_properties(&definition, refused, last)).collect();
         let columns = Columns::from_properties(listed.properties);
         let records = census.map(|census| census.records);
-        Ok(Described::Readable(Readable { definition, columns, gaps, records, counted_at }))
+        Ok(Described::ReadableObject(ReadableObject { definition, columns, gaps, records, counted_at }))
     }
 
     /// Puts an object and its first chunk into the ledger, and its columns into object storage.
-    async fn add(&self, backup: &BackupRef, lease: u32, readable: Readable) -> Result<(), StepError> {
-        let Readable { definition, columns, gaps, records, counted_at } = readable;
+    async fn add(&self, backup: &BackupRef, lease: u32, readable: ReadableObject) -> Result<(), StepError> {
+        let ReadableObject { definition, columns, gaps, records, counted_at } = readable;
         let columns_key = storage_keys::columns(backup, &definition.object_type, lease);
         stored_json::write(&*self.writer, &columns_key, &columns).await?;
         let now = self.sessions.clock.now();
@@ -272,12 +272,12 @@ async fn check_portal(crm: &dyn Crm, backup: &Backup) -> Result<CrmAccount, Step
 
 /// What the CRM refused of an object, all of it, so that people learn of every missing scope at once.
 #[derive(Default)]
-struct Refusals {
+struct ObjectRefusals {
     first: Option<CrmError>,
     scopes: MissingScopes,
 }
 
-impl Refusals {
+impl ObjectRefusals {
     /// What a call answered; None when it was refused.
     ///
     /// # Errors

@@ -15,7 +15,7 @@ pub(crate) struct ObjectPorts<'a> {
 }
 
 /// What of an object is stored, and goes on in another run.
-pub(crate) struct Stored {
+pub(crate) struct StoredBlob {
     pub(crate) key: String,
     /// The upload that makes it, once there is a part.
     pub(crate) upload: Option<UploadId>,
@@ -63,10 +63,10 @@ impl<'a> GrowingBlob<'a> {
     pub(crate) async fn resumed(
         ports: ObjectPorts<'a>,
         content_type: &'static str,
-        stored: Stored,
+        stored: StoredBlob,
         rest: Vec<u8>,
     ) -> Result<Self, StorageError> {
-        let Stored { key, upload, parts: count, bytes } = stored;
+        let StoredBlob { key, upload, parts: count, bytes } = stored;
         let mut known = Vec::new();
         if let Some(upload) = &upload {
             let found = ports.uploads.parts(&key, upload).await?;
@@ -82,9 +82,9 @@ impl<'a> GrowingBlob<'a> {
     }
 
     /// What of it is stored. [`GrowingBlob::buffer`] comes behind that.
-    pub(crate) fn stored(&self) -> Stored {
+    pub(crate) fn stored(&self) -> StoredBlob {
         let parts = u16::try_from(self.parts.len()).unwrap_or(u16::MAX);
-        Stored { key: self.key.clone(), upload: self.upload.clone(), parts, bytes: self.size }
+        StoredBlob { key: self.key.clone(), upload: self.upload.clone(), parts, bytes: self.size }
     }
 
     /// Whether there is enough for another part.

@@ -48,7 +48,7 @@ pub(crate) struct Keyed<'a> {
 
 /// What an earlier request with the same key was about.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Earlier<'a> {
+pub(crate) enum EarlierRequest<'a> {
     /// It has made this backup.
     Backup(&'a BackupId),
     /// It has made or changed a restore.
@@ -69,9 +69,9 @@ impl<'a> Keyed<'a> {
     }
 
     /// The earlier request. The ledger forgets late, so the time counts and not the presence.
-    pub(crate) fn earlier(&self) -> Option<Earlier<'_>> {
+    pub(crate) fn earlier(&self) -> Option<EarlierRequest<'_>> {
         let note = self.noted.as_ref().map(|noted| &noted.record).filter(|note| note.forget_at > self.now)?;
-        Some(note.restore.as_ref().map_or(Earlier::Backup(&note.backup_id), Earlier::Restore))
+        Some(note.restore.as_ref().map_or(EarlierRequest::Backup(&note.backup_id), EarlierRequest::Restore))
     }
 
     /// Notes that the request has made `backup`.

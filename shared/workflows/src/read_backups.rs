@@ -4,7 +4,7 @@ mod overall;
 
 use domain::account::Account;
 use domain::backup::{Backup, BackupState};
-use domain::chunk::{Chunk, ChunkState, Reading};
+use domain::chunk::{Chunk, ChunkState, ReadSoFar};
 use domain::ids::{AccountId, BackupId};
 use domain::lease::WaitReason;
 use domain::lease::{CrmTrouble, Leasing, Wait};
@@ -19,7 +19,7 @@ use crate::listing;
 
 /// Why there is nothing to show.
 #[derive(Debug, thiserror::Error)]
-pub enum ReadError {
+pub enum ReadBackupsError {
     /// No operator has created the account.
     #[error("there is no such account")]
     AccountUnknown,
@@ -43,15 +43,15 @@ pub struct BackupPage {
 /// Lists an account's backups, newest first: `limit` at most, those older than `after` if given.
 ///
 /// # Errors
-/// [`ReadError`].
+/// [`ReadBackupsError`].
 pub async fn list(
     ledger: &dyn Ledger,
     account: &AccountId,
     after: Option<&BackupId>,
     limit: u32,
-) -> Result<BackupPage, ReadError> {
+) -> Result<BackupPage, ReadBackupsError> {
     if ledger.get(&Account::key_of(account)).await?.is_none() {
-        return Err(ReadError::AccountUnknown);
+        return Err(ReadBackupsError::AccountUnknown);
     }
     let key_of =
         |backup_id: &BackupId| Backup::key_of(&BackupRef { account_id: account.clone(), backup_id: backup_id.clone() });
@@ -126,10 +126,10 @@ pub struct ObjectProgress {
 /// Looks at a backup.
 ///
 /// # Errors
-/// [`ReadError`].
-pub async fn read(ledger: &dyn Ledger, backup: &BackupRef, now: Timestamp) -> Result<BackupProgress, ReadError> {
+/// [`ReadBackupsError`].
+pub async fn read(ledger: &dyn Ledger, backup: &BackupRef, now: Timestamp) -> Result<BackupProgress, ReadBackupsError> {
     let loaded = ledger::load::<Backup>(ledger, &Backup::key_of(backup)).await?;
-    let found = loaded.ok_or(ReadError::BackupUnknown)?.record;
+    let found = loaded.ok_or(ReadBackupsError::BackupUnknown)?.record;
     let (objects, chunks) = work(ledger, &found).await?;
     let waiting = waiting(&found, &chunks, &objects, now);
     let objects: Vec<_> =
@@ -178,7 +178,7 @@ fn committed(object: &ObjectExport, chunks: &[Chunk]) -> u64 {
 fn object_progress(object: ObjectExport, chunks: &[Chunk], state: BackupState, now: Timestamp) -> ObjectProgress {
     let is_exported = object.state == ObjectState::Exported;
     let is_unfinished = state.is_terminal() && !is_exported;
-    let read = of_object(&object, chunks).filter(|_| !is_exported).fold(Reading::default(), |sum, chunk| Reading {
+    let read = of_object(&object, chunks).filter(|_| !is_exported).fold(ReadSoFar::default(), |sum, chunk| ReadSoFar {
         records: sum.records + chunk.reading.records,
         pages: sum.pages + chunk.reading.pages,
         plain_bytes: sum.plain_bytes + chunk.reading.plain_bytes,

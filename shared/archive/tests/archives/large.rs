@@ -7,7 +7,7 @@ use std::process::Command;
 
 use archive::digests::Digests;
 use archive::layout::{ArchiveLayout, CsvFile, Extent, LaidOut, StoredSegment};
-use archive::parts::{Part, plan};
+use archive::parts::{UploadPart, plan};
 use archive::reader::{ArchivedFile, files, verify};
 use archive::segment::Deflater;
 use domain::ids::RecordId;
@@ -111,8 +111,8 @@ fn readers_find_files_above_and_behind_4_gib() {
 fn an_archive_above_4_gib_is_copied_almost_whole() {
     let (laid_out, _) = claimed_archive();
     let parts = plan(&laid_out.extents).expect("few parts");
-    let copied: u64 = parts.iter().filter(|part| matches!(part, Part::Copy(_))).map(Part::bytes).sum();
-    assert_eq!(parts.iter().map(Part::bytes).sum::<u64>(), laid_out.bytes);
+    let copied: u64 = parts.iter().filter(|part| matches!(part, UploadPart::Copy(_))).map(UploadPart::bytes).sum();
+    assert_eq!(parts.iter().map(UploadPart::bytes).sum::<u64>(), laid_out.bytes);
     assert!(laid_out.bytes - copied < 20 * 1024 * 1024, "{} bytes are not copied", laid_out.bytes - copied);
 }
 

@@ -2,7 +2,7 @@
 
 use archive::layout::Extent;
 use archive::parts::{
-    LARGEST_BUFFER, LARGEST_PART, MOST_PARTS, Part, Piece, PlanError, SMALLEST_PART, is_one_write, plan,
+    BufferPiece, LARGEST_BUFFER, LARGEST_PART, MOST_PARTS, PlanError, SMALLEST_PART, UploadPart, is_one_write, plan,
 };
 use bytes::Bytes;
 use domain::ports::storage::{CopySource, ETag};
@@ -34,26 +34,26 @@ fn bytes_of(extents: &[Extent]) -> u64 {
     extents.iter().map(Extent::bytes).sum()
 }
 
-fn moved(parts: &[Part]) -> u64 {
-    parts.iter().filter(|part| matches!(part, Part::Buffer(_))).map(Part::bytes).sum()
+fn moved(parts: &[UploadPart]) -> u64 {
+    parts.iter().filter(|part| matches!(part, UploadPart::Buffer(_))).map(UploadPart::bytes).sum()
 }
 
 /// What `parts` are made of, with neighbouring ranges of one object made one again.
-fn rejoined(parts: &[Part]) -> Vec<Extent> {
+fn rejoined(parts: &[UploadPart]) -> Vec<Extent> {
     let mut joined: Vec<Extent> = Vec::new();
     let pieces = parts.iter().flat_map(|part| match part {
-        Part::Copy(source) => vec![Piece::Object(source.clone())],
-        Part::Buffer(pieces) => pieces.clone(),
+        UploadPart::Copy(source) => vec![BufferPiece::Object(source.clone())],
+        UploadPart::Buffer(pieces) => pieces.clone(),
     });
     for piece in pieces {
         match (joined.last_mut(), piece) {
-            (Some(Extent::Object(last)), Piece::Object(next))
+            (Some(Extent::Object(last)), BufferPiece::Object(next))
                 if last.key == next.key && last.range.end == next.range.start =>
             {
                 last.range.end = next.range.end;
             }
-            (_, Piece::Object(source)) => joined.push(Extent::Object(source)),
-            (_, Piece::Literal(bytes)) => joined.push(Extent::Literal(bytes)),
+            (_, BufferPiece::Object(source)) => joined.push(Extent::Object(source)),
+            (_, BufferPiece::Literal(bytes)) => joined.push(Extent::Literal(bytes)),
         }
     }
     joined
@@ -73,15 +73,15 @@ fn merged(extents: Vec<Extent>) -> Vec<Extent> {
     merged
 }
 
-fn check_rules(parts: &[Part], largest_buffer: u64) {
+fn check_rules(parts: &[UploadPart], largest_buffer: u64) {
     assert!(parts.len() <= MOST_PARTS);
     for (place, part) in parts.iter().enumerate() {
         let size = part.bytes();
         assert!(size <= LARGEST_PART, "part {place} has {size} bytes");
         assert!(size >= SMALLEST_PART || place + 1 == parts.len(), "part {place} has {size} bytes");
         match part {
-            Part::Copy(source) => assert!(size >= SMALLEST_PART && source.range.end > SMALLEST_PART),
-            Part::Buffer(_) => assert!(size <= largest_buffer, "a buffer of {size} bytes"),
+            UploadPart::Copy(source) => assert!(size >= SMALLEST_PART && source.range.end > SMALLEST_PART),
+            UploadPart::Buffer(_) => assert!(size <= largest_buffer, "a buffer of {size} bytes"),
         }
     }
 }
@@ -163,7 +163,7 @@ fn storage_joins_the_parts_to_the_same_zip() {
     }
     let sample = Sample::of(&[table]);
     let parts = plan(&sample.contents.extents).expect("few parts");
-    assert!(parts.iter().any(|part| matches!(part, Part::Copy(_))), "something is copied");
+    assert!(parts.iter().any(|part| matches!(part, UploadPart::Copy(_))), "something is copied");
     check_rules(&parts, SMALLEST_PART);
     assert!(sample.joined(&parts) == sample.zip(), "the same bytes");
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use archive::contents::{ArchiveContents, ExportedObject, lay_out};
 use archive::layout::StoredSegment;
-use archive::parts::{Part, Piece};
+use archive::parts::{BufferPiece, UploadPart};
 use archive::segment::SegmentWriter;
 use domain::account::ApiVersion;
 use domain::account::Requester;
@@ -104,24 +104,25 @@ impl Sample {
 
     /// The zip.
     pub(crate) fn zip(&self) -> Vec<u8> {
-        let joined: Vec<u8> = self.contents.extents.iter().flat_map(|extent| self.read(&Piece::from(extent))).collect();
+        let joined: Vec<u8> =
+            self.contents.extents.iter().flat_map(|extent| self.read(&BufferPiece::from(extent))).collect();
         assert_eq!(joined.len() as u64, self.contents.bytes, "the layout knows its size");
         joined
     }
 
     /// The zip, as storage joins it from `parts`.
-    pub(crate) fn joined(&self, parts: &[Part]) -> Vec<u8> {
+    pub(crate) fn joined(&self, parts: &[UploadPart]) -> Vec<u8> {
         let pieces = parts.iter().flat_map(|part| match part {
-            Part::Copy(source) => vec![Piece::Object(source.clone())],
-            Part::Buffer(pieces) => pieces.clone(),
+            UploadPart::Copy(source) => vec![BufferPiece::Object(source.clone())],
+            UploadPart::Buffer(pieces) => pieces.clone(),
         });
         pieces.flat_map(|piece| self.read(&piece)).collect()
     }
 
-    fn read(&self, piece: &Piece) -> Vec<u8> {
+    fn read(&self, piece: &BufferPiece) -> Vec<u8> {
         match piece {
-            Piece::Literal(bytes) => bytes.to_vec(),
-            Piece::Object(CopySource { key, range, .. }) => {
+            BufferPiece::Literal(bytes) => bytes.to_vec(),
+            BufferPiece::Object(CopySource { key, range, .. }) => {
                 let at = |offset: u64| usize::try_from(offset).expect("in memory");
                 self.storage[key][at(range.start)..at(range.end)].to_vec()
             }

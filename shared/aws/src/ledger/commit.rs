@@ -69,9 +69,9 @@ pub(super) async fn transact(ledger: &DynamoDbLedger, changes: &[Change]) -> Res
             return Err(ledger_error("TransactWriteItems", &error));
         };
         match verdict(cancelled.cancellation_reasons(), &writer) {
-            Verdict::Done => return Ok(()),
-            Verdict::TryAgain => {}
-            Verdict::Failed(error) => return Err(error),
+            Cancelled::Done => return Ok(()),
+            Cancelled::TryAgain => {}
+            Cancelled::Failed(error) => return Err(error),
         }
     }
     Err(contended())
@@ -79,26 +79,26 @@ pub(super) async fn transact(ledger: &DynamoDbLedger, changes: &[Change]) -> Res
 
 /// What a cancelled transaction comes to.
 #[derive(Debug, PartialEq, Eq)]
-enum Verdict {
+enum Cancelled {
     Done,
     TryAgain,
     Failed(LedgerError),
 }
 
-fn verdict(reasons: &[CancellationReason], writer: &str) -> Verdict {
+fn verdict(reasons: &[CancellationReason], writer: &str) -> Cancelled {
     let any = |wanted: &[&str]| reasons.iter().any(|r| r.code().is_some_and(|code| wanted.contains(&code)));
     // One item by this commit means that all of it was made by an earlier sending.
     if reasons.iter().any(|reason| is_by(writer, reason.item())) {
-        Verdict::Done
+        Cancelled::Done
     } else if any(&["ConditionalCheckFailed"]) {
-        Verdict::Failed(LedgerError::Conflict)
+        Cancelled::Failed(LedgerError::Conflict)
     } else if any(&["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"]) {
-        Verdict::TryAgain
+        Cancelled::TryAgain
     } else {
         let codes: Vec<_> =
             reasons.iter().filter_map(CancellationReason::code).filter(|code| *code != "None").collect();
         let sentence = format!("TransactWriteItems: cancelled ({})", codes.join(", "));
-        Verdict::Failed(if any(&["ValidationError", "ItemCollectionSizeLimitExceeded"]) {
+        Cancelled::Failed(if any(&["ValidationError", "ItemCollectionSizeLimitExceeded"]) {
             LedgerError::Refused(sentence)
         } else {
             LedgerError::Unavailable(sentence)

@@ -8,7 +8,7 @@ use crate::failure;
 
 /// What a failed precondition has met.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Met<'a> {
+pub(super) enum Precondition<'a> {
     /// The request had no precondition.
     Nothing,
     /// The object that must not exist yet.
@@ -32,7 +32,7 @@ const PASSING: [&str; 7] = [
 pub(super) fn storage_error<E: ProvideErrorMetadata>(
     operation: &str,
     key: &str,
-    met: Met<'_>,
+    met: Precondition<'_>,
     error: &SdkError<E, HttpResponse>,
 ) -> StorageError {
     let sentence = failure::describe(operation, error);
@@ -41,13 +41,13 @@ pub(super) fn storage_error<E: ProvideErrorMetadata>(
         (code, _, _) if PASSING.contains(&code) || code.contains("Throttl") => StorageError::Unavailable(sentence),
         ("NoSuchUpload", _, _) => StorageError::Absent(key.to_owned()),
         ("NoSuchBucket", _, _) => StorageError::Refused(sentence),
-        ("PreconditionFailed", _, Met::Target) | (_, Some(412), Met::Target) => {
+        ("PreconditionFailed", _, Precondition::Target) | (_, Some(412), Precondition::Target) => {
             StorageError::AlreadyExists(key.to_owned())
         }
-        ("PreconditionFailed", _, Met::Source(source)) | (_, Some(412), Met::Source(source)) => {
+        ("PreconditionFailed", _, Precondition::Source(source)) | (_, Some(412), Precondition::Source(source)) => {
             StorageError::Changed(source.to_owned())
         }
-        ("NoSuchKey", _, Met::Source(source)) | (_, Some(404), Met::Source(source)) => {
+        ("NoSuchKey", _, Precondition::Source(source)) | (_, Some(404), Precondition::Source(source)) => {
             StorageError::Absent(source.to_owned())
         }
         ("NoSuchKey", _, _) | (_, Some(404), _) => StorageError::Absent(key.to_owned()),
@@ -74,7 +74,7 @@ mod tests {
 
     use super::*;
 
-    fn of(status: u16, code: &str, met: Met<'_>) -> StorageError {
+    fn of(status: u16, code: &str, met: Precondition<'_>) -> StorageError {
         let metadata = ErrorMetadata::builder().code(code).message("names 'key' and a value").build();
         let raw = HttpResponse::new(status.try_into().expect("a status"), SdkBody::empty());
         storage_error("Op", "key", met, &SdkError::service_error(metadata, raw))
@@ -90,17 +90,17 @@ mod tests {
 
     #[test]
     fn failed_preconditions_name_what_they_met() {
-        assert_eq!(of(412, "PreconditionFailed", Met::Target), StorageError::AlreadyExists("key".into()));
-        assert_eq!(of(412, "PreconditionFailed", Met::Source("from")), StorageError::Changed("from".into()));
-        assert_eq!(of(200, "PreconditionFailed", Met::Target), StorageError::AlreadyExists("key".into()));
+        assert_eq!(of(412, "PreconditionFailed", Precondition::Target), StorageError::AlreadyExists("key".into()));
+        assert_eq!(of(412, "PreconditionFailed", Precondition::Source("from")), StorageError::Changed("from".into()));
+        assert_eq!(of(200, "PreconditionFailed", Precondition::Target), StorageError::AlreadyExists("key".into()));
     }
 
     #[test]
     fn what_is_absent_is_named() {
-        assert_eq!(of(404, "", Met::Nothing), StorageError::Absent("key".into()));
-        assert_eq!(of(404, "NoSuchKey", Met::Source("from")), StorageError::Absent("from".into()));
-        assert_eq!(of(404, "NoSuchUpload", Met::Source("from")), StorageError::Absent("key".into()));
-        assert!(is_refused(&of(404, "NoSuchBucket", Met::Nothing)));
+        assert_eq!(of(404, "", Precondition::Nothing), StorageError::Absent("key".into()));
+        assert_eq!(of(404, "NoSuchKey", Precondition::Source("from")), StorageError::Absent("from".into()));
+        assert_eq!(of(404, "NoSuchUpload", Precondition::Source("from")), StorageError::Absent("key".into()));
+        assert!(is_refused(&of(404, "NoSuchBucket", Precondition::Nothing)));
     }
 
     #[test]
@@ -114,21 +114,21 @@ mod tests {
             (400, "RequestTimeout"),
             (400, "ThrottlingException"),
         ] {
-            assert!(is_unavailable(&of(status, code, Met::Target)), "{status} {code}");
+            assert!(is_unavailable(&of(status, code, Precondition::Target)), "{status} {code}");
         }
         for (status, code) in
             [(403, "AccessDenied"), (400, "EntityTooSmall"), (200, "EntityTooSmall"), (416, "InvalidRange")]
         {
-            assert!(is_refused(&of(status, code, Met::Target)), "{status} {code}");
+            assert!(is_refused(&of(status, code, Precondition::Target)), "{status} {code}");
         }
         let timed_out = SdkError::<ErrorMetadata, _>::timeout_error("slow");
-        assert!(is_unavailable(&storage_error("Op", "key", Met::Nothing, &timed_out)));
+        assert!(is_unavailable(&storage_error("Op", "key", Precondition::Nothing, &timed_out)));
     }
 
     #[test]
     fn sentences_hold_the_code_and_not_the_message() {
         assert_eq!(
-            of(403, "AccessDenied", Met::Nothing).to_string(),
+            of(403, "AccessDenied", Precondition::Nothing).to_string(),
             "object storage refused: Op: AccessDenied (HTTP 403)"
         );
     }

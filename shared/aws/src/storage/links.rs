@@ -8,7 +8,7 @@ use domain::ports::storage::{DownloadLinks, StorageError};
 use secrecy::SecretString;
 
 use super::S3Storage;
-use super::failure::{Met, storage_error};
+use super::failure::{Precondition, storage_error};
 
 #[async_trait]
 impl DownloadLinks for S3Storage {
@@ -23,7 +23,7 @@ impl DownloadLinks for S3Storage {
             .response_content_disposition(attachment(file_name))
             .presigned(config)
             .await
-            .map_err(|e| storage_error("signing a link", key, Met::Nothing, &e))?;
+            .map_err(|e| storage_error("signing a link", key, Precondition::Nothing, &e))?;
         Ok(SecretString::from(signed.uri()))
     }
 }

@@ -31,7 +31,7 @@ use aws_sdk_s3::primitives::{AggregatedBytes, ByteStream};
 use bytes::Bytes;
 use domain::ports::storage::{BlobInfo, BlobReader, BlobWriter, CopySource, ETag, StorageError};
 
-use self::failure::{Met, etag, storage_error};
+use self::failure::{Precondition, etag, storage_error};
 
 /// How often a body is fetched at most. The SDK repeats requests but not a body that broke off.
 const READS: u32 = 3;
@@ -55,7 +55,7 @@ impl S3Storage {
         range: Option<&Range<u64>>,
         content: Option<&ETag>,
     ) -> Result<Bytes, StorageError> {
-        let met = if content.is_some() { Met::Source(key) } else { Met::Nothing };
+        let met = if content.is_some() { Precondition::Source(key) } else { Precondition::Nothing };
         let answer = self
             .client
             .get_object()
@@ -120,7 +120,7 @@ fn range_header(range: &Range<u64>) -> String {
 impl BlobReader for S3Storage {
     async fn head(&self, key: &str) -> Result<Option<BlobInfo>, StorageError> {
         let answer = self.client.head_object().bucket(&self.bucket).key(key).send().await;
-        let found = match answer.map_err(|e| storage_error("HeadObject", key, Met::Nothing, &e)) {
+        let found = match answer.map_err(|e| storage_error("HeadObject", key, Precondition::Nothing, &e)) {
             Ok(found) => found,
             Err(StorageError::Absent(_)) => return Ok(None),
             Err(error) => return Err(error),
@@ -152,7 +152,7 @@ impl BlobWriter for S3Storage {
             .body(ByteStream::from(bytes))
             .send()
             .await
-            .map_err(|e| storage_error("PutObject", key, Met::Target, &e))?;
+            .map_err(|e| storage_error("PutObject", key, Precondition::Target, &e))?;
         etag("PutObject", answer.e_tag)
     }
 }

@@ -9,7 +9,7 @@ use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart, Part};
 use bytes::Bytes;
 use domain::ports::storage::{CopySource, ETag, MultipartUploads, StorageError, UploadId, UploadedPart};
 
-use super::failure::{Met, etag, storage_error};
+use super::failure::{Precondition, etag, storage_error};
 use super::{S3Storage, range_header};
 
 #[async_trait]
@@ -23,7 +23,7 @@ impl MultipartUploads for S3Storage {
             .content_type(content_type)
             .send()
             .await
-            .map_err(|e| storage_error("CreateMultipartUpload", key, Met::Nothing, &e))?;
+            .map_err(|e| storage_error("CreateMultipartUpload", key, Precondition::Nothing, &e))?;
         let id = answer.upload_id.map(UploadId);
         id.ok_or_else(|| StorageError::Unavailable("CreateMultipartUpload: answer without an id".to_owned()))
     }
@@ -46,7 +46,7 @@ impl MultipartUploads for S3Storage {
             .body(ByteStream::from(bytes))
             .send()
             .await
-            .map_err(|e| storage_error("UploadPart", key, Met::Nothing, &e))?;
+            .map_err(|e| storage_error("UploadPart", key, Precondition::Nothing, &e))?;
         Ok(UploadedPart { number, etag: etag("UploadPart", answer.e_tag)?, size })
     }
 
@@ -72,7 +72,7 @@ impl MultipartUploads for S3Storage {
             .copy_source_range(range_header(&source.range))
             .send()
             .await
-            .map_err(|e| storage_error("UploadPartCopy", key, Met::Source(&source.key), &e))?;
+            .map_err(|e| storage_error("UploadPartCopy", key, Precondition::Source(&source.key), &e))?;
         let etag = etag("UploadPartCopy", answer.copy_part_result.and_then(|result| result.e_tag))?;
         Ok(UploadedPart { number, etag, size: source.range.end - source.range.start })
     }
@@ -82,7 +82,7 @@ impl MultipartUploads for S3Storage {
         let mut pages = list.into_paginator().send();
         let mut parts = Vec::new();
         while let Some(page) = pages.next().await {
-            match page.map_err(|e| storage_error("ListParts", key, Met::Nothing, &e)) {
+            match page.map_err(|e| storage_error("ListParts", key, Precondition::Nothing, &e)) {
                 Ok(page) => {
                     for part in page.parts.unwrap_or_default() {
                         parts.push(uploaded(part)?);
@@ -113,14 +113,14 @@ impl MultipartUploads for S3Storage {
             .config_override(patient)
             .send()
             .await
-            .map_err(|e| storage_error("CompleteMultipartUpload", key, Met::Target, &e))?;
+            .map_err(|e| storage_error("CompleteMultipartUpload", key, Precondition::Target, &e))?;
         etag("CompleteMultipartUpload", answer.e_tag)
     }
 
     async fn abort(&self, key: &str, upload: &UploadId) -> Result<(), StorageError> {
         let answer =
             self.client.abort_multipart_upload().bucket(&self.bucket).key(key).upload_id(&upload.0).send().await;
-        match answer.map_err(|e| storage_error("AbortMultipartUpload", key, Met::Nothing, &e)) {
+        match answer.map_err(|e| storage_error("AbortMultipartUpload", key, Precondition::Nothing, &e)) {
             Ok(_) | Err(StorageError::Absent(_)) => Ok(()),
             Err(error) => Err(error),
         }

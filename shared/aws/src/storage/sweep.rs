@@ -5,7 +5,7 @@ use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use domain::ports::storage::{BlobSweeper, MultipartUploads, StorageError, UploadId};
 
 use super::S3Storage;
-use super::failure::{Met, storage_error};
+use super::failure::{Precondition, storage_error};
 
 #[async_trait]
 impl BlobSweeper for S3Storage {
@@ -22,7 +22,7 @@ impl S3Storage {
         let mut pages = self.client.list_objects_v2().bucket(&self.bucket).prefix(prefix).into_paginator().send();
         let mut deleted = 0;
         while let Some(page) = pages.next().await {
-            let page = page.map_err(|e| storage_error("ListObjectsV2", prefix, Met::Nothing, &e))?;
+            let page = page.map_err(|e| storage_error("ListObjectsV2", prefix, Precondition::Nothing, &e))?;
             let keys: Vec<_> = page.contents.unwrap_or_default().into_iter().filter_map(|object| object.key).collect();
             // A page holds at most 1,000 keys, and so does one deletion.
             deleted += self.delete(prefix, keys).await?;
@@ -40,7 +40,7 @@ impl S3Storage {
         let named = named.collect::<Result<Vec<_>, _>>().map_err(refused)?;
         let delete = Delete::builder().set_objects(Some(named)).quiet(true).build().map_err(refused)?;
         let answer = self.client.delete_objects().bucket(&self.bucket).delete(delete).send().await;
-        let answer = answer.map_err(|e| storage_error("DeleteObjects", prefix, Met::Nothing, &e))?;
+        let answer = answer.map_err(|e| storage_error("DeleteObjects", prefix, Precondition::Nothing, &e))?;
         match answer.errors() {
             [] => Ok(count),
             [first, ..] => {
@@ -64,7 +64,7 @@ impl S3Storage {
                 .set_upload_id_marker(id_marker)
                 .send()
                 .await
-                .map_err(|e| storage_error("ListMultipartUploads", prefix, Met::Nothing, &e))?;
+                .map_err(|e| storage_error("ListMultipartUploads", prefix, Precondition::Nothing, &e))?;
             for upload in page.uploads() {
                 if let (Some(key), Some(id)) = (upload.key(), upload.upload_id()) {
                     self.abort(key, &UploadId(id.to_owned())).await?;

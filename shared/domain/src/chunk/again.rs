@@ -8,7 +8,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Chunk, ChunkState, Reading};
+use super::{Chunk, ChunkState, ReadSoFar};
 use crate::Refused;
 use crate::ids::RecordId;
 use crate::ports::crm::Cursor;
@@ -25,7 +25,7 @@ pub struct Again {
     pub by_search: bool,
     /// Before that, a part of it came from a list whose cursors only the CRM can read.
     pub opaque_before: bool,
-    /// Reading went on behind the end that was found first.
+    /// ReadSoFar went on behind the end that was found first.
     pub went_on: bool,
     /// The whole range was read again.
     pub whole: bool,
@@ -109,7 +109,7 @@ impl Chunk {
             committed_to: after,
             seen_past_end: None,
             finished_at: None,
-            reading: Reading::default(),
+            reading: ReadSoFar::default(),
             ..next
         })
     }
@@ -124,7 +124,7 @@ impl Chunk {
             again: self.searching(),
             cursor: Cursor::AfterId(self.committed_to),
             trail: Trail::default(),
-            reading: Reading::default(),
+            reading: ReadSoFar::default(),
             ..self.clone()
         })
     }

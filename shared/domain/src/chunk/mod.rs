@@ -38,7 +38,7 @@ pub enum ChunkState {
 /// What a run has read and not committed yet, for progress reports only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Reading {
+pub struct ReadSoFar {
     pub records: u64,
     pub pages: u64,
     pub plain_bytes: u64,
@@ -82,7 +82,7 @@ pub struct Chunk {
     /// When the end was read.
     pub finished_at: Option<Timestamp>,
     /// What the present run has read since its last commit.
-    pub reading: Reading,
+    pub reading: ReadSoFar,
     /// What was read once more.
     #[serde(default, skip_serializing_if = "Again::is_none")]
     pub again: Again,
@@ -155,7 +155,7 @@ impl Chunk {
             first_seen_at: None,
             seen_past_end: None,
             finished_at: None,
-            reading: Reading::default(),
+            reading: ReadSoFar::default(),
             again: Again::default(),
             key,
         }
@@ -210,14 +210,14 @@ impl Chunk {
     /// Why not.
     pub fn lease(&self, owner: &str, now: Timestamp, length: SignedDuration) -> Result<Self, NotLeased> {
         let leasing = self.leasing.take(owner, now, length)?;
-        Ok(Self { leasing, reading: Reading::default(), queued_at: now, ..self.clone() })
+        Ok(Self { leasing, reading: ReadSoFar::default(), queued_at: now, ..self.clone() })
     }
 
     /// Notes what the run under `lease` has read so far.
     ///
     /// # Errors
     /// [`Refused`] when another run has taken over.
-    pub fn reading(&self, lease: u32, reading: Reading) -> Result<Self, Refused> {
+    pub fn reading(&self, lease: u32, reading: ReadSoFar) -> Result<Self, Refused> {
         self.check_lease("reporting progress", lease)?;
         Ok(Self { reading, ..self.clone() })
     }
@@ -276,7 +276,7 @@ impl Chunk {
             leasing: self.leasing.progressed(),
             first_seen: seen.map(|(id, _)| id),
             first_seen_at: seen.map(|(_, at)| at),
-            reading: Reading::default(),
+            reading: ReadSoFar::default(),
             ..self.clone()
         };
         if let Some(end) = step.end {
@@ -295,7 +295,7 @@ impl Chunk {
     pub fn release(&self, lease: u32, wait: Option<Wait>, now: Timestamp) -> Result<Self, Refused> {
         self.check_lease("releasing a chunk", lease)?;
         let leasing = self.leasing.released(wait);
-        Ok(Self { leasing, queued_at: now, reading: Reading::default(), ..self.clone() })
+        Ok(Self { leasing, queued_at: now, reading: ReadSoFar::default(), ..self.clone() })
     }
 
     fn check_lease(&self, what: &'static str, lease: u32) -> Result<(), Refused> {

@@ -17,7 +17,7 @@ pub struct CrmToken {
 /// A stored token as it is read.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Stored {
+struct StoredSecret {
     base_url: String,
     token: String,
 }
@@ -41,7 +41,7 @@ impl CrmToken {
     /// What [`CrmToken::to_json`] made; None for any other text. What is wrong with that is not told, as it could quote
     /// the token.
     pub fn from_json(json: &str) -> Option<Self> {
-        let Stored { base_url, token } = serde_json::from_str(json).ok()?;
+        let StoredSecret { base_url, token } = serde_json::from_str(json).ok()?;
         Some(Self { base_url, token: token.into() })
     }
 }

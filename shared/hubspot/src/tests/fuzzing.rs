@@ -16,7 +16,7 @@ use crate::call::number;
 use crate::documents;
 use crate::records::{Shape, read_records};
 use crate::refusal::{Refusal, is_html, policy};
-use crate::retry::{Patience, Retries};
+use crate::retry::{Retries, RetryPolicy};
 use crate::scan::Scanner;
 
 const WORDS: &[&str] = &[
@@ -185,7 +185,7 @@ fn fuzz_crm_headers() {
         let asked = asked.map(|seconds| Duration::from_secs(seconds.min(86_400)));
         let mut retries = Retries::default();
         let mut sent = 1;
-        while let Some(wait) = retries.failed(&Patience::default(), asked.unwrap_or_default(), 1.0, Duration::MAX) {
+        while let Some(wait) = retries.failed(&RetryPolicy::default(), asked.unwrap_or_default(), 1.0, Duration::MAX) {
             assert!(wait >= asked.unwrap_or_default());
             sent += 1;
         }

@@ -12,7 +12,7 @@ use jiff::SignedDuration;
 use super::server::{Reply, Server};
 use super::{Client, Gate, SystemClock, connector, object};
 use crate::connector::Connector;
-use crate::retry::Patience;
+use crate::retry::RetryPolicy;
 
 const WRITTEN: &str = r#"{"status":"COMPLETE","results":[{"id":"7","properties":{"name":"x"}}]}"#;
 const NO_SCOPES: &str = r#"{"category":"MISSING_SCOPES"}"#;
@@ -83,7 +83,7 @@ async fn a_read_never_lands() {
 async fn an_answer_is_given_when_nothing_sent_before_it_can_land_any_more() {
     let landing = Duration::from_millis(400);
     let wait = Duration::from_millis(1);
-    let patience = Patience { answer: landing, first_wait: wait, second_look: wait, landing };
+    let patience = RetryPolicy { answer: landing, first_wait: wait, second_look: wait, landing };
     let connector = Connector::new(Arc::new(SystemClock)).expect("certificate authorities").with_patience(patience);
     let timed = async |replies: &[Reply], time_left: i64| {
         let server = Server::script(replies).await;

@@ -36,7 +36,7 @@ use secrecy::SecretString;
 
 use self::server::Server;
 use crate::connector::Connector;
-use crate::retry::Patience;
+use crate::retry::RetryPolicy;
 
 const TOKEN: &str = "pat-test-0000";
 
@@ -173,7 +173,7 @@ fn connector() -> Connector {
 /// One that waits so long for an answer, and else as little as a test can.
 fn waiting(answer: Duration) -> Connector {
     let wait = Duration::from_millis(1);
-    let patience = Patience { answer, first_wait: wait, second_look: wait, landing: wait };
+    let patience = RetryPolicy { answer, first_wait: wait, second_look: wait, landing: wait };
     Connector::new(Arc::new(SystemClock)).expect("the system has certificate authorities").with_patience(patience)
 }
 

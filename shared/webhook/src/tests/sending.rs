@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::receiver::{Receiver, Seen};
 use super::*;
-use crate::SetupError;
+use crate::WebhookSetupError;
 
 const NO_CONTENT: &str = "HTTP/1.1 204 No Content\r\n\r\n";
 
@@ -144,6 +144,6 @@ async fn what_cannot_be_signed_or_sent_leaves_the_receiver_alone() {
 fn a_private_target_that_is_none_is_named_by_its_place() {
     let targets = vec!["receiver.internal:8443".to_owned(), "https://receiver.internal/canary".to_owned()];
     let error = HttpWebhooks::new(targets).err().expect("no host and port");
-    assert!(matches!(error, SetupError::PrivateTarget(2)));
+    assert!(matches!(error, WebhookSetupError::PrivateTarget(2)));
     assert_discreet(&format!("{error} {error:?}"), &new_secret(KEY));
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use archive::contents::ArchiveContents;
 use archive::layout::Extent;
-use archive::parts::{self, Part, Piece};
+use archive::parts::{self, BufferPiece, UploadPart};
 use bytes::{Bytes, BytesMut};
 use domain::Failure;
 use domain::ports::storage::{BlobInfo, StorageError, UploadId, UploadedPart};
@@ -63,10 +63,10 @@ impl Upload<'_> {
             .filter(|part| plan.get(usize::from(part.number) - 1).is_some_and(|planned| planned.bytes() == part.size))
             .map(|part| (part.number, part))
             .collect();
-        let missing: Vec<(u16, &Part)> =
+        let missing: Vec<(u16, &UploadPart)> =
             (1_u16..).zip(&plan).filter(|(number, _)| !made.contains_key(number)).collect();
         let (copies, buffers): (Vec<_>, Vec<_>) =
-            missing.into_iter().partition(|(_, part)| matches!(part, Part::Copy(_)));
+            missing.into_iter().partition(|(_, part)| matches!(part, UploadPart::Copy(_)));
         // Buffers one at a time, so that no more than one is in memory.
         for (some, at_once) in [(copies, COPIES_AT_ONCE), (buffers, 1)] {
             let mut parts =
@@ -90,14 +90,14 @@ impl Upload<'_> {
     }
 
     /// One part, or None when the run is over.
-    async fn part(&self, upload: &UploadId, number: u16, part: &Part) -> Result<Option<UploadedPart>, StepError> {
+    async fn part(&self, upload: &UploadId, number: u16, part: &UploadPart) -> Result<Option<UploadedPart>, StepError> {
         if self.assemble.clock.now() >= self.run.ends {
             return Ok(None);
         }
         let uploads = &self.assemble.uploads;
         let made = match part {
-            Part::Copy(source) => uploads.copy_part(self.key, upload, number, source).await?,
-            Part::Buffer(pieces) => {
+            UploadPart::Copy(source) => uploads.copy_part(self.key, upload, number, source).await?,
+            UploadPart::Buffer(pieces) => {
                 let bytes = self.buffer(pieces).await?;
                 uploads.write_part(self.key, upload, number, bytes).await?
             }
@@ -106,7 +106,7 @@ impl Upload<'_> {
         Ok(Some(made))
     }
 
-    async fn buffer(&self, pieces: &[Piece]) -> Result<Bytes, StepError> {
+    async fn buffer(&self, pieces: &[BufferPiece]) -> Result<Bytes, StepError> {
         let read: Vec<Bytes> =
             stream::iter(pieces).map(|piece| self.read(piece)).buffered(READS_AT_ONCE).try_collect().await?;
         let mut all = BytesMut::with_capacity(read.iter().map(Bytes::len).sum());
@@ -116,10 +116,10 @@ impl Upload<'_> {
         Ok(all.freeze())
     }
 
-    async fn read(&self, piece: &Piece) -> Result<Bytes, StepError> {
+    async fn read(&self, piece: &BufferPiece) -> Result<Bytes, StepError> {
         match piece {
-            Piece::Literal(bytes) => Ok(bytes.clone()),
-            Piece::Object(source) => Ok(self.assemble.reader.read_source(source).await?),
+            BufferPiece::Literal(bytes) => Ok(bytes.clone()),
+            BufferPiece::Object(source) => Ok(self.assemble.reader.read_source(source).await?),
         }
     }
 

@@ -64,8 +64,8 @@ impl World {
     }
 }
 
-fn request(random: u8, key: Option<&str>) -> Request {
-    Request {
+fn request(random: u8, key: Option<&str>) -> BackupRequest {
+    BackupRequest {
         act: samples::act("create-backup"),
         idempotency_key: key.map(|key| IdempotencyKey::parse(key).expect("visible")),
         random: [random; 10],
@@ -216,7 +216,7 @@ async fn a_key_makes_one_backup_whatever_became_of_it_and_is_forgotten_after_a_d
 #[tokio::test]
 async fn accounts_that_are_unknown_or_not_connected_have_no_backups() {
     let world = World::with_connected_account().await;
-    let unknown = Request {
+    let unknown = BackupRequest {
         act: Act { account_id: samples::account_id("43"), ..samples::act("create-backup") },
         ..request(1, None)
     };

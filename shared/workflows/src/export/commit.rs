@@ -8,12 +8,12 @@ use domain::ports::ledger::{self, Change, Versioned};
 use domain::segment::Segment;
 
 use super::ExportUsage;
-use super::reading::Reading;
+use super::reading::ChunkReading;
 use super::segment_upload::SegmentUpload;
 use crate::contention;
 use crate::run::StepError;
 
-impl Reading<'_> {
+impl ChunkReading<'_> {
     /// Finishes the segment and commits it with the cursor, and with the end of the range if that was reached.
     pub(super) async fn commit(
         &mut self,

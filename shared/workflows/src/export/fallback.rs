@@ -9,11 +9,11 @@ use domain::ports::crm::{Cursor, PageSource};
 use domain::ports::ledger::Change;
 
 use super::range::NotHonoured;
-use super::reading::{Ending, Reading};
+use super::reading::{ChunkReading, ReadingEnd};
 use crate::contention;
 use crate::run::StepError;
 
-impl Reading<'_> {
+impl ChunkReading<'_> {
     /// Whether it is only the list that cannot be started or gone on with here, while everything that was committed of the
     /// chunk is in order: then ids are searched for from there on, and neither this chunk nor another is read again.
     pub(super) fn can_search_for_the_rest(&self, why: NotHonoured) -> bool {
@@ -54,7 +54,7 @@ impl Reading<'_> {
         Ok(())
     }
 
-    pub(super) async fn start_again(&self, why: NotHonoured) -> Result<Ending, StepError> {
+    pub(super) async fn start_again(&self, why: NotHonoured) -> Result<ReadingEnd, StepError> {
         if self.subject.object.mode == ReadMode::Sequential {
             let label = &self.subject.object.definition.label;
             return Err(StepError::Fatal(Failure::new(
@@ -69,6 +69,6 @@ impl Reading<'_> {
         let generation = self.subject.chunk.record.key.generation;
         let object = &self.subject.chunk.record.key.object_type;
         self.export.read_again(&self.subject.backup, object, generation, why.is_in_order, why.reason).await?;
-        Ok(Ending::StartedAgain)
+        Ok(ReadingEnd::StartedAgain)
     }
 }

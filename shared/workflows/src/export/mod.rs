@@ -37,7 +37,7 @@ use crate::call_gate::GateUsage;
 use crate::crm_session::CrmSessions;
 use crate::dispatch::{self, WorkerCap};
 use crate::ending;
-use crate::export::reading::{Ending, Reading};
+use crate::export::reading::{ChunkReading, ReadingEnd};
 use crate::held_lease::HeldLease;
 use crate::leased::{Aftermath, Leasable, Leases, Wished};
 use crate::run::{Patience, Run, StepError};
@@ -148,20 +148,20 @@ impl Export {
         let read = match read {
             // Of a run that got on, the call that was under way when its time was over says nothing about the CRM.
             Err(StepError::Crm(error)) if error.kind.is_unavailable() && now >= run.ends && usage.records > 0 => {
-                Ok(Ending::RunOver)
+                Ok(ReadingEnd::RunOver)
             }
             other => other,
         };
         let error = match read {
-            Ok(Ending::RangeRead) => {
+            Ok(ReadingEnd::RangeRead) => {
                 self.after_chunk(backup, &key.object_type, run).await?;
                 return Ok(usage);
             }
-            Ok(Ending::RunOver) => {
+            Ok(ReadingEnd::RunOver) => {
                 self.leases().run_over::<Chunk>(&ledger_key, lease, false, Leftover::Nothing).await?;
                 return Ok(usage);
             }
-            Ok(Ending::StartedAgain) => {
+            Ok(ReadingEnd::StartedAgain) => {
                 self.dispatch(backup).await?;
                 return Ok(usage);
             }
@@ -188,12 +188,12 @@ impl Export {
         lease: u32,
         run: &Run,
         usage: &mut ExportUsage,
-    ) -> Result<Ending, StepError> {
+    ) -> Result<ReadingEnd, StepError> {
         let Some(subject) = self.load(backup, key).await? else { return Err(StepError::TakenOver) };
         let columns: Columns = stored_json::read(&*self.reader, &subject.object.columns_key).await?;
         let target = reading::segment_target(&dispatch::objects(self.ledger(), &backup.backup_id).await?);
         let session = self.sessions.open(&backup.account_id, subject.api_version, run).await?;
-        let ending = Reading::new(self, subject, &columns, target, &*session.crm, lease, run).through(usage).await;
+        let ending = ChunkReading::new(self, subject, &columns, target, &*session.crm, lease, run).through(usage).await;
         usage.gate = session.gate.usage();
         ending
     }
@@ -239,7 +239,7 @@ fn out_of_attempts(object: &ObjectExport) -> Failure {
     Failure::new(
         "export-failed",
         format!(
-            "Reading {label} records failed too often in a row; see the log of export-chunk, then make a new backup."
+            "ChunkReading {label} records failed too often in a row; see the log of export-chunk, then make a new backup."
         ),
     )
 }

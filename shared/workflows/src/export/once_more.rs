@@ -7,7 +7,7 @@ use domain::ports::ledger::{self, Change, LedgerError, MAX_CHANGES, Versioned};
 use domain::segment::Segment;
 
 use super::Export;
-use super::proof::{OnceMore, Part};
+use super::proof::{OnceMore, Reread};
 use crate::run::StepError;
 
 /// So many chunks are opened in one transaction with their object. What is missing of others is found when the object is
@@ -29,14 +29,14 @@ impl Export {
         let (mut gone_on, mut again) = (0, Vec::new());
         for (place, part) in once_more.iter().take(MOST_CHUNKS) {
             let Some(chunk) = chunks.get(*place) else { continue };
-            let above = if *part == Part::Rest { chunk.record.committed_to } else { chunk.record.key.lower };
+            let above = if *part == Reread::Rest { chunk.record.committed_to } else { chunk.record.key.lower };
             let expected = crm.count_in(name, above, chunk.record.upper).await?;
             let opened = match part {
-                Part::Rest => {
+                Reread::Rest => {
                     gone_on += 1;
                     chunk.record.go_on(expected)
                 }
-                Part::Whole => {
+                Reread::Whole => {
                     self.void(&chunk.record, &mut void).await?;
                     again.push(chunk.record.clone());
                     chunk.record.read_again(expected)

@@ -17,14 +17,14 @@ const IDS_PER_CALL: usize = 100;
 
 /// How much of a chunk is to be read once more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Part {
+pub(super) enum Reread {
     /// What is above the highest id that was read.
     Rest,
     Whole,
 }
 
 /// What is to be read once more of an object, by the places of its chunks.
-pub(super) type OnceMore = BTreeMap<usize, Part>;
+pub(super) type OnceMore = BTreeMap<usize, Reread>;
 
 /// What became of the proof of boundaries.
 #[derive(Debug, PartialEq, Eq)]
@@ -88,15 +88,15 @@ pub(super) async fn boundaries(
 }
 
 /// What to read of a chunk that missed a record next to its boundary; None where nothing can be read once more.
-fn part_of(object: &ObjectExport, chunk: &Chunk) -> Option<Part> {
+fn part_of(object: &ObjectExport, chunk: &Chunk) -> Option<Reread> {
     // Without a count there is no search.
     object.counts.before?;
     // A list that ended below the chunk's bound, which has records behind it, was cut off.
     let was_cut_off = chunk.upper.is_some() && chunk.seen_past_end.is_none();
     if was_cut_off && !chunk.again.went_on {
-        return Some(Part::Rest);
+        return Some(Reread::Rest);
     }
-    (!chunk.again.whole).then_some(Part::Whole)
+    (!chunk.again.whole).then_some(Reread::Whole)
 }
 
 /// The chunks that a record may have slipped through as it moved up: where cursors stand for numbers of records, the
@@ -104,7 +104,7 @@ fn part_of(object: &ObjectExport, chunk: &Chunk) -> Option<Part> {
 pub(super) fn moved(chunks: &[Versioned<Chunk>], counts: Counts) -> OnceMore {
     let chunks = chunks.iter().map(|chunk| &chunk.record).enumerate();
     let moved = chunks.filter(|(_, chunk)| chunk.followed_opaque_cursors() && !chunk.again.whole);
-    moved.filter(|_| counts.deleted() > 0).map(|(place, _)| (place, Part::Whole)).collect()
+    moved.filter(|_| counts.deleted() > 0).map(|(place, _)| (place, Reread::Whole)).collect()
 }
 
 /// What the counts show to be missing: records behind the end, and those of ranges that have fewer rows than records.
@@ -124,7 +124,7 @@ pub(super) async fn missing(
     if let Some(last) = chunks.last().filter(|last| !last.record.again.went_on)
         && is_cut_off(crm, object, &last.record).await?
     {
-        return Ok(OnceMore::from([(chunks.len() - 1, Part::Rest)]));
+        return Ok(OnceMore::from([(chunks.len() - 1, Reread::Rest)]));
     }
     if counts.verdict(object.found()) != Verdict::Short {
         return Ok(OnceMore::new());
@@ -137,7 +137,7 @@ pub(super) async fn missing(
         };
         let found = chunk.records + object.unreadable_in(chunk).count() as u64;
         if counted.is_some_and(|counted| counted > found) {
-            short.insert(place, Part::Whole);
+            short.insert(place, Reread::Whole);
         }
     }
     Ok(short)

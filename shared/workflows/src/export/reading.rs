@@ -1,7 +1,7 @@
 //! One run's reading of a chunk: pages into segments, segments into the ledger.
 
 use domain::backup::Backup;
-use domain::chunk::{Chunk, RangeEnd, Reading as ReadSoFar};
+use domain::chunk::{Chunk, RangeEnd, ReadSoFar};
 use domain::ids::RecordId;
 use domain::object::{ListUse, ObjectExport, ReadMode, Shortfall};
 use domain::ports::crm::{Crm, CrmError, CrmErrorKind, Cursor, PageRequest, PageSource};
@@ -37,7 +37,7 @@ const PACKED_RECORD: u64 = 400;
 
 /// How a run's reading ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ending {
+pub(super) enum ReadingEnd {
     /// The range is done.
     RangeRead,
     /// There is more, for another run.
@@ -47,7 +47,7 @@ pub(super) enum Ending {
 }
 
 /// A reading under way.
-pub(super) struct Reading<'a> {
+pub(super) struct ChunkReading<'a> {
     pub(super) export: &'a Export,
     pub(super) subject: Subject,
     pub(super) properties: Vec<&'a str>,
@@ -75,7 +75,7 @@ pub(super) struct Reading<'a> {
     pub(super) no_split_before: Option<Timestamp>,
 }
 
-impl<'a> Reading<'a> {
+impl<'a> ChunkReading<'a> {
     pub(super) fn new(
         export: &'a Export,
         subject: Subject,
@@ -116,7 +116,7 @@ impl<'a> Reading<'a> {
     }
 
     /// Reads and commits segment after segment until the range or the run ends.
-    pub(super) async fn through(mut self, usage: &mut ExportUsage) -> Result<Ending, StepError> {
+    pub(super) async fn through(mut self, usage: &mut ExportUsage) -> Result<ReadingEnd, StepError> {
         loop {
             let store = SegmentStore {
                 reader: &*self.export.reader,
@@ -138,11 +138,11 @@ impl<'a> Reading<'a> {
                 Ok(Filled::Target) => self.commit(segment, from, None, usage).await?,
                 Ok(Filled::End(end)) => {
                     self.commit(segment, from, Some(end), usage).await?;
-                    return Ok(Ending::RangeRead);
+                    return Ok(ReadingEnd::RangeRead);
                 }
                 Ok(Filled::RunOver) => {
                     self.commit(segment, from, None, usage).await?;
-                    return Ok(Ending::RunOver);
+                    return Ok(ReadingEnd::RunOver);
                 }
                 Ok(Filled::NotHonoured(why)) => {
                     segment.abandon().await;

@@ -17,7 +17,7 @@ use domain::ports::ledger::{self, Versioned};
 use domain::ports::storage::CopySource;
 use domain::segment::Segment;
 
-use super::reading::Reading;
+use super::reading::ChunkReading;
 use crate::run::StepError;
 
 /// Packed bytes that are read back at once.
@@ -78,7 +78,7 @@ impl Seen {
     }
 }
 
-impl Reading<'_> {
+impl ChunkReading<'_> {
     /// Of the accepted `rows` of the present page those whose records were not read before.
     pub(super) async fn unseen(&mut self, rows: Range<usize>) -> Result<Vec<Range<usize>>, StepError> {
         if self.subject.object.mode == ReadMode::Ranges {

@@ -7,10 +7,10 @@ use domain::ids::RecordId;
 use domain::object::{MOST_UNREADABLE, ReadMode};
 use domain::ports::crm::PageEnd;
 
-use super::reading::Reading;
+use super::reading::ChunkReading;
 use crate::run::StepError;
 
-impl Reading<'_> {
+impl ChunkReading<'_> {
     /// Notes which records of the range could not be read, and how many values of the page were no valid Unicode.
     pub(super) fn note_unreadable(&mut self, after: RecordId, upper: Option<RecordId>, end: &PageEnd) {
         let is_inside = |id: &RecordId| {

@@ -12,7 +12,7 @@ use domain::ports::crm::{Crm, CrmError, FARTHEST};
 use domain::ports::ledger::{Change, MAX_CHANGES};
 use jiff::{SignedDuration, Timestamp};
 
-use super::reading::Reading;
+use super::reading::ChunkReading;
 use crate::contention;
 use crate::dispatch;
 use crate::run::StepError;
@@ -42,7 +42,7 @@ const MOST_PROBES: u32 = 48;
 /// A split puts its new chunks into one transaction with the old one and their object.
 const MOST_PARTS: u64 = MAX_CHANGES as u64 - 10;
 
-impl Reading<'_> {
+impl ChunkReading<'_> {
     /// Whether the chunk is worth a split if all other places are free. Needs no look into the ledger.
     pub(super) fn may_split(&self, now: Timestamp) -> bool {
         let own = &self.subject.chunk.record;
@@ -60,7 +60,7 @@ impl Reading<'_> {
         Ok(vec![self.load_object().await?.record])
     }
 
-    /// Gives a part of the chunk away if workers are free and it is worth it. Reading goes on all the same: a search that
+    /// Gives a part of the chunk away if workers are free and it is worth it. ChunkReading goes on all the same: a search that
     /// fails or takes long must not stop it.
     pub(super) async fn split_or_wait(&mut self, objects: &[ObjectExport], now: Timestamp) -> Result<(), StepError> {
         // The objects know how many chunks are open. There may be thousands of chunks, so they are read only where a place is
@@ -79,7 +79,7 @@ impl Reading<'_> {
         if wanted_parts(own, &others, own.expected_left().unwrap_or(0), self.export.cap.0) < 2 {
             return Ok(());
         }
-        let mut found = Found::default();
+        let mut found = SplitPoints::default();
         let searched = tokio::time::timeout(self.time_to_search(now), self.search(&others, &mut found)).await;
         let why = match searched {
             Ok(Ok(())) => None,
@@ -94,7 +94,7 @@ impl Reading<'_> {
     }
 
     /// Looks for bounds; those that are found are in `found` also when it breaks off.
-    async fn search(&self, others: &[Other<'_>], found: &mut Found) -> Result<(), CrmError> {
+    async fn search(&self, others: &[Other<'_>], found: &mut SplitPoints) -> Result<(), CrmError> {
         let own = &self.subject.chunk.record;
         let object = &own.key.object_type;
         // Counted anew: the expectation may be old.
@@ -106,7 +106,7 @@ impl Reading<'_> {
         bounds(self.crm, object, (self.last_id, own.upper), parts, (first, found.each), &mut found.bounds).await
     }
 
-    async fn split(&mut self, found: &Found, now: Timestamp) -> Result<(), StepError> {
+    async fn split(&mut self, found: &SplitPoints, now: Timestamp) -> Result<(), StepError> {
         let (own, expected) = (&self.subject.chunk.record, (found.left, found.each));
         if found.bounds.is_empty() {
             return Ok(());
@@ -126,7 +126,7 @@ impl Reading<'_> {
     }
 
     /// Returns what is left of the chunk.
-    async fn commit_split(&self, found: &Found, now: Timestamp) -> Result<Chunk, StepError> {
+    async fn commit_split(&self, found: &SplitPoints, now: Timestamp) -> Result<Chunk, StepError> {
         let expected = (found.left, found.each);
         contention::retry(|| async {
             let (chunk, object) = futures_util::future::try_join(self.load_chunk(), self.load_object()).await?;
@@ -150,7 +150,7 @@ fn can_split(chunk: &Chunk, objects: &[ObjectExport]) -> bool {
 
 /// Where to split.
 #[derive(Default)]
-struct Found {
+struct SplitPoints {
     /// Records that are left.
     left: u64,
     /// About so many between two bounds.

@@ -30,7 +30,7 @@ pub struct Overall {
 
 /// What `objects` of a backup, which may wait for something, come to.
 pub(super) fn of(backup: &Backup, objects: &[ObjectProgress], waiting: Option<Waiting>, now: Timestamp) -> Overall {
-    let export = Export::of(objects);
+    let export = ExportTotals::of(objects);
     let exported = export.share().map(|share| share * EXPORTED);
     match backup.state {
         BackupState::Queued | BackupState::Discovering => Overall { share_done: Some(0.0), seconds_left: None },
@@ -46,7 +46,7 @@ pub(super) fn of(backup: &Backup, objects: &[ObjectProgress], waiting: Option<Wa
 }
 
 /// All objects together.
-struct Export {
+struct ExportTotals {
     records: u64,
     expected: u64,
     all_exported: bool,
@@ -55,7 +55,7 @@ struct Export {
     begun: Option<Timestamp>,
 }
 
-impl Export {
+impl ExportTotals {
     fn of(objects: &[ObjectProgress]) -> Self {
         let mut export = Self { records: 0, expected: 0, all_exported: true, is_uncounted: false, begun: None };
         for progress in objects {

@@ -26,7 +26,7 @@ async fn exporting(chunk: impl FnOnce(Chunk) -> Chunk) -> (MemoryLedger, Backup)
 }
 
 fn working(chunk: &Chunk) -> Chunk {
-    let reading = Reading { records: 200, pages: 2, plain_bytes: 6_000 };
+    let reading = ReadSoFar { records: 200, pages: 2, plain_bytes: 6_000 };
     chunk.lease("run", NOW, MINUTE * 2).expect("free").reading(1, reading).expect("leased")
 }
 
@@ -194,9 +194,9 @@ async fn backups_are_listed_newest_first_page_by_page() {
 async fn what_does_not_exist_is_unknown() {
     let ledger = MemoryLedger::new();
     let listed = list(&ledger, &samples::account_id("42"), None, 10).await;
-    assert!(matches!(listed, Err(ReadError::AccountUnknown)));
+    assert!(matches!(listed, Err(ReadBackupsError::AccountUnknown)));
     let found = read(&ledger, &samples::queued(1).reference(), NOW).await;
-    assert!(matches!(found, Err(ReadError::BackupUnknown)));
+    assert!(matches!(found, Err(ReadBackupsError::BackupUnknown)));
 }
 
 proptest! {

@@ -20,7 +20,7 @@ const LONGEST_PLAN: usize = 32 * 1024 * 1024;
 
 /// A plan segment that is being written.
 #[derive(Default)]
-struct Segment {
+struct GrowingSegment {
     lines: Vec<u8>,
     changed: u32,
     skips: bool,
@@ -60,7 +60,7 @@ impl RestoreWork {
         // No run compares the slice any more, so a number above its leases is nobody else's.
         let attempt = slice.record.leasing.last_number + lease;
         let mut segments = Vec::new();
-        let mut segment = Segment::default();
+        let mut segment = GrowingSegment::default();
         for record in order.into_iter().filter_map(|place| records.get(place)) {
             segment.add(record)?;
             if segment.is_full() {
@@ -108,7 +108,7 @@ fn bytes_of(record: &PlannedRecord) -> usize {
     values.sum::<usize>() + size_of_val(record)
 }
 
-impl Segment {
+impl GrowingSegment {
     fn add(&mut self, record: &PlannedRecord) -> Result<(), StepError> {
         stored_json::add_line(record, &mut self.lines)?;
         self.changed += u32::from(!record.differences.is_empty());

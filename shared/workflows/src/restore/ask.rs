@@ -20,7 +20,7 @@ use jiff::Timestamp;
 
 use super::definition::manifest;
 use crate::contention::{self, Attempt};
-use crate::idempotency::{Earlier, IdempotencyKey, Keyed};
+use crate::idempotency::{EarlierRequest, IdempotencyKey, Keyed};
 
 /// Asks for restores.
 #[derive(Clone)]
@@ -263,7 +263,7 @@ impl AskRestore {
     ) -> Result<Option<Restore>, AskError> {
         let Some(earlier) = keyed.and_then(Keyed::earlier) else { return Ok(None) };
         let made = match earlier {
-            Earlier::Restore(made) if made.action == act.action => made,
+            EarlierRequest::Restore(made) if made.action == act.action => made,
             _ => return Err(AskError::KeyTaken),
         };
         let made = RestoreRef { account_id: act.account_id.clone(), restore_id: made.restore_id.clone() };

@@ -49,7 +49,7 @@ struct ComparedBatch {
 }
 
 /// What is compared and not committed yet.
-struct Group {
+struct ComparedGroup {
     rows: u64,
     changed: u32,
     skips: bool,
@@ -58,7 +58,7 @@ struct Group {
 }
 
 /// One run's comparison of a slice.
-struct Comparison<'a> {
+struct SliceComparison<'a> {
     work: &'a RestoreWork,
     restore: &'a Restore,
     definition: &'a Definition,
@@ -86,7 +86,7 @@ impl RestoreWork {
         let slice = ledger::load::<RestoreSlice>(self.ledger(), key).await?.ok_or(StepError::TakenOver)?.record;
         let source = Source::open(self.ledger(), &*self.reader, &definition, &slice).await?;
         let session = self.sessions.open(&restore.account_id, restore.api_version, run).await?;
-        let comparison = Comparison {
+        let comparison = SliceComparison {
             work: self,
             restore,
             definition: &definition,
@@ -102,7 +102,7 @@ impl RestoreWork {
     }
 }
 
-impl Comparison<'_> {
+impl SliceComparison<'_> {
     async fn through(&self, source: Source<'_>, run: &Run, usage: &mut RestoreUsage) -> Result<Ending, StepError> {
         // The end of the source comes as an item of its own, so that it is told from the end of the run.
         let batches = stream::unfold(Some(source), async |source| {
@@ -137,13 +137,13 @@ impl Comparison<'_> {
         let mut records = Vec::with_capacity(wanted.len());
         for wanted in &wanted {
             let (record, places) = match present.find(wanted.id) {
-                Found::Row(row) => {
+                Presence::Row(row) => {
                     let record =
                         PlannedRecord::compare(&self.definition.properties, wanted, |place| present.value(row, place));
                     (record, present.places(row))
                 }
-                Found::Unreadable => (PlannedRecord::unreadable(wanted.id), Vec::new()),
-                Found::Gone(gone) => (PlannedRecord::gone(wanted.id, gone), Vec::new()),
+                Presence::Unreadable => (PlannedRecord::unreadable(wanted.id), Vec::new()),
+                Presence::Gone(gone) => (PlannedRecord::gone(wanted.id, gone), Vec::new()),
             };
             counts.count(&record, places);
             records.push(record);
@@ -201,13 +201,13 @@ impl Comparison<'_> {
         }
     }
 
-    fn empty(&self) -> Group {
+    fn empty(&self) -> ComparedGroup {
         let counts = PlanCounts::of(self.definition.properties.len());
-        Group { rows: 0, changed: 0, skips: false, lines: Vec::new(), counts }
+        ComparedGroup { rows: 0, changed: 0, skips: false, lines: Vec::new(), counts }
     }
 
     /// Writes the plan segment, then commits it with the slice's progress, and at its end with the restore's.
-    async fn commit(&self, group: Group, end: bool) -> Result<(), StepError> {
+    async fn commit(&self, group: ComparedGroup, end: bool) -> Result<(), StepError> {
         let reference = self.restore.reference();
         let loaded = self.slice().await?;
         let number = u32::try_from(loaded.record.segments.len()).unwrap_or(u32::MAX);
@@ -247,7 +247,7 @@ fn bytes_of(batch: &Batch) -> usize {
     values.map(|value| 2 * value.target.len()).sum()
 }
 
-impl Group {
+impl ComparedGroup {
     fn add(&mut self, batch: &ComparedBatch) -> Result<(), StepError> {
         self.rows += batch.rows.unwrap_or(0);
         self.counts.add(&batch.counts);
@@ -274,7 +274,7 @@ impl RestoreWork {
 
 /// What the CRM says of a record.
 #[derive(Clone, Copy)]
-pub(super) enum Found {
+pub(super) enum Presence {
     /// It is in this row.
     Row(usize),
     /// It exists and could not be read.
@@ -329,11 +329,11 @@ impl Present {
     }
 
     /// What the CRM says of a record.
-    pub(super) fn find(&self, id: RecordId) -> Found {
+    pub(super) fn find(&self, id: RecordId) -> Presence {
         match self.row_of.get(&id) {
-            Some(row) => Found::Row(*row),
-            None if self.unreadable.contains(&id) => Found::Unreadable,
-            None => Found::Gone(self.whereabouts(id)),
+            Some(row) => Presence::Row(*row),
+            None if self.unreadable.contains(&id) => Presence::Unreadable,
+            None => Presence::Gone(self.whereabouts(id)),
         }
     }
 

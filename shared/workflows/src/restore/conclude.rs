@@ -18,7 +18,7 @@ use domain::work::RestoreRef;
 use jiff::{SignedDuration, Timestamp};
 
 use super::definition::Definition;
-use super::report::{Kind, Reported, Wanted, not_restored};
+use super::report::{Kind, ReportRequest, Reported, not_restored};
 use super::{Ending, RestoreWork, after, dispatch, free_lock};
 use crate::contention;
 use crate::notify;
@@ -206,7 +206,7 @@ impl RestoreWork {
         let made = async {
             let sources = not_restored(&reference, slices);
             let properties = &Definition::of(&*self.reader, restore).await?.properties;
-            self.report(&Wanted { kind: Kind::Errors, restore, lease, properties, sources }, run.ends).await
+            self.report(&ReportRequest { kind: Kind::Errors, restore, lease, properties, sources }, run.ends).await
         };
         match made.await {
             Err(StepError::Storage(error)) if !error.is_retryable() => {

@@ -15,7 +15,7 @@ use domain::work::{RestoreRef, Work};
 use jiff::Timestamp;
 
 use crate::contention::{self, Attempt};
-use crate::idempotency::{Earlier, IdempotencyKey, Keyed};
+use crate::idempotency::{EarlierRequest, IdempotencyKey, Keyed};
 
 /// Carries decisions out.
 #[derive(Clone)]
@@ -101,7 +101,7 @@ impl DecideRestore {
         let now = self.clock.now();
         let keyed = Keyed::load(&*self.ledger, &restore.account_id, key, now).await?;
         if let Some(earlier) = keyed.as_ref().and_then(Keyed::earlier) {
-            let is_same = matches!(earlier, Earlier::Restore(earlier)
+            let is_same = matches!(earlier, EarlierRequest::Restore(earlier)
                 if earlier.action == act.action && earlier.restore_id == restore.restore_id);
             // As it is now: it was read before the note was.
             return if is_same {

@@ -63,7 +63,7 @@ pub enum ReviewError {
 
 /// A page of a list, newest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page<T> {
+pub struct NewestFirst<T> {
     pub items: Vec<T>,
     /// The last item's id, if there are more behind it.
     pub next: Option<RestoreId>,
@@ -139,7 +139,7 @@ pub async fn restores(
     account: &AccountId,
     after: Option<&RestoreId>,
     limit: u32,
-) -> Result<Page<Restore>, ReviewError> {
+) -> Result<NewestFirst<Restore>, ReviewError> {
     page(ledger, account, Restore::PREFIX, after, limit).await
 }
 
@@ -152,7 +152,7 @@ pub async fn imports(
     account: &AccountId,
     after: Option<&RestoreId>,
     limit: u32,
-) -> Result<Page<Import>, ReviewError> {
+) -> Result<NewestFirst<Import>, ReviewError> {
     page(ledger, account, Import::PREFIX, after, limit).await
 }
 
@@ -162,7 +162,7 @@ async fn page<T: Record>(
     prefix: &str,
     after: Option<&RestoreId>,
     limit: u32,
-) -> Result<Page<T>, ReviewError> {
+) -> Result<NewestFirst<T>, ReviewError> {
     if ledger.get(&Account::key_of(account)).await?.is_none() {
         return Err(ReviewError::AccountUnknown);
     }
@@ -176,7 +176,7 @@ async fn page<T: Record>(
     let found = ledger.list(&request).await?;
     let next = listing::last_id(&found.records, prefix, RestoreId::parse).filter(|_| found.more);
     let listing::Readable { records: items, left_out } = listing::of_page(found.records);
-    Ok(Page { items, next, left_out })
+    Ok(NewestFirst { items, next, left_out })
 }
 
 /// One restore.

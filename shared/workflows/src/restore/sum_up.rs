@@ -9,7 +9,7 @@ use domain::storage_keys;
 use serde::{Deserialize, Serialize};
 
 use super::definition::Definition;
-use super::report::{Kind, Reported, Wanted, skipped};
+use super::report::{Kind, ReportRequest, Reported, skipped};
 use super::{Ending, RestoreWork, dispatch};
 use crate::run::{Run, StepError};
 use crate::stored_json;
@@ -71,7 +71,7 @@ impl RestoreWork {
             slices.into_iter().map(|slice| slice.record).collect()
         };
         let (properties, sources) = (&definition.properties, skipped(&reference, &slices));
-        let wanted = Wanted { kind: Kind::Skipped, restore, lease, properties, sources };
+        let wanted = ReportRequest { kind: Kind::Skipped, restore, lease, properties, sources };
         let skipped_key = match self.report(&wanted, run.ends).await? {
             Reported::Nothing => None,
             Reported::Made(key) => Some(key),

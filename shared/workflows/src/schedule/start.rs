@@ -63,7 +63,7 @@ pub struct Started {
 }
 
 /// What became of a schedule that was listed as due.
-enum Fate {
+enum DueOutcome {
     /// It was not due after all; somebody else was first, or the list lags.
     NotDue,
     Started(Box<Backup>),
@@ -121,15 +121,15 @@ impl StartScheduled {
         }
     }
 
-    async fn tell(&self, fate: Fate) -> Started {
+    async fn tell(&self, fate: DueOutcome) -> Started {
         match fate {
-            Fate::NotDue => Started::default(),
-            Fate::Waiting => Started { waiting: 1, ..Started::default() },
-            Fate::Started(backup) => {
+            DueOutcome::NotDue => Started::default(),
+            DueOutcome::Waiting => Started { waiting: 1, ..Started::default() },
+            DueOutcome::Started(backup) => {
                 create_backup::begin(&*self.queue, &backup).await;
                 Started { started: 1, ..Started::default() }
             }
-            Fate::Skipped(told) => {
+            DueOutcome::Skipped(told) => {
                 tracing::warn!(account.id = %told.account_id, "schedule.skipped");
                 notify::announce_soon(&*self.queue, &told).await;
                 Started { skipped: 1, ..Started::default() }
@@ -137,20 +137,20 @@ impl StartScheduled {
         }
     }
 
-    async fn try_start(&self, key: &Key) -> Result<Attempt<Fate>, StepError> {
+    async fn try_start(&self, key: &Key) -> Result<Attempt<DueOutcome>, StepError> {
         let now = self.clock.now();
         let Some(schedule) = ledger::load::<Schedule>(&*self.ledger, key).await? else {
-            return Ok(Attempt::Settled(Fate::NotDue));
+            return Ok(Attempt::Settled(DueOutcome::NotDue));
         };
         let Some(on) = schedule.record.on.as_ref().filter(|_| schedule.record.is_due(now)) else {
-            return Ok(Attempt::Settled(Fate::NotDue));
+            return Ok(Attempt::Settled(DueOutcome::NotDue));
         };
         let account = ledger::load::<Account>(&*self.ledger, &Account::key_of(&schedule.record.account_id)).await?;
-        let Some(account) = account else { return Ok(Attempt::Settled(Fate::NotDue)) };
+        let Some(account) = account else { return Ok(Attempt::Settled(DueOutcome::NotDue)) };
         if !account.record.tier.allows().may_schedule {
             let (mut changes, told) = stopped(&schedule, &account.record, now);
             changes.push(Change::unchanged(&account));
-            return self.settle(&changes, Fate::Skipped(Box::new(told))).await;
+            return self.settle(&changes, DueOutcome::Skipped(Box::new(told))).await;
         }
         match broken_connection(&account.record) {
             Some(reason) => self.skip(&schedule, on, &account, reason, now).await,
@@ -164,7 +164,7 @@ impl StartScheduled {
         on: &SwitchedOn,
         account: &Versioned<Account>,
         now: Timestamp,
-    ) -> Result<Attempt<Fate>, StepError> {
+    ) -> Result<Attempt<DueOutcome>, StepError> {
         let account_id = &account.record.account_id;
         let allowance = ledger::load::<Allowance>(&*self.ledger, &Allowance::key_of(account_id)).await?;
         let new = BackupRef { account_id: account_id.clone(), backup_id: BackupId::new(now, (self.random)()) };
@@ -178,7 +178,7 @@ impl StartScheduled {
         let zone = account.record.crm_connection.as_ref().map_or(&on.time_zone, |connection| &connection.time_zone);
         let next = schedule.record.started(new.backup_id, zone, now).map_err(|_| StepError::TakenOver)?;
         changes.push(Change::replace(schedule, &next));
-        self.settle(&changes, Fate::Started(Box::new(backup))).await
+        self.settle(&changes, DueOutcome::Started(Box::new(backup))).await
     }
 
     async fn wait(
@@ -186,9 +186,9 @@ impl StartScheduled {
         schedule: &Versioned<Schedule>,
         until: Timestamp,
         now: Timestamp,
-    ) -> Result<Attempt<Fate>, StepError> {
+    ) -> Result<Attempt<DueOutcome>, StepError> {
         let next = schedule.record.waiting(until, now).map_err(|_| StepError::TakenOver)?;
-        self.settle(&[Change::replace(schedule, &next)], Fate::Waiting).await
+        self.settle(&[Change::replace(schedule, &next)], DueOutcome::Waiting).await
     }
 
     async fn skip(
@@ -198,16 +198,16 @@ impl StartScheduled {
         account: &Versioned<Account>,
         failure: Failure,
         now: Timestamp,
-    ) -> Result<Attempt<Fate>, StepError> {
+    ) -> Result<Attempt<DueOutcome>, StepError> {
         let next = schedule.record.skipped(failure.clone(), &on.time_zone, now).map_err(|_| StepError::TakenOver)?;
         let next_run_at = next.on.as_ref().map(|on| on.next_run_at);
         let told = skipped(&schedule.record, Event::ScheduleSkipped { failure, next_run_at }, now);
         // Who mends the connection at the same moment gets the backup.
         let changes = [Change::replace(schedule, &next), Change::create(&told), Change::unchanged(account)];
-        self.settle(&changes, Fate::Skipped(Box::new(told))).await
+        self.settle(&changes, DueOutcome::Skipped(Box::new(told))).await
     }
 
-    async fn settle(&self, changes: &[Change], fate: Fate) -> Result<Attempt<Fate>, StepError> {
+    async fn settle(&self, changes: &[Change], fate: DueOutcome) -> Result<Attempt<DueOutcome>, StepError> {
         Ok(contention::settle(self.ledger.commit(changes).await, fate)?)
     }
 

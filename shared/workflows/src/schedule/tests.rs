@@ -17,7 +17,7 @@ use in_memory::{ManualClock, MemoryLedger, MemoryQueue};
 use jiff::SignedDuration;
 
 use super::*;
-use crate::create_backup::{CreateBackup, Request};
+use crate::create_backup::{BackupRequest, CreateBackup};
 use crate::ending::{self, End};
 use crate::samples;
 
@@ -118,7 +118,7 @@ impl World {
     async fn backup_by_hand(&self) -> Backup {
         let (ledger, queue, clock) = (self.ledger.clone(), self.queue.clone(), self.clock.clone());
         let act = samples::act("create-backup");
-        let request = Request { act, idempotency_key: None, random: samples::random() };
+        let request = BackupRequest { act, idempotency_key: None, random: samples::random() };
         CreateBackup { ledger, queue, clock }.create(&request).await.expect("allowed")
     }
 

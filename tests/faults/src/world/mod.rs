@@ -25,7 +25,7 @@ use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 use workflows::cancel_backup::{self, CancelError};
 use workflows::change_account::{AccountChange, ChangeAccount, ChangeError, Changed, ConnectionChange};
-use workflows::create_backup::{CreateBackup, Request};
+use workflows::create_backup::{BackupRequest, CreateBackup};
 use workflows::dispatch;
 use workflows::run::Patience;
 
@@ -271,7 +271,7 @@ impl World {
     /// When it is not accepted.
     pub async fn request(&self) -> BackupRef {
         let create = CreateBackup { ledger: self.ledger.clone(), queue: self.queue.clone(), clock: self.clock.clone() };
-        let request = Request { act: self.act("create-backup"), idempotency_key: None, random: random() };
+        let request = BackupRequest { act: self.act("create-backup"), idempotency_key: None, random: random() };
         create.create(&request).await.expect("the backup is accepted").reference()
     }
 

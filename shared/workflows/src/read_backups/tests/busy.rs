@@ -76,7 +76,7 @@ impl BusyLedger {
         let changes = match step {
             Step::Read(which, records) => {
                 let (chunk, before) = (chosen(*which), chosen(*which).record.reading);
-                let reading = Reading {
+                let reading = ReadSoFar {
                     records: before.records + records,
                     pages: before.pages + 1,
                     plain_bytes: before.plain_bytes + records * 10,
@@ -107,7 +107,7 @@ fn commit(chunk: &Versioned<Chunk>, object: &Versioned<ObjectExport>) -> Vec<Cha
         first_seen: None,
         end: None,
     };
-    let Reading { records, pages, plain_bytes } = read;
+    let ReadSoFar { records, pages, plain_bytes } = read;
     let added = Committed { records, pages, plain_bytes, ..Committed::default() };
     let next = object.record.commit(1, &added, NOW).expect("exporting");
     vec![Change::replace(chunk, &chunk.record.advance(&step).expect("leased")), Change::replace(object, &next)]

@@ -11,10 +11,10 @@ use domain::restore::slice::RestoreSlice;
 use domain::storage_keys;
 use jiff::Timestamp;
 
-use super::write::{DROPPED, Fates, ToWrite, Update, Writer};
+use super::write::{DROPPED, Fates, PendingUpdate, ToWrite, Writer};
 use super::{Application, PlannedBatch, WrittenBatch};
 use crate::held_lease::HeldLease;
-use crate::restore::compare::{Found, Present};
+use crate::restore::compare::{Presence, Present};
 use crate::run::StepError;
 use crate::stored_json;
 
@@ -77,13 +77,13 @@ impl Application<'_> {
         counts: &mut OutcomeCounts,
     ) -> RecordWork {
         let row = match present.find(planned.id) {
-            Found::Row(row) => row,
-            Found::Unreadable => {
+            Presence::Row(row) => row,
+            Presence::Unreadable => {
                 let unknown = |difference| self.unknown(planned.id, difference, earlier, UNREADABLE);
                 let decided = planned.differences.iter().map(unknown).collect();
                 return RecordWork { decided, ..RecordWork::default() };
             }
-            Found::Gone(to) => {
+            Presence::Gone(to) => {
                 let (code, message) = gone(to);
                 let decided =
                     planned.differences.iter().map(|difference| failed(planned.id, difference, code, &message));
@@ -249,9 +249,12 @@ fn updates(
     works: &[RecordWork],
     seen_at: Timestamp,
     pick: impl Fn(&RecordWork) -> &Vec<Difference>,
-) -> Vec<Update> {
-    let of =
-        |(record, work): (&PlannedRecord, &RecordWork)| Update { id: record.id, values: pick(work).clone(), seen_at };
+) -> Vec<PendingUpdate> {
+    let of = |(record, work): (&PlannedRecord, &RecordWork)| PendingUpdate {
+        id: record.id,
+        values: pick(work).clone(),
+        seen_at,
+    };
     let picked = records.iter().zip(works).map(of);
     picked.filter(|update| !update.values.is_empty()).collect()
 }

@@ -22,7 +22,7 @@ const GROUP_BYTES: usize = 4 * 1024 * 1024;
 
 /// Batches that are written and not committed yet, in order.
 #[derive(Default)]
-struct Group {
+struct WrittenGroup {
     batches: Vec<WrittenBatch>,
     /// What their outcomes take in storage, about.
     bytes: usize,
@@ -36,7 +36,7 @@ impl Application<'_> {
         usage: &mut RestoreUsage,
     ) -> Result<Ending, (StepError, Leftover)> {
         let mut committed = self.slice.batches_before(self.slice.written_to);
-        let mut group = Group::default();
+        let mut group = WrittenGroup::default();
         let mut done = false;
         let mut interrupted = None;
         let mut beyond = Vec::new();
@@ -89,7 +89,12 @@ impl Application<'_> {
     }
 
     /// Returns whether the slice is done.
-    async fn commit(&self, group: &Group, committed: &mut u64, usage: &mut RestoreUsage) -> Result<bool, StepError> {
+    async fn commit(
+        &self,
+        group: &WrittenGroup,
+        committed: &mut u64,
+        usage: &mut RestoreUsage,
+    ) -> Result<bool, StepError> {
         let Some(last) = group.batches.last() else { return Ok(false) };
         let (restore, counts) = (self.restore.reference(), group.counts());
         let records = counts.records_done;
@@ -146,7 +151,7 @@ impl Application<'_> {
     }
 }
 
-impl Group {
+impl WrittenGroup {
     fn add(&mut self, batch: WrittenBatch) {
         self.bytes += batch.outcomes.iter().map(bytes_of).sum::<usize>();
         self.batches.push(batch);

@@ -15,10 +15,10 @@ use domain::restore::{LONGEST_FINISHING, Restore};
 use jiff::SignedDuration;
 use tokio::sync::Semaphore;
 
-use super::write::{ToWrite, Update, Writer};
-use super::{Application, Begun, Refusals};
+use super::write::{PendingUpdate, ToWrite, Writer};
+use super::{Application, Begun, WriteRefusals};
 use crate::held_lease::HeldLease;
-use crate::restore::compare::Found;
+use crate::restore::compare::Presence;
 use crate::restore::definition::Definition;
 use crate::restore::room::Room;
 use crate::restore::{RestoreWork, dispatch};
@@ -82,7 +82,7 @@ impl RestoreWork {
             lease: held.number(),
             crm: &*session.crm,
             gate: &session.gate,
-            refusals: Mutex::new(Refusals::default()),
+            refusals: Mutex::new(WriteRefusals::default()),
             begun: Mutex::new(Begun::default()),
             places: Semaphore::new(1),
             room: Room::new(),
@@ -114,14 +114,14 @@ impl Application<'_> {
         ids.dedup();
         for ids in ids.chunks(BATCH) {
             let (present, seen_at) = self.seen(ids).await?;
-            let mut cleared: Vec<Update> = Vec::new();
+            let mut cleared: Vec<PendingUpdate> = Vec::new();
             for ((id, place), begun) in begun.range((ids[0], 0)..=(ids[ids.len() - 1], u16::MAX)) {
-                let Found::Row(row) = present.find(*id) else { continue };
+                let Presence::Row(row) = present.find(*id) else { continue };
                 let (Some(now), Some(known)) = (present.value(row, *place), self.property(*place)) else { continue };
                 let before = begun.before_clearing(known, now).filter(|_| !begun.target().is_empty());
                 let Some(before) = before.map(str::to_owned) else { continue };
                 let value = Difference { property: *place, before, target: begun.target().to_owned() };
-                cleared.push(Update { id: *id, values: vec![value], seen_at });
+                cleared.push(PendingUpdate { id: *id, values: vec![value], seen_at });
             }
             let mut counts = OutcomeCounts::default();
             Writer::new(self, batch, &mut counts).write(ToWrite { values: Vec::new(), cleared }).await?;

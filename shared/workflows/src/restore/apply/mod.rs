@@ -60,7 +60,7 @@ struct Application<'a> {
     lease: u32,
     crm: &'a dyn Crm,
     gate: &'a LedgerCallGate,
-    refusals: Mutex<Refusals>,
+    refusals: Mutex<WriteRefusals>,
     begun: Mutex<Begun>,
     /// Places for batches under way: no more than can be read and written soon after each other.
     places: Semaphore,
@@ -87,7 +87,7 @@ struct Begun {
 
 /// What the CRM keeps refusing.
 #[derive(Default)]
-struct Refusals {
+struct WriteRefusals {
     /// By property and code, what refusals weigh against the property.
     weights: BTreeMap<String, u32>,
     dropped: HashSet<u16>,
@@ -128,7 +128,7 @@ impl RestoreWork {
             lease: held.number(),
             crm: &*session.crm,
             gate: &session.gate,
-            refusals: Mutex::new(Refusals { weights, ..Refusals::default() }),
+            refusals: Mutex::new(WriteRefusals { weights, ..WriteRefusals::default() }),
             begun: Mutex::default(),
             places: Semaphore::new(batches_at_once(&session.gate)),
             room: Room::new(),

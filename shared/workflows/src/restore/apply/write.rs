@@ -29,7 +29,7 @@ pub(super) type Fates = HashMap<(RecordId, u16), Fate>;
 
 /// The values of a record that are sent.
 #[derive(Clone)]
-pub(super) struct Update {
+pub(super) struct PendingUpdate {
     pub(super) id: RecordId,
     pub(super) values: Vec<Difference>,
     /// When the CRM was asked last for what it has.
@@ -40,9 +40,9 @@ pub(super) struct Update {
 #[derive(Default)]
 pub(super) struct ToWrite {
     /// What the records have is known and untouched.
-    pub(super) values: Vec<Update>,
+    pub(super) values: Vec<PendingUpdate>,
     /// A run before this one has cleared them, and what they had before is the value to put back.
-    pub(super) cleared: Vec<Update>,
+    pub(super) cleared: Vec<PendingUpdate>,
 }
 
 /// What is sent.
@@ -66,9 +66,9 @@ pub(super) struct Writer<'a> {
     counts: &'a mut OutcomeCounts,
     fates: Fates,
     /// Values for the next round.
-    next_round: Vec<Update>,
+    next_round: Vec<PendingUpdate>,
     /// Values that are cleared, and to be set after all others.
-    cleared: Vec<Update>,
+    cleared: Vec<PendingUpdate>,
 }
 
 impl<'a> Writer<'a> {
@@ -96,7 +96,7 @@ impl<'a> Writer<'a> {
 
     /// Clears values that are set again at once, unless the day's calls may not last until then. That they may be empty
     /// from now on is put down first, so that a run that goes on tells them from values that somebody else has cleared.
-    async fn clear(&mut self, updates: Vec<Update>, round: Round) -> Result<(), StepError> {
+    async fn clear(&mut self, updates: Vec<PendingUpdate>, round: Round) -> Result<(), StepError> {
         if updates.is_empty() {
             return Ok(());
         }
@@ -106,7 +106,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Writes `updates`, in halves where the CRM refuses the whole.
-    async fn write_round(&mut self, updates: Vec<Update>, round: Round) -> Result<(), StepError> {
+    async fn write_round(&mut self, updates: Vec<PendingUpdate>, round: Round) -> Result<(), StepError> {
         let mut left = VecDeque::from([updates]);
         while let Some(updates) = left.pop_front() {
             let mut updates = self.without_hopeless(updates, round);
@@ -137,7 +137,7 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    async fn send(&self, updates: &[Update], round: Round) -> Result<BatchUpdate, StepError> {
+    async fn send(&self, updates: &[PendingUpdate], round: Round) -> Result<BatchUpdate, StepError> {
         let application = self.application;
         let records: Vec<RecordUpdate> = updates
             .iter()
@@ -153,10 +153,10 @@ impl<'a> Writer<'a> {
     /// Takes what the CRM refused of one record out of it, and returns what is left to try.
     async fn refuse(
         &mut self,
-        mut update: Update,
+        mut update: PendingUpdate,
         refusal: &WriteRefusal,
         round: Round,
-    ) -> Result<Vec<Update>, StepError> {
+    ) -> Result<Vec<PendingUpdate>, StepError> {
         let application = self.application;
         let is_named =
             |value: &Difference| refusal.properties.iter().any(|property| property == application.name(value.property));
@@ -171,7 +171,7 @@ impl<'a> Writer<'a> {
         }
         // Where nothing says which value it is, those that are cleared are tried one by one: all of them would stay empty.
         if refused.is_empty() && rest.len() > 1 && matches!(round, Round::SetCleared | Round::PutBack) {
-            return Ok(rest.into_iter().map(|value| Update { values: vec![value], ..update.clone() }).collect());
+            return Ok(rest.into_iter().map(|value| PendingUpdate { values: vec![value], ..update.clone() }).collect());
         }
         if refused.is_empty() {
             refused = std::mem::take(&mut rest);
@@ -190,18 +190,18 @@ impl<'a> Writer<'a> {
         for value in refused {
             self.failed(update.id, value, reason, round);
         }
-        Ok(if rest.is_empty() { Vec::new() } else { vec![Update { values: rest, ..update }] })
+        Ok(if rest.is_empty() { Vec::new() } else { vec![PendingUpdate { values: rest, ..update }] })
     }
 
     /// Compares what was sent with what the CRM holds now, and looks again where its answer does not tell. Returns what it
     /// refused without refusing all, to try the rest.
     async fn compare(
         &mut self,
-        updates: Vec<Update>,
+        updates: Vec<PendingUpdate>,
         records: &[UpdatedRecord],
         refused: Vec<(RecordId, WriteRefusal)>,
         round: Round,
-    ) -> Result<Vec<Update>, StepError> {
+    ) -> Result<Vec<PendingUpdate>, StepError> {
         let returned: HashMap<RecordId, &UpdatedRecord> = records.iter().map(|record| (record.id, record)).collect();
         let refused: HashMap<RecordId, WriteRefusal> = refused.into_iter().collect();
         let (mut again, mut untold) = (Vec::new(), Vec::new());
@@ -219,7 +219,7 @@ impl<'a> Writer<'a> {
                 }
             }
             if !unseen.is_empty() {
-                untold.push(Update { values: unseen, ..update });
+                untold.push(PendingUpdate { values: unseen, ..update });
             }
         }
         if !untold.is_empty() {
@@ -267,7 +267,7 @@ impl<'a> Writer<'a> {
 
     /// Gives up the values of dropped properties, and those that the CRM has refused of other records. Those that are cleared
     /// already are not left so.
-    fn without_hopeless(&mut self, updates: Vec<Update>, round: Round) -> Vec<Update> {
+    fn without_hopeless(&mut self, updates: Vec<PendingUpdate>, round: Round) -> Vec<PendingUpdate> {
         if matches!(round, Round::SetCleared | Round::PutBack) {
             return updates;
         }
@@ -341,10 +341,10 @@ pub(super) fn is_about_uniqueness(code: &str) -> bool {
 }
 
 /// The updates in as many calls as it takes to name each record once in a call.
-fn apart(updates: Vec<Update>) -> Vec<Vec<Update>> {
-    let mut calls: Vec<Vec<Update>> = vec![Vec::new()];
+fn apart(updates: Vec<PendingUpdate>) -> Vec<Vec<PendingUpdate>> {
+    let mut calls: Vec<Vec<PendingUpdate>> = vec![Vec::new()];
     for update in updates {
-        let is_free = |call: &&mut Vec<Update>| call.iter().all(|other| other.id != update.id);
+        let is_free = |call: &&mut Vec<PendingUpdate>| call.iter().all(|other| other.id != update.id);
         match calls.iter_mut().find(is_free) {
             Some(call) => call.push(update),
             None => calls.push(vec![update]),
@@ -354,8 +354,8 @@ fn apart(updates: Vec<Update>) -> Vec<Vec<Update>> {
 }
 
 /// One update for each record.
-fn by_record(updates: Vec<Update>) -> Vec<Update> {
-    let mut joined: Vec<Update> = Vec::with_capacity(updates.len());
+fn by_record(updates: Vec<PendingUpdate>) -> Vec<PendingUpdate> {
+    let mut joined: Vec<PendingUpdate> = Vec::with_capacity(updates.len());
     let mut place_of = HashMap::new();
     for update in updates {
         let place = *place_of.entry(update.id).or_insert(joined.len());
@@ -371,7 +371,7 @@ fn by_record(updates: Vec<Update>) -> Vec<Update> {
 }
 
 impl Application<'_> {
-    async fn put_clearings(&self, batch: u64, round: Round, updates: &[Update]) -> Result<(), StepError> {
+    async fn put_clearings(&self, batch: u64, round: Round, updates: &[PendingUpdate]) -> Result<(), StepError> {
         let mut lines = Vec::new();
         for update in updates {
             for value in &update.values {
@@ -386,15 +386,15 @@ impl Application<'_> {
     }
 
     /// Takes the unique values out of `updates` that are in the way of other records of the batch.
-    fn blocking(&self, updates: Vec<Update>) -> (Vec<Update>, Vec<Update>) {
+    fn blocking(&self, updates: Vec<PendingUpdate>) -> (Vec<PendingUpdate>, Vec<PendingUpdate>) {
         let is_unique = |place: u16| self.property(place).is_some_and(RestoredProperty::is_unique);
         let values = updates.iter().flat_map(|update| update.values.iter().map(|value| (update.id, value)));
         let exchange = Exchange::of(values, is_unique);
         let (mut blocking, mut others) = (Vec::new(), Vec::new());
-        for Update { id, values, seen_at } in updates {
+        for PendingUpdate { id, values, seen_at } in updates {
             let is_blocking = |value: &Difference| exchange.is_in_the_way(id, value);
             let (first, then): (Vec<_>, Vec<_>) = values.into_iter().partition(is_blocking);
-            let some = |values: Vec<Difference>| (!values.is_empty()).then_some(Update { id, values, seen_at });
+            let some = |values: Vec<Difference>| (!values.is_empty()).then_some(PendingUpdate { id, values, seen_at });
             blocking.extend(some(first));
             others.extend(some(then));
         }
@@ -406,8 +406,8 @@ impl Application<'_> {
     }
 
     /// A value of which an answer has just told.
-    fn seen_now(&self, id: RecordId, value: Difference) -> Update {
-        Update { id, values: vec![value], seen_at: self.work.now() }
+    fn seen_now(&self, id: RecordId, value: Difference) -> PendingUpdate {
+        PendingUpdate { id, values: vec![value], seen_at: self.work.now() }
     }
 
     /// What an updated record shows of a property.

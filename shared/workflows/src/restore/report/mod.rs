@@ -4,7 +4,7 @@
 
 mod rows;
 
-pub(super) use self::rows::{Source, not_restored, skipped};
+pub(super) use self::rows::{RowSource, not_restored, skipped};
 
 use domain::ports::storage::StorageError;
 use domain::restore::property::RestoredProperty;
@@ -17,7 +17,7 @@ use jiff::Timestamp;
 
 use self::rows::{Rows, name_of};
 use super::RestoreWork;
-use crate::growing_blob::{GrowingBlob, ObjectPorts, Stored};
+use crate::growing_blob::{GrowingBlob, ObjectPorts, StoredBlob};
 use crate::run::StepError;
 use crate::stored_json;
 
@@ -37,14 +37,14 @@ pub(super) enum Kind {
 }
 
 /// A report to be made.
-pub(super) struct Wanted<'a> {
+pub(super) struct ReportRequest<'a> {
     pub(super) kind: Kind,
     pub(super) restore: &'a Restore,
     /// The lease of the run that makes it.
     pub(super) lease: u32,
     pub(super) properties: &'a [RestoredProperty],
     /// What it is about; the same in every run.
-    pub(super) sources: Vec<Source>,
+    pub(super) sources: Vec<RowSource>,
 }
 
 /// How far a run has come with a report.
@@ -76,7 +76,7 @@ impl Kind {
 /// A report that is being written.
 struct Report<'a> {
     work: &'a RestoreWork,
-    wanted: &'a Wanted<'a>,
+    wanted: &'a ReportRequest<'a>,
     name: String,
     object: GrowingBlob<'a>,
     /// Sources whose rows are in it.
@@ -84,7 +84,7 @@ struct Report<'a> {
 }
 
 /// What an earlier run has left of a report.
-enum Earlier<'a> {
+enum EarlierReport<'a> {
     /// All of it is there.
     Made(String),
     Begun(Report<'a>),
@@ -97,14 +97,14 @@ impl RestoreWork {
     ///
     /// # Errors
     /// [`StepError`]; [`StorageError`]s that cannot be retried say that the report cannot be made at all.
-    pub(super) async fn report(&self, wanted: &Wanted<'_>, ends: Timestamp) -> Result<Reported, StepError> {
+    pub(super) async fn report(&self, wanted: &ReportRequest<'_>, ends: Timestamp) -> Result<Reported, StepError> {
         if wanted.sources.is_empty() {
             return Ok(Reported::Nothing);
         }
         let mut report = match self.earlier(wanted).await? {
-            Earlier::Made(key) => return Ok(Reported::Made(key)),
-            Earlier::Begun(report) => report,
-            Earlier::Nothing => self.begun(wanted),
+            EarlierReport::Made(key) => return Ok(Reported::Made(key)),
+            EarlierReport::Begun(report) => report,
+            EarlierReport::Nothing => self.begun(wanted),
         };
         let added = report.add_sources(ends).await;
         let Report { object, .. } = report;
@@ -124,7 +124,7 @@ impl RestoreWork {
         ObjectPorts { reader: &*self.reader, writer: &*self.writer, uploads: &*self.uploads }
     }
 
-    fn begun<'a>(&'a self, wanted: &'a Wanted<'a>) -> Report<'a> {
+    fn begun<'a>(&'a self, wanted: &'a ReportRequest<'a>) -> Report<'a> {
         let key = wanted.kind.key(&wanted.restore.reference(), wanted.lease);
         let mut object = GrowingBlob::new(self.ports(), key, CONTENT_TYPE);
         Rows::header(object.buffer());
@@ -132,27 +132,27 @@ impl RestoreWork {
     }
 
     /// What the ledger names of the report.
-    async fn earlier<'a>(&'a self, wanted: &'a Wanted<'a>) -> Result<Earlier<'a>, StorageError> {
-        let Some(saved) = &wanted.restore.report else { return Ok(Earlier::Nothing) };
+    async fn earlier<'a>(&'a self, wanted: &'a ReportRequest<'a>) -> Result<EarlierReport<'a>, StorageError> {
+        let Some(saved) = &wanted.restore.report else { return Ok(EarlierReport::Nothing) };
         let name = name_of(&wanted.sources);
         if saved.sources != name {
             self.abort(saved).await;
-            return Ok(Earlier::Nothing);
+            return Ok(EarlierReport::Nothing);
         }
         let object = match self.resumed(saved).await {
             // Only a finished report is ever at its key, so a run has finished it and died.
             Err(StorageError::Absent(_)) if self.reader.head(&saved.key).await?.is_some() => {
-                return Ok(Earlier::Made(saved.key.clone()));
+                return Ok(EarlierReport::Made(saved.key.clone()));
             }
             // The lifecycle rules have removed what there was.
             Err(StorageError::Absent(_)) => {
                 self.abort(saved).await;
-                return Ok(Earlier::Nothing);
+                return Ok(EarlierReport::Nothing);
             }
             object => object?,
         };
         let done = usize::try_from(saved.done).unwrap_or(usize::MAX);
-        Ok(Earlier::Begun(Report { work: self, wanted, name, object, done }))
+        Ok(EarlierReport::Begun(Report { work: self, wanted, name, object, done }))
     }
 
     async fn resumed(&self, saved: &ReportProgress) -> Result<GrowingBlob<'_>, StorageError> {
@@ -161,7 +161,7 @@ impl RestoreWork {
             None => Vec::new(),
         };
         let ReportProgress { key, upload_id, parts, bytes, .. } = saved.clone();
-        let stored = Stored { key, upload: upload_id, parts, bytes };
+        let stored = StoredBlob { key, upload: upload_id, parts, bytes };
         GrowingBlob::resumed(self.ports(), CONTENT_TYPE, stored, rest).await
     }
 
@@ -175,7 +175,7 @@ impl RestoreWork {
     }
 
     /// The same, unless the ledger names the upload, so that another run goes on with it.
-    async fn abort_unless_named(&self, restore: &RestoreRef, stored: &Stored) {
+    async fn abort_unless_named(&self, restore: &RestoreRef, stored: &StoredBlob) {
         let Some(upload) = &stored.upload else { return };
         let Ok(present) = self.load(restore).await else { return };
         let named = present.record.report.as_ref().and_then(|report| report.upload_id.as_ref());
@@ -235,7 +235,7 @@ impl Report<'_> {
             let key = rest_key.insert(storage_keys::report_rest(&reference, lease, done));
             stored_json::write_bytes(&*self.work.writer, key, rest).await?;
         }
-        let Stored { key, upload: upload_id, parts, bytes } = self.object.stored();
+        let StoredBlob { key, upload: upload_id, parts, bytes } = self.object.stored();
         let report = ReportProgress { sources: self.name.clone(), done, key, upload_id, parts, bytes, rest_key };
         self.work.apply_event(&reference, RestoreEvent::ReportSaved { lease, report }).await?;
         Ok(())

@@ -26,7 +26,7 @@ const NOT_TRIED: &str =
     "NOT_TRIED: The restore ended before it came to the value, so it is as it was. A new restore finds it.";
 
 /// An object that is reported on.
-pub(in crate::restore) enum Source {
+pub(in crate::restore) enum RowSource {
     /// A plan segment: what it leaves as it is.
     Plan(String),
     /// An outcome object: what was not written.
@@ -42,44 +42,45 @@ pub(in crate::restore) enum Source {
 }
 
 /// Everything that the plans of `slices` leave as it is.
-pub(in crate::restore) fn skipped(restore: &RestoreRef, slices: &[RestoreSlice]) -> Vec<Source> {
+pub(in crate::restore) fn skipped(restore: &RestoreRef, slices: &[RestoreSlice]) -> Vec<RowSource> {
     slices.iter().flat_map(|slice| skipped_of(restore, slice)).collect()
 }
 
 /// Everything that was not written, slice by slice: what the plan leaves as it is, what was refused or is unclear, and what
 /// nobody came to. All slices are settled.
-pub(in crate::restore) fn not_restored(restore: &RestoreRef, slices: &[RestoreSlice]) -> Vec<Source> {
+pub(in crate::restore) fn not_restored(restore: &RestoreRef, slices: &[RestoreSlice]) -> Vec<RowSource> {
     let mut sources = Vec::new();
     for slice in slices {
         let outcome = |place: u32, attempt: u32| storage_keys::outcome(restore, slice.number, place, attempt);
         let failing = (0_u32..).zip(&slice.outcomes).filter(|(_, file)| file.failures);
         let unclear_key = slice.settled_file().map(|(place, file)| outcome(place, file.attempt));
         sources.extend(skipped_of(restore, slice));
-        sources.extend(failing.map(|(place, file)| Source::Outcome(outcome(place, file.attempt))));
+        sources.extend(failing.map(|(place, file)| RowSource::Outcome(outcome(place, file.attempt))));
         sources.extend(slice.untried().into_iter().map(|untried| {
             let key = storage_keys::plan_segment(restore, slice.number, untried.segment, untried.attempt);
-            Source::Untried { key, untried, unclear_key: unclear_key.clone() }
+            RowSource::Untried { key, untried, unclear_key: unclear_key.clone() }
         }));
     }
     sources
 }
 
-fn skipped_of(restore: &RestoreRef, slice: &RestoreSlice) -> impl Iterator<Item = Source> {
+fn skipped_of(restore: &RestoreRef, slice: &RestoreSlice) -> impl Iterator<Item = RowSource> {
     let skipping = (0_u32..).zip(&slice.segments).filter(|(_, segment)| segment.skips);
-    skipping
-        .map(|(place, segment)| Source::Plan(storage_keys::plan_segment(restore, slice.number, place, segment.attempt)))
+    skipping.map(|(place, segment)| {
+        RowSource::Plan(storage_keys::plan_segment(restore, slice.number, place, segment.attempt))
+    })
 }
 
 /// Names these sources in this order: another list has another name.
-pub(super) fn name_of(sources: &[Source]) -> String {
+pub(super) fn name_of(sources: &[RowSource]) -> String {
     // FNV-1a, which stays the same whatever the program is built with.
     const PRIME: u64 = 0x0100_0000_01b3;
     let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
     for source in sources {
         let (kind, key) = match source {
-            Source::Plan(key) => ("p", key),
-            Source::Outcome(key) => ("o", key),
-            Source::Untried { key, .. } => ("u", key),
+            RowSource::Plan(key) => ("p", key),
+            RowSource::Outcome(key) => ("o", key),
+            RowSource::Untried { key, .. } => ("u", key),
         };
         for byte in kind.bytes().chain(key.bytes()).chain([0]) {
             hash = (hash ^ u64::from(byte)).wrapping_mul(PRIME);
@@ -90,12 +91,12 @@ pub(super) fn name_of(sources: &[Source]) -> String {
 
 /// A source that was read. Its lines are parsed one at a time, so that several can be held in memory.
 pub(super) struct Read<'a> {
-    source: &'a Source,
+    source: &'a RowSource,
     bytes: Bytes,
     unclear: HashSet<(RecordId, u16)>,
 }
 
-impl Source {
+impl RowSource {
     /// Reads it.
     ///
     /// # Errors
@@ -132,17 +133,17 @@ impl Rows<'_> {
     /// [`StorageError::Refused`] when the source is not what was expected.
     pub(super) fn of(self, read: &Read<'_>, out: &mut Vec<u8>) -> Result<(), StorageError> {
         match read.source {
-            Source::Plan(key) => {
+            RowSource::Plan(key) => {
                 for record in stored_json::lines(&read.bytes, key) {
                     self.left_as_it_is(&record?, out);
                 }
             }
-            Source::Outcome(key) => {
+            RowSource::Outcome(key) => {
                 for outcome in stored_json::lines(&read.bytes, key) {
                     self.outcome(&outcome?, out);
                 }
             }
-            Source::Untried { key, untried, .. } => {
+            RowSource::Untried { key, untried, .. } => {
                 let mut untried = untried.clone();
                 for record in stored_json::lines::<PlannedRecord>(&read.bytes, key) {
                     let record = record?;

@@ -9,9 +9,9 @@ use domain::restore::outcome::{Fate, reasons};
 use domain::restore::plan::Gone;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Round, Update, Writer};
+use super::{PendingUpdate, Round, Writer};
 use crate::restore::apply::Application;
-use crate::restore::compare::{Found, Present};
+use crate::restore::compare::{Presence, Present};
 use crate::run::StepError;
 
 /// What the CRM has of a record is known for so long. After that it is asked again before it is written over.
@@ -29,7 +29,7 @@ impl Writer<'_> {
     ///
     /// # Errors
     /// [`StepError`], also where somebody has changed a value meanwhile: the next run begins the batch anew.
-    pub(super) async fn refresh(&self, updates: &mut [Update], round: Round) -> Result<(), StepError> {
+    pub(super) async fn refresh(&self, updates: &mut [PendingUpdate], round: Round) -> Result<(), StepError> {
         let application = self.application;
         for _ in 0..MOST_LOOKS {
             application.gate.slot_comes().await.map_err(CrmError::from)?;
@@ -52,18 +52,18 @@ impl Writer<'_> {
 
     /// The CRM has accepted values, and its answer does not show what became of them: they are read. What is not shown even
     /// so may have been written.
-    pub(super) async fn look_again(&mut self, untold: Vec<Update>, round: Round) -> Result<(), StepError> {
+    pub(super) async fn look_again(&mut self, untold: Vec<PendingUpdate>, round: Round) -> Result<(), StepError> {
         let application = self.application;
         let ids: Vec<RecordId> = untold.iter().map(|update| update.id).collect();
         let (present, _) = application.seen(&ids).await?;
-        for Update { id, values, .. } in untold {
+        for PendingUpdate { id, values, .. } in untold {
             let found = present.find(id);
             for value in values {
                 match found {
-                    Found::Gone(Gone::Deleted) => self.failed(id, value, GONE, round),
-                    Found::Gone(Gone::Merged { .. }) => self.failed(id, value, MERGED, round),
-                    Found::Unreadable => self.unclear(id, value, round),
-                    Found::Row(row) => match present.value(row, value.property) {
+                    Presence::Gone(Gone::Deleted) => self.failed(id, value, GONE, round),
+                    Presence::Gone(Gone::Merged { .. }) => self.failed(id, value, MERGED, round),
+                    Presence::Unreadable => self.unclear(id, value, round),
+                    Presence::Row(row) => match present.value(row, value.property) {
                         Some(now) => self.settle(id, value, now, round),
                         None => self.unclear(id, value, round),
                     },
@@ -93,8 +93,8 @@ impl Application<'_> {
     }
 
     /// Whether a record still has what it was found with before `round`.
-    fn is_unchanged(&self, update: &Update, present: &Present, round: Round) -> bool {
-        let Found::Row(row) = present.find(update.id) else { return false };
+    fn is_unchanged(&self, update: &PendingUpdate, present: &Present, round: Round) -> bool {
+        let Presence::Row(row) = present.find(update.id) else { return false };
         update.values.iter().all(|value| {
             let known = self.property(value.property).zip(present.value(row, value.property));
             known.is_some_and(|(known, now)| known.comparison.same(now, round.finds(value)))
