@@ -7,7 +7,7 @@
 //! that split at all of them.
 //!
 //! A part that begins with `'` already is treated as if it did not. So taking one `'` off again wherever a formula would
-//! follow gives back every value; the README has the line for it.
+//! follow gives back every value; `docs/admin.md` has the line for it.
 
 use crate::csv::{write_quoted, write_value};
 

@@ -1,4 +1,4 @@
-//! What the lines of README.md need, as a shell takes it.
+//! The variables that the shell lines of docs/admin.md need, as a shell takes them.
 
 use std::fmt::Write as _;
 
@@ -18,7 +18,7 @@ print("%06d" % ((struct.unpack(">I", digest[at:at + 4])[0] & 0x7FFFFFFF) % 1_000
 "#;
 
 impl Stack {
-    /// Lines for a shell that set all that the README's lines use, tokens included.
+    /// Lines for a shell that set all variables of the lines in docs/admin.md, tokens included.
     pub fn exports(&self) -> String {
         let webhook = format!("http://{}/crm", self.webhook_target);
         let variables = [

@@ -133,7 +133,7 @@ fn up(places: &Places, port: u16, crm: &CrmWishes) -> Result<()> {
     describe(running.stack());
     println!("state file        {} (secret, and gone when the stack is)", running.state_file().display());
     println!();
-    println!("For the lines of README.md, paste this into a shell; the tokens work for an hour:");
+    println!("For the lines of docs/admin.md, paste this into a shell; the tokens work for an hour:");
     println!();
     println!("{}", running.stack().exports());
     println!("Ctrl-C ends it.");

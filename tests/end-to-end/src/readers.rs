@@ -49,21 +49,21 @@ pub fn python_zipfile(archive: &Path, folder: &Path) -> Result<()> {
     run(Command::new("python3").args(["-m", "zipfile", "-e"]).args([archive, folder])).map(drop)
 }
 
-/// Runs the checker that the README gives to people, and returns what it prints.
+/// Runs the checker that docs/admin.md gives to people, and returns what it prints.
 ///
 /// # Errors
 /// When it finds fault with the archive.
-pub fn checker_of_the_readme(archive: &Path) -> Result<String> {
-    let readme = Places::find()?.root().join("README.md");
-    let text = fs::read_to_string(readme).or_failure(|| "cannot read the README".to_owned())?;
+pub fn documented_checker(archive: &Path) -> Result<String> {
+    let guide = Places::find()?.root().join("docs/admin.md");
+    let text = fs::read_to_string(guide).or_failure(|| "cannot read docs/admin.md".to_owned())?;
     let mut blocks = text.split("```python\n").skip(1).filter_map(|rest| rest.split("```").next());
     let checker = blocks.find(|block| block.contains("manifest.json"));
-    let checker = checker.ok_or_else(|| Failure::new("the README has no checker"))?;
+    let checker = checker.ok_or_else(|| Failure::new("docs/admin.md has no checker"))?;
     let output = run(Command::new("python3").args(["-c", checker]).arg(archive))?;
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// The digest of a CSV file's cells by each of Python's csv, pandas and `DuckDB`, with the lines that the README gives, as
+/// The digest of a CSV file's cells by each of Python's csv, pandas and `DuckDB`, with the lines of docs/admin.md, as
 /// `{reader: {version, digest}}`. None, said aloud, when the machine lacks one of them.
 ///
 /// # Errors
@@ -76,7 +76,7 @@ pub fn digests_by_python(csv: &Path) -> Result<Option<Value>> {
     let places = Places::find()?;
     let script = places.root().join("shared/archive/tests/archives/read_csv.py");
     let readers = ["csv", "pandas", "slow pandas", "duckdb"];
-    let request = json!({ "file": csv, "readme": places.root().join("README.md"), "readers": readers });
+    let request = json!({ "file": csv, "document": places.root().join("docs/admin.md"), "readers": readers });
     let output = run(Command::new("python3").arg(script).arg(request.to_string()))?;
     serde_json::from_slice(&output.stdout).map(Some).or_failure(|| "read_csv.py gave no usable answer".to_owned())
 }

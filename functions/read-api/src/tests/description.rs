@@ -150,3 +150,16 @@ fn every_route_is_deployed_and_all_but_the_description_need_a_token() {
     }
     assert_eq!(deployed_routes(), expected);
 }
+
+/// Alarms send people to the runbook, so the headings that they quote must exist there.
+#[test]
+fn every_heading_that_an_alarm_quotes_is_in_the_runbook() {
+    let template = include_str!("../../../../infra/template.yaml");
+    let runbook = include_str!("../../../../docs/operator.md");
+    let quoted = template.split("See \"").skip(1).filter_map(|rest| rest.split_once("\" in docs/operator.md."));
+    let headings: Vec<_> = quoted.map(|(heading, _)| heading).collect();
+    assert!(headings.len() > 10 && headings.contains(&"Dead letters"), "{headings:?}");
+    for heading in headings {
+        assert!(runbook.contains(&format!("\n### {heading}\n")), "{heading}");
+    }
+}

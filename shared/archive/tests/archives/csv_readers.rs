@@ -1,5 +1,5 @@
-//! What people read the CSV files with gets back every value, by the very lines that the README gives: by the versions
-//! that it names as the lowest ones, and by newer ones.
+//! The programs with which people read CSV files return every value, with the very lines of `docs/admin.md`: in the
+//! lowest versions that it names, and in newer ones.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -12,12 +12,12 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::sample::{NAUGHTY, Sample, Table};
-use crate::tools::{Scratch, find, readme, run, script};
+use crate::tools::{Scratch, admin_guide, find, run, script};
 
 /// Names the Pythons that have pandas and `DuckDB`, as on a PATH.
 const READERS_PYTHONS: &str = "READERS_PYTHONS";
 
-/// The version of pandas from which on the README's quick line is right.
+/// The version of pandas from which on the quick line of `docs/admin.md` is right.
 const QUICK_PANDAS: (u32, u32) = (3, 1);
 
 /// What readers of CSV stumble over, beside what archives do.
@@ -103,13 +103,13 @@ fn csv_file(table: &Table) -> Scratch {
 
 /// What `readers` saw of a file.
 fn seen(python: &Path, readers: &[&str], file: &Scratch) -> Value {
-    let request = json!({ "file": file.path(), "readme": readme(), "readers": readers });
+    let request = json!({ "file": file.path(), "document": admin_guide(), "readers": readers });
     let mut command = Command::new(python);
     command.arg(script("read_csv.py")).arg(request.to_string());
     serde_json::from_slice(&run(&mut command, b"")).expect("JSON")
 }
 
-/// The version of pandas that a Python has; None where it lacks pandas or `DuckDB`, or is older than the README says.
+/// The version of pandas that a Python has. None where it lacks pandas or `DuckDB`, or is older than the lines need.
 fn pandas_of(python: &Path) -> Option<(u32, u32)> {
     let probe =
         "import duckdb, pandas, sys; assert sys.version_info >= (3, 11); print(*pandas.__version__.split('.')[:2])";
@@ -136,7 +136,7 @@ fn pythons() -> Vec<(PathBuf, (u32, u32))> {
 
 /// A4, A5: a dialect that is named in full is not guessed, and no reader cuts, doubles or loses anything.
 #[test]
-fn the_lines_of_the_readme_get_back_every_value() {
+fn the_lines_of_the_admin_guide_get_back_every_value() {
     let pythons = pythons();
     for (what, table) in files() {
         let (file, expected) = (csv_file(&table), digest(&table));
@@ -150,7 +150,7 @@ fn the_lines_of_the_readme_get_back_every_value() {
     }
 }
 
-/// A5: what the README warns of is true, so the versions that it names are the right ones.
+/// A5: what `docs/admin.md` warns of is true, so the versions that it names are the right ones.
 #[test]
 fn an_older_pandas_alters_values_by_the_line_for_the_newer_one() {
     let table = table(vec![(1, ["a\0b", "", ""].map(str::to_owned).to_vec())]);
@@ -162,7 +162,7 @@ fn an_older_pandas_alters_values_by_the_line_for_the_newer_one() {
 
 /// C7: whoever reads a report by program can take the apostrophes off again.
 #[test]
-fn the_line_of_the_readme_gives_back_what_a_report_has_defused() {
+fn the_line_of_the_admin_guide_gives_back_what_a_report_has_defused() {
     let Some(python) = find(&["python3"]) else { return };
     let mut cells = vec![
         "=1",
@@ -184,7 +184,7 @@ fn the_line_of_the_readme_gives_back_what_a_report_has_defused() {
     let mut report = Vec::new();
     archive::report::write_line(cells.iter().copied(), &mut report);
     let read: Vec<String> =
-        serde_json::from_slice(&run(Command::new(python).arg(script("read_report.py")).arg(readme()), &report))
+        serde_json::from_slice(&run(Command::new(python).arg(script("read_report.py")).arg(admin_guide()), &report))
             .expect("JSON");
     assert_eq!(read, cells);
 }

@@ -1,8 +1,8 @@
-"""Reads a CSV file with the lines that the README gives for it, and prints what each reader saw.
+"""Reads a CSV file with the lines that docs/admin.md gives for it, and prints what each reader saw.
 
-Takes a JSON object with `file`, `readme` and `readers` (names of READERS) as its argument.
-Prints `{reader: {version, digest}}` as JSON. Each cell is hashed with its length, row by row, the header first; null is
-empty.
+Takes a JSON object with `file`, `document` (the path of docs/admin.md) and `readers` (names of READERS) as its
+argument. Prints `{reader: {version, digest}}` as JSON. Each cell is hashed with its length, row by row, the header
+first; null is empty.
 """
 
 import csv
@@ -24,36 +24,36 @@ def digest(rows):
     return tree.hexdigest()
 
 
-def lines(readme, language, word):
-    """The README's one block of code in a language that has a word in it."""
-    blocks = re.findall(rf"^```{language}\n(.*?)^```$", readme, re.DOTALL | re.MULTILINE)
+def lines(document, language, word):
+    """The document's one block of code in a language that has a word in it."""
+    blocks = re.findall(rf"^```{language}\n(.*?)^```$", document, re.DOTALL | re.MULTILINE)
     (block,) = [block for block in blocks if word in block]
     return block
 
 
-def by_csv(readme, file):
+def by_csv(document, file):
     names = {"name": file}
-    exec(lines(readme, "python", "csv.reader"), names)
+    exec(lines(document, "python", "csv.reader"), names)
     return platform.python_version(), names["rows"]
 
 
-def by_pandas(readme, file, words="keep_default_na=False)"):
+def by_pandas(document, file, words="keep_default_na=False)"):
     import pandas
 
     names = {"name": file}
-    exec(lines(readme, "python", words), names)
+    exec(lines(document, "python", words), names)
     frame = names["frame"]
     return pandas.__version__, [list(frame.columns), *frame.itertuples(index=False)]
 
 
-def by_slow_pandas(readme, file):
-    return by_pandas(readme, file, 'engine="python"')
+def by_slow_pandas(document, file):
+    return by_pandas(document, file, 'engine="python"')
 
 
-def by_duckdb(readme, file):
+def by_duckdb(document, file):
     import duckdb
 
-    query = lines(readme, "sql", "read_csv")
+    query = lines(document, "sql", "read_csv")
     assert query.count("'contacts.csv'") == 1, query
     rows = duckdb.sql(query.replace("'contacts.csv'", "'" + file.replace("'", "''") + "'"))
     return duckdb.__version__, [rows.columns, *rows.fetchall()]
@@ -64,10 +64,10 @@ READERS = {"csv": by_csv, "pandas": by_pandas, "slow pandas": by_slow_pandas, "d
 
 def main():
     request = json.loads(sys.argv[1])
-    readme = pathlib.Path(request["readme"]).read_text(encoding="utf-8")
+    document = pathlib.Path(request["document"]).read_text(encoding="utf-8")
     seen = {}
     for name in request["readers"]:
-        version, rows = READERS[name](readme, request["file"])
+        version, rows = READERS[name](document, request["file"])
         seen[name] = {"version": version, "digest": digest(rows)}
     json.dump(seen, sys.stdout)
 

@@ -1,5 +1,5 @@
-"""Reads one line of a report from standard input, takes the apostrophes off again as the README says, and prints the
-cells as JSON. Takes the README's path as its argument."""
+"""Reads one line of a report from standard input, takes the apostrophes off again as docs/admin.md says, and prints
+the cells as JSON. Takes the path of that document as its argument."""
 
 import csv
 import io
@@ -8,8 +8,8 @@ import pathlib
 import re
 import sys
 
-readme = pathlib.Path(sys.argv[1]).read_text(encoding="utf-8")
-(block,) = [block for block in re.findall(r"^```python\n(.*?)^```$", readme, re.DOTALL | re.MULTILINE) if "def value(" in block]
+document = pathlib.Path(sys.argv[1]).read_text(encoding="utf-8")
+(block,) = [block for block in re.findall(r"^```python\n(.*?)^```$", document, re.DOTALL | re.MULTILINE) if "def value(" in block]
 names = {}
 exec(block, names)
 csv.field_size_limit(2**31 - 1)

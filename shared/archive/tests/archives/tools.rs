@@ -28,9 +28,9 @@ pub(crate) fn script(name: &str) -> PathBuf {
     here().join("tests/archives").join(name)
 }
 
-/// The project's README.
-pub(crate) fn readme() -> PathBuf {
-    here().join("../../README.md")
+/// The guide for super admins, which gives people the lines to read files with.
+pub(crate) fn admin_guide() -> PathBuf {
+    here().join("../../docs/admin.md")
 }
 
 /// A file that is removed when this goes out of scope.

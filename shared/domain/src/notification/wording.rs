@@ -128,7 +128,7 @@ impl Event {
                 let what = if step.starts_with("restore") { "restore" } else { "backup" };
                 format!(
                     "Part of {what} {run_id} failed five times, and its message was set aside. The {what} goes on by itself \
-                     if it can. Tell whoever runs the deployment; the runbook has it under \"Dead letters\"."
+                     if it can. Tell the operator of the deployment: see \"Dead letters\" in the runbook, docs/operator.md."
                 )
             }
             Self::DeliveryGivenUp { channel, reason, .. } => {

@@ -18,7 +18,7 @@ pub(super) fn run(places: &Places, report: &mut Report, built: &[TestProgram]) {
     report.check("Info-ZIP as a reader of archives", || Ok(present(&["unzip"], "unzip")));
     report.check("end-to-end tests", || {
         let readers = readers(places, "readers")?;
-        let aws = Environment::prepare(places, places.dev().join("readme-venv"), "readme.txt")?;
+        let aws = Environment::prepare(places, places.dev().join("shell-lines-venv"), "shell-lines.txt")?;
         let wishes = Wishes { name: "test", parameters: &IMPATIENT, issuer: true, ..Wishes::default() };
         let running = Running::bring_up(places, wishes)?;
         let mut variables = vec![
@@ -32,7 +32,7 @@ pub(super) fn run(places: &Places, report: &mut Report, built: &[TestProgram]) {
     });
 }
 
-/// The Pythons that have pandas and `DuckDB`, the lowest versions that the README names and newer ones, as on a PATH.
+/// The Pythons that have pandas and `DuckDB`, the lowest versions of docs/admin.md and newer ones, as on a PATH.
 pub(super) fn readers_pythons(places: &Places) -> Result<String> {
     let pythons =
         [readers(places, "lowest-readers")?, readers(places, "readers")?].map(|python| python.program("python"));

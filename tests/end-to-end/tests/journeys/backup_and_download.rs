@@ -44,7 +44,7 @@ fn a_super_admin_backs_an_account_up_and_downloads_all_of_it() -> Result<()> {
     check_zip_readers(&journey, &download)?;
     check_csv_readers(&journey, &download)?;
     check_link(&journey, &backup_id)?;
-    let printed = readers::checker_of_the_readme(download.path())?;
+    let printed = readers::documented_checker(download.path())?;
     assert_eq!(printed.lines().count(), download.files().len(), "{printed}");
     eventually("end of the sweep", PATIENCE, || {
         let left = journey.aws().keys(&format!("segments/{}/", journey.account_id))?;

@@ -160,7 +160,7 @@ fn nothing_was_read(backup: &Value) -> bool {
     backup["objects"].as_array().is_some_and(|objects| objects.iter().all(|object| object["pages"] == json!(0)))
 }
 
-/// The scopes that the README asks for.
+/// The scopes that docs/admin.md asks for.
 fn all_scopes() -> Vec<String> {
     let mut scopes: Vec<_> =
         ["oauth", "conversations.read", "tickets", "tickets.sensitive", "crm.objects.products.read"]

@@ -51,7 +51,7 @@ fn is_number(cell: &str) -> bool {
         && cell.parse::<f64>().is_ok()
 }
 
-/// The line of README.md that gives values back: one `'` less wherever a formula would follow.
+/// The line of docs/admin.md that gives values back: one `'` less wherever a formula would follow.
 fn armed(shown: &str) -> String {
     let mut cell = String::new();
     let mut before = None;

@@ -1,4 +1,5 @@
-//! The README's shell lines, pasted one after the other into a shell after what `cargo dev up` prints.
+//! The shell lines of docs/admin.md, and those of README.md that call the API, pasted one after the other into a shell
+//! after what `cargo dev up` prints.
 
 use std::fs;
 use std::path::Path;
@@ -14,9 +15,6 @@ use end_to_end::readers;
 /// How long all the lines may take, a backup and a restore among them.
 const PATIENCE: Duration = Duration::from_mins(6);
 
-/// The sections whose shell lines talk to the API.
-const SECTIONS: [&str; 2] = ["\n## The API\n", "\n## Restoring\n"];
-
 /// What must be true at the end, by the lines' own variables; then the account is quiet again, for the journeys beside it.
 const OUTCOME: &str = r#"
 curl -sS --fail-with-body "$API/accounts/$ACCOUNT/restores/$RESTORE" -H "$AUTH" > restore.json
@@ -29,15 +27,15 @@ curl -sS --fail-with-body -X PUT "$API/accounts/$ACCOUNT" -H "$AUTH" --json '{"n
 echo "all lines work"
 "#;
 
-/// The shell lines of the README's sections, in order.
-fn shell_lines(readme: &str) -> Result<String> {
-    let mut lines = String::new();
-    for title in SECTIONS {
-        let (_, section) = readme.split_once(title).ok_or_else(|| Failure::new(format!("there is no {title:?}")))?;
-        let section = section.split("\n## ").next().unwrap_or_default();
-        lines.extend(section.split("```sh\n").skip(1).filter_map(|block| block.split("```").next()));
-    }
-    Ok(lines)
+/// The blocks of shell lines of a document, in order.
+fn shell_blocks(document: &str) -> impl Iterator<Item = &str> {
+    document.split("```sh\n").skip(1).filter_map(|block| block.split("```").next())
+}
+
+/// All lines that need a running stack: every block of `guide`, then the blocks of `readme` that call the API.
+fn shell_lines(guide: &str, readme: &str) -> String {
+    let calls_the_api = |block: &&str| block.contains("$API");
+    shell_blocks(guide).chain(shell_blocks(readme).filter(calls_the_api)).collect()
 }
 
 /// What the lines need and this machine lacks.
@@ -54,26 +52,26 @@ fn lacks() -> Option<&'static str> {
     needs.into_iter().find(|(program, arguments)| fails(program, arguments)).map(|(program, _)| program)
 }
 
-/// D10: a new user pastes what `cargo dev up` prints, and then the README line by line.
+/// D10: a new user pastes what `cargo dev up` prints, and then the documents line by line.
 #[test]
-fn every_line_of_the_readme_works_as_it_stands() -> Result<()> {
+fn every_documented_line_works_as_it_stands() -> Result<()> {
     let Some(stack) = stack()? else { return Ok(()) };
     if let Some(program) = lacks() {
-        let lack = format!("there is no {program} that the README's lines need");
+        let lack = format!("there is no {program} that the documented lines need");
         assert!(!is_all_required(), "{lack}");
         println!("left out: {lack}");
         return Ok(());
     }
     let places = Places::find()?;
-    let readme = places.root().join("README.md");
-    let readme = fs::read_to_string(readme).or_failure(|| "cannot read the README".to_owned())?;
-    let folder = places.dev().join("readme");
+    let read = |name: &str| fs::read_to_string(places.root().join(name)).or_failure(|| format!("cannot read {name}"));
+    let lines = shell_lines(&read("docs/admin.md")?, &read("README.md")?);
+    let folder = places.dev().join("shell-lines");
     make_folder(&folder)?;
-    let script = ["set -euo pipefail\n", &stack.exports(), &shell_lines(&readme)?, OUTCOME].concat();
+    let script = ["set -euo pipefail\n", &stack.exports(), &lines, OUTCOME].concat();
 
     run(&folder, &script)?;
 
-    let printed = readers::checker_of_the_readme(&folder.join("backup.zip"))?;
+    let printed = readers::documented_checker(&folder.join("backup.zip"))?;
     assert!(printed.contains("contacts.csv"), "{printed}");
     let log = fs::read_to_string(folder.join("audit-log.csv")).or_failure(|| "there is no audit log".to_owned())?;
     assert!(log.contains("create-backup"), "the exported audit log lacks the backup");
