@@ -22,8 +22,6 @@ const MOST_LOOKS: u32 = 3;
 
 const GONE: (&str, &str) = (reasons::RECORD_GONE, "The record was deleted while it was written.");
 
-const MERGED: (&str, &str) = (reasons::RECORD_MERGED, "The record was merged into another while it was written.");
-
 impl Writer<'_> {
     /// Waits until a call can be sent, and asks the CRM again for what it has where that was long ago.
     ///
@@ -61,7 +59,13 @@ impl Writer<'_> {
             for value in values {
                 match found {
                     Presence::Gone(Gone::Deleted) => self.failed(id, value, GONE, round),
-                    Presence::Gone(Gone::Merged { .. }) => self.failed(id, value, MERGED, round),
+                    Presence::Gone(Gone::Merged { into }) => {
+                        let message = format!(
+                            "The record was merged into {into} while it was written. The CRM may have written this value \
+                             to {into}: check it there."
+                        );
+                        self.failed(id, value, (reasons::RECORD_MERGED, &message), round);
+                    }
                     Presence::Unreadable => self.unclear(id, value, round),
                     Presence::Row(row) => match present.value(row, value.property) {
                         Some(now) => self.settle(id, value, now, round),
