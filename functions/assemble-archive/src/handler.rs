@@ -4,7 +4,7 @@ use domain::work::Work;
 use lambda::deadline::Deadline;
 use lambda::sqs::Outcome;
 use lambda::worker;
-use workflows::assemble::Assemble;
+use workflows::backup::assemble::Assemble;
 
 pub(crate) async fn handle(assemble: &Assemble, work: Work, deadline: Deadline) -> Outcome {
     match &work {

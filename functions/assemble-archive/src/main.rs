@@ -8,7 +8,7 @@ use aws::{Aws, QueueUrls};
 use lambda::config::Environment;
 use lambda::worker::Worker;
 use lambda::{sqs, telemetry};
-use workflows::assemble::Assemble;
+use workflows::backup::assemble::Assemble;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {

@@ -11,8 +11,8 @@ use lambda::problem::Problem;
 use lambda::random;
 use lambda::representation::BackupRepresentation;
 use lambda::routes::{MatchedRoute, Operation};
-use workflows::create_backup::{self, CreateBackup};
-use workflows::{cancel_backup, delete_backup};
+use workflows::backup::create::{self, CreateBackup};
+use workflows::backup::{cancel, delete};
 
 use crate::problems;
 
@@ -36,7 +36,7 @@ impl Handler {
     async fn create(&self, request: &Request, route: &MatchedRoute<'_>) -> Result<Response, Problem> {
         let caller = self.authorised(request, route)?;
         request.no_fields()?;
-        let wish = create_backup::BackupRequest {
+        let wish = create::BackupRequest {
             act: request.act(&caller)?,
             idempotency_key: request.idempotency_key()?,
             random: random::bytes(),
@@ -52,14 +52,14 @@ impl Handler {
     async fn cancel(&self, request: &Request, route: &MatchedRoute<'_>) -> Result<Response, Problem> {
         let (backup, act) = self.backup(request, route)?;
         let CreateBackup { ledger, queue, clock } = &self.create;
-        let cancelled = cancel_backup::cancel(&**ledger, &**queue, &**clock, &backup, &act).await;
+        let cancelled = cancel::cancel(&**ledger, &**queue, &**clock, &backup, &act).await;
         Ok(self.answer(StatusCode::OK, &cancelled.map_err(problems::of_cancel)?))
     }
 
     async fn delete(&self, request: &Request, route: &MatchedRoute<'_>) -> Result<Response, Problem> {
         let (backup, act) = self.backup(request, route)?;
         let CreateBackup { ledger, queue, clock } = &self.create;
-        let deleted = delete_backup::delete(&**ledger, &**queue, &**clock, &backup, &act).await;
+        let deleted = delete::delete(&**ledger, &**queue, &**clock, &backup, &act).await;
         Ok(self.answer(StatusCode::OK, &deleted.map_err(problems::of_delete)?))
     }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use aws::{Aws, QueueUrls, SystemClock};
 use lambda::config::Environment;
 use lambda::{http, telemetry};
-use workflows::create_backup::CreateBackup;
+use workflows::backup::create::CreateBackup;
 
 use crate::handler::Handler;
 

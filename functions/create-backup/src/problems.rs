@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 use lambda::problem::{Problem, catalogue};
 use lambda::representation::shown;
-use workflows::cancel_backup::CancelError;
-use workflows::create_backup::CreateError;
-use workflows::delete_backup::DeleteError;
+use workflows::backup::cancel::CancelError;
+use workflows::backup::create::CreateError;
+use workflows::backup::delete::DeleteError;
 
 pub(crate) fn of_create(error: CreateError, now: Timestamp) -> Problem {
     match error {

@@ -21,7 +21,7 @@ use jiff::{SignedDuration, Timestamp};
 use lambda::http::Response;
 use lambda::testing::{AUDIENCE, ApiCall, described, document};
 use serde_json::{Value, json};
-use workflows::create_backup::CreateBackup;
+use workflows::backup::create::CreateBackup;
 
 use crate::handler::Handler;
 

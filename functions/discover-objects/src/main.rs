@@ -5,7 +5,7 @@ mod handler;
 use aws::QueueUrls;
 use lambda::worker::CrmWorker;
 use lambda::{sqs, telemetry};
-use workflows::discover::Discover;
+use workflows::backup::discover::Discover;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {

@@ -6,7 +6,7 @@ use domain::work::Work;
 use lambda::deadline::Deadline;
 use lambda::sqs::Outcome;
 use lambda::worker;
-use workflows::export::Export;
+use workflows::backup::export::Export;
 
 pub(crate) async fn handle(export: &Export, work: Work, deadline: Deadline) -> Outcome {
     let run = worker::run(deadline);

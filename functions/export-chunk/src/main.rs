@@ -5,7 +5,7 @@ mod handler;
 use aws::QueueUrls;
 use lambda::worker::CrmWorker;
 use lambda::{sqs, telemetry};
-use workflows::export::Export;
+use workflows::backup::export::Export;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {

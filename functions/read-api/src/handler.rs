@@ -19,7 +19,7 @@ use lambda::representation::BackupRepresentation;
 use lambda::routes::{self, DESCRIPTION, MatchedRoute, Operation};
 use serde::Serialize;
 use workflows::audit_log::ExportAuditLog;
-use workflows::{download_backup, read_backups};
+use workflows::backup::{download, read};
 
 use crate::problems;
 use crate::progress::BackupProgressRepresentation;
@@ -64,7 +64,7 @@ impl Handler {
     async fn list(&self, request: &Request, route: &MatchedRoute<'_>) -> Result<Response, Problem> {
         let account = self.authorised(request, route)?.account_id;
         let PageQuery { limit, after } = PageQuery::of(request, BackupId::parse)?;
-        let page = read_backups::list(&*self.ledger, &account, after.as_ref(), limit).await;
+        let page = read::list(&*self.ledger, &account, after.as_ref(), limit).await;
         let page = page.map_err(problems::of_read)?;
         let now = self.clock.now();
         let backups = page.backups.iter().map(|backup| BackupRepresentation::of(backup, now)).collect();
@@ -76,14 +76,14 @@ impl Handler {
     async fn read(&self, request: &Request, route: &MatchedRoute<'_>) -> Result<Response, Problem> {
         let (backup, _) = self.backup(request, route)?;
         let now = self.clock.now();
-        let progress = read_backups::read(&*self.ledger, &backup, now).await.map_err(problems::of_read)?;
+        let progress = read::read(&*self.ledger, &backup, now).await.map_err(problems::of_read)?;
         Ok(Response::json(StatusCode::OK, &BackupProgressRepresentation::of(&progress, now)))
     }
 
     async fn download(&self, request: &Request, route: &MatchedRoute<'_>) -> Result<Response, Problem> {
         let (backup, act) = self.backup(request, route)?;
         let Self { ledger, links, clock, .. } = self;
-        let link = download_backup::link(&**ledger, &**links, &**clock, &backup, self.link_valid_for, &act).await;
+        let link = download::link(&**ledger, &**links, &**clock, &backup, self.link_valid_for, &act).await;
         let link = link.map_err(problems::of_download)?;
         links::answer(request, &link.url, link.expires_at)
     }

@@ -2,8 +2,8 @@
 
 use lambda::problem::{Problem, catalogue};
 use workflows::audit_log::AuditError;
-use workflows::download_backup::DownloadError;
-use workflows::read_backups::ReadBackupsError;
+use workflows::backup::download::DownloadError;
+use workflows::backup::read::ReadBackupsError;
 
 pub(crate) fn of_read(error: ReadBackupsError) -> Problem {
     match error {

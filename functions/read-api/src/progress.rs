@@ -6,7 +6,7 @@ use domain::object::{ObjectState, ReadMode, Verdict};
 use jiff::Timestamp;
 use lambda::representation::{BackupRepresentation, WaitRepresentation, shown};
 use serde::Serialize;
-use workflows::read_backups::{BackupProgress, ObjectProgress};
+use workflows::backup::read::{BackupProgress, ObjectProgress};
 
 /// A backup with its objects.
 #[derive(Serialize)]

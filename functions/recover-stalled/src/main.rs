@@ -9,7 +9,7 @@ use lambda::metrics::{self, Metric};
 use lambda::telemetry;
 use lambda::worker::Worker;
 use lambda_runtime::{LambdaEvent, service_fn};
-use workflows::dispatch::WorkerCap;
+use workflows::backup::dispatch::WorkerCap;
 use workflows::recover::Recover;
 
 #[tokio::main(flavor = "current_thread")]

@@ -38,12 +38,19 @@ pub struct Refused {
     pub what: &'static str,
     /// Why, as part of a sentence.
     pub why: &'static str,
+    /// No run and no user can bring this about: the code that asked is wrong.
+    pub is_fault: bool,
 }
 
 impl Refused {
     /// A refusal of `what`, because of `why`.
     pub const fn new(what: &'static str, why: &'static str) -> Self {
-        Self { what, why }
+        Self { what, why, is_fault: false }
+    }
+
+    /// A refusal of `what` that only a fault of the code can bring about.
+    pub const fn fault(what: &'static str, why: &'static str) -> Self {
+        Self { what, why, is_fault: true }
     }
 }
 

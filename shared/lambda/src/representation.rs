@@ -7,7 +7,7 @@ use domain::ids::{AccountId, BackupId};
 use domain::lease::WaitReason;
 use jiff::Timestamp;
 use serde::Serialize;
-use workflows::read_backups::Waiting;
+use workflows::backup::read::Waiting;
 
 /// A time as answers show it: to the millisecond. Records of before were stored with more digits.
 pub fn shown(time: Timestamp) -> Timestamp {

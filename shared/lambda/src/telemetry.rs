@@ -83,7 +83,7 @@ mod tests {
     #[test]
     fn the_sdk_stays_quiet_at_every_level_and_our_crates_do_not() {
         let debug = targets(LevelFilter::DEBUG);
-        assert!(debug.would_enable("workflows::export", &Level::DEBUG));
+        assert!(debug.would_enable("workflows::backup::export", &Level::DEBUG));
         assert!(debug.would_enable("aws::ledger", &Level::DEBUG));
         for target in ["aws_smithy_runtime::client", "aws_sdk_s3", "hyper_util::client", "rustls", "lambda_runtime"] {
             assert!(!debug.would_enable(target, &Level::INFO), "{target}");

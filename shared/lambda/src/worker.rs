@@ -9,9 +9,9 @@ use domain::ports::ledger::Ledger;
 use domain::ports::queue::WorkQueue;
 use domain::work::Work;
 use lambda_runtime::Error;
+use workflows::backup::dispatch::WorkerCap;
 use workflows::call_gate::GateUsage;
 use workflows::crm_session::CrmSessions;
-use workflows::dispatch::WorkerCap;
 use workflows::run::{Patience, Run, StepError};
 
 use crate::config::Environment;
@@ -105,7 +105,7 @@ pub fn report(gate: &GateUsage, records: u64, began: Instant) {
 /// What a step's result means for its message; a failure is logged here and nowhere else.
 pub fn outcome<T>(work: &Work, result: Result<T, StepError>) -> Outcome {
     match result {
-        Ok(_) | Err(StepError::TakenOver) => Outcome::Done,
+        Ok(_) | Err(StepError::TakenOver(_)) => Outcome::Done,
         Err(error) => {
             let account = work.account_id();
             tracing::error!(%error, account.id = %account, run.id = work.run_id(), "step.failed");

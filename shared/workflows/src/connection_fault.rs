@@ -69,7 +69,7 @@ mod tests {
     use jiff::SignedDuration;
 
     use super::*;
-    use crate::ending::{self, End};
+    use crate::backup::ending::{self, End};
     use crate::samples;
 
     const SECOND: SignedDuration = SignedDuration::from_secs(1);

@@ -18,8 +18,9 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use domain::lease::{LEASE_LENGTH, RENEW_EVERY};
-use domain::ports::ledger::{self, Change, Key};
+use domain::Refused;
+use domain::lease::{LEASE_LENGTH, NotLeased, RENEW_EVERY};
+use domain::ports::ledger::{self, Change, Key, LedgerError, Versioned};
 use futures_util::future::{Either, select};
 use jiff::{SignedDuration, Timestamp};
 
@@ -49,6 +50,40 @@ impl LeaseEnd {
     /// Whether the lease lasts for at least `margin` from `now`.
     pub(crate) fn outlasts(&self, now: Timestamp, margin: SignedDuration) -> bool {
         self.get().duration_since(now) >= margin
+    }
+}
+
+/// What came of the wish to work on an item.
+pub(crate) enum Wished<'a, T> {
+    /// The lease is this run's.
+    Leased(HeldLease<'a, T>),
+    /// There is nothing to do for this run.
+    Nothing,
+    /// Too many runs in a row made no progress.
+    OutOfAttempts,
+}
+
+impl<'a> Leases<'a> {
+    /// Takes the lease of the item that was loaded.
+    pub(crate) async fn take<T: Leasable>(
+        &self,
+        loaded: &Versioned<T>,
+        owner: &str,
+    ) -> Result<Wished<'a, T>, LedgerError> {
+        let leased = match loaded.record.leased(owner, self.clock.now(), LEASE_LENGTH) {
+            Ok(Ok(leased)) => leased,
+            Ok(Err(NotLeased::OutOfAttempts)) => return Ok(Wished::OutOfAttempts),
+            Ok(Err(NotLeased::Held(_) | NotLeased::Waiting(_))) | Err(_) => return Ok(Wished::Nothing),
+        };
+        match self.ledger.commit(&[Change::replace(loaded, &leased)]).await {
+            // Another delivery of the same message was first.
+            Err(LedgerError::Conflict) => return Ok(Wished::Nothing),
+            other => other?,
+        }
+        let lease = leased.leasing().lease.as_ref();
+        Ok(lease.map_or(Wished::Nothing, |lease| {
+            Wished::Leased(HeldLease::new(*self, leased.key(), lease.number, lease.expires_at))
+        }))
     }
 }
 
@@ -84,7 +119,7 @@ impl<'a, T: Leasable> HeldLease<'a, T> {
     pub(crate) async fn during<O>(&self, work: impl Future<Output = Result<O, StepError>>) -> Result<O, StepError> {
         match select(pin!(work), pin!(self.keep())).await {
             Either::Left((done, _)) => done,
-            Either::Right(((), _)) => Err(StepError::TakenOver),
+            Either::Right(((), _)) => Err(StepError::TakenOver(Refused::new("going on", "another run has the lease"))),
         }
     }
 
@@ -111,7 +146,7 @@ impl<'a, T: Leasable> HeldLease<'a, T> {
                 Ok(true) => {}
                 // The work has come to its end.
                 Ok(false) => pending().await,
-                Err(StepError::TakenOver) => return,
+                Err(StepError::TakenOver(_)) => return,
                 Err(error) => tracing::warn!(%error, sort = self.key.sort, "lease.not-renewed"),
             }
         }
@@ -120,12 +155,12 @@ impl<'a, T: Leasable> HeldLease<'a, T> {
     /// Whether the lease was there to be renewed; otherwise it is given back.
     async fn renew(&self) -> Result<bool, StepError> {
         let ends = contention::retry(|| async {
-            let loaded = ledger::load::<T>(self.leases.ledger, &self.key).await?.ok_or(StepError::TakenOver)?;
+            let loaded = ledger::load::<T>(self.leases.ledger, &self.key).await?.ok_or(StepError::GONE)?;
             let leasing = loaded.record.leasing();
             if leasing.lease.is_none() && leasing.last_number == self.number {
                 return Ok(Attempt::Settled(None));
             }
-            let renewed = leasing.renewed(self.number, self.leases.clock.now()).map_err(|_| StepError::TakenOver)?;
+            let renewed = leasing.renewed(self.number, self.leases.clock.now())?;
             let ends = renewed.lease.as_ref().map(|lease| lease.expires_at);
             let present = leasing.lease.as_ref().map(|lease| lease.expires_at);
             // A commit of the work has renewed it already.

@@ -6,16 +6,15 @@ use std::time::Duration;
 use domain::lease::Leftover;
 use domain::lease::WRITE_MARGIN;
 use domain::lease::WaitReason;
-use domain::lease::{CrmTrouble, LEASE_LENGTH, Leasing, NotLeased, Wait};
+use domain::lease::{CrmTrouble, Leasing, NotLeased, Wait};
 use domain::ports::clock::Clock;
-use domain::ports::ledger::{self, Change, Key, Ledger, LedgerError, Record, Versioned};
+use domain::ports::ledger::{self, Change, Key, Ledger, Record};
 use domain::ports::queue::WorkQueue;
 use domain::work::Work;
 use domain::{Failure, Refused};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::contention;
-use crate::held_lease::HeldLease;
 use crate::run::{Met, Patience, Remedy, StepError, delay_until};
 
 /// An item of the ledger that one run works on at a time.
@@ -44,16 +43,6 @@ pub(crate) struct Leases<'a> {
     pub(crate) clock: &'a dyn Clock,
 }
 
-/// What came of the wish to work on an item.
-pub(crate) enum Wished<'a, T> {
-    /// The lease is this run's.
-    Leased(HeldLease<'a, T>),
-    /// There is nothing to do for this run.
-    Nothing,
-    /// Too many runs in a row made no progress.
-    OutOfAttempts,
-}
-
 /// What is left to do about a run that ended before its work was done.
 pub(crate) enum Aftermath {
     /// Nothing: the item is queued again, or nobody's business any more.
@@ -62,29 +51,7 @@ pub(crate) enum Aftermath {
     Fail(Failure),
 }
 
-impl<'a> Leases<'a> {
-    /// Takes the lease of the item that was loaded.
-    pub(crate) async fn take<T: Leasable>(
-        &self,
-        loaded: &Versioned<T>,
-        owner: &str,
-    ) -> Result<Wished<'a, T>, LedgerError> {
-        let leased = match loaded.record.leased(owner, self.clock.now(), LEASE_LENGTH) {
-            Ok(Ok(leased)) => leased,
-            Ok(Err(NotLeased::OutOfAttempts)) => return Ok(Wished::OutOfAttempts),
-            Ok(Err(NotLeased::Held(_) | NotLeased::Waiting(_))) | Err(_) => return Ok(Wished::Nothing),
-        };
-        match self.ledger.commit(&[Change::replace(loaded, &leased)]).await {
-            // Another delivery of the same message was first.
-            Err(LedgerError::Conflict) => return Ok(Wished::Nothing),
-            other => other?,
-        }
-        let lease = leased.leasing().lease.as_ref();
-        Ok(lease.map_or(Wished::Nothing, |lease| {
-            Wished::Leased(HeldLease::new(*self, leased.key(), lease.number, lease.expires_at))
-        }))
-    }
-
+impl Leases<'_> {
     /// Gives lease `number` of the item at `key` back, unless another run has taken over. The item is to wait, and the CRM
     /// has been in its way, as `wait` says.
     pub(crate) async fn give_back<T: Leasable>(

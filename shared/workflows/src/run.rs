@@ -8,10 +8,9 @@ use domain::ports::ledger::LedgerError;
 use domain::ports::queue::QueueError;
 use domain::ports::secrets::SecretsError;
 use domain::ports::storage::StorageError;
-use domain::{Failure, lease::CrmTrouble, lease::MAX_ATTEMPTS, lease::Wait};
+use domain::{Failure, Refused, lease::CrmTrouble, lease::MAX_ATTEMPTS, lease::Wait};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::ending::EndError;
 use crate::listing;
 
 /// One invocation of a worker function for one message.
@@ -77,16 +76,27 @@ pub enum StepError {
     #[error("{}", .0.sentence)]
     Fatal(Failure),
     /// Another run has taken over, or the whole has ended: stop and touch nothing.
-    #[error("another run has taken over")]
-    TakenOver,
+    #[error("{0}")]
+    TakenOver(Refused),
 }
 
-impl From<EndError> for StepError {
-    fn from(error: EndError) -> Self {
-        match error {
-            EndError::Absent => Self::TakenOver,
-            EndError::Ledger(error) => Self::Ledger(error),
+impl StepError {
+    /// The item is not in the ledger any more.
+    pub const GONE: Self = Self::TakenOver(Refused::new("going on", "the item is gone"));
+
+    /// The backup or the restore does not want this work any more.
+    pub const UNWANTED: Self = Self::TakenOver(Refused::new("going on", "the work has been ended"));
+}
+
+/// The log keeps why: a refusal that only a fault can bring about is a warning.
+impl From<Refused> for StepError {
+    fn from(refused: Refused) -> Self {
+        if refused.is_fault {
+            tracing::warn!(%refused, "step.refused");
+        } else {
+            tracing::debug!(%refused, "step.taken-over");
         }
+        Self::TakenOver(refused)
     }
 }
 
@@ -118,7 +128,7 @@ impl StepError {
     pub fn remedy(&self, now: Timestamp, met: Met, patience: &Patience) -> Remedy {
         let attempts = met.attempts;
         match self {
-            Self::TakenOver => Remedy::Stop,
+            Self::TakenOver(_) => Remedy::Stop,
             Self::Fatal(failure) => Remedy::Fail(failure.clone()),
             Self::Crm(error) => match &error.kind {
                 // Nothing is asked meanwhile, so an outage before it is no part of one after it.

@@ -22,7 +22,7 @@ use domain::ports::queue::WorkQueue;
 use domain::work::{BackupRef, Work};
 use jiff::{SignedDuration, Timestamp};
 use tokio::runtime::Builder;
-use workflows::assemble::Assemble;
+use workflows::backup::assemble::Assemble;
 use workflows::run::Run;
 
 use self::counted::CountedObjects;

@@ -106,7 +106,7 @@ impl Backup {
                     return Err(Refused::new("counting off an object", "the backup is not exporting"));
                 }
                 if self.open_objects == 0 {
-                    return Err(Refused::new("counting off an object", "none is open"));
+                    return Err(Refused::fault("counting off an object", "none is open"));
                 }
                 next.count_off(now);
             }

@@ -240,10 +240,10 @@ impl Chunk {
         self.check_lease("splitting a chunk", lease)?;
         let ascending = bounds.windows(2).all(|pair| pair[0] < pair[1]);
         let (Some(first), Some(last)) = (bounds.first(), bounds.last()) else {
-            return Err(Refused::new("splitting a chunk", "no bound was given"));
+            return Err(Refused::fault("splitting a chunk", "no bound was given"));
         };
         if !ascending || *first <= read_to || self.upper.is_some_and(|upper| *last >= upper) {
-            return Err(Refused::new("splitting a chunk", "the bounds are not inside what is left of it"));
+            return Err(Refused::fault("splitting a chunk", "the bounds are not inside what is left of it"));
         }
         let uppers = bounds[1..].iter().copied().map(Some).chain([self.upper]);
         let right = bounds.iter().zip(uppers).map(|(lower, upper)| {
@@ -264,7 +264,7 @@ impl Chunk {
     pub fn advance(&self, step: &Advance) -> Result<Self, Refused> {
         self.check_lease("committing a segment", step.lease)?;
         if step.from != self.cursor {
-            return Err(Refused::new("committing a segment", "it does not begin at the chunk's cursor"));
+            return Err(Refused::fault("committing a segment", "it does not begin at the chunk's cursor"));
         }
         let seen = self.first_seen.zip(self.first_seen_at).or(step.first_seen);
         let mut next = Self {

@@ -252,7 +252,7 @@ impl ObjectExport {
     pub fn commit(&self, generation: u32, added: &Committed, now: Timestamp) -> Result<Self, Refused> {
         self.check_generation("committing a segment", generation)?;
         if added.chunk_done && self.open_chunks == 0 {
-            return Err(Refused::new("committing a segment", "the object has no open chunk"));
+            return Err(Refused::fault("committing a segment", "the object has no open chunk"));
         }
         Ok(Self {
             records: self.records + added.records,

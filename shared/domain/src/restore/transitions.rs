@@ -172,7 +172,7 @@ impl Restore {
             _ => return Err(Refused::new("counting off a slice", "the restore is at another step")),
         };
         let Some(open) = self.open_slices.checked_sub(1) else {
-            return Err(Refused::new("counting off a slice", "none is open"));
+            return Err(Refused::fault("counting off a slice", "none is open"));
         };
         self.open_slices = open;
         if open == 0 {

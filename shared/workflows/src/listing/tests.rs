@@ -19,11 +19,12 @@ use jiff::SignedDuration;
 
 use super::*;
 use crate::audit_log::{self, AuditError, ExportAuditLog};
-use crate::dispatch::WorkerCap;
+use crate::backup::dispatch::WorkerCap;
+use crate::backup::{dispatch, read};
 use crate::notify::inbox;
 use crate::recover::Recover;
 use crate::schedule::{ScheduleWish, StartScheduled};
-use crate::{dispatch, read_backups, samples, schedule};
+use crate::{samples, schedule};
 
 /// More than what is due in one shard is looked at at once.
 const MANY: usize = 250;
@@ -149,9 +150,9 @@ async fn pages_leave_out_what_cannot_be_read_and_say_so() {
     world.clock.advance(SignedDuration::from_hours(1));
     let account = samples::account_id("42");
 
-    let first = read_backups::list(&*world.ledger, &account, None, 2).await.expect("readable");
+    let first = read::list(&*world.ledger, &account, None, 2).await.expect("readable");
     assert_eq!((first.backups.len(), first.left_out), (1, 1));
-    let rest = read_backups::list(&*world.ledger, &account, first.next.as_ref(), 9).await.expect("readable");
+    let rest = read::list(&*world.ledger, &account, first.next.as_ref(), 9).await.expect("readable");
     assert_eq!((rest.backups.len(), rest.left_out, rest.next), (3, 0, None));
 
     let inbox = |after| inbox::list(&*world.ledger, &*world.clock, &account, "me", after, 2);

@@ -22,7 +22,7 @@ use in_memory::{
 };
 
 use super::*;
-use crate::dispatch::WorkerCap;
+use crate::backup::dispatch::WorkerCap;
 use crate::recover::Recover;
 use crate::run::StepError;
 use crate::samples;

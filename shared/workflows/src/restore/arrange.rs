@@ -75,7 +75,7 @@ impl RestoreWork {
             self.put_lines(&key, segment.lines).await?;
             named.push(PlanSegment { attempt, changed: segment.changed, skips: segment.skips });
         }
-        let next = slice.record.rearranged(named).map_err(|_| StepError::TakenOver)?;
+        let next = slice.record.rearranged(named)?;
         self.ledger().commit(&[Change::replace(&slice, &next)]).await?;
         Ok(next)
     }

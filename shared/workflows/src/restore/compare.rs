@@ -83,7 +83,7 @@ impl RestoreWork {
         usage: &mut RestoreUsage,
     ) -> Result<Ending, StepError> {
         let definition = Definition::of(&*self.reader, restore).await?;
-        let slice = ledger::load::<RestoreSlice>(self.ledger(), key).await?.ok_or(StepError::TakenOver)?.record;
+        let slice = ledger::load::<RestoreSlice>(self.ledger(), key).await?.ok_or(StepError::GONE)?.record;
         let source = Source::open(self.ledger(), &*self.reader, &definition, &slice).await?;
         let session = self.sessions.open(&restore.account_id, restore.api_version, run).await?;
         let comparison = SliceComparison {
@@ -162,7 +162,7 @@ impl SliceComparison<'_> {
             *looked_at = now;
         }
         let restore = self.work.load(&self.restore.reference()).await?.record;
-        if restore.state == RestoreState::Planning { Ok(()) } else { Err(StepError::TakenOver) }
+        if restore.state == RestoreState::Planning { Ok(()) } else { Err(StepError::UNWANTED) }
     }
 
     /// Commits what is compared, in order.
@@ -224,7 +224,7 @@ impl SliceComparison<'_> {
         let step = Compared { from_row, rows: group.rows, segment, counts: group.counts, end };
         contention::retry(|| async {
             let loaded = self.slice().await?;
-            let next = loaded.record.compared(self.lease, &step).map_err(|_| StepError::TakenOver)?;
+            let next = loaded.record.compared(self.lease, &step)?;
             let mut changes = vec![Change::replace(&loaded, &next)];
             if end {
                 let parent = self.work.load(&reference).await?;
@@ -237,7 +237,7 @@ impl SliceComparison<'_> {
     }
 
     async fn slice(&self) -> Result<ledger::Versioned<RestoreSlice>, StepError> {
-        ledger::load::<RestoreSlice>(self.work.ledger(), self.key).await?.ok_or(StepError::TakenOver)
+        ledger::load::<RestoreSlice>(self.work.ledger(), self.key).await?.ok_or(StepError::GONE)
     }
 }
 

@@ -142,7 +142,7 @@ impl RestoreWork {
             let key = storage_keys::outcome(&restore.reference(), slice.record.number, number, attempt);
             self.put_lines(&key, lines).await?;
         }
-        let settled = slice.record.settled(told, self.now()).map_err(|_| StepError::TakenOver)?;
+        let settled = slice.record.settled(told, self.now())?;
         self.ledger().commit(&[Change::replace(&slice, &settled)]).await?;
         Ok(settled)
     }

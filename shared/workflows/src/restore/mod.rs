@@ -54,7 +54,8 @@ use jiff::{SignedDuration, Timestamp};
 use crate::call_gate::GateUsage;
 use crate::contention;
 use crate::crm_session::CrmSessions;
-use crate::leased::{Aftermath, Leasable, Leases, Wished};
+use crate::held_lease::Wished;
+use crate::leased::{Aftermath, Leasable, Leases};
 use crate::notify;
 use crate::run::{Patience, Run, StepError};
 
@@ -323,7 +324,7 @@ impl RestoreWork {
     }
 
     async fn load(&self, restore: &RestoreRef) -> Result<Versioned<Restore>, StepError> {
-        ledger::load::<Restore>(self.ledger(), &Restore::key_of(restore)).await?.ok_or(StepError::TakenOver)
+        ledger::load::<Restore>(self.ledger(), &Restore::key_of(restore)).await?.ok_or(StepError::GONE)
     }
 
     /// Ends the restore as failed: at once if it has written nothing, else it is concluded first.
@@ -367,10 +368,7 @@ pub(crate) async fn fail(leases: &Leases<'_>, restore: &RestoreRef, failure: Fai
 }
 
 fn after(restore: &Restore, event: RestoreEvent, now: Timestamp) -> Result<Restore, StepError> {
-    restore.apply(event, now).map_err(|refused| {
-        tracing::debug!(%refused, restore.id = %restore.restore_id, "restore.event-refused");
-        StepError::TakenOver
-    })
+    Ok(restore.apply(event, now)?)
 }
 
 fn out_of_attempts() -> Failure {

@@ -24,10 +24,10 @@ use super::sum_up::Samples;
 pub use super::sum_up::{Sample, SampleValue};
 use super::{dispatch, waiting};
 use crate::audit_log;
+use crate::backup::read::Waiting;
 use crate::crm_session::policy_of;
 use crate::link::Link;
 use crate::listing;
-use crate::read_backups::Waiting;
 use crate::stored_json;
 
 /// Why an import has no errors.csv that does not say so itself: it was stored before imports did.

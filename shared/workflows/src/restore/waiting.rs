@@ -6,7 +6,7 @@ use domain::restore::slice::RestoreSlice;
 use domain::restore::{Restore, RestoreState};
 use jiff::Timestamp;
 
-use crate::read_backups::Waiting;
+use crate::backup::read::Waiting;
 
 /// What a restore waits for: its own next step, or the first of its slices if none of them is being worked on.
 pub(super) fn of(restore: &Restore, slices: &[RestoreSlice], now: Timestamp) -> Option<Waiting> {

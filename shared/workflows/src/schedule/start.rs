@@ -22,8 +22,8 @@ use futures_util::stream::{self, StreamExt};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{skipped, stopped};
+use crate::backup::create::{self, CreateError};
 use crate::contention::{self, Attempt};
-use crate::create_backup::{self, CreateError};
 use crate::listing::{self, DueKeys};
 use crate::notify;
 use crate::run::StepError;
@@ -126,7 +126,7 @@ impl StartScheduled {
             DueOutcome::NotDue => Started::default(),
             DueOutcome::Waiting => Started { waiting: 1, ..Started::default() },
             DueOutcome::Started(backup) => {
-                create_backup::begin(&*self.queue, &backup).await;
+                create::begin(&*self.queue, &backup).await;
                 Started { started: 1, ..Started::default() }
             }
             DueOutcome::Skipped(told) => {
@@ -168,7 +168,7 @@ impl StartScheduled {
         let account_id = &account.record.account_id;
         let allowance = ledger::load::<Allowance>(&*self.ledger, &Allowance::key_of(account_id)).await?;
         let new = BackupRef { account_id: account_id.clone(), backup_id: BackupId::new(now, (self.random)()) };
-        let accepted = create_backup::accept(account, allowance.as_ref(), &new, &self.act(on, &new, now), now);
+        let accepted = create::accept(account, allowance.as_ref(), &new, &self.act(on, &new, now), now);
         let (backup, mut changes) = match accepted {
             Ok(accepted) => accepted,
             Err(CreateError::Running { .. }) => return self.wait(schedule, now + LOOK_AGAIN, now).await,
@@ -176,7 +176,7 @@ impl StartScheduled {
             Err(error) => return Err(StepError::Fatal(Failure::new("schedule-not-started", error.to_string()))),
         };
         let zone = account.record.crm_connection.as_ref().map_or(&on.time_zone, |connection| &connection.time_zone);
-        let next = schedule.record.started(new.backup_id, zone, now).map_err(|_| StepError::TakenOver)?;
+        let next = schedule.record.started(new.backup_id, zone, now)?;
         changes.push(Change::replace(schedule, &next));
         self.settle(&changes, DueOutcome::Started(Box::new(backup))).await
     }
@@ -187,7 +187,7 @@ impl StartScheduled {
         until: Timestamp,
         now: Timestamp,
     ) -> Result<Attempt<DueOutcome>, StepError> {
-        let next = schedule.record.waiting(until, now).map_err(|_| StepError::TakenOver)?;
+        let next = schedule.record.waiting(until, now)?;
         self.settle(&[Change::replace(schedule, &next)], DueOutcome::Waiting).await
     }
 
@@ -199,7 +199,7 @@ impl StartScheduled {
         failure: Failure,
         now: Timestamp,
     ) -> Result<Attempt<DueOutcome>, StepError> {
-        let next = schedule.record.skipped(failure.clone(), &on.time_zone, now).map_err(|_| StepError::TakenOver)?;
+        let next = schedule.record.skipped(failure.clone(), &on.time_zone, now)?;
         let next_run_at = next.on.as_ref().map(|on| on.next_run_at);
         let told = skipped(&schedule.record, Event::ScheduleSkipped { failure, next_run_at }, now);
         // Who mends the connection at the same moment gets the backup.

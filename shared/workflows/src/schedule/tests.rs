@@ -17,8 +17,8 @@ use in_memory::{ManualClock, MemoryLedger, MemoryQueue};
 use jiff::SignedDuration;
 
 use super::*;
-use crate::create_backup::{BackupRequest, CreateBackup};
-use crate::ending::{self, End};
+use crate::backup::create::{BackupRequest, CreateBackup};
+use crate::backup::ending::{self, End};
 use crate::samples;
 
 const MINUTE: SignedDuration = SignedDuration::from_mins(1);

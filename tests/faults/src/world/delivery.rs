@@ -10,11 +10,11 @@ use domain::work::Work;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use in_memory::faults::Worker;
 use jiff::SignedDuration;
-use workflows::assemble::Assemble;
+use workflows::backup::assemble::Assemble;
+use workflows::backup::discover::Discover;
+use workflows::backup::dispatch::WorkerCap;
+use workflows::backup::export::Export;
 use workflows::crm_session::CrmSessions;
-use workflows::discover::Discover;
-use workflows::dispatch::WorkerCap;
-use workflows::export::Export;
 use workflows::restore::RestoreWork;
 use workflows::run::{Run, StepError};
 
@@ -89,7 +89,7 @@ impl World {
         let worker = self.settings.faults.worker();
         let run = self.run_of(&work);
         match worker.run(Box::pin(self.handle(&worker, &work, &run))).await {
-            Some(Ok(()) | Err(StepError::TakenOver)) => {}
+            Some(Ok(()) | Err(StepError::TakenOver(_))) => {}
             Some(Err(_)) | None => self.come_back(work, &run).await,
         }
     }

@@ -10,7 +10,7 @@ use domain::ports::ledger::{self, DUE_SHARDS, DueList, Key, Record, Stored};
 use domain::restore::Restore;
 use domain::restore::slice::RestoreSlice;
 use jiff::{SignedDuration, Timestamp};
-use workflows::dispatch::WorkerCap;
+use workflows::backup::dispatch::WorkerCap;
 use workflows::recover::{LOOK_AHEAD, Recover};
 
 use super::World;

@@ -23,10 +23,10 @@ use in_memory::faults::{Faults, Worker};
 use in_memory::{MemoryQueue, MemoryStorage, MemoryTokens};
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
-use workflows::cancel_backup::{self, CancelError};
+use workflows::backup::cancel::{self, CancelError};
+use workflows::backup::create::{BackupRequest, CreateBackup};
+use workflows::backup::dispatch;
 use workflows::change_account::{AccountChange, ChangeAccount, ChangeError, Changed, ConnectionChange};
-use workflows::create_backup::{BackupRequest, CreateBackup};
-use workflows::dispatch;
 use workflows::run::Patience;
 
 use self::telling::{Outlets, new_webhook_secret};
@@ -281,7 +281,7 @@ impl World {
     /// When the ledger does not answer.
     pub async fn cancel(&self, backup: &BackupRef) -> bool {
         let act = self.act("cancel-backup");
-        match cancel_backup::cancel(&*self.ledger, &*self.queue, &*self.clock, backup, &act).await {
+        match cancel::cancel(&*self.ledger, &*self.queue, &*self.clock, backup, &act).await {
             Ok(_) => true,
             Err(CancelError::Ended(_)) => false,
             Err(error) => panic!("{error}"),

@@ -9,7 +9,7 @@ use domain::storage_keys;
 use domain::work::BackupRef;
 use faults::{FailedMessages, World};
 use in_memory::faults::{Fault, Faults};
-use workflows::cancel_backup::{self, CancelError};
+use workflows::backup::cancel::{self, CancelError};
 
 use crate::cases::{Case, FALLBACK, SMALL, SPLIT};
 use crate::worlds::{assert_complete, assert_tidy};
@@ -26,8 +26,7 @@ enum Meanwhile {
 
 /// Cancels the backup. False when it was completed before.
 async fn cancel(world: &World, backup: &BackupRef) -> bool {
-    match cancel_backup::cancel(&*world.ledger, &*world.queue, &*world.clock, backup, &world.act("cancel-backup")).await
-    {
+    match cancel::cancel(&*world.ledger, &*world.queue, &*world.clock, backup, &world.act("cancel-backup")).await {
         Ok(_) => true,
         Err(CancelError::Ended(ended)) => {
             assert_eq!(ended.state, BackupState::Completed);

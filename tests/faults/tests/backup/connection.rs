@@ -16,8 +16,8 @@ use faults::{CRM, OTHER_CRM, Settings, SimulatedCrm, TOKEN, World, samples};
 use in_memory::MemoryLedger;
 use in_memory::faults::{Fault, Faults, Worker};
 use jiff::{SignedDuration, Timestamp};
+use workflows::backup::read;
 use workflows::change_account::{ChangeError, Changed};
-use workflows::read_backups;
 
 use crate::cases::SMALL;
 use crate::limits::{midnight, with_calls_a_day};
@@ -123,7 +123,7 @@ async fn a_change_that_broke_off_fails_backups_until_it_is_made_again() {
 
 /// Whether a backup waits because the day's calls are used up.
 async fn waits_for_tomorrow(world: &World, backup: &BackupRef) -> bool {
-    let progress = read_backups::read(&*world.ledger, backup, world.clock.now()).await;
+    let progress = read::read(&*world.ledger, backup, world.clock.now()).await;
     let waiting = progress.expect("the ledger answers").waiting;
     waiting.is_some_and(|wait| wait.reason == WaitReason::DailyLimit)
 }

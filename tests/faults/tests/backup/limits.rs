@@ -13,7 +13,7 @@ use faults::crm::{Cursors, Period, Trouble};
 use faults::{Pace, Settings, SimulatedCrm, World, samples};
 use in_memory::MemoryLedger;
 use jiff::{SignedDuration, Timestamp};
-use workflows::read_backups::{self, Waiting};
+use workflows::backup::read::{self, Waiting};
 
 use crate::cases::SMALL;
 use crate::worlds::{assert_complete, assert_tidy};
@@ -36,7 +36,7 @@ pub(crate) async fn with_calls_a_day(per_day: u32, contacts: u64) -> World {
 async fn waits_of(world: &World, backup: &BackupRef) -> (Backup, Vec<Waiting>) {
     let mut told: Vec<Waiting> = Vec::new();
     while world.step().await {
-        let progress = read_backups::read(&*world.ledger, backup, world.clock.now()).await;
+        let progress = read::read(&*world.ledger, backup, world.clock.now()).await;
         let waiting = progress.expect("the ledger answers").waiting;
         told.extend(waiting.filter(|wait| wait.reason == WaitReason::DailyLimit && told.last() != Some(wait)));
     }

@@ -6,7 +6,7 @@ use domain::ports::clock::Clock;
 use faults::FailedMessages;
 use in_memory::faults::{Fault, Faults};
 use jiff::SignedDuration;
-use workflows::read_backups;
+use workflows::backup::read;
 
 use crate::cases::{Case, SMALL, SPLIT};
 
@@ -55,7 +55,7 @@ async fn the_progress_tells_of_a_run_that_was_cut_off() {
         }
         world.clock.pass(SignedDuration::from_secs(35)).await;
         let now = world.clock.now();
-        let waiting = read_backups::read(&*world.ledger, &backup, now).await.expect("readable").waiting;
+        let waiting = read::read(&*world.ledger, &backup, now).await.expect("readable").waiting;
         if let Some(waiting) = waiting.filter(|waiting| waiting.reason == WaitReason::RunsEnding) {
             assert!(waiting.since.is_some_and(|since| since < now) && waiting.until <= now + SOON);
             told += 1;

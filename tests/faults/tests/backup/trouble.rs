@@ -7,7 +7,7 @@ use faults::crm::{Period, SimulatedObject, Trouble};
 use faults::{FailedMessages, Settings, World, samples};
 use in_memory::faults::Faults;
 use jiff::SignedDuration;
-use workflows::read_backups;
+use workflows::backup::read;
 use workflows::run::Patience;
 
 use crate::cases::{Case, FALLBACK, SMALL, SPLIT, archive_of, calm_archive};
@@ -79,7 +79,7 @@ async fn a_quarter_of_an_hour_without_the_crm_ends_exact() {
         world.crm.trouble(Period::Times(down..up), Trouble::Unavailable);
         let (mut told, mut kept) = (Vec::new(), Vec::new());
         while world.step().await {
-            let progress = read_backups::read(&*world.ledger, &backup, world.clock.now()).await.expect("readable");
+            let progress = read::read(&*world.ledger, &backup, world.clock.now()).await.expect("readable");
             told.extend(progress.waiting.filter(|waiting| waiting.reason == WaitReason::CrmUnavailable));
             let objects = world.objects_of(&backup).await;
             let read: Vec<_> = objects.iter().map(|object| (object.generation, object.records)).collect();

@@ -9,7 +9,7 @@ use domain::storage_keys;
 use domain::work::BackupRef;
 use faults::{Exported, Pace, Settings, SimulatedObject, World, samples};
 use in_memory::MemoryLedger;
-use workflows::dispatch;
+use workflows::backup::dispatch;
 
 /// A world in memory, for tokio's paused clock.
 pub(crate) async fn in_memory(objects: Vec<SimulatedObject>, settings: Settings) -> World {

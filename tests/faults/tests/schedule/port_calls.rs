@@ -9,7 +9,7 @@ use faults::samples;
 use in_memory::faults::{Fault, Faults};
 use in_memory::{ManualClock, MemoryDeadLetters, MemoryLedger, MemoryQueue};
 use jiff::{SignedDuration, Timestamp, Unit};
-use workflows::dispatch::WorkerCap;
+use workflows::backup::dispatch::WorkerCap;
 use workflows::recover::Recover;
 
 use crate::accounts::{accounts, assert_one_backup_each, due_after, ends, starter, switch_on};

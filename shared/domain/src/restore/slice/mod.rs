@@ -227,7 +227,7 @@ impl RestoreSlice {
     pub fn compared(&self, lease: u32, step: &Compared) -> Result<Self, Refused> {
         self.check("committing a comparison", SliceState::Planning, lease)?;
         if step.from_row != self.rows_planned {
-            return Err(Refused::new("committing a comparison", "it does not begin where the slice stands"));
+            return Err(Refused::fault("committing a comparison", "it does not begin where the slice stands"));
         }
         let mut next = Self { leasing: self.leasing.progressed(), ..self.clone() };
         next.rows_planned += step.rows;
@@ -258,7 +258,7 @@ impl RestoreSlice {
     pub fn applied(&self, lease: u32, step: &Applied) -> Result<Self, Refused> {
         self.check("committing what was written", SliceState::Applying, lease)?;
         if step.from != self.written_to || step.to < step.from {
-            return Err(Refused::new("committing what was written", "it does not begin where the slice stands"));
+            return Err(Refused::fault("committing what was written", "it does not begin where the slice stands"));
         }
         let mut next = self.with_outcome(step.file, &step.counts);
         next.written_to = step.to;

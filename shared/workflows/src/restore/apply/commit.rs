@@ -109,7 +109,7 @@ impl Application<'_> {
         let step = Applied { from: loaded.record.written_to, to: last.to, file, counts };
         let done = contention::retry(|| async {
             let loaded = self.present_slice().await?;
-            let next = loaded.record.applied(self.lease, &step).map_err(|_| StepError::TakenOver)?;
+            let next = loaded.record.applied(self.lease, &step)?;
             let done = next.state == SliceState::Done;
             let mut changes = vec![Change::replace(&loaded, &next)];
             // While a restore is being concluded nothing is counted off any more, but what was written is told.
@@ -147,7 +147,7 @@ impl Application<'_> {
     }
 
     async fn present_slice(&self) -> Result<Versioned<RestoreSlice>, StepError> {
-        ledger::load::<RestoreSlice>(self.work.ledger(), self.key).await?.ok_or(StepError::TakenOver)
+        ledger::load::<RestoreSlice>(self.work.ledger(), self.key).await?.ok_or(StepError::GONE)
     }
 }
 

@@ -113,7 +113,7 @@ impl RestoreWork {
     ) -> Result<Ending, (StepError, Leftover)> {
         let prepared = async {
             let definition = Definition::of(&*self.reader, restore).await?;
-            let slice = ledger::load::<RestoreSlice>(self.ledger(), key).await?.ok_or(StepError::TakenOver)?.record;
+            let slice = ledger::load::<RestoreSlice>(self.ledger(), key).await?.ok_or(StepError::GONE)?.record;
             let session = self.sessions.open_fenced(&restore.account_id, restore.api_version, run, held.ends()).await?;
             let refused = self.refusals(restore).await?;
             Ok::<_, StepError>((definition, slice, session, refused))
@@ -172,7 +172,7 @@ impl Application<'_> {
         held.renew_if_old().await?;
         let restore = self.work.load(&self.restore.reference()).await?.record;
         if restore.state != RestoreState::Applying {
-            return Err(StepError::TakenOver);
+            return Err(StepError::UNWANTED);
         }
         if !restore.dropped.is_empty() {
             let dropped = (0_u16..).zip(&self.definition.properties);
@@ -233,7 +233,7 @@ impl Application<'_> {
             tracing::warn!(restore.id = %self.restore.restore_id, property = dropped.property, code, "restore.property-dropped");
             match self.work.apply_event(&self.restore.reference(), RestoreEvent::PropertyDropped(dropped)).await {
                 // Somebody has stopped the restore, and nothing more is written anyway.
-                Ok(_) | Err(StepError::TakenOver) => {}
+                Ok(_) | Err(StepError::TakenOver(_)) => {}
                 Err(error) => return Err(error),
             }
         }

@@ -5,7 +5,7 @@ use in_memory::MemoryDeadLetters;
 use in_memory::faults::{Fault, Faults, Struck};
 
 use super::*;
-use crate::dispatch::WorkerCap;
+use crate::backup::dispatch::WorkerCap;
 use crate::recover::Recover;
 
 const FAULTS: [Fault; 3] = [Fault::CallFails, Fault::AnswerLost, Fault::WorkerDies];

@@ -30,11 +30,11 @@ use domain::work::{BackupRef, Work};
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 
-use crate::backup_step::BackupStep;
+use crate::backup::discover::last_backup::LastBackup;
+use crate::backup::dispatch::{self, WorkerCap};
+use crate::backup::step::BackupStep;
 use crate::contention;
 use crate::crm_session::CrmSessions;
-use crate::discover::last_backup::LastBackup;
-use crate::dispatch::{self, WorkerCap};
 use crate::run::{Patience, Run, StepError};
 use crate::stored_json;
 
@@ -245,7 +245,7 @@ impl Discover {
         let object = ObjectExport { gaps, ..object };
         let step = self.step(backup);
         contention::retry(|| async {
-            let loaded = step.load().await?.ok_or(StepError::TakenOver)?;
+            let loaded = step.load().await?.ok_or(StepError::GONE)?;
             let next = step.after(&loaded, BackupEvent::ObjectAdded { lease })?;
             let changes = [Change::create(&object), Change::create(&chunk), Change::replace(&loaded, &next)];
             Ok::<_, StepError>(contention::settle(self.ledger().commit(&changes).await, ())?)

@@ -79,8 +79,8 @@ impl ChunkReading<'_> {
         contention::retry(|| async {
             let (chunk, object) = futures_util::future::try_join(self.load_chunk(), self.load_object()).await?;
             let now = self.export.sessions.clock.now();
-            let next = chunk.record.advance(step).map_err(|_| StepError::TakenOver)?;
-            let counted = object.record.commit(next.key.generation, added, now).map_err(|_| StepError::TakenOver)?;
+            let next = chunk.record.advance(step)?;
+            let counted = object.record.commit(next.key.generation, added, now)?;
             let mut changes = vec![Change::replace(&chunk, &next), Change::replace(&object, &counted)];
             changes.extend(segment.map(Change::create));
             Ok::<_, StepError>(contention::settle(ledger.commit(&changes).await, next)?)
@@ -95,7 +95,7 @@ impl ChunkReading<'_> {
     ) -> Result<(), StepError> {
         let next = contention::retry(|| async {
             let chunk = self.load_chunk().await?;
-            let next = change(&chunk.record).map_err(|_| StepError::TakenOver)?;
+            let next = change(&chunk.record)?;
             let answer = self.export.ledger().commit(&[Change::replace(&chunk, &next)]).await;
             Ok::<_, StepError>(contention::settle(answer, next)?)
         })
@@ -108,12 +108,12 @@ impl ChunkReading<'_> {
     pub(super) async fn load_chunk(&self) -> Result<Versioned<Chunk>, StepError> {
         let key = Chunk::key_of(&self.subject.backup.backup_id, &self.subject.chunk.record.key);
         let loaded = ledger::load::<Chunk>(self.export.ledger(), &key).await?;
-        loaded.filter(|chunk| chunk.record.leasing.is_held_by(self.lease)).ok_or(StepError::TakenOver)
+        loaded.filter(|chunk| chunk.record.leasing.is_held_by(self.lease)).ok_or(StepError::GONE)
     }
 
     pub(super) async fn load_object(&self) -> Result<Versioned<ObjectExport>, StepError> {
         let chunk = &self.subject.chunk.record;
         let key = ObjectExport::key_of(&chunk.backup_id, &chunk.key.object_type);
-        ledger::load(self.export.ledger(), &key).await?.ok_or(StepError::TakenOver)
+        ledger::load(self.export.ledger(), &key).await?.ok_or(StepError::GONE)
     }
 }

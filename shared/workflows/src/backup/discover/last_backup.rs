@@ -9,7 +9,7 @@ use domain::ids::ObjectType;
 use domain::object::ObjectExport;
 use domain::ports::ledger::{self, Ledger, LedgerError, ListRequest};
 
-use crate::dispatch;
+use crate::backup::dispatch;
 
 /// Backups that are looked at for one that completed.
 const LOOK_BACK: u32 = 50;

@@ -11,10 +11,10 @@ use domain::work::{BackupRef, Work};
 use domain::{Failure, Refused};
 use jiff::{SignedDuration, Timestamp};
 
+use crate::backup::ending;
 use crate::contention;
-use crate::ending;
-use crate::held_lease::HeldLease;
-use crate::leased::{Aftermath, Leasable, Leases, Wished};
+use crate::held_lease::{HeldLease, Wished};
+use crate::leased::{Aftermath, Leasable, Leases};
 use crate::run::{Patience, Run, StepError};
 
 /// A backup at such a step, and the ports to change it.
@@ -81,7 +81,7 @@ impl<'a> BackupStep<'a> {
     /// [`StepError::TakenOver`] when the event is refused or the backup is gone; others when the ledger failed.
     pub(crate) async fn apply(&self, event: BackupEvent) -> Result<Backup, StepError> {
         contention::retry(|| async {
-            let Some(loaded) = self.load().await? else { return Err(StepError::TakenOver) };
+            let Some(loaded) = self.load().await? else { return Err(StepError::GONE) };
             let next = self.after(&loaded, event.clone())?;
             Ok(contention::settle(self.ledger.commit(&[Change::replace(&loaded, &next)]).await, next)?)
         })
@@ -93,10 +93,7 @@ impl<'a> BackupStep<'a> {
     /// # Errors
     /// [`StepError::TakenOver`] when the event is refused.
     pub(crate) fn after(&self, loaded: &Versioned<Backup>, event: BackupEvent) -> Result<Backup, StepError> {
-        loaded.record.apply(event, self.clock.now()).map_err(|refused| {
-            tracing::debug!(%refused, backup.id = %self.backup.backup_id, "backup.event-refused");
-            StepError::TakenOver
-        })
+        Ok(loaded.record.apply(event, self.clock.now())?)
     }
 
     /// What follows when a run under `lease` ends by `error` before the step is done. A run that has `progressed` was not
@@ -111,7 +108,7 @@ impl<'a> BackupStep<'a> {
         progressed: bool,
         patience: &Patience,
     ) -> Result<(), StepError> {
-        if matches!(error, StepError::TakenOver) {
+        if matches!(error, StepError::TakenOver(_)) {
             return ending::sweep_if_ended(self.ledger, self.queue, self.backup).await;
         }
         let key = Backup::key_of(self.backup);

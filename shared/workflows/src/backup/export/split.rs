@@ -13,8 +13,8 @@ use domain::ports::ledger::{Change, MAX_CHANGES};
 use jiff::{SignedDuration, Timestamp};
 
 use super::reading::ChunkReading;
+use crate::backup::dispatch;
 use crate::contention;
-use crate::dispatch;
 use crate::run::StepError;
 
 /// How long bounds are looked for at a time.
@@ -131,9 +131,9 @@ impl ChunkReading<'_> {
         contention::retry(|| async {
             let (chunk, object) = futures_util::future::try_join(self.load_chunk(), self.load_object()).await?;
             let split = chunk.record.split(self.lease, self.last_id, &found.bounds, expected, now);
-            let (left_part, right) = split.map_err(|_| StepError::TakenOver)?;
+            let (left_part, right) = split?;
             let more = u32::try_from(right.len()).unwrap_or(u32::MAX);
-            let counted = object.record.split(left_part.key.generation, more, now).map_err(|_| StepError::TakenOver)?;
+            let counted = object.record.split(left_part.key.generation, more, now)?;
             let mut changes = vec![Change::replace(&chunk, &left_part), Change::replace(&object, &counted)];
             changes.extend(right.iter().map(Change::create));
             let answer = self.export.ledger().commit(&changes).await;

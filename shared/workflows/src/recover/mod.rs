@@ -22,8 +22,8 @@ use domain::restore::{LONGEST_RESTORE, Restore, RestoreEvent, RestoreState};
 use domain::work::Work;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::dispatch::{self, WorkerCap};
-use crate::ending;
+use crate::backup::dispatch::{self, WorkerCap};
+use crate::backup::ending;
 use crate::leased::{Leasable, Leases};
 use crate::listing::{self, DueKeys};
 use crate::notify;

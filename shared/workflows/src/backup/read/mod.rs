@@ -14,7 +14,7 @@ use domain::work::BackupRef;
 use jiff::Timestamp;
 
 pub use self::overall::Overall;
-use crate::dispatch;
+use crate::backup::dispatch;
 use crate::listing;
 
 /// Why there is nothing to show.

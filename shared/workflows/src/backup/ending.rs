@@ -41,6 +41,15 @@ pub enum EndError {
     Ledger(#[from] LedgerError),
 }
 
+impl From<EndError> for StepError {
+    fn from(error: EndError) -> Self {
+        match error {
+            EndError::Absent => Self::GONE,
+            EndError::Ledger(error) => Self::Ledger(error),
+        }
+    }
+}
+
 /// How a backup is ended.
 #[derive(Debug, Clone, Copy)]
 pub enum End<'a> {

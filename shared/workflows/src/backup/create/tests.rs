@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 use domain::audit::Act;
 
 use super::*;
-use crate::ending::{self, End};
+use crate::backup::ending::{self, End};
 use crate::samples;
 
 struct World {

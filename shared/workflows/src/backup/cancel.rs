@@ -7,7 +7,7 @@ use domain::ports::ledger::{Ledger, LedgerError};
 use domain::ports::queue::WorkQueue;
 use domain::work::BackupRef;
 
-use crate::ending::{self, End, EndError, Ended};
+use crate::backup::ending::{self, End, EndError, Ended};
 
 /// Why a backup could not be cancelled.
 #[derive(Debug, thiserror::Error)]

@@ -46,7 +46,7 @@ impl ChunkReading<'_> {
         self.subject.object = contention::retry(|| async {
             let object = self.load_object().await?;
             let now = self.export.sessions.clock.now();
-            let next = object.record.only_goes_on(generation, now).map_err(|_| StepError::TakenOver)?;
+            let next = object.record.only_goes_on(generation, now)?;
             let answer = self.export.ledger().commit(&[Change::replace(&object, &next)]).await;
             Ok::<_, StepError>(contention::settle(answer, next)?)
         })

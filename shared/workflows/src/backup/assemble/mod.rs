@@ -26,12 +26,12 @@ use domain::storage_keys;
 use domain::work::{BackupRef, Work};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::assemble::upload::Upload;
-use crate::backup_step::BackupStep;
+use crate::backup::assemble::upload::Upload;
+use crate::backup::dispatch;
+use crate::backup::ending;
+use crate::backup::step::BackupStep;
 use crate::connection_fault;
 use crate::contention;
-use crate::dispatch;
-use crate::ending;
 use crate::notify;
 use crate::run::{Patience, Run, StepError};
 use crate::stored_json;
@@ -101,7 +101,7 @@ impl Assemble {
         run: &Run,
         progressed: &AtomicBool,
     ) -> Result<Assembled, StepError> {
-        let record = self.step(backup).load().await?.ok_or(StepError::TakenOver)?.record;
+        let record = self.step(backup).load().await?.ok_or(StepError::GONE)?.record;
         let objects = self.exported(&record).await?;
         let planned_at = record.assembly.as_ref().map_or_else(|| self.clock.now(), |assembly| assembly.planned_at);
         let short = Short::of(&objects);
@@ -177,7 +177,7 @@ impl Assemble {
     ) -> Result<(), StepError> {
         let (completed, told) = contention::retry(|| async {
             let step = self.step(backup);
-            let loaded = step.load().await?.ok_or(StepError::TakenOver)?;
+            let loaded = step.load().await?.ok_or(StepError::GONE)?;
             let next = step.after(&loaded, BackupEvent::Completed { lease, archive: archive.clone() })?;
             let (allowance, counts) = ending::use_allowance_up(&*self.ledger, backup, is_short).await?;
             let told = completed(&next, &archive, (shortfalls.clone(), !counts), self.clock.now());

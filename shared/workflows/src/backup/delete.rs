@@ -82,7 +82,7 @@ mod tests {
     use jiff::SignedDuration;
 
     use super::*;
-    use crate::download_backup::{self, DownloadError};
+    use crate::backup::download::{self, DownloadError};
     use crate::link::Link;
     use crate::samples;
 
@@ -114,7 +114,7 @@ mod tests {
         async fn link(&self, backup: &Backup) -> Result<Link, DownloadError> {
             let (act, links) = (samples::act("download-backup"), MemoryStorage::new());
             let (ledger, clock) = (&*self.ledger, &*self.clock);
-            download_backup::link(ledger, &links, clock, &backup.reference(), FIVE_MINUTES, &act).await
+            download::link(ledger, &links, clock, &backup.reference(), FIVE_MINUTES, &act).await
         }
 
         async fn deletions(&self) -> Vec<AuditEntry> {

@@ -14,6 +14,7 @@ mod seen;
 mod segment_upload;
 mod shortfall;
 mod split;
+mod unseen;
 
 use std::sync::Arc;
 
@@ -33,13 +34,13 @@ use domain::work::{BackupRef, Work};
 use domain::{Failure, Refused};
 use jiff::{SignedDuration, Timestamp};
 
+use crate::backup::dispatch::{self, WorkerCap};
+use crate::backup::ending;
+use crate::backup::export::reading::{ChunkReading, ReadingEnd};
 use crate::call_gate::GateUsage;
 use crate::crm_session::CrmSessions;
-use crate::dispatch::{self, WorkerCap};
-use crate::ending;
-use crate::export::reading::{ChunkReading, ReadingEnd};
-use crate::held_lease::HeldLease;
-use crate::leased::{Aftermath, Leasable, Leases, Wished};
+use crate::held_lease::{HeldLease, Wished};
+use crate::leased::{Aftermath, Leasable, Leases};
 use crate::run::{Patience, Run, StepError};
 use crate::stored_json;
 
@@ -189,7 +190,7 @@ impl Export {
         run: &Run,
         usage: &mut ExportUsage,
     ) -> Result<ReadingEnd, StepError> {
-        let Some(subject) = self.load(backup, key).await? else { return Err(StepError::TakenOver) };
+        let Some(subject) = self.load(backup, key).await? else { return Err(StepError::GONE) };
         let columns: Columns = stored_json::read(&*self.reader, &subject.object.columns_key).await?;
         let target = reading::segment_target(&dispatch::objects(self.ledger(), &backup.backup_id).await?);
         let session = self.sessions.open(&backup.account_id, subject.api_version, run).await?;

@@ -128,10 +128,10 @@ impl Export {
             let now = self.sessions.clock.now();
             let key = ObjectExport::key_of(&backup.backup_id, &object.definition.object_type);
             let backup_key = Backup::key_of(backup);
-            let loaded = ledger::load::<ObjectExport>(self.ledger(), &key).await?.ok_or(StepError::TakenOver)?;
-            let closed = loaded.record.close(object, counts, to, now).map_err(|_| StepError::TakenOver)?;
-            let parent = ledger::load::<Backup>(self.ledger(), &backup_key).await?.ok_or(StepError::TakenOver)?;
-            let counted = parent.record.apply(BackupEvent::ObjectExported, now).map_err(|_| StepError::TakenOver)?;
+            let loaded = ledger::load::<ObjectExport>(self.ledger(), &key).await?.ok_or(StepError::GONE)?;
+            let closed = loaded.record.close(object, counts, to, now)?;
+            let parent = ledger::load::<Backup>(self.ledger(), &backup_key).await?.ok_or(StepError::GONE)?;
+            let counted = parent.record.apply(BackupEvent::ObjectExported, now)?;
             let changes = [Change::replace(&loaded, &closed), Change::replace(&parent, &counted)];
             Ok::<_, StepError>(contention::settle(self.ledger().commit(&changes).await, (closed, counted))?)
         })
@@ -164,7 +164,7 @@ impl Export {
         contention::retry(|| async {
             let now = self.sessions.clock.now();
             let key = ObjectExport::key_of(&backup.backup_id, object);
-            let loaded = ledger::load::<ObjectExport>(self.ledger(), &key).await?.ok_or(StepError::TakenOver)?;
+            let loaded = ledger::load::<ObjectExport>(self.ledger(), &key).await?.ok_or(StepError::GONE)?;
             let Ok((next, chunk)) = loaded.record.read_again(generation, in_order, now) else {
                 // Another chunk of the same generation has noticed it first.
                 return Ok(Attempt::Settled(()));

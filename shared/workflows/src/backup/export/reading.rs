@@ -151,9 +151,9 @@ impl<'a> ChunkReading<'a> {
                     }
                     self.search_for_the_rest(why).await?;
                 }
-                Err(StepError::TakenOver) => {
+                Err(taken_over @ StepError::TakenOver(_)) => {
                     segment.abandon().await;
-                    return Err(StepError::TakenOver);
+                    return Err(taken_over);
                 }
                 // What was read before the trouble is worth keeping.
                 Err(error @ StepError::Crm(_)) => {
@@ -319,7 +319,7 @@ impl<'a> ChunkReading<'a> {
             object.definition.object_type == key.object_type && object.generation == key.generation
         };
         if backup.is_none_or(|backup| backup.record.state.is_terminal()) || !objects.iter().any(is_present) {
-            return Err(StepError::TakenOver);
+            return Err(StepError::UNWANTED);
         }
         let so_far = ReadSoFar { records: segment.rows(), pages: segment.pages, plain_bytes: segment.plain_bytes() };
         // Who reports lives, so the lease is renewed as well.

@@ -42,11 +42,11 @@ impl Export {
                     chunk.record.read_again(expected)
                 }
             };
-            changes.push(Change::replace(chunk, &opened.map_err(|_| StepError::TakenOver)?));
+            changes.push(Change::replace(chunk, &opened?));
         }
         let now = self.sessions.clock.now();
         let opened = object.record.reopen(object.record.generation, gone_on, &again, &void, now);
-        changes.push(Change::replace(object, &opened.map_err(|_| StepError::TakenOver)?));
+        changes.push(Change::replace(object, &opened?));
         match self.ledger().commit(&changes).await {
             // Somebody else has looked at the object meanwhile, and queued what is to come.
             Err(LedgerError::Conflict) => return Ok(()),
