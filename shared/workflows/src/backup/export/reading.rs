@@ -4,7 +4,7 @@ use domain::backup::Backup;
 use domain::chunk::{Chunk, RangeEnd, ReadSoFar};
 use domain::ids::RecordId;
 use domain::object::{ListUse, ObjectExport, ReadMode, Shortfall};
-use domain::ports::crm::{Crm, CrmError, CrmErrorKind, Cursor, PageRequest, PageSource};
+use domain::ports::crm::{Crm, CrmError, CrmErrorKind, Cursor, PageEnd, PageRequest, PageSource};
 use domain::ports::ledger::{self, LedgerError};
 use domain::property::Columns;
 use domain::rows::RowBuffer;
@@ -194,25 +194,13 @@ impl<'a> ChunkReading<'a> {
             };
             let now = self.export.sessions.clock.now();
             let (after, upper) = (self.last_id, self.subject.chunk.record.upper);
-            let judged = range::accept(way, Asked { after, before: &self.page_before, upper }, self.rows.ids(), &end);
-            let accepted = match judged.and_then(|accepted| self.follow(accepted)) {
-                Ok(accepted) if self.doubts_end(&accepted, segment, now) => {
-                    // One page without a next cursor is not yet the end of the list.
+            let accepted = match self.judge(way, &end, segment, now) {
+                Judged::Accepted(accepted) => accepted,
+                Judged::Doubted => {
                     self.second_look = Some(self.cursor.clone());
                     continue;
                 }
-                Ok(accepted) => accepted,
-                // One odd answer is no reason to read everything again.
-                Err(why) if self.second_look.as_ref() != Some(&self.cursor) => {
-                    if now >= self.run.ends {
-                        // Another run looks again, unless runs are too short for more than one look.
-                        return Ok(if segment.pages > 0 { Filled::RunOver } else { Filled::NotHonoured(why) });
-                    }
-                    tracing::info!(%why, object = %self.subject.chunk.record.key.object_type, "export.second-look");
-                    self.second_look = Some(self.cursor.clone());
-                    continue;
-                }
-                Err(why) => return Ok(Filled::NotHonoured(why)),
+                Judged::Over(filled) => return Ok(filled),
             };
             if self.first_seen.is_none() && self.subject.chunk.record.first_seen.is_none() {
                 self.first_seen = accepted.first_shown.map(|id| (id, now));
@@ -239,6 +227,26 @@ impl<'a> ChunkReading<'a> {
                 }
             }
             self.look(segment, now).await?;
+        }
+    }
+
+    /// Judges the page that was read last. An odd answer, or an early end, is doubted once: it is no reason to read
+    /// everything again, and one page without a next cursor is not yet the end of the list.
+    fn judge(&mut self, way: Way, end: &PageEnd, segment: &SegmentUpload<'_>, now: Timestamp) -> Judged {
+        let upper = self.subject.chunk.record.upper;
+        let asked = Asked { after: self.last_id, before: &self.page_before, upper };
+        let judged = range::accept(way, asked, self.rows.ids(), end);
+        match judged.and_then(|accepted| self.follow(accepted)) {
+            Ok(accepted) if self.doubts_end(&accepted, segment, now) => Judged::Doubted,
+            Ok(accepted) => Judged::Accepted(accepted),
+            Err(why) if self.second_look.as_ref() == Some(&self.cursor) => Judged::Over(Filled::NotHonoured(why)),
+            // Another run looks again, unless runs are too short for more than one look.
+            Err(_) if now >= self.run.ends && segment.pages > 0 => Judged::Over(Filled::RunOver),
+            Err(why) if now >= self.run.ends => Judged::Over(Filled::NotHonoured(why)),
+            Err(why) => {
+                tracing::info!(%why, object = %self.subject.chunk.record.key.object_type, "export.second-look");
+                Judged::Doubted
+            }
         }
     }
 
@@ -339,6 +347,15 @@ impl<'a> ChunkReading<'a> {
         self.subject.chunk = self.load_chunk().await?;
         Ok(())
     }
+}
+
+/// What a page is taken for.
+enum Judged {
+    Accepted(Accepted),
+    /// It is asked for once more.
+    Doubted,
+    /// Nothing more is read into the segment.
+    Over(Filled),
 }
 
 /// Why a segment is as large as it is.

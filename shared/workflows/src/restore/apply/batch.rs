@@ -113,33 +113,41 @@ impl Application<'_> {
                 work.decided.push(self.unknown(planned.id, difference, earlier, NOT_SHOWN));
                 continue;
             };
-            let current = still.iter().find(|still| still.property == place);
-            let begun = earlier.get(&(planned.id, place));
-            let cleared = current.zip(begun).zip(self.property(place));
-            let cleared = cleared.and_then(|((current, begun), known)| begun.before_clearing(known, &current.before));
-            match (current, begun) {
-                (Some(current), _) if cleared.is_some() => {
-                    let before = cleared.unwrap_or_default().to_owned();
-                    work.cleared.push(Difference { before, ..current.clone() });
-                }
-                (Some(current), begun) if self.is_edited(difference, current, begun) => {
-                    work.decided.push(failed(planned.id, current, reasons::EDITED_SINCE, EDITED));
-                }
-                (Some(current), _) if self.is_dropped(place) => {
-                    work.decided.push(failed(planned.id, current, reasons::PROPERTY_DROPPED, DROPPED));
-                }
-                (Some(current), _) => work.to_write.push(current.clone()),
+            match (still.iter().find(|still| still.property == place), earlier.contains_key(&(planned.id, place))) {
+                (Some(current), _) => self.still_differs(planned.id, difference, current, earlier, &mut work),
                 // A run before this one wrote it and died.
-                (None, Some(_)) => {
+                (None, true) => {
                     let after = (shown != difference.target).then(|| shown.to_owned());
                     // What the plan has found may have been edited since: what was overwritten is known from pre-images alone.
                     let present = Difference { before: shown.to_owned(), ..difference.clone() };
                     work.decided.push(self.outcome(planned.id, present, Fate::Written { after }, earlier));
                 }
-                (None, None) => counts.already_right += 1,
+                (None, false) => counts.already_right += 1,
             }
         }
         work
+    }
+
+    /// A planned value is not yet what it is to be.
+    fn still_differs(
+        &self,
+        id: RecordId,
+        planned: &Difference,
+        current: &Difference,
+        earlier: &BegunValues,
+        work: &mut RecordWork,
+    ) {
+        let begun = earlier.get(&(id, planned.property));
+        let cleared = begun.zip(self.property(planned.property));
+        if let Some(before) = cleared.and_then(|(begun, known)| begun.before_clearing(known, &current.before)) {
+            work.cleared.push(Difference { before: before.to_owned(), ..current.clone() });
+        } else if self.is_edited(planned, current, begun) {
+            work.decided.push(failed(id, current, reasons::EDITED_SINCE, EDITED));
+        } else if self.is_dropped(planned.property) {
+            work.decided.push(failed(id, current, reasons::PROPERTY_DROPPED, DROPPED));
+        } else {
+            work.to_write.push(current.clone());
+        }
     }
 
     /// Whether somebody has edited a value since the undo was planned that leaves edits alone. What a run before this one may
