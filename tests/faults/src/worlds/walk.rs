@@ -203,6 +203,8 @@ impl Walk<'_> {
             () = events => {}
             () = going_on_for_ever(world) => panic!("no end is in sight: {:?}", world.queue.queued()),
         }
+        // A message that came again at the last moment is still to be delivered.
+        until_rest(world, &Cell::new(0)).await;
         for what in done.take() {
             self.coverage.add(format!("{what} in a {}", subject.slug()), 1);
         }
