@@ -79,9 +79,9 @@ mod tests {
     use std::sync::Mutex;
 
     use async_trait::async_trait;
-    use domain::Failure;
     use domain::backup::BackupEvent;
     use domain::ports::ledger::Change;
+    use domain::{Failure, FailureKind};
     use in_memory::{ManualClock, MemoryLedger};
     use jiff::SignedDuration;
     use secrecy::{ExposeSecret, SecretString};
@@ -135,7 +135,7 @@ mod tests {
 
     #[tokio::test]
     async fn only_a_completed_backup_has_a_link() {
-        let failed = BackupEvent::Failed(Failure::new("k", "s"));
+        let failed = BackupEvent::Failed(Failure::new(FailureKind::ExportFailed, "s"));
         let failed = samples::exporting(1).apply(failed, samples::NOW).expect("running");
         for backup in [samples::queued(1), samples::exporting(1), failed] {
             let refused = linked(&backup, samples::NOW, &Links::default()).await;

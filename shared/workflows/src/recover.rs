@@ -7,7 +7,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::Failure;
 use domain::backup::{Backup, BackupEvent, BackupState, LONGEST_RUN};
 use domain::chunk::Chunk;
 use domain::notification::delivery::Delivery;
@@ -20,6 +19,7 @@ use domain::ports::queue::WorkQueue;
 use domain::restore::slice::RestoreSlice;
 use domain::restore::{LONGEST_RESTORE, Restore, RestoreEvent, RestoreState};
 use domain::work::Work;
+use domain::{Failure, FailureKind};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::dispatch::{self, WorkerCap};
@@ -347,7 +347,7 @@ fn is_due(record: &impl Record, now: Timestamp) -> bool {
 
 fn restore_took_too_long() -> Failure {
     Failure::new(
-        "restore-took-too-long",
+        FailureKind::RestoreTookTooLong,
         "The restore had not ended after 46 hours and was ended; what it wrote before is listed. Raise the share of the \
          CRM's calls that it may use, then plan it again: what is restored already is left as it is.",
     )
@@ -355,7 +355,7 @@ fn restore_took_too_long() -> Failure {
 
 fn took_too_long() -> Failure {
     Failure::new(
-        "backup-took-too-long",
+        FailureKind::BackupTookTooLong,
         "The backup was not done after 6 days and was ended. Raise the share of the CRM's calls that it may use, then \
          make a new one.",
     )

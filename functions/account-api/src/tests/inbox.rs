@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use domain::Failure;
 use domain::account::Requester;
 use domain::ids::{BackupId, NotificationId, RestoreId};
 use domain::notification::channel::Channel;
@@ -11,6 +10,7 @@ use domain::notification::delivery::{Delivery, FailedAttempt};
 use domain::notification::{Event, Notification, Shortfalls};
 use domain::ports::clock::Clock;
 use domain::ports::ledger::{Change, Ledger};
+use domain::{Failure, FailureKind};
 use jiff::SignedDuration;
 use lambda::testing::{AUDIENCE, ApiCall, described};
 use serde_json::{Value, json};
@@ -26,7 +26,8 @@ async fn told(world: &World, count: u8) -> Vec<Notification> {
         let now = world.clock.now() + SignedDuration::from_mins(nth.into());
         let backup_id = BackupId::new(now, [nth; 10]);
         let about = backup_id.random();
-        let event = Event::BackupFailed { backup_id, failure: Failure::new("crm-token-refused", "Connect again.") };
+        let event =
+            Event::BackupFailed { backup_id, failure: Failure::new(FailureKind::CrmTokenRefused, "Connect again.") };
         let by = Requester { subject: "user-1".to_owned(), email: None };
         let notification = Notification::new(account_id(), about, event, Some(by), now);
         world.ledger.commit(&[Change::create(&notification)]).await.expect("new");
@@ -125,7 +126,8 @@ fn every_event() -> Vec<Event> {
     let at = "2026-11-22T17:00:00Z".parse().expect("a time");
     let (backup_id, restore_id) = (BackupId::new(at, [1; 10]), RestoreId::new(at, [2; 10]));
     let undelivered_id = NotificationId::new(at, [3; 10]);
-    let (failure, name) = (Failure::new("crm-token-refused", "Connect again."), "Data restore – Deal".to_owned());
+    let (failure, name) =
+        (Failure::new(FailureKind::CrmTokenRefused, "Connect again."), "Data restore – Deal".to_owned());
     vec![
         Event::BackupCompleted {
             backup_id: backup_id.clone(),

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::Failure;
 use domain::account::Requester;
 use domain::account::{Account, ApiVersion, NotificationTargets};
 use domain::backup::{Archive, Backup, BackupEvent, BackupState};
@@ -20,6 +19,7 @@ use domain::ports::storage::{DownloadLinks, ETag, StorageError};
 use domain::property::{Columns, ObjectDefinition, Property, Sensitivity};
 use domain::tier::TierName;
 use domain::work::BackupRef;
+use domain::{Failure, FailureKind};
 use in_memory::{ManualClock, MemoryLedger, MemoryStorage};
 use jiff::{SignedDuration, Timestamp};
 use lambda::http::Response;
@@ -121,7 +121,7 @@ fn queued(nth: u8) -> Backup {
 }
 
 fn failed(nth: u8) -> Backup {
-    let failure = Failure::new("crm-token-refused", "The CRM refuses the token.");
+    let failure = Failure::new(FailureKind::CrmTokenRefused, "The CRM refuses the token.");
     queued(nth).apply(BackupEvent::Failed(failure), now()).expect("running")
 }
 

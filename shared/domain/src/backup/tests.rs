@@ -1,7 +1,7 @@
 use jiff::SignedDuration;
 
 use super::*;
-use crate::Failure;
+use crate::{Failure, FailureKind};
 
 const MINUTE: SignedDuration = SignedDuration::from_secs(60);
 
@@ -46,7 +46,7 @@ fn an_account_without_any_object_is_assembled_at_once() {
 
 #[test]
 fn what_has_ended_never_changes() {
-    for end in [BackupEvent::Cancelled, BackupEvent::Failed(Failure::new("k", "s"))] {
+    for end in [BackupEvent::Cancelled, BackupEvent::Failed(Failure::new(FailureKind::ExportFailed, "s"))] {
         let ended = queued().apply(end, at(1)).expect("running");
         for event in [BackupEvent::Cancelled, ADDED] {
             assert!(ended.apply(event, at(2)).is_err());

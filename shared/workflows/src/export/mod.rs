@@ -30,7 +30,7 @@ use domain::ports::queue::WorkQueue;
 use domain::ports::storage::{BlobReader, BlobWriter, MultipartUploads};
 use domain::property::Columns;
 use domain::work::{BackupRef, Work};
-use domain::{Failure, Refused};
+use domain::{Failure, FailureKind, Refused};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::call_gate::GateUsage;
@@ -237,7 +237,7 @@ impl Export {
 fn out_of_attempts(object: &ObjectExport) -> Failure {
     let label = &object.definition.label;
     Failure::new(
-        "export-failed",
+        FailureKind::ExportFailed,
         format!(
             "ChunkReading {label} records failed too often in a row; see the log of export-chunk, then make a new backup."
         ),

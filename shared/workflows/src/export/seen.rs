@@ -10,12 +10,12 @@ use std::ops::Range;
 use archive::manifest::Part;
 use archive::reader::SliceReader;
 use archive::rows::RowReader;
-use domain::Failure;
 use domain::ids::RecordId;
 use domain::object::ReadMode;
 use domain::ports::ledger::{self, Versioned};
 use domain::ports::storage::CopySource;
 use domain::segment::Segment;
+use domain::{Failure, FailureKind};
 
 use super::reading::ChunkReading;
 use crate::run::StepError;
@@ -144,7 +144,7 @@ impl ChunkReading<'_> {
 
 fn damaged(error: &dyn std::fmt::Display) -> StepError {
     let sentence = format!("A part of the backup that was stored cannot be read back ({error}); make a new backup.");
-    StepError::Fatal(Failure::new("segment-damaged", sentence))
+    StepError::Fatal(Failure::new(FailureKind::SegmentDamaged, sentence))
 }
 
 #[cfg(test)]

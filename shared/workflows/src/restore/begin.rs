@@ -4,7 +4,6 @@
 use std::collections::HashSet;
 
 use archive::manifest::File;
-use domain::Failure;
 use domain::backup::{Backup, BackupState};
 use domain::ids::BackupId;
 use domain::ports::crm::{CrmError, CrmErrorKind};
@@ -16,6 +15,7 @@ use domain::restore::slice::RestoreSlice;
 use domain::restore::{Restore, RestoreEvent, RestoreSource};
 use domain::storage_keys;
 use domain::work::{BackupRef, RestoreRef};
+use domain::{Failure, FailureKind};
 
 use super::definition::{Definition, Values, manifest};
 use super::{MOST_SLICES, RestoreWork, dispatch};
@@ -160,7 +160,7 @@ fn ranges_of(rows: u64) -> Vec<Range> {
 
 fn other_portal() -> StepError {
     StepError::Fatal(Failure::new(
-        "crm-other-portal",
+        FailureKind::CrmOtherPortal,
         "The CRM token belongs to another portal than the one that the values are from; nothing was changed.",
     ))
 }
@@ -175,7 +175,7 @@ fn object_gone(restore: &Restore) -> StepError {
 
 fn archive_gone() -> StepError {
     StepError::Fatal(Failure::new(
-        "archive-expired",
+        FailureKind::ArchiveExpired,
         "The backup's archive cannot be read any more; pick a later backup and plan again.",
     ))
 }

@@ -38,7 +38,6 @@ pub(crate) use self::dispatch::dispatch;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::Failure;
 use domain::lease::Leftover;
 use domain::lease::WRITE_MARGIN;
 use domain::lease::{Leasing, NotLeased, Wait};
@@ -48,6 +47,7 @@ use domain::ports::storage::{BlobReader, BlobWriter, MultipartUploads};
 use domain::restore::slice::{RestoreSlice, SliceState};
 use domain::restore::{Restore, RestoreEvent, RestoreState};
 use domain::work::{RestoreRef, Work};
+use domain::{Failure, FailureKind};
 use domain::{Refused, restore::lock::RestoreLock};
 use jiff::{SignedDuration, Timestamp};
 
@@ -375,7 +375,7 @@ fn after(restore: &Restore, event: RestoreEvent, now: Timestamp) -> Result<Resto
 
 fn out_of_attempts() -> Failure {
     Failure::new(
-        "restore-attempts-used-up",
+        FailureKind::RestoreAttemptsUsedUp,
         "A step of the restore failed too often in a row; see the log of restore-chunk, then plan a new restore.",
     )
 }

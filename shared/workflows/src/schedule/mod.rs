@@ -2,7 +2,6 @@
 
 mod start;
 
-use domain::Failure;
 use domain::account::Account;
 use domain::audit::Act;
 use domain::ids::AccountId;
@@ -10,6 +9,7 @@ use domain::notification::{Event, Notification};
 use domain::ports::clock::Clock;
 use domain::ports::ledger::{self, Change, Ledger, LedgerError, Versioned};
 use domain::schedule::{Cadence, Schedule};
+use domain::{Failure, FailureKind};
 use jiff::Timestamp;
 
 pub use self::start::{StartScheduled, Started};
@@ -140,7 +140,7 @@ fn skipped(schedule: &Schedule, event: Event, now: Timestamp) -> Notification {
 
 fn not_in_plan(plan: &str) -> Failure {
     Failure::new(
-        "schedule-not-in-plan",
+        FailureKind::ScheduleNotInPlan,
         format!(
             "The account's plan is now '{plan}', which has no schedules. Ask an operator about the plan, then switch the \
              schedule on again; backups can be made on request meanwhile."
