@@ -121,38 +121,54 @@ async fn after_ninety_days_a_notification_is_gone() {
     }
 }
 
-/// Every kind of event there is.
+/// Examples of every event, and of every form in which its texts differ.
 fn every_event() -> Vec<Event> {
+    std::iter::successors(after(None), |event| after(Some(event))).collect()
+}
+
+/// The example after `event`, or the first one. The match names every variant, so an event without an example does not
+/// compile.
+fn after(event: Option<&Event>) -> Option<Event> {
     let at = "2026-11-22T17:00:00Z".parse().expect("a time");
     let (backup_id, restore_id) = (BackupId::new(at, [1; 10]), RestoreId::new(at, [2; 10]));
-    let undelivered_id = NotificationId::new(at, [3; 10]);
-    let (failure, name) =
-        (Failure::new(FailureKind::CrmTokenRefused, "Connect again."), "Data restore – Deal".to_owned());
-    vec![
-        Event::BackupCompleted {
-            backup_id: backup_id.clone(),
+    let failure = Failure::new(FailureKind::CrmTokenRefused, "Connect again.");
+    let name = "Data restore – Deal".to_owned();
+    let Some(event) = event else {
+        return Some(Event::BackupCompleted {
+            backup_id,
             bytes: 1,
             expires_at: at,
             contains_sensitive_data: true,
             shortfalls: Shortfalls { short: vec!["Deal".to_owned()], ..Shortfalls::default() },
             another_allowed: true,
-        },
-        Event::BackupFailed { backup_id: backup_id.clone(), failure: failure.clone() },
-        Event::BackupExpiring { backup_id: backup_id.clone(), expires_at: at },
-        Event::ScheduleSkipped { failure: failure.clone(), next_run_at: Some(at) },
-        Event::ScheduleSkipped { failure: failure.clone(), next_run_at: None },
-        Event::RestoreCompleted {
-            restore_id: restore_id.clone(),
-            name: name.clone(),
+        });
+    };
+    Some(match event {
+        Event::BackupCompleted { .. } => Event::BackupFailed { backup_id, failure },
+        Event::BackupFailed { .. } => Event::BackupExpiring { backup_id, expires_at: at },
+        Event::BackupExpiring { .. } => Event::ScheduleSkipped { failure, next_run_at: Some(at) },
+        Event::ScheduleSkipped { next_run_at: Some(_), .. } => Event::ScheduleSkipped { failure, next_run_at: None },
+        Event::ScheduleSkipped { next_run_at: None, .. } => Event::RestoreCompleted {
+            restore_id,
+            name,
             values_restored: 1,
             values_not_restored: 0,
             records_not_restored: 0,
         },
-        Event::RestoreStopped { restore_id: restore_id.clone(), name: name.clone() },
-        Event::RestoreFailed { restore_id, name, has_written: true, failure },
-        Event::DeadLetters { step: "export".to_owned(), run_id: backup_id.to_string() },
-        Event::DeliveryGivenUp { undelivered_id, channel: Channel::Email, reason: "refused".to_owned() },
-    ]
+        Event::RestoreCompleted { .. } => Event::RestoreStopped { restore_id, name },
+        Event::RestoreStopped { .. } => Event::RestoreFailed { restore_id, name, has_written: false, failure },
+        Event::RestoreFailed { has_written: false, .. } => {
+            Event::RestoreFailed { restore_id, name, has_written: true, failure }
+        }
+        Event::RestoreFailed { has_written: true, .. } => {
+            Event::DeadLetters { step: "export".to_owned(), run_id: backup_id.to_string() }
+        }
+        Event::DeadLetters { .. } => {
+            let (undelivered_id, reason) = (NotificationId::new(at, [3; 10]), "refused".to_owned());
+            Event::DeliveryGivenUp { undelivered_id, channel: Channel::Email, reason }
+        }
+        Event::DeliveryGivenUp { .. } => return None,
+    })
 }
 
 #[tokio::test]
