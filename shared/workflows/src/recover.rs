@@ -273,7 +273,7 @@ impl Recover {
         let backup = &loaded.record;
         let Ok(next) = backup.apply(BackupEvent::ExpiryTold, now) else { return Ok(None) };
         let mut changes = vec![Change::replace(loaded, &next)];
-        let told = backup.archive.as_ref().filter(|archive| archive.expires_at > now).map(|archive| {
+        let told = backup.usable_archive(now).ok().map(|archive| {
             let event = Event::BackupExpiring { backup_id: backup.backup_id.clone(), expires_at: archive.expires_at };
             let requester = Some(backup.created_by.clone());
             Notification::new(backup.account_id.clone(), backup.backup_id.random(), event, requester, now)

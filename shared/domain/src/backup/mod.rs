@@ -88,6 +88,18 @@ pub struct Archive {
     pub expires_at: Timestamp,
 }
 
+/// Why a backup has no usable archive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NoArchive {
+    /// The backup is running, or ended without an archive.
+    #[error("the backup has no archive")]
+    NotCompleted(BackupState),
+    #[error("the archive was deleted at {0}")]
+    Deleted(Timestamp),
+    #[error("the archive expired at {0}")]
+    Expired(Timestamp),
+}
+
 /// How long before its end an account is told that an archive expires.
 pub const EXPIRY_NOTICE: SignedDuration = SignedDuration::from_hours(2 * 24);
 
@@ -196,9 +208,17 @@ impl Backup {
         self.work().map(|_| self.leasing.overdue_since(self.queued_at, QUEUE_GRACE))
     }
 
-    /// Whether its archive has been removed by now.
-    pub fn is_expired(&self, now: Timestamp) -> bool {
-        self.archive.as_ref().is_some_and(|archive| archive.expires_at <= now)
+    /// The archive, while it can be downloaded and restored from.
+    ///
+    /// # Errors
+    /// [`NoArchive`]. A deleted archive counts as deleted also after it would have expired.
+    pub fn usable_archive(&self, now: Timestamp) -> Result<&Archive, NoArchive> {
+        let completed = self.archive.as_ref().filter(|_| self.state == BackupState::Completed);
+        let archive = completed.ok_or(NoArchive::NotCompleted(self.state))?;
+        if let Some(deletion) = &self.deletion {
+            return Err(NoArchive::Deleted(deletion.at));
+        }
+        if archive.expires_at <= now { Err(NoArchive::Expired(archive.expires_at)) } else { Ok(archive) }
     }
 
     /// When the account is to be told that the archive is about to expire; None once it was told, and where there is no

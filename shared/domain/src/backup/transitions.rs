@@ -79,7 +79,7 @@ impl Backup {
         let after_the_end = match event {
             Event::Requeued | Event::Swept => to_sweep,
             Event::ExpiryTold => self.expiry_notice_at().is_some(),
-            Event::ArchiveDeleted(_) => self.archive.is_some() && self.deletion.is_none() && !self.is_expired(now),
+            Event::ArchiveDeleted(_) => self.usable_archive(now).is_ok(),
             _ => false,
         };
         if self.state.is_terminal() && !after_the_end {
