@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use domain::Failure;
 use domain::account::Requester;
 use domain::account::{Account, ApiVersion, CrmConnection, NotificationTargets};
 use domain::allowance::{Allowance, IdempotentRequest, RestoreAct};
@@ -15,6 +14,7 @@ use domain::ports::ledger::{self, Change, Ledger};
 use domain::ports::storage::ETag;
 use domain::tier::TierName;
 use domain::work::{BackupRef, Work};
+use domain::{Failure, FailureKind};
 use in_memory::faults::{Fault, Faults};
 use in_memory::{ManualClock, MemoryLedger, MemoryQueue};
 use jiff::{SignedDuration, Timestamp};
@@ -241,7 +241,7 @@ async fn a_backup_that_has_ended_or_is_unknown_cannot_be_cancelled() {
     let backup = BackupRef { account_id: AccountId::parse("42").expect("digits"), backup_id: id };
     let loaded = ledger::load::<Backup>(&*world.ledger, &Backup::key_of(&backup)).await.expect("readable");
     let loaded = loaded.expect("present");
-    let failed = BackupEvent::Failed(Failure::new("crm-token-refused", "The CRM refuses the token."));
+    let failed = BackupEvent::Failed(Failure::new(FailureKind::CrmTokenRefused, "The CRM refuses the token."));
     let failed = loaded.record.apply(failed, now()).expect("running");
     world.ledger.commit(&[Change::replace(&loaded, &failed)]).await.expect("unchanged");
 

@@ -1,5 +1,6 @@
 //! Which problem document each error of the use cases becomes.
 
+use domain::backup::NoArchive;
 use lambda::problem::{Problem, catalogue};
 use workflows::audit_log::AuditError;
 use workflows::backup::download::DownloadError;
@@ -16,9 +17,9 @@ pub(crate) fn of_read(error: ReadBackupsError) -> Problem {
 pub(crate) fn of_download(error: DownloadError) -> Problem {
     match error {
         DownloadError::Unknown => Problem::backup_unknown(),
-        DownloadError::NotCompleted(state) => Problem::backup_not_completed(state),
-        DownloadError::Expired(at) => Problem::archive_expired(at),
-        DownloadError::Deleted(at) => Problem::archive_deleted(at),
+        DownloadError::NoArchive(NoArchive::NotCompleted(state)) => Problem::backup_not_completed(state),
+        DownloadError::NoArchive(NoArchive::Expired(at)) => Problem::archive_expired(at),
+        DownloadError::NoArchive(NoArchive::Deleted(at)) => Problem::archive_deleted(at),
         DownloadError::Ledger(error) => error.into(),
         DownloadError::Storage(error) => error.into(),
     }

@@ -1,5 +1,6 @@
 //! Which problem document each error of the use cases becomes.
 
+use domain::backup::NoArchive;
 use domain::restore::RestoreState;
 use jiff::Timestamp;
 use lambda::problem::{FieldFault, Problem, ProblemType, catalogue};
@@ -14,9 +15,9 @@ pub(crate) fn of_ask(error: AskError, properties: &[String]) -> Problem {
         AskError::AccountUnknown => Problem::account_unknown(),
         AskError::NotConnected => Problem::account_not_connected(),
         AskError::BackupUnknown => Problem::backup_unknown(),
-        AskError::NotCompleted(state) => Problem::backup_not_completed(state),
-        AskError::Expired(at) => Problem::archive_expired(at),
-        AskError::Deleted(at) => Problem::archive_deleted(at),
+        AskError::NoArchive(NoArchive::NotCompleted(state)) => Problem::backup_not_completed(state),
+        AskError::NoArchive(NoArchive::Expired(at)) => Problem::archive_expired(at),
+        AskError::NoArchive(NoArchive::Deleted(at)) => Problem::archive_deleted(at),
         AskError::OtherPortal { of, connected } => Problem::new(
             catalogue::PORTAL_DIFFERS,
             format!("The values are of portal {of}, but the account is connected to portal {connected}."),

@@ -190,7 +190,7 @@ impl AuditEntry {
     /// something. It names who had asked for it.
     pub fn of(notification: &Notification, kept_for: SignedDuration) -> Option<Self> {
         let failed = |failure: &crate::Failure| {
-            let reason = Reason { kind: failure.kind.clone(), sentence: failure.sentence.clone() };
+            let reason = Reason { kind: failure.kind.to_string(), sentence: failure.sentence.clone() };
             (AuditOutcome::Failed, Some(reason))
         };
         let (target, (outcome, reason)) = match &notification.event {
@@ -326,7 +326,7 @@ mod tests {
 
     #[test]
     fn what_the_deployment_did_by_itself_is_told_once_and_under_the_name_of_who_asked() {
-        let failure = crate::Failure::new("crm-token-refused", "Connect again.");
+        let failure = crate::Failure::new(crate::FailureKind::CrmTokenRefused, "Connect again.");
         let backup_id = crate::ids::BackupId::new(NOW, [3; 10]);
         let event = Event::BackupFailed { backup_id: backup_id.clone(), failure };
         let account = AccountId::parse("42").expect("digits");

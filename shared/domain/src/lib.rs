@@ -10,6 +10,7 @@ pub mod audit;
 pub mod backup;
 pub mod budget;
 pub mod chunk;
+pub mod failure;
 pub mod format;
 pub mod gap;
 pub mod ids;
@@ -28,7 +29,7 @@ pub mod trail;
 pub mod unknown;
 pub mod work;
 
-use serde::{Deserialize, Serialize};
+pub use self::failure::{Failure, FailureKind};
 
 /// A state change that is not allowed in the present state. Nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -51,22 +52,5 @@ impl Refused {
     /// A refusal of `what` that only a fault of the code can bring about.
     pub const fn fault(what: &'static str, why: &'static str) -> Self {
         Self { what, why, is_fault: true }
-    }
-}
-
-/// Why a backup failed, in words that a user can act on. Never holds a token, a property value or a link.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Failure {
-    /// A stable word for programs, such as `crm-token-refused`.
-    pub kind: String,
-    /// One sentence that names what happened and what to do.
-    pub sentence: String,
-}
-
-impl Failure {
-    /// A failure with a stable `kind` and a `sentence` for people.
-    pub fn new(kind: impl Into<String>, sentence: impl Into<String>) -> Self {
-        Self { kind: kind.into(), sentence: sentence.into() }
     }
 }

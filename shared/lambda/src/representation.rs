@@ -2,7 +2,7 @@
 
 use domain::Failure;
 use domain::account::Requester;
-use domain::backup::{Backup, BackupState, Deletion};
+use domain::backup::{Backup, BackupState, Deletion, NoArchive};
 use domain::ids::{AccountId, BackupId};
 use domain::lease::WaitReason;
 use jiff::Timestamp;
@@ -64,12 +64,10 @@ enum StateRepresentation {
 
 impl StateRepresentation {
     fn of(backup: &Backup, now: Timestamp) -> Self {
-        if backup.deletion.is_some() {
-            Self::Shown("deleted")
-        } else if backup.is_expired(now) {
-            Self::Shown("expired")
-        } else {
-            Self::Own(backup.state)
+        match backup.usable_archive(now) {
+            Err(NoArchive::Deleted(_)) => Self::Shown("deleted"),
+            Err(NoArchive::Expired(_)) => Self::Shown("expired"),
+            Ok(_) | Err(NoArchive::NotCompleted(_)) => Self::Own(backup.state),
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Whether the CRM lets an account in: noted when it did not, forgotten when it did again. A schedule does not try in vain.
+//! Records on the account that the CRM rejected its connection, and removes that after a success, so that no scheduled
+//! backup starts that cannot succeed.
 
 use domain::Failure;
 use domain::account::Account;
@@ -6,18 +7,8 @@ use domain::ids::AccountId;
 use domain::ports::ledger::{self, Change, Ledger, LedgerError};
 use jiff::Timestamp;
 
-/// Failures that the next backup would meet again, whenever it begins, until somebody connects the account anew.
-const LASTING: [&str; 6] = [
-    "crm-token-refused",
-    "crm-scopes-missing",
-    "crm-not-connected",
-    "crm-base-url-not-allowed",
-    "crm-connection-unfinished",
-    "crm-other-portal",
-];
-
-/// The change that notes the `failure` of a backup that was begun at `began` with the account's connection; None for one
-/// that says nothing about it as it is now.
+/// The change that records on the account's connection the `failure` of a backup that began at `began`. None if the
+/// failure does not concern the connection, or if the account was connected again after that.
 ///
 /// # Errors
 /// [`LedgerError`].
@@ -27,7 +18,7 @@ pub(crate) async fn noted(
     failure: &Failure,
     began: Timestamp,
 ) -> Result<Option<Change>, LedgerError> {
-    if !LASTING.contains(&failure.kind.as_str()) {
+    if !failure.kind.pauses_schedules() {
         return Ok(None);
     }
     set(ledger, account, Some((failure, began))).await
@@ -63,6 +54,7 @@ async fn set(
 mod tests {
     use std::sync::Arc;
 
+    use domain::FailureKind;
     use domain::backup::Backup;
     use in_memory::faults::{Fault, Faults};
     use in_memory::{ManualClock, MemoryLedger, MemoryQueue};
@@ -75,7 +67,7 @@ mod tests {
     const SECOND: SignedDuration = SignedDuration::from_secs(1);
 
     fn token_refused() -> Failure {
-        Failure::new("crm-token-refused", "The CRM refuses the token; connect the account again.")
+        Failure::new(FailureKind::CrmTokenRefused, "The CRM refuses the token; connect the account again.")
     }
 
     /// A connected account with a backup that runs.
@@ -108,9 +100,9 @@ mod tests {
 
     #[tokio::test]
     async fn what_the_next_backup_would_meet_again_is_noted() {
-        for kind in LASTING {
+        for kind in FailureKind::ALL.iter().filter(|kind| kind.pauses_schedules()) {
             let (ledger, backup) = running().await;
-            let failure = Failure::new(kind, "It cannot go on.");
+            let failure = Failure::new(kind.clone(), "It cannot go on.");
             end(&*ledger, &backup, End::Failed(&failure)).await;
             assert_eq!(fault(&*ledger).await, Some(failure));
         }
@@ -118,8 +110,8 @@ mod tests {
 
     #[tokio::test]
     async fn what_may_pass_says_nothing_about_the_connection() {
-        let may_pass = ["crm-unavailable", "storage-refused", "backup-took-too-long"];
-        for failure in may_pass.map(|kind| Failure::new(kind, "It cannot go on.")) {
+        let may_pass = FailureKind::ALL.iter().filter(|kind| !kind.pauses_schedules());
+        for failure in may_pass.map(|kind| Failure::new(kind.clone(), "It cannot go on.")) {
             let (ledger, backup) = running().await;
             end(&*ledger, &backup, End::Failed(&failure)).await;
             assert_eq!(fault(&*ledger).await, None, "{}", failure.kind);

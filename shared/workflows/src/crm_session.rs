@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use domain::Failure;
 use domain::account::{Account, ApiVersion, CrmConnection};
 use domain::budget::{BudgetPolicy, CallLimits};
 use domain::ids::AccountId;
@@ -10,6 +9,7 @@ use domain::ports::clock::Clock;
 use domain::ports::crm::{Crm, CrmConnector, CrmTarget};
 use domain::ports::ledger::{self, Change, Ledger, LedgerError};
 use domain::ports::secrets::{CrmTokens, SecretsError};
+use domain::{Failure, FailureKind};
 use jiff::tz::TimeZone;
 
 use crate::call_gate::LedgerCallGate;
@@ -120,14 +120,14 @@ pub fn policy_of(account: &Account, connection: &CrmConnection) -> BudgetPolicy 
 
 fn not_allowed() -> StepError {
     StepError::Fatal(Failure::new(
-        "crm-base-url-not-allowed",
+        FailureKind::CrmBaseUrlNotAllowed,
         "The deployment does not allow the CRM address that the account is connected to; connect it again.",
     ))
 }
 
 fn not_connected() -> StepError {
     StepError::Fatal(Failure::new(
-        "crm-not-connected",
+        FailureKind::CrmNotConnected,
         "The account has no CRM connection any more; connect it again with PUT /accounts/{account} and try again.",
     ))
 }

@@ -71,9 +71,9 @@ impl<'a> Leases<'a> {
         owner: &str,
     ) -> Result<Wished<'a, T>, LedgerError> {
         let leased = match loaded.record.leased(owner, self.clock.now(), LEASE_LENGTH) {
-            Ok(Ok(leased)) => leased,
-            Ok(Err(NotLeased::OutOfAttempts)) => return Ok(Wished::OutOfAttempts),
-            Ok(Err(NotLeased::Held(_) | NotLeased::Waiting(_))) | Err(_) => return Ok(Wished::Nothing),
+            Ok(leased) => leased,
+            Err(NotLeased::OutOfAttempts) => return Ok(Wished::OutOfAttempts),
+            Err(NotLeased::NoStep | NotLeased::Held(_) | NotLeased::Waiting(_)) => return Ok(Wished::Nothing),
         };
         match self.ledger.commit(&[Change::replace(loaded, &leased)]).await {
             // Another delivery of the same message was first.

@@ -25,8 +25,8 @@ pub(crate) trait Leasable: Record {
     /// The item with another leasing.
     fn with_leasing(&self, leasing: Leasing) -> Self;
 
-    /// The item with the lease taken; the outer error says that it is at no step that is leased.
-    fn leased(&self, owner: &str, now: Timestamp, length: SignedDuration) -> Result<Result<Self, NotLeased>, Refused>;
+    /// The item with the lease taken.
+    fn leased(&self, owner: &str, now: Timestamp, length: SignedDuration) -> Result<Self, NotLeased>;
 
     /// The item with the lease given back.
     fn released(&self, lease: u32, wait: Option<Wait>, left: Leftover, now: Timestamp) -> Result<Self, Refused>;

@@ -8,7 +8,7 @@ use domain::ports::ledger::LedgerError;
 use domain::ports::queue::QueueError;
 use domain::ports::secrets::SecretsError;
 use domain::ports::storage::StorageError;
-use domain::{Failure, Refused, lease::CrmTrouble, lease::MAX_ATTEMPTS, lease::Wait};
+use domain::{Failure, FailureKind, Refused, lease::CrmTrouble, lease::MAX_ATTEMPTS, lease::Wait};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::listing;
@@ -138,18 +138,19 @@ impl StepError {
                 }
                 CrmErrorKind::Unavailable { .. } | CrmErrorKind::Malformed => outage(error, now, met.trouble, patience),
                 kind if kind.is_refusal() => refusal(error, now, met.trouble),
-                kind => Remedy::Fail(Failure::new(kind.slug(), error.sentence.clone())),
+                kind => Remedy::Fail(Failure::new(kind.failure_kind(), error.sentence.clone())),
             },
             error if error.is_unreadable() => unreadable(error, now, met.trouble, patience),
             Self::Storage(error) if !error.is_retryable() => Remedy::Fail(Failure::new(
-                "storage-refused",
+                FailureKind::StorageRefused,
                 "Object storage refused a write or a read that is needed; see the function's log.",
             )),
-            Self::Ledger(LedgerError::Refused(_)) => {
-                Remedy::Fail(Failure::new("ledger-refused", "The ledger refused a record; see the function's log."))
-            }
+            Self::Ledger(LedgerError::Refused(_)) => Remedy::Fail(Failure::new(
+                FailureKind::LedgerRefused,
+                "The ledger refused a record; see the function's log.",
+            )),
             Self::Secrets(SecretsError::ConnectionChanging) if attempts >= MAX_ATTEMPTS => Remedy::Fail(Failure::new(
-                "crm-connection-unfinished",
+                FailureKind::CrmConnectionUnfinished,
                 "A change of the account's CRM connection was not finished; connect the account again with \
                      PUT /accounts/{account} and try again.",
             )),
@@ -176,7 +177,7 @@ fn outage(error: &CrmError, now: Timestamp, trouble: CrmTrouble, patience: &Pati
             _ => "The CRM has not answered",
         };
         let sentence = format!("{what} since {since}, and was given up after that. Begin again when it answers.");
-        return Remedy::Fail(Failure::new(error.kind.slug(), sentence));
+        return Remedy::Fail(Failure::new(error.kind.failure_kind(), sentence));
     }
     let asked = match error.kind {
         CrmErrorKind::Unavailable { retry_after } => retry_after,
@@ -203,7 +204,7 @@ fn unreadable(error: &StepError, now: Timestamp, trouble: CrmTrouble, patience: 
             "Since {since} something that is stored could not be read: a later version of the service wrote it, or it is \
              damaged. Deploy the latest version that was in use, then begin again; the function's log names what it is."
         );
-        return Remedy::Fail(Failure::new("stored-unreadable", sentence));
+        return Remedy::Fail(Failure::new(FailureKind::StoredUnreadable, sentence));
     }
     let until = now.saturating_add(growing_pause(patience, spell.runs)).unwrap_or(gives_up_at).min(gives_up_at);
     // A reason of its own could not be read by the version before this one.
@@ -216,7 +217,7 @@ fn refusal(error: &CrmError, now: Timestamp, trouble: CrmTrouble) -> Remedy {
         (trouble, Some(pause)) => {
             Remedy::Wait(Wait { until: now + pause, reason: WaitReason::CrmUnavailable }, trouble)
         }
-        (_, None) => Remedy::Fail(Failure::new(error.kind.slug(), error.sentence.clone())),
+        (_, None) => Remedy::Fail(Failure::new(error.kind.failure_kind(), error.sentence.clone())),
     }
 }
 
@@ -287,7 +288,7 @@ mod tests {
     fn a_refusal_is_believed_when_it_was_repeated() {
         for kind in [CrmErrorKind::TokenRefused, CrmErrorKind::Forbidden, CrmErrorKind::NotFound] {
             let (waited, failure) = pauses(&crm(kind.clone()));
-            assert_eq!((waited, failure.kind.as_str()), (vec![5, 15, 45], kind.slug()));
+            assert_eq!((waited, failure.kind), (vec![5, 15, 45], kind.failure_kind()));
         }
         assert_eq!(pauses(&crm(CrmErrorKind::Refused)).0, [0; 0], "a wrong request does not get right");
     }

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use domain::Failure;
 use domain::account::Requester;
 use domain::ids::{BackupId, NotificationId, RestoreId};
 use domain::notification::channel::Channel;
@@ -11,6 +10,7 @@ use domain::notification::delivery::{Delivery, FailedAttempt};
 use domain::notification::{Event, Notification, Shortfalls};
 use domain::ports::clock::Clock;
 use domain::ports::ledger::{Change, Ledger};
+use domain::{Failure, FailureKind};
 use jiff::SignedDuration;
 use lambda::testing::{AUDIENCE, ApiCall, described};
 use serde_json::{Value, json};
@@ -26,7 +26,8 @@ async fn told(world: &World, count: u8) -> Vec<Notification> {
         let now = world.clock.now() + SignedDuration::from_mins(nth.into());
         let backup_id = BackupId::new(now, [nth; 10]);
         let about = backup_id.random();
-        let event = Event::BackupFailed { backup_id, failure: Failure::new("crm-token-refused", "Connect again.") };
+        let event =
+            Event::BackupFailed { backup_id, failure: Failure::new(FailureKind::CrmTokenRefused, "Connect again.") };
         let by = Requester { subject: "user-1".to_owned(), email: None };
         let notification = Notification::new(account_id(), about, event, Some(by), now);
         world.ledger.commit(&[Change::create(&notification)]).await.expect("new");
@@ -120,37 +121,54 @@ async fn after_ninety_days_a_notification_is_gone() {
     }
 }
 
-/// Every kind of event there is.
+/// Examples of every event, and of every form in which its texts differ.
 fn every_event() -> Vec<Event> {
+    std::iter::successors(after(None), |event| after(Some(event))).collect()
+}
+
+/// The example after `event`, or the first one. The match names every variant, so an event without an example does not
+/// compile.
+fn after(event: Option<&Event>) -> Option<Event> {
     let at = "2026-11-22T17:00:00Z".parse().expect("a time");
     let (backup_id, restore_id) = (BackupId::new(at, [1; 10]), RestoreId::new(at, [2; 10]));
-    let undelivered_id = NotificationId::new(at, [3; 10]);
-    let (failure, name) = (Failure::new("crm-token-refused", "Connect again."), "Data restore – Deal".to_owned());
-    vec![
-        Event::BackupCompleted {
-            backup_id: backup_id.clone(),
+    let failure = Failure::new(FailureKind::CrmTokenRefused, "Connect again.");
+    let name = "Data restore – Deal".to_owned();
+    let Some(event) = event else {
+        return Some(Event::BackupCompleted {
+            backup_id,
             bytes: 1,
             expires_at: at,
             contains_sensitive_data: true,
             shortfalls: Shortfalls { short: vec!["Deal".to_owned()], ..Shortfalls::default() },
             another_allowed: true,
-        },
-        Event::BackupFailed { backup_id: backup_id.clone(), failure: failure.clone() },
-        Event::BackupExpiring { backup_id: backup_id.clone(), expires_at: at },
-        Event::ScheduleSkipped { failure: failure.clone(), next_run_at: Some(at) },
-        Event::ScheduleSkipped { failure: failure.clone(), next_run_at: None },
-        Event::RestoreCompleted {
-            restore_id: restore_id.clone(),
-            name: name.clone(),
+        });
+    };
+    Some(match event {
+        Event::BackupCompleted { .. } => Event::BackupFailed { backup_id, failure },
+        Event::BackupFailed { .. } => Event::BackupExpiring { backup_id, expires_at: at },
+        Event::BackupExpiring { .. } => Event::ScheduleSkipped { failure, next_run_at: Some(at) },
+        Event::ScheduleSkipped { next_run_at: Some(_), .. } => Event::ScheduleSkipped { failure, next_run_at: None },
+        Event::ScheduleSkipped { next_run_at: None, .. } => Event::RestoreCompleted {
+            restore_id,
+            name,
             values_restored: 1,
             values_not_restored: 0,
             records_not_restored: 0,
         },
-        Event::RestoreStopped { restore_id: restore_id.clone(), name: name.clone() },
-        Event::RestoreFailed { restore_id, name, has_written: true, failure },
-        Event::DeadLetters { step: "export".to_owned(), run_id: backup_id.to_string() },
-        Event::DeliveryGivenUp { undelivered_id, channel: Channel::Email, reason: "refused".to_owned() },
-    ]
+        Event::RestoreCompleted { .. } => Event::RestoreStopped { restore_id, name },
+        Event::RestoreStopped { .. } => Event::RestoreFailed { restore_id, name, has_written: false, failure },
+        Event::RestoreFailed { has_written: false, .. } => {
+            Event::RestoreFailed { restore_id, name, has_written: true, failure }
+        }
+        Event::RestoreFailed { has_written: true, .. } => {
+            Event::DeadLetters { step: "export".to_owned(), run_id: backup_id.to_string() }
+        }
+        Event::DeadLetters { .. } => {
+            let (undelivered_id, reason) = (NotificationId::new(at, [3; 10]), "refused".to_owned());
+            Event::DeliveryGivenUp { undelivered_id, channel: Channel::Email, reason }
+        }
+        Event::DeliveryGivenUp { .. } => return None,
+    })
 }
 
 #[tokio::test]

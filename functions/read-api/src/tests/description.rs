@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use domain::FailureKind;
 use http::Method;
 use lambda::problem::{ProblemType, catalogue};
 use lambda::routes::{DESCRIPTION, ROUTES};
@@ -61,6 +62,15 @@ fn every_route_takes_the_parameters_that_are_described() {
             assert_eq!(parameter["schema"]["minLength"], 1, "{parameter}");
         }
     }
+}
+
+#[test]
+fn the_description_lists_every_kind_of_failure_and_no_other() {
+    let description = description();
+    let kind = &description["components"]["schemas"]["Failure"]["properties"]["kind"];
+    let known: Vec<_> = FailureKind::ALL.iter().map(FailureKind::as_str).collect();
+    assert_eq!(kind["examples"], json!(known));
+    assert!(kind.get("enum").is_none(), "answers may hold kinds of later versions");
 }
 
 #[test]

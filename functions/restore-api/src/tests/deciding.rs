@@ -1,8 +1,8 @@
 //! Cancelling plans and stopping restores.
 
-use domain::Failure;
 use domain::restore::{Decision, Restore, RestoreState};
 use domain::work::Work;
+use domain::{Failure, FailureKind};
 use in_memory::faults::{Fault, Faults};
 use lambda::testing::{ApiCall, document};
 use serde_json::json;
@@ -89,7 +89,7 @@ async fn unknown_restores_and_bodies_that_say_something_are_refused() {
 async fn a_restore_that_ends_early_is_stopping_and_one_that_ends_is_still_applying() {
     let concluding = Restore { state: RestoreState::Concluding, open_slices: 0, ..applying(1) };
     let failing = Restore {
-        failure: Some(Failure::new("crm-token-refused", "The CRM refuses the token.")),
+        failure: Some(Failure::new(FailureKind::CrmTokenRefused, "The CRM refuses the token.")),
         ..concluding.clone()
     };
     let by = concluding.created_by.clone();

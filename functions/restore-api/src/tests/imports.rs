@@ -1,10 +1,10 @@
 //! Looking back: imports, and the list of what they failed to restore.
 
-use domain::Failure;
 use domain::ids::AccountId;
 use domain::restore::import::Import;
 use domain::restore::outcome::OutcomeCounts;
 use domain::restore::{Restore, RestoreState};
+use domain::{Failure, FailureKind};
 use lambda::testing::document;
 use serde_json::{Value, json};
 
@@ -58,7 +58,7 @@ async fn an_import_says_what_became_of_its_restore() {
 #[tokio::test]
 async fn an_import_names_the_restore_that_undoes_it_and_why_it_failed() {
     let undo = queued(2).restore_id;
-    let failure = Some(Failure::new("crm-token-refused", "The CRM refuses the token."));
+    let failure = Some(Failure::new(FailureKind::CrmTokenRefused, "The CRM refuses the token."));
     let import = Import { failure, ..import(1, RestoreState::Failed, None) };
     let restore = Restore { undone_by: Some(undo.clone()), ..ended(1, RestoreState::Failed) };
     let world = with(&import, &restore).await;

@@ -16,8 +16,7 @@ use serde::{Deserialize, Serialize};
 pub use self::transitions::BackupEvent;
 
 use crate::Failure;
-use crate::account::ApiVersion;
-use crate::account::Requester;
+use crate::account::{Account, ApiVersion, Requester};
 use crate::gap::Gap;
 use crate::ids::{AccountId, BackupId};
 use crate::lease::Leasing;
@@ -86,6 +85,18 @@ pub struct Archive {
     pub bytes: u64,
     /// From then on it cannot be downloaded.
     pub expires_at: Timestamp,
+}
+
+/// Why a backup has no usable archive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NoArchive {
+    /// The backup is running, or ended without an archive.
+    #[error("the backup has no archive")]
+    NotCompleted(BackupState),
+    #[error("the archive was deleted at {0}")]
+    Deleted(Timestamp),
+    #[error("the archive expired at {0}")]
+    Expired(Timestamp),
 }
 
 /// How long before its end an account is told that an archive expires.
@@ -196,9 +207,17 @@ impl Backup {
         self.work().map(|_| self.leasing.overdue_since(self.queued_at, QUEUE_GRACE))
     }
 
-    /// Whether its archive has been removed by now.
-    pub fn is_expired(&self, now: Timestamp) -> bool {
-        self.archive.as_ref().is_some_and(|archive| archive.expires_at <= now)
+    /// The archive, while it can be downloaded and restored from.
+    ///
+    /// # Errors
+    /// [`NoArchive`]. A deleted archive counts as deleted also after it would have expired.
+    pub fn usable_archive(&self, now: Timestamp) -> Result<&Archive, NoArchive> {
+        let completed = self.archive.as_ref().filter(|_| self.state == BackupState::Completed);
+        let archive = completed.ok_or(NoArchive::NotCompleted(self.state))?;
+        if let Some(deletion) = &self.deletion {
+            return Err(NoArchive::Deleted(deletion.at));
+        }
+        if archive.expires_at <= now { Err(NoArchive::Expired(archive.expires_at)) } else { Ok(archive) }
     }
 
     /// When the account is to be told that the archive is about to expire; None once it was told, and where there is no
@@ -211,9 +230,14 @@ impl Backup {
     /// Sort-key prefix of all backups of an account; they list in order of creation.
     pub const PREFIX: &'static str = "BACKUP#";
 
+    /// The partition of a backup's objects, chunks and segments.
+    pub fn partition(backup_id: &BackupId) -> String {
+        format!("BACKUP#{backup_id}")
+    }
+
     /// The ledger's key of a backup.
     pub fn key_of(backup: &BackupRef) -> Key {
-        Key::new(format!("ACCOUNT#{}", backup.account_id), format!("{}{}", Self::PREFIX, backup.backup_id))
+        Key::new(Account::partition(&backup.account_id), format!("{}{}", Self::PREFIX, backup.backup_id))
     }
 }
 

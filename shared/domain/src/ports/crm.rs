@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
+use crate::FailureKind;
 use crate::account::ApiVersion;
 use crate::budget::CallLimits;
 use crate::ids::{ObjectType, RecordId};
@@ -307,17 +308,17 @@ impl CrmErrorKind {
         matches!(self, Self::TokenRefused | Self::MissingScopes(_) | Self::Forbidden | Self::NotFound)
     }
 
-    /// A stable word for programs.
-    pub const fn slug(&self) -> &'static str {
+    /// How a backup or a restore fails that ends because of it.
+    pub const fn failure_kind(&self) -> FailureKind {
         match self {
-            Self::TokenRefused => "crm-token-refused",
-            Self::MissingScopes(_) | Self::HiddenValues(_) => "crm-scopes-missing",
-            Self::Forbidden => "crm-forbidden",
-            Self::NotFound => "crm-object-not-found",
-            Self::Refused => "crm-refused",
-            Self::Malformed => "crm-answer-malformed",
-            Self::Unavailable { .. } => "crm-unavailable",
-            Self::NoBudget { .. } => "crm-call-budget-used-up",
+            Self::TokenRefused => FailureKind::CrmTokenRefused,
+            Self::MissingScopes(_) | Self::HiddenValues(_) => FailureKind::CrmScopesMissing,
+            Self::Forbidden => FailureKind::CrmForbidden,
+            Self::NotFound => FailureKind::CrmObjectNotFound,
+            Self::Refused => FailureKind::CrmRefused,
+            Self::Malformed => FailureKind::CrmAnswerMalformed,
+            Self::Unavailable { .. } => FailureKind::CrmUnavailable,
+            Self::NoBudget { .. } => FailureKind::CrmCallBudgetUsedUp,
         }
     }
 }

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::FailureKind;
 use crate::restore::outcome::OutcomeCounts;
 
 fn at(second: i64) -> Timestamp {
@@ -41,7 +42,7 @@ fn plan(slices_to_apply: u32) -> Plan {
 }
 
 fn leased(restore: &Restore, now: i64) -> Restore {
-    restore.lease("run", at(now), SignedDuration::from_mins(5)).expect("at a step").expect("free")
+    restore.lease("run", at(now), SignedDuration::from_mins(5)).expect("free")
 }
 
 pub(super) fn planned(slices: u32) -> Restore {
@@ -85,7 +86,7 @@ fn a_plan_expires_after_an_hour_and_is_confirmed_once() {
 
 #[test]
 fn what_has_begun_to_write_is_concluded_before_it_ends() {
-    let failure = Failure::new("crm-token-refused", "No.");
+    let failure = Failure::new(FailureKind::CrmTokenRefused, "No.");
     let applying = planned(3).apply(RestoreEvent::Confirmed(ada()), at(200)).expect("in time");
     assert!(applying.apply(RestoreEvent::Cancelled(ada()), at(201)).is_err());
     let stopped = applying.apply(RestoreEvent::Stopped(ada()), at(201)).expect("applying");
@@ -132,7 +133,9 @@ fn a_report_goes_on_until_its_step_is_done() {
     let ended = next.apply(RestoreEvent::Concluded { lease: 4 }, at(206)).expect("leased");
     assert_eq!((ended.state, ended.report), (RestoreState::Completed, None));
     // Of one that comes to no good, it is known what is to be removed.
-    let failed = next.apply(RestoreEvent::NotConcluded(Failure::new("k", "s")), at(206)).expect("concluding");
+    let failed = next
+        .apply(RestoreEvent::NotConcluded(Failure::new(FailureKind::ExportFailed, "s")), at(206))
+        .expect("concluding");
     assert_eq!((failed.state, failed.report), (RestoreState::Failed, Some(report())));
 }
 
@@ -161,7 +164,7 @@ fn any_event() -> impl Strategy<Value = RestoreEvent> {
         Just(RestoreEvent::Confirmed(ada())),
         Just(RestoreEvent::Stopped(ada())),
         Just(RestoreEvent::Cancelled(ada())),
-        Just(RestoreEvent::Failed(Failure::new("k", "s"))),
+        Just(RestoreEvent::Failed(Failure::new(FailureKind::ExportFailed, "s"))),
         (1..4_u32).prop_map(|lease| RestoreEvent::Concluded { lease }),
         (1..4_u32).prop_map(|lease| RestoreEvent::Released { lease, wait: None }),
         (1..4_u32).prop_map(|lease| RestoreEvent::ReportSaved { lease, report: report() }),
@@ -176,7 +179,7 @@ proptest! {
     fn no_order_of_events_breaks_a_restore(events in prop::collection::vec((any_event(), any::<bool>()), 0..40)) {
         let mut restore = accepted();
         for (second, (event, lease)) in (101..).zip(events) {
-            if lease && let Ok(Ok(next)) = restore.lease("run", at(second), SignedDuration::from_secs(1)) {
+            if lease && let Ok(next) = restore.lease("run", at(second), SignedDuration::from_secs(1)) {
                 restore = next;
             }
             let before = restore.clone();

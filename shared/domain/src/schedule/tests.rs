@@ -3,6 +3,7 @@ use jiff::civil::Date;
 use proptest::prelude::*;
 
 use super::*;
+use crate::FailureKind;
 
 const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
 const BERLIN: &str = "Europe/Berlin";
@@ -84,9 +85,9 @@ fn a_run_that_waits_is_due_when_the_wait_is_over_and_keeps_its_cadence() {
 fn a_run_that_is_not_due_neither_starts_nor_waits() {
     let schedule = on(Cadence::Week);
     assert!(schedule.started(backup(NOW), BERLIN, NOW).is_err());
-    assert!(schedule.skipped(Failure::new("k", "s"), BERLIN, NOW).is_err());
+    assert!(schedule.skipped(Failure::new(FailureKind::ExportFailed, "s"), BERLIN, NOW).is_err());
     assert!(schedule.waiting(NOW, NOW).is_err());
-    let stopped = schedule.stopped(Failure::new("k", "s"));
+    let stopped = schedule.stopped(Failure::new(FailureKind::ExportFailed, "s"));
     assert!(stopped.due_at().is_none() && stopped.started(backup(NOW), BERLIN, NOW + WEEK).is_err());
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::audit::Act;
-use domain::backup::{Backup, BackupEvent, BackupState};
+use domain::backup::{Backup, BackupEvent, BackupState, NoArchive};
 use domain::ports::clock::Clock;
 use domain::ports::ledger::{self, Change, Ledger, LedgerError};
 use domain::ports::queue::WorkQueue;
@@ -57,15 +57,15 @@ async fn try_delete(
     act: &Act,
 ) -> Result<Attempt<Backup>, DeleteError> {
     let loaded = ledger::load::<Backup>(ledger, &Backup::key_of(backup)).await?.ok_or(DeleteError::Unknown)?;
-    let Some(archive) = loaded.record.archive.as_ref() else {
-        return Err(DeleteError::NotCompleted(loaded.record.state));
-    };
-    if loaded.record.deletion.is_some() {
-        return Ok(Attempt::Settled(loaded.record));
-    }
     let now = clock.now();
+    match loaded.record.usable_archive(now) {
+        Ok(_) => {}
+        Err(NoArchive::Deleted(_)) => return Ok(Attempt::Settled(loaded.record)),
+        Err(NoArchive::NotCompleted(state)) => return Err(DeleteError::NotCompleted(state)),
+        Err(NoArchive::Expired(at)) => return Err(DeleteError::Expired(at)),
+    }
     let Ok(next) = loaded.record.apply(BackupEvent::ArchiveDeleted(act.by.clone()), now) else {
-        return Err(DeleteError::Expired(archive.expires_at));
+        return Err(DeleteError::NotCompleted(loaded.record.state));
     };
     let entry = Change::create(&act.succeeded(backup.backup_id.to_string()));
     Ok(contention::settle(ledger.commit(&[Change::replace(&loaded, &next), entry]).await, next)?)
@@ -145,7 +145,9 @@ mod tests {
         assert_eq!(deleted.state, BackupState::Completed, "the backup stays in the list");
         let deletion = deleted.deletion.expect("deleted");
         assert_eq!((deletion.at, deletion.by), (now, samples::requester()));
-        assert!(matches!(world.link(&backup).await, Err(DownloadError::Deleted(at)) if at == now));
+        assert!(
+            matches!(world.link(&backup).await, Err(DownloadError::NoArchive(NoArchive::Deleted(at))) if at == now)
+        );
         assert_eq!(world.queue.receive(), Some(Work::Sweep { backup: backup.reference() }));
     }
 

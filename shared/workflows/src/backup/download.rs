@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use domain::audit::Act;
-use domain::backup::{Backup, BackupState};
+use domain::backup::{Backup, NoArchive};
 use domain::ports::clock::Clock;
 use domain::ports::ledger::{self, Ledger, LedgerError};
 use domain::ports::storage::{DownloadLinks, StorageError};
 use domain::work::BackupRef;
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::audit_log;
@@ -20,15 +19,8 @@ pub enum DownloadError {
     /// The account has no such backup.
     #[error("there is no such backup")]
     Unknown,
-    /// The backup has no archive: it is still running, or ended without one.
-    #[error("the backup has no archive")]
-    NotCompleted(BackupState),
-    /// The archive expired then and has been removed.
-    #[error("the archive expired at {0}")]
-    Expired(Timestamp),
-    /// Somebody has deleted the archive then.
-    #[error("the archive was deleted at {0}")]
-    Deleted(Timestamp),
+    #[error(transparent)]
+    NoArchive(#[from] NoArchive),
     #[error(transparent)]
     Ledger(#[from] LedgerError),
     #[error(transparent)]
@@ -50,21 +42,14 @@ pub async fn link(
 ) -> Result<Link, DownloadError> {
     let loaded = ledger::load::<Backup>(ledger, &Backup::key_of(backup)).await?;
     let backup = loaded.ok_or(DownloadError::Unknown)?.record;
-    let Some(archive) = backup.archive.as_ref().filter(|_| backup.state == BackupState::Completed) else {
-        return Err(DownloadError::NotCompleted(backup.state));
-    };
-    if let Some(deletion) = &backup.deletion {
-        return Err(DownloadError::Deleted(deletion.at));
-    }
     let now = clock.now();
-    let seconds_left = u64::try_from(archive.expires_at.duration_since(now).as_secs()).unwrap_or(0);
-    if seconds_left == 0 {
-        return Err(DownloadError::Expired(archive.expires_at));
-    }
+    let archive = backup.usable_archive(now)?;
+    // Links are valid for whole seconds, one at least.
+    let seconds_left = u64::try_from(archive.expires_at.duration_since(now).as_secs()).unwrap_or(0).max(1);
     let valid_for = valid_for.min(Duration::from_secs(seconds_left));
     let url = links.link(&archive.storage_key, &file_name(&backup), valid_for).await?;
     audit_log::record(ledger, &act.succeeded(backup.backup_id.to_string())).await?;
-    Ok(Link { url, expires_at: now + valid_for })
+    Ok(Link { url, expires_at: (now + valid_for).min(archive.expires_at) })
 }
 
 /// What browsers save the archive as: the account, and the second (UTC) at which the backup was asked for, so that two of a
@@ -79,11 +64,11 @@ mod tests {
     use std::sync::Mutex;
 
     use async_trait::async_trait;
-    use domain::Failure;
     use domain::backup::BackupEvent;
     use domain::ports::ledger::Change;
+    use domain::{Failure, FailureKind};
     use in_memory::{ManualClock, MemoryLedger};
-    use jiff::SignedDuration;
+    use jiff::{SignedDuration, Timestamp};
     use secrecy::{ExposeSecret, SecretString};
 
     use super::*;
@@ -130,16 +115,21 @@ mod tests {
         let link = linked(&backup, expires_at - SignedDuration::from_secs(60), &links).await.expect("not yet expired");
         assert_eq!(link.expires_at, expires_at);
         let late = linked(&backup, expires_at, &links).await;
-        assert!(matches!(late, Err(DownloadError::Expired(at)) if at == expires_at));
+        assert!(matches!(late, Err(DownloadError::NoArchive(NoArchive::Expired(at))) if at == expires_at));
+        let last_moment = expires_at - SignedDuration::from_millis(1);
+        let last = linked(&backup, last_moment, &links).await.expect("it expires at its time, not a second before");
+        assert_eq!(last.expires_at, expires_at);
     }
 
     #[tokio::test]
     async fn only_a_completed_backup_has_a_link() {
-        let failed = BackupEvent::Failed(Failure::new("k", "s"));
+        let failed = BackupEvent::Failed(Failure::new(FailureKind::ExportFailed, "s"));
         let failed = samples::exporting(1).apply(failed, samples::NOW).expect("running");
         for backup in [samples::queued(1), samples::exporting(1), failed] {
             let refused = linked(&backup, samples::NOW, &Links::default()).await;
-            assert!(matches!(refused, Err(DownloadError::NotCompleted(state)) if state == backup.state));
+            assert!(
+                matches!(refused, Err(DownloadError::NoArchive(NoArchive::NotCompleted(state))) if state == backup.state)
+            );
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use domain::Failure;
 use domain::account::Account;
 use domain::audit::{Act, AuditEntry, AuditFilter};
 use domain::backup::Backup;
@@ -14,6 +13,7 @@ use domain::ports::clock::Clock;
 use domain::ports::ledger::{Change, MAX_CHANGES, due_shard};
 use domain::schedule::Schedule;
 use domain::work::{BackupRef, NotificationRef};
+use domain::{Failure, FailureKind};
 use in_memory::{ManualClock, MemoryDeadLetters, MemoryLedger, MemoryQueue, MemoryStorage};
 use jiff::SignedDuration;
 
@@ -142,7 +142,7 @@ async fn pages_leave_out_what_cannot_be_read_and_say_so() {
     for nth in 0..5_u8 {
         let backup_id = BackupId::new(at(nth.into()), [nth; 10]);
         let backup = Backup { backup_id: backup_id.clone(), ..samples::queued(1) };
-        let event = Event::BackupFailed { backup_id, failure: Failure::new("x", "y") };
+        let event = Event::BackupFailed { backup_id, failure: Failure::new(FailureKind::ExportFailed, "y") };
         let told = Notification::new(samples::account_id("42"), [nth; 10], event, None, at(nth.into()));
         world.commit(vec![Change::create(&backup), Change::create(&told)], nth == 3).await;
         notifications.push(told);

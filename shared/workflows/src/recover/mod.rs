@@ -7,7 +7,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::Failure;
 use domain::backup::{Backup, BackupEvent, BackupState, LONGEST_RUN};
 use domain::chunk::Chunk;
 use domain::notification::delivery::Delivery;
@@ -20,6 +19,7 @@ use domain::ports::queue::WorkQueue;
 use domain::restore::slice::RestoreSlice;
 use domain::restore::{LONGEST_RESTORE, Restore, RestoreEvent, RestoreState};
 use domain::work::Work;
+use domain::{Failure, FailureKind};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::backup::dispatch::{self, WorkerCap};
@@ -112,7 +112,7 @@ impl Recover {
     /// Looks at one item. Returns since when nobody has worked on it, or None if all is well: the list may lag.
     async fn look_at(&self, key: &Key) -> Result<Option<Timestamp>, StepError> {
         let Some(stored) = self.ledger.get(key).await? else { return Ok(None) };
-        if key.sort.starts_with("CHUNK#") {
+        if key.sort.starts_with(Chunk::PREFIX) {
             self.look_at_chunk(stored).await
         } else if key.sort.starts_with(ObjectExport::PREFIX) {
             self.look_at_object(stored).await
@@ -273,7 +273,7 @@ impl Recover {
         let backup = &loaded.record;
         let Ok(next) = backup.apply(BackupEvent::ExpiryTold, now) else { return Ok(None) };
         let mut changes = vec![Change::replace(loaded, &next)];
-        let told = backup.archive.as_ref().filter(|archive| archive.expires_at > now).map(|archive| {
+        let told = backup.usable_archive(now).ok().map(|archive| {
             let event = Event::BackupExpiring { backup_id: backup.backup_id.clone(), expires_at: archive.expires_at };
             let requester = Some(backup.created_by.clone());
             Notification::new(backup.account_id.clone(), backup.backup_id.random(), event, requester, now)
@@ -347,7 +347,7 @@ fn is_due(record: &impl Record, now: Timestamp) -> bool {
 
 fn restore_took_too_long() -> Failure {
     Failure::new(
-        "restore-took-too-long",
+        FailureKind::RestoreTookTooLong,
         "The restore had not ended after 46 hours and was ended; what it wrote before is listed. Raise the share of the \
          CRM's calls that it may use, then plan it again: what is restored already is left as it is.",
     )
@@ -355,7 +355,7 @@ fn restore_took_too_long() -> Failure {
 
 fn took_too_long() -> Failure {
     Failure::new(
-        "backup-took-too-long",
+        FailureKind::BackupTookTooLong,
         "The backup was not done after 6 days and was ended. Raise the share of the CRM's calls that it may use, then \
          make a new one.",
     )

@@ -7,7 +7,7 @@ use std::time::Duration;
 use archive::manifest::Manifest;
 use domain::account::{Account, CrmConnection};
 use domain::audit::Act;
-use domain::backup::{Archive, Backup, BackupState};
+use domain::backup::{Backup, NoArchive};
 use domain::ids::{AccountId, BackupId, ObjectType, RestoreId};
 use domain::ports::clock::Clock;
 use domain::ports::ledger::{self, Change, Ledger, LedgerError, Versioned};
@@ -71,15 +71,8 @@ pub enum AskError {
     /// The account has no such backup.
     #[error("there is no such backup")]
     BackupUnknown,
-    /// The backup has no archive: it is still running, or ended without one.
-    #[error("the backup has no archive")]
-    NotCompleted(BackupState),
-    /// The archive expired then and has been removed.
-    #[error("the archive expired at {0}")]
-    Expired(Timestamp),
-    /// Somebody has deleted the archive then.
-    #[error("the archive was deleted at {0}")]
-    Deleted(Timestamp),
+    #[error(transparent)]
+    NoArchive(#[from] NoArchive),
     /// The values are of another portal than the one that the account is connected to.
     #[error("the values are of portal {of}, and the account is connected to {connected}")]
     OtherPortal {
@@ -210,13 +203,13 @@ impl AskRestore {
     ) -> Result<(ObjectType, String), AskError> {
         let loaded = ledger::load::<Backup>(&*self.ledger, &Backup::key_of(backup)).await?;
         let backup = loaded.ok_or(AskError::BackupUnknown)?.record;
-        let archive = usable_archive(&backup, self.clock.now())?;
+        let archive = backup.usable_archive(self.clock.now())?;
         same_portal(backup.portal_id, connection)?;
         if wish.object_type == CONVERSATIONS {
             return Err(AskError::NotRestorable);
         }
         let manifest = match manifest(&*self.reader, &archive.manifest_key).await {
-            Err(StorageError::Absent(_)) => return Err(AskError::Expired(archive.expires_at)),
+            Err(StorageError::Absent(_)) => return Err(NoArchive::Expired(archive.expires_at).into()),
             read => read?,
         };
         chosen_object(&manifest, wish)
@@ -338,15 +331,6 @@ impl AskRestore {
             tracing::warn!(%error, restore.id = %restore.restore_id, "restore.plan-not-queued");
         }
     }
-}
-
-fn usable_archive(backup: &Backup, now: Timestamp) -> Result<&Archive, AskError> {
-    let completed = backup.archive.as_ref().filter(|_| backup.state == BackupState::Completed);
-    let archive = completed.ok_or(AskError::NotCompleted(backup.state))?;
-    if let Some(deletion) = &backup.deletion {
-        return Err(AskError::Deleted(deletion.at));
-    }
-    if archive.expires_at <= now { Err(AskError::Expired(archive.expires_at)) } else { Ok(archive) }
 }
 
 fn same_portal(of: u64, connection: &CrmConnection) -> Result<(), AskError> {

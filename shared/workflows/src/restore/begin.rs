@@ -4,8 +4,7 @@
 use std::collections::HashSet;
 
 use archive::manifest::File;
-use domain::Failure;
-use domain::backup::{Backup, BackupState};
+use domain::backup::Backup;
 use domain::ids::BackupId;
 use domain::ports::crm::{CrmError, CrmErrorKind};
 use domain::ports::crm_batch::{BATCH, PropertyDefinition};
@@ -16,6 +15,7 @@ use domain::restore::slice::RestoreSlice;
 use domain::restore::{Restore, RestoreEvent, RestoreSource};
 use domain::storage_keys;
 use domain::work::{BackupRef, RestoreRef};
+use domain::{Failure, FailureKind};
 
 use super::definition::{Definition, Values, manifest};
 use super::{MOST_SLICES, RestoreWork, dispatch};
@@ -69,10 +69,8 @@ impl RestoreWork {
     ) -> Result<(Definition, Vec<Range>), StepError> {
         let backup = BackupRef { account_id: restore.account_id.clone(), backup_id: backup_id.clone() };
         let loaded = ledger::load::<Backup>(self.ledger(), &Backup::key_of(&backup)).await?;
-        let usable = loaded
-            .map(|loaded| loaded.record)
-            .filter(|backup| backup.state == BackupState::Completed && !backup.is_expired(self.now()));
-        let Some(archive) = usable.and_then(|backup| backup.archive) else { return Err(archive_gone()) };
+        let backup = loaded.ok_or_else(archive_gone)?.record;
+        let archive = backup.usable_archive(self.now()).map_err(|_| archive_gone())?;
         let manifest = match manifest(&*self.reader, &archive.manifest_key).await {
             Err(StorageError::Absent(_)) => return Err(archive_gone()),
             read => read?,
@@ -94,8 +92,8 @@ impl RestoreWork {
         let properties = properties.collect();
         let ranges = ranges_of(file.rows);
         let values = Values::Archive {
-            storage_key: archive.storage_key,
-            etag: archive.etag,
+            storage_key: archive.storage_key.clone(),
+            etag: archive.etag.clone(),
             columns: file.columns.len(),
             column_of,
             parts: parts_with_rows(file),
@@ -160,7 +158,7 @@ fn ranges_of(rows: u64) -> Vec<Range> {
 
 fn other_portal() -> StepError {
     StepError::Fatal(Failure::new(
-        "crm-other-portal",
+        FailureKind::CrmOtherPortal,
         "The CRM token belongs to another portal than the one that the values are from; nothing was changed.",
     ))
 }
@@ -175,7 +173,7 @@ fn object_gone(restore: &Restore) -> StepError {
 
 fn archive_gone() -> StepError {
     StepError::Fatal(Failure::new(
-        "archive-expired",
+        FailureKind::ArchiveExpired,
         "The backup's archive cannot be read any more; pick a later backup and plan again.",
     ))
 }

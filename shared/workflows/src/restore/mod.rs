@@ -38,7 +38,6 @@ pub(crate) use self::dispatch::dispatch;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::Failure;
 use domain::lease::Leftover;
 use domain::lease::WRITE_MARGIN;
 use domain::lease::{Leasing, NotLeased, Wait};
@@ -48,6 +47,7 @@ use domain::ports::storage::{BlobReader, BlobWriter, MultipartUploads};
 use domain::restore::slice::{RestoreSlice, SliceState};
 use domain::restore::{Restore, RestoreEvent, RestoreState};
 use domain::work::{RestoreRef, Work};
+use domain::{Failure, FailureKind};
 use domain::{Refused, restore::lock::RestoreLock};
 use jiff::{SignedDuration, Timestamp};
 
@@ -97,7 +97,7 @@ impl Leasable for Restore {
     fn leasing(&self) -> &Leasing {
         &self.leasing
     }
-    fn leased(&self, owner: &str, now: Timestamp, length: SignedDuration) -> Result<Result<Self, NotLeased>, Refused> {
+    fn leased(&self, owner: &str, now: Timestamp, length: SignedDuration) -> Result<Self, NotLeased> {
         self.lease(owner, now, length)
     }
     fn with_leasing(&self, leasing: Leasing) -> Self {
@@ -121,12 +121,8 @@ impl Leasable for RestoreSlice {
     fn leasing(&self) -> &Leasing {
         &self.leasing
     }
-    fn leased(&self, owner: &str, now: Timestamp, length: SignedDuration) -> Result<Result<Self, NotLeased>, Refused> {
-        if self.is_active() {
-            Ok(self.lease(owner, now, length))
-        } else {
-            Err(Refused::new("leasing a slice", "nobody should work on it"))
-        }
+    fn leased(&self, owner: &str, now: Timestamp, length: SignedDuration) -> Result<Self, NotLeased> {
+        if self.is_active() { self.lease(owner, now, length) } else { Err(NotLeased::NoStep) }
     }
     fn with_leasing(&self, leasing: Leasing) -> Self {
         Self { leasing, ..self.clone() }
@@ -373,7 +369,7 @@ fn after(restore: &Restore, event: RestoreEvent, now: Timestamp) -> Result<Resto
 
 fn out_of_attempts() -> Failure {
     Failure::new(
-        "restore-attempts-used-up",
+        FailureKind::RestoreAttemptsUsedUp,
         "A step of the restore failed too often in a row; see the log of restore-chunk, then plan a new restore.",
     )
 }

@@ -6,7 +6,6 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use archive::manifest::Part;
 use archive::reader::SliceReader;
 use archive::rows::{ArchivedRow, RowReader};
-use domain::Failure;
 use domain::ids::RecordId;
 use domain::ports::crm_batch::BATCH;
 use domain::ports::ledger::{self, Ledger};
@@ -17,6 +16,7 @@ use domain::restore::property::RestoredProperty;
 use domain::restore::slice::{OutcomeFile, RestoreSlice};
 use domain::storage_keys;
 use domain::work::RestoreRef;
+use domain::{Failure, FailureKind};
 
 use super::definition::{Definition, Values};
 use crate::run::StepError;
@@ -305,21 +305,21 @@ pub(super) fn ids(batch: &[Wanted]) -> Vec<RecordId> {
 
 fn broken() -> StepError {
     StepError::Fatal(Failure::new(
-        "archive-broken",
+        FailureKind::ArchiveBroken,
         "The backup's archive is not what its manifest says, so nothing is restored from it; pick another backup.",
     ))
 }
 
 fn archive_gone() -> StepError {
     StepError::Fatal(Failure::new(
-        "archive-expired",
+        FailureKind::ArchiveExpired,
         "The backup's archive cannot be read any more; pick a later backup and plan again.",
     ))
 }
 
 fn outcomes_gone() -> StepError {
     StepError::Fatal(Failure::new(
-        "undo-expired",
+        FailureKind::UndoExpired,
         "What the restore has overwritten is not kept any more, so it cannot be undone.",
     ))
 }

@@ -2,7 +2,6 @@
 
 mod start;
 
-use domain::Failure;
 use domain::account::Account;
 use domain::audit::Act;
 use domain::ids::AccountId;
@@ -10,6 +9,7 @@ use domain::notification::{Event, Notification};
 use domain::ports::clock::Clock;
 use domain::ports::ledger::{self, Change, Ledger, LedgerError, Versioned};
 use domain::schedule::{Cadence, Schedule};
+use domain::{Failure, FailureKind};
 use jiff::Timestamp;
 
 pub use self::start::{StartScheduled, Started};
@@ -127,20 +127,17 @@ fn stopped(loaded: &Versioned<Schedule>, account: &Account, now: Timestamp) -> (
     (vec![Change::replace(loaded, &next), Change::create(&told)], told)
 }
 
-/// The notification of `event`, to whoever had switched the schedule on.
+/// The notification of `event`, for the person who switched the schedule on.
 fn skipped(schedule: &Schedule, event: Event, now: Timestamp) -> Notification {
     let by = schedule.on.as_ref().map(|on| on.by.clone());
-    // One schedule tells one thing at a time, so that the account is all that its ids are made of.
-    let mut about = [0_u8; 10];
-    for (place, digit) in schedule.account_id.as_str().bytes().enumerate() {
-        about[place % 9] = about[place % 9].wrapping_mul(31).wrapping_add(digit);
-    }
+    // A schedule emits at most one notification per instant, so the id is derived from the account alone.
+    let about = schedule.account_id.derived_bytes();
     Notification::new(schedule.account_id.clone(), about, event, by, now)
 }
 
 fn not_in_plan(plan: &str) -> Failure {
     Failure::new(
-        "schedule-not-in-plan",
+        FailureKind::ScheduleNotInPlan,
         format!(
             "The account's plan is now '{plan}', which has no schedules. Ask an operator about the plan, then switch the \
              schedule on again; backups can be made on request meanwhile."

@@ -6,7 +6,6 @@
 
 use std::sync::Arc;
 
-use domain::Failure;
 use domain::account::Account;
 use domain::allowance::Allowance;
 use domain::audit::{Act, START_SCHEDULED_BACKUP};
@@ -18,6 +17,7 @@ use domain::ports::ledger::{self, Change, DUE_SHARDS, DueList, Key, Ledger, Vers
 use domain::ports::queue::WorkQueue;
 use domain::schedule::{Schedule, SwitchedOn};
 use domain::work::BackupRef;
+use domain::{Failure, FailureKind};
 use futures_util::stream::{self, StreamExt};
 use jiff::{SignedDuration, Timestamp};
 
@@ -173,7 +173,9 @@ impl StartScheduled {
             Ok(accepted) => accepted,
             Err(CreateError::Running { .. }) => return self.wait(schedule, now + LOOK_AGAIN, now).await,
             Err(CreateError::TooEarly(next_at)) => return self.wait(schedule, next_at, now).await,
-            Err(error) => return Err(StepError::Fatal(Failure::new("schedule-not-started", error.to_string()))),
+            Err(error) => {
+                return Err(StepError::Fatal(Failure::new(FailureKind::ScheduleNotStarted, error.to_string())));
+            }
         };
         let zone = account.record.crm_connection.as_ref().map_or(&on.time_zone, |connection| &connection.time_zone);
         let next = schedule.record.started(new.backup_id, zone, now)?;
@@ -229,7 +231,7 @@ impl StartScheduled {
 fn broken_connection(account: &Account) -> Option<Failure> {
     match &account.crm_connection {
         None => Some(Failure::new(
-            "crm-not-connected",
+            FailureKind::CrmNotConnected,
             "The account has no CRM connection any more; connect it again with PUT /accounts/{account}.",
         )),
         Some(connection) => connection.fault.clone(),

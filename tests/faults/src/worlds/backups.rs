@@ -60,7 +60,7 @@ impl Walk<'_> {
             BackupState::Completed => self.assert_complete(&ended, &from).await,
             BackupState::Cancelled => self.assert_left_nothing(&backup),
             BackupState::Failed => {
-                let failure = ended.failure.as_ref().map(|failure| failure.kind.clone()).unwrap_or_default();
+                let failure = ended.failure.as_ref().map(|failure| failure.kind.to_string()).unwrap_or_default();
                 self.coverage.add(format!("backup failed: {failure}"), 1);
                 assert!(phase.may_fail(), "a backup failed that need not: {:?}", ended.failure);
                 self.assert_left_nothing(&backup);

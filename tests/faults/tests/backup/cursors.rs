@@ -73,8 +73,8 @@ async fn a_list_without_an_end_is_replaced_by_searches_or_fails_the_backup() {
         let backup = world.request().await;
         let ended = world.to_the_end(&backup).await;
         assert_eq!(
-            ended.failure.map(|failure| failure.kind),
-            Some("crm-list-unreadable".to_owned()),
+            ended.failure.as_ref().map(|failure| failure.kind.as_str()),
+            Some("crm-list-unreadable"),
             "runs of {run} s"
         );
         assert_tidy(&world, &backup).await;

@@ -24,7 +24,11 @@ async fn nothing_is_restored_from_an_archive_that_is_not_what_its_manifest_says(
         let rested = world.restore_to_rest(&restore).await;
         match rested.state {
             RestoreState::Failed => {
-                assert_eq!(rested.failure.map(|failure| failure.kind).as_deref(), Some("archive-broken"), "{damage:?}");
+                assert_eq!(
+                    rested.failure.as_ref().map(|failure| failure.kind.as_str()),
+                    Some("archive-broken"),
+                    "{damage:?}"
+                );
                 failed += 1;
             }
             // What is damaged is no byte of the file.

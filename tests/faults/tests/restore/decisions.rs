@@ -3,6 +3,7 @@
 use std::pin::pin;
 
 use domain::account::Account;
+use domain::backup::NoArchive;
 use domain::ports::ledger::{self, Change};
 use domain::restore::{PLAN_LIFETIME, RestoreState, UNDO_LIFETIME};
 use futures_util::future::Either;
@@ -194,5 +195,5 @@ async fn what_a_backup_does_not_hold_is_refused_at_once() {
     assert!(matches!(&deals, Err(AskError::ObjectUnknown(objects)) if *objects == [OBJECT]), "{deals:?}");
 
     world.clock.pass(SignedDuration::from_hours(14 * 24)).await;
-    assert!(matches!(ask(OBJECT, &PROPERTIES).await, Err(AskError::Expired(_))));
+    assert!(matches!(ask(OBJECT, &PROPERTIES).await, Err(AskError::NoArchive(NoArchive::Expired(_)))));
 }

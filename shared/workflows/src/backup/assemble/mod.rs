@@ -14,7 +14,6 @@ use std::time::Duration;
 use archive::contents::{self, ArchiveContents, ExportedObject};
 use archive::layout::StoredSegment;
 use archive::parts;
-use domain::Failure;
 use domain::backup::{ARCHIVE_LIFETIME, Archive, Assembly, Backup, BackupEvent, BackupState};
 use domain::notification::{Event, Notification, Shortfalls};
 use domain::object::Verdict;
@@ -24,6 +23,7 @@ use domain::ports::queue::WorkQueue;
 use domain::ports::storage::{BlobReader, BlobSweeper, BlobWriter, ETag, MultipartUploads, StorageError};
 use domain::storage_keys;
 use domain::work::{BackupRef, Work};
+use domain::{Failure, FailureKind};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::backup::assemble::upload::Upload;
@@ -106,7 +106,10 @@ impl Assemble {
         let planned_at = record.assembly.as_ref().map_or_else(|| self.clock.now(), |assembly| assembly.planned_at);
         let short = Short::of(&objects);
         let contents = contents::lay_out(&record, objects, planned_at).map_err(|error| {
-            StepError::Fatal(Failure::new("archive-inconsistent", format!("The archive cannot be laid out: {error}.")))
+            StepError::Fatal(Failure::new(
+                FailureKind::ArchiveInconsistent,
+                format!("The archive cannot be laid out: {error}."),
+            ))
         })?;
         let assembly = match record.assembly {
             Some(assembly) => assembly,
@@ -240,7 +243,7 @@ type Made = Option<ETag>;
 
 fn out_of_attempts() -> Failure {
     Failure::new(
-        "assembly-failed",
+        FailureKind::AssemblyFailed,
         "Making the archive failed too often in a row; see the log of assemble-archive, then make a new backup.",
     )
 }

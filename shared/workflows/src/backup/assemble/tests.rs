@@ -1,7 +1,7 @@
-use domain::Failure;
 use domain::account::Account;
 use domain::allowance::Allowance;
 use domain::ports::ledger;
+use domain::{Failure, FailureKind};
 use in_memory::faults::{Fault, Faults, Worker};
 use in_memory::{ManualClock, MemoryLedger, MemoryQueue, MemoryStorage};
 use jiff::SignedDuration;
@@ -22,7 +22,7 @@ impl World {
         let clock = Arc::new(ManualClock::at(samples::NOW + SignedDuration::from_hours(1)));
         let (ledger, queue) = (Arc::new(MemoryLedger::new()), Arc::new(MemoryQueue::new(clock.clone())));
         let (mut account, backup) = (samples::connected_account("42"), samples::assembling(1));
-        let fault = Failure::new("crm-token-refused", "The CRM refuses the token.");
+        let fault = Failure::new(FailureKind::CrmTokenRefused, "The CRM refuses the token.");
         account.crm_connection.as_mut().expect("connected").fault = Some(fault);
         let free = Allowance::free(backup.account_id.clone());
         let taken = free.take(&backup.backup_id, SignedDuration::ZERO, backup.created_at).expect("free");

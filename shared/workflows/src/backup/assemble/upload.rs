@@ -7,8 +7,8 @@ use archive::contents::ArchiveContents;
 use archive::layout::Extent;
 use archive::parts::{self, BufferPiece, UploadPart};
 use bytes::{Bytes, BytesMut};
-use domain::Failure;
 use domain::ports::storage::{BlobInfo, StorageError, UploadId, UploadedPart};
+use domain::{Failure, FailureKind};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::{Assemble, Made, ZIP};
@@ -52,7 +52,7 @@ impl Upload<'_> {
     /// run is over first; another one finds what is done.
     pub(super) async fn in_parts(&self, upload: &UploadId) -> Result<Made, StepError> {
         let plan = parts::plan(&self.contents.extents)
-            .map_err(|error| StepError::Fatal(Failure::new("archive-too-fragmented", format!("{error}."))))?;
+            .map_err(|error| StepError::Fatal(Failure::new(FailureKind::ArchiveTooFragmented, format!("{error}."))))?;
         let Some(done) = self.assemble.uploads.parts(self.key, upload).await? else {
             // A run that died after completing it, or the lifecycle rule.
             let present = self.present().await?;
@@ -162,7 +162,7 @@ impl Upload<'_> {
 
 fn broken() -> Failure {
     Failure::new(
-        "archive-broken",
+        FailureKind::ArchiveBroken,
         "The archive in object storage is not what was put together; nothing was published. Make a new backup.",
     )
 }

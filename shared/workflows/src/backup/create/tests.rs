@@ -1,5 +1,5 @@
-use domain::Failure;
 use domain::backup::BackupState;
+use domain::{Failure, FailureKind};
 use futures_util::future::join_all;
 use in_memory::faults::{Fault, Faults};
 use in_memory::{ManualClock, MemoryLedger, MemoryQueue};
@@ -182,7 +182,8 @@ async fn a_backup_that_has_completed_is_the_only_one_until_the_plans_interval_is
 
 #[tokio::test]
 async fn a_backup_that_failed_or_was_cancelled_does_not_use_the_allowance_up() {
-    let (failure, act) = (Failure::new("crm-unavailable", "It does not answer."), samples::act("cancel-backup"));
+    let (failure, act) =
+        (Failure::new(FailureKind::CrmUnavailable, "It does not answer."), samples::act("cancel-backup"));
     for how in [End::Failed(&failure), End::Cancelled(&act)] {
         let (world, _) = World::with_plan("starter").await;
         let first = world.create().create(&request(1, None)).await.expect("nothing is running");

@@ -12,11 +12,10 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::Failure;
 use domain::backup::{Backup, BackupEvent, BackupState};
 use domain::gap::{self, Gap, Missing};
 use domain::ids::ObjectType;
-use domain::object::ObjectExport;
+use domain::object::{CountBefore, ObjectExport};
 use domain::ports::crm::{
     Crm, CrmAccount, CrmError, CrmErrorKind, Cursor, MissingScopes, PageRequest, PageSource, RefusedProperties,
 };
@@ -27,6 +26,7 @@ use domain::property::{Columns, ObjectDefinition};
 use domain::rows::RowBuffer;
 use domain::storage_keys;
 use domain::work::{BackupRef, Work};
+use domain::{Failure, FailureKind};
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 
@@ -240,7 +240,7 @@ impl Discover {
         let columns_key = storage_keys::columns(backup, &definition.object_type, lease);
         stored_json::write(&*self.writer, &columns_key, &columns).await?;
         let now = self.sessions.clock.now();
-        let before = (records, counted_at);
+        let before = CountBefore { records, counted_at };
         let (object, chunk) = ObjectExport::discovered(backup, definition, &columns, columns_key, before, now);
         let object = ObjectExport { gaps, ..object };
         let step = self.step(backup);
@@ -265,7 +265,7 @@ async fn check_portal(crm: &dyn Crm, backup: &Backup) -> Result<CrmAccount, Step
         return Ok(account);
     }
     Err(StepError::Fatal(Failure::new(
-        "crm-other-portal",
+        FailureKind::CrmOtherPortal,
         "The CRM token belongs to another portal than the one that was connected; connect the account again.",
     )))
 }
@@ -312,36 +312,28 @@ fn of_refused_properties(definition: &ObjectDefinition, refused: RefusedProperti
     }
 }
 
-/// All missing scopes at once, so that the user need not find them one backup at a time.
+/// Names all missing scopes at once, so that the user need not find them one backup at a time.
 fn values_hidden(scopes: &BTreeSet<String>) -> StepError {
-    let names = scopes.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
-    let sentence = format!(
-        "Records have sensitive values that the CRM token may not see; the backup would hold them as empty. Add these \
-         scopes to the app in the CRM and try again: {names}."
-    );
-    StepError::Fatal(Failure::new("crm-scopes-missing", sentence))
+    let happened =
+        "Records have sensitive values that the CRM token cannot see, so the backup would hold them as empty.";
+    StepError::Fatal(Failure::scopes_missing(happened, scopes.iter().map(String::as_str)))
 }
 
-/// A backup of nothing is none.
+/// A backup that would hold no object fails.
 fn nothing_readable(gaps: &[Gap]) -> StepError {
     let scopes: BTreeSet<&str> = gaps.iter().flat_map(|gap| &gap.scopes).map(String::as_str).collect();
     if scopes.is_empty() {
         let reason = gaps.iter().find(|gap| gap.object_type.is_some()).or(gaps.first());
         let reason = reason.map_or(String::new(), |gap| format!(" {}", gap.reason));
-        let sentence = format!("The CRM token may not read any object.{reason}");
-        return StepError::Fatal(Failure::new("crm-forbidden", sentence));
+        let sentence = format!("The CRM token cannot read any object.{reason}");
+        return StepError::Fatal(Failure::new(FailureKind::CrmForbidden, sentence));
     }
-    let names = scopes.into_iter().collect::<Vec<_>>().join(", ");
-    let sentence = format!(
-        "The CRM token may not read any object. Add the scopes of what is to be backed up to the app in the CRM and try \
-         again: {names}."
-    );
-    StepError::Fatal(Failure::new("crm-scopes-missing", sentence))
+    StepError::Fatal(Failure::scopes_missing("The CRM token cannot read any object.", scopes))
 }
 
 fn out_of_attempts() -> Failure {
     Failure::new(
-        "discovery-failed",
+        FailureKind::DiscoveryFailed,
         "Listing the CRM's objects failed too often in a row; see the log of discover-objects, then make a new backup.",
     )
 }

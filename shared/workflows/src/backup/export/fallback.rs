@@ -3,10 +3,10 @@
 //! As long as what was committed is in order, only the rest of this chunk comes another way. Otherwise the object is read
 //! again from the beginning.
 
-use domain::Failure;
 use domain::object::{ReadMode, Shortfall};
 use domain::ports::crm::{Cursor, PageSource};
 use domain::ports::ledger::Change;
+use domain::{Failure, FailureKind};
 
 use super::range::NotHonoured;
 use super::reading::{ChunkReading, ReadingEnd};
@@ -58,7 +58,7 @@ impl ChunkReading<'_> {
         if self.subject.object.mode == ReadMode::Sequential {
             let label = &self.subject.object.definition.label;
             return Err(StepError::Fatal(Failure::new(
-                "crm-list-unreadable",
+                FailureKind::CrmListUnreadable,
                 format!(
                     "The CRM's list of {label} records cannot be read to its end ({}); make a new backup, and tell the \
                      CRM's support if that fails too.",

@@ -31,7 +31,7 @@ use domain::ports::queue::WorkQueue;
 use domain::ports::storage::{BlobReader, BlobWriter, MultipartUploads};
 use domain::property::Columns;
 use domain::work::{BackupRef, Work};
-use domain::{Failure, Refused};
+use domain::{Failure, FailureKind, Refused};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::backup::dispatch::{self, WorkerCap};
@@ -81,8 +81,8 @@ impl Leasable for Chunk {
     fn with_leasing(&self, leasing: Leasing) -> Self {
         Self { leasing, ..self.clone() }
     }
-    fn leased(&self, owner: &str, now: Timestamp, length: SignedDuration) -> Result<Result<Self, NotLeased>, Refused> {
-        Ok(self.lease(owner, now, length))
+    fn leased(&self, owner: &str, now: Timestamp, length: SignedDuration) -> Result<Self, NotLeased> {
+        self.lease(owner, now, length)
     }
     fn released(&self, lease: u32, wait: Option<Wait>, _: Leftover, now: Timestamp) -> Result<Self, Refused> {
         self.release(lease, wait, now)
@@ -238,7 +238,7 @@ impl Export {
 fn out_of_attempts(object: &ObjectExport) -> Failure {
     let label = &object.definition.label;
     Failure::new(
-        "export-failed",
+        FailureKind::ExportFailed,
         format!(
             "ChunkReading {label} records failed too often in a row; see the log of export-chunk, then make a new backup."
         ),

@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use domain::Failure;
 use domain::ids::RecordId;
 use domain::object::{MOST_UNREADABLE, ReadMode};
 use domain::ports::crm::PageEnd;
+use domain::{Failure, FailureKind};
 
 use super::reading::ChunkReading;
 use crate::run::StepError;
@@ -43,7 +43,7 @@ impl ChunkReading<'_> {
         }
         let label = &self.subject.object.definition.label;
         Err(StepError::Fatal(Failure::new(
-            "crm-records-unreadable",
+            FailureKind::CrmRecordsUnreadable,
             format!(
                 "The CRM could not give more than {MOST_UNREADABLE} {label} records; tell its support, and make a new \
                  backup when they can be opened there."

@@ -6,12 +6,13 @@ use std::ops::Range;
 use archive::manifest::Part;
 use archive::reader::SliceReader;
 use archive::rows::RowReader;
-use domain::Failure;
+use domain::backup::Backup;
 use domain::ids::RecordId;
 use domain::object::ReadMode;
 use domain::ports::ledger::{self, Versioned};
 use domain::ports::storage::CopySource;
 use domain::segment::Segment;
+use domain::{Failure, FailureKind};
 
 use super::reading::ChunkReading;
 use crate::run::StepError;
@@ -43,7 +44,7 @@ impl ChunkReading<'_> {
     /// The ids of all records of the chunk's committed segments.
     async fn committed_ids(&self) -> Result<HashSet<RecordId>, StepError> {
         let chunk = &self.subject.chunk.record;
-        let partition = format!("BACKUP#{}", chunk.backup_id);
+        let partition = Backup::partition(&chunk.backup_id);
         let prefix = Segment::prefix(&chunk.key.object_type, chunk.key.generation);
         let segments: Vec<Versioned<Segment>> = ledger::list(self.export.ledger(), &partition, &prefix).await?;
         let mut ids = HashSet::new();
@@ -85,5 +86,5 @@ impl ChunkReading<'_> {
 
 fn damaged(error: &dyn std::fmt::Display) -> StepError {
     let sentence = format!("A part of the backup that was stored cannot be read back ({error}); make a new backup.");
-    StepError::Fatal(Failure::new("segment-damaged", sentence))
+    StepError::Fatal(Failure::new(FailureKind::SegmentDamaged, sentence))
 }

@@ -123,7 +123,7 @@ async fn schedules_that_cannot_be_read_do_not_keep_others_from_their_turn() {
 /// A world in which a run is due and the CRM has refused the token.
 async fn refused_token() -> World {
     let world = World::due().await;
-    let fault = Some(Failure::new("crm-token-refused", "Connect again."));
+    let fault = Some(Failure::new(FailureKind::CrmTokenRefused, "Connect again."));
     world.edit_account(|account| account.crm_connection.as_mut().expect("connected").fault = fault).await;
     world
 }

@@ -7,7 +7,7 @@ const STARTED: Started = Started { started: 1, skipped: 0, waiting: 0, failed: 0
 const SKIPPED: Started = Started { started: 0, skipped: 1, waiting: 0, failed: 0 };
 
 fn token_refused() -> Failure {
-    Failure::new("crm-token-refused", "The CRM refuses the token; connect the account again.")
+    Failure::new(FailureKind::CrmTokenRefused, "The CRM refuses the token; connect the account again.")
 }
 
 #[tokio::test]
@@ -95,7 +95,7 @@ async fn once_the_account_is_connected_again_the_next_run_starts() {
 async fn a_failure_that_can_pass_by_itself_does_not_keep_the_next_run_from_starting() {
     let world = World::scheduled().await;
     let failed = world.backup_by_hand().await;
-    world.end(&failed, End::Failed(&Failure::new("crm-unavailable", "The CRM does not answer."))).await;
+    world.end(&failed, End::Failed(&Failure::new(FailureKind::CrmUnavailable, "The CRM does not answer."))).await;
     world.clock.set(first_run());
     assert_eq!(world.round().await, STARTED);
 }
