@@ -26,28 +26,28 @@ pub(crate) enum Unusable {
 const NOT_FOUND: &str = "OBJECT_NOT_FOUND";
 
 /// Categories of errors that are the CRM's own.
-const PASSING: [&str; 5] = ["INTERNAL_ERROR", "RATE_LIMIT", "RATE_LIMITS", "SERVICE_UNAVAILABLE", "TIMEOUT"];
+const TEMPORARY: [&str; 5] = ["INTERNAL_ERROR", "RATE_LIMIT", "RATE_LIMITS", "SERVICE_UNAVAILABLE", "TIMEOUT"];
 
 /// What a batch's answer says of the records that were asked for and are not in it.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Untold {
+pub(crate) struct MissingRecords {
     /// They do not exist.
     pub(crate) absent: Vec<RecordId>,
     /// The CRM failed for them: they may exist.
     pub(crate) failed: Vec<RecordId>,
     /// Nothing is said of them.
-    pub(crate) silent: Vec<RecordId>,
+    pub(crate) unmentioned: Vec<RecordId>,
 }
 
 /// Judges a batch's answer: `asked` are the ids that were sent, `shown` those of the records in the answer.
-pub(crate) fn untold(page: &Page, asked: &[RecordId], shown: &[RecordId]) -> Untold {
+pub(crate) fn missing_records(page: &Page, asked: &[RecordId], shown: &[RecordId]) -> MissingRecords {
     if shown == asked {
-        return Untold::default();
+        return MissingRecords::default();
     }
     let known: HashSet<RecordId> = shown.iter().copied().collect();
     let missing: Vec<RecordId> = asked.iter().copied().filter(|id| !known.contains(id)).collect();
     if missing.is_empty() {
-        return Untold::default();
+        return MissingRecords::default();
     }
     let errors = errors_of(page);
     let mut absent = HashSet::new();
@@ -63,37 +63,37 @@ pub(crate) fn untold(page: &Page, asked: &[RecordId], shown: &[RecordId]) -> Unt
             failed.extend(ids);
         }
     }
-    let mut untold = Untold::default();
+    let mut found = MissingRecords::default();
     for id in missing {
         if failed.contains(&id) {
-            untold.failed.push(id);
+            found.failed.push(id);
         } else if absent.contains(&id) {
-            untold.absent.push(id);
+            found.absent.push(id);
         } else if all_failed {
-            untold.failed.push(id);
+            found.failed.push(id);
         } else {
-            untold.silent.push(id);
+            found.unmentioned.push(id);
         }
     }
     // A record under an id that nobody asked for is what another one was merged into, and so accounts for it.
     let survivors = known.iter().filter(|id| !asked.contains(id)).count();
-    if survivors >= untold.silent.len() {
-        untold.absent.append(&mut untold.silent);
+    if survivors >= found.unmentioned.len() {
+        found.absent.append(&mut found.unmentioned);
     }
-    untold
+    found
 }
 
 /// Whether an error is the CRM's own and may be over soon, so that it says nothing about what was sent.
-pub(crate) fn passes(error: &Value) -> bool {
+pub(crate) fn is_temporary(error: &Value) -> bool {
     let category = error.get("category").and_then(Value::as_str);
-    category.is_some_and(|category| PASSING.contains(&category))
+    category.is_some_and(|category| TEMPORARY.contains(&category))
 }
 
 /// Whether a list or a search tells all that it was asked for.
 ///
 /// # Errors
 /// [`Unusable::InPart`] when it does not: that passes, and it must be asked again.
-pub(crate) fn whole(page: Page) -> Result<Page, Unusable> {
+pub(crate) fn check_complete(page: Page) -> Result<Page, Unusable> {
     let errors = !errors_of(&page).is_empty() || page.error_count.is_some_and(|count| count > 0);
     if is_complete(&page) && !errors { Ok(page) } else { Err(Unusable::InPart) }
 }
@@ -157,8 +157,8 @@ mod tests {
     }
 
     fn judged(page: &Page, shown: &[u64]) -> [Vec<u64>; 3] {
-        let untold = untold(page, &ids(&[1, 2, 3, 4]), &ids(shown));
-        [untold.absent, untold.failed, untold.silent].map(|ids| ids.into_iter().map(|id| id.0).collect())
+        let found = missing_records(page, &ids(&[1, 2, 3, 4]), &ids(shown));
+        [found.absent, found.failed, found.unmentioned].map(|ids| ids.into_iter().map(|id| id.0).collect())
     }
 
     fn error(category: &str, ids: &[&str]) -> Value {

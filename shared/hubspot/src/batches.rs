@@ -14,12 +14,10 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use crate::answers::{self, Unusable};
-use crate::by_id::Selection;
+use crate::by_id::{Selection, check_takes_ids};
 use crate::call::{Answer, Call, CallError};
-use crate::connector::HubSpot;
+use crate::client::HubSpot;
 use crate::documents;
-use crate::endpoints::is_conversations;
-use crate::refusal;
 use crate::retry::Retries;
 use crate::scan::Malformed;
 use crate::write_refusal;
@@ -69,7 +67,7 @@ impl HubSpot {
         if request.ids.is_empty() {
             return Ok(Vec::new());
         }
-        check_has_batches(request.object)?;
+        check_takes_ids(request.object)?;
         let wanted = Selection::properties(request.object, request.properties);
         let mut found = self.read_by_id(wanted, request.ids, rows).await?;
         if !lacks_merged_ids_only(rows, request.properties) {
@@ -86,7 +84,7 @@ impl HubSpot {
         if updates.is_empty() {
             return Ok(BatchUpdate::Written { records: Vec::new(), refused: Vec::new() });
         }
-        check_has_batches(object)?;
+        check_takes_ids(object)?;
         let call = self.endpoints.batch_update(object, body_of(updates));
         let names = updates.iter().flat_map(|update| &update.values).map(|(name, _)| name.as_str()).collect();
         let (mut answers, mut unanswered) = (0, None);
@@ -122,14 +120,14 @@ impl HubSpot {
     /// When there is no time for that.
     async fn until_landed(&self, call: &Call, sent_at: Timestamp) -> Result<(), CrmError> {
         let since = Duration::try_from(self.clock.now().duration_since(sent_at)).unwrap_or_default();
-        let wait = self.patience.landing.saturating_sub(since);
+        let wait = self.retry_policy.landing.saturating_sub(since);
         if wait < self.time_left() {
             tokio::time::sleep(wait).await;
             return Ok(());
         }
         let sentence = format!("HubSpot did not answer in time when asked for {}. Try again later.", call.about);
         let kind = CrmErrorKind::Unavailable { retry_after: SignedDuration::ZERO };
-        Err(refusal::error(kind, sentence).or_landed(true))
+        Err(CrmError::new(kind, sentence).or_landed(true))
     }
 }
 
@@ -137,18 +135,6 @@ impl HubSpot {
 /// without knowing whether there is one.
 fn lacks_merged_ids_only(rows: &RowBuffer, properties: &[&str]) -> bool {
     (0..rows.len()).all(|row| rows.not_shown(row).all(|column| properties.get(column) == Some(&MERGED_IDS)))
-}
-
-/// Conversations have no endpoint that takes ids.
-///
-/// # Errors
-/// For conversations.
-pub(crate) fn check_has_batches(object: &ObjectType) -> Result<(), CrmError> {
-    if is_conversations(object) {
-        let sentence = "HubSpot cannot look conversations up by id.".to_owned();
-        return Err(refusal::error(CrmErrorKind::Refused, sentence));
-    }
-    Ok(())
 }
 
 fn body_of(updates: &[RecordUpdate]) -> Bytes {
@@ -165,7 +151,7 @@ impl Written {
     /// Whether the CRM has failed for records whose values it may well take.
     fn failed_in_part(&self) -> bool {
         let is_under_way = self.status.as_deref().is_some_and(|status| status != "COMPLETE");
-        is_under_way || self.errors.iter().flatten().any(answers::passes)
+        is_under_way || self.errors.iter().flatten().any(answers::is_temporary)
     }
 
     /// Whether some of the records that were `sent` are neither shown nor refused.

@@ -8,8 +8,8 @@ use domain::ports::crm::{CrmError, CrmErrorKind};
 use domain::rows::RowBuffer;
 
 use crate::by_id::{ReadById, Selection};
-use crate::connector::HubSpot;
-use crate::pages::MAX_RECORDS;
+use crate::client::HubSpot;
+use crate::endpoints::MAX_RECORDS;
 
 impl HubSpot {
     /// Asks for all that `rows` do not show by the ids of their records. What is not shown even then stays so, and is not

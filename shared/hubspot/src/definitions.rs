@@ -10,29 +10,18 @@ use std::collections::{BTreeSet, HashSet};
 
 use domain::ids::ObjectType;
 use domain::ports::crm::{CrmError, CrmErrorKind, ListedProperties, MissingScopes, RefusedProperties};
-use domain::property::{ObjectDefinition, Property, Sensitivity};
+use domain::property::{Property, Sensitivity};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::call::CallError;
-use crate::connector::HubSpot;
+use crate::client::HubSpot;
 use crate::documents::{self, lenient};
-use crate::endpoints::{CONVERSATIONS, Query, definition_scope, is_conversations, sensitive_scope};
+use crate::errors;
 use crate::hidden;
-use crate::refusal;
+use crate::query::Query;
 use crate::retry::Retries;
-
-/// Name, type id and singular label of the object types that every account has.
-const STANDARD: [(&str, Option<&str>, &str); 8] = [
-    ("contacts", Some("0-1"), "Contact"),
-    ("companies", Some("0-2"), "Company"),
-    ("deals", Some("0-3"), "Deal"),
-    ("tickets", Some("0-5"), "Ticket"),
-    ("products", Some("0-7"), "Product"),
-    ("calls", Some("0-48"), "Call"),
-    ("tasks", Some("0-27"), "Task"),
-    (CONVERSATIONS, None, "Conversation"),
-];
+use crate::standard_objects::{is_conversations, scopes_of};
 
 /// Name, label and type of what the API tells about a conversation.
 const CONVERSATION_PROPERTIES: [(&str, &str, &str); 13] = [
@@ -54,29 +43,6 @@ const CONVERSATION_PROPERTIES: [(&str, &str, &str); 13] = [
 /// Levels that are listed by calls of their own, with the names that the calls have for them.
 pub(crate) const SENSITIVE_LEVELS: [(Sensitivity, &str); 2] =
     [(Sensitivity::Sensitive, "sensitive"), (Sensitivity::HighlySensitive, "highly_sensitive")];
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Schema {
-    #[serde(default, deserialize_with = "lenient")]
-    object_type_id: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    name: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    fully_qualified_name: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    labels: Option<Labels>,
-    #[serde(default, deserialize_with = "lenient")]
-    archived: Option<bool>,
-}
-
-#[derive(Deserialize)]
-struct Labels {
-    #[serde(default, deserialize_with = "lenient")]
-    singular: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    plural: Option<String>,
-}
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -110,15 +76,6 @@ pub(crate) enum Level<T> {
 }
 
 impl HubSpot {
-    pub(crate) async fn defined_objects(&self) -> Result<Vec<ObjectDefinition>, CrmError> {
-        let call = self.endpoints.schemas();
-        let schemas = self.fetch(&call, |answer| Ok(documents::entries::<Schema>(&answer.body)?)).await?;
-        let present = schemas.into_iter().filter(|schema| schema.archived != Some(true));
-        let mut known = HashSet::new();
-        let custom = present.filter_map(Schema::into_definition);
-        Ok(custom.filter(|definition| known.insert(definition.object_type.clone())).collect())
-    }
-
     pub(crate) async fn defined_properties(&self, object: &ObjectType) -> Result<ListedProperties, CrmError> {
         if is_conversations(object) {
             return Ok(ListedProperties { properties: conversation_properties(), refused: Vec::new() });
@@ -142,10 +99,10 @@ impl HubSpot {
             properties.extend(found);
         }
         if !missing.is_empty() {
-            return Err(refusal::missing_scopes(all_missing(&missing.into_names(), refused, hidden)));
+            return Err(errors::missing_scopes(all_missing(&missing.into_names(), refused, hidden)));
         }
         match hidden {
-            Some(scopes) => Err(refusal::hidden_values(object, scopes)),
+            Some(scopes) => Err(errors::hidden_values(object, scopes)),
             None => Ok(ListedProperties { properties, refused }),
         }
     }
@@ -157,7 +114,7 @@ impl HubSpot {
         archived: bool,
     ) -> Result<Vec<T>, CrmError> {
         let query = Query::default().with("archived", if archived { "true" } else { "false" });
-        let call = self.endpoints.properties(object, query, definition_scope(object));
+        let call = self.endpoints.properties(object, query, scopes_of(object).definitions());
         self.fetch(&call, |answer| Ok(documents::entries(&answer.body)?)).await
     }
 
@@ -168,7 +125,7 @@ impl HubSpot {
         parameter: &str,
     ) -> Result<Level<T>, CrmError> {
         let query = Query::default().with("archived", "false").with("dataSensitivity", parameter);
-        let scope = sensitive_scope(object, parameter).unwrap_or_default();
+        let scope = scopes_of(object).sensitive(parameter).unwrap_or_default();
         let mut call = self.endpoints.properties(object, query, scope);
         call.about = format!("the {} properties of {object}", parameter.replace('_', " "));
         let retries = Retries::default().with_second_looks(1);
@@ -201,34 +158,6 @@ fn note_hidden(hidden: &mut Option<Vec<String>>, checked: Result<(), CrmError>) 
     let Some(scopes) = hidden::are_hidden(&error) else { return Err(error) };
     hidden.get_or_insert_default().extend(scopes.iter().cloned());
     Ok(())
-}
-
-pub(crate) fn standard_objects() -> Vec<ObjectDefinition> {
-    let standard = STANDARD.iter().map(|&(name, type_id, label)| ObjectDefinition {
-        object_type: ObjectType::parse(name).expect("a valid object type"),
-        type_id: type_id.map(str::to_owned),
-        label: label.to_owned(),
-        custom: false,
-    });
-    standard.collect()
-}
-
-impl Schema {
-    /// Named by its fully qualified name, or by its type id where that name could not become a file's.
-    fn into_definition(self) -> Option<ObjectDefinition> {
-        let parsed = |name: Option<&str>| name.and_then(|name| ObjectType::parse(name).ok());
-        let qualified = parsed(self.fully_qualified_name.as_deref());
-        let object_type = qualified.or_else(|| parsed(self.object_type_id.as_deref()))?;
-        let of_labels = self.labels.and_then(|labels| labels.singular.or(labels.plural));
-        let given = |label: &String| !label.is_empty();
-        let label = of_labels.filter(given).or(self.name.filter(given));
-        Some(ObjectDefinition {
-            label: label.unwrap_or_else(|| object_type.to_string()),
-            object_type,
-            type_id: self.object_type_id,
-            custom: true,
-        })
-    }
 }
 
 /// Properties of a list that was asked for `level`, without those that are `known` already.

@@ -9,11 +9,11 @@ use domain::ports::crm_batch::{PropertyDefinition, SideEffect};
 use domain::property::{Property, Sensitivity};
 use serde::Deserialize;
 
-use crate::connector::HubSpot;
+use crate::client::HubSpot;
 use crate::definitions::{Level, PropertyDocument, SENSITIVE_LEVELS, conversation_properties};
 use crate::documents::lenient;
-use crate::endpoints::is_conversations;
-use crate::refusal;
+use crate::errors;
+use crate::standard_objects::is_conversations;
 
 /// The stage of a contact or company, whose changes to an earlier one HubSpot ignores without a word.
 const LIFECYCLE_STAGE: &str = "lifecyclestage";
@@ -66,7 +66,7 @@ impl HubSpot {
         }
         let archived = missing.note(self.plain_documents(object, true).await)?.unwrap_or_default();
         found.extend(into_definitions(archived, Sensitivity::NonSensitive, true, &HashSet::new()));
-        if missing.is_empty() { Ok(each_once(found)) } else { Err(refusal::missing_scopes(missing.into_names())) }
+        if missing.is_empty() { Ok(each_once(found)) } else { Err(errors::missing_scopes(missing.into_names())) }
     }
 }
 

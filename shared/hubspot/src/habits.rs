@@ -9,7 +9,7 @@ use domain::ids::ObjectType;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::pages::MAX_RECORDS;
+use crate::endpoints::MAX_RECORDS;
 
 /// For how long something is believed that costs more calls than usual, or spares some.
 const HOLDS: SignedDuration = SignedDuration::from_mins(10);

@@ -10,12 +10,12 @@ use domain::rows::RowBuffer;
 
 use crate::answers;
 use crate::call::CallError;
-use crate::connector::HubSpot;
-use crate::counts::Search;
-use crate::endpoints::sensitive_scope;
+use crate::client::HubSpot;
+use crate::errors;
 use crate::records::{Shape, read_records};
-use crate::refusal;
 use crate::retry::Retries;
+use crate::search::Search;
+use crate::standard_objects::scopes_of;
 
 /// Filter groups of a search.
 const GROUPS: usize = 5;
@@ -48,12 +48,12 @@ impl HubSpot {
         level: &str,
         properties: &[&str],
     ) -> Result<(), CrmError> {
-        let hidden = || refusal::hidden_values(object, sensitive_scope(object, level).into_iter().collect());
+        let hidden = || errors::hidden_values(object, scopes_of(object).sensitive(level).into_iter().collect());
         let mut hides = false;
         for some in searches(properties).iter().take(MOST_SEARCHES) {
             let mut sight = self.sight(object, some, &hidden).await?;
             // The index may hold a value that was cleared a moment ago.
-            if sight == Sight::RecordsOnly && self.pause(self.patience.second_look).await {
+            if sight == Sight::RecordsOnly && self.pause(self.retry_policy.second_look).await {
                 sight = self.sight(object, some, &hidden).await?;
             }
             match sight {
@@ -75,7 +75,7 @@ impl HubSpot {
         let mut rows = RowBuffer::new(properties.len());
         let answer = self
             .try_fetch(&call, Retries::default(), |answer| {
-                answers::whole(read_records(&answer.body, Shape::Nested, properties, &mut rows)?)?;
+                answers::check_complete(read_records(&answer.body, Shape::Nested, properties, &mut rows)?)?;
                 let shown = (0..rows.len()).any(|row| rows.values(row).any(|value| !value.is_empty()));
                 Ok(match (rows.is_empty(), shown) {
                     (true, _) => Sight::Nothing,

@@ -24,29 +24,40 @@
 //! Logged is one event for each request that failed: path template, status, how often sent, and when it is sent again.
 //! Never a URL, a body, a token or a value; nor does an error repeat what HubSpot says to a write, which can quote values.
 
+mod account;
 mod answers;
 mod batches;
 mod body;
 mod by_id;
 mod call;
+mod client;
 mod completion;
 mod connector;
-mod counts;
+mod custom_objects;
 mod definitions;
 mod documents;
 mod endpoints;
+mod error_document;
+mod errors;
 mod full_definitions;
 mod habits;
 mod hidden;
 mod pages;
-mod reading;
+mod pending;
+mod query;
 mod records;
 mod refusal;
 mod retry;
+mod row_order;
 mod scan;
+mod scopes;
+mod search;
 mod search_pages;
+mod server;
+mod standard_objects;
 #[cfg(test)]
 mod tests;
+mod trouble;
 mod write_refusal;
 
 use async_trait::async_trait;
@@ -57,7 +68,7 @@ use domain::property::ObjectDefinition;
 use domain::rows::RowBuffer;
 use jiff::Timestamp;
 
-use crate::connector::HubSpot;
+use crate::client::HubSpot;
 
 pub use connector::{Connector, ConnectorError};
 pub use records::{Shape, read_page};
@@ -70,11 +81,11 @@ impl Crm for HubSpot {
     }
 
     fn standard_object_types(&self) -> Vec<ObjectDefinition> {
-        definitions::standard_objects()
+        standard_objects::standard_objects()
     }
 
     async fn custom_object_types(&self) -> Result<Vec<ObjectDefinition>, CrmError> {
-        self.defined_objects().await
+        self.custom_objects().await
     }
 
     async fn properties(&self, object: &ObjectType) -> Result<ListedProperties, CrmError> {

@@ -1,25 +1,24 @@
 //! Pages of records: listed with their properties where the URL holds them, otherwise listed and then read by id. A page
 //! that keeps failing is taken apart until the record that makes it fail is known.
 
-use std::collections::HashMap;
-
 use domain::ids::RecordId;
 use domain::ports::crm::{CrmError, Cursor, PageEnd, PageRequest, PageSource};
 use domain::property::RECORD_ID_COLUMN;
 use domain::rows::RowBuffer;
 
 use crate::answers;
-use crate::by_id::{ReadById, Selection, copy_row, may_be_the_size};
+use crate::by_id::{ReadById, Selection, may_succeed_in_parts};
 use crate::call::{Call, CallError};
-use crate::connector::HubSpot;
-use crate::counts::Search;
-use crate::endpoints::{Query, is_conversations};
+use crate::client::HubSpot;
+use crate::endpoints::MAX_RECORDS;
 use crate::habits::Cursors;
+use crate::query::Query;
 use crate::records::{Shape, read_records};
 use crate::retry::Retries;
+use crate::row_order::{arrange, drop_repeated};
+use crate::search::Search;
+use crate::standard_objects::is_conversations;
 
-/// Records that one call can list or read.
-pub(crate) const MAX_RECORDS: u8 = 100;
 /// Sendings of a list before another way is tried.
 const LIST_SENDINGS: u32 = 3;
 
@@ -61,7 +60,7 @@ impl HubSpot {
                         habit.longest_url
                     });
                 }
-                Err(CallError::GaveUp(error)) if may_be_the_size(&error) && self.has_time() => {
+                Err(CallError::GaveUp(error)) if may_succeed_in_parts(&error) && self.has_time() => {
                     let end = self.page_by_id(request, rows, 1).await?;
                     self.habits.of(self.account, request.object, |habit| habit.list_failed(self.clock.now()));
                     return Ok(end);
@@ -82,7 +81,7 @@ impl HubSpot {
     ) -> Result<PageEnd, CallError> {
         let mut end = self
             .try_fetch(call, retries, |answer| {
-                let page = answers::whole(read_records(&answer.body, shape, properties, rows)?)?;
+                let page = answers::check_complete(read_records(&answer.body, shape, properties, rows)?)?;
                 Ok(PageEnd {
                     next: page.next,
                     mended_values: page.mended_values,
@@ -92,7 +91,7 @@ impl HubSpot {
             })
             .await?;
         end.last_listed = rows.ids().last().copied();
-        once_each(rows);
+        drop_repeated(rows);
         Ok(end)
     }
 
@@ -105,7 +104,7 @@ impl HubSpot {
     ) -> Result<PageEnd, CrmError> {
         let mut found = ReadById::default();
         self.complete(request.object, request.properties, rows, &mut found).await?;
-        Ok(with(end, found))
+        Ok(found.added_to(end))
     }
 
     /// Lists the ids alone, then reads the records. One that was deleted in between is left out.
@@ -121,7 +120,7 @@ impl HubSpot {
             self.read_by_id(Selection::properties(request.object, request.properties), listed.ids(), rows).await?;
         arrange(rows, listed.ids());
         self.complete(request.object, request.properties, rows, &mut found).await?;
-        Ok(with(end, found))
+        Ok(found.added_to(end))
     }
 
     /// Lists ids; fewer where the CRM fails for as many as were asked for. A record that cannot even be listed is found
@@ -147,7 +146,7 @@ impl HubSpot {
                     });
                     return Ok(end);
                 }
-                Err(CallError::GaveUp(error)) if may_be_the_size(&error) && self.has_time() => {
+                Err(CallError::GaveUp(error)) if may_succeed_in_parts(&error) && self.has_time() => {
                     if limit == 1 {
                         return self.pass_over(request, listed, error).await;
                     }
@@ -178,7 +177,7 @@ impl HubSpot {
         let search = self.endpoints.search(request.object, Search::above(after, 1).body());
         let found = self
             .try_fetch(&search, Retries::of_attempts(1), |answer| {
-                answers::whole(read_records(&answer.body, Shape::Nested, &[], listed)?)
+                answers::check_complete(read_records(&answer.body, Shape::Nested, &[], listed)?)
             })
             .await;
         let (Ok(_), Some(id)) = (found, listed.ids().first().copied()) else { return Err(error) };
@@ -208,7 +207,7 @@ impl HubSpot {
                     return Ok(end);
                 }
                 Err(CallError::Refused(refusal)) if refusal.status == 400 && sorted => sorted = false,
-                Err(CallError::GaveUp(error)) if may_be_the_size(&error) && self.has_time() && limit > 1 => {
+                Err(CallError::GaveUp(error)) if may_succeed_in_parts(&error) && self.has_time() && limit > 1 => {
                     let fewer = [50, 25, 10, 1].into_iter().find(|&fewer| fewer < limit);
                     (limit, sendings) = (fewer.unwrap_or(1), 1);
                 }
@@ -241,74 +240,5 @@ fn cursors_of(end: &PageEnd) -> Option<Cursors> {
         Some(0) => Some(Cursors::LastId),
         Some(1) => Some(Cursors::NextId),
         _ => None,
-    }
-}
-
-/// A page's end with what was found on the way.
-pub(crate) fn with(end: PageEnd, found: ReadById) -> PageEnd {
-    PageEnd {
-        unreadable: [end.unreadable, found.unreadable].concat(),
-        mended_values: end.mended_values + found.mended_values,
-        response_bytes: end.response_bytes + found.response_bytes,
-        ..end
-    }
-}
-
-/// Drops rows of records that have come before.
-fn once_each(rows: &mut RowBuffer) {
-    if rows.ids().is_sorted_by(|a, b| a < b) {
-        return;
-    }
-    let mut seen = std::collections::HashSet::with_capacity(rows.len());
-    let once: Vec<RecordId> = rows.ids().iter().copied().filter(|id| seen.insert(*id)).collect();
-    arrange(rows, &once);
-}
-
-/// Puts `rows` into the order of `listed`: a batch read promises none. What was not listed (the survivor of a merge)
-/// is dropped.
-pub(crate) fn arrange(rows: &mut RowBuffer, listed: &[RecordId]) {
-    if rows.ids() == listed {
-        return;
-    }
-    let mut places = HashMap::with_capacity(rows.len());
-    for (row, id) in rows.ids().iter().enumerate() {
-        places.entry(*id).or_insert(row);
-    }
-    let mut arranged = RowBuffer::new(rows.columns());
-    for (id, &row) in listed.iter().filter_map(|id| places.get_key_value(id)) {
-        copy_row(&mut arranged, rows, row, *id);
-    }
-    *rows = arranged;
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn rows(records: &[(u64, &str)]) -> RowBuffer {
-        let mut rows = RowBuffer::new(1);
-        for (id, value) in records {
-            rows.begin_row(RecordId(*id));
-            rows.set(0, value);
-        }
-        rows
-    }
-
-    /// A9: a record that comes twice on a page is one row.
-    #[test]
-    fn a_record_that_is_repeated_is_one_row() {
-        let mut read = rows(&[(9, "i"), (4, "d"), (9, "again"), (5, "e")]);
-        once_each(&mut read);
-        assert_eq!(read.ids(), [9, 4, 5].map(RecordId));
-        assert_eq!(read.value(0, 0), "i");
-    }
-
-    #[test]
-    fn records_read_by_id_stand_in_the_order_of_the_list() {
-        let mut read = rows(&[(9, "i"), (4, "d"), (77, "survivor of a merge"), (2, "b"), (2, "again")]);
-        arrange(&mut read, &[2, 3, 4, 9].map(RecordId));
-        assert_eq!(read.ids(), [2, 4, 9].map(RecordId));
-        let values: Vec<_> = (0..3).flat_map(|row| read.values(row)).collect();
-        assert_eq!(values, [b"b", b"d", b"i"]);
     }
 }

@@ -1,20 +1,16 @@
 //! What HubSpot says when it refuses a call, and what we tell people.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use domain::budget::CallKind;
-use domain::ids::{ObjectType, RecordId};
+use domain::ids::RecordId;
 use domain::ports::call_gate::RefusedPolicy;
 use domain::ports::crm::{CrmError, CrmErrorKind};
 use domain::ports::crm_batch::WriteRefusal;
-use jiff::SignedDuration;
 use serde_json::Value;
 
 use crate::answers;
-use crate::body::MAX_ANSWER;
-use crate::documents;
-use crate::scan::without_mark;
+use crate::error_document::{self, identifier, one_line_without_links, text};
 use crate::write_refusal;
 
 /// Characters of HubSpot's own message that an error repeats.
@@ -48,50 +44,24 @@ pub(crate) struct Details {
 
 impl Details {
     fn of(document: &Value) -> Self {
+        let message = text(document, "message").map(|message| one_line_without_links(message, MESSAGE_CHARS));
         Self {
-            category: word(document, "category"),
-            message: text(document, "message").map(message_line).filter(|line| !line.is_empty()),
+            category: identifier(document, "category"),
+            message: message.filter(|line| !line.is_empty()),
             scopes: scopes_of(document),
         }
     }
 }
 
-/// An error document, whatever it is.
-fn document_of(body: &[u8]) -> Value {
-    documents::read(body).unwrap_or_default()
-}
-
-/// Whether a body is a page for people.
-pub(crate) fn is_html(body: &[u8]) -> bool {
-    without_mark(body).trim_ascii_start().starts_with(b"<")
-}
-
 /// Which limit an answer with status 429 to a call of this kind is about. Searches have one of their own (`SECONDLY`), which
 /// other calls neither draw on nor wait for.
 pub(crate) fn policy(kind: CallKind, body: &[u8]) -> RefusedPolicy {
-    let name = word(&document_of(body), "policyName").unwrap_or_default().to_ascii_uppercase();
+    let name = identifier(&error_document::read(body), "policyName").unwrap_or_default().to_ascii_uppercase();
     match kind {
         _ if name.contains("DAILY") => RefusedPolicy::Daily,
         CallKind::Search if !name.starts_with("TEN_SECONDLY") => RefusedPolicy::Searches,
         CallKind::Search | CallKind::Ordinary => RefusedPolicy::Rate,
     }
-}
-
-/// A member of a document that is a text.
-pub(crate) fn text<'v>(document: &'v Value, name: &str) -> Option<&'v str> {
-    document.get(name).and_then(Value::as_str)
-}
-
-/// Letters, digits and `_ - .` of a member that is a word.
-pub(crate) fn word(document: &Value, name: &str) -> Option<String> {
-    let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-    let word: String = text(document, name)?.chars().filter(|&c| word(c)).take(60).collect();
-    Some(word).filter(|word| !word.is_empty())
-}
-
-fn message_line(message: &str) -> String {
-    let words: Vec<&str> = message.split_whitespace().filter(|word| !word.contains("://")).collect();
-    words.join(" ").chars().filter(|c| !c.is_control()).take(MESSAGE_CHARS).collect()
 }
 
 /// The scopes that an error document names. Seen are `errors[].context.requiredGranularScopes` (new names),
@@ -145,7 +115,7 @@ fn collect(value: &Value, found: &mut Vec<String>, wanted: impl Fn(&str) -> bool
 impl Refusal {
     /// The refusal of a call that changes nothing.
     pub(crate) fn of_read(status: u16, body: &[u8]) -> Self {
-        let document = document_of(body);
+        let document = error_document::read(body);
         let absent = answers::absent_in_refusal(status, &document);
         let unknown_object = is_about_unknown_object(status, &document);
         Self { status, details: Details::of(&document), unknown_object, absent, about_values: None }
@@ -153,7 +123,7 @@ impl Refusal {
 
     /// The refusal of a call that writes values. HubSpot's own words are kept for [`Refusal::into_write_refusal`] only.
     pub(crate) fn of_write(status: u16, body: &[u8]) -> Self {
-        let mut document = document_of(body);
+        let mut document = error_document::read(body);
         let absent = answers::absent_in_refusal(status, &document);
         let unknown_object = absent.is_none() && is_about_unknown_object(status, &document);
         // 413: all of them together may be too long, and fewer of them not.
@@ -183,7 +153,7 @@ impl Refusal {
     }
 
     /// Whether the same call may be answered a moment later. `with_body`: it may have been about certain records.
-    pub(crate) fn may_pass(&self, with_body: bool) -> bool {
+    pub(crate) fn may_be_temporary(&self, with_body: bool) -> bool {
         matches!(self.status, 401 | 403 | 404) && !(with_body && self.absent.is_some())
     }
 
@@ -206,7 +176,7 @@ impl Refusal {
     pub(crate) fn into_error(self, about: &str, scope: &str) -> CrmError {
         let Self { status, details, unknown_object, .. } = self;
         match status {
-            401 => error(
+            401 => CrmError::new(
                 CrmErrorKind::TokenRefused,
                 "HubSpot refuses the token (401): it is wrong, expired or revoked. Connect the account again with a \
                  valid token."
@@ -215,14 +185,14 @@ impl Refusal {
             403 if details.is_about_scopes() && !(scope.is_empty() && details.scopes.is_empty()) => {
                 lacking(details.scopes, scope, about)
             }
-            _ if unknown_object => error(
+            _ if unknown_object => CrmError::new(
                 CrmErrorKind::NotFound,
                 format!(
                     "HubSpot found nothing when asked for {about} ({status}): this account has no such object type."
                 ),
             ),
-            403 => error(CrmErrorKind::Forbidden, details.sentence(about, status)),
-            _ => error(CrmErrorKind::Refused, details.sentence(about, status)),
+            403 => CrmError::new(CrmErrorKind::Forbidden, details.sentence(about, status)),
+            _ => CrmError::new(CrmErrorKind::Refused, details.sentence(about, status)),
         }
     }
 }
@@ -275,62 +245,7 @@ fn lacking(words: Vec<String>, scope: &str, about: &str) -> CrmError {
     };
     let sentence =
         format!("The HubSpot token lacks {names}, which {about} needs. Add it to the app in HubSpot and try again.");
-    error(CrmErrorKind::MissingScopes(scopes), sentence)
-}
-
-/// Records of `object` have sensitive values, and the CRM does not show them to this token.
-pub(crate) fn hidden_values(object: &ObjectType, scopes: Vec<String>) -> CrmError {
-    let help = if scopes.is_empty() {
-        "HubSpot has no scope for them; ask its support which app may read them".to_owned()
-    } else {
-        format!("Add {} to the app in HubSpot and try again", scopes.join(" and "))
-    };
-    let sentence = format!("HubSpot hides sensitive values of {object} from this token. {help}.");
-    error(CrmErrorKind::HiddenValues(scopes), sentence)
-}
-
-/// The token lacks scopes. HubSpot names several for one call when any of them would do.
-pub(crate) fn missing_scopes(scopes: Vec<String>) -> CrmError {
-    let sentence = match scopes.as_slice() {
-        [one] => format!("The HubSpot token lacks the scope {one}. Add it to the app in HubSpot and try again."),
-        several => format!(
-            "The HubSpot token lacks one or more of these scopes: {}. Add them to the app in HubSpot and try again.",
-            several.join(", ")
-        ),
-    };
-    error(CrmErrorKind::MissingScopes(scopes), sentence)
-}
-
-/// The CRM failed for longer than the retries.
-pub(crate) fn unavailable(about: &str, why: &str, sent: u32, retry_after: Duration) -> CrmError {
-    let retry_after = SignedDuration::try_from(retry_after).unwrap_or(SignedDuration::MAX);
-    error(
-        CrmErrorKind::Unavailable { retry_after },
-        format!(
-            "HubSpot does not answer properly when asked for {about} ({why}, calls sent: {sent}). Try again later."
-        ),
-    )
-}
-
-/// The CRM kept answering something else than its API promises.
-pub(crate) fn malformed(about: &str, sent: u32) -> CrmError {
-    error(
-        CrmErrorKind::Malformed,
-        format!(
-            "HubSpot's answers for {about} are cut off or not what its API promises (calls sent: {sent}). Try again later."
-        ),
-    )
-}
-
-/// The CRM's answer is longer than what is read of one.
-pub(crate) fn too_large(about: &str) -> CrmError {
-    let most = MAX_ANSWER >> 20;
-    error(CrmErrorKind::Malformed, format!("HubSpot's answer for {about} is longer than {most} MiB."))
-}
-
-/// An error from its two parts.
-pub(crate) fn error(kind: CrmErrorKind, sentence: String) -> CrmError {
-    CrmError::new(kind, sentence)
+    CrmError::new(CrmErrorKind::MissingScopes(scopes), sentence)
 }
 
 #[cfg(test)]

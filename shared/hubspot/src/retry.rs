@@ -10,9 +10,9 @@ use domain::ports::call_gate::RefusedPolicy;
 #[derive(Debug, Clone)]
 pub(crate) struct RetryPolicy {
     /// Longer than this no answer is waited for. HubSpot itself gives up on a call after about ten seconds.
-    pub(crate) answer: Duration,
+    pub(crate) answer_timeout: Duration,
     /// The upper bound of the first back-off; it doubles with every attempt.
-    pub(crate) first_wait: Duration,
+    pub(crate) first_backoff: Duration,
     /// The shortest pause before a refusal is asked for once more, or whether values are still hidden.
     pub(crate) second_look: Duration,
     /// A write that was sent so long ago cannot land any more.
@@ -22,8 +22,8 @@ pub(crate) struct RetryPolicy {
 impl Default for RetryPolicy {
     fn default() -> Self {
         Self {
-            answer: Duration::from_secs(20),
-            first_wait: Duration::from_millis(500),
+            answer_timeout: Duration::from_secs(20),
+            first_backoff: Duration::from_millis(500),
             second_look: Duration::from_secs(1),
             landing: Duration::from_secs(WRITE_MARGIN.as_secs().unsigned_abs()),
         }
@@ -77,12 +77,12 @@ impl Retries {
 
     /// The CRM refused what it may not refuse a moment later. Returns how long to wait before the call is sent again, or
     /// None when the refusal is to be believed.
-    pub(crate) fn doubted(&mut self, patience: &RetryPolicy, jitter: f64, time_left: Duration) -> Option<Duration> {
+    pub(crate) fn after_refusal(&mut self, policy: &RetryPolicy, jitter: f64, time_left: Duration) -> Option<Duration> {
         self.second_looks += 1;
         if self.second_looks > self.most_second_looks {
             return None;
         }
-        let wait = patience.second_look.mul_f64(f64::from(self.second_looks) + jitter.clamp(0.0, 1.0));
+        let wait = policy.second_look.mul_f64(f64::from(self.second_looks) + jitter.clamp(0.0, 1.0));
         (wait < time_left).then_some(wait)
     }
 
@@ -94,9 +94,9 @@ impl Retries {
     /// The CRM failed. Returns how long to wait before the call is sent again, or None to give up: after
     /// as many attempts as there may be, or when the wait would not end before `time_left` does. `at_least` is what the CRM asked for, `jitter`
     /// is from 0 to 1.
-    pub(crate) fn failed(
+    pub(crate) fn after_failure(
         &mut self,
-        patience: &RetryPolicy,
+        policy: &RetryPolicy,
         at_least: Duration,
         jitter: f64,
         time_left: Duration,
@@ -105,14 +105,14 @@ impl Retries {
         if self.failures >= self.attempts {
             return None;
         }
-        let ceiling = patience.first_wait.saturating_mul(1 << (self.failures - 1)).min(LONGEST_WAIT);
+        let ceiling = policy.first_backoff.saturating_mul(1 << (self.failures - 1)).min(LONGEST_WAIT);
         let wait = at_least + ceiling.mul_f64(jitter.clamp(0.0, 1.0));
         (wait < time_left).then_some(wait)
     }
 
     /// The CRM refused the call for its rate. Returns for how long nobody should call, and whether to send it again
     /// after that. `asked` is the pause the CRM asked for, `window` the length of its limit's window.
-    pub(crate) fn refused(
+    pub(crate) fn after_rate_limit(
         &mut self,
         policy: RefusedPolicy,
         asked: Option<Duration>,
@@ -145,7 +145,7 @@ mod tests {
             let (asked, left) = (Duration::from_secs(asked), Duration::from_secs(left));
             let mut retries = Retries::default();
             let mut sent = 1;
-            while let Some(wait) = retries.failed(&RetryPolicy::default(), asked, jitter, left) {
+            while let Some(wait) = retries.after_failure(&RetryPolicy::default(), asked, jitter, left) {
                 prop_assert!(wait >= asked && wait < left && wait <= asked + LONGEST_WAIT);
                 sent += 1;
             }
@@ -157,7 +157,7 @@ mod tests {
     /// When somebody takes over from a run that wrote, the longest answer has been waited for, whatever clocks differ.
     #[test]
     fn an_answer_to_a_write_is_not_waited_for_longer_than_a_takeover_waits() {
-        let longest = RetryPolicy::default().answer + Duration::from_secs(5);
+        let longest = RetryPolicy::default().answer_timeout + Duration::from_secs(5);
         assert!(longest <= Duration::try_from(WRITE_MARGIN).expect("positive"));
     }
 
@@ -166,17 +166,17 @@ mod tests {
     fn refusals_are_doubted_twice() {
         for (jitter, expected) in [(0.0, [Some(1), Some(2), None]), (1.0, [Some(2), Some(3), None])] {
             let mut retries = Retries::default();
-            let waits = [(); 3].map(|()| retries.doubted(&RetryPolicy::default(), jitter, LONG));
+            let waits = [(); 3].map(|()| retries.after_refusal(&RetryPolicy::default(), jitter, LONG));
             assert_eq!(waits.map(|wait| wait.map(|wait| wait.as_secs())), expected);
         }
-        let soon = Retries::default().doubted(&RetryPolicy::default(), 0.0, Duration::from_millis(900));
+        let soon = Retries::default().after_refusal(&RetryPolicy::default(), 0.0, Duration::from_millis(900));
         assert_eq!(soon, None, "there is no time for it");
     }
 
     #[test]
     fn the_back_off_doubles() {
         let mut retries = Retries::default();
-        let waits = [(); 5].map(|()| retries.failed(&RetryPolicy::default(), Duration::ZERO, 1.0, LONG));
+        let waits = [(); 5].map(|()| retries.after_failure(&RetryPolicy::default(), Duration::ZERO, 1.0, LONG));
         let millis = waits.map(|wait| wait.map(|wait| wait.as_millis()));
         assert_eq!(millis, [Some(500), Some(1_000), Some(2_000), Some(4_000), None]);
     }
@@ -186,7 +186,7 @@ mod tests {
         let mut retries = Retries::default();
         let mut pauses = Vec::new();
         loop {
-            let (pause, again) = retries.refused(RefusedPolicy::Rate, None, Duration::from_secs(10));
+            let (pause, again) = retries.after_rate_limit(RefusedPolicy::Rate, None, Duration::from_secs(10));
             pauses.push(pause.as_secs());
             if !again {
                 break;
@@ -199,7 +199,13 @@ mod tests {
     fn the_pause_that_the_crm_names_wins() {
         let asked = Some(Duration::from_secs(3));
         let mut retries = Retries::default();
-        assert_eq!(retries.refused(RefusedPolicy::Rate, asked, Duration::ZERO), (Duration::from_secs(3), true));
-        assert_eq!(retries.refused(RefusedPolicy::Daily, asked, Duration::ZERO), (Duration::from_secs(3), false));
+        assert_eq!(
+            retries.after_rate_limit(RefusedPolicy::Rate, asked, Duration::ZERO),
+            (Duration::from_secs(3), true)
+        );
+        assert_eq!(
+            retries.after_rate_limit(RefusedPolicy::Daily, asked, Duration::ZERO),
+            (Duration::from_secs(3), false)
+        );
     }
 }

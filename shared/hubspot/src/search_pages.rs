@@ -6,14 +6,13 @@ use domain::ports::crm::{CrmError, CrmErrorKind, Cursor, PageEnd, PageRequest};
 use domain::rows::RowBuffer;
 
 use crate::answers::{self, Unusable};
-use crate::batches::check_has_batches;
-use crate::by_id::{Selection, append_new};
-use crate::connector::HubSpot;
-use crate::counts::Search;
-use crate::pages::{MAX_RECORDS, arrange, with};
+use crate::by_id::{Selection, check_takes_ids};
+use crate::client::HubSpot;
+use crate::endpoints::MAX_RECORDS;
 use crate::records::{Page, Shape, read_records};
-use crate::refusal;
+use crate::row_order::{append_new, arrange};
 use crate::scan::Malformed;
+use crate::search::Search;
 
 /// Ids that one search can give.
 const MAX_FOUND: u8 = 200;
@@ -24,10 +23,10 @@ impl HubSpot {
         request: &PageRequest<'_>,
         rows: &mut RowBuffer,
     ) -> Result<PageEnd, CrmError> {
-        check_has_batches(request.object)?;
+        check_takes_ids(request.object)?;
         let Cursor::AfterId(after) = *request.cursor else {
             let sentence = "HubSpot's searches go on after an id, and not at a cursor of a list.".to_owned();
-            return Err(refusal::error(CrmErrorKind::Refused, sentence));
+            return Err(CrmError::new(CrmErrorKind::Refused, sentence));
         };
         rows.clear();
         let (ids, end) = self.ids_above(request, after).await?;
@@ -40,7 +39,7 @@ impl HubSpot {
         append_new(rows, &others);
         arrange(rows, &ids);
         self.complete(request.object, request.properties, rows, &mut found).await?;
-        Ok(with(with(end, found), more))
+        Ok(more.added_to(found.added_to(end)))
     }
 
     /// The next ids above `after`, in their order.
@@ -53,7 +52,7 @@ impl HubSpot {
         let call = self.endpoints.search(request.object, Search::above(after, limit).body());
         let mut found = RowBuffer::new(0);
         self.fetch(&call, |answer| {
-            let page = answers::whole(read_records(&answer.body, Shape::Nested, &[], &mut found)?)?;
+            let page = answers::check_complete(read_records(&answer.body, Shape::Nested, &[], &mut found)?)?;
             let ids = found.ids().to_vec();
             check_order(&ids, after)?;
             let end = PageEnd {

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use domain::ports::crm_batch::WriteRefusal;
 use serde_json::{Deserializer, Value};
 
-use crate::refusal::{text, word};
+use crate::error_document::{identifier, one_line, text};
 
 /// Characters of HubSpot's sentence that are kept.
 const MESSAGE_CHARS: usize = 300;
@@ -20,10 +20,10 @@ pub(crate) fn read(document: &Value, otherwise: &str, names: &BTreeSet<&str>) ->
     let told = json_in(message);
     let errors = document.get("errors").and_then(Value::as_array).into_iter().flatten();
     let faults: Vec<&Value> = errors.chain(told.iter().flatten()).collect();
-    let code_of = |fault: &Value| word(fault, "code").or_else(|| word(fault, "error"));
+    let code_of = |fault: &Value| identifier(fault, "code").or_else(|| identifier(fault, "error"));
     let first = faults.iter().find_map(|fault| Some((code_of(fault)?, text(fault, "message"))));
     let (code, own_message) = first.unwrap_or_else(|| {
-        let code = word(document, "category").unwrap_or_else(|| otherwise.to_owned());
+        let code = identifier(document, "category").unwrap_or_else(|| otherwise.to_owned());
         (code, faults.iter().find_map(|fault| text(fault, "message")))
     });
     let mut properties = Vec::new();
@@ -32,7 +32,7 @@ pub(crate) fn read(document: &Value, otherwise: &str, names: &BTreeSet<&str>) ->
             properties.push(name.to_owned());
         }
     }
-    WriteRefusal { code, properties, message: one_line(own_message.unwrap_or(message)) }
+    WriteRefusal { code, properties, message: one_line(own_message.unwrap_or(message), MESSAGE_CHARS) }
 }
 
 /// The list of faults that a message ends with.
@@ -50,11 +50,6 @@ fn properties_of(fault: &Value) -> impl Iterator<Item = &str> {
         name => std::slice::from_ref(name),
     });
     named.filter_map(Value::as_str).chain(text(fault, "name"))
-}
-
-fn one_line(message: &str) -> String {
-    let line = message.split_whitespace().collect::<Vec<_>>().join(" ");
-    line.chars().filter(|c| !c.is_control()).take(MESSAGE_CHARS).collect()
 }
 
 #[cfg(test)]

@@ -72,13 +72,6 @@ fn a_users_permission_is_not_a_scope() {
     assert!(error.sentence.contains("(requires one of [deals-read])"), "{error}");
 }
 
-/// B4: a page for people comes from something before HubSpot.
-#[test]
-fn a_page_for_people_is_told_from_a_document() {
-    assert!(is_html(b"\xEF\xBB\xBF \n<!DOCTYPE html>") && is_html(b"<html>"));
-    assert!(!is_html(b"{}") && !is_html(b""));
-}
-
 #[test]
 fn an_unknown_object_type_is_told_from_other_refusals() {
     let unknown = refusal(400, r#"{"message":"Unable to infer object type from: p1_boat"}"#);

@@ -11,11 +11,12 @@ use fuzz::{Form, Target};
 use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 use serde_json::Value;
 
-use crate::answers::{untold, whole};
-use crate::call::number;
+use crate::answers::{check_complete, missing_records};
+use crate::call::number_in;
 use crate::documents;
+use crate::error_document::is_html;
 use crate::records::{Shape, read_records};
-use crate::refusal::{Refusal, is_html, policy};
+use crate::refusal::{Refusal, policy};
 use crate::retry::{Retries, RetryPolicy};
 use crate::scan::Scanner;
 
@@ -139,19 +140,19 @@ fn fuzz_crm_batch() {
         let asked = [1, 2, 3, 4, 7, 8].map(RecordId);
         let mut rows = RowBuffer::new(1);
         let Ok(page) = read_records(body, Shape::Nested, &["email"], &mut rows) else { return [9; 5] };
-        let untold = untold(&page, &asked, rows.ids());
-        let mut all: Vec<RecordId> = [&untold.absent[..], &untold.failed, &untold.silent].concat();
+        let found = missing_records(&page, &asked, rows.ids());
+        let mut all: Vec<RecordId> = [&found.absent[..], &found.failed, &found.unmentioned].concat();
         all.extend(asked.iter().filter(|id| rows.ids().contains(id)));
         all.sort_unstable();
         assert_eq!(all, asked, "a record is told of twice, or not at all");
         let says_so = String::from_utf8_lossy(body).contains("OBJECT") || body.contains(&b'\\');
         let survivors = rows.ids().iter().any(|id| !asked.contains(id));
-        assert!(untold.absent.is_empty() || says_so || survivors, "a record is taken for deleted");
-        let complete = whole(page).is_ok();
+        assert!(found.absent.is_empty() || says_so || survivors, "a record is taken for deleted");
+        let complete = check_complete(page).is_ok();
         let errors = documents::read::<Value>(body)
             .is_ok_and(|document| document["errors"].as_array().is_some_and(|list| !list.is_empty()));
         assert!(!(complete && errors) || is_twice(body, "errors"), "an answer with errors is whole");
-        [rows.len().min(8), untold.absent.len(), untold.failed.len(), untold.silent.len(), usize::from(complete)]
+        [rows.len().min(8), found.absent.len(), found.failed.len(), found.unmentioned.len(), usize::from(complete)]
     });
 }
 
@@ -177,7 +178,7 @@ fn fuzz_crm_headers() {
     ];
     Target::new("crm_headers", Form::Bytes, &words).fuzz(|value| {
         let Ok(value) = HeaderValue::from_bytes(value) else { return (None, 0) };
-        let asked: Option<u64> = number(&HeaderMap::from_iter([(RETRY_AFTER, value.clone())]), RETRY_AFTER.as_str());
+        let asked: Option<u64> = number_in(&HeaderMap::from_iter([(RETRY_AFTER, value.clone())]), RETRY_AFTER.as_str());
         let text = value.to_str().map(str::trim).unwrap_or_default();
         assert_eq!(asked, text.parse().ok(), "another number");
         let window = Duration::from_millis(asked.unwrap_or_default());
@@ -185,13 +186,15 @@ fn fuzz_crm_headers() {
         let asked = asked.map(|seconds| Duration::from_secs(seconds.min(86_400)));
         let mut retries = Retries::default();
         let mut sent = 1;
-        while let Some(wait) = retries.failed(&RetryPolicy::default(), asked.unwrap_or_default(), 1.0, Duration::MAX) {
+        while let Some(wait) =
+            retries.after_failure(&RetryPolicy::default(), asked.unwrap_or_default(), 1.0, Duration::MAX)
+        {
             assert!(wait >= asked.unwrap_or_default());
             sent += 1;
         }
         for policy in [RefusedPolicy::Rate, RefusedPolicy::Daily] {
             let mut retries = Retries::default();
-            while retries.refused(policy, None, window).1 {
+            while retries.after_rate_limit(policy, None, window).1 {
                 sent += 1;
             }
         }

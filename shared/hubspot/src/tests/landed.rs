@@ -83,8 +83,8 @@ async fn a_read_never_lands() {
 async fn an_answer_is_given_when_nothing_sent_before_it_can_land_any_more() {
     let landing = Duration::from_millis(400);
     let wait = Duration::from_millis(1);
-    let patience = RetryPolicy { answer: landing, first_wait: wait, second_look: wait, landing };
-    let connector = Connector::new(Arc::new(SystemClock)).expect("certificate authorities").with_patience(patience);
+    let policy = RetryPolicy { answer_timeout: landing, first_backoff: wait, second_look: wait, landing };
+    let connector = Connector::new(Arc::new(SystemClock)).expect("certificate authorities").with_retry_policy(policy);
     let timed = async |replies: &[Reply], time_left: i64| {
         let server = Server::script(replies).await;
         let time_left = SignedDuration::from_millis(time_left);

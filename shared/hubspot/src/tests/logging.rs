@@ -57,7 +57,7 @@ async fn every_failed_request_is_one_event_without_urls_tokens_or_values() {
 
     let text = String::from_utf8(LOG.take()).expect("text");
     let events: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-    let ours: Vec<&Value> = events.iter().filter(|event| event["target"] == "hubspot::call").collect();
+    let ours: Vec<&Value> = events.iter().filter(|event| event["target"] == "hubspot::client").collect();
     let told: Vec<_> = ours
         .iter()
         .map(|event| (event["fields"]["message"].as_str(), event["fields"]["status"].as_u64(), event["level"].as_str()))

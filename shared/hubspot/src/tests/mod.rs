@@ -173,8 +173,8 @@ fn connector() -> Connector {
 /// One that waits so long for an answer, and else as little as a test can.
 fn waiting(answer: Duration) -> Connector {
     let wait = Duration::from_millis(1);
-    let patience = RetryPolicy { answer, first_wait: wait, second_look: wait, landing: wait };
-    Connector::new(Arc::new(SystemClock)).expect("the system has certificate authorities").with_patience(patience)
+    let policy = RetryPolicy { answer_timeout: answer, first_backoff: wait, second_look: wait, landing: wait };
+    Connector::new(Arc::new(SystemClock)).expect("the system has certificate authorities").with_retry_policy(policy)
 }
 
 fn object(name: &str) -> ObjectType {

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use domain::ids::RecordId;
 use domain::ports::crm::CrmError;
 
-use crate::answers::Untold;
+use crate::answers::MissingRecords;
 
 /// Sendings of a call before it is halved.
 const FIRST_SENDINGS: u32 = 3;
@@ -45,10 +45,10 @@ impl Ask {
 
 /// A reading under way.
 #[derive(Debug, Default)]
-pub(crate) struct PageReader {
+pub(crate) struct PendingIds {
     asks: VecDeque<Ask>,
     /// Ids of which an answer said nothing.
-    silent: Vec<RecordId>,
+    unmentioned: Vec<RecordId>,
     /// Records that could not be read, and are to be asked for once more.
     suspects: Vec<RecordId>,
     pub(crate) unreadable: Vec<RecordId>,
@@ -57,31 +57,31 @@ pub(crate) struct PageReader {
     pub(crate) smallest_failed: Option<usize>,
 }
 
-impl PageReader {
-    pub(crate) fn of(ids: &[RecordId], batch: usize) -> Self {
+impl PendingIds {
+    pub(crate) fn new(ids: &[RecordId], batch: usize) -> Self {
         let asks = ids.chunks(batch.max(1)).map(|ids| Ask::of(ids, FIRST_SENDINGS));
         Self { asks: asks.collect(), ..Self::default() }
     }
 
     pub(crate) fn next(&mut self) -> Option<Ask> {
         if self.asks.is_empty() {
-            let silent = std::mem::take(&mut self.silent);
-            if silent.is_empty() {
+            let unmentioned = std::mem::take(&mut self.unmentioned);
+            if unmentioned.is_empty() {
                 let alone = |id: RecordId| Ask { last_look: true, ..Ask::of(&[id], HALF_SENDINGS) };
                 self.asks.extend(std::mem::take(&mut self.suspects).into_iter().map(alone));
             } else {
-                self.asks.push_back(Ask { once_more: true, ..Ask::of(&silent, FIRST_SENDINGS) });
+                self.asks.push_back(Ask { once_more: true, ..Ask::of(&unmentioned, FIRST_SENDINGS) });
             }
         }
         self.asks.pop_front()
     }
 
     /// An answer to `ask` has come. Returns the ids that the CRM failed for.
-    pub(crate) fn answered(&mut self, ask: &Ask, untold: Untold) -> Vec<RecordId> {
+    pub(crate) fn answered(&mut self, ask: &Ask, missing: MissingRecords) -> Vec<RecordId> {
         if !ask.once_more {
-            self.silent.extend(untold.silent);
+            self.unmentioned.extend(missing.unmentioned);
         }
-        untold.failed
+        missing.failed
     }
 
     /// Asks for ids again that an answer has failed for.
@@ -98,7 +98,7 @@ impl PageReader {
             return;
         }
         if !ask.once_more {
-            self.silent.extend(absent);
+            self.unmentioned.extend(absent);
         }
         if !others.is_empty() {
             self.asks.push_front(Ask { ids: others, ..ask });
@@ -159,7 +159,7 @@ impl PageReader {
     fn halve(&mut self, ids: &[RecordId], sendings: u32, once_more: bool) {
         if ids.len() < 2 {
             if !once_more {
-                self.silent.extend(ids);
+                self.unmentioned.extend(ids);
             }
             return;
         }
@@ -174,32 +174,32 @@ impl PageReader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::refusal;
+    use crate::errors;
 
     fn ids(range: std::ops::Range<u64>) -> Vec<RecordId> {
         range.map(RecordId).collect()
     }
 
     fn error() -> CrmError {
-        refusal::malformed("x", 1)
+        errors::malformed("x", 1)
     }
 
     /// Calls of a reading of 100 records of which every call with one of `broken` fails, and what it found.
     fn read(broken: &[u64]) -> (usize, Result<Vec<u64>, CrmError>) {
-        let (mut reading, mut calls, mut any_read) = (PageReader::of(&ids(0..100), 100), 0, false);
-        while let Some(ask) = reading.next() {
+        let (mut pending, mut calls, mut any_read) = (PendingIds::new(&ids(0..100), 100), 0, false);
+        while let Some(ask) = pending.next() {
             if ask.ids.iter().any(|id| broken.contains(&id.0)) {
                 calls += ask.sendings as usize + usize::from(ask.needs_proof());
-                if let Err(error) = reading.failed(&ask, any_read, error()) {
+                if let Err(error) = pending.failed(&ask, any_read, error()) {
                     return (calls, Err(error));
                 }
             } else {
                 calls += 1;
                 any_read = true;
-                assert!(reading.answered(&ask, Untold::default()).is_empty());
+                assert!(pending.answered(&ask, MissingRecords::default()).is_empty());
             }
         }
-        (calls, Ok(reading.unreadable.iter().map(|id| id.0).collect()))
+        (calls, Ok(pending.unreadable.iter().map(|id| id.0).collect()))
     }
 
     /// B5: the one record that makes its page fail is found, with few calls.
@@ -224,45 +224,45 @@ mod tests {
     /// B5: what could be read in the end was not unreadable.
     #[test]
     fn a_record_is_asked_for_once_more_at_the_end() {
-        let mut reading = PageReader::of(&ids(0..1), 100);
-        let ask = reading.next().expect("an ask");
-        reading.failed(&ask, false, error()).expect("one may fail");
-        let ask = reading.next().expect("a last look");
+        let mut pending = PendingIds::new(&ids(0..1), 100);
+        let ask = pending.next().expect("an ask");
+        pending.failed(&ask, false, error()).expect("one may fail");
+        let ask = pending.next().expect("a last look");
         assert_eq!((&ask.ids, ask.last_look), (&ids(0..1), true));
-        reading.answered(&ask, Untold::default());
-        assert!(reading.next().is_none() && reading.unreadable.is_empty());
+        pending.answered(&ask, MissingRecords::default());
+        assert!(pending.next().is_none() && pending.unreadable.is_empty());
     }
 
     /// A1: an id of which nothing is said is asked for once more, together with all others, and no more.
     #[test]
     fn silent_ids_are_asked_for_once_more() {
-        let mut reading = PageReader::of(&ids(0..6), 3);
-        let silent = |ids: Vec<RecordId>| Untold { silent: ids, ..Untold::default() };
+        let mut pending = PendingIds::new(&ids(0..6), 3);
+        let unmentioned = |ids: Vec<RecordId>| MissingRecords { unmentioned: ids, ..MissingRecords::default() };
         for range in [0..1, 3..5] {
-            let ask = reading.next().expect("an ask");
-            reading.answered(&ask, silent(ids(range)));
+            let ask = pending.next().expect("an ask");
+            pending.answered(&ask, unmentioned(ids(range)));
         }
-        let ask = reading.next().expect("once more");
+        let ask = pending.next().expect("once more");
         assert_eq!((&ask.ids, ask.once_more), (&[0, 3, 4].map(RecordId).to_vec(), true));
-        reading.answered(&ask, silent(ids(3..4)));
-        assert_eq!(reading.next(), None);
+        pending.answered(&ask, unmentioned(ids(3..4)));
+        assert_eq!(pending.next(), None);
     }
 
     /// B1: a refusal that names no record is narrowed down by halves.
     #[test]
     fn a_refusal_about_records_leaves_out_the_named_ones_or_halves() {
-        let mut reading = PageReader::of(&ids(0..4), 100);
-        let ask = reading.next().expect("an ask");
-        reading.refused(ask, &ids(1..3));
-        let ask = reading.next().expect("the others");
+        let mut pending = PendingIds::new(&ids(0..4), 100);
+        let ask = pending.next().expect("an ask");
+        pending.refused(ask, &ids(1..3));
+        let ask = pending.next().expect("the others");
         assert_eq!(ask.ids, [0, 3].map(RecordId));
-        reading.refused(ask, &[]);
-        let halves = [reading.next().expect("a half").ids, reading.next().expect("a half").ids];
+        pending.refused(ask, &[]);
+        let halves = [pending.next().expect("a half").ids, pending.next().expect("a half").ids];
         assert_eq!(halves, [ids(0..1), ids(3..4)]);
-        reading.refused(Ask::of(&ids(0..1), 1), &[]);
-        let again = reading.next().expect("a second look at those that were named, and at the one that was alone");
+        pending.refused(Ask::of(&ids(0..1), 1), &[]);
+        let again = pending.next().expect("a second look at those that were named, and at the one that was alone");
         assert_eq!(again.ids, [1, 2, 0].map(RecordId));
-        reading.refused(again, &ids(0..3));
-        assert_eq!(reading.next(), None, "they do not exist");
+        pending.refused(again, &ids(0..3));
+        assert_eq!(pending.next(), None, "they do not exist");
     }
 }
