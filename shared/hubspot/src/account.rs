@@ -44,8 +44,8 @@ impl HubSpot {
 /// A day in windows of ten seconds.
 const WINDOWS_OF_A_DAY: u32 = 8_640;
 
-/// The limits in the headers, or the lowest plan's if there are none. If the headers name a rate but no daily limit, as for
-/// public apps, the rate is the only limit.
+/// The limits in the headers, or the lowest plan's if there are none. If the headers name a rate but no daily limit, as
+/// for public apps, the rate is the only limit.
 fn limits_of(headers: &HeaderMap) -> CallLimits {
     let lowest = CallLimits::LOWEST;
     let max: Option<u64> = number_in(headers, "x-hubspot-ratelimit-max");

@@ -1,9 +1,9 @@
-//! Records read by their ids. Each id that is asked for ends in one of three ways: its record is shown, or provably does
-//! not exist, or cannot be read although the CRM is up. What an answer says of them is judged in [`crate::answers`].
+//! Reads records by their ids. For each requested id there are three results: its record is shown, it provably does not
+//! exist, or it cannot be read although the CRM is up. [`crate::answers`] judges the answers.
 //!
-//! A call that keeps failing is halved, down to the one record that makes it fail. Before that, and before a record
-//! counts as unreadable, another call shows whether the CRM is up at all; and at the end such a record is asked for once
-//! more. So an outage costs few calls, and makes no record look unreadable.
+//! A call that keeps failing is halved, down to the one record that makes it fail. Before the first halving, and before
+//! a record counts as unreadable, another call checks whether the CRM is up. At the end such a record is read once
+//! more. So an outage costs few calls and makes no record look unreadable.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ use crate::row_order::append_new;
 use crate::search::Search;
 use crate::standard_objects::is_conversations;
 
-/// The body of a batch/read.
+/// The body of a batch read.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct BatchReadBody<'a> {
@@ -40,13 +40,13 @@ struct Input {
     id: String,
 }
 
-/// What is read of each record.
+/// Which properties of an object are read, and where their values are put.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Selection<'a> {
     pub(crate) object: &'a ObjectType,
-    /// What the CRM is asked for.
+    /// The properties in the request.
     pub(crate) properties: &'a [&'a str],
-    /// What the rows have, in this order.
+    /// The columns of the rows.
     pub(crate) columns: &'a [&'a str],
     pub(crate) shape: Shape,
 }
@@ -57,10 +57,9 @@ impl<'a> Selection<'a> {
     }
 }
 
-/// What pending by ids found beside the rows.
+/// The result of reading by ids, apart from the rows.
 #[derive(Debug, Default)]
 pub(crate) struct ReadById {
-    /// Records that cannot be read.
     pub(crate) unreadable: Vec<RecordId>,
     pub(crate) mended_values: u64,
     pub(crate) response_bytes: u64,
@@ -78,7 +77,7 @@ impl ReadById {
     }
 }
 
-/// Whether an error is about this call, so that a smaller one may succeed. A CRM that names a pause is to be left alone.
+/// Whether smaller calls may succeed after this error. If the CRM asked for a pause, they would disturb it.
 pub(crate) fn may_succeed_in_parts(error: &CrmError) -> bool {
     match error.kind {
         CrmErrorKind::Unavailable { retry_after } => retry_after.is_zero(),
@@ -88,8 +87,8 @@ pub(crate) fn may_succeed_in_parts(error: &CrmError) -> bool {
 }
 
 impl HubSpot {
-    /// Reads the records with these ids into `rows`, which is cleared first. Records that do not exist are left out, and
-    /// so are those that cannot be read, which are returned.
+    /// Reads the records with these ids into `rows`, which is cleared first. `rows` lacks the records that do not exist
+    /// and those that cannot be read. The latter are returned.
     pub(crate) async fn read_by_id(
         &self,
         wanted: Selection<'_>,
@@ -110,7 +109,7 @@ impl HubSpot {
                     }
                     match self.back_off(&call, &mut retries).await {
                         Ok(()) => pending.again(&failed),
-                        Err(error) => pending.apart(&ask, &failed, !rows.is_empty(), error)?,
+                        Err(error) => pending.read_one_by_one(&ask, &failed, !rows.is_empty(), error)?,
                     }
                 }
                 Err(CallError::Refused(refusal)) => match refusal.absent() {
@@ -158,7 +157,7 @@ impl HubSpot {
         created.collect::<Option<_>>().ok_or_else(|| errors::malformed(&about, 1))
     }
 
-    /// Sends one call and adds the records that it shows to `rows`, each once.
+    /// Sends one call and adds the records in its answer to `rows`, each once.
     async fn answer_to(
         &self,
         call: &Call,
@@ -194,7 +193,7 @@ impl HubSpot {
         Ok(missing)
     }
 
-    /// Whether the CRM answers at all: for the id of a record that was read, if there is one, or else to a search.
+    /// Whether the CRM is up: it answers a read of the record `witness`, or a search.
     async fn is_up(&self, object: &ObjectType, witness: RecordId) -> bool {
         let batch = self.batch_read(object, &[witness], &[RECORD_ID_COLUMN]);
         let search = self.endpoints.search(object, Search::above(RecordId(0), 1).body());
@@ -215,7 +214,7 @@ impl HubSpot {
     }
 
     fn batch_read(&self, object: &ObjectType, ids: &[RecordId], properties: &[&str]) -> Call {
-        // Asked for no property at all HubSpot answers with a choice of its own.
+        // Without properties in the request, HubSpot chooses some itself.
         let properties = if properties.is_empty() { &[RECORD_ID_COLUMN] } else { properties };
         let inputs = ids.iter().map(|id| Input { id: id.to_string() }).collect();
         let body = BatchReadBody { inputs, properties, properties_with_history: [] };

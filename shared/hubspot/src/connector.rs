@@ -37,8 +37,8 @@ pub struct Connector {
 pub struct ConnectorError(#[from] reqwest::Error);
 
 impl Connector {
-    /// A connector that trusts the system's certificate authorities and follows no redirects. It measures by `clock` how
-    /// much time is left until the deadline of a run.
+    /// A connector that trusts the system's certificate authorities and follows no redirects. It measures by `clock`
+    /// how much time is left until the deadline of a run.
     ///
     /// # Errors
     /// [`ConnectorError`] if the system has no certificate authorities.

@@ -1,10 +1,10 @@
-//! Object types and their properties.
+//! The properties of an object.
 //!
-//! Sensitive properties are listed by calls of their own. HubSpot's guide says that definitions need no sensitive
-//! scope but values do; whether the token may see them is proven in [`crate::hidden`]. An account without sensitive data
-//! (its plan may not even have the feature) needs none of those scopes. A level that the CRM refuses to list is told, as
-//! nobody knows whether there are such properties. A call that is refused for a scope does not keep the others from being
-//! asked, so that all missing scopes are told at once.
+//! Sensitive properties have calls of their own. HubSpot's guide says that their definitions need no sensitive scope
+//! but their values do; [`crate::hidden`] checks whether the token may read the values. An account without sensitive
+//! data needs none of those scopes, and its plan may not even have the feature. If the CRM refuses to list a level, the
+//! result says so, since such properties may exist. If a call is refused for a scope, the other calls are still sent,
+//! so that all missing scopes are reported at once.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -23,7 +23,7 @@ use crate::query::Query;
 use crate::retry::Retries;
 use crate::standard_objects::{is_conversations, scopes_of};
 
-/// Name, label and type of what the API tells about a conversation.
+/// Name, label and type of each member of a conversation.
 const CONVERSATION_PROPERTIES: [(&str, &str, &str); 13] = [
     ("archived", "Archived", "bool"),
     ("assignedTo", "Assigned to", "string"),
@@ -40,7 +40,7 @@ const CONVERSATION_PROPERTIES: [(&str, &str, &str); 13] = [
     ("status", "Status", "enumeration"),
 ];
 
-/// Levels that are listed by calls of their own, with the names that the calls have for them.
+/// Levels of sensitivity that have calls of their own, and their names in these calls.
 pub(crate) const SENSITIVE_LEVELS: [(Sensitivity, &str); 2] =
     [(Sensitivity::Sensitive, "sensitive"), (Sensitivity::HighlySensitive, "highly_sensitive")];
 
@@ -69,7 +69,7 @@ struct ModificationMetadata {
     read_only_value: Option<bool>,
 }
 
-/// Documents of one of [`SENSITIVE_LEVELS`], or why they were not listed.
+/// The property documents of one of [`SENSITIVE_LEVELS`], or why the CRM did not list them.
 pub(crate) enum Level<T> {
     Listed(Vec<T>),
     Refused(CrmError),
@@ -107,7 +107,7 @@ impl HubSpot {
         }
     }
 
-    /// Properties that are not sensitive, either those that are archived or those that are not.
+    /// Properties that are not sensitive: the archived ones, or the others.
     pub(crate) async fn plain_documents<T: DeserializeOwned + Send>(
         &self,
         object: &ObjectType,
@@ -118,7 +118,7 @@ impl HubSpot {
         self.fetch(&call, |answer| Ok(documents::entries(&answer.body)?)).await
     }
 
-    /// Properties of one of [`SENSITIVE_LEVELS`]. A refusal is an answer: nobody knows then whether there are any.
+    /// Properties of one of [`SENSITIVE_LEVELS`]. A refusal is a result, not an error: such properties may exist.
     pub(crate) async fn sensitive_documents<T: DeserializeOwned + Send>(
         &self,
         object: &ObjectType,
@@ -143,8 +143,8 @@ fn refused_properties(sensitivity: Sensitivity, error: CrmError) -> RefusedPrope
     RefusedProperties { sensitivity, scopes, sentence: error.sentence }
 }
 
-/// All scopes that are missing, each once. A level that was refused for one of those that are missing anyway may need no
-/// other.
+/// All missing scopes, each once. If a level was refused for one of the scopes in `missing`, its other scopes may not
+/// be necessary and are left out.
 fn all_missing(missing: &[String], refused: Vec<RefusedProperties>, hidden: Option<Vec<String>>) -> Vec<String> {
     let others = refused.into_iter().map(|refused| refused.scopes).chain(hidden);
     let others = others.filter(|scopes| !scopes.iter().any(|scope| missing.contains(scope)));
@@ -152,28 +152,28 @@ fn all_missing(missing: &[String], refused: Vec<RefusedProperties>, hidden: Opti
     all.into_iter().collect()
 }
 
-/// Gathers the scopes of all levels whose values are hidden.
+/// Collects the scopes of all levels whose values are hidden.
 fn note_hidden(hidden: &mut Option<Vec<String>>, checked: Result<(), CrmError>) -> Result<(), CrmError> {
     let Err(error) = checked else { return Ok(()) };
-    let Some(scopes) = hidden::are_hidden(&error) else { return Err(error) };
+    let Some(scopes) = hidden::scopes_for_hidden_values(&error) else { return Err(error) };
     hidden.get_or_insert_default().extend(scopes.iter().cloned());
     Ok(())
 }
 
-/// Properties of a list that was asked for `level`, without those that are `known` already.
+/// The properties in the list for `level`, without the `known` ones.
 fn into_properties(listed: Vec<PropertyDocument>, level: Sensitivity, known: &HashSet<String>) -> Vec<Property> {
     let present = listed.into_iter().filter(|document| !document.archived.unwrap_or(false));
     present.filter(|document| document.is_new(known)).map(|document| document.into_property(level)).collect()
 }
 
 impl PropertyDocument {
-    /// Whether it has not been listed before. A server that does not know of levels lists all properties again,
-    /// without naming a level: those are not taken for sensitive ones.
+    /// Whether the property was not listed before. A server that does not support levels lists all properties again
+    /// without a level. They must not count as sensitive.
     pub(crate) fn is_new(&self, known: &HashSet<String>) -> bool {
         self.data_sensitivity.is_some() || !known.contains(&self.name)
     }
 
-    /// The property, from a list that was asked for `level`.
+    /// The property, if it stands in the list for `level`.
     pub(crate) fn into_property(self, level: Sensitivity) -> Property {
         Property {
             sensitivity: self.sensitivity(level),
@@ -185,7 +185,7 @@ impl PropertyDocument {
         }
     }
 
-    /// What it says itself, or else the level that was asked for.
+    /// The level in the document, or else the level `asked` of its list.
     fn sensitivity(&self, asked: Sensitivity) -> Sensitivity {
         match self.data_sensitivity.as_deref() {
             Some("non_sensitive") => Sensitivity::NonSensitive,

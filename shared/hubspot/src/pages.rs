@@ -1,5 +1,6 @@
-//! Pages of records: listed with their properties where the URL holds them, otherwise listed and then read by id. A page
-//! that keeps failing is taken apart until the record that makes it fail is known.
+//! Reads pages of records. If the URL has room for the properties, a list returns the values; otherwise it returns the
+//! ids, and the records are read by id. A page that keeps failing is divided until the record that makes it fail is
+//! found.
 
 use domain::ids::RecordId;
 use domain::ports::crm::{CrmError, Cursor, PageEnd, PageRequest, PageSource};
@@ -19,7 +20,7 @@ use crate::row_order::{arrange, drop_repeated};
 use crate::search::Search;
 use crate::standard_objects::is_conversations;
 
-/// Sendings of a list before another way is tried.
+/// The most requests for a list before its page is read in another way.
 const LIST_SENDINGS: u32 = 3;
 
 impl HubSpot {
@@ -95,7 +96,7 @@ impl HubSpot {
         Ok(end)
     }
 
-    /// Fills the gaps of a page that was listed.
+    /// Reads the values that a list did not show.
     async fn completed(
         &self,
         request: &PageRequest<'_>,
@@ -107,7 +108,7 @@ impl HubSpot {
         Ok(found.added_to(end))
     }
 
-    /// Lists the ids alone, then reads the records. One that was deleted in between is left out.
+    /// Lists the ids, then reads the records. The page lacks a record that was deleted in between.
     async fn page_by_id(
         &self,
         request: &PageRequest<'_>,
@@ -123,8 +124,8 @@ impl HubSpot {
         Ok(found.added_to(end))
     }
 
-    /// Lists ids; fewer where the CRM fails for as many as were asked for. A record that cannot even be listed is found
-    /// by a search.
+    /// Lists the ids of a page, or of fewer records if the CRM fails for the requested number. If it fails even for
+    /// one, a search finds the id.
     async fn list_ids(
         &self,
         request: &PageRequest<'_>,
@@ -148,7 +149,7 @@ impl HubSpot {
                 }
                 Err(CallError::GaveUp(error)) if may_succeed_in_parts(&error) && self.has_time() => {
                     if limit == 1 {
-                        return self.pass_over(request, listed, error).await;
+                        return self.find_unlisted(request, listed, error).await;
                     }
                     (limit, sendings) = (if limit > 10 { 10 } else { 1 }, 1);
                 }
@@ -157,8 +158,8 @@ impl HubSpot {
         }
     }
 
-    /// Finds the one record that a list does not begin with, as it fails with `error`.
-    async fn pass_over(
+    /// Finds the next record by a search, after a list of one record failed with `error`.
+    async fn find_unlisted(
         &self,
         request: &PageRequest<'_>,
         listed: &mut RowBuffer,
@@ -167,7 +168,7 @@ impl HubSpot {
         let cursors = self.habits.of(self.account, request.object, |habit| habit.cursors);
         let step = u64::from(cursors == Cursors::NextId);
         let after = match request.cursor {
-            // The last record that was read, whatever the form of cursors is.
+            // This is always the last record that was read, whatever the form of the cursors is.
             Cursor::AfterId(id) => *id,
             Cursor::Opaque(text) => match RecordId::parse(text) {
                 Ok(id) => RecordId(id.0.saturating_sub(step)),
@@ -181,13 +182,13 @@ impl HubSpot {
             })
             .await;
         let (Ok(_), Some(id)) = (found, listed.ids().first().copied()) else { return Err(error) };
-        // The lists behind it may be whole again.
+        // The following pages may be readable again.
         self.habits.of(self.account, request.object, |habit| habit.smaller_pages(MAX_RECORDS, self.clock.now()));
         let next = Some(id.0.saturating_add(step).to_string());
         Ok(PageEnd { next, last_listed: Some(id), ..PageEnd::default() })
     }
 
-    /// Conversations cannot be read by id, so a page that fails is asked for with fewer of them.
+    /// Conversations cannot be read by id, so a smaller page is read if one fails.
     async fn threads(&self, request: &PageRequest<'_>, rows: &mut RowBuffer) -> Result<PageEnd, CrmError> {
         let (unsorted, most) =
             self.habits.of(self.account, request.object, |habit| (habit.unsorted, habit.page(self.clock.now())));
@@ -226,13 +227,13 @@ fn query_of(request: &PageRequest<'_>, limit: u8) -> Query {
     }
 }
 
-/// Asked for no property at all HubSpot answers with a choice of its own, so the least that can be asked for is the id.
+/// Without properties in the request, HubSpot chooses some itself, so the query always contains at least the id.
 fn list_query(request: &PageRequest<'_>, limit: u8, properties: &[&str]) -> Query {
     let properties = if properties.is_empty() { &[RECORD_ID_COLUMN] } else { properties };
     query_of(request, limit).with("archived", "false").with_list("properties", properties)
 }
 
-/// How a list goes on, as far as its page shows it.
+/// The form of the cursors, if this page shows it.
 fn cursors_of(end: &PageEnd) -> Option<Cursors> {
     let next = RecordId::parse(end.next.as_deref()?).ok()?;
     let last = end.last_listed?;

@@ -1,4 +1,4 @@
-//! What HubSpot says when it refuses a call, and what we tell people.
+//! HubSpot's refusals: what they are about, and their sentences for users.
 
 use std::collections::BTreeSet;
 
@@ -13,32 +13,32 @@ use crate::answers;
 use crate::error_document::{self, identifier, one_line_without_links, text};
 use crate::write_refusal;
 
-/// Characters of HubSpot's own message that an error repeats.
+/// The most characters of HubSpot's message that an error repeats.
 const MESSAGE_CHARS: usize = 200;
-/// Scopes that an error names at most.
+/// The most scopes that an error names.
 const MAX_SCOPES: usize = 20;
 
-/// A refusal that no retry can mend.
+/// The refusal of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Refusal {
     pub(crate) status: u16,
     pub(crate) details: Details,
-    /// 404, or 400 with nothing but its message to tell by.
+    /// The object type does not exist: status 404, or 400 with a certain message.
     unknown_object: bool,
-    /// The records that it names, where it is about records that do not exist.
+    /// The records that the refusal names, if it is about records that do not exist.
     absent: Option<Vec<RecordId>>,
-    /// The document about a write, if it is about the values or the records of it.
+    /// The document, if it is about the values or the records of a write.
     about_values: Option<Box<Value>>,
 }
 
-/// What was understood of an error document. Everything may be missing: proxies answer with HTML.
+/// The useful members of an error document. All may be missing, since proxies answer with HTML.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Details {
-    /// HubSpot's word for the error, such as `VALIDATION_ERROR`.
+    /// HubSpot's category of the error, such as `VALIDATION_ERROR`.
     pub(crate) category: Option<String>,
-    /// One line without links, cut. None for a write, as it could quote a property value.
+    /// One short line without links. `None` for a write, since it could quote a value.
     pub(crate) message: Option<String>,
-    /// The scopes of which one or more are missing, with status 403, in HubSpot's words.
+    /// The scopes in HubSpot's spelling. With status 403, one or more of them are missing.
     pub(crate) scopes: Vec<String>,
 }
 
@@ -53,8 +53,8 @@ impl Details {
     }
 }
 
-/// Which limit an answer with status 429 to a call of this kind is about. Searches have one of their own (`SECONDLY`), which
-/// other calls neither draw on nor wait for.
+/// The limit behind an answer with status 429 to a call of this kind. Searches have a limit of their own (`SECONDLY`).
+/// Other calls neither use it up nor wait for it.
 pub(crate) fn policy(kind: CallKind, body: &[u8]) -> RefusedPolicy {
     let name = identifier(&error_document::read(body), "policyName").unwrap_or_default().to_ascii_uppercase();
     match kind {
@@ -64,8 +64,8 @@ pub(crate) fn policy(kind: CallKind, body: &[u8]) -> RefusedPolicy {
     }
 }
 
-/// The scopes that an error document names. Seen are `errors[].context.requiredGranularScopes` (new names),
-/// `requiredScopes` (names from before 2022, told only when there are no new ones), and names inside the message.
+/// The scopes in an error document. HubSpot puts them into `errors[].context.requiredGranularScopes` (new names), into
+/// `requiredScopes` (names from before 2022, used only without new ones), or into the message.
 fn scopes_of(document: &Value) -> Vec<String> {
     let mut scopes = Vec::new();
     collect(document, &mut scopes, |name| name.eq_ignore_ascii_case("requiredGranularScopes"));
@@ -93,7 +93,7 @@ fn is_scope_like(word: &str) -> bool {
     (1..=100).contains(&word.len()) && word.bytes().all(allowed)
 }
 
-/// All texts in lists whose member name is `wanted`, at any depth.
+/// Collects the texts of all lists whose member name is `wanted`, at any depth.
 fn collect(value: &Value, found: &mut Vec<String>, wanted: impl Fn(&str) -> bool + Copy) {
     match value {
         Value::Array(items) => items.iter().for_each(|item| collect(item, found, wanted)),
@@ -121,12 +121,12 @@ impl Refusal {
         Self { status, details: Details::of(&document), unknown_object, absent, about_values: None }
     }
 
-    /// The refusal of a call that writes values. HubSpot's own words are kept for [`Refusal::into_write_refusal`] only.
+    /// The refusal of a call that writes values. Only [`Refusal::into_write_refusal`] may use HubSpot's message.
     pub(crate) fn of_write(status: u16, body: &[u8]) -> Self {
         let mut document = error_document::read(body);
         let absent = answers::absent_in_refusal(status, &document);
         let unknown_object = absent.is_none() && is_about_unknown_object(status, &document);
-        // 413: all of them together may be too long, and fewer of them not.
+        // 413: fewer values may not be too long.
         let about_values = absent.is_some() || matches!(status, 400 | 409 | 413 | 422) && !unknown_object;
         let about_values = about_values.then(|| Box::new(document.clone()));
         if let Some(members) = document.as_object_mut() {
@@ -135,10 +135,10 @@ impl Refusal {
         Self { status, details: Details::of(&document), unknown_object, absent, about_values }
     }
 
-    /// What was wrong with the values that were to be written, of properties with these names.
+    /// The refusal of the values of a write, which has properties with these names.
     ///
     /// # Errors
-    /// The refusal itself, when it is about something else.
+    /// The refusal itself, if it is about something else.
     pub(crate) fn into_write_refusal(mut self, names: &BTreeSet<&str>) -> Result<WriteRefusal, Self> {
         let document = self.about_values.take().ok_or(self.status);
         match document {
@@ -147,32 +147,33 @@ impl Refusal {
         }
     }
 
-    /// The records that it names as absent, where it is about records and not about the whole call.
+    /// The records that the refusal names as absent. `None` if it is not about records.
     pub(crate) fn absent(&self) -> Option<&[RecordId]> {
         self.absent.as_deref()
     }
 
-    /// Whether the same call may be answered a moment later. `with_body`: it may have been about certain records.
+    /// Whether the same call may succeed a moment later. A call `with_body` may be about certain records.
     pub(crate) fn may_be_temporary(&self, with_body: bool) -> bool {
         matches!(self.status, 401 | 403 | 404) && !(with_body && self.absent.is_some())
     }
 
-    /// Whether the URL may have been too long. What stands before HubSpot says so with these codes, or with a 400 that has a
-    /// page for people or nothing; HubSpot's own 400 tells what it is about. A 520 is among the failures that may pass, after
-    /// which records are read by their ids.
+    /// Whether the URL may have been too long. A proxy in front of HubSpot answers with status 414 or 431, or with 400
+    /// and an HTML page or no body; HubSpot's own 400 has a category or a message. Status 520 is a failure that may be
+    /// temporary, after which records are read by their ids.
     pub(crate) fn is_about_length(&self) -> bool {
         let message = self.details.message.as_deref().unwrap_or_default().to_ascii_lowercase();
         let names_length = message.contains("too long") || message.contains("too large");
-        let says_nothing = self.details.category.is_none() && message.is_empty();
-        matches!(self.status, 414 | 431) || self.status == 400 && (names_length || says_nothing)
+        let is_empty = self.details.category.is_none() && message.is_empty();
+        matches!(self.status, 414 | 431) || self.status == 400 && (names_length || is_empty)
     }
 
-    /// Whether scopes are what was missing.
+    /// Whether the token lacks scopes.
     pub(crate) fn lacks_scopes(&self) -> bool {
         self.status == 403 && self.details.is_about_scopes()
     }
 
-    /// The error of a refused call for what `about` says, which needs `scope` if the CRM names none that people know.
+    /// The error of a refused call. `about` is its object in a sentence. `scope` is named if the CRM names no scope
+    /// that HubSpot's settings have.
     pub(crate) fn into_error(self, about: &str, scope: &str) -> CrmError {
         let Self { status, details, unknown_object, .. } = self;
         match status {
@@ -203,8 +204,8 @@ fn is_about_unknown_object(status: u16, document: &Value) -> bool {
 }
 
 impl Details {
-    /// Whether a 403 is about scopes: it names some, or says so, or says nothing at all. One about a permission of a user,
-    /// or about what is not for everybody, cannot be helped by a scope.
+    /// Whether a 403 is about scopes: it names some, has their category, or is empty. More scopes do not help if a user
+    /// lacks a permission, or the API is not public.
     fn is_about_scopes(&self) -> bool {
         let message = self.message.as_deref().unwrap_or_default().to_ascii_lowercase();
         let closed = message.contains("available for public use") || message.contains("requires one of");
@@ -223,16 +224,17 @@ impl Details {
     }
 }
 
-/// Whether HubSpot's settings have a scope of this name. A refusal names some that they have not, such as
+/// Whether HubSpot's settings have a scope with this name. Refusals also contain other names, such as
 /// `custom-object-read`.
 fn can_be_ticked(scope: &str) -> bool {
     scope == "e-commerce" || !scope.contains('-')
 }
 
-/// The token lacks the scopes in HubSpot's `words`. Where people cannot find them, `scope` is what they should look for.
+/// The token lacks the scopes in HubSpot's `words`. If its settings have none of these, the error names `scope`
+/// instead.
 fn lacking(words: Vec<String>, scope: &str, about: &str) -> CrmError {
     let (known, others): (Vec<String>, Vec<String>) = words.into_iter().partition(|word| can_be_ticked(word));
-    // Where HubSpot has no scope that would help, its words are all there is.
+    // Without a known scope, the error repeats HubSpot's words.
     let scopes = match (known.is_empty(), scope.is_empty()) {
         (false, _) => known,
         (true, false) => vec![scope.to_owned()],

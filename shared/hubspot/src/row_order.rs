@@ -15,8 +15,8 @@ pub(crate) fn drop_repeated(rows: &mut RowBuffer) {
     arrange(rows, &once);
 }
 
-/// Puts `rows` into the order of `listed`, since batch reads have no order. A record that was not listed (the survivor of
-/// a merge) is dropped.
+/// Puts `rows` into the order of `listed`, since batch reads have no order. A record that was not listed (the survivor
+/// of a merge) is dropped.
 pub(crate) fn arrange(rows: &mut RowBuffer, listed: &[RecordId]) {
     if rows.ids() == listed {
         return;

@@ -1,5 +1,5 @@
-//! Pages whose ids come from a search, for lists that cannot be started in the middle. A search gives 200 ids, which are
-//! read by two calls side by side.
+//! Reads pages whose ids come from a search, for objects whose lists cannot start in the middle. A search finds 200
+//! ids, and two concurrent calls read their records.
 
 use domain::ids::RecordId;
 use domain::ports::crm::{CrmError, CrmErrorKind, Cursor, PageEnd, PageRequest};
@@ -14,7 +14,7 @@ use crate::row_order::{append_new, arrange};
 use crate::scan::Malformed;
 use crate::search::Search;
 
-/// Ids that one search can give.
+/// The most ids that one search can find.
 const MAX_FOUND: u8 = 200;
 
 impl HubSpot {
@@ -25,7 +25,7 @@ impl HubSpot {
     ) -> Result<PageEnd, CrmError> {
         check_takes_ids(request.object)?;
         let Cursor::AfterId(after) = *request.cursor else {
-            let sentence = "HubSpot's searches go on after an id, and not at a cursor of a list.".to_owned();
+            let sentence = "HubSpot's searches continue after an id, not at the cursor of a list.".to_owned();
             return Err(CrmError::new(CrmErrorKind::Refused, sentence));
         };
         rows.clear();
@@ -42,7 +42,7 @@ impl HubSpot {
         Ok(more.added_to(found.added_to(end)))
     }
 
-    /// The next ids above `after`, in their order.
+    /// The next ids above `after`, in ascending order.
     async fn ids_above(
         &self,
         request: &PageRequest<'_>,
@@ -56,7 +56,7 @@ impl HubSpot {
             let ids = found.ids().to_vec();
             check_order(&ids, after)?;
             let end = PageEnd {
-                next: goes_on(&page, ids.len(), limit).then(|| ids.last().map(RecordId::to_string)).flatten(),
+                next: has_more(&page, ids.len(), limit).then(|| ids.last().map(RecordId::to_string)).flatten(),
                 last_listed: ids.last().copied(),
                 response_bytes: answer.wire_bytes,
                 ..PageEnd::default()
@@ -67,12 +67,12 @@ impl HubSpot {
     }
 }
 
-/// Whether there are ids behind those that a search has shown. It may show fewer than it was asked for.
-fn goes_on(page: &Page, shown: usize, limit: u8) -> bool {
+/// Whether more ids follow those in the answer to a search. It may contain fewer than the limit.
+fn has_more(page: &Page, shown: usize, limit: u8) -> bool {
     shown >= usize::from(limit) || page.total.is_some_and(|total| total > shown as u64)
 }
 
-/// Ids that do not ascend would leave out what lies between them.
+/// Checks that ids ascend. Otherwise the ids between them would be missing in the backup.
 fn check_order(ids: &[RecordId], after: RecordId) -> Result<(), Unusable> {
     let ascend = ids.is_sorted_by(|a, b| a < b) && ids.first().is_none_or(|first| *first > after);
     if ascend { Ok(()) } else { Err(Malformed { at: 0 }.into()) }

@@ -18,7 +18,6 @@ struct StandardObject {
     name: &'static str,
     /// `None` if it has no object endpoint: then it cannot be searched, or read by ids.
     type_id: Option<&'static str>,
-    /// The singular label.
     label: &'static str,
     scopes: ObjectScopes,
     /// The property by which records are counted that were created since a time.
