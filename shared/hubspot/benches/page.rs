@@ -1,8 +1,8 @@
-//! What reading a page costs, next to `serde_json` merely skipping the same bytes.
+//! Compares the time to read a page with the time in which `serde_json` skips the same bytes.
 //!
-//! `cargo bench -p hubspot` prints microseconds a record, as the best of several rounds that take turns, so that a busy
-//! machine hits all of them alike. The page is like a HubSpot contact's: 200 properties of which 60 are set, about 8 kB
-//! a record.
+//! `cargo bench -p hubspot` prints microseconds for each record, in the best of several rounds. The candidates take
+//! turns, so that a busy machine slows all of them alike. The page is like a page of contacts: 200 properties of which
+//! 60 are set, about 8 kB for each record.
 
 use std::fmt::Write as _;
 use std::hint::black_box;
@@ -18,7 +18,7 @@ const PROPERTIES: usize = 200;
 const SET: usize = 60;
 const ROUNDS: usize = 400;
 
-/// Names of about the length of HubSpot's own.
+/// Names that are about as long as HubSpot's.
 fn names() -> Vec<String> {
     const WORDS: [&str; 8] = ["analytics", "email", "first", "conversion", "lifecycle", "source", "recent", "owner"];
     let word = |place: usize| WORDS[place % WORDS.len()];

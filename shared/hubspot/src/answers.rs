@@ -1,6 +1,6 @@
-//! What an answer about records means. Of each record that was asked for, an answer gives a value, or the proof that
-//! there is none, or neither: then nothing is known of it, and it must never be taken for deleted or empty. Lists, batch
-//! reads and searches are all judged here.
+//! What an answer about records means. For each requested record, an answer contains its values, or proves that it does
+//! not exist, or does neither. In the last case the record is unknown and must never count as deleted or empty. This
+//! module judges lists, batch reads and searches.
 
 use std::collections::HashSet;
 
@@ -11,43 +11,43 @@ use crate::documents;
 use crate::records::Page;
 use crate::scan::Malformed;
 
-/// Why an answer with a good status is not one.
+/// Why an answer with a good status cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Unusable {
-    /// It is not what the API promises.
+    /// It breaks the rules of the API.
     #[error(transparent)]
     Malformed(#[from] Malformed),
-    /// It says itself that the CRM has failed for all or some of what was asked for.
-    #[error("the CRM failed for a part of it")]
+    /// It reports that the CRM failed for some or all of the records.
+    #[error("the CRM failed for some of the records")]
     InPart,
 }
 
 /// The category of an error about records that do not exist.
 const NOT_FOUND: &str = "OBJECT_NOT_FOUND";
 
-/// Categories of errors that are the CRM's own.
-const PASSING: [&str; 5] = ["INTERNAL_ERROR", "RATE_LIMIT", "RATE_LIMITS", "SERVICE_UNAVAILABLE", "TIMEOUT"];
+/// Categories of errors inside the CRM, which say nothing about the request.
+const TEMPORARY: [&str; 5] = ["INTERNAL_ERROR", "RATE_LIMIT", "RATE_LIMITS", "SERVICE_UNAVAILABLE", "TIMEOUT"];
 
-/// What a batch's answer says of the records that were asked for and are not in it.
+/// Requested records that are not in the answer to a batch read.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Untold {
-    /// They do not exist.
+pub(crate) struct MissingRecords {
+    /// The answer says that they do not exist.
     pub(crate) absent: Vec<RecordId>,
-    /// The CRM failed for them: they may exist.
+    /// The CRM failed for them, so they may exist.
     pub(crate) failed: Vec<RecordId>,
-    /// Nothing is said of them.
-    pub(crate) silent: Vec<RecordId>,
+    /// The answer does not mention them.
+    pub(crate) unmentioned: Vec<RecordId>,
 }
 
-/// Judges a batch's answer: `asked` are the ids that were sent, `shown` those of the records in the answer.
-pub(crate) fn untold(page: &Page, asked: &[RecordId], shown: &[RecordId]) -> Untold {
+/// Judges the answer to a batch read of the ids `asked`. `shown` are the ids of the records in the answer.
+pub(crate) fn missing_records(page: &Page, asked: &[RecordId], shown: &[RecordId]) -> MissingRecords {
     if shown == asked {
-        return Untold::default();
+        return MissingRecords::default();
     }
     let known: HashSet<RecordId> = shown.iter().copied().collect();
     let missing: Vec<RecordId> = asked.iter().copied().filter(|id| !known.contains(id)).collect();
     if missing.is_empty() {
-        return Untold::default();
+        return MissingRecords::default();
     }
     let errors = errors_of(page);
     let mut absent = HashSet::new();
@@ -63,42 +63,42 @@ pub(crate) fn untold(page: &Page, asked: &[RecordId], shown: &[RecordId]) -> Unt
             failed.extend(ids);
         }
     }
-    let mut untold = Untold::default();
+    let mut found = MissingRecords::default();
     for id in missing {
         if failed.contains(&id) {
-            untold.failed.push(id);
+            found.failed.push(id);
         } else if absent.contains(&id) {
-            untold.absent.push(id);
+            found.absent.push(id);
         } else if all_failed {
-            untold.failed.push(id);
+            found.failed.push(id);
         } else {
-            untold.silent.push(id);
+            found.unmentioned.push(id);
         }
     }
-    // A record under an id that nobody asked for is what another one was merged into, and so accounts for it.
+    // A record with an id that was not requested is the survivor of a merge. It accounts for the merged record.
     let survivors = known.iter().filter(|id| !asked.contains(id)).count();
-    if survivors >= untold.silent.len() {
-        untold.absent.append(&mut untold.silent);
+    if survivors >= found.unmentioned.len() {
+        found.absent.append(&mut found.unmentioned);
     }
-    untold
+    found
 }
 
-/// Whether an error is the CRM's own and may be over soon, so that it says nothing about what was sent.
-pub(crate) fn passes(error: &Value) -> bool {
+/// Whether an error is inside the CRM and may be over soon. Then it says nothing about the request.
+pub(crate) fn is_temporary(error: &Value) -> bool {
     let category = error.get("category").and_then(Value::as_str);
-    category.is_some_and(|category| PASSING.contains(&category))
+    category.is_some_and(|category| TEMPORARY.contains(&category))
 }
 
-/// Whether a list or a search tells all that it was asked for.
+/// Returns the page of a list or a search if it is complete.
 ///
 /// # Errors
-/// [`Unusable::InPart`] when it does not: that passes, and it must be asked again.
-pub(crate) fn whole(page: Page) -> Result<Page, Unusable> {
+/// [`Unusable::InPart`] if it is not. This is temporary, so the call must be sent again.
+pub(crate) fn check_complete(page: Page) -> Result<Page, Unusable> {
     let errors = !errors_of(&page).is_empty() || page.error_count.is_some_and(|count| count > 0);
     if is_complete(&page) && !errors { Ok(page) } else { Err(Unusable::InPart) }
 }
 
-/// The ids that a refusal of a whole call names, where it is about records; None where it is about something else.
+/// The ids in the refusal of a whole call, if the refusal is about records. `None` if it is about something else.
 pub(crate) fn absent_in_refusal(status: u16, document: &Value) -> Option<Vec<RecordId>> {
     let errors = document.get("errors").and_then(Value::as_array).into_iter().flatten();
     let all: Vec<&Value> = std::iter::once(document).chain(errors).collect();
@@ -130,7 +130,7 @@ fn is_not_found(error: &Value) -> bool {
     ["category", "errorType", "code"].iter().any(|name| error.get(name).and_then(Value::as_str) == Some(NOT_FOUND))
 }
 
-/// The records that an error names.
+/// The ids in an error.
 pub(crate) fn ids_in(error: &Value) -> Vec<RecordId> {
     let context = error.get("context");
     let lists = ["ids", "id"].into_iter().filter_map(|name| context?.get(name));
@@ -157,17 +157,17 @@ mod tests {
     }
 
     fn judged(page: &Page, shown: &[u64]) -> [Vec<u64>; 3] {
-        let untold = untold(page, &ids(&[1, 2, 3, 4]), &ids(shown));
-        [untold.absent, untold.failed, untold.silent].map(|ids| ids.into_iter().map(|id| id.0).collect())
+        let found = missing_records(page, &ids(&[1, 2, 3, 4]), &ids(shown));
+        [found.absent, found.failed, found.unmentioned].map(|ids| ids.into_iter().map(|id| id.0).collect())
     }
 
     fn error(category: &str, ids: &[&str]) -> Value {
         json!({ "status": "error", "category": category, "context": { "ids": ids } })
     }
 
-    /// A1: only an error that says so is absence.
+    /// A1: a record is absent only if an error says that it was not found.
     #[test]
-    fn only_not_found_is_absence() {
+    fn only_a_not_found_error_makes_a_record_absent() {
         let complete = |errors| page(Some("COMPLETE"), &errors);
         assert!(judged(&complete(Value::Null), &[1, 2, 3, 4]).iter().all(Vec::is_empty));
         assert_eq!(judged(&complete(Value::Null), &[4, 2]), [vec![], vec![], vec![1, 3]]);
@@ -179,9 +179,9 @@ mod tests {
         assert_eq!(judged(&complete(unknown), &[1, 4]), [vec![], vec![2, 3], vec![]]);
     }
 
-    /// A1: a batch that is not complete has failed for what it does not show.
+    /// A1: an unfinished batch read has failed for the records that it does not show.
     #[test]
-    fn what_is_missing_of_an_unfinished_batch_is_not_known() {
+    fn records_missing_from_an_unfinished_batch_are_unknown() {
         for status in ["PENDING", "PROCESSING", "CANCELED"] {
             assert_eq!(judged(&page(Some(status), &Value::Null), &[1, 2]), [vec![], vec![3, 4], vec![]]);
         }
@@ -189,16 +189,16 @@ mod tests {
         assert_eq!(judged(&counted, &[1, 2]), [vec![], vec![3, 4], vec![]]);
     }
 
-    /// A1: the survivor of a merge stands for the record that was merged into it.
+    /// A1: the survivor of a merge accounts for the record that was merged into it.
     #[test]
     fn a_survivor_accounts_for_a_merged_record() {
         assert_eq!(judged(&Page::default(), &[1, 2, 3, 77]), [vec![4], vec![], vec![]]);
         assert_eq!(judged(&Page::default(), &[1, 2, 77]), [vec![], vec![], vec![3, 4]]);
     }
 
-    /// B1: a 404 that names records, or says that they are what was not found, is about them.
+    /// B1: a 404 is about records if it contains their ids or the category of missing records.
     #[test]
-    fn a_refusal_is_about_records_or_about_something_else() {
+    fn a_refusal_about_records_is_recognised() {
         let refused = |document: Value| absent_in_refusal(404, &document);
         assert_eq!(refused(error("OBJECT_NOT_FOUND", &["5", "6"])), Some(ids(&[5, 6])));
         assert_eq!(

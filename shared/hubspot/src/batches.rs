@@ -1,4 +1,4 @@
-//! Up to a hundred records at a time, read and written by their ids.
+//! Reads and writes up to a hundred records by their ids in one call.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -14,20 +14,18 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use crate::answers::{self, Unusable};
-use crate::by_id::Selection;
+use crate::by_id::{Selection, check_takes_ids};
 use crate::call::{Answer, Call, CallError};
-use crate::connector::HubSpot;
+use crate::client::HubSpot;
 use crate::documents;
-use crate::endpoints::is_conversations;
-use crate::refusal;
 use crate::retry::Retries;
 use crate::scan::Malformed;
 use crate::write_refusal;
 
-/// A batch is written this often, when the CRM answers that it has failed for some of the records.
+/// The most requests for one batch, if the CRM answers that it failed for some of the records.
 const MOST_WRITES: u32 = 3;
 
-/// The body of a batch/update.
+/// The body of a batch update.
 #[derive(Serialize)]
 struct Updates<'a> {
     inputs: Vec<UpdateInput<'a>>,
@@ -40,7 +38,7 @@ struct UpdateInput<'a> {
     properties: &'a [(String, String)],
 }
 
-/// What a batch/update answers. A batch that was written in part has both members.
+/// The answer to a batch update. It has both lists if only some of the records were written.
 #[derive(Deserialize)]
 struct Written {
     status: Option<String>,
@@ -50,13 +48,13 @@ struct Written {
 
 #[derive(Deserialize)]
 struct WrittenRecord {
-    /// A text, or a number.
+    /// A text or a number.
     id: Value,
     properties: Option<Map<String, Value>>,
 }
 
 impl HubSpot {
-    /// Ids that do not exist are left out, as far as the CRM says so.
+    /// See [`Crm::read_batch`](domain::ports::crm::Crm::read_batch).
     pub(crate) async fn read_records(
         &self,
         request: &BatchRead<'_>,
@@ -69,7 +67,7 @@ impl HubSpot {
         if request.ids.is_empty() {
             return Ok(Vec::new());
         }
-        check_has_batches(request.object)?;
+        check_takes_ids(request.object)?;
         let wanted = Selection::properties(request.object, request.properties);
         let mut found = self.read_by_id(wanted, request.ids, rows).await?;
         if !lacks_merged_ids_only(rows, request.properties) {
@@ -86,17 +84,16 @@ impl HubSpot {
         if updates.is_empty() {
             return Ok(BatchUpdate::Written { records: Vec::new(), refused: Vec::new() });
         }
-        check_has_batches(object)?;
+        check_takes_ids(object)?;
         let call = self.endpoints.batch_update(object, body_of(updates));
         let names = updates.iter().flat_map(|update| &update.values).map(|(name, _)| name.as_str()).collect();
         let (mut answers, mut unanswered) = (0, None);
         let read = |answer: &Answer| {
             let written: Written = answer.json()?;
             answers += 1;
-            // To write the same values twice does no harm. What fails each time is told like a refusal, and a record of
-            // which two answers say nothing is gone.
-            if written.failed_in_part() && answers < MOST_WRITES || written.is_silent_about_some(updates) && answers < 2
-            {
+            // Writing the same values twice does no harm. A record that fails each time is returned as refused. A
+            // record that two answers do not mention does not exist.
+            if written.failed_in_part() && answers < MOST_WRITES || written.omits_some(updates) && answers < 2 {
                 return Err(Unusable::InPart);
             }
             Ok(written.into_update(updates, &names)?)
@@ -115,40 +112,28 @@ impl HubSpot {
         }
     }
 
-    /// Waits until a write cannot land any more that was sent at `sent_at` and not answered. Otherwise it could land after
-    /// what is written next, or when somebody else may write.
+    /// Waits until the unanswered write that was sent at `sent_at` can no longer land. Otherwise it could land after
+    /// the next write, or after another restore has begun to write.
     ///
     /// # Errors
-    /// When there is no time for that.
+    /// If there is no time to wait.
     async fn until_landed(&self, call: &Call, sent_at: Timestamp) -> Result<(), CrmError> {
         let since = Duration::try_from(self.clock.now().duration_since(sent_at)).unwrap_or_default();
-        let wait = self.patience.landing.saturating_sub(since);
+        let wait = self.retry_policy.landing.saturating_sub(since);
         if wait < self.time_left() {
             tokio::time::sleep(wait).await;
             return Ok(());
         }
         let sentence = format!("HubSpot did not answer in time when asked for {}. Try again later.", call.about);
         let kind = CrmErrorKind::Unavailable { retry_after: SignedDuration::ZERO };
-        Err(refusal::error(kind, sentence).or_landed(true))
+        Err(CrmError::new(kind, sentence).or_landed(true))
     }
 }
 
-/// Whether nothing but the names of merged records is not shown. Not every object has that property, so batches ask for it
-/// without knowing whether there is one.
+/// Whether the ids of merged records are the only values that are not shown. Batches always ask for this property, and
+/// not every object has it.
 fn lacks_merged_ids_only(rows: &RowBuffer, properties: &[&str]) -> bool {
     (0..rows.len()).all(|row| rows.not_shown(row).all(|column| properties.get(column) == Some(&MERGED_IDS)))
-}
-
-/// Conversations have no endpoint that takes ids.
-///
-/// # Errors
-/// For conversations.
-pub(crate) fn check_has_batches(object: &ObjectType) -> Result<(), CrmError> {
-    if is_conversations(object) {
-        let sentence = "HubSpot cannot look conversations up by id.".to_owned();
-        return Err(refusal::error(CrmErrorKind::Refused, sentence));
-    }
-    Ok(())
 }
 
 fn body_of(updates: &[RecordUpdate]) -> Bytes {
@@ -162,20 +147,20 @@ fn as_object<S: Serializer>(values: &[(String, String)], serializer: S) -> Resul
 }
 
 impl Written {
-    /// Whether the CRM has failed for records whose values it may well take.
+    /// Whether the CRM failed for records whose values it may accept later.
     fn failed_in_part(&self) -> bool {
         let is_under_way = self.status.as_deref().is_some_and(|status| status != "COMPLETE");
-        is_under_way || self.errors.iter().flatten().any(answers::passes)
+        is_under_way || self.errors.iter().flatten().any(answers::is_temporary)
     }
 
-    /// Whether some of the records that were `sent` are neither shown nor refused.
-    fn is_silent_about_some(&self, sent: &[RecordUpdate]) -> bool {
+    /// Whether the answer neither shows nor refuses some of the `sent` records.
+    fn omits_some(&self, sent: &[RecordUpdate]) -> bool {
         let refused = self.errors.iter().flatten();
         refused.clone().all(|error| !answers::ids_in(error).is_empty())
             && self.results.len() + refused.map(|error| answers::ids_in(error).len()).sum::<usize>() < sent.len()
     }
 
-    /// What became of the records that were `sent`.
+    /// The outcome for each of the `sent` records.
     fn into_update(self, sent: &[RecordUpdate], names: &BTreeSet<&str>) -> Result<BatchUpdate, Malformed> {
         let refusal_of = |error: &Value| write_refusal::read(error, "HTTP_207", names);
         let refused_records = |error: &Value| -> Vec<(RecordId, WriteRefusal)> {
@@ -186,15 +171,16 @@ impl Written {
         let mut refused: Vec<_> = errors.iter().flat_map(refused_records).collect();
         let nameless = errors.iter().find(|error| answers::ids_in(error).is_empty());
         match nameless {
-            // What is wrong concerns all of them.
+            // The error is about all records.
             Some(error) if records.is_empty() && refused.is_empty() => Ok(BatchUpdate::Refused(refusal_of(error))),
             Some(error) => {
-                // It can only be about those of which nothing is told.
-                let told = |id: &RecordId| {
+                // The error can only be about the records that the answer does not mention.
+                let is_mentioned = |id: &RecordId| {
                     records.iter().any(|record| record.id == *id) || refused.iter().any(|(named, _)| named == id)
                 };
-                let untold: Vec<RecordId> = sent.iter().map(|update| update.id).filter(|id| !told(id)).collect();
-                refused.extend(untold.into_iter().map(|id| (id, refusal_of(error))));
+                let others: Vec<RecordId> =
+                    sent.iter().map(|update| update.id).filter(|id| !is_mentioned(id)).collect();
+                refused.extend(others.into_iter().map(|id| (id, refusal_of(error))));
                 Ok(BatchUpdate::Written { records, refused })
             }
             None => Ok(BatchUpdate::Written { records, refused }),
@@ -242,31 +228,31 @@ mod fuzzing {
         "INVALID_EMAIL",
     ];
 
-    /// What an answer to a write tells of each record: it was written, it was refused, or nothing at all.
+    /// For each record, an answer to a write shows it, refuses it, or does not mention it.
     #[test]
     fn fuzz_crm_written() {
         let sent = [1, 2, 3].map(|id| RecordUpdate { id: RecordId(id), values: vec![("email".into(), "x".into())] });
         let names = BTreeSet::from(["email"]);
         Target::new("crm_written", Form::Json, WORDS).fuzz(|body| {
             let Ok(written) = documents::read::<Written>(body) else { return (None, [0; 2]) };
-            let (in_part, is_silent) = (written.failed_in_part(), written.is_silent_about_some(&sent));
+            let (in_part, omits) = (written.failed_in_part(), written.omits_some(&sent));
             let errors = written.errors.clone().unwrap_or_default();
             let nameless = errors.iter().any(|error| answers::ids_in(error).is_empty());
             let shown = written.results.len();
             match written.into_update(&sent, &names) {
                 Err(_) => (Some(in_part), [9, 9]),
                 Ok(BatchUpdate::Refused(_)) => {
-                    assert!(shown == 0 && nameless, "records that were written are told as refused");
+                    assert!(shown == 0 && nameless, "written records count as refused");
                     (Some(in_part), [8, 8])
                 }
                 Ok(BatchUpdate::Written { records, refused }) => {
-                    assert_eq!(records.len(), shown, "a record that is shown is lost");
-                    let told = |id: RecordId| {
+                    assert_eq!(records.len(), shown, "a shown record is lost");
+                    let is_mentioned = |id: RecordId| {
                         records.iter().any(|record| record.id == id) || refused.iter().any(|(named, _)| *named == id)
                     };
-                    let all = sent.iter().all(|update| told(update.id));
-                    assert!(all || !nameless, "a record is forgotten, and an error is about it");
-                    assert!(all || is_silent || shown + refused.len() >= sent.len(), "a silence is not noticed");
+                    let all = sent.iter().all(|update| is_mentioned(update.id));
+                    assert!(all || !nameless, "a record is forgotten, although an error is about it");
+                    assert!(all || omits || shown + refused.len() >= sent.len(), "an omission is not noticed");
                     (Some(in_part), [records.len().min(7), refused.len().min(7)])
                 }
             }

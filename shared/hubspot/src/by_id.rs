@@ -1,26 +1,32 @@
-//! Records read by their ids. Each id that is asked for ends in one of three ways: its record is shown, or provably does
-//! not exist, or cannot be read although the CRM is up. What an answer says of them is judged in [`crate::answers`].
+//! Reads records by their ids. For each requested id there are three results: its record is shown, it provably does not
+//! exist, or it cannot be read although the CRM is up. [`crate::answers`] judges the answers.
 //!
-//! A call that keeps failing is halved, down to the one record that makes it fail. Before that, and before a record
-//! counts as unreadable, another call shows whether the CRM is up at all; and at the end such a record is asked for once
-//! more. So an outage costs few calls, and makes no record look unreadable.
+//! A call that keeps failing is halved, down to the one record that makes it fail. Before the first halving, and before
+//! a record counts as unreadable, another call checks whether the CRM is up. At the end such a record is read once
+//! more. So an outage costs few calls and makes no record look unreadable.
+
+use std::time::Duration;
 
 use bytes::Bytes;
 use domain::ids::{ObjectType, RecordId};
-use domain::ports::crm::{CrmError, CrmErrorKind};
+use domain::ports::crm::{CrmError, CrmErrorKind, PageEnd};
 use domain::property::RECORD_ID_COLUMN;
 use domain::rows::RowBuffer;
+use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::answers::{self, Untold};
+use crate::answers::{self, MissingRecords};
 use crate::call::{Call, CallError};
-use crate::connector::HubSpot;
-use crate::counts::Search;
-use crate::reading::{Ask, PageReader};
+use crate::client::HubSpot;
+use crate::errors;
+use crate::pending::{Ask, PendingIds};
 use crate::records::{Shape, read_records};
 use crate::retry::Retries;
+use crate::row_order::append_new;
+use crate::search::Search;
+use crate::standard_objects::is_conversations;
 
-/// The body of a batch/read.
+/// The body of a batch read.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct BatchReadBody<'a> {
@@ -34,13 +40,13 @@ struct Input {
     id: String,
 }
 
-/// What is read of each record.
+/// Which properties of an object are read, and where their values are put.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Selection<'a> {
     pub(crate) object: &'a ObjectType,
-    /// What the CRM is asked for.
+    /// The properties in the request.
     pub(crate) properties: &'a [&'a str],
-    /// What the rows have, in this order.
+    /// The columns of the rows.
     pub(crate) columns: &'a [&'a str],
     pub(crate) shape: Shape,
 }
@@ -51,17 +57,28 @@ impl<'a> Selection<'a> {
     }
 }
 
-/// What reading by ids found beside the rows.
+/// The result of reading by ids, apart from the rows.
 #[derive(Debug, Default)]
 pub(crate) struct ReadById {
-    /// Records that cannot be read.
     pub(crate) unreadable: Vec<RecordId>,
     pub(crate) mended_values: u64,
     pub(crate) response_bytes: u64,
 }
 
-/// Whether an error is about this call, so that a smaller one may succeed. A CRM that names a pause is to be left alone.
-pub(crate) fn may_be_the_size(error: &CrmError) -> bool {
+impl ReadById {
+    /// The end of a page whose records were also read by id.
+    pub(crate) fn added_to(self, end: PageEnd) -> PageEnd {
+        PageEnd {
+            unreadable: [end.unreadable, self.unreadable].concat(),
+            mended_values: end.mended_values + self.mended_values,
+            response_bytes: end.response_bytes + self.response_bytes,
+            ..end
+        }
+    }
+}
+
+/// Whether smaller calls may succeed after this error. If the CRM asked for a pause, they would disturb it.
+pub(crate) fn may_succeed_in_parts(error: &CrmError) -> bool {
     match error.kind {
         CrmErrorKind::Unavailable { retry_after } => retry_after.is_zero(),
         CrmErrorKind::Malformed => true,
@@ -70,8 +87,8 @@ pub(crate) fn may_be_the_size(error: &CrmError) -> bool {
 }
 
 impl HubSpot {
-    /// Reads the records with these ids into `rows`, which is cleared first. Records that do not exist are left out, and
-    /// so are those that cannot be read, which are returned.
+    /// Reads the records with these ids into `rows`, which is cleared first. `rows` lacks the records that do not exist
+    /// and those that cannot be read. The latter are returned.
     pub(crate) async fn read_by_id(
         &self,
         wanted: Selection<'_>,
@@ -80,43 +97,67 @@ impl HubSpot {
     ) -> Result<ReadById, CrmError> {
         rows.clear();
         let batch = self.habits.of(self.account, wanted.object, |habit| habit.batch(self.clock.now()));
-        let (mut reading, mut retries, mut found) =
-            (PageReader::of(ids, batch), Retries::default(), ReadById::default());
-        while let Some(ask) = reading.next() {
+        let (mut pending, mut retries, mut found) =
+            (PendingIds::new(ids, batch), Retries::default(), ReadById::default());
+        while let Some(ask) = pending.next() {
             let call = self.batch_read(wanted.object, &ask.ids, wanted.properties);
             match self.answer_to(&call, wanted, &ask, rows, &mut found).await {
-                Ok(untold) => {
-                    let failed = reading.answered(&ask, untold);
+                Ok(missing) => {
+                    let failed = pending.answered(&ask, missing);
                     if failed.is_empty() {
                         continue;
                     }
                     match self.back_off(&call, &mut retries).await {
-                        Ok(()) => reading.again(&failed),
-                        Err(error) => reading.apart(&ask, &failed, !rows.is_empty(), error)?,
+                        Ok(()) => pending.again(&failed),
+                        Err(error) => pending.read_one_by_one(&ask, &failed, !rows.is_empty(), error)?,
                     }
                 }
                 Err(CallError::Refused(refusal)) => match refusal.absent() {
-                    Some(named) => reading.refused(ask, named),
+                    Some(named) => pending.refused(ask, named),
                     None => return Err(refusal.into_error(&call.about, &call.scope)),
                 },
-                Err(CallError::GaveUp(error)) if may_be_the_size(&error) && self.has_time() => {
+                Err(CallError::GaveUp(error)) if may_succeed_in_parts(&error) && self.has_time() => {
                     let witness = rows.ids().first().or(ask.ids.first()).copied().unwrap_or_default();
                     if ask.needs_proof() && !self.is_up(wanted.object, witness).await {
                         return Err(error);
                     }
-                    reading.failed(&ask, !rows.is_empty(), error)?;
+                    pending.failed(&ask, !rows.is_empty(), error)?;
                 }
                 Err(CallError::GaveUp(error)) => return Err(error),
             }
         }
-        if let Some(size) = reading.smallest_failed.filter(|_| reading.unreadable.is_empty()) {
+        if let Some(size) = pending.smallest_failed.filter(|_| pending.unreadable.is_empty()) {
             self.habits.of(self.account, wanted.object, |habit| habit.smaller_batches(size / 2, self.clock.now()));
         }
-        found.unreadable = reading.unreadable;
+        found.unreadable = pending.unreadable;
         Ok(found)
     }
 
-    /// Sends one call and adds the records that it shows to `rows`, each once.
+    /// See [`Crm::existing`](domain::ports::crm::Crm::existing).
+    pub(crate) async fn existing_of(
+        &self,
+        object: &ObjectType,
+        ids: &[RecordId],
+    ) -> Result<Vec<(RecordId, Timestamp)>, CrmError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        check_takes_ids(object)?;
+        // The time of its creation is a member of the record, and not one of its properties.
+        let columns = &["createdAt"];
+        let wanted = Selection { object, properties: &[RECORD_ID_COLUMN], columns, shape: Shape::Flat };
+        let mut rows = RowBuffer::new(columns.len());
+        let found = self.read_by_id(wanted, ids, &mut rows).await?;
+        let about = format!("{object} by their ids");
+        if !found.unreadable.is_empty() {
+            return Err(errors::unavailable(&about, "it fails for single records", 1, Duration::ZERO));
+        }
+        let asked = rows.ids().iter().enumerate().filter(|(_, id)| ids.contains(id));
+        let created = asked.map(|(row, id)| Some((*id, rows.value(row, 0).parse().ok()?)));
+        created.collect::<Option<_>>().ok_or_else(|| errors::malformed(&about, 1))
+    }
+
+    /// Sends one call and adds the records in its answer to `rows`, each once.
     async fn answer_to(
         &self,
         call: &Call,
@@ -124,7 +165,7 @@ impl HubSpot {
         ask: &Ask,
         rows: &mut RowBuffer,
         found: &mut ReadById,
-    ) -> Result<Untold, CallError> {
+    ) -> Result<MissingRecords, CallError> {
         let mut later = RowBuffer::new(wanted.columns.len());
         let first = rows.is_empty();
         let part = if first { &mut *rows } else { &mut later };
@@ -145,14 +186,14 @@ impl HubSpot {
         };
         found.response_bytes += bytes;
         found.mended_values += page.mended_values;
-        let untold = answers::untold(&page, &ask.ids, part.ids());
+        let missing = answers::missing_records(&page, &ask.ids, part.ids());
         if !first {
             append_new(rows, &later);
         }
-        Ok(untold)
+        Ok(missing)
     }
 
-    /// Whether the CRM answers at all: for the id of a record that was read, if there is one, or else to a search.
+    /// Whether the CRM is up: it answers a read of the record `witness`, or a search.
     async fn is_up(&self, object: &ObjectType, witness: RecordId) -> bool {
         let batch = self.batch_read(object, &[witness], &[RECORD_ID_COLUMN]);
         let search = self.endpoints.search(object, Search::above(RecordId(0), 1).body());
@@ -160,7 +201,7 @@ impl HubSpot {
             let mut rows = RowBuffer::new(0);
             let answer = self
                 .try_fetch(&call, Retries::of_attempts(1), |answer| {
-                    answers::whole(read_records(&answer.body, Shape::Nested, &[], &mut rows)?)
+                    answers::check_complete(read_records(&answer.body, Shape::Nested, &[], &mut rows)?)
                 })
                 .await;
             match answer {
@@ -172,13 +213,8 @@ impl HubSpot {
         false
     }
 
-    /// Whether a call that fails now has failed by itself, and not because the time is over.
-    pub(crate) fn has_time(&self) -> bool {
-        self.time_left() > self.patience.answer
-    }
-
     fn batch_read(&self, object: &ObjectType, ids: &[RecordId], properties: &[&str]) -> Call {
-        // Asked for no property at all HubSpot answers with a choice of its own.
+        // Without properties in the request, HubSpot chooses some itself.
         let properties = if properties.is_empty() { &[RECORD_ID_COLUMN] } else { properties };
         let inputs = ids.iter().map(|id| Input { id: id.to_string() }).collect();
         let body = BatchReadBody { inputs, properties, properties_with_history: [] };
@@ -187,19 +223,14 @@ impl HubSpot {
     }
 }
 
-/// Adds the rows of `more` whose ids `rows` does not have.
-pub(crate) fn append_new(rows: &mut RowBuffer, more: &RowBuffer) {
-    for (row, id) in more.ids().iter().enumerate() {
-        if !rows.ids().contains(id) {
-            copy_row(rows, more, row, *id);
-        }
+/// Conversations have no endpoint that takes ids.
+///
+/// # Errors
+/// [`CrmErrorKind::Refused`] for conversations.
+pub(crate) fn check_takes_ids(object: &ObjectType) -> Result<(), CrmError> {
+    if is_conversations(object) {
+        let sentence = "HubSpot cannot look conversations up by id.".to_owned();
+        return Err(CrmError::new(CrmErrorKind::Refused, sentence));
     }
-}
-
-/// Adds row `row` of `from` to `rows`, with what is and is not shown of it.
-pub(crate) fn copy_row(rows: &mut RowBuffer, from: &RowBuffer, row: usize, id: RecordId) {
-    rows.begin_row(id);
-    for column in (0..rows.columns()).filter(|&column| from.is_shown(row, column)) {
-        rows.set(column, from.value(row, column));
-    }
+    Ok(())
 }

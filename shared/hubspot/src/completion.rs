@@ -1,5 +1,5 @@
-//! What an answer has not shown, asked for another way. A value that is missing in an answer is not empty: a list may not
-//! understand a property's name, or the token may not see it.
+//! Reads values that an answer did not show in another way. Such a value is not empty: a list may misunderstand the
+//! name of a property, or the token may not read it.
 
 use std::collections::HashMap;
 
@@ -8,12 +8,12 @@ use domain::ports::crm::{CrmError, CrmErrorKind};
 use domain::rows::RowBuffer;
 
 use crate::by_id::{ReadById, Selection};
-use crate::connector::HubSpot;
-use crate::pages::MAX_RECORDS;
+use crate::client::HubSpot;
+use crate::endpoints::MAX_RECORDS;
 
 impl HubSpot {
-    /// Asks for all that `rows` do not show by the ids of their records. What is not shown even then stays so, and is not
-    /// asked for again for a while.
+    /// Reads the values that `rows` do not show by the ids of their records. A property that this does not show either
+    /// stays not shown, and is not read in this way again for a while.
     pub(crate) async fn complete(
         &self,
         object: &ObjectType,
@@ -21,7 +21,7 @@ impl HubSpot {
         rows: &mut RowBuffer,
         found: &mut ReadById,
     ) -> Result<(), CrmError> {
-        // Every page comes through here, and nearly all leave here.
+        // Nearly every page is complete.
         if rows.is_complete() {
             return Ok(());
         }
@@ -35,7 +35,7 @@ impl HubSpot {
                     found.mended_values += more.mended_values;
                     found.response_bytes += more.response_bytes;
                 }
-                // It does not take such names. The rows are as they are.
+                // The CRM rejects these names, so the rows stay incomplete.
                 Err(error) if error.kind == CrmErrorKind::Refused => late.clear(),
                 Err(error) => return Err(error),
             }
@@ -54,7 +54,7 @@ impl HubSpot {
         Ok(())
     }
 
-    /// None where nothing is left that asking again could show.
+    /// `None` if reading again could not show anything new.
     fn gaps(&self, object: &ObjectType, properties: &[&str], rows: &RowBuffer) -> Option<Gaps> {
         let now = self.clock.now();
         let hopeless: Vec<bool> = self.habits.of(self.account, object, |habit| {
@@ -76,13 +76,13 @@ impl HubSpot {
     }
 }
 
-/// Which columns of which records have values that are not shown.
+/// The records and the columns with values that are not shown.
 struct Gaps {
     ids: Vec<RecordId>,
     columns: Vec<usize>,
 }
 
-/// Puts what `late` shows into the cells of `rows` that are not shown. Its columns are `columns` of `rows`.
+/// Copies values from `late` into cells of `rows` that are not shown. The columns of `late` are `columns` of `rows`.
 fn fill(rows: &mut RowBuffer, late: &RowBuffer, columns: &[usize], helped: &mut [bool]) {
     let places: HashMap<RecordId, usize> = rows.ids().iter().enumerate().map(|(row, id)| (*id, row)).collect();
     for (from, id) in late.ids().iter().enumerate() {

@@ -1,40 +1,29 @@
-//! Object types and their properties.
+//! The properties of an object.
 //!
-//! Sensitive properties are listed by calls of their own. HubSpot's guide says that definitions need no sensitive
-//! scope but values do; whether the token may see them is proven in [`crate::hidden`]. An account without sensitive data
-//! (its plan may not even have the feature) needs none of those scopes. A level that the CRM refuses to list is told, as
-//! nobody knows whether there are such properties. A call that is refused for a scope does not keep the others from being
-//! asked, so that all missing scopes are told at once.
+//! Sensitive properties have calls of their own. HubSpot's guide says that their definitions need no sensitive scope
+//! but their values do; [`crate::hidden`] checks whether the token may read the values. An account without sensitive
+//! data needs none of those scopes, and its plan may not even have the feature. If the CRM refuses to list a level, the
+//! result says so, since such properties may exist. If a call is refused for a scope, the other calls are still sent,
+//! so that all missing scopes are reported at once.
 
 use std::collections::{BTreeSet, HashSet};
 
 use domain::ids::ObjectType;
 use domain::ports::crm::{CrmError, CrmErrorKind, ListedProperties, MissingScopes, RefusedProperties};
-use domain::property::{ObjectDefinition, Property, Sensitivity};
+use domain::property::{Property, Sensitivity};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::call::CallError;
-use crate::connector::HubSpot;
+use crate::client::HubSpot;
 use crate::documents::{self, lenient};
-use crate::endpoints::{CONVERSATIONS, Query, definition_scope, is_conversations, sensitive_scope};
+use crate::errors;
 use crate::hidden;
-use crate::refusal;
+use crate::query::Query;
 use crate::retry::Retries;
+use crate::standard_objects::{is_conversations, scopes_of};
 
-/// Name, type id and singular label of the object types that every account has.
-const STANDARD: [(&str, Option<&str>, &str); 8] = [
-    ("contacts", Some("0-1"), "Contact"),
-    ("companies", Some("0-2"), "Company"),
-    ("deals", Some("0-3"), "Deal"),
-    ("tickets", Some("0-5"), "Ticket"),
-    ("products", Some("0-7"), "Product"),
-    ("calls", Some("0-48"), "Call"),
-    ("tasks", Some("0-27"), "Task"),
-    (CONVERSATIONS, None, "Conversation"),
-];
-
-/// Name, label and type of what the API tells about a conversation.
+/// Name, label and type of each member of a conversation.
 const CONVERSATION_PROPERTIES: [(&str, &str, &str); 13] = [
     ("archived", "Archived", "bool"),
     ("assignedTo", "Assigned to", "string"),
@@ -51,32 +40,9 @@ const CONVERSATION_PROPERTIES: [(&str, &str, &str); 13] = [
     ("status", "Status", "enumeration"),
 ];
 
-/// Levels that are listed by calls of their own, with the names that the calls have for them.
+/// Levels of sensitivity that have calls of their own, and their names in these calls.
 pub(crate) const SENSITIVE_LEVELS: [(Sensitivity, &str); 2] =
     [(Sensitivity::Sensitive, "sensitive"), (Sensitivity::HighlySensitive, "highly_sensitive")];
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Schema {
-    #[serde(default, deserialize_with = "lenient")]
-    object_type_id: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    name: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    fully_qualified_name: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    labels: Option<Labels>,
-    #[serde(default, deserialize_with = "lenient")]
-    archived: Option<bool>,
-}
-
-#[derive(Deserialize)]
-struct Labels {
-    #[serde(default, deserialize_with = "lenient")]
-    singular: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    plural: Option<String>,
-}
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -103,22 +69,13 @@ struct ModificationMetadata {
     read_only_value: Option<bool>,
 }
 
-/// Documents of one of [`SENSITIVE_LEVELS`], or why they were not listed.
+/// The property documents of one of [`SENSITIVE_LEVELS`], or why the CRM did not list them.
 pub(crate) enum Level<T> {
     Listed(Vec<T>),
     Refused(CrmError),
 }
 
 impl HubSpot {
-    pub(crate) async fn defined_objects(&self) -> Result<Vec<ObjectDefinition>, CrmError> {
-        let call = self.endpoints.schemas();
-        let schemas = self.fetch(&call, |answer| Ok(documents::entries::<Schema>(&answer.body)?)).await?;
-        let present = schemas.into_iter().filter(|schema| schema.archived != Some(true));
-        let mut known = HashSet::new();
-        let custom = present.filter_map(Schema::into_definition);
-        Ok(custom.filter(|definition| known.insert(definition.object_type.clone())).collect())
-    }
-
     pub(crate) async fn defined_properties(&self, object: &ObjectType) -> Result<ListedProperties, CrmError> {
         if is_conversations(object) {
             return Ok(ListedProperties { properties: conversation_properties(), refused: Vec::new() });
@@ -142,33 +99,33 @@ impl HubSpot {
             properties.extend(found);
         }
         if !missing.is_empty() {
-            return Err(refusal::missing_scopes(all_missing(&missing.into_names(), refused, hidden)));
+            return Err(errors::missing_scopes(all_missing(&missing.into_names(), refused, hidden)));
         }
         match hidden {
-            Some(scopes) => Err(refusal::hidden_values(object, scopes)),
+            Some(scopes) => Err(errors::hidden_values(object, scopes)),
             None => Ok(ListedProperties { properties, refused }),
         }
     }
 
-    /// Properties that are not sensitive, either those that are archived or those that are not.
+    /// Properties that are not sensitive: the archived ones, or the others.
     pub(crate) async fn plain_documents<T: DeserializeOwned + Send>(
         &self,
         object: &ObjectType,
         archived: bool,
     ) -> Result<Vec<T>, CrmError> {
         let query = Query::default().with("archived", if archived { "true" } else { "false" });
-        let call = self.endpoints.properties(object, query, definition_scope(object));
+        let call = self.endpoints.properties(object, query, scopes_of(object).definitions());
         self.fetch(&call, |answer| Ok(documents::entries(&answer.body)?)).await
     }
 
-    /// Properties of one of [`SENSITIVE_LEVELS`]. A refusal is an answer: nobody knows then whether there are any.
+    /// Properties of one of [`SENSITIVE_LEVELS`]. A refusal is a result, not an error: such properties may exist.
     pub(crate) async fn sensitive_documents<T: DeserializeOwned + Send>(
         &self,
         object: &ObjectType,
         parameter: &str,
     ) -> Result<Level<T>, CrmError> {
         let query = Query::default().with("archived", "false").with("dataSensitivity", parameter);
-        let scope = sensitive_scope(object, parameter).unwrap_or_default();
+        let scope = scopes_of(object).sensitive(parameter).unwrap_or_default();
         let mut call = self.endpoints.properties(object, query, scope);
         call.about = format!("the {} properties of {object}", parameter.replace('_', " "));
         let retries = Retries::default().with_second_looks(1);
@@ -186,8 +143,8 @@ fn refused_properties(sensitivity: Sensitivity, error: CrmError) -> RefusedPrope
     RefusedProperties { sensitivity, scopes, sentence: error.sentence }
 }
 
-/// All scopes that are missing, each once. A level that was refused for one of those that are missing anyway may need no
-/// other.
+/// All missing scopes, each once. If a level was refused for one of the scopes in `missing`, its other scopes may not
+/// be necessary and are left out.
 fn all_missing(missing: &[String], refused: Vec<RefusedProperties>, hidden: Option<Vec<String>>) -> Vec<String> {
     let others = refused.into_iter().map(|refused| refused.scopes).chain(hidden);
     let others = others.filter(|scopes| !scopes.iter().any(|scope| missing.contains(scope)));
@@ -195,56 +152,28 @@ fn all_missing(missing: &[String], refused: Vec<RefusedProperties>, hidden: Opti
     all.into_iter().collect()
 }
 
-/// Gathers the scopes of all levels whose values are hidden.
+/// Collects the scopes of all levels whose values are hidden.
 fn note_hidden(hidden: &mut Option<Vec<String>>, checked: Result<(), CrmError>) -> Result<(), CrmError> {
     let Err(error) = checked else { return Ok(()) };
-    let Some(scopes) = hidden::are_hidden(&error) else { return Err(error) };
+    let Some(scopes) = hidden::scopes_for_hidden_values(&error) else { return Err(error) };
     hidden.get_or_insert_default().extend(scopes.iter().cloned());
     Ok(())
 }
 
-pub(crate) fn standard_objects() -> Vec<ObjectDefinition> {
-    let standard = STANDARD.iter().map(|&(name, type_id, label)| ObjectDefinition {
-        object_type: ObjectType::parse(name).expect("a valid object type"),
-        type_id: type_id.map(str::to_owned),
-        label: label.to_owned(),
-        custom: false,
-    });
-    standard.collect()
-}
-
-impl Schema {
-    /// Named by its fully qualified name, or by its type id where that name could not become a file's.
-    fn into_definition(self) -> Option<ObjectDefinition> {
-        let parsed = |name: Option<&str>| name.and_then(|name| ObjectType::parse(name).ok());
-        let qualified = parsed(self.fully_qualified_name.as_deref());
-        let object_type = qualified.or_else(|| parsed(self.object_type_id.as_deref()))?;
-        let of_labels = self.labels.and_then(|labels| labels.singular.or(labels.plural));
-        let given = |label: &String| !label.is_empty();
-        let label = of_labels.filter(given).or(self.name.filter(given));
-        Some(ObjectDefinition {
-            label: label.unwrap_or_else(|| object_type.to_string()),
-            object_type,
-            type_id: self.object_type_id,
-            custom: true,
-        })
-    }
-}
-
-/// Properties of a list that was asked for `level`, without those that are `known` already.
+/// The properties in the list for `level`, without the `known` ones.
 fn into_properties(listed: Vec<PropertyDocument>, level: Sensitivity, known: &HashSet<String>) -> Vec<Property> {
     let present = listed.into_iter().filter(|document| !document.archived.unwrap_or(false));
     present.filter(|document| document.is_new(known)).map(|document| document.into_property(level)).collect()
 }
 
 impl PropertyDocument {
-    /// Whether it has not been listed before. A server that does not know of levels lists all properties again,
-    /// without naming a level: those are not taken for sensitive ones.
+    /// Whether the property was not listed before. A server that does not support levels lists all properties again
+    /// without a level. They must not count as sensitive.
     pub(crate) fn is_new(&self, known: &HashSet<String>) -> bool {
         self.data_sensitivity.is_some() || !known.contains(&self.name)
     }
 
-    /// The property, from a list that was asked for `level`.
+    /// The property, if it stands in the list for `level`.
     pub(crate) fn into_property(self, level: Sensitivity) -> Property {
         Property {
             sensitivity: self.sensitivity(level),
@@ -256,7 +185,7 @@ impl PropertyDocument {
         }
     }
 
-    /// What it says itself, or else the level that was asked for.
+    /// The level in the document, or else the level `asked` of its list.
     fn sensitivity(&self, asked: Sensitivity) -> Sensitivity {
         match self.data_sensitivity.as_deref() {
             Some("non_sensitive") => Sensitivity::NonSensitive,

@@ -1,4 +1,4 @@
-//! JSON documents that are not pages of records, read as tolerantly as values are: see [`crate::scan`].
+//! Reads JSON documents other than pages of records, as tolerantly as [`crate::scan`] reads values.
 
 use std::borrow::Cow;
 
@@ -8,10 +8,10 @@ use serde_json::Value;
 
 use crate::scan::{Malformed, without_mark};
 
-/// Reads a document, also one with a byte-order mark, half a surrogate pair, or bytes that are no UTF-8.
+/// Reads a document. It may begin with a byte-order mark, and contain half a surrogate pair or invalid UTF-8.
 ///
 /// # Errors
-/// [`Malformed`] when it is not JSON even then, or not of the expected form.
+/// [`Malformed`] if it is still not JSON, or has another form.
 pub(crate) fn read<T: DeserializeOwned>(document: &[u8]) -> Result<T, Malformed> {
     let document = without_mark(document);
     let read = serde_json::from_slice(document).or_else(|error| match mended(document) {
@@ -21,7 +21,7 @@ pub(crate) fn read<T: DeserializeOwned>(document: &[u8]) -> Result<T, Malformed>
     read.map_err(|error| Malformed { at: error.column() })
 }
 
-/// The document with U+FFFD where it had half a surrogate pair or bytes that are no UTF-8.
+/// The document with U+FFFD in the place of half a surrogate pair and of invalid UTF-8.
 fn mended(document: &[u8]) -> Cow<'_, [u8]> {
     let text = String::from_utf8_lossy(document);
     let mut changed = matches!(text, Cow::Owned(_));
@@ -47,14 +47,14 @@ fn mended(document: &[u8]) -> Cow<'_, [u8]> {
     if changed { Cow::Owned(whole.into_bytes()) } else { Cow::Borrowed(document) }
 }
 
-/// The half of a surrogate pair whose escape `text` begins with.
+/// Half a surrogate pair, if `text` begins with its escape.
 fn surrogate(text: &str) -> Option<u32> {
     let digits = text.strip_prefix("\\u")?.get(..4)?;
     let digits = digits.bytes().all(|byte| byte.is_ascii_hexdigit()).then_some(digits)?;
     u32::from_str_radix(digits, 16).ok().filter(|half| (0xD800..0xE000).contains(half))
 }
 
-/// A list whose entries are read one by one, so that an entry of another form does not spoil the others.
+/// A list whose entries are read one by one, so that an entry of another form does not make the list unreadable.
 #[derive(Deserialize)]
 struct Listed {
     results: Vec<Value>,
@@ -62,10 +62,10 @@ struct Listed {
     errors: Vec<Value>,
 }
 
-/// The entries of a document's `results` that can be used.
+/// The entries in a document's `results` that have the expected form.
 ///
 /// # Errors
-/// [`Malformed`] when there is no such list, or it is not whole: the CRM names errors beside it.
+/// [`Malformed`] if there is no such list, or the document also has errors, so that the list is incomplete.
 pub(crate) fn entries<T: DeserializeOwned>(document: &[u8]) -> Result<Vec<T>, Malformed> {
     let listed: Listed = read(document)?;
     if !listed.errors.is_empty() {
@@ -74,13 +74,13 @@ pub(crate) fn entries<T: DeserializeOwned>(document: &[u8]) -> Result<Vec<T>, Ma
     Ok(listed.results.into_iter().filter_map(|entry| serde_json::from_value(entry).ok()).collect())
 }
 
-/// A member that is None where it has another form. With `#[serde(default)]`, also where it is not there.
+/// Reads a member as `None` if it has another form. With `#[serde(default)]` it may also be missing.
 pub(crate) fn lenient<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Option<T>, D::Error> {
     let value = Value::deserialize(deserializer)?;
     Ok(serde_json::from_value(value).ok())
 }
 
-/// A text, also one that stands as a number.
+/// The text of a text or a number.
 pub(crate) fn text_of(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
@@ -97,7 +97,7 @@ mod tests {
         read(json.as_bytes())
     }
 
-    /// A7: half a surrogate pair in a document is read as it is in a value.
+    /// A7: documents and pages treat half a surrogate pair alike.
     #[test]
     fn half_a_surrogate_pair_becomes_a_replacement_character() {
         for (json, expected) in [
@@ -116,16 +116,16 @@ mod tests {
         }
     }
 
-    /// B10: a byte-order mark before a document.
+    /// B10: some servers put a byte-order mark before a document.
     #[test]
-    fn a_byte_order_mark_is_passed_over() {
+    fn a_byte_order_mark_is_skipped() {
         assert_eq!(text("\u{feff}\"a\"").as_deref(), Ok("a"));
         assert_eq!(text("\u{feff}\"\\ud83d\"").as_deref(), Ok("\u{fffd}"));
     }
 
-    /// B10: an entry that lacks a member is left out, not the whole list.
+    /// B10: an unreadable entry does not make the list unreadable.
     #[test]
-    fn entries_that_cannot_be_used_do_not_spoil_the_others() {
+    fn unreadable_entries_are_left_out_of_a_list() {
         let list = br#"{"results":["a",{"no":"text"},null,"b"]}"#;
         assert_eq!(entries::<String>(list).expect("a list"), ["a", "b"]);
         assert!(entries::<String>(b"{}").is_err());

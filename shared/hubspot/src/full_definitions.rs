@@ -1,4 +1,4 @@
-//! Properties with all that somebody who writes to them must know.
+//! The properties of an object with everything that a write needs to know.
 
 use std::cmp::Reverse;
 use std::collections::HashSet;
@@ -9,13 +9,13 @@ use domain::ports::crm_batch::{PropertyDefinition, SideEffect};
 use domain::property::{Property, Sensitivity};
 use serde::Deserialize;
 
-use crate::connector::HubSpot;
+use crate::client::HubSpot;
 use crate::definitions::{Level, PropertyDocument, SENSITIVE_LEVELS, conversation_properties};
 use crate::documents::lenient;
-use crate::endpoints::is_conversations;
-use crate::refusal;
+use crate::errors;
+use crate::standard_objects::is_conversations;
 
-/// The stage of a contact or company, whose changes to an earlier one HubSpot ignores without a word.
+/// The stage of a contact or company. HubSpot silently ignores a change to an earlier stage.
 const LIFECYCLE_STAGE: &str = "lifecyclestage";
 /// Properties that move a record through a process.
 const STAGES: [&str; 5] = [LIFECYCLE_STAGE, "dealstage", "pipeline", "hs_pipeline_stage", "hs_pipeline"];
@@ -46,7 +46,7 @@ struct OptionDocument {
 impl HubSpot {
     pub(crate) async fn full_definitions(&self, object: &ObjectType) -> Result<Vec<PropertyDefinition>, CrmError> {
         if is_conversations(object) {
-            return Ok(conversation_properties().into_iter().map(taking_any_value).collect());
+            return Ok(conversation_properties().into_iter().map(without_constraints).collect());
         }
         let mut missing = MissingScopes::default();
         let plain = missing.note(self.plain_documents(object, false).await)?.unwrap_or_default();
@@ -55,7 +55,7 @@ impl HubSpot {
             let known = found.iter().map(|definition| definition.property.name.clone()).collect();
             let listed = match self.sensitive_documents(object, parameter).await? {
                 Level::Listed(listed) => listed,
-                // Only a scope can be helped. Otherwise such properties are as good as not defined.
+                // Only a missing scope can be added. Other refused levels count as undefined.
                 Level::Refused(error) => {
                     let lacks_scopes = matches!(error.kind, CrmErrorKind::MissingScopes(_));
                     missing.note(if lacks_scopes { Err(error) } else { Ok(()) })?;
@@ -66,11 +66,11 @@ impl HubSpot {
         }
         let archived = missing.note(self.plain_documents(object, true).await)?.unwrap_or_default();
         found.extend(into_definitions(archived, Sensitivity::NonSensitive, true, &HashSet::new()));
-        if missing.is_empty() { Ok(each_once(found)) } else { Err(refusal::missing_scopes(missing.into_names())) }
+        if missing.is_empty() { Ok(each_once(found)) } else { Err(errors::missing_scopes(missing.into_names())) }
     }
 }
 
-fn taking_any_value(property: Property) -> PropertyDefinition {
+fn without_constraints(property: Property) -> PropertyDefinition {
     PropertyDefinition {
         property,
         archived: false,
@@ -91,7 +91,7 @@ fn into_definitions(
     new.map(|document| document.into_definition(level, archived)).collect()
 }
 
-/// Of several with one name the one that is not archived, and of those the most sensitive one, as in a backup.
+/// One definition for each name: preferably one that is not archived, and then the most sensitive one, as in a backup.
 fn each_once(mut definitions: Vec<PropertyDefinition>) -> Vec<PropertyDefinition> {
     definitions.sort_by(|a, b| {
         let rank = |one: &PropertyDefinition| (one.archived, Reverse(one.property.sensitivity));
@@ -102,15 +102,16 @@ fn each_once(mut definitions: Vec<PropertyDefinition>) -> Vec<PropertyDefinition
 }
 
 impl FullDocument {
-    /// The definition, from a list that was asked for `level`, and for properties that are `archived` or are not.
+    /// The definition, if it stands in the list for `level` of properties that are, or are not, `archived`.
     fn into_definition(self, level: Sensitivity, archived: bool) -> PropertyDefinition {
         let archived = self.property.archived.unwrap_or(archived);
         let property = self.property.into_property(level);
         let field_type = self.field_type.unwrap_or_default();
         let references_owner = self.referenced_object_type.is_some_and(|kind| kind.eq_ignore_ascii_case("OWNER"));
         let is_owner = references_owner || property.name == "hubspot_owner_id";
-        let elsewhere = is_owner || self.external_options.unwrap_or(false);
-        let options = self.options.filter(|_| property.kind == "enumeration" && !elsewhere).unwrap_or_default();
+        let has_external_options = is_owner || self.external_options.unwrap_or(false);
+        let options =
+            self.options.filter(|_| property.kind == "enumeration" && !has_external_options).unwrap_or_default();
         let side_effect = if is_email(&property, &field_type) {
             Some(SideEffect::Email)
         } else if is_owner {
@@ -131,7 +132,7 @@ impl FullDocument {
     }
 }
 
-/// HubSpot has no type for e-mail addresses, so names have to tell: `email`, `work_email`, `hs_additional_emails`.
+/// HubSpot has no type for e-mail addresses, so the name decides: `email`, `work_email`, `hs_additional_emails`.
 fn is_email(property: &Property, field_type: &str) -> bool {
     let last = property.name.rsplit('_').next().unwrap_or_default();
     field_type == "email" || property.kind == "string" && matches!(last, "email" | "emails")

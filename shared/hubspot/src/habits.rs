@@ -1,5 +1,5 @@
-//! What was learned about reading an object of an account, so that the next page does not pay for it again. It is a guess
-//! that is never needed for a right answer; it ages, and there is only so much of it.
+//! Remembers how an object of an account is read with the fewest calls, so that later pages do not learn it again. No
+//! result depends on it: it may be wrong, it expires, and its size is limited.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher as _, RandomState};
@@ -9,22 +9,22 @@ use domain::ids::ObjectType;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::pages::MAX_RECORDS;
+use crate::endpoints::MAX_RECORDS;
 
-/// For how long something is believed that costs more calls than usual, or spares some.
-const HOLDS: SignedDuration = SignedDuration::from_mins(10);
-/// Objects that are remembered. Beyond that all are forgotten.
+/// How long a habit is kept that changes the number of calls.
+const LIFETIME: SignedDuration = SignedDuration::from_mins(10);
+/// The most objects that are remembered. After that all are forgotten.
 const MOST_OBJECTS: usize = 2_000;
-/// Columns of an object that are remembered.
+/// The most columns of an object that are remembered.
 const MOST_COLUMNS: usize = 2_000;
-/// The longest URL of a list, until a server says otherwise: some refuse 8,000 characters.
+/// The most characters in the URL of a list, unless a server accepts fewer. Some refuse 8,000.
 const LONGEST_URL: usize = 6_000;
-/// With fewer, a list has no place for properties.
+/// A list whose URL may not be longer than this is sent without properties.
 const SHORTEST_URL: usize = 1_500;
-/// So many pages after each other must have needed it before lists are given up for a while.
+/// After this number of failed pages in a row, lists are not tried for a while.
 const FAILED_LISTS: u32 = 2;
 
-/// An account and a server, as a number that tells nothing.
+/// An account and its server, as a number that reveals nothing about the token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct AccountKey(u64);
 
@@ -35,14 +35,14 @@ pub(crate) struct Habits {
     objects: Mutex<HashMap<(AccountKey, ObjectType), Habit>>,
 }
 
-/// What is known of one object.
+/// What is known about one object.
 #[derive(Debug)]
 pub(crate) struct Habit {
-    /// Characters of a URL that are allowed; 0 when only lists without properties are.
+    /// The most characters of a URL. 0 allows only lists without properties.
     pub(crate) longest_url: usize,
-    /// Its server does not take an order of conversations.
+    /// The server rejects a sort order for conversations.
     pub(crate) unsorted: bool,
-    /// How its list goes on.
+    /// The form of the cursors of its list.
     pub(crate) cursors: Cursors,
     failed_lists: u32,
     by_id: Option<Timestamp>,
@@ -52,15 +52,15 @@ pub(crate) struct Habit {
     hidden_until: Timestamp,
 }
 
-/// The cursors of a list, as its pages have shown them.
+/// The form of the cursors of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Cursors {
-    /// No page has shown it, or the CRM's own text.
+    /// No page has shown it, or the cursors are opaque texts.
     #[default]
     Unknown,
-    /// The last id: the list goes on after it.
+    /// The last id of the page; the list continues after it.
     LastId,
-    /// The last id plus one: the list goes on at it.
+    /// The last id of the page plus one; the list continues at it.
     NextId,
 }
 
@@ -85,7 +85,7 @@ impl Habits {
         AccountKey(self.hasher.hash_one((server, token.expose_secret())))
     }
 
-    /// Looks at, or changes, what is known of an object.
+    /// Reads or changes what is known about an object.
     pub(crate) fn of<T>(&self, account: AccountKey, object: &ObjectType, look: impl FnOnce(&mut Habit) -> T) -> T {
         let mut objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
         if objects.len() >= MOST_OBJECTS {
@@ -96,16 +96,16 @@ impl Habits {
 }
 
 impl Habit {
-    /// A list's URL was too long while `allowed` characters were allowed.
+    /// Notes that a URL of at most `allowed` characters was too long.
     pub(crate) fn url_too_long(&mut self, allowed: usize) {
         let half = allowed / 2;
-        // Whoever was faster has done the same.
+        // Otherwise another page has already noted it.
         if self.longest_url == allowed {
             self.longest_url = if half < SHORTEST_URL { 0 } else { half };
         }
     }
 
-    /// Whether records are to be read by their ids without trying the list first.
+    /// Whether to read records by their ids without trying the list first.
     pub(crate) fn reads_by_id(&self, now: Timestamp) -> bool {
         self.by_id.is_some_and(|until| now < until)
     }
@@ -114,45 +114,45 @@ impl Habit {
         self.failed_lists = 0;
     }
 
-    /// A list has failed, and its records could be read by their ids.
+    /// Notes that a list failed whose records could be read by their ids.
     pub(crate) fn list_failed(&mut self, now: Timestamp) {
         self.failed_lists += 1;
         if self.failed_lists >= FAILED_LISTS {
-            self.by_id = now.checked_add(HOLDS).ok();
+            self.by_id = now.checked_add(LIFETIME).ok();
             self.failed_lists = 0;
         }
     }
 
-    /// Records of one batch.
+    /// The most records in one batch.
     pub(crate) fn batch(&self, now: Timestamp) -> usize {
         self.batch.filter(|(_, until)| now < *until).map_or(usize::from(MAX_RECORDS), |(records, _)| records)
     }
 
-    /// A batch of more than `records` has failed, and smaller ones have not.
+    /// Notes that a batch of more than `records` failed, and smaller ones did not.
     pub(crate) fn smaller_batches(&mut self, records: usize, now: Timestamp) {
-        self.batch = now.checked_add(HOLDS).ok().map(|until| (records.max(1), until));
+        self.batch = now.checked_add(LIFETIME).ok().map(|until| (records.max(1), until));
     }
 
-    /// Entries of one page of a list that cannot be read by ids.
+    /// The most entries on a page of a list of ids or of conversations.
     pub(crate) fn page(&self, now: Timestamp) -> u8 {
         self.list.filter(|(_, until)| now < *until).map_or(MAX_RECORDS, |(records, _)| records)
     }
 
-    /// A page of more than `records` has failed, and a smaller one has not.
+    /// Notes that a page of more than `records` failed, and a smaller one did not.
     pub(crate) fn smaller_pages(&mut self, records: u8, now: Timestamp) {
-        self.list = now.checked_add(HOLDS).ok().map(|until| (records, until));
+        self.list = now.checked_add(LIFETIME).ok().map(|until| (records, until));
     }
 
-    /// Whether a property stays hidden however it is asked for.
+    /// Whether no way of reading shows this property.
     pub(crate) fn is_hidden(&self, property: &str, now: Timestamp) -> bool {
         now < self.hidden_until && self.hidden.contains(property)
     }
 
-    /// A property was hidden however it was asked for.
+    /// Notes that no way of reading shows this property.
     pub(crate) fn stays_hidden(&mut self, property: &str, now: Timestamp) {
         if now >= self.hidden_until {
             self.hidden.clear();
-            self.hidden_until = now.checked_add(HOLDS).unwrap_or(Timestamp::MAX);
+            self.hidden_until = now.checked_add(LIFETIME).unwrap_or(Timestamp::MAX);
         }
         if self.hidden.len() < MOST_COLUMNS {
             self.hidden.insert(property.to_owned());
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn urls_halve_and_then_go_without_properties() {
+    fn urls_are_halved_until_they_have_no_room_for_properties() {
         let mut habit = Habit::default();
         let mut seen = vec![habit.longest_url];
         while let Some(&allowed) = seen.last().filter(|&&allowed| allowed > 0) {
@@ -178,10 +178,10 @@ mod tests {
         }
         assert_eq!(seen, [6_000, 3_000, 1_500, 0]);
         habit.url_too_long(6_000);
-        assert_eq!(habit.longest_url, 0, "late news change nothing");
+        assert_eq!(habit.longest_url, 0, "an outdated note changes nothing");
     }
 
-    /// B9: what one account's names lead to is nothing to the others.
+    /// B9: long property names of one account do not affect other accounts.
     #[test]
     fn accounts_and_objects_have_habits_of_their_own() {
         let habits = Habits::default();
@@ -193,10 +193,10 @@ mod tests {
     }
 
     #[test]
-    fn what_was_learned_ages() {
+    fn habits_expire() {
         let mut habit = Habit::default();
         habit.list_failed(at(0));
-        assert!(!habit.reads_by_id(at(0)), "once may be chance");
+        assert!(!habit.reads_by_id(at(0)), "one failure may be chance");
         habit.list_failed(at(0));
         habit.smaller_batches(0, at(0));
         habit.smaller_pages(10, at(0));

@@ -1,6 +1,6 @@
-//! Whether sensitive values can be seen. Their definitions are listed to every token, and nobody promises what stands in
-//! the place of a value that a token may not see: nothing, null, or a refusal. So before a backup begins, records are
-//! searched that have such values, and one of them must be shown.
+//! Checks whether the token may read sensitive values. Every token can list their definitions, and HubSpot does not
+//! document the answer about a value that a token may not read: it may be left out, null, or refused. So before a
+//! backup begins, a search finds records that have such values, and its answer must show at least one of them.
 
 use std::time::Duration;
 
@@ -10,50 +10,50 @@ use domain::rows::RowBuffer;
 
 use crate::answers;
 use crate::call::CallError;
-use crate::connector::HubSpot;
-use crate::counts::Search;
-use crate::endpoints::sensitive_scope;
+use crate::client::HubSpot;
+use crate::errors;
 use crate::records::{Shape, read_records};
-use crate::refusal;
 use crate::retry::Retries;
+use crate::search::Search;
+use crate::standard_objects::scopes_of;
 
-/// Filter groups of a search.
+/// The most filter groups in a search.
 const GROUPS: usize = 5;
-/// Searches for the values of one level.
+/// The most searches for the values of one level.
 const MOST_SEARCHES: usize = 4;
-/// Characters of a search's body that HubSpot accepts, less some to be safe.
+/// The most characters in the body of a search. HubSpot accepts 3,000.
 const LONGEST_BODY: usize = 2_900;
-/// Records that a search shows.
+/// The most records that a search shows.
 const SHOWN: u8 = 5;
 
-/// What a search for records with certain values has shown.
+/// The result of a search for records that have certain values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sight {
-    /// One of the values at least.
+    /// At least one of the values is shown.
     Values,
-    /// Records without any of the values that they were found by.
+    /// The records are shown, but none of the values.
     RecordsOnly,
-    /// No record has such a value, or the CRM does not search for it.
+    /// No record has such a value, or the CRM cannot search for it.
     Nothing,
 }
 
 impl HubSpot {
-    /// Checks that values of these properties, all of `level`, are shown to the token.
+    /// Checks that the token may read values of these properties, which are all of `level`.
     ///
     /// # Errors
-    /// [`CrmErrorKind::HiddenValues`] when records have some and none is shown.
+    /// [`CrmErrorKind::HiddenValues`] if records have such values and none is shown.
     pub(crate) async fn check_visible(
         &self,
         object: &ObjectType,
         level: &str,
         properties: &[&str],
     ) -> Result<(), CrmError> {
-        let hidden = || refusal::hidden_values(object, sensitive_scope(object, level).into_iter().collect());
+        let hidden = || errors::hidden_values(object, scopes_of(object).sensitive(level).into_iter().collect());
         let mut hides = false;
         for some in searches(properties).iter().take(MOST_SEARCHES) {
             let mut sight = self.sight(object, some, &hidden).await?;
-            // The index may hold a value that was cleared a moment ago.
-            if sight == Sight::RecordsOnly && self.pause(self.patience.second_look).await {
+            // The index may still contain a value that was just cleared.
+            if sight == Sight::RecordsOnly && self.pause(self.retry_policy.second_look).await {
                 sight = self.sight(object, some, &hidden).await?;
             }
             match sight {
@@ -75,7 +75,7 @@ impl HubSpot {
         let mut rows = RowBuffer::new(properties.len());
         let answer = self
             .try_fetch(&call, Retries::default(), |answer| {
-                answers::whole(read_records(&answer.body, Shape::Nested, properties, &mut rows)?)?;
+                answers::check_complete(read_records(&answer.body, Shape::Nested, properties, &mut rows)?)?;
                 let shown = (0..rows.len()).any(|row| rows.values(row).any(|value| !value.is_empty()));
                 Ok(match (rows.is_empty(), shown) {
                     (true, _) => Sight::Nothing,
@@ -86,13 +86,13 @@ impl HubSpot {
             .await;
         match answer {
             Err(CallError::Refused(refusal)) if refusal.lacks_scopes() => Err(hidden()),
-            // What it does not search for says nothing about what it shows.
+            // The CRM cannot search for these properties, but it may show them.
             Err(CallError::Refused(refusal)) if refusal.status == 400 => Ok(Sight::Nothing),
             answer => answer.map_err(|error| error.into_error(&call)),
         }
     }
 
-    /// Waits, and tells whether there was time for it.
+    /// Waits if there is time, and returns whether there was.
     async fn pause(&self, pause: Duration) -> bool {
         let time = pause < self.time_left();
         if time {
@@ -102,7 +102,7 @@ impl HubSpot {
     }
 }
 
-/// Properties by the search that they go into: as many as filter groups and the body's length allow.
+/// Distributes properties over searches. Each takes as many as its filter groups and the length of its body allow.
 fn searches<'p>(properties: &[&'p str]) -> Vec<Vec<&'p str>> {
     let mut searches: Vec<Vec<&str>> = Vec::new();
     for property in properties {
@@ -118,8 +118,8 @@ fn searches<'p>(properties: &[&'p str]) -> Vec<Vec<&'p str>> {
     searches
 }
 
-/// Whether an error says that values are hidden.
-pub(crate) fn are_hidden(error: &CrmError) -> Option<&[String]> {
+/// The missing scopes, if values are hidden.
+pub(crate) fn scopes_for_hidden_values(error: &CrmError) -> Option<&[String]> {
     if let CrmErrorKind::HiddenValues(scopes) = &error.kind { Some(scopes) } else { None }
 }
 

@@ -1,52 +1,65 @@
 //! The [`Crm`] port on HubSpot's HTTP API. URLs, JSON shapes, scopes and status codes live here and nowhere else.
 //!
-//! A [`Connector`] lives as long as the process; what it connects to is one account during one run. Every request passes
-//! the account's [`CallGate`](domain::ports::call_gate::CallGate) first. Retries are bounded by a number and by the run's deadline:
+//! A [`Connector`] lives as long as the process. It connects to one account for one run. Every request first passes the
+//! account's [`CallGate`](domain::ports::call_gate::CallGate). The number of retries and the deadline of the run limit
+//! all retries:
 //!
-//! | answer | what happens |
+//! | answer | reaction |
 //! |---|---|
-//! | 429 | the gate is told to pause everyone on the account, then the call is admitted anew |
-//! | 5xx, 408, 423, 477, 403 with HTML, resets, time-outs, answers that are cut off, not JSON, or tell of errors | back-off with full jitter |
-//! | the same for a page, again and again | its ids are listed, and its records read by id in halves; the one that cannot be read is named, if the CRM is up |
-//! | an answer of more than 32 MiB | as such a page, at once |
-//! | 414, 431, or 400 without a word of HubSpot, on a list | properties are listed in shorter URLs, or records read by id |
-//! | a batch read that tells of failed records | those are asked for again |
-//! | a batch read that says nothing of a record | it is asked for once more, and then does not exist |
-//! | 404 to a batch read, about records | the others are asked for |
-//! | a value that is not shown | it is asked for by id once, and else stays not shown |
-//! | 400, 409, 413, 422 to a write, 404 about its records | no error: what HubSpot says about the values |
-//! | 401, 403, 404 | asked for again twice (an account's details and sensitive properties once), then an error |
+//! | 429 | the gate pauses all calls to the account, then it admits the call again |
+//! | 5xx, 408, 423, 477, 403 with HTML, resets, time-outs, answers that are cut off, not JSON, or report errors | back-off with full jitter |
+//! | the same for a page, until the last retry | its ids are listed and its records read by id, in ever smaller halves; a record that cannot be read while the CRM is up is reported |
+//! | more than 32 MiB | the same, without a retry |
+//! | 414, 431, or 400 without a message, on a list | the list is asked for with a shorter URL, or its records are read by id |
+//! | a batch read reports that it failed for some records | those records are read again |
+//! | a batch read does not mention a record | it is read once more, and then counts as deleted |
+//! | 404 about records, on a batch read | the other records are read |
+//! | a value is not shown | it is read by id once, and otherwise stays not shown |
+//! | 400, 409, 413, 422 on a write, 404 about its records | HubSpot's judgement of the values is returned as an answer |
+//! | 401, 403, 404 | two more requests (one for account details and sensitive properties), then an error |
 //! | other 4xx | an error at once |
 //!
-//! What an answer says about records is judged in `answers`, and nowhere else. What was learned about an object's lists is
-//! remembered for ten minutes in `habits`.
+//! Only `answers` decides what an answer about records means. `habits` remembers for ten minutes what was learned about
+//! the lists of an object.
 //!
-//! Logged is one event for each request that failed: path template, status, how often sent, and when it is sent again.
-//! Never a URL, a body, a token or a value; nor does an error repeat what HubSpot says to a write, which can quote values.
+//! Each failed request is logged as one event: path template, status, number of requests, and the wait before the next
+//! one. Logs never contain URLs, bodies, tokens or values. Errors never repeat HubSpot's message about a write, since
+//! it can quote values.
 
+mod account;
 mod answers;
 mod batches;
 mod body;
 mod by_id;
 mod call;
+mod client;
 mod completion;
 mod connector;
-mod counts;
+mod custom_objects;
 mod definitions;
 mod documents;
 mod endpoints;
+mod error_document;
+mod errors;
 mod full_definitions;
 mod habits;
 mod hidden;
 mod pages;
-mod reading;
+mod pending;
+mod query;
 mod records;
 mod refusal;
 mod retry;
+mod row_order;
 mod scan;
+mod scopes;
+mod search;
 mod search_pages;
+mod server;
+mod standard_objects;
 #[cfg(test)]
 mod tests;
+mod trouble;
 mod write_refusal;
 
 use async_trait::async_trait;
@@ -57,7 +70,7 @@ use domain::property::ObjectDefinition;
 use domain::rows::RowBuffer;
 use jiff::Timestamp;
 
-use crate::connector::HubSpot;
+use crate::client::HubSpot;
 
 pub use connector::{Connector, ConnectorError};
 pub use records::{Shape, read_page};
@@ -70,11 +83,11 @@ impl Crm for HubSpot {
     }
 
     fn standard_object_types(&self) -> Vec<ObjectDefinition> {
-        definitions::standard_objects()
+        standard_objects::standard_objects()
     }
 
     async fn custom_object_types(&self) -> Result<Vec<ObjectDefinition>, CrmError> {
-        self.defined_objects().await
+        self.custom_objects().await
     }
 
     async fn properties(&self, object: &ObjectType) -> Result<ListedProperties, CrmError> {

@@ -1,7 +1,6 @@
-//! Pages of records: listed with their properties where the URL holds them, otherwise listed and then read by id. A page
-//! that keeps failing is taken apart until the record that makes it fail is known.
-
-use std::collections::HashMap;
+//! Reads pages of records. If the URL has room for the properties, a list returns the values; otherwise it returns the
+//! ids, and the records are read by id. A page that keeps failing is divided until the record that makes it fail is
+//! found.
 
 use domain::ids::RecordId;
 use domain::ports::crm::{CrmError, Cursor, PageEnd, PageRequest, PageSource};
@@ -9,18 +8,19 @@ use domain::property::RECORD_ID_COLUMN;
 use domain::rows::RowBuffer;
 
 use crate::answers;
-use crate::by_id::{ReadById, Selection, copy_row, may_be_the_size};
+use crate::by_id::{ReadById, Selection, may_succeed_in_parts};
 use crate::call::{Call, CallError};
-use crate::connector::HubSpot;
-use crate::counts::Search;
-use crate::endpoints::{Query, is_conversations};
+use crate::client::HubSpot;
+use crate::endpoints::MAX_RECORDS;
 use crate::habits::Cursors;
+use crate::query::Query;
 use crate::records::{Shape, read_records};
 use crate::retry::Retries;
+use crate::row_order::{arrange, drop_repeated};
+use crate::search::Search;
+use crate::standard_objects::is_conversations;
 
-/// Records that one call can list or read.
-pub(crate) const MAX_RECORDS: u8 = 100;
-/// Sendings of a list before another way is tried.
+/// The most requests for a list before its page is read in another way.
 const LIST_SENDINGS: u32 = 3;
 
 impl HubSpot {
@@ -61,7 +61,7 @@ impl HubSpot {
                         habit.longest_url
                     });
                 }
-                Err(CallError::GaveUp(error)) if may_be_the_size(&error) && self.has_time() => {
+                Err(CallError::GaveUp(error)) if may_succeed_in_parts(&error) && self.has_time() => {
                     let end = self.page_by_id(request, rows, 1).await?;
                     self.habits.of(self.account, request.object, |habit| habit.list_failed(self.clock.now()));
                     return Ok(end);
@@ -82,7 +82,7 @@ impl HubSpot {
     ) -> Result<PageEnd, CallError> {
         let mut end = self
             .try_fetch(call, retries, |answer| {
-                let page = answers::whole(read_records(&answer.body, shape, properties, rows)?)?;
+                let page = answers::check_complete(read_records(&answer.body, shape, properties, rows)?)?;
                 Ok(PageEnd {
                     next: page.next,
                     mended_values: page.mended_values,
@@ -92,11 +92,11 @@ impl HubSpot {
             })
             .await?;
         end.last_listed = rows.ids().last().copied();
-        once_each(rows);
+        drop_repeated(rows);
         Ok(end)
     }
 
-    /// Fills the gaps of a page that was listed.
+    /// Reads the values that a list did not show.
     async fn completed(
         &self,
         request: &PageRequest<'_>,
@@ -105,10 +105,10 @@ impl HubSpot {
     ) -> Result<PageEnd, CrmError> {
         let mut found = ReadById::default();
         self.complete(request.object, request.properties, rows, &mut found).await?;
-        Ok(with(end, found))
+        Ok(found.added_to(end))
     }
 
-    /// Lists the ids alone, then reads the records. One that was deleted in between is left out.
+    /// Lists the ids, then reads the records. The page lacks a record that was deleted in between.
     async fn page_by_id(
         &self,
         request: &PageRequest<'_>,
@@ -121,11 +121,11 @@ impl HubSpot {
             self.read_by_id(Selection::properties(request.object, request.properties), listed.ids(), rows).await?;
         arrange(rows, listed.ids());
         self.complete(request.object, request.properties, rows, &mut found).await?;
-        Ok(with(end, found))
+        Ok(found.added_to(end))
     }
 
-    /// Lists ids; fewer where the CRM fails for as many as were asked for. A record that cannot even be listed is found
-    /// by a search.
+    /// Lists the ids of a page, or of fewer records if the CRM fails for the requested number. If it fails even for
+    /// one, a search finds the id.
     async fn list_ids(
         &self,
         request: &PageRequest<'_>,
@@ -147,9 +147,9 @@ impl HubSpot {
                     });
                     return Ok(end);
                 }
-                Err(CallError::GaveUp(error)) if may_be_the_size(&error) && self.has_time() => {
+                Err(CallError::GaveUp(error)) if may_succeed_in_parts(&error) && self.has_time() => {
                     if limit == 1 {
-                        return self.pass_over(request, listed, error).await;
+                        return self.find_unlisted(request, listed, error).await;
                     }
                     (limit, sendings) = (if limit > 10 { 10 } else { 1 }, 1);
                 }
@@ -158,8 +158,8 @@ impl HubSpot {
         }
     }
 
-    /// Finds the one record that a list does not begin with, as it fails with `error`.
-    async fn pass_over(
+    /// Finds the next record by a search, after a list of one record failed with `error`.
+    async fn find_unlisted(
         &self,
         request: &PageRequest<'_>,
         listed: &mut RowBuffer,
@@ -168,7 +168,7 @@ impl HubSpot {
         let cursors = self.habits.of(self.account, request.object, |habit| habit.cursors);
         let step = u64::from(cursors == Cursors::NextId);
         let after = match request.cursor {
-            // The last record that was read, whatever the form of cursors is.
+            // This is always the last record that was read, whatever the form of the cursors is.
             Cursor::AfterId(id) => *id,
             Cursor::Opaque(text) => match RecordId::parse(text) {
                 Ok(id) => RecordId(id.0.saturating_sub(step)),
@@ -178,17 +178,17 @@ impl HubSpot {
         let search = self.endpoints.search(request.object, Search::above(after, 1).body());
         let found = self
             .try_fetch(&search, Retries::of_attempts(1), |answer| {
-                answers::whole(read_records(&answer.body, Shape::Nested, &[], listed)?)
+                answers::check_complete(read_records(&answer.body, Shape::Nested, &[], listed)?)
             })
             .await;
         let (Ok(_), Some(id)) = (found, listed.ids().first().copied()) else { return Err(error) };
-        // The lists behind it may be whole again.
+        // The following pages may be readable again.
         self.habits.of(self.account, request.object, |habit| habit.smaller_pages(MAX_RECORDS, self.clock.now()));
         let next = Some(id.0.saturating_add(step).to_string());
         Ok(PageEnd { next, last_listed: Some(id), ..PageEnd::default() })
     }
 
-    /// Conversations cannot be read by id, so a page that fails is asked for with fewer of them.
+    /// Conversations cannot be read by id, so a smaller page is read if one fails.
     async fn threads(&self, request: &PageRequest<'_>, rows: &mut RowBuffer) -> Result<PageEnd, CrmError> {
         let (unsorted, most) =
             self.habits.of(self.account, request.object, |habit| (habit.unsorted, habit.page(self.clock.now())));
@@ -208,7 +208,7 @@ impl HubSpot {
                     return Ok(end);
                 }
                 Err(CallError::Refused(refusal)) if refusal.status == 400 && sorted => sorted = false,
-                Err(CallError::GaveUp(error)) if may_be_the_size(&error) && self.has_time() && limit > 1 => {
+                Err(CallError::GaveUp(error)) if may_succeed_in_parts(&error) && self.has_time() && limit > 1 => {
                     let fewer = [50, 25, 10, 1].into_iter().find(|&fewer| fewer < limit);
                     (limit, sendings) = (fewer.unwrap_or(1), 1);
                 }
@@ -227,13 +227,13 @@ fn query_of(request: &PageRequest<'_>, limit: u8) -> Query {
     }
 }
 
-/// Asked for no property at all HubSpot answers with a choice of its own, so the least that can be asked for is the id.
+/// Without properties in the request, HubSpot chooses some itself, so the query always contains at least the id.
 fn list_query(request: &PageRequest<'_>, limit: u8, properties: &[&str]) -> Query {
     let properties = if properties.is_empty() { &[RECORD_ID_COLUMN] } else { properties };
     query_of(request, limit).with("archived", "false").with_list("properties", properties)
 }
 
-/// How a list goes on, as far as its page shows it.
+/// The form of the cursors, if this page shows it.
 fn cursors_of(end: &PageEnd) -> Option<Cursors> {
     let next = RecordId::parse(end.next.as_deref()?).ok()?;
     let last = end.last_listed?;
@@ -241,74 +241,5 @@ fn cursors_of(end: &PageEnd) -> Option<Cursors> {
         Some(0) => Some(Cursors::LastId),
         Some(1) => Some(Cursors::NextId),
         _ => None,
-    }
-}
-
-/// A page's end with what was found on the way.
-pub(crate) fn with(end: PageEnd, found: ReadById) -> PageEnd {
-    PageEnd {
-        unreadable: [end.unreadable, found.unreadable].concat(),
-        mended_values: end.mended_values + found.mended_values,
-        response_bytes: end.response_bytes + found.response_bytes,
-        ..end
-    }
-}
-
-/// Drops rows of records that have come before.
-fn once_each(rows: &mut RowBuffer) {
-    if rows.ids().is_sorted_by(|a, b| a < b) {
-        return;
-    }
-    let mut seen = std::collections::HashSet::with_capacity(rows.len());
-    let once: Vec<RecordId> = rows.ids().iter().copied().filter(|id| seen.insert(*id)).collect();
-    arrange(rows, &once);
-}
-
-/// Puts `rows` into the order of `listed`: a batch read promises none. What was not listed (the survivor of a merge)
-/// is dropped.
-pub(crate) fn arrange(rows: &mut RowBuffer, listed: &[RecordId]) {
-    if rows.ids() == listed {
-        return;
-    }
-    let mut places = HashMap::with_capacity(rows.len());
-    for (row, id) in rows.ids().iter().enumerate() {
-        places.entry(*id).or_insert(row);
-    }
-    let mut arranged = RowBuffer::new(rows.columns());
-    for (id, &row) in listed.iter().filter_map(|id| places.get_key_value(id)) {
-        copy_row(&mut arranged, rows, row, *id);
-    }
-    *rows = arranged;
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn rows(records: &[(u64, &str)]) -> RowBuffer {
-        let mut rows = RowBuffer::new(1);
-        for (id, value) in records {
-            rows.begin_row(RecordId(*id));
-            rows.set(0, value);
-        }
-        rows
-    }
-
-    /// A9: a record that comes twice on a page is one row.
-    #[test]
-    fn a_record_that_is_repeated_is_one_row() {
-        let mut read = rows(&[(9, "i"), (4, "d"), (9, "again"), (5, "e")]);
-        once_each(&mut read);
-        assert_eq!(read.ids(), [9, 4, 5].map(RecordId));
-        assert_eq!(read.value(0, 0), "i");
-    }
-
-    #[test]
-    fn records_read_by_id_stand_in_the_order_of_the_list() {
-        let mut read = rows(&[(9, "i"), (4, "d"), (77, "survivor of a merge"), (2, "b"), (2, "again")]);
-        arrange(&mut read, &[2, 3, 4, 9].map(RecordId));
-        assert_eq!(read.ids(), [2, 4, 9].map(RecordId));
-        let values: Vec<_> = (0..3).flat_map(|row| read.values(row)).collect();
-        assert_eq!(values, [b"b", b"d", b"i"]);
     }
 }

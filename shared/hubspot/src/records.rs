@@ -1,15 +1,15 @@
-//! From the bytes of a page of records straight into a [`RowBuffer`]: no JSON tree, no string per value.
+//! Reads the bytes of a page of records directly into a [`RowBuffer`], without a JSON tree or a string for each value.
 //!
-//! A page holds the same few hundred property names a hundred times, nearly always in the same order. So the names of
-//! the first record are remembered as they stand in the document, and every later one is first compared, byte by byte,
-//! with the name that comes next in that order; only when that fails is it read and looked up.
+//! A page contains the same few hundred property names a hundred times, nearly always in the same order. So the reader
+//! remembers the names of the first record as they stand in the document. It compares each later name, byte by byte,
+//! with the name that is next in that order, and decodes it only if they differ.
 
 use domain::ids::RecordId;
 use domain::rows::RowBuffer;
 
 use crate::scan::{Literal, Malformed, Scanner, Value};
 
-/// Where a record's values stand.
+/// Where a record has its values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
     /// In its member `properties`.
@@ -17,13 +17,14 @@ pub enum Shape {
     Flat,
 }
 
-/// Reads a page of records into `rows`, which is cleared first and must have as many columns as there are
-/// `properties`. Values land in the column of their property; other properties are ignored, null is no value, what is not
-/// in the document stays not shown, and what is not a string is written as its JSON text. Returns the cursor of the next
-/// page, if there is one.
+/// Reads a page of records into `rows`, which is cleared first and must have a column for each of `properties`. Returns
+/// the cursor of the next page, if there is one.
+///
+/// A value goes into the column of its property. Other properties are ignored. Null is an empty value, and a value that
+/// is missing in the document stays not shown. A value that is not a string is stored as its JSON text.
 ///
 /// # Errors
-/// [`Malformed`] when the document is not JSON, has no `results`, or a record has no decimal `id`.
+/// [`Malformed`] if the document is not JSON, has no `results`, or a record has no decimal `id`.
 pub fn read_page(
     document: &[u8],
     shape: Shape,
@@ -33,24 +34,24 @@ pub fn read_page(
     read_records(document, shape, properties, rows).map(|page| page.next)
 }
 
-/// What a page says beside its records.
+/// The members of a page other than its records.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Page {
     /// The cursor of the next page.
     pub(crate) next: Option<String>,
-    /// Values that held half a surrogate pair.
+    /// Counts values that contained half a surrogate pair.
     pub(crate) mended_values: u64,
-    /// How far the CRM has come with a batch.
+    /// The state of a batch.
     pub(crate) status: Option<String>,
-    /// How many records a search has found.
+    /// Counts the records that a search found.
     pub(crate) total: Option<u64>,
-    /// How many errors there are, where that is told by itself.
+    /// The member `numErrors`.
     pub(crate) error_count: Option<u64>,
     /// The JSON text of `errors`.
     pub(crate) errors: Option<String>,
 }
 
-/// As [`read_page`], with all that the page says.
+/// As [`read_page`], but returns all other members of the page.
 pub(crate) fn read_records(
     document: &[u8],
     shape: Shape,
@@ -75,7 +76,7 @@ pub(crate) fn read_records(
 /// Finds the column of a property name.
 struct ColumnFinder<'p> {
     names: &'p [&'p str],
-    /// ColumnFinder in the order of their names; None when they are in that order already.
+    /// The columns in the order of their names. `None` if they have this order already.
     sorted: Option<Vec<usize>>,
 }
 
@@ -100,13 +101,13 @@ impl<'p> ColumnFinder<'p> {
     }
 }
 
-/// The order in which the names of the first record arrived.
+/// The order of the names in the first record.
 struct Order<'b> {
-    /// Each name as it stands in the document, from its quote to its colon, and its column.
+    /// Each name with its column, as it stands in the document from its quote to its colon.
     names: Vec<(&'b [u8], Option<usize>)>,
-    /// For every column the place after its name in `names`.
+    /// For each column, the place after its name in `names`.
     place_after: Vec<usize>,
-    /// Where the next name is expected.
+    /// The place of the name that is expected next.
     next: usize,
     learned: bool,
 }
@@ -116,7 +117,7 @@ impl<'b> Order<'b> {
         Self { names: Vec::with_capacity(columns + 8), place_after: vec![0; columns], next: 0, learned: false }
     }
 
-    /// Takes note of a name that did not come where it was expected.
+    /// Notes a name that is not the expected one.
     fn met(&mut self, raw: &'b [u8], column: Option<usize>) {
         if !self.learned {
             self.names.push((raw, column));
@@ -207,13 +208,12 @@ impl Reader<'_, '_, '_> {
         })
     }
 
-    /// `paging.next.after`, where there is one. Anything deeper is passed over, so that no document goes deeper than the
-    /// stack.
+    /// `paging.next.after`, if there is one. Deeper members are skipped, so that no document exceeds the stack.
     fn cursor(&mut self) -> Result<Option<String>, Malformed> {
         self.last_member("next", |next| next.last_member("after", Self::text))
     }
 
-    /// What `read` makes of the last member of this name; None where there is none, or the next value is no object.
+    /// Reads the last member with this name. `None` if there is none, or the next value is not an object.
     fn last_member(
         &mut self,
         wanted: &str,
@@ -244,7 +244,7 @@ impl Reader<'_, '_, '_> {
         })
     }
 
-    /// A number, also one that is written as a text; None for anything else.
+    /// A number or a text that contains one. `None` for other values.
     fn number(&mut self) -> Result<Option<u64>, Malformed> {
         Ok(self.text()?.and_then(|text| text.parse().ok()))
     }
@@ -288,7 +288,7 @@ impl Reader<'_, '_, '_> {
         RecordId::parse(text).map_err(|_| malformed)
     }
 
-    /// Null shows no property, and none that there is no value.
+    /// If `properties` is null, no value is shown, so none counts as empty.
     fn properties(&mut self) -> Result<(), Malformed> {
         if self.scan.peek()? == b'n' {
             return self.scan.ignore();
@@ -297,7 +297,7 @@ impl Reader<'_, '_, '_> {
         let mut more = self.scan.enter(b'{', b'}')?;
         while more {
             let column = self.property_name()?;
-            // Most properties of most records.
+            // Most properties of most records are null.
             if self.scan.step_over(b"null,") {
                 if let Some(column) = column {
                     self.rows.set_none(column);
@@ -326,7 +326,7 @@ impl Reader<'_, '_, '_> {
         Ok(column)
     }
 
-    /// Sets `column` of the present row to the next value.
+    /// Sets `column` of the current row to the next value.
     #[inline]
     fn set(&mut self, column: Option<usize>) -> Result<(), Malformed> {
         match self.scan.value()? {

@@ -1,75 +1,62 @@
-//! What HubSpot says when it refuses a call, and what we tell people.
+//! HubSpot's refusals: what they are about, and their sentences for users.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use domain::budget::CallKind;
-use domain::ids::{ObjectType, RecordId};
+use domain::ids::RecordId;
 use domain::ports::call_gate::RefusedPolicy;
 use domain::ports::crm::{CrmError, CrmErrorKind};
 use domain::ports::crm_batch::WriteRefusal;
-use jiff::SignedDuration;
 use serde_json::Value;
 
 use crate::answers;
-use crate::body::MAX_ANSWER;
-use crate::documents;
-use crate::scan::without_mark;
+use crate::error_document::{self, identifier, one_line_without_links, text};
 use crate::write_refusal;
 
-/// Characters of HubSpot's own message that an error repeats.
+/// The most characters of HubSpot's message that an error repeats.
 const MESSAGE_CHARS: usize = 200;
-/// Scopes that an error names at most.
+/// The most scopes that an error names.
 const MAX_SCOPES: usize = 20;
 
-/// A refusal that no retry can mend.
+/// The refusal of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Refusal {
     pub(crate) status: u16,
     pub(crate) details: Details,
-    /// 404, or 400 with nothing but its message to tell by.
+    /// The object type does not exist: status 404, or 400 with a certain message.
     unknown_object: bool,
-    /// The records that it names, where it is about records that do not exist.
+    /// The records that the refusal names, if it is about records that do not exist.
     absent: Option<Vec<RecordId>>,
-    /// The document about a write, if it is about the values or the records of it.
+    /// The document, if it is about the values or the records of a write.
     about_values: Option<Box<Value>>,
 }
 
-/// What was understood of an error document. Everything may be missing: proxies answer with HTML.
+/// The useful members of an error document. All may be missing, since proxies answer with HTML.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Details {
-    /// HubSpot's word for the error, such as `VALIDATION_ERROR`.
+    /// HubSpot's category of the error, such as `VALIDATION_ERROR`.
     pub(crate) category: Option<String>,
-    /// One line without links, cut. None for a write, as it could quote a property value.
+    /// One short line without links. `None` for a write, since it could quote a value.
     pub(crate) message: Option<String>,
-    /// The scopes of which one or more are missing, with status 403, in HubSpot's words.
+    /// The scopes in HubSpot's spelling. With status 403, one or more of them are missing.
     pub(crate) scopes: Vec<String>,
 }
 
 impl Details {
     fn of(document: &Value) -> Self {
+        let message = text(document, "message").map(|message| one_line_without_links(message, MESSAGE_CHARS));
         Self {
-            category: word(document, "category"),
-            message: text(document, "message").map(message_line).filter(|line| !line.is_empty()),
+            category: identifier(document, "category"),
+            message: message.filter(|line| !line.is_empty()),
             scopes: scopes_of(document),
         }
     }
 }
 
-/// An error document, whatever it is.
-fn document_of(body: &[u8]) -> Value {
-    documents::read(body).unwrap_or_default()
-}
-
-/// Whether a body is a page for people.
-pub(crate) fn is_html(body: &[u8]) -> bool {
-    without_mark(body).trim_ascii_start().starts_with(b"<")
-}
-
-/// Which limit an answer with status 429 to a call of this kind is about. Searches have one of their own (`SECONDLY`), which
-/// other calls neither draw on nor wait for.
+/// The limit behind an answer with status 429 to a call of this kind. Searches have a limit of their own (`SECONDLY`).
+/// Other calls neither use it up nor wait for it.
 pub(crate) fn policy(kind: CallKind, body: &[u8]) -> RefusedPolicy {
-    let name = word(&document_of(body), "policyName").unwrap_or_default().to_ascii_uppercase();
+    let name = identifier(&error_document::read(body), "policyName").unwrap_or_default().to_ascii_uppercase();
     match kind {
         _ if name.contains("DAILY") => RefusedPolicy::Daily,
         CallKind::Search if !name.starts_with("TEN_SECONDLY") => RefusedPolicy::Searches,
@@ -77,25 +64,8 @@ pub(crate) fn policy(kind: CallKind, body: &[u8]) -> RefusedPolicy {
     }
 }
 
-/// A member of a document that is a text.
-pub(crate) fn text<'v>(document: &'v Value, name: &str) -> Option<&'v str> {
-    document.get(name).and_then(Value::as_str)
-}
-
-/// Letters, digits and `_ - .` of a member that is a word.
-pub(crate) fn word(document: &Value, name: &str) -> Option<String> {
-    let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-    let word: String = text(document, name)?.chars().filter(|&c| word(c)).take(60).collect();
-    Some(word).filter(|word| !word.is_empty())
-}
-
-fn message_line(message: &str) -> String {
-    let words: Vec<&str> = message.split_whitespace().filter(|word| !word.contains("://")).collect();
-    words.join(" ").chars().filter(|c| !c.is_control()).take(MESSAGE_CHARS).collect()
-}
-
-/// The scopes that an error document names. Seen are `errors[].context.requiredGranularScopes` (new names),
-/// `requiredScopes` (names from before 2022, told only when there are no new ones), and names inside the message.
+/// The scopes in an error document. HubSpot puts them into `errors[].context.requiredGranularScopes` (new names), into
+/// `requiredScopes` (names from before 2022, used only without new ones), or into the message.
 fn scopes_of(document: &Value) -> Vec<String> {
     let mut scopes = Vec::new();
     collect(document, &mut scopes, |name| name.eq_ignore_ascii_case("requiredGranularScopes"));
@@ -123,7 +93,7 @@ fn is_scope_like(word: &str) -> bool {
     (1..=100).contains(&word.len()) && word.bytes().all(allowed)
 }
 
-/// All texts in lists whose member name is `wanted`, at any depth.
+/// Collects the texts of all lists whose member name is `wanted`, at any depth.
 fn collect(value: &Value, found: &mut Vec<String>, wanted: impl Fn(&str) -> bool + Copy) {
     match value {
         Value::Array(items) => items.iter().for_each(|item| collect(item, found, wanted)),
@@ -145,18 +115,18 @@ fn collect(value: &Value, found: &mut Vec<String>, wanted: impl Fn(&str) -> bool
 impl Refusal {
     /// The refusal of a call that changes nothing.
     pub(crate) fn of_read(status: u16, body: &[u8]) -> Self {
-        let document = document_of(body);
+        let document = error_document::read(body);
         let absent = answers::absent_in_refusal(status, &document);
         let unknown_object = is_about_unknown_object(status, &document);
         Self { status, details: Details::of(&document), unknown_object, absent, about_values: None }
     }
 
-    /// The refusal of a call that writes values. HubSpot's own words are kept for [`Refusal::into_write_refusal`] only.
+    /// The refusal of a call that writes values. Only [`Refusal::into_write_refusal`] may use HubSpot's message.
     pub(crate) fn of_write(status: u16, body: &[u8]) -> Self {
-        let mut document = document_of(body);
+        let mut document = error_document::read(body);
         let absent = answers::absent_in_refusal(status, &document);
         let unknown_object = absent.is_none() && is_about_unknown_object(status, &document);
-        // 413: all of them together may be too long, and fewer of them not.
+        // 413: fewer values may not be too long.
         let about_values = absent.is_some() || matches!(status, 400 | 409 | 413 | 422) && !unknown_object;
         let about_values = about_values.then(|| Box::new(document.clone()));
         if let Some(members) = document.as_object_mut() {
@@ -165,10 +135,10 @@ impl Refusal {
         Self { status, details: Details::of(&document), unknown_object, absent, about_values }
     }
 
-    /// What was wrong with the values that were to be written, of properties with these names.
+    /// The refusal of the values of a write, which has properties with these names.
     ///
     /// # Errors
-    /// The refusal itself, when it is about something else.
+    /// The refusal itself, if it is about something else.
     pub(crate) fn into_write_refusal(mut self, names: &BTreeSet<&str>) -> Result<WriteRefusal, Self> {
         let document = self.about_values.take().ok_or(self.status);
         match document {
@@ -177,36 +147,37 @@ impl Refusal {
         }
     }
 
-    /// The records that it names as absent, where it is about records and not about the whole call.
+    /// The records that the refusal names as absent. `None` if it is not about records.
     pub(crate) fn absent(&self) -> Option<&[RecordId]> {
         self.absent.as_deref()
     }
 
-    /// Whether the same call may be answered a moment later. `with_body`: it may have been about certain records.
-    pub(crate) fn may_pass(&self, with_body: bool) -> bool {
+    /// Whether the same call may succeed a moment later. A call `with_body` may be about certain records.
+    pub(crate) fn may_be_temporary(&self, with_body: bool) -> bool {
         matches!(self.status, 401 | 403 | 404) && !(with_body && self.absent.is_some())
     }
 
-    /// Whether the URL may have been too long. What stands before HubSpot says so with these codes, or with a 400 that has a
-    /// page for people or nothing; HubSpot's own 400 tells what it is about. A 520 is among the failures that may pass, after
-    /// which records are read by their ids.
+    /// Whether the URL may have been too long. A proxy in front of HubSpot answers with status 414 or 431, or with 400
+    /// and an HTML page or no body; HubSpot's own 400 has a category or a message. Status 520 is a failure that may be
+    /// temporary, after which records are read by their ids.
     pub(crate) fn is_about_length(&self) -> bool {
         let message = self.details.message.as_deref().unwrap_or_default().to_ascii_lowercase();
         let names_length = message.contains("too long") || message.contains("too large");
-        let says_nothing = self.details.category.is_none() && message.is_empty();
-        matches!(self.status, 414 | 431) || self.status == 400 && (names_length || says_nothing)
+        let is_empty = self.details.category.is_none() && message.is_empty();
+        matches!(self.status, 414 | 431) || self.status == 400 && (names_length || is_empty)
     }
 
-    /// Whether scopes are what was missing.
+    /// Whether the token lacks scopes.
     pub(crate) fn lacks_scopes(&self) -> bool {
         self.status == 403 && self.details.is_about_scopes()
     }
 
-    /// The error of a refused call for what `about` says, which needs `scope` if the CRM names none that people know.
+    /// The error of a refused call. `about` is its object in a sentence. `scope` is named if the CRM names no scope
+    /// that HubSpot's settings have.
     pub(crate) fn into_error(self, about: &str, scope: &str) -> CrmError {
         let Self { status, details, unknown_object, .. } = self;
         match status {
-            401 => error(
+            401 => CrmError::new(
                 CrmErrorKind::TokenRefused,
                 "HubSpot refuses the token (401): it is wrong, expired or revoked. Connect the account again with a \
                  valid token."
@@ -215,14 +186,14 @@ impl Refusal {
             403 if details.is_about_scopes() && !(scope.is_empty() && details.scopes.is_empty()) => {
                 lacking(details.scopes, scope, about)
             }
-            _ if unknown_object => error(
+            _ if unknown_object => CrmError::new(
                 CrmErrorKind::NotFound,
                 format!(
                     "HubSpot found nothing when asked for {about} ({status}): this account has no such object type."
                 ),
             ),
-            403 => error(CrmErrorKind::Forbidden, details.sentence(about, status)),
-            _ => error(CrmErrorKind::Refused, details.sentence(about, status)),
+            403 => CrmError::new(CrmErrorKind::Forbidden, details.sentence(about, status)),
+            _ => CrmError::new(CrmErrorKind::Refused, details.sentence(about, status)),
         }
     }
 }
@@ -233,8 +204,8 @@ fn is_about_unknown_object(status: u16, document: &Value) -> bool {
 }
 
 impl Details {
-    /// Whether a 403 is about scopes: it names some, or says so, or says nothing at all. One about a permission of a user,
-    /// or about what is not for everybody, cannot be helped by a scope.
+    /// Whether a 403 is about scopes: it names some, has their category, or is empty. More scopes do not help if a user
+    /// lacks a permission, or the API is not public.
     fn is_about_scopes(&self) -> bool {
         let message = self.message.as_deref().unwrap_or_default().to_ascii_lowercase();
         let closed = message.contains("available for public use") || message.contains("requires one of");
@@ -253,16 +224,17 @@ impl Details {
     }
 }
 
-/// Whether HubSpot's settings have a scope of this name. A refusal names some that they have not, such as
+/// Whether HubSpot's settings have a scope with this name. Refusals also contain other names, such as
 /// `custom-object-read`.
 fn can_be_ticked(scope: &str) -> bool {
     scope == "e-commerce" || !scope.contains('-')
 }
 
-/// The token lacks the scopes in HubSpot's `words`. Where people cannot find them, `scope` is what they should look for.
+/// The token lacks the scopes in HubSpot's `words`. If its settings have none of these, the error names `scope`
+/// instead.
 fn lacking(words: Vec<String>, scope: &str, about: &str) -> CrmError {
     let (known, others): (Vec<String>, Vec<String>) = words.into_iter().partition(|word| can_be_ticked(word));
-    // Where HubSpot has no scope that would help, its words are all there is.
+    // Without a known scope, the error repeats HubSpot's words.
     let scopes = match (known.is_empty(), scope.is_empty()) {
         (false, _) => known,
         (true, false) => vec![scope.to_owned()],
@@ -275,62 +247,7 @@ fn lacking(words: Vec<String>, scope: &str, about: &str) -> CrmError {
     };
     let sentence =
         format!("The HubSpot token lacks {names}, which {about} needs. Add it to the app in HubSpot and try again.");
-    error(CrmErrorKind::MissingScopes(scopes), sentence)
-}
-
-/// Records of `object` have sensitive values, and the CRM does not show them to this token.
-pub(crate) fn hidden_values(object: &ObjectType, scopes: Vec<String>) -> CrmError {
-    let help = if scopes.is_empty() {
-        "HubSpot has no scope for them; ask its support which app may read them".to_owned()
-    } else {
-        format!("Add {} to the app in HubSpot and try again", scopes.join(" and "))
-    };
-    let sentence = format!("HubSpot hides sensitive values of {object} from this token. {help}.");
-    error(CrmErrorKind::HiddenValues(scopes), sentence)
-}
-
-/// The token lacks scopes. HubSpot names several for one call when any of them would do.
-pub(crate) fn missing_scopes(scopes: Vec<String>) -> CrmError {
-    let sentence = match scopes.as_slice() {
-        [one] => format!("The HubSpot token lacks the scope {one}. Add it to the app in HubSpot and try again."),
-        several => format!(
-            "The HubSpot token lacks one or more of these scopes: {}. Add them to the app in HubSpot and try again.",
-            several.join(", ")
-        ),
-    };
-    error(CrmErrorKind::MissingScopes(scopes), sentence)
-}
-
-/// The CRM failed for longer than the retries.
-pub(crate) fn unavailable(about: &str, why: &str, sent: u32, retry_after: Duration) -> CrmError {
-    let retry_after = SignedDuration::try_from(retry_after).unwrap_or(SignedDuration::MAX);
-    error(
-        CrmErrorKind::Unavailable { retry_after },
-        format!(
-            "HubSpot does not answer properly when asked for {about} ({why}, calls sent: {sent}). Try again later."
-        ),
-    )
-}
-
-/// The CRM kept answering something else than its API promises.
-pub(crate) fn malformed(about: &str, sent: u32) -> CrmError {
-    error(
-        CrmErrorKind::Malformed,
-        format!(
-            "HubSpot's answers for {about} are cut off or not what its API promises (calls sent: {sent}). Try again later."
-        ),
-    )
-}
-
-/// The CRM's answer is longer than what is read of one.
-pub(crate) fn too_large(about: &str) -> CrmError {
-    let most = MAX_ANSWER >> 20;
-    error(CrmErrorKind::Malformed, format!("HubSpot's answer for {about} is longer than {most} MiB."))
-}
-
-/// An error from its two parts.
-pub(crate) fn error(kind: CrmErrorKind, sentence: String) -> CrmError {
-    CrmError::new(kind, sentence)
+    CrmError::new(CrmErrorKind::MissingScopes(scopes), sentence)
 }
 
 #[cfg(test)]

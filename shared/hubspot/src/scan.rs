@@ -1,26 +1,26 @@
-//! A scanner over the bytes of a JSON document, for the hot path only: it looks at every byte once, eight at a time
-//! inside strings, and allocates nothing.
+//! A scanner of JSON documents for the hot path only. It looks at every byte once, at eight bytes at a time inside
+//! strings, and allocates nothing.
 //!
-//! It accepts what `serde_json` accepts, with one exception: half of a surrogate pair, which a CRM can hold but UTF-8
-//! cannot, becomes U+FFFD instead of an error. Otherwise one such value would make its object impossible to back up.
-//! `benches/page.rs` measures it: reading a page into rows takes about as long as `serde_json` takes to skip the page; a
-//! visitor on `serde_json` that did the same took 2.3 times as long.
+//! It accepts the same documents as `serde_json`, with one exception. A CRM can store half a surrogate pair, and UTF-8
+//! cannot; such a half becomes U+FFFD instead of an error. Otherwise one such value would make its object impossible to
+//! back up. `benches/page.rs` measures that reading a page into rows takes about as long as `serde_json` takes to skip
+//! the page. A visitor on `serde_json` took 2.3 times as long.
 
-/// The document is not JSON, or not of the expected form.
+/// The document is not JSON, or has an unexpected form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not the expected JSON near byte {at}")]
 pub struct Malformed {
-    /// Where it was noticed.
+    /// The byte at which the scanner noticed it.
     pub at: usize,
 }
 
-/// Deeper nesting is refused, so that a hostile document cannot overflow the stack.
+/// The deepest nesting that is accepted, so that a hostile document cannot overflow the stack.
 const MAX_DEPTH: u8 = 64;
 
-/// A string literal as it stands in the document, without its quotes.
+/// A string literal without its quotes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Literal<'b> {
-    /// It is its own text.
+    /// It has no escapes.
     Plain(&'b str),
     Escaped {
         raw: &'b str,
@@ -29,7 +29,7 @@ pub(crate) enum Literal<'b> {
 }
 
 impl<'b> Literal<'b> {
-    /// The text; `scratch` holds it when it has escapes.
+    /// The text. If the literal has escapes, `scratch` stores the text.
     pub(crate) fn decode<'s>(self, scratch: &'s mut String) -> Result<&'s str, Malformed>
     where
         'b: 's,
@@ -37,7 +37,7 @@ impl<'b> Literal<'b> {
         self.decode_mending(scratch).map(|(text, _)| text)
     }
 
-    /// The same, and whether half a surrogate pair became U+FFFD.
+    /// The text, and whether half a surrogate pair became U+FFFD.
     pub(crate) fn decode_mending<'s>(self, scratch: &'s mut String) -> Result<(&'s str, bool), Malformed>
     where
         'b: 's,
@@ -53,7 +53,7 @@ impl<'b> Literal<'b> {
     }
 }
 
-/// A value that is not looked into.
+/// A value whose members are not read.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Value<'b> {
     Null,
@@ -70,25 +70,25 @@ pub(crate) struct Scanner<'b> {
 }
 
 impl<'b> Scanner<'b> {
-    /// At the beginning of `document`, which must be UTF-8, after a byte-order mark if it has one.
+    /// A scanner at the beginning of `document`, or after its byte-order mark. The document must be UTF-8.
     pub(crate) fn new(document: &'b [u8]) -> Result<Self, Malformed> {
         let document = without_mark(document);
         let text = std::str::from_utf8(document).map_err(|error| Malformed { at: error.valid_up_to() })?;
         Ok(Self { text, at: 0 })
     }
 
-    /// An error at the present place.
+    /// An error at the current place.
     pub(crate) fn malformed(&self) -> Malformed {
         Malformed { at: self.at }
     }
 
-    /// What is still to come.
+    /// The bytes that were not scanned yet.
     #[inline]
     pub(crate) fn rest(&self) -> &'b [u8] {
         self.text.as_bytes().get(self.at..).unwrap_or_default()
     }
 
-    /// The next byte that is not white space, which stays the next one.
+    /// The next byte that is not white space. The scanner stays in front of it.
     #[inline]
     pub(crate) fn peek(&mut self) -> Result<u8, Malformed> {
         let bytes = self.text.as_bytes();
@@ -101,7 +101,7 @@ impl<'b> Scanner<'b> {
         }
     }
 
-    /// Steps over `prefix`, if that is what comes next to the byte.
+    /// Steps over `prefix` if these are exactly the next bytes.
     #[inline]
     pub(crate) fn step_over(&mut self, prefix: &[u8]) -> bool {
         let found = self.rest().starts_with(prefix);
@@ -111,7 +111,7 @@ impl<'b> Scanner<'b> {
         found
     }
 
-    /// Steps over `byte`, which must be the next one after white space.
+    /// Steps over white space and `byte`, which must follow.
     #[inline]
     pub(crate) fn expect(&mut self, byte: u8) -> Result<(), Malformed> {
         if self.peek()? == byte {
@@ -122,7 +122,7 @@ impl<'b> Scanner<'b> {
         }
     }
 
-    /// After a member of an object or array that ends with `close`: steps over the comma (true) or the end (false).
+    /// After a member of an object or array that ends with `close`, steps over the comma (true) or the end (false).
     #[inline]
     pub(crate) fn goes_on(&mut self, close: u8) -> Result<bool, Malformed> {
         let byte = self.peek()?;
@@ -133,7 +133,7 @@ impl<'b> Scanner<'b> {
         Ok(byte == b',')
     }
 
-    /// Steps into an object or array; false if it is empty, which ends it.
+    /// Steps into an object or array. If it is empty, steps over its end and returns false.
     pub(crate) fn enter(&mut self, open: u8, close: u8) -> Result<bool, Malformed> {
         self.expect(open)?;
         let empty = self.peek()? == close;
@@ -143,7 +143,7 @@ impl<'b> Scanner<'b> {
         Ok(!empty)
     }
 
-    /// The name of the next member of an object, and everything from its opening quote up to and including the colon.
+    /// The name of the next member of an object, and its bytes from the opening quote to the colon.
     #[inline]
     pub(crate) fn name(&mut self) -> Result<(Literal<'b>, &'b [u8]), Malformed> {
         if self.peek()? != b'"' {
@@ -155,7 +155,6 @@ impl<'b> Scanner<'b> {
         Ok((name, self.text.as_bytes().get(start..self.at).unwrap_or_default()))
     }
 
-    /// The next value.
     #[inline]
     pub(crate) fn value(&mut self) -> Result<Value<'b>, Malformed> {
         match self.peek()? {
@@ -169,12 +168,12 @@ impl<'b> Scanner<'b> {
         }
     }
 
-    /// Steps over the next value, whatever it is.
+    /// Steps over the next value of any kind.
     pub(crate) fn ignore(&mut self) -> Result<(), Malformed> {
         self.skip(MAX_DEPTH)
     }
 
-    /// Nothing but white space may follow.
+    /// Checks that only white space follows.
     pub(crate) fn finish(mut self) -> Result<(), Malformed> {
         match self.peek() {
             Ok(_) => Err(self.malformed()),
@@ -201,7 +200,7 @@ impl<'b> Scanner<'b> {
                     self.at = at + 1;
                     return self.slice(start, at).map(|raw| Literal::Escaped { raw, at: start });
                 }
-                // What follows a backslash is looked at when the literal is decoded; it cannot end the literal.
+                // The character after a backslash cannot end the literal. Decoding the literal checks it.
                 Some(b'\\') if self.text.as_bytes().get(at + 1).is_some_and(|&next| next >= b' ') => {
                     at = self.next_special(at + 2)?;
                 }
@@ -240,7 +239,7 @@ impl<'b> Scanner<'b> {
         if self.step_over(word) { Ok(()) } else { Err(self.malformed()) }
     }
 
-    /// Steps over the next value, checking its form.
+    /// Steps over the next value and checks its form.
     fn skip(&mut self, depth: u8) -> Result<(), Malformed> {
         match self.peek()? {
             b'"' => {
@@ -297,8 +296,8 @@ pub(crate) fn without_mark(document: &[u8]) -> &[u8] {
     document.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(document)
 }
 
-/// Appends the text of a literal with escapes to `out`, and tells whether half a surrogate pair was mended; None when an
-/// escape is not one.
+/// Appends the text of a literal with escapes to `out`. Returns whether half a surrogate pair was mended, or `None` if
+/// an escape is invalid.
 fn unescape(mut raw: &str, out: &mut String) -> Option<bool> {
     let mut mended = false;
     while let Some((plain, escape)) = raw.split_once('\\') {
@@ -325,8 +324,8 @@ fn unescape(mut raw: &str, out: &mut String) -> Option<bool> {
     Some(mended)
 }
 
-/// The character of a `\u` escape whose digits come next in `raw`; takes a second escape when both make a pair. For
-/// half a pair, U+FFFD and true.
+/// Reads the digits of a `\u` escape from `raw`, and a second escape if both form a surrogate pair. Returns U+FFFD and
+/// true for half a pair.
 fn unicode_escape(raw: &mut &str) -> Option<(char, bool)> {
     let first = hex4(raw)?;
     let mut after = *raw;

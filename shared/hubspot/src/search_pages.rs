@@ -1,21 +1,20 @@
-//! Pages whose ids come from a search, for lists that cannot be started in the middle. A search gives 200 ids, which are
-//! read by two calls side by side.
+//! Reads pages whose ids come from a search, for objects whose lists cannot start in the middle. A search finds 200
+//! ids, and two concurrent calls read their records.
 
 use domain::ids::RecordId;
 use domain::ports::crm::{CrmError, CrmErrorKind, Cursor, PageEnd, PageRequest};
 use domain::rows::RowBuffer;
 
 use crate::answers::{self, Unusable};
-use crate::batches::check_has_batches;
-use crate::by_id::{Selection, append_new};
-use crate::connector::HubSpot;
-use crate::counts::Search;
-use crate::pages::{MAX_RECORDS, arrange, with};
+use crate::by_id::{Selection, check_takes_ids};
+use crate::client::HubSpot;
+use crate::endpoints::MAX_RECORDS;
 use crate::records::{Page, Shape, read_records};
-use crate::refusal;
+use crate::row_order::{append_new, arrange};
 use crate::scan::Malformed;
+use crate::search::Search;
 
-/// Ids that one search can give.
+/// The most ids that one search can find.
 const MAX_FOUND: u8 = 200;
 
 impl HubSpot {
@@ -24,10 +23,10 @@ impl HubSpot {
         request: &PageRequest<'_>,
         rows: &mut RowBuffer,
     ) -> Result<PageEnd, CrmError> {
-        check_has_batches(request.object)?;
+        check_takes_ids(request.object)?;
         let Cursor::AfterId(after) = *request.cursor else {
-            let sentence = "HubSpot's searches go on after an id, and not at a cursor of a list.".to_owned();
-            return Err(refusal::error(CrmErrorKind::Refused, sentence));
+            let sentence = "HubSpot's searches continue after an id, not at the cursor of a list.".to_owned();
+            return Err(CrmError::new(CrmErrorKind::Refused, sentence));
         };
         rows.clear();
         let (ids, end) = self.ids_above(request, after).await?;
@@ -40,10 +39,10 @@ impl HubSpot {
         append_new(rows, &others);
         arrange(rows, &ids);
         self.complete(request.object, request.properties, rows, &mut found).await?;
-        Ok(with(with(end, found), more))
+        Ok(more.added_to(found.added_to(end)))
     }
 
-    /// The next ids above `after`, in their order.
+    /// The next ids above `after`, in ascending order.
     async fn ids_above(
         &self,
         request: &PageRequest<'_>,
@@ -53,11 +52,11 @@ impl HubSpot {
         let call = self.endpoints.search(request.object, Search::above(after, limit).body());
         let mut found = RowBuffer::new(0);
         self.fetch(&call, |answer| {
-            let page = answers::whole(read_records(&answer.body, Shape::Nested, &[], &mut found)?)?;
+            let page = answers::check_complete(read_records(&answer.body, Shape::Nested, &[], &mut found)?)?;
             let ids = found.ids().to_vec();
             check_order(&ids, after)?;
             let end = PageEnd {
-                next: goes_on(&page, ids.len(), limit).then(|| ids.last().map(RecordId::to_string)).flatten(),
+                next: has_more(&page, ids.len(), limit).then(|| ids.last().map(RecordId::to_string)).flatten(),
                 last_listed: ids.last().copied(),
                 response_bytes: answer.wire_bytes,
                 ..PageEnd::default()
@@ -68,12 +67,12 @@ impl HubSpot {
     }
 }
 
-/// Whether there are ids behind those that a search has shown. It may show fewer than it was asked for.
-fn goes_on(page: &Page, shown: usize, limit: u8) -> bool {
+/// Whether more ids follow those in the answer to a search. It may contain fewer than the limit.
+fn has_more(page: &Page, shown: usize, limit: u8) -> bool {
     shown >= usize::from(limit) || page.total.is_some_and(|total| total > shown as u64)
 }
 
-/// Ids that do not ascend would leave out what lies between them.
+/// Checks that ids ascend. Otherwise the ids between them would be missing in the backup.
 fn check_order(ids: &[RecordId], after: RecordId) -> Result<(), Unusable> {
     let ascend = ids.is_sorted_by(|a, b| a < b) && ids.first().is_none_or(|first| *first > after);
     if ascend { Ok(()) } else { Err(Malformed { at: 0 }.into()) }

@@ -12,7 +12,7 @@ fn scopes(body: &str) -> Vec<String> {
 }
 
 #[test]
-fn missing_scopes_are_named_in_every_known_shape() {
+fn missing_scopes_are_found_in_every_known_form() {
     let granular = r#"{"status":"error","category":"MISSING_SCOPES","errors":[{"message":"one of these is needed",
         "context":{"requiredScopes":["contacts"],"requiredGranularScopes":["crm.objects.contacts.read"]}}]}"#;
     assert_eq!(scopes(granular), ["crm.objects.contacts.read"]);
@@ -35,9 +35,9 @@ fn a_403_for_another_reason_is_a_refusal() {
     assert_eq!(error.sentence, "HubSpot refuses the list of deals (403, BANNED): This account is suspended.");
 }
 
-/// B2, C5: the scopes stand beside the message, in words that no settings page has.
+/// B2, C5: HubSpot names scopes beside the message, with names that its settings do not have.
 #[test]
-fn the_scope_to_tick_is_told_beside_hubspots_word() {
+fn the_scope_in_the_settings_is_named_beside_hubspots_word() {
     let error = refusal(
         403,
         r#"{"status":"error","message":"This app hasn't been granted all required scopes to make this call.",
@@ -48,9 +48,9 @@ fn the_scope_to_tick_is_told_beside_hubspots_word() {
     assert!(error.sentence.contains("crm.objects.deals.read (in HubSpot's words custom-object-read)"), "{error}");
 }
 
-/// B3: an object that is not for everybody, with any category or none.
+/// B3: an API that is not public is refused with any category or none.
 #[test]
-fn what_is_not_for_everybody_is_forbidden_whatever_its_category() {
+fn an_api_that_is_not_public_is_forbidden_whatever_the_category() {
     for category in [r#""category":"MISSING_SCOPES","#, r#""category":"FORBIDDEN","#, ""] {
         let body =
             format!(r#"{{{category}"message":"The scope needed for this API call isn't available for public use."}}"#);
@@ -61,7 +61,7 @@ fn what_is_not_for_everybody_is_forbidden_whatever_its_category() {
     assert_eq!(refusal(403, r#"{"category":"FORBIDDEN"}"#).kind, CrmErrorKind::Forbidden);
 }
 
-/// B4: what a user may not do is told in HubSpot's words, and not as a scope.
+/// B4: the error repeats HubSpot's message and names no scope.
 #[test]
 fn a_users_permission_is_not_a_scope() {
     let error = refusal(
@@ -72,15 +72,8 @@ fn a_users_permission_is_not_a_scope() {
     assert!(error.sentence.contains("(requires one of [deals-read])"), "{error}");
 }
 
-/// B4: a page for people comes from something before HubSpot.
 #[test]
-fn a_page_for_people_is_told_from_a_document() {
-    assert!(is_html(b"\xEF\xBB\xBF \n<!DOCTYPE html>") && is_html(b"<html>"));
-    assert!(!is_html(b"{}") && !is_html(b""));
-}
-
-#[test]
-fn an_unknown_object_type_is_told_from_other_refusals() {
+fn an_unknown_object_type_differs_from_other_refusals() {
     let unknown = refusal(400, r#"{"message":"Unable to infer object type from: p1_boat"}"#);
     assert_eq!(unknown.kind, CrmErrorKind::NotFound);
     assert_eq!(refusal(404, "").kind, CrmErrorKind::NotFound);
@@ -88,14 +81,14 @@ fn an_unknown_object_type_is_told_from_other_refusals() {
 }
 
 #[test]
-fn messages_are_cut_and_hold_no_links() {
+fn messages_are_cut_and_contain_no_links() {
     let long = format!(r#"{{"message":"see https://example.com/?token=1 \n {}"}}"#, "x".repeat(1_000));
     let error = refusal(400, &long);
     assert!(error.sentence.len() < 250 && !error.sentence.contains("example.com"), "{error}");
 }
 
 #[test]
-fn the_daily_limit_is_told_from_the_others() {
+fn the_daily_limit_differs_from_the_others() {
     let policy_of = |kind, name: &str| policy(kind, format!(r#"{{"policyName":"{name}"}}"#).as_bytes());
     for kind in [CallKind::Ordinary, CallKind::Search] {
         assert_eq!(policy_of(kind, "DAILY"), RefusedPolicy::Daily);

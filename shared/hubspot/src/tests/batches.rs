@@ -1,4 +1,4 @@
-//! Batches of records, read and written.
+//! Reading and writing batches of records.
 
 use domain::account::ApiVersion;
 use domain::ids::RecordId;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::server::{Reply, Server};
 use super::{Client, Gate, connector, object};
 
-/// One property of each record, and then another.
+/// Updates of two properties of each record.
 fn updates(values: &[(u64, &str)]) -> Vec<RecordUpdate> {
     let update = |&(id, value): &(u64, &str)| {
         let values = vec![("name".to_owned(), value.to_owned()), ("city".to_owned(), String::new())];
@@ -38,7 +38,7 @@ async fn failed(reply: Reply) -> (CrmError, usize) {
 }
 
 #[tokio::test]
-async fn a_batch_is_read_by_one_call_for_just_the_properties_asked_for() {
+async fn one_call_reads_a_batch_with_only_the_requested_properties() {
     let record =
         |id: &str, name: Value| json!({ "id": id, "properties": { "city": null, "name": name, "hs_object_id": id } });
     let body = json!({
@@ -72,7 +72,7 @@ async fn a_batch_is_read_by_one_call_for_just_the_properties_asked_for() {
 }
 
 #[tokio::test]
-async fn an_update_is_one_call_and_tells_how_the_records_are_now() {
+async fn an_update_is_one_call_and_returns_the_new_values() {
     let body = json!({ "status": "COMPLETE", "results": [
         { "id": "7", "properties": { "city": null, "name": "a \"b\"" }, "updatedAt": "2026-11-20T09:30:00Z" },
         { "id": "90", "properties": { "name": 12, "vip": true } },
@@ -95,7 +95,7 @@ async fn an_update_is_one_call_and_tells_how_the_records_are_now() {
 }
 
 #[tokio::test]
-async fn single_records_that_are_refused_are_told_from_those_that_were_written() {
+async fn refused_and_written_records_of_a_batch_are_separated() {
     let body = json!({
         "status": "COMPLETE", "results": [{ "id": "7", "properties": {} }], "numErrors": 2,
         "errors": [
@@ -117,7 +117,7 @@ async fn single_records_that_are_refused_are_told_from_those_that_were_written()
     let of_all = json!({ "results": [], "errors": [{ "category": "VALIDATION_ERROR", "message": "no" }] });
     assert_eq!(refused_code(Reply::status(207, of_all.to_string())).await, "VALIDATION_ERROR");
 
-    // An error that names no record is about the one of which nothing is told.
+    // An error without a record is about the record that the answer does not mention.
     let of_one = json!({
         "results": [{ "id": "7", "properties": {} }], "errors": [{ "category": "VALIDATION_ERROR", "message": "no" }],
     });
@@ -129,9 +129,9 @@ async fn single_records_that_are_refused_are_told_from_those_that_were_written()
     );
 }
 
-/// A1: an error of the CRM's own says nothing about the values, so the batch is written again.
+/// A1: an error inside the CRM says nothing about the values, so the batch is written again.
 #[tokio::test]
-async fn a_batch_that_the_crm_failed_for_in_part_is_written_again() {
+async fn a_batch_is_written_again_if_the_crm_failed_for_some_records() {
     let failed = json!({
         "results": [{ "id": "7", "properties": {} }], "numErrors": 1,
         "errors": [{ "status": "error", "category": "INTERNAL_ERROR", "message": "x", "context": { "ids": ["9"] } }],
@@ -151,7 +151,7 @@ async fn a_batch_that_the_crm_failed_for_in_part_is_written_again() {
 }
 
 #[tokio::test]
-async fn records_that_were_deleted_a_moment_ago_do_not_stand_for_the_object() {
+async fn deleted_records_do_not_make_the_object_type_unknown() {
     let by_category = r#"{"status":"error","category":"OBJECT_NOT_FOUND","message":"Could not get some objects"}"#;
     let by_ids = r#"{"status":"error","errors":[{"message":"not there","context":{"ids":["9"]}}]}"#;
     for document in [by_category, by_ids] {
@@ -165,7 +165,7 @@ async fn refused_code(reply: Reply) -> String {
 }
 
 #[tokio::test]
-async fn values_that_are_refused_are_an_answer_with_code_and_properties() {
+async fn refused_values_are_an_answer_with_code_and_properties() {
     let fault = json!([{ "isValid": false, "error": "INVALID_OPTION", "name": "name", "message": "a is none" }]);
     let document = json!({
         "status": "error", "category": "VALIDATION_ERROR",
@@ -190,7 +190,7 @@ async fn a_refusal_that_quotes_every_value_is_read_to_its_end() {
 }
 
 #[tokio::test]
-async fn a_refusal_that_is_cut_off_is_asked_for_again() {
+async fn a_call_is_sent_again_if_its_refusal_is_cut_off() {
     let document = r#"{"category":"VALIDATION_ERROR","message":"no"}"#;
     let server = Server::script([Reply::status(400, document).broken(), Reply::status(400, document)]).await;
     let answer = update(&server).await.expect("an answer");
@@ -199,7 +199,7 @@ async fn a_refusal_that_is_cut_off_is_asked_for_again() {
 }
 
 #[tokio::test]
-async fn what_is_not_about_values_is_an_error_that_quotes_none() {
+async fn a_refusal_of_another_kind_is_an_error_that_quotes_no_value() {
     let saying = |category: &str, message: &str| json!({ "category": category, "message": message }).to_string();
     let (error, calls) = failed(Reply::status(401, saying("EXPIRED", "secret-value"))).await;
     assert_eq!((error.kind, calls), (CrmErrorKind::TokenRefused, 3));
@@ -220,7 +220,7 @@ async fn what_is_not_about_values_is_an_error_that_quotes_none() {
 }
 
 #[tokio::test]
-async fn conversations_have_no_batches_and_nothing_to_write_is_not_sent() {
+async fn conversations_have_no_batches_and_an_empty_update_sends_nothing() {
     let server = Server::script([Reply::status(500, "")]).await;
     let (crm, threads) = (Client::to(&server).crm, object("conversations"));
     let request = BatchRead { object: &threads, properties: &["status"], ids: &[RecordId(7)] };

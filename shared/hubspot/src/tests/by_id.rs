@@ -1,4 +1,4 @@
-//! Batch reads whose answers tell of a part of the records, or refuse all of them.
+//! Batch reads whose answers contain only some of the records, or refuse all of them.
 
 use std::collections::BTreeSet;
 
@@ -33,7 +33,7 @@ fn answer(shown: impl IntoIterator<Item = u64>, errors: &[Value]) -> Reply {
     Reply::status(status, body.to_string())
 }
 
-/// The ids of the rows and the unreadable ones, in order.
+/// The sorted ids of the rows, and the sorted unreadable ids.
 async fn read(client: &Client, ids: &[u64]) -> Result<(Vec<u64>, Vec<u64>), CrmError> {
     let ids: Vec<RecordId> = ids.iter().copied().map(RecordId).collect();
     let (deals, mut rows) = (object("deals"), RowBuffer::new(1));
@@ -47,9 +47,9 @@ async fn read(client: &Client, ids: &[u64]) -> Result<(Vec<u64>, Vec<u64>), CrmE
     Ok((sorted(rows.ids()), sorted(&unreadable)))
 }
 
-/// A1: errors other than not-found are asked for again, and nothing else is.
+/// A1: only records with an error other than not-found are read again.
 #[tokio::test]
-async fn records_that_the_crm_failed_for_are_asked_for_again() {
+async fn records_that_the_crm_failed_for_are_read_again() {
     for category in ["INTERNAL_ERROR", "RATE_LIMIT", "ANYTHING"] {
         let server = Server::start(move |request, place| match place {
             0 => answer([1, 4], &[error(category, &[2]), error("OBJECT_NOT_FOUND", &[3])]),
@@ -59,13 +59,13 @@ async fn records_that_the_crm_failed_for_are_asked_for_again() {
         let client = Client::to(&server);
         assert_eq!(read(&client, &[1, 2, 3, 4]).await.expect("read"), (vec![1, 2, 4], vec![]));
         assert_eq!(server.seen().iter().map(ids_asked).collect::<Vec<_>>(), [vec![1, 2, 3, 4], vec![2]]);
-        assert_eq!(client.gate().admitted.len(), 2, "also the second call passes the gate");
+        assert_eq!(client.gate().admitted.len(), 2, "the second call passes the gate too");
     }
 }
 
-/// A1: an answer that is not complete is asked for again, whatever its status.
+/// A1: an answer to a batch can be unfinished in several ways.
 #[tokio::test]
-async fn an_unfinished_batch_is_asked_for_again() {
+async fn an_unfinished_batch_is_read_again() {
     for status in ["PENDING", "PROCESSING", "CANCELED"] {
         let server = Server::start(move |request, place| match place {
             0 => Reply::ok(json!({ "status": status, "results": [record(1)] }).to_string()),
@@ -76,7 +76,7 @@ async fn an_unfinished_batch_is_asked_for_again() {
     }
 }
 
-/// A1: a CRM that keeps failing for many records is unavailable, and none of them is told as gone.
+/// A1: none of these records counts as deleted.
 #[tokio::test]
 async fn a_crm_that_keeps_failing_for_records_is_unavailable() {
     let server = Server::start(|request, _| {
@@ -86,15 +86,15 @@ async fn a_crm_that_keeps_failing_for_records_is_unavailable() {
     .await;
     let client = Client::to(&server);
     let all: Vec<u64> = (1..=100).collect();
-    let failed = read(&client, &all).await.expect_err("half of them are not known");
+    let failed = read(&client, &all).await.expect_err("half of the records are unknown");
     assert!(failed.kind.is_unavailable(), "{failed:?}");
     assert_eq!(server.seen().len(), 5);
     let ids: Vec<RecordId> = all.into_iter().map(RecordId).collect();
-    let failed = client.crm.existing(&object("deals"), &ids).await.expect_err("half of them are not known");
+    let failed = client.crm.existing(&object("deals"), &ids).await.expect_err("half of the records are unknown");
     assert!(failed.kind.is_unavailable(), "{failed:?}");
 }
 
-/// A1, B5: a single record that the CRM keeps failing for is told as unreadable, and not as gone.
+/// A1, B5: such a record does not count as deleted.
 #[tokio::test]
 async fn one_record_that_the_crm_keeps_failing_for_is_unreadable() {
     let server = Server::start(|request, _| {
@@ -105,12 +105,12 @@ async fn one_record_that_the_crm_keeps_failing_for_is_unreadable() {
     let client = Client::to(&server);
     assert_eq!(read(&client, &[6, 7, 8]).await.expect("read"), (vec![6, 8], vec![7]));
     let existing = client.crm.existing(&object("deals"), &[6, 7].map(RecordId)).await;
-    assert!(existing.expect_err("7 is not known to be gone").kind.is_unavailable());
+    assert!(existing.expect_err("7 may exist").kind.is_unavailable());
 }
 
-/// A1: ids of which nothing is said are asked for once more, all together, and are gone when nothing is said again.
+/// A1: they are read together, and count as deleted if the second answer does not mention them either.
 #[tokio::test]
-async fn ids_of_which_nothing_is_said_are_asked_for_once_more() {
+async fn unmentioned_ids_are_read_once_more() {
     let server = Server::start(|request, place| match place {
         0 => answer([1], &[]),
         _ => answer(ids_asked(request).into_iter().filter(|id| *id != 3), &[]),
@@ -120,23 +120,22 @@ async fn ids_of_which_nothing_is_said_are_asked_for_once_more() {
     assert_eq!(server.seen().iter().map(ids_asked).collect::<Vec<_>>(), [vec![1, 2, 3], vec![2, 3]]);
 }
 
-/// A1: what was merged comes under another id, as often as it is asked for.
+/// A1: every answer shows a merged record under another id.
 #[tokio::test]
-async fn a_merged_record_does_not_lead_to_endless_asking() {
+async fn merged_records_do_not_lead_to_endless_calls() {
     let survivor = |request: &Seen, _: usize| {
         answer(ids_asked(request).into_iter().map(|id| if id < 10 { 77 } else { id }).collect::<BTreeSet<_>>(), &[])
     };
     let server = Server::start(survivor).await;
     assert_eq!(read(&Client::to(&server), &[1, 50]).await.expect("read"), (vec![50, 77], vec![]));
-    assert_eq!(server.seen().len(), 1, "the survivor stands for it");
+    assert_eq!(server.seen().len(), 1, "the survivor accounts for it");
     assert_eq!(read(&Client::to(&server), &[1, 2, 77]).await.expect("read"), (vec![77], vec![]));
-    assert_eq!(server.seen().len(), 3, "two of them are asked for once more");
+    assert_eq!(server.seen().len(), 3, "two of them are read once more");
 }
 
-/// B1: 404 for the whole call is about the records: the others are read, whether the document names those that are gone or
-/// not.
+/// B1: a 404 for the whole call can be about some records. The document may name them or not.
 #[tokio::test]
-async fn a_404_about_records_leaves_out_those_that_are_gone() {
+async fn after_a_404_about_records_the_others_are_read() {
     type Refuse = fn(&[u64]) -> Value;
     let named: Refuse = |gone| error("OBJECT_NOT_FOUND", gone);
     let in_message: Refuse = |gone| json!({ "category": "OBJECT_NOT_FOUND", "message": format!("gone: {gone:?}") });
@@ -157,9 +156,9 @@ async fn a_404_about_records_leaves_out_those_that_are_gone() {
     }
 }
 
-/// B1: the object type is what is missing only where that is said, or nothing is.
+/// B1: a 404 is about the object type if the document says so or is empty.
 #[tokio::test]
-async fn a_404_about_the_object_type_is_one() {
+async fn a_404_about_the_object_type_is_an_error() {
     let infer = r#"{"category":"OBJECT_NOT_FOUND","message":"Unable to infer object type from: deals"}"#;
     for body in ["", infer] {
         let server = Server::script([Reply::status(404, body)]).await;
@@ -169,9 +168,9 @@ async fn a_404_about_the_object_type_is_one() {
     }
 }
 
-/// A1: a list that failed in part is asked for again.
+/// A1: a list can also fail for some of its records.
 #[tokio::test]
-async fn a_list_with_errors_is_asked_for_again() {
+async fn a_list_with_errors_is_read_again() {
     let list = |errors: Value| json!({ "results": [record(1)], "errors": errors }).to_string();
     let server = Server::script([
         Reply::ok(list(json!([error("INTERNAL_ERROR", &[2])]))),

@@ -1,4 +1,4 @@
-//! Object types and properties, and the scopes that they need.
+//! Object types and properties, and the scopes for them.
 
 use domain::ports::crm::CrmErrorKind;
 use domain::property::Sensitivity;
@@ -31,7 +31,7 @@ async fn custom_object_types_are_found_and_standard_ones_are_known() {
     assert_eq!(found, [("p9_car", true), ("p9_boat", true)]);
     assert_eq!((types[0].type_id.as_deref(), types[0].label.as_str()), (Some("2-100"), "Car"));
     assert_eq!(types[1].label, "boat");
-    // B7: the definitions would be tens of megabytes.
+    // B7: definitions can take tens of megabytes.
     for left_out in ["includePropertyDefinitions", "includeAssociationDefinitions", "includeAuditMetadata"] {
         assert_eq!(server.seen()[0].parameter(left_out), Some("false"));
     }
@@ -50,10 +50,10 @@ async fn a_missing_schema_scope_is_named() {
     let error = crm.custom_object_types().await.expect_err("no scope");
     assert_eq!(error.kind, CrmErrorKind::MissingScopes(vec!["crm.schemas.custom.read".into()]));
     let known = crm.standard_object_types();
-    assert!(known.len() == 8 && known.iter().all(|object| !object.custom), "what needs no question is known anyway");
+    assert!(known.len() == 8 && known.iter().all(|object| !object.custom), "standard objects need no call");
 }
 
-/// An account with one property of each level, that answers a question for `level` with `reply`.
+/// An account with one property of each level. It answers a list of `level` with `reply`.
 fn answering(level: &'static str, reply: Reply) -> impl Fn(&Seen, usize) -> Reply {
     move |request, _| match request.parameter("dataSensitivity") {
         _ if request.path().ends_with("/search") => Reply::ok(json!({ "total": 0, "results": [] }).to_string()),
@@ -86,9 +86,9 @@ async fn properties_of_every_level_are_listed_and_flagged() {
     assert_eq!(properties[0].label, "E-mail");
 }
 
-/// A2: a level that the CRM refuses to list is told, with what may help, and the rest is listed.
+/// A2: the result names a level that the CRM refuses to list, and the scopes that may help.
 #[tokio::test]
-async fn a_level_that_is_refused_is_told_and_does_not_keep_the_others() {
+async fn a_refused_level_is_reported_and_the_others_are_listed() {
     let scope = "crm.objects.contacts.sensitive.read.v2";
     let not_in_plan = r#"{"category":"FEATURE_UNAVAILABLE","message":"not part of the subscription"}"#;
     for (reply, scopes) in [
@@ -113,7 +113,7 @@ async fn all_scopes_that_an_objects_properties_lack_are_named_at_once() {
     let sensitive = "crm.objects.contacts.sensitive.read";
     let highly_sensitive = "crm.objects.contacts.highly_sensitive.read";
     let whole = answering("", Reply::ok(""));
-    // The first may not list, the second may list and not read, of the third both is refused.
+    // The first list is refused, the values of the second are refused, and the third list is refused.
     let server = Server::start(move |request, place| match request.parameter("dataSensitivity") {
         None if request.body.contains("a_sensitive_one") => scopes_missing(sensitive),
         None if !request.path().ends_with("/search") => scopes_missing(definitions),
@@ -128,7 +128,7 @@ async fn all_scopes_that_an_objects_properties_lack_are_named_at_once() {
 }
 
 #[tokio::test]
-async fn scopes_are_not_told_as_if_they_were_all_when_another_call_has_failed() {
+async fn missing_scopes_are_not_reported_if_another_call_has_failed() {
     let refused = scopes_missing("crm.objects.contacts.sensitive.read");
     let account = answering("sensitive", refused);
     let server = Server::start(move |request, place| match request.parameter("dataSensitivity") {

@@ -1,4 +1,4 @@
-//! What a CRM that fails, refuses or hangs leads to.
+//! A CRM that fails, refuses calls or hangs.
 
 use domain::account::ApiVersion;
 use domain::budget::CallKind;
@@ -24,7 +24,7 @@ async fn kind_after(replies: impl Into<Vec<Reply>>) -> (CrmErrorKind, usize) {
 }
 
 #[tokio::test]
-async fn passing_failures_are_retried_until_the_answer_is_whole() {
+async fn temporary_failures_are_retried_until_the_answer_is_whole() {
     for failure in [
         Reply::status(500, ""),
         Reply::status(502, "<html>bad gateway</html>"),
@@ -67,8 +67,8 @@ async fn answers_that_stay_cut_off_are_malformed() {
 }
 
 #[tokio::test]
-async fn nothing_is_waited_for_beyond_the_deadline() {
-    // Locked records ask for two seconds, a migration for what it says: more than there is.
+async fn no_retry_waits_beyond_the_deadline() {
+    // Each of these asks for a longer wait than the time that is left.
     for (reply, retry_after) in [
         (Reply::status(423, ""), 2),
         (Reply::status(477, "").header("retry-after", 100), 100),
@@ -85,27 +85,27 @@ async fn nothing_is_waited_for_beyond_the_deadline() {
 }
 
 #[tokio::test]
-async fn a_hang_ends_with_the_deadline() {
+async fn a_call_without_an_answer_ends_at_the_deadline() {
     let server = Server::script([Reply::silence()]).await;
     let patient = crate::Connector::new(std::sync::Arc::new(super::SystemClock)).expect("set up");
     let time_left = SignedDuration::from_millis(300);
     let client = Client::with(&server, &patient, ApiVersion::V3, Gate::default(), time_left);
-    let error = client.contacts().await.expect_err("the server says nothing");
+    let error = client.contacts().await.expect_err("the server does not answer");
     assert!(matches!(error.kind, CrmErrorKind::Unavailable { .. }), "{error:?}");
     assert_eq!(server.seen().len(), 1);
 }
 
 #[tokio::test]
-async fn nobody_listening_is_unavailable() {
+async fn a_server_that_does_not_listen_is_unavailable() {
     let server = Server::script([Reply::ok("")]).await;
     let client = Client::to(&server);
     drop(server);
-    let error = client.contacts().await.expect_err("nobody listens");
+    let error = client.contacts().await.expect_err("the server does not listen");
     assert!(matches!(error.kind, CrmErrorKind::Unavailable { .. }), "{error:?}");
 }
 
 #[tokio::test]
-async fn a_refused_rate_pauses_the_account_and_the_call_is_admitted_anew() {
+async fn the_rate_limit_pauses_the_account_and_the_gate_admits_the_call_again() {
     let window = "x-hubspot-ratelimit-interval-milliseconds";
     let server = Server::script([
         limited("TEN_SECONDLY_ROLLING").header(window, 10_000),
@@ -122,7 +122,7 @@ async fn a_refused_rate_pauses_the_account_and_the_call_is_admitted_anew() {
 }
 
 #[tokio::test]
-async fn a_rate_that_stays_refused_ends_as_a_used_up_budget() {
+async fn a_call_that_the_rate_limit_keeps_refusing_has_no_budget() {
     let server = Server::script([limited("SECONDLY")]).await;
     let client = Client::to(&server);
     let before = Timestamp::now();
@@ -135,7 +135,7 @@ async fn a_rate_that_stays_refused_ends_as_a_used_up_budget() {
 }
 
 #[tokio::test]
-async fn the_daily_limit_is_told_to_the_gate_as_such() {
+async fn the_daily_limit_is_reported_to_the_gate() {
     let server = Server::script([limited("DAILY")]).await;
     let gate = Gate { open_for: Some(1), ..Gate::default() };
     let client = Client::with(&server, &connector(), ApiVersion::V3, gate, SignedDuration::from_mins(1));
@@ -164,7 +164,7 @@ async fn redirects_are_not_followed() {
 }
 
 #[tokio::test]
-async fn the_gate_hears_now_and_then_how_many_calls_are_left_today() {
+async fn some_answers_report_to_the_gate_how_many_calls_are_left_today() {
     let remaining = "x-hubspot-ratelimit-daily-remaining";
     let server = Server::start(move |_, place| Reply::ok(ONE_CONTACT).header(remaining, 100_000 - place)).await;
     let client = Client::to(&server);

@@ -1,4 +1,4 @@
-//! Properties with what somebody who writes to them must know.
+//! Property definitions for writing.
 
 use domain::ports::crm::CrmErrorKind;
 use domain::ports::crm_batch::{PropertyDefinition, SideEffect};
@@ -16,7 +16,7 @@ fn options(values: &[&str]) -> Value {
     values.iter().map(|value| json!({ "value": value, "label": "L", "hidden": false, "displayOrder": 1 })).collect()
 }
 
-/// A server that lists these properties, those that are archived, and a sensitive one.
+/// A server that lists these properties, these archived ones, and a sensitive one.
 async fn listing(present: Value, archived: Value) -> Server {
     Server::start(move |request: &Seen, _| match request.parameter("dataSensitivity") {
         Some("sensitive") => listed(&json!([{ "name": "diet", "type": "string", "dataSensitivity": "sensitive" }])),
@@ -36,7 +36,7 @@ fn names(definitions: &[PropertyDefinition]) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn options_are_told_only_where_the_property_defines_them_itself() {
+async fn only_options_that_the_property_defines_itself_are_returned() {
     let present = json!([
         { "name": "tags", "type": "enumeration", "fieldType": "checkbox", "options": options(&["b", "a"]) },
         { "name": "tier", "type": "enumeration", "fieldType": "select", "options": options(&["gold"]),
@@ -48,15 +48,15 @@ async fn options_are_told_only_where_the_property_defines_them_itself() {
     ]);
     let found = definitions(&listing(present, json!([])).await).await;
     assert_eq!(names(&found), ["diet", "open", "pipe", "seller", "tags", "tier", "vip"]);
-    let told: Vec<_> = found.iter().map(|one| (one.options.join(","), one.multiple)).collect();
+    let summary: Vec<_> = found.iter().map(|one| (one.options.join(","), one.multiple)).collect();
     let expected = [("", false), ("", false), ("", false), ("", false), ("b,a", true), ("gold", false), ("", false)];
-    assert_eq!(told, expected.map(|(options, multiple)| (options.to_owned(), multiple)));
+    assert_eq!(summary, expected.map(|(options, multiple)| (options.to_owned(), multiple)));
     assert!(found[5].property.read_only && found.iter().all(|one| !one.archived && !one.forward_only));
     assert_eq!(found[0].property.sensitivity, Sensitivity::Sensitive);
 }
 
 #[tokio::test]
-async fn what_a_write_sets_off_is_told() {
+async fn side_effects_of_writes_are_known() {
     let named =
         |name: &str| json!({ "name": name, "type": "string", "hasUniqueValue": name == "serial" || name == "email" });
     let all = ["email", "work_email", "hs_email_domain", "hubspot_owner_id", "serial", "lifecyclestage", "dealstage"];
@@ -76,7 +76,7 @@ async fn what_a_write_sets_off_is_told() {
 }
 
 #[tokio::test]
-async fn archived_properties_are_told_apart_and_give_way_to_present_ones_of_their_name() {
+async fn archived_properties_are_flagged_and_hidden_by_present_ones_of_the_same_name() {
     let present = json!([{ "name": "a", "type": "number" }, { "name": "b", "type": "string", "archived": false }]);
     let archived = json!([
         { "name": "a", "type": "string", "archived": true }, { "name": "b", "type": "string" },
@@ -84,14 +84,14 @@ async fn archived_properties_are_told_apart_and_give_way_to_present_ones_of_thei
     ]);
     let server = listing(present, archived).await;
     let found = definitions(&server).await;
-    let told: Vec<_> = found.iter().map(|one| (one.property.name.as_str(), one.archived)).collect();
-    assert_eq!(told, [("a", false), ("b", false), ("c", true), ("d", true), ("diet", false)]);
+    let summary: Vec<_> = found.iter().map(|one| (one.property.name.as_str(), one.archived)).collect();
+    assert_eq!(summary, [("a", false), ("b", false), ("c", true), ("d", true), ("diet", false)]);
     assert_eq!(found[0].property.kind, "number");
     assert_eq!(server.seen().len(), 4, "no search is spent on scopes");
 }
 
 #[tokio::test]
-async fn missing_scopes_are_named_at_once() {
+async fn all_missing_scopes_are_named_at_once() {
     let refusal = |scope: &str| {
         let context = json!({ "requiredGranularScopes": [scope] });
         Reply::status(403, json!({ "category": "MISSING_SCOPES", "errors": [{ "context": context }] }).to_string())

@@ -1,4 +1,4 @@
-//! Values that the CRM does not show: A2 and A3.
+//! A2, A3: values that the CRM does not show.
 
 use domain::ids::RecordId;
 use domain::ports::crm::{CrmErrorKind, Cursor};
@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::server::{Reply, Seen, Server};
 use super::{Client, connector, object};
 
-/// The names that a request asks for, as a server understands them that splits lists at commas.
+/// The property names in a request, for a server that splits lists at commas.
 fn names_asked(request: &Seen) -> Vec<String> {
     if let Ok(body) = serde_json::from_str::<Value>(&request.body) {
         let names = body["properties"].as_array().expect("names").iter();
@@ -20,7 +20,7 @@ fn names_asked(request: &Seen) -> Vec<String> {
     lists.flat_map(|list| list.split(',')).map(|name| name.replace("%2C", ",").replace("%20", " ")).collect()
 }
 
-/// Two records of a CRM that shows the properties of `shows` where they are asked for.
+/// Two records, with the requested properties that `shows` selects.
 fn two_records(request: &Seen, shows: impl Fn(&str) -> bool) -> Reply {
     let names: Vec<String> = names_asked(request).into_iter().filter(|name| shows(name)).collect();
     let results = [1, 2].map(|id| {
@@ -35,9 +35,9 @@ fn is_batch(request: &Seen) -> bool {
     request.path().ends_with("/batch/read")
 }
 
-/// A3: a name with a comma is asked for in a form that a comma cannot break, with no other call.
+/// A3: a comma cannot break a parameter with a single name, and no further call is necessary.
 #[tokio::test]
-async fn a_name_with_a_comma_is_asked_for_by_itself() {
+async fn a_name_with_a_comma_has_its_own_parameter() {
     let server = Server::start(|request, _| two_records(request, |_| true)).await;
     let names = ["a", "size, in cm", "b"];
     let page = Client::to(&server).page("deals", &names, &Cursor::START).await.expect("a page");
@@ -46,7 +46,7 @@ async fn a_name_with_a_comma_is_asked_for_by_itself() {
     assert!(server.seen()[0].target.contains("properties=a&properties=size%2C%20in%20cm&properties=b"));
 }
 
-/// A3: what a list does not show is read by the ids of the records, and just that.
+/// A3: only the missing column is read by id.
 #[tokio::test]
 async fn a_column_that_a_list_does_not_show_is_read_by_id() {
     let server = Server::start(|request, _| two_records(request, |name| name != "x" || is_batch(request))).await;
@@ -58,9 +58,9 @@ async fn a_column_that_a_list_does_not_show_is_read_by_id() {
     assert_eq!((seen.len(), names_asked(&seen[1])), (2, vec!["x".to_owned()]));
 }
 
-/// A3: what is not shown in any way stays unknown, and costs another call once and not for every page.
+/// A3: such a column costs one additional call, not one for every page.
 #[tokio::test]
-async fn a_column_that_nothing_shows_stays_unknown_and_is_not_asked_for_each_time() {
+async fn a_column_that_no_call_shows_stays_unknown_and_is_read_by_id_only_once() {
     let server = Server::start(|request, _| two_records(request, |name| name != "x")).await;
     let connector = connector();
     let client = Client::named(&server, &connector, "one");
@@ -79,9 +79,9 @@ async fn a_column_that_nothing_shows_stays_unknown_and_is_not_asked_for_each_tim
     assert_eq!(server.seen().len(), 7, "another account learns for itself");
 }
 
-/// A3: a batch read that leaves values out is asked once more.
+/// A3: a batch read can leave values out.
 #[tokio::test]
-async fn a_batch_that_leaves_values_out_is_asked_once_more() {
+async fn values_that_a_batch_leaves_out_are_read_once_more() {
     let server = Server::start(|request, place| two_records(request, |name| name != "x" || place > 0)).await;
     let (deals, mut rows) = (object("deals"), RowBuffer::new(2));
     let request = BatchRead { object: &deals, properties: &["a", "x"], ids: &[1, 2].map(RecordId) };
@@ -90,7 +90,7 @@ async fn a_batch_that_leaves_values_out_is_asked_once_more() {
     assert_eq!(server.seen().len(), 2);
 }
 
-/// How a CRM treats sensitive values in the records that a search finds.
+/// The way in which a CRM shows sensitive values in the result of a search.
 #[derive(Clone, Copy)]
 enum Treats {
     Shows,
@@ -101,7 +101,7 @@ enum Treats {
     ShowsLater,
 }
 
-/// An account with twelve sensitive properties, of which the last has values.
+/// An account with twelve sensitive properties. Only the last one has values.
 async fn account(treats: Treats) -> Server {
     Server::start(move |request, place| {
         if !request.path().ends_with("/search") {
@@ -133,9 +133,9 @@ async fn account(treats: Treats) -> Server {
     .await
 }
 
-/// A2: a value that is left out, null or refused is hidden, and the scope that shows it is named.
+/// A2: a hidden value is left out, null or refused. The error names the scope for it.
 #[tokio::test]
-async fn hidden_values_are_told_in_all_forms() {
+async fn hidden_values_are_reported_in_all_forms() {
     for treats in [Treats::LeavesOut, Treats::ShowsNull, Treats::Refuses] {
         let error = Client::to(&account(treats).await).crm.properties(&object("contacts")).await.expect_err("hidden");
         let scope = "crm.objects.contacts.sensitive.read";
@@ -146,9 +146,9 @@ async fn hidden_values_are_told_in_all_forms() {
     assert_eq!(error.expect_err("hidden").kind, CrmErrorKind::HiddenValues(vec![]), "C5: there is no such scope");
 }
 
-/// A2: values that are shown, that nobody has, or that the index still had for a moment are no trouble.
+/// A2: values may be shown at once or later, or no record may have one.
 #[tokio::test]
-async fn values_that_are_visible_or_not_there_are_no_trouble() {
+async fn values_that_are_visible_or_do_not_exist_are_not_reported() {
     for treats in [Treats::Shows, Treats::HasNone, Treats::ShowsLater] {
         let listed = Client::to(&account(treats).await).crm.properties(&object("contacts")).await.expect("listed");
         assert_eq!((listed.properties.len(), listed.refused.len()), (13, 0));

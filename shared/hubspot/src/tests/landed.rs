@@ -1,4 +1,4 @@
-//! Whether a write that ended in an error may have been made, or may still be.
+//! Whether a write that ended in an error may have landed.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,17 +22,17 @@ async fn write(client: &Client) -> Result<BatchUpdate, CrmError> {
     client.crm.update_batch(&object("contacts"), &[update]).await
 }
 
-/// What a write of a client ends with that may send `calls` requests, which are answered like this.
+/// The error of a write that may send `calls` requests and gets these answers.
 async fn failed(replies: impl Into<Vec<Reply>>, calls: usize) -> CrmError {
     let server = Server::script(replies).await;
     let gate = Gate { open_for: Some(calls), ..Gate::default() };
     let client = Client::with(&server, &connector(), ApiVersion::V2026_09, gate, SignedDuration::from_mins(1));
-    write(&client).await.expect_err("no answer that counts")
+    write(&client).await.expect_err("the write has no usable answer")
 }
 
-/// R4: a write that got no answer, and then was refused for something else, was taken for one that was never made.
+/// R4: a write without an answer, whose retry is refused for another reason, must not count as never made.
 #[tokio::test]
-async fn a_write_without_an_answer_may_have_landed_whatever_ends_it() {
+async fn a_write_without_an_answer_may_have_landed_whatever_its_retry_returns() {
     let closed = |error: &CrmErrorKind| matches!(error, CrmErrorKind::NoBudget { .. });
     for first in [
         Reply::silence(),
@@ -64,10 +64,10 @@ async fn a_write_that_was_refused_or_never_sent_has_not_landed() {
     {
         assert!(!failed([reply.clone()], 2).await.may_have_landed, "{reply:?}");
     }
-    // Nobody listens at this port.
+    // No server listens at this port.
     let mut server = Server::script([Reply::silence()]).await;
     server.url = "http://127.0.0.1:9".to_owned();
-    let error = write(&Client::to(&server)).await.expect_err("nobody listens there");
+    let error = write(&Client::to(&server)).await.expect_err("no server listens there");
     assert!(error.kind.is_unavailable() && !error.may_have_landed, "{error:?}");
 }
 
@@ -78,13 +78,13 @@ async fn a_read_never_lands() {
     assert!(!error.may_have_landed);
 }
 
-/// A sending without an answer could land after the next one, over what was written since.
+/// A request without an answer could land after the next one, and overwrite newer values.
 #[tokio::test]
-async fn an_answer_is_given_when_nothing_sent_before_it_can_land_any_more() {
+async fn an_answer_is_returned_once_no_earlier_request_can_land() {
     let landing = Duration::from_millis(400);
     let wait = Duration::from_millis(1);
-    let patience = RetryPolicy { answer: landing, first_wait: wait, second_look: wait, landing };
-    let connector = Connector::new(Arc::new(SystemClock)).expect("certificate authorities").with_patience(patience);
+    let policy = RetryPolicy { answer_timeout: landing, first_backoff: wait, second_look: wait, landing };
+    let connector = Connector::new(Arc::new(SystemClock)).expect("certificate authorities").with_retry_policy(policy);
     let timed = async |replies: &[Reply], time_left: i64| {
         let server = Server::script(replies).await;
         let time_left = SignedDuration::from_millis(time_left);

@@ -1,4 +1,4 @@
-//! Pages of records, in every way in which they are read.
+//! All ways of reading pages of records.
 
 use domain::account::ApiVersion;
 use domain::ids::RecordId;
@@ -26,8 +26,8 @@ fn record(id: &str, properties: impl Iterator<Item = impl Into<String>>) -> Valu
     json!({ "id": id, "properties": properties, "createdAt": "2026-01-01T00:00:00.000Z" })
 }
 
-/// Three records behind a server that refuses URLs of more than `longest` characters, and answers batch reads in
-/// reverse and without the record `gone`.
+/// A server with three records. It refuses URLs of more than `longest` characters, and answers batch reads in reverse
+/// order and without the record `gone`.
 fn three_records(longest: usize, gone: &'static str) -> impl Fn(&Seen, usize) -> Reply {
     move |request, _| {
         if request.target.len() > longest {
@@ -52,7 +52,7 @@ fn three_records(longest: usize, gone: &'static str) -> impl Fn(&Seen, usize) ->
 }
 
 #[tokio::test]
-async fn wide_objects_are_read_alike_whatever_the_longest_url_is() {
+async fn wide_objects_have_the_same_values_whatever_the_longest_url_is() {
     let names = names(1_000);
     let properties: Vec<&str> = names.iter().map(String::as_str).collect();
     for width in [10, 130, 1_000] {
@@ -73,9 +73,9 @@ async fn wide_objects_are_read_alike_whatever_the_longest_url_is() {
     }
 }
 
-/// Each of these is what some server on the way says to a long URL.
+/// Proxies answer a long URL in each of these ways.
 #[tokio::test]
-async fn a_page_is_whole_whatever_a_server_says_to_a_long_url() {
+async fn a_page_is_complete_however_a_server_refuses_a_long_url() {
     let names = names(150);
     let properties: Vec<&str> = names.iter().map(String::as_str).collect();
     let calm = Server::start(three_records(100_000, "")).await;
@@ -95,9 +95,9 @@ async fn a_page_is_whole_whatever_a_server_says_to_a_long_url() {
     }
 }
 
-/// A refusal that says what it is about is told at once, and no shorter URL is tried.
+/// A refusal for another reason is returned at once.
 #[tokio::test]
-async fn a_400_about_something_else_is_no_reason_for_shorter_urls() {
+async fn a_400_for_another_reason_does_not_lead_to_shorter_urls() {
     let about = r#"{"category":"VALIDATION_ERROR","message":"after is no cursor of this list"}"#;
     let server = Server::start(move |_: &Seen, _| Reply::status(400, about)).await;
     let client = Client::to(&server);
@@ -105,9 +105,9 @@ async fn a_400_about_something_else_is_no_reason_for_shorter_urls() {
     assert_eq!(server.seen().len(), 1);
 }
 
-/// B9: what a server says about a URL is remembered for the account and the object, and for no other.
+/// B9: the longest URL is remembered for one account and one object.
 #[tokio::test]
-async fn what_was_learned_about_urls_stays_with_the_account() {
+async fn the_longest_url_is_remembered_for_each_account_and_object() {
     let names = names(150);
     let properties: Vec<&str> = names.iter().map(String::as_str).collect();
     let server = Server::start(three_records(4_000, "")).await;
@@ -121,9 +121,9 @@ async fn what_was_learned_about_urls_stays_with_the_account() {
     assert_eq!(calls, [3, 2, 3, 3], "one 414, then a list and a batch read each");
 }
 
-/// B9: a URL is as long as it is sent, and stays under 6,000 characters.
+/// B9: the length of a URL includes its escapes, and stays under 6,000 characters.
 #[tokio::test]
-async fn urls_are_short_also_with_names_that_are_escaped() {
+async fn urls_with_escaped_names_are_short_too() {
     let names: Vec<String> = (0..120).map(|place| format!("größe_und_länge_übers_maß_{place:03}")).collect();
     let properties: Vec<&str> = names.iter().map(String::as_str).collect();
     for width in 50..120 {
@@ -135,7 +135,7 @@ async fn urls_are_short_also_with_names_that_are_escaped() {
 }
 
 #[tokio::test]
-async fn a_record_deleted_between_list_and_read_is_left_out_and_still_told() {
+async fn a_record_deleted_between_list_and_read_is_left_out_but_still_the_last_listed_one() {
     let names = names(600);
     let properties: Vec<&str> = names.iter().map(String::as_str).collect();
     let server = Server::start(three_records(100_000, "15")).await;
@@ -174,7 +174,7 @@ async fn cursors_are_passed_on_as_they_came() {
 }
 
 #[tokio::test]
-async fn both_versions_are_spoken() {
+async fn both_versions_have_their_own_path() {
     for (version, path) in
         [(ApiVersion::V2026_09, "/crm/objects/2026-09/deals"), (ApiVersion::V3, "/crm/v3/objects/deals")]
     {
@@ -186,7 +186,7 @@ async fn both_versions_are_spoken() {
 }
 
 #[tokio::test]
-async fn conversations_are_the_threads_with_what_the_api_tells_of_them() {
+async fn conversations_are_threads_with_all_their_members() {
     let threads = json!({
         "results": [
             { "id": "3001", "status": "OPEN", "createdAt": "2026-02-03T04:05:06Z", "closedAt": null, "spam": false,
@@ -216,9 +216,9 @@ async fn conversations_are_the_threads_with_what_the_api_tells_of_them() {
     assert_eq!(server.seen()[0].parameter("sort"), Some("id"));
 }
 
-/// A8: conversations come in the order of their ids where the server takes that, and are read without it otherwise.
+/// A8: a server may reject a sort order of conversations.
 #[tokio::test]
-async fn an_order_that_is_refused_is_not_asked_for_again() {
+async fn a_sort_order_is_not_requested_again_after_a_refusal() {
     let server = Server::start(|request, _| match request.parameter("sort") {
         Some(_) => Reply::status(400, r#"{"category":"VALIDATION_ERROR","message":"no such sort"}"#),
         None => Reply::ok(r#"{"results":[{"id":"2"},{"id":"1"},{"id":"2"}]}"#),

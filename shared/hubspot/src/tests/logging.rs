@@ -1,4 +1,4 @@
-//! What an operator finds in the log, and what nobody may find there.
+//! The log contains every failure and no secrets.
 
 use std::cell::RefCell;
 use std::io::Write;
@@ -12,7 +12,7 @@ use super::server::{Reply, Server};
 use super::{Client, ONE_CONTACT, TOKEN, object};
 
 thread_local! {
-    /// What this thread, and so this test, has logged.
+    /// The log of this thread, and so of this test.
     static LOG: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -31,7 +31,7 @@ impl Write for ThreadLog {
 
 #[tokio::test]
 async fn every_failed_request_is_one_event_without_urls_tokens_or_values() {
-    // For the whole program: one of a single thread would miss events that other threads met first without any.
+    // The subscriber is global: a subscriber of one thread misses events that another thread met first without one.
     let subscriber = tracing_subscriber::fmt().json().with_max_level(tracing::Level::TRACE).with_writer(|| ThreadLog);
     tracing::subscriber::set_global_default(subscriber.finish()).expect("the only one of the program");
     let server = Server::script([
@@ -51,14 +51,14 @@ async fn every_failed_request_is_one_event_without_urls_tokens_or_values() {
         .page("contacts", &["name"], &Cursor::Opaque("secret-cursor".into()))
         .await
         .expect("the fourth answer is whole");
-    client.contacts().await.expect_err("the fifth is a refusal");
+    client.contacts().await.expect_err("the fifth answer is a refusal");
     let update = RecordUpdate { id: RecordId(7), values: vec![("name".to_owned(), "secret-value".to_owned())] };
     client.crm.update_batch(&object("contacts"), &[update]).await.expect("a refused value is an answer");
 
     let text = String::from_utf8(LOG.take()).expect("text");
     let events: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-    let ours: Vec<&Value> = events.iter().filter(|event| event["target"] == "hubspot::call").collect();
-    let told: Vec<_> = ours
+    let ours: Vec<&Value> = events.iter().filter(|event| event["target"] == "hubspot::client").collect();
+    let logged: Vec<_> = ours
         .iter()
         .map(|event| (event["fields"]["message"].as_str(), event["fields"]["status"].as_u64(), event["level"].as_str()))
         .collect();
@@ -69,8 +69,8 @@ async fn every_failed_request_is_one_event_without_urls_tokens_or_values() {
         (Some("crm.call.refused"), Some(400)),
         (Some("crm.call.refused"), Some(400)),
     ];
-    assert_eq!(told, expected.map(|(message, status)| (message, status, Some("WARN"))));
-    let (last, others) = ours.split_last().expect("six");
+    assert_eq!(logged, expected.map(|(message, status)| (message, status, Some("WARN"))));
+    let (last, others) = ours.split_last().expect("events");
     assert!(others.iter().all(|event| event["fields"]["endpoint"] == "GET objects/{objectType}"));
     assert_eq!(last["fields"]["endpoint"], "POST objects/{objectType}/batch/update");
     for secret in [TOKEN, "secret-value", "secret-cursor", "Ä. "] {

@@ -1,4 +1,4 @@
-//! The client against a server that answers as each test says.
+//! Tests of the client against a scripted server.
 
 mod batches;
 mod by_id;
@@ -48,7 +48,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// A gate that is open for a number of calls and remembers what it was told.
+/// A gate that is open for a number of calls and records its own calls.
 #[derive(Default)]
 struct Gate {
     open_for: Option<usize>,
@@ -82,7 +82,7 @@ impl CallGate for Gate {
     }
 }
 
-/// A connection to a test's server.
+/// A connection to the server of a test.
 struct Client {
     crm: Arc<dyn Crm>,
     gate: Arc<Gate>,
@@ -93,7 +93,7 @@ impl Client {
         Self::with(server, &connector(), ApiVersion::V2026_09, Gate::default(), SignedDuration::from_mins(1))
     }
 
-    /// With another version, gate and time until the deadline.
+    /// With the given version, gate and time until the deadline.
     fn with(
         server: &Server,
         connector: &Connector,
@@ -104,7 +104,7 @@ impl Client {
         Self::connected(server, connector, TOKEN, api_version, gate, time_left)
     }
 
-    /// With another token.
+    /// A client that has this token.
     fn named(server: &Server, connector: &Connector, token: &str) -> Self {
         let time_left = SignedDuration::from_mins(1);
         Self::connected(server, connector, token, ApiVersion::V2026_09, Gate::default(), time_left)
@@ -133,7 +133,7 @@ impl Client {
         self.page_of(PageSource::List, object_type, properties, cursor).await
     }
 
-    /// A page of as many records as its source can give.
+    /// The largest page that the source can return.
     async fn page_of(
         &self,
         source: PageSource,
@@ -165,16 +165,16 @@ struct Page {
     end: PageEnd,
 }
 
-/// One that waits as little as a test can.
+/// A connector with the shortest waits.
 fn connector() -> Connector {
     waiting(Duration::from_millis(500))
 }
 
-/// One that waits so long for an answer, and else as little as a test can.
-fn waiting(answer: Duration) -> Connector {
+/// A connector that waits at most `answer_timeout` for an answer, and has the shortest waits otherwise.
+fn waiting(answer_timeout: Duration) -> Connector {
     let wait = Duration::from_millis(1);
-    let patience = RetryPolicy { answer, first_wait: wait, second_look: wait, landing: wait };
-    Connector::new(Arc::new(SystemClock)).expect("the system has certificate authorities").with_patience(patience)
+    let policy = RetryPolicy { answer_timeout, first_backoff: wait, second_look: wait, landing: wait };
+    Connector::new(Arc::new(SystemClock)).expect("the system has certificate authorities").with_retry_policy(policy)
 }
 
 fn object(name: &str) -> ObjectType {

@@ -1,4 +1,4 @@
-//! Pages of records as bytes: the same values as `serde_json` finds, and never a panic.
+//! Pages of records have the same values as with `serde_json`, and never cause a panic.
 
 use std::fmt::Write as _;
 
@@ -11,12 +11,12 @@ use serde_json::Value;
 
 use crate::{Malformed, Shape, read_page};
 
-/// A property's value as it stands in the document.
+/// The value of a property in a document.
 #[derive(Debug, Clone)]
 enum Written {
     Null,
     Json(&'static str),
-    /// A text, and which of its characters are written as `\u` escapes.
+    /// A text, and a bit for each character that is written as a `\u` escape.
     Text(String, u64),
 }
 
@@ -59,7 +59,7 @@ fn written() -> impl Strategy<Value = Written> {
 
 const NAMES: [&str; 8] = ["a", "b", "createdate", "email", "hs_object_id", "id", "properties", "ünlü"];
 
-/// A record's properties: which names, in which order, with which values.
+/// The properties of a record in the order of the document.
 type Record = Vec<(&'static str, Written)>;
 
 fn record() -> impl Strategy<Value = Record> {
@@ -69,7 +69,7 @@ fn record() -> impl Strategy<Value = Record> {
     (names, vec(written(), NAMES.len())).prop_map(|(names, values)| names.into_iter().zip(values).collect())
 }
 
-/// The page, with `gap` wherever white space may stand.
+/// A page with `gap` in every place where JSON allows white space.
 fn page(records: &[Record], gap: &str) -> String {
     let list = |items: Vec<String>| items.join(&format!("{gap},{gap}"));
     let records = records.iter().enumerate().map(|(place, record)| {
@@ -105,9 +105,9 @@ fn is_the_value(text: &str, value: Option<&Value>) -> bool {
 }
 
 proptest! {
-    /// Every value lands in its column as `serde_json` understands it, whatever the order of names and the layout.
+    /// Every value gets into its column, whatever the order of the names and the white space.
     #[test]
-    fn values_are_those_that_serde_json_finds(
+    fn values_are_the_same_as_with_serde_json(
         records in vec(record(), 0..6),
         gap in prop::sample::select(vec!["", " ", "\r\n\t"]),
         columns in prop::sample::subsequence(NAMES.to_vec(), 0..=NAMES.len()).prop_shuffle(),
@@ -127,7 +127,7 @@ proptest! {
         }
     }
 
-    /// A page that ends early is never taken for a whole one.
+    /// A page that ends early must never count as complete.
     #[test]
     fn a_page_that_is_cut_off_is_malformed(records in vec(record(), 0..3), cut in any::<prop::sample::Index>()) {
         let document = page(&records, "");
@@ -135,9 +135,9 @@ proptest! {
         prop_assert!(read(&document.as_bytes()[..cut], &NAMES).is_err());
     }
 
-    /// A damaged page is accepted exactly when it is still JSON and still a page.
+    /// A damaged page is accepted if and only if it is still JSON and still a page.
     #[test]
-    fn damage_is_noticed_as_serde_json_notices_it(
+    fn damage_is_noticed_if_serde_json_notices_it(
         records in vec(record(), 1..3),
         place in any::<prop::sample::Index>(),
         byte in prop_oneof![any::<u8>(), prop::sample::select(br#""\{}[]:,0eu-"#.to_vec())],
@@ -185,7 +185,7 @@ fn half_a_surrogate_pair_becomes_a_replacement_character() {
 }
 
 #[test]
-fn what_is_not_json_is_malformed() {
+fn invalid_json_is_malformed() {
     for json in [
         "",
         "nul",
@@ -219,7 +219,7 @@ fn what_is_not_json_is_malformed() {
 }
 
 #[test]
-fn a_page_has_results_and_every_record_a_decimal_id() {
+fn a_page_needs_results_and_every_record_a_decimal_id() {
     for document in [
         "{}",
         "[]",
@@ -239,7 +239,7 @@ fn a_page_has_results_and_every_record_a_decimal_id() {
     assert_eq!((rows.ids(), next), (&[RecordId(u64::MAX)][..], None));
 }
 
-/// A document that nests without end is refused, and does not end the process.
+/// A deeply nested document is refused and does not overflow the stack.
 #[test]
 fn cursors_do_not_nest() {
     let hostile = format!(r#"{{"results":[],"paging":{}"#, r#"{"next":"#.repeat(1_000_000));
@@ -256,7 +256,7 @@ fn cursors_do_not_nest() {
     }
 }
 
-/// Beside the id, every member of a thread is a value, whatever it is called.
+/// Apart from the id, every member of a thread is a value, whatever its name.
 #[test]
 fn values_of_threads_may_have_any_name() {
     let document = br#"{"results":[{"id":"1","after":"a","next":"b","properties":"c"}]}"#;

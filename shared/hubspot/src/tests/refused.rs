@@ -1,4 +1,4 @@
-//! Refusals, and which of them pass.
+//! Refusals, temporary and final.
 
 use domain::ids::RecordId;
 use domain::ports::crm::CrmErrorKind;
@@ -15,9 +15,9 @@ async fn kind_after(replies: impl Into<Vec<Reply>>) -> (CrmErrorKind, usize) {
     (error.kind, server.seen().len())
 }
 
-/// B4: one refusal is not yet the truth; the third is.
+/// B4: a refusal can be temporary. The third one is final.
 #[tokio::test]
-async fn refusals_are_asked_for_again_and_then_believed() {
+async fn refused_calls_are_sent_again_until_the_third_refusal() {
     let scopes = r#"{"category":"MISSING_SCOPES","errors":[{"context":{"requiredGranularScopes":["a.read"]}}]}"#;
     let permission = r#"{"message":"User 77 may not do that (requires one of [contacts-read])"}"#;
     for (status, body, kind) in [
@@ -29,7 +29,7 @@ async fn refusals_are_asked_for_again_and_then_believed() {
         assert_eq!(kind_after([Reply::status(status, body)]).await, (kind, 3));
         let server = Server::script([Reply::status(status, body), Reply::ok(ONE_CONTACT)]).await;
         let client = Client::to(&server);
-        client.contacts().await.expect("it has passed");
+        client.contacts().await.expect("the refusal was temporary");
         assert_eq!(client.gate().admitted.len(), 2);
     }
     assert_eq!(
@@ -38,17 +38,17 @@ async fn refusals_are_asked_for_again_and_then_believed() {
     );
 }
 
-/// B4: a block page comes from something before HubSpot, and passes like an outage.
+/// B4: a block page comes from a proxy in front of HubSpot, and is temporary like an outage.
 #[tokio::test]
-async fn a_block_page_is_passing_trouble() {
+async fn a_block_page_is_temporary() {
     let page = Reply::status(403, "\n<!DOCTYPE html><html>Attention Required!</html>");
     let server = Server::script([page.clone(), page.clone(), Reply::ok(ONE_CONTACT)]).await;
-    Client::to(&server).contacts().await.expect("it has passed");
+    Client::to(&server).contacts().await.expect("the refusal was temporary");
     let (kind, calls) = kind_after([page]).await;
     assert!(kind.is_unavailable() && calls <= 12, "{kind:?} after {calls}");
 }
 
-/// B10: every sentence names the object.
+/// B10: users must see which object an error is about.
 #[tokio::test]
 async fn every_sentence_names_the_object() {
     for reply in [
@@ -75,9 +75,9 @@ async fn every_sentence_names_the_object() {
     }
 }
 
-/// B8: a refused property is found by the name that was sent, whatever characters it has.
+/// B8: the names that were sent identify a refused property, whatever characters they have.
 #[tokio::test]
-async fn refused_properties_have_any_names() {
+async fn refused_properties_may_have_any_names() {
     let fault = json!([{ "isValid": false, "error": "INVALID_INTEGER", "name": "größe, in cm", "message": "no" }]);
     let document =
         json!({ "category": "VALIDATION_ERROR", "message": format!("Property values were not valid: {fault}") });

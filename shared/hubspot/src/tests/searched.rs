@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::server::{Reply, Seen, Server};
 use super::{Client, object};
 
-/// The even ids from 2 to `last`. A record that is `gone` is found and cannot be read.
+/// A CRM with the even ids from 2 to `last`. Its index still contains the deleted record `gone`.
 fn even_ids(request: &Seen, last: u64, gone: u64) -> Reply {
     let body: Value = serde_json::from_str(&request.body).expect("JSON");
     let record = |id: u64| json!({ "id": id.to_string(), "properties": { "name": format!("n{id}") } });
@@ -33,20 +33,20 @@ async fn page(client: &Client, after: u64) -> Result<super::Page, domain::ports:
     client.page_of(PageSource::Search, "deals", &["name"], &Cursor::AfterId(RecordId(after))).await
 }
 
-/// C2: one search and two batch reads give 200 records in the order of their ids.
+/// C2: one search and two batch reads return 200 records in the order of their ids.
 #[tokio::test]
-async fn ids_are_found_and_their_records_read_by_two_calls() {
+async fn one_search_finds_ids_and_two_calls_read_their_records() {
     let server = Server::start(|request, _| even_ids(request, 500, 150)).await;
     let client = Client::to(&server);
     let first = page(&client, 0).await.expect("a page");
     let expected: Vec<u64> = (1..=400).filter(|id| id % 2 == 0 && *id != 150).collect();
-    assert_eq!(first.records.iter().map(|(id, _)| *id).collect::<Vec<_>>(), expected, "what is gone is left out");
+    assert_eq!(first.records.iter().map(|(id, _)| *id).collect::<Vec<_>>(), expected, "the deleted record is left out");
     assert!(first.records.iter().all(|(id, values)| values[0] == format!("n{id}")));
     assert_eq!((first.end.next.as_deref(), first.end.last_listed), (Some("400"), Some(RecordId(400))));
     let mut kinds = client.gate().admitted;
     kinds.sort_by_key(|kind| *kind == CallKind::Ordinary);
     let kinds_expected = [CallKind::Search, CallKind::Ordinary, CallKind::Ordinary, CallKind::Ordinary];
-    assert_eq!(kinds, kinds_expected, "the one that is gone is asked for once more");
+    assert_eq!(kinds, kinds_expected, "the deleted record is read once more");
 
     let second = page(&client, 400).await.expect("a page");
     assert_eq!(second.records.len(), 50);
@@ -55,9 +55,9 @@ async fn ids_are_found_and_their_records_read_by_two_calls() {
     assert_eq!((last.records.len(), last.end.next, last.end.last_listed), (0, None, None));
 }
 
-/// C2: a search that shows fewer than it has found goes on.
+/// C2: a search may show fewer records than it found.
 #[tokio::test]
-async fn a_search_that_shows_fewer_than_it_has_found_goes_on() {
+async fn a_search_that_shows_fewer_records_than_it_found_continues() {
     let server = Server::start(|request, _| {
         if request.path().ends_with("/search") {
             Reply::ok(r#"{"total":9,"results":[{"id":"2"},{"id":4}]}"#)
@@ -70,9 +70,9 @@ async fn a_search_that_shows_fewer_than_it_has_found_goes_on() {
     assert_eq!((page.records.len(), page.end.next.as_deref()), (2, Some("4")));
 }
 
-/// C2: ids that do not ascend would leave records out, so they are not taken.
+/// C2: if ids did not ascend, the backup would lack records.
 #[tokio::test]
-async fn a_search_out_of_order_is_not_taken() {
+async fn a_search_out_of_order_is_malformed() {
     for results in [r#"[{"id":"4"},{"id":"2"}]"#, r#"[{"id":"1"},{"id":"2"}]"#] {
         let server = Server::script([Reply::ok(format!(r#"{{"total":2,"results":{results}}}"#))]).await;
         let error = page(&Client::to(&server), 1).await.expect_err("out of order");
@@ -81,7 +81,7 @@ async fn a_search_out_of_order_is_not_taken() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_searched_is_refused_without_a_call() {
+async fn an_impossible_search_is_refused_without_a_call() {
     let server = Server::script([Reply::status(500, "")]).await;
     let client = Client::to(&server);
     let cursor = Cursor::Opaque("x".into());

@@ -1,4 +1,4 @@
-//! An HTTP server on a free port that answers as a test says, properly or not.
+//! An HTTP server on a free port with scripted answers, which may be broken.
 
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
@@ -7,7 +7,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-/// A request as it arrived.
+/// A request that the server received.
 #[derive(Debug, Clone)]
 pub(super) struct Seen {
     /// Path and query.
@@ -22,7 +22,7 @@ impl Seen {
         self.target.split('?').next().unwrap_or_default()
     }
 
-    /// The value of a query parameter, as it stands in the URL.
+    /// The value of a query parameter, still escaped.
     pub(super) fn parameter(&self, name: &str) -> Option<&str> {
         let query = self.target.split_once('?')?.1;
         query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
@@ -33,7 +33,7 @@ impl Seen {
 #[derive(Debug, Clone)]
 pub(super) struct Reply {
     status: u16,
-    /// Lines of their own.
+    /// Whole lines.
     headers: String,
     body: Vec<u8>,
     manner: Manner,
@@ -44,7 +44,7 @@ enum Manner {
     Whole,
     /// The connection breaks in the middle of the body.
     Broken,
-    /// Nothing is ever sent.
+    /// The server never answers.
     Silent,
 }
 
@@ -77,7 +77,7 @@ impl Reply {
 
 type Answer = dyn Fn(&Seen, usize) -> Reply + Send + Sync;
 
-/// Ends when it is dropped.
+/// A server that stops when it is dropped.
 pub(super) struct Server {
     pub(super) url: String,
     seen: Arc<Mutex<Vec<Seen>>>,
@@ -85,7 +85,7 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// Answers each request with what `answer` makes of it and of how many came before it.
+    /// Answers each request with the result of `answer`, which gets the request and the number of earlier ones.
     pub(super) async fn start(answer: impl Fn(&Seen, usize) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
@@ -99,7 +99,7 @@ impl Server {
         Self { url, seen, task }
     }
 
-    /// Answers the requests with these in turn, and all further ones with the last.
+    /// Sends these answers in turn, and repeats the last one.
     pub(super) async fn script(replies: impl Into<Vec<Reply>>) -> Self {
         let replies = replies.into();
         Self::start(move |_, place| replies[place.min(replies.len() - 1)].clone()).await
@@ -139,7 +139,7 @@ async fn serve(stream: TcpStream, log: Arc<Mutex<Vec<Seen>>>, answer: Arc<Answer
     }
 }
 
-/// The next request of a connection, or None when the client has closed it.
+/// The next request of a connection, or `None` if the client has closed it.
 async fn read(stream: &mut BufReader<TcpStream>) -> Option<Seen> {
     let mut line = String::new();
     stream.read_line(&mut line).await.ok()?;

@@ -1,4 +1,4 @@
-//! Calls about an account, its counts and single records.
+//! Account details, counts and existing records.
 
 use domain::budget::{CallKind, CallLimits};
 use domain::ids::RecordId;
@@ -14,7 +14,7 @@ fn at(text: &str) -> Timestamp {
 }
 
 #[tokio::test]
-async fn an_account_tells_its_portal_zone_and_limits() {
+async fn account_details_contain_portal_time_zone_and_limits() {
     let body = r#"{"portalId":62515,"accountType":"STANDARD","timeZone":"Europe/Berlin","uiDomain":"app"}"#;
     let reply = Reply::ok(body)
         .header("x-hubspot-ratelimit-max", 190)
@@ -30,7 +30,7 @@ async fn an_account_tells_its_portal_zone_and_limits() {
 }
 
 #[tokio::test]
-async fn records_are_counted_by_searches_and_searches_are_admitted_as_such() {
+async fn records_are_counted_by_searches_and_the_gate_admits_them_as_searches() {
     let server = Server::script([Reply::ok(r#"{"total":1234,"results":[{"id":"998"}],"paging":{}}"#)]).await;
     let client = Client::to(&server);
     let (deals, calls) = (object("deals"), object("calls"));
@@ -60,7 +60,7 @@ async fn records_are_counted_by_searches_and_searches_are_admitted_as_such() {
 }
 
 #[tokio::test]
-async fn creations_are_counted_by_whichever_property_the_object_has() {
+async fn created_records_are_counted_by_the_property_that_exists() {
     let server = Server::start(|request, _| {
         if request.body.contains("\"createdate\"") {
             Reply::ok(r#"{"total":5,"results":[]}"#)
@@ -95,7 +95,7 @@ async fn conversations_are_not_counted() {
 }
 
 #[tokio::test]
-async fn only_records_that_exist_under_their_own_id_exist() {
+async fn only_records_under_their_own_id_exist() {
     let results = json!([
         { "id": "9", "properties": {}, "createdAt": "2026-03-01T10:00:00.123Z", "updatedAt": "2026-03-01T10:00:00Z" },
         { "id": "77", "properties": {}, "createdAt": "2020-01-01T00:00:00Z" },

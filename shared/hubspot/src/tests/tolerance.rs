@@ -1,4 +1,4 @@
-//! A6, A7, B10: documents that are not quite what they should be, and can be read all the same.
+//! A6, A7, B10: documents that differ from the specification and can still be read.
 
 use domain::ids::RecordId;
 use domain::ports::crm::{CrmErrorKind, Cursor};
@@ -8,7 +8,7 @@ use serde_json::json;
 use super::server::{Reply, Server};
 use super::{Client, object};
 
-/// A7: half a surrogate pair in a label, a name or an error does not spoil its list.
+/// A7: half a surrogate pair in a label, a name or an error does not make the document unreadable.
 #[tokio::test]
 async fn labels_with_half_a_surrogate_pair_are_read() {
     let list = r#"{"results":[{"name":"a","label":"x \ud83d","type":"string"},{"name":"b\udc00"}]}"#;
@@ -34,7 +34,7 @@ async fn labels_with_half_a_surrogate_pair_are_read() {
     assert!(error.sentence.ends_with("not for \u{fffd} you"), "{error}");
 }
 
-/// A7, B10: the answer to an update is read also with half a surrogate pair, ids as numbers and no properties.
+/// A7, B10: an answer to an update may contain half a surrogate pair, numeric ids and no properties.
 #[tokio::test]
 async fn answers_to_updates_are_read_tolerantly() {
     let written =
@@ -47,21 +47,21 @@ async fn answers_to_updates_are_read_tolerantly() {
     assert_eq!(records[0].values, [("name".to_owned(), "\u{fffd}".to_owned())]);
 }
 
-/// B10: an entry that lacks a member is used as far as it can be.
+/// B10: an entry may lack members, or have members of another type.
 #[tokio::test]
-async fn entries_that_lack_members_are_used_as_far_as_they_can_be() {
+async fn entries_that_lack_members_are_used_if_possible() {
     let schemas = json!({ "results": [
         { "objectTypeId": "2-1" },
         { "fullyQualifiedName": "p1_boat", "labels": { "plural": "Boats" }, "archived": null },
-        { "name": "nothing to ask by" },
+        { "name": "no usable name" },
         { "objectTypeId": 7, "fullyQualifiedName": "p1_car", "labels": "none", "name": "car" },
         null,
     ]});
     let server = Server::script([Reply::ok(schemas.to_string())]).await;
     let crm = Client::to(&server).crm;
     let types = crm.custom_object_types().await.expect("object types");
-    let told: Vec<_> = types.iter().map(|found| (found.object_type.as_str(), found.label.as_str())).collect();
-    assert_eq!(told, [("2-1", "2-1"), ("p1_boat", "Boats"), ("p1_car", "car")]);
+    let found_types: Vec<_> = types.iter().map(|found| (found.object_type.as_str(), found.label.as_str())).collect();
+    assert_eq!(found_types, [("2-1", "2-1"), ("p1_boat", "Boats"), ("p1_car", "car")]);
 
     let properties = json!({ "results": [{ "label": "nameless" }, { "name": "a", "label": 7, "calculated": "no" }] });
     let server = Server::start(move |request, _| match request.parameter("dataSensitivity") {
@@ -73,7 +73,7 @@ async fn entries_that_lack_members_are_used_as_far_as_they_can_be() {
     assert_eq!((listed.len(), listed[0].label.as_str(), listed[0].calculated), (1, "a", false));
 }
 
-/// A6: values that were not valid Unicode are counted, each once; other values with the same character are not.
+/// A6: a value with invalid Unicode counts once. A valid value that contains U+FFFD does not count.
 #[tokio::test]
 async fn mended_values_are_counted() {
     let page = r#"{"results":[
@@ -85,7 +85,8 @@ async fn mended_values_are_counted() {
     assert_eq!(page.end.mended_values, 2);
 }
 
-/// B10: a byte-order mark, ids as numbers, and a record whose properties are null, which is not a record without values.
+/// B10: a page may have a byte-order mark and numeric ids. A record whose properties are null is not a record without
+/// values.
 #[tokio::test]
 async fn pages_are_read_tolerantly() {
     let list = "\u{feff}{\"results\":[{\"id\":1,\"properties\":{\"a\":\"x\"}},{\"id\":2,\"properties\":null}]}";

@@ -9,14 +9,14 @@ use serde_json::{Value, json};
 use super::server::{Reply, Seen, Server};
 use super::{Client, TOKEN, waiting};
 
-/// The records of the whole list.
+/// The last record of the list.
 const LAST: u64 = 250;
 
 fn record(id: u64) -> Value {
     json!({ "id": id.to_string(), "properties": { "name": format!("n{id}") } })
 }
 
-/// The ids that a request is about, in a list of the records 1 to [`LAST`] whose cursors are last ids.
+/// The ids in a request. The list has the records 1 to [`LAST`], and its cursors are last ids.
 fn ids(request: &Seen) -> Vec<u64> {
     let limit = request.parameter("limit").and_then(|text| text.parse().ok());
     if request.body.is_empty() {
@@ -37,7 +37,7 @@ fn shows_values(request: &Seen) -> bool {
     request.parameter("properties") == Some("name") || request.body.contains(r#""properties":["name"]"#)
 }
 
-/// A CRM that fails where `fails` says so.
+/// A CRM that fails for the requests that `fails` selects.
 async fn server(fails: impl Fn(&Seen, &[u64]) -> bool + Send + Sync + 'static) -> Server {
     Server::start(move |request, _| {
         let ids = ids(request);
@@ -52,7 +52,7 @@ async fn server(fails: impl Fn(&Seen, &[u64]) -> bool + Send + Sync + 'static) -
     .await
 }
 
-/// All pages: ids, unreadable ids, calls of each page.
+/// Reads all pages. Returns ids, unreadable ids, and the number of calls for each page.
 async fn read_all(client: &Client) -> (Vec<u64>, Vec<u64>, Vec<usize>) {
     let (mut read, mut unreadable, mut calls, mut at) = (Vec::new(), Vec::new(), Vec::new(), Cursor::START);
     loop {
@@ -69,9 +69,9 @@ async fn read_all(client: &Client) -> (Vec<u64>, Vec<u64>, Vec<usize>) {
     }
 }
 
-/// B5: one record makes every call fail that shows its values.
+/// B5: every call that would show the values of one record fails.
 #[tokio::test]
-async fn the_one_record_that_cannot_be_read_is_named_and_the_rest_is_read() {
+async fn an_unreadable_record_is_named_and_all_others_are_read() {
     let server = server(|request, ids| shows_values(request) && ids.contains(&142)).await;
     let (read, unreadable, calls) = read_all(&Client::to(&server)).await;
     assert_eq!(unreadable, [142]);
@@ -79,9 +79,9 @@ async fn the_one_record_that_cannot_be_read_is_named_and_the_rest_is_read() {
     assert!(calls[0] == 1 && calls[1] <= 30 && calls[2] == 1, "{calls:?}");
 }
 
-/// B5: pages that are too much for the CRM are read by halves, and not tried whole each time.
+/// B5: large pages fail, so halves are read, and later pages begin with halves.
 #[tokio::test]
-async fn pages_that_are_too_much_are_read_by_halves_and_that_is_remembered() {
+async fn pages_that_are_too_large_are_halved_and_the_size_is_remembered() {
     let server = server(|request, ids| shows_values(request) && ids.len() > 50).await;
     let client = Client::to(&server);
     let (read, unreadable, calls) = read_all(&client).await;
@@ -91,18 +91,18 @@ async fn pages_that_are_too_much_are_read_by_halves_and_that_is_remembered() {
     assert_eq!(calls, [3, 3, 2], "ids, and two halves or one");
 }
 
-/// B5: a record that makes the list fail, even without values, is passed over by a search.
+/// B5: a record can make a list fail even without values. A search finds its id.
 #[tokio::test]
-async fn a_record_that_cannot_even_be_listed_is_passed_over() {
+async fn a_record_that_cannot_be_listed_is_unreadable() {
     let server = server(|request, ids| !request.path().ends_with("/search") && ids.contains(&120)).await;
     let (read, unreadable, _) = read_all(&Client::to(&server)).await;
     assert_eq!(unreadable, [120]);
     assert_eq!(read, (1..=LAST).filter(|id| *id != 120).collect::<Vec<_>>());
 }
 
-/// B5: the same where cursors name the next id, and with the CRM's own cursors as a run goes on with them.
+/// B5: a run continues with the cursors of the CRM, which are last ids or next ids.
 #[tokio::test]
-async fn it_is_passed_over_in_both_forms_of_cursors_that_name_ids() {
+async fn lists_continue_after_such_a_record_with_both_forms_of_cursors() {
     for step in [0, 1] {
         let server = Server::start(move |request, _| {
             let first = |text: &str| text.parse::<u64>().map_or(1, |cursor| cursor + 1 - step);
@@ -125,7 +125,7 @@ async fn it_is_passed_over_in_both_forms_of_cursors_that_name_ids() {
         let client = Client::to(&server);
         let (mut read, mut unreadable, mut at) = (Vec::new(), Vec::new(), Cursor::START);
         for pages in 0.. {
-            assert!(pages < 30, "no end is in sight");
+            assert!(pages < 30, "the list does not end");
             let page = client.page("deals", &["name"], &at).await.expect("a page");
             read.extend(page.records.iter().map(|(id, _)| *id));
             unreadable.extend(page.end.unreadable.iter().map(|id| id.0));
@@ -137,22 +137,22 @@ async fn it_is_passed_over_in_both_forms_of_cursors_that_name_ids() {
     }
 }
 
-/// B5: where everything fails nothing is told as unreadable, and few calls are sent.
+/// B5: if every call fails, no record is unreadable, and few calls are sent.
 #[tokio::test]
-async fn an_outage_is_one_and_costs_few_calls() {
+async fn an_outage_costs_few_calls_and_makes_no_record_unreadable() {
     let server = server(|_, _| true).await;
     let error = Client::to(&server).page("deals", &["name"], &Cursor::START).await.expect_err("an outage");
     assert!(error.kind.is_unavailable() && server.seen().len() <= 12, "{}", server.seen().len());
-    // Ids are listed, and no record can be read.
+    // Ids can be listed, but no record can be read.
     let server = self::server(|request, _| shows_values(request)).await;
     let error = Client::to(&server).page("deals", &["name"], &Cursor::START).await.expect_err("an outage");
     assert!(error.kind.is_unavailable(), "{error:?}");
     assert!(server.seen().len() <= 30, "{}", server.seen().len());
 }
 
-/// B10: an answer that is too large is not asked for again as it was.
+/// B10: the same call would have the same large answer.
 #[tokio::test]
-async fn a_page_that_is_too_large_is_asked_for_in_parts() {
+async fn a_page_whose_answer_is_too_large_is_read_in_parts() {
     let long = "x".repeat(600 << 10);
     let server = Server::start(move |request, _| {
         let ids = ids(request);
@@ -169,7 +169,7 @@ async fn a_page_that_is_too_large_is_asked_for_in_parts() {
     assert!(server.seen().len() == 6, "{}", server.seen().len());
 }
 
-/// B5: conversations cannot be read by their ids, so fewer are asked for.
+/// B5: conversations cannot be read by their ids, so pages become smaller.
 #[tokio::test]
 async fn conversations_are_listed_in_smaller_pages() {
     let server = server(|_, ids| ids.len() > 25).await;
@@ -177,7 +177,7 @@ async fn conversations_are_listed_in_smaller_pages() {
     let page = client.page("conversations", &["status"], &Cursor::START).await.expect("a page");
     assert_eq!((page.records.len(), server.seen().len()), (25, 5));
     client.page("conversations", &["status"], &Cursor::START).await.expect("a page");
-    assert_eq!(server.seen().len(), 6, "it is remembered");
+    assert_eq!(server.seen().len(), 6, "the size is remembered");
     let down = self::server(|_, _| true).await;
     let error = Client::to(&down).page("conversations", &["status"], &Cursor::START).await.expect_err("an outage");
     assert!(matches!(error.kind, CrmErrorKind::Unavailable { .. }) && down.seen().len() <= 12);

@@ -1,4 +1,5 @@
-//! The client against the sandbox CRM: what it reads is what the CRM holds, and what it writes is what it holds then.
+//! Tests of the client against the sandbox CRM: it reads all values of the CRM, and the CRM stores all values that it
+//! writes.
 
 mod reading;
 mod trouble;
@@ -26,7 +27,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// Admits everything at once.
+/// A gate that admits every call at once.
 struct OpenGate;
 
 #[async_trait]

@@ -1,4 +1,4 @@
-//! Definitions, pages, counts and what the account says of itself.
+//! Definitions, pages, counts and account details.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ impl Setup {
         Columns::from_properties(self.crm.properties(object).await.expect("properties").properties)
     }
 
-    /// All records of an object, read page by page, with the cursors taken as `cursor` says.
+    /// Reads all records of an object page by page. `cursor` interprets the cursors.
     pub(super) async fn export(
         &self,
         object: &ObjectType,
@@ -48,7 +48,7 @@ impl Setup {
         }
     }
 
-    /// What the CRM shows of an object: records that are there, without the record id's own property.
+    /// The live records of an object, without the property of the record id.
     fn shown(&self, object: &ObjectType) -> Vec<Exported> {
         let live = self.truth(object).into_iter().filter(|record| record.state == RecordState::Live);
         live.map(|mut record| {
@@ -68,7 +68,7 @@ impl Setup {
     }
 }
 
-/// Id and set values.
+/// The id of a record and its values that are not empty.
 type Exported = (u64, BTreeMap<String, String>);
 
 pub(super) fn by_id(next: &str) -> Cursor {
@@ -112,7 +112,7 @@ async fn sensitive_properties_are_among_the_columns_and_flagged() {
 }
 
 #[tokio::test]
-async fn wide_objects_are_read_whole_whatever_the_longest_url_is() {
+async fn wide_objects_are_read_completely_whatever_the_longest_url_is() {
     for url_characters in [50_000, 16_000, 6_000, 1_000] {
         let config = PortalConfig {
             property_set: PropertySet::Wide(1_000),
@@ -136,7 +136,7 @@ async fn opaque_cursors_lead_through_the_whole_list() {
 }
 
 #[tokio::test]
-async fn an_unsteady_crm_is_read_whole() {
+async fn an_unreliable_crm_is_read_completely() {
     let rates = [
         (Fault::TooManyRequests, 0.1),
         (Fault::InternalError, 0.03),
@@ -158,7 +158,7 @@ async fn an_unsteady_crm_is_read_whole() {
 }
 
 #[tokio::test]
-async fn counts_and_places_are_those_of_the_records() {
+async fn counts_and_nth_ids_are_those_of_the_records() {
     let setup = Setup::with(unlimited(PortalConfig::default())).await;
     for name in ["contacts", "calls", "products"] {
         let object = object(name);
@@ -186,7 +186,7 @@ async fn counts_and_places_are_those_of_the_records() {
 }
 
 #[tokio::test]
-async fn only_records_that_are_there_under_their_own_id_exist() {
+async fn only_live_records_under_their_own_id_exist() {
     let config = PortalConfig { archived_per_mille: 200, merged_per_mille: 200, ..PortalConfig::empty() };
     let setup = Setup::with(unlimited(config.with_records("contacts", 60))).await;
     let contacts = object("contacts");
@@ -205,7 +205,7 @@ async fn only_records_that_are_there_under_their_own_id_exist() {
 }
 
 #[tokio::test]
-async fn the_account_names_itself_and_its_limits() {
+async fn account_details_contain_portal_time_zone_and_limits() {
     let config = PortalConfig { plan: Plan::Professional, time_zone: "Europe/Berlin".into(), ..PortalConfig::empty() };
     let setup = Setup::with(config).await;
     let account = setup.crm.account().await.expect("an account");
@@ -215,7 +215,7 @@ async fn the_account_names_itself_and_its_limits() {
     setup.sandbox.shutdown().await;
 }
 
-/// Definitions of sensitive properties need the scopes of their values.
+/// A CRM that requires the scopes of sensitive values for their definitions too.
 fn scoped_definitions() -> Variants {
     Variants { sensitive_definitions: SensitiveDefinitions::Scoped, ..Variants::default() }
 }
@@ -255,26 +255,26 @@ async fn a_missing_scope_is_named_by_the_call_that_needs_it() {
     setup.sandbox.shutdown().await;
 }
 
-/// A2: whatever form hidden values have, or a refusal to list them, they are not taken for empty ones.
+/// A2: hidden values, and properties that the CRM refuses to list, do not count as empty.
 #[tokio::test]
-async fn scopes_that_are_missing_for_sensitive_values_are_told() {
+async fn missing_scopes_for_sensitive_values_are_reported() {
     let setup = Setup::with(unlimited(PortalConfig::empty().with_records("contacts", 200))).await;
     let missing = ["crm.objects.contacts.sensitive.read", "crm.objects.contacts.highly_sensitive.read"];
     let held = ["crm.objects.contacts.read", "crm.schemas.contacts.read"];
     setup.portal.set_scopes(Some(held.map(str::to_owned).into()));
-    let told = match setup.crm.properties(&object("contacts")).await {
+    let reported = match setup.crm.properties(&object("contacts")).await {
         Ok(listed) => listed.refused.into_iter().flat_map(|refused| refused.scopes).collect(),
         Err(error) => match error.kind {
             CrmErrorKind::HiddenValues(scopes) => scopes,
             other => panic!("{other:?}"),
         },
     };
-    assert_eq!(told, missing);
+    assert_eq!(reported, missing);
     setup.sandbox.shutdown().await;
 }
 
 #[tokio::test]
-async fn a_revoked_token_and_an_unknown_object_are_told_apart() {
+async fn a_revoked_token_and_an_unknown_object_are_different_errors() {
     let setup = Setup::with(unlimited(PortalConfig::default())).await;
     let error = setup.crm.properties(&object("p1_nothing")).await.expect_err("no such object");
     assert_eq!(error.kind, CrmErrorKind::NotFound, "{error}");

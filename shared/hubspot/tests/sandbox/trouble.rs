@@ -1,4 +1,4 @@
-//! The client against a sandbox CRM that behaves as accounts and servers outside were seen to.
+//! Tests of the client against a sandbox CRM with the odd behaviour that was observed in accounts and servers.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,9 +23,9 @@ fn script(faults: impl IntoIterator<Item = ScriptedFault>) -> Faults {
     Faults { script: faults.into_iter().collect(), ..Faults::default() }
 }
 
-/// A1, B4, B10: what passes is asked for again, whatever it looks like, and every value is read.
+/// A1, B4, B10: temporary failures take many forms, and every value is read in the end.
 #[tokio::test]
-async fn answers_that_are_not_what_they_should_be_are_asked_for_again() {
+async fn calls_with_unusable_answers_are_sent_again() {
     let setup = contacts(330, Variants::default()).await;
     for fault in [
         Fault::GatewayTimeout,
@@ -48,9 +48,9 @@ async fn answers_that_are_not_what_they_should_be_are_asked_for_again() {
     setup.sandbox.shutdown().await;
 }
 
-/// A1: batch reads that tell of a part of the records.
+/// A1: answers to batch reads can contain only some of the records.
 #[tokio::test]
-async fn batches_in_part_are_read_whole() {
+async fn incomplete_batches_are_read_completely() {
     let config = PortalConfig {
         property_set: PropertySet::Wide(700),
         limits: LimitOverrides { url_characters: Some(1_000), ..LimitOverrides::default() },
@@ -62,7 +62,7 @@ async fn batches_in_part_are_read_whole() {
         let hit = ScriptedFault {
             endpoint: Some(Endpoint::BatchRead),
             status: Some(status),
-            // Of what is left out twice without a word, the CRM says that it is gone.
+            // A record that two answers do not mention counts as deleted.
             times: Some(if fault == Fault::LeftOut { 1 } else { 2 }),
             ..ScriptedFault::once(fault)
         };
@@ -72,9 +72,9 @@ async fn batches_in_part_are_read_whole() {
     setup.sandbox.shutdown().await;
 }
 
-/// B1: in whatever way a batch read tells of records that are gone.
+/// B1: a batch read can report deleted records in several ways.
 #[tokio::test]
-async fn records_that_are_gone_are_left_out_and_the_others_read() {
+async fn deleted_records_are_left_out_and_the_others_are_read() {
     for gone_ids in [GoneIds::Usual, GoneIds::Named, GoneIds::Refused, GoneIds::RefusedUnnamed] {
         let variants = Variants { gone_ids, ..Variants::default() };
         let config = PortalConfig { variants, archived_per_mille: 100, ..PortalConfig::empty() };
@@ -94,9 +94,9 @@ async fn records_that_are_gone_are_left_out_and_the_others_read() {
     }
 }
 
-/// A2: values that a token may not see are told in all three forms.
+/// A2: values that a token may not read have three forms.
 #[tokio::test]
-async fn hidden_values_are_told() {
+async fn hidden_values_are_reported() {
     for unseen_values in [UnseenValues::Absent, UnseenValues::Null, UnseenValues::Refused] {
         let setup = contacts(200, Variants { unseen_values, ..Variants::default() }).await;
         let held = ["crm.objects.contacts.read", "crm.schemas.contacts.read"];
@@ -108,9 +108,9 @@ async fn hidden_values_are_told() {
     }
 }
 
-/// A3: a property that lists do not show is read by id; one that nothing shows is told.
+/// A3: a property that lists do not show is read by id. A property that no call shows stays not shown.
 #[tokio::test]
-async fn properties_that_are_not_shown_are_read_another_way_or_told() {
+async fn properties_that_lists_do_not_show_are_read_by_id_or_stay_not_shown() {
     let names = |name: &str| BTreeMap::from([("contacts".to_owned(), BTreeSet::from([name.to_owned()]))]);
     let setup = contacts(230, Variants { unlisted: names("email"), ..Variants::default() }).await;
     setup.assert_export(&object("contacts"), by_id).await;
@@ -128,7 +128,7 @@ async fn properties_that_are_not_shown_are_read_another_way_or_told() {
     setup.sandbox.shutdown().await;
 }
 
-/// B5: the one record that makes every call fail is named, and the others are read.
+/// B5: one record makes every call fail. The others are read.
 #[tokio::test]
 async fn a_record_that_cannot_be_read_is_named() {
     let setup = contacts(250, Variants::default()).await;
@@ -158,9 +158,9 @@ async fn a_record_that_cannot_be_read_is_named() {
     setup.sandbox.shutdown().await;
 }
 
-/// B5: pages that are too much are read in parts.
+/// B5: large pages fail.
 #[tokio::test]
-async fn pages_that_are_too_much_are_read_in_parts() {
+async fn pages_that_are_too_large_are_read_in_parts() {
     let setup = contacts(250, Variants::default()).await;
     for above in [50, 20] {
         let hit = ScriptedFault { above: Some(above), times: None, ..ScriptedFault::once(Fault::GatewayTimeout) };
@@ -173,9 +173,9 @@ async fn pages_that_are_too_much_are_read_in_parts() {
     setup.sandbox.shutdown().await;
 }
 
-/// C2: what is searched and read by id is what is listed.
+/// C2: searched pages have the same values as listed pages.
 #[tokio::test]
-async fn searched_pages_hold_every_value() {
+async fn searched_pages_contain_every_value() {
     let setup = contacts(450, Variants::default()).await;
     let columns = setup.columns(&object("contacts")).await;
     let listed = setup.export(&object("contacts"), &columns, by_id).await;
@@ -204,9 +204,9 @@ async fn searched_pages_hold_every_value() {
     setup.sandbox.shutdown().await;
 }
 
-/// A8: conversations are read whether or not the server takes an order of them.
+/// A8: a server may reject a sort order of conversations.
 #[tokio::test]
-async fn conversations_are_read_with_and_without_an_order() {
+async fn conversations_are_read_with_and_without_a_sort_order() {
     for thread_sort in [ThreadSort::Honoured, ThreadSort::Refused] {
         let variants = Variants { thread_sort, ..Variants::default() };
         let config = PortalConfig { variants, ..PortalConfig::empty().with_records("conversations", 230) };
@@ -216,9 +216,9 @@ async fn conversations_are_read_with_and_without_an_order() {
     }
 }
 
-/// B2, B3, B4: refusals in all their shapes, told by the object's name.
+/// B2, B3, B4: errors name the object, and the kind of error follows from the form of the refusal.
 #[tokio::test]
-async fn refusals_are_told_by_what_they_are() {
+async fn refusals_of_every_form_have_the_right_kind() {
     for refusal in
         [Refusal::Scopes, Refusal::UnnamedScopes, Refusal::Uncategorised, Refusal::Forbidden, Refusal::Permission]
     {

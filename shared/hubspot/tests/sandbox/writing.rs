@@ -1,4 +1,4 @@
-//! Full definitions, and batches of records read and written.
+//! Full definitions, and batches that are read and written.
 
 use std::collections::BTreeMap;
 
@@ -29,7 +29,7 @@ fn shown<'a>(record: &'a UpdatedRecord, name: &str) -> Option<&'a str> {
 }
 
 impl Setup {
-    /// With so many contacts in a portal that is otherwise as `config` says.
+    /// A portal with `count` contacts and the given configuration.
     async fn of_contacts(version: ApiVersion, count: u64, config: PortalConfig) -> Self {
         Self::speaking(version, unlimited(config.with_records("contacts", count))).await
     }
@@ -39,7 +39,7 @@ impl Setup {
         records.iter().filter(|record| record.state == state).map(|record| record.id).collect()
     }
 
-    /// What a contact holds, past the API.
+    /// The values of a contact, read without the API.
     fn held(&self, id: u64) -> BTreeMap<String, String> {
         let mut records = self.truth(&contacts());
         records.retain(|record| record.id == id);
@@ -76,7 +76,7 @@ impl Setup {
 }
 
 #[tokio::test]
-async fn definitions_tell_what_can_be_written_to_which_property() {
+async fn definitions_describe_the_values_that_a_property_accepts() {
     for version in VERSIONS {
         let setup = Setup::of_contacts(version, 1, PortalConfig::empty()).await;
         let all = setup.portal.property_names("contacts").expect("contacts");
@@ -108,7 +108,7 @@ async fn definitions_tell_what_can_be_written_to_which_property() {
 }
 
 #[tokio::test]
-async fn a_batch_holds_present_values_and_merged_records_under_their_new_id() {
+async fn a_batch_contains_present_values_and_merged_records_under_their_new_id() {
     for version in VERSIONS {
         let config = PortalConfig { merged_per_mille: 200, archived_per_mille: 200, ..PortalConfig::empty() };
         let setup = Setup::of_contacts(version, 60, config).await;
@@ -126,7 +126,7 @@ async fn a_batch_holds_present_values_and_merged_records_under_their_new_id() {
             let held = setup.held(*id);
             assert_eq!(*values, properties.map(|name| held.get(name).cloned().unwrap_or_default()));
         }
-        // A1: where ids are left out without a word, they are asked for once more.
+        // A1: ids that the answer does not mention are read once more.
         let calls = if version == ApiVersion::V3 { 1 } else { 2 };
         assert_eq!(setup.portal.calls().of(Endpoint::BatchRead, Some("contacts")).calls, calls);
         assert!(setup.read(&properties, &[5, 6]).await.is_empty());
@@ -135,7 +135,7 @@ async fn a_batch_holds_present_values_and_merged_records_under_their_new_id() {
 }
 
 #[tokio::test]
-async fn values_are_set_and_cleared_and_the_answer_shows_what_became_of_them() {
+async fn values_are_set_and_cleared_and_the_answer_shows_the_result() {
     for version in VERSIONS {
         let setup = Setup::of_contacts(version, 100, PortalConfig::empty()).await;
         let ids = setup.ids(RecordState::Live);
@@ -159,7 +159,7 @@ async fn values_are_set_and_cleared_and_the_answer_shows_what_became_of_them() {
 }
 
 #[tokio::test]
-async fn one_bad_value_refuses_all_and_names_its_property() {
+async fn one_bad_value_refuses_the_batch_and_its_property_is_named() {
     for version in VERSIONS {
         let setup = Setup::of_contacts(version, 20, PortalConfig::empty()).await;
         let ids = setup.ids(RecordState::Live);
@@ -204,7 +204,7 @@ async fn the_accounts_rules_for_required_properties_refuse_writes() {
 }
 
 #[tokio::test]
-async fn records_that_are_gone_are_absent_or_refused_and_merged_ones_are_written_where_they_are_now() {
+async fn deleted_records_are_absent_or_refused_and_merged_ones_are_written_to_the_survivor() {
     for version in VERSIONS {
         let config = PortalConfig { merged_per_mille: 200, archived_per_mille: 200, ..PortalConfig::empty() };
         let setup = Setup::of_contacts(version, 20, config).await;
@@ -238,7 +238,7 @@ async fn a_lifecycle_stage_that_does_not_go_back_shows_in_the_answer() {
 }
 
 #[tokio::test]
-async fn a_missing_write_scope_is_named_and_quotes_no_value() {
+async fn a_missing_write_scope_is_named_without_quoting_a_value() {
     let variants = Variants { scope_names: ScopeNames::Documented, ..Variants::default() };
     let config = PortalConfig { variants, ..PortalConfig::empty() };
     let setup = Setup::of_contacts(ApiVersion::V2026_09, 5, config).await;

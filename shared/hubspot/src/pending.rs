@@ -1,34 +1,34 @@
-//! Which ids of a reading are still to be asked for, and what became of the others. Pure, so that it can be tested without
-//! a server; what is sent and how it is understood is in [`crate::by_id`].
+//! The ids that are still to be read, and the order of the calls for them. It sends nothing, so tests need no server;
+//! [`crate::by_id`] sends the calls and reads the answers.
 
 use std::collections::VecDeque;
 
 use domain::ids::RecordId;
 use domain::ports::crm::CrmError;
 
-use crate::answers::Untold;
+use crate::answers::MissingRecords;
 
-/// Sendings of a call before it is halved.
+/// The most requests for a call before it is halved.
 const FIRST_SENDINGS: u32 = 3;
-/// Sendings of a half.
+/// The most requests for a half.
 const HALF_SENDINGS: u32 = 1;
-/// Sendings of a call for one record, before the record counts as unreadable.
+/// The most requests for one record before it counts as unreadable.
 const LAST_SENDINGS: u32 = 2;
-/// Records of one reading that may be unreadable. With more, something else must be wrong.
+/// The most records that may be unreadable. With more, the CRM must have another problem.
 const MOST_UNREADABLE: usize = 10;
-/// So many records may be unreadable while none has been read at all.
+/// The most records that may be unreadable before any record was read.
 const MOST_WITHOUT_ANY: usize = 3;
-/// Calls of one reading that may fail.
+/// The most calls that may fail.
 const MOST_FAILED_CALLS: u32 = 40;
 
-/// Ids that are asked for together.
+/// The ids of one call.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Ask {
     pub(crate) ids: Vec<RecordId>,
     pub(crate) sendings: u32,
-    /// An answer has said nothing of them before: if this one does not either, they do not exist.
+    /// An answer did not mention these ids. If the next one does not either, the records do not exist.
     once_more: bool,
-    /// It could not be read before: if it cannot now either, it is unreadable.
+    /// The record could not be read. If this fails again, it is unreadable.
     last_look: bool,
 }
 
@@ -37,60 +37,61 @@ impl Ask {
         Self { ids: ids.to_vec(), sendings, once_more: false, last_look: false }
     }
 
-    /// Whether a failure may be the CRM's and not that of a record, so that another call must show that it is up.
+    /// Whether a failure may be an outage, so that another call must show that the CRM is up.
     pub(crate) fn needs_proof(&self) -> bool {
         self.ids.len() == 1 || self.sendings == FIRST_SENDINGS
     }
 }
 
-/// A reading under way.
+/// The state of reading records by their ids.
 #[derive(Debug, Default)]
-pub(crate) struct PageReader {
+pub(crate) struct PendingIds {
     asks: VecDeque<Ask>,
-    /// Ids of which an answer said nothing.
-    silent: Vec<RecordId>,
-    /// Records that could not be read, and are to be asked for once more.
+    /// Ids that an answer did not mention.
+    unmentioned: Vec<RecordId>,
+    /// Records that could not be read and will be read once more.
     suspects: Vec<RecordId>,
     pub(crate) unreadable: Vec<RecordId>,
     failed_calls: u32,
-    /// The size of the smallest call for several records that failed as a whole.
+    /// The number of records in the smallest call for several records that failed.
     pub(crate) smallest_failed: Option<usize>,
 }
 
-impl PageReader {
-    pub(crate) fn of(ids: &[RecordId], batch: usize) -> Self {
+impl PendingIds {
+    pub(crate) fn new(ids: &[RecordId], batch: usize) -> Self {
         let asks = ids.chunks(batch.max(1)).map(|ids| Ask::of(ids, FIRST_SENDINGS));
         Self { asks: asks.collect(), ..Self::default() }
     }
 
+    /// The next call, or `None` if every id has a result.
     pub(crate) fn next(&mut self) -> Option<Ask> {
         if self.asks.is_empty() {
-            let silent = std::mem::take(&mut self.silent);
-            if silent.is_empty() {
+            let unmentioned = std::mem::take(&mut self.unmentioned);
+            if unmentioned.is_empty() {
                 let alone = |id: RecordId| Ask { last_look: true, ..Ask::of(&[id], HALF_SENDINGS) };
                 self.asks.extend(std::mem::take(&mut self.suspects).into_iter().map(alone));
             } else {
-                self.asks.push_back(Ask { once_more: true, ..Ask::of(&silent, FIRST_SENDINGS) });
+                self.asks.push_back(Ask { once_more: true, ..Ask::of(&unmentioned, FIRST_SENDINGS) });
             }
         }
         self.asks.pop_front()
     }
 
-    /// An answer to `ask` has come. Returns the ids that the CRM failed for.
-    pub(crate) fn answered(&mut self, ask: &Ask, untold: Untold) -> Vec<RecordId> {
+    /// Notes an answer to `ask`. Returns the ids that the CRM failed for.
+    pub(crate) fn answered(&mut self, ask: &Ask, missing: MissingRecords) -> Vec<RecordId> {
         if !ask.once_more {
-            self.silent.extend(untold.silent);
+            self.unmentioned.extend(missing.unmentioned);
         }
-        untold.failed
+        missing.failed
     }
 
-    /// Asks for ids again that an answer has failed for.
+    /// Reads ids again that an answer failed for.
     pub(crate) fn again(&mut self, ids: &[RecordId]) {
         self.asks.push_front(Ask::of(ids, FIRST_SENDINGS));
     }
 
-    /// The whole call was refused because some of its records do not exist. Those that are `named` are asked for once
-    /// more, as a single 404 is not yet the truth; where none is, half of them are asked for.
+    /// Notes that the whole call was refused because some of its records do not exist. The `named` records are read
+    /// once more, since one 404 is not proof enough. If no record is named, the call is halved.
     pub(crate) fn refused(&mut self, ask: Ask, named: &[RecordId]) {
         let (absent, others): (Vec<_>, Vec<_>) = ask.ids.into_iter().partition(|id| named.contains(id));
         if absent.is_empty() {
@@ -98,17 +99,17 @@ impl PageReader {
             return;
         }
         if !ask.once_more {
-            self.silent.extend(absent);
+            self.unmentioned.extend(absent);
         }
         if !others.is_empty() {
             self.asks.push_front(Ask { ids: others, ..ask });
         }
     }
 
-    /// The call for `ask` has failed as often as it was sent, while the CRM is up.
+    /// Notes that all requests for `ask` failed while the CRM is up. `any_read` is whether any record was read so far.
     ///
     /// # Errors
-    /// `error`, when it is not single records that make calls fail. `any_read` tells whether a record was read.
+    /// `error`, if so many calls failed that single records cannot be the cause.
     pub(crate) fn failed(&mut self, ask: &Ask, any_read: bool, error: CrmError) -> Result<(), CrmError> {
         self.failed_calls += 1;
         if self.failed_calls > MOST_FAILED_CALLS {
@@ -135,8 +136,12 @@ impl PageReader {
         if self.suspects.len() > most { Err(error) } else { Ok(()) }
     }
 
-    /// The CRM keeps failing for these, in answers that show others.
-    pub(crate) fn apart(
+    /// Notes that answers to `ask` show other records, but keep reporting a failure for `ids`. They are read one by
+    /// one.
+    ///
+    /// # Errors
+    /// `error`, if these are too many, or no record was read so far.
+    pub(crate) fn read_one_by_one(
         &mut self,
         ask: &Ask,
         ids: &[RecordId],
@@ -155,11 +160,11 @@ impl PageReader {
         }
     }
 
-    /// One record cannot be halved: it does not exist, if that was the second look.
+    /// One record cannot be halved. It is read once more, and after that it does not exist.
     fn halve(&mut self, ids: &[RecordId], sendings: u32, once_more: bool) {
         if ids.len() < 2 {
             if !once_more {
-                self.silent.extend(ids);
+                self.unmentioned.extend(ids);
             }
             return;
         }
@@ -174,37 +179,38 @@ impl PageReader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::refusal;
+    use crate::errors;
 
     fn ids(range: std::ops::Range<u64>) -> Vec<RecordId> {
         range.map(RecordId).collect()
     }
 
     fn error() -> CrmError {
-        refusal::malformed("x", 1)
+        errors::malformed("x", 1)
     }
 
-    /// Calls of a reading of 100 records of which every call with one of `broken` fails, and what it found.
+    /// Reads 100 records from a CRM that fails for every call with one of `broken`. Returns the number of calls and the
+    /// unreadable records.
     fn read(broken: &[u64]) -> (usize, Result<Vec<u64>, CrmError>) {
-        let (mut reading, mut calls, mut any_read) = (PageReader::of(&ids(0..100), 100), 0, false);
-        while let Some(ask) = reading.next() {
+        let (mut pending, mut calls, mut any_read) = (PendingIds::new(&ids(0..100), 100), 0, false);
+        while let Some(ask) = pending.next() {
             if ask.ids.iter().any(|id| broken.contains(&id.0)) {
                 calls += ask.sendings as usize + usize::from(ask.needs_proof());
-                if let Err(error) = reading.failed(&ask, any_read, error()) {
+                if let Err(error) = pending.failed(&ask, any_read, error()) {
                     return (calls, Err(error));
                 }
             } else {
                 calls += 1;
                 any_read = true;
-                assert!(reading.answered(&ask, Untold::default()).is_empty());
+                assert!(pending.answered(&ask, MissingRecords::default()).is_empty());
             }
         }
-        (calls, Ok(reading.unreadable.iter().map(|id| id.0).collect()))
+        (calls, Ok(pending.unreadable.iter().map(|id| id.0).collect()))
     }
 
-    /// B5: the one record that makes its page fail is found, with few calls.
+    /// B5: few calls find the one record that makes its page fail.
     #[test]
-    fn a_record_that_cannot_be_read_is_found_by_halves() {
+    fn halving_finds_the_record_that_cannot_be_read() {
         for broken in [0, 50, 99] {
             let (calls, found) = read(&[broken]);
             assert_eq!(found.expect("found"), [broken]);
@@ -213,56 +219,56 @@ mod tests {
         assert_eq!(read(&[7, 8, 60]).1.expect("found"), [7, 8, 60]);
     }
 
-    /// B5: where all calls fail, no record is at fault.
+    /// B5: if all calls fail, no record is the cause.
     #[test]
-    fn when_every_record_fails_none_is_told_as_unreadable() {
+    fn if_every_record_fails_none_counts_as_unreadable() {
         let (calls, found) = read(&(0..100).collect::<Vec<_>>());
         assert!(found.is_err() && calls <= 30, "{calls}");
         assert!(read(&(0..50).collect::<Vec<_>>()).1.is_err());
     }
 
-    /// B5: what could be read in the end was not unreadable.
+    /// B5: a record that can be read in the end is not unreadable.
     #[test]
-    fn a_record_is_asked_for_once_more_at_the_end() {
-        let mut reading = PageReader::of(&ids(0..1), 100);
-        let ask = reading.next().expect("an ask");
-        reading.failed(&ask, false, error()).expect("one may fail");
-        let ask = reading.next().expect("a last look");
+    fn an_unreadable_record_is_read_once_more_at_the_end() {
+        let mut pending = PendingIds::new(&ids(0..1), 100);
+        let ask = pending.next().expect("an ask");
+        pending.failed(&ask, false, error()).expect("one may fail");
+        let ask = pending.next().expect("a last look");
         assert_eq!((&ask.ids, ask.last_look), (&ids(0..1), true));
-        reading.answered(&ask, Untold::default());
-        assert!(reading.next().is_none() && reading.unreadable.is_empty());
+        pending.answered(&ask, MissingRecords::default());
+        assert!(pending.next().is_none() && pending.unreadable.is_empty());
     }
 
-    /// A1: an id of which nothing is said is asked for once more, together with all others, and no more.
+    /// A1: all ids that answers did not mention are read once more, together.
     #[test]
-    fn silent_ids_are_asked_for_once_more() {
-        let mut reading = PageReader::of(&ids(0..6), 3);
-        let silent = |ids: Vec<RecordId>| Untold { silent: ids, ..Untold::default() };
+    fn unmentioned_ids_are_read_once_more() {
+        let mut pending = PendingIds::new(&ids(0..6), 3);
+        let unmentioned = |ids: Vec<RecordId>| MissingRecords { unmentioned: ids, ..MissingRecords::default() };
         for range in [0..1, 3..5] {
-            let ask = reading.next().expect("an ask");
-            reading.answered(&ask, silent(ids(range)));
+            let ask = pending.next().expect("an ask");
+            pending.answered(&ask, unmentioned(ids(range)));
         }
-        let ask = reading.next().expect("once more");
+        let ask = pending.next().expect("once more");
         assert_eq!((&ask.ids, ask.once_more), (&[0, 3, 4].map(RecordId).to_vec(), true));
-        reading.answered(&ask, silent(ids(3..4)));
-        assert_eq!(reading.next(), None);
+        pending.answered(&ask, unmentioned(ids(3..4)));
+        assert_eq!(pending.next(), None);
     }
 
-    /// B1: a refusal that names no record is narrowed down by halves.
+    /// B1: after a refusal about records the others are read; if it names none, the call is halved.
     #[test]
-    fn a_refusal_about_records_leaves_out_the_named_ones_or_halves() {
-        let mut reading = PageReader::of(&ids(0..4), 100);
-        let ask = reading.next().expect("an ask");
-        reading.refused(ask, &ids(1..3));
-        let ask = reading.next().expect("the others");
+    fn a_refusal_about_records_removes_the_named_ones_or_halves_the_call() {
+        let mut pending = PendingIds::new(&ids(0..4), 100);
+        let ask = pending.next().expect("an ask");
+        pending.refused(ask, &ids(1..3));
+        let ask = pending.next().expect("the others");
         assert_eq!(ask.ids, [0, 3].map(RecordId));
-        reading.refused(ask, &[]);
-        let halves = [reading.next().expect("a half").ids, reading.next().expect("a half").ids];
+        pending.refused(ask, &[]);
+        let halves = [pending.next().expect("a half").ids, pending.next().expect("a half").ids];
         assert_eq!(halves, [ids(0..1), ids(3..4)]);
-        reading.refused(Ask::of(&ids(0..1), 1), &[]);
-        let again = reading.next().expect("a second look at those that were named, and at the one that was alone");
+        pending.refused(Ask::of(&ids(0..1), 1), &[]);
+        let again = pending.next().expect("a second look at the named records and at the single one");
         assert_eq!(again.ids, [1, 2, 0].map(RecordId));
-        reading.refused(again, &ids(0..3));
-        assert_eq!(reading.next(), None, "they do not exist");
+        pending.refused(again, &ids(0..3));
+        assert_eq!(pending.next(), None, "they do not exist");
     }
 }
