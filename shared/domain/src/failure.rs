@@ -70,6 +70,7 @@ failure_kinds! {
     ArchiveBroken = "archive-broken",
     ArchiveExpired = "archive-expired",
     ArchiveInconsistent = "archive-inconsistent",
+    ArchiveLacksValues = "archive-lacks-values",
     ArchiveTooFragmented = "archive-too-fragmented",
     AssemblyFailed = "assembly-failed",
     BackupTookTooLong = "backup-took-too-long",

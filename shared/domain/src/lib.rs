@@ -10,6 +10,7 @@ pub mod audit;
 pub mod backup;
 pub mod budget;
 pub mod chunk;
+pub mod due;
 pub mod failure;
 pub mod format;
 pub mod gap;

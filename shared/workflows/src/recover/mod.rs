@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use domain::backup::{Backup, BackupEvent, BackupState, LONGEST_RUN};
 use domain::chunk::Chunk;
+use domain::due::DueKind;
 use domain::notification::delivery::Delivery;
 use domain::notification::{Event, Notification};
 use domain::object::ObjectExport;
@@ -112,20 +113,14 @@ impl Recover {
     /// Looks at one item. Returns since when nobody has worked on it, or None if all is well: the list may lag.
     async fn look_at(&self, key: &Key) -> Result<Option<Timestamp>, StepError> {
         let Some(stored) = self.ledger.get(key).await? else { return Ok(None) };
-        if key.sort.starts_with(Chunk::PREFIX) {
-            self.look_at_chunk(stored).await
-        } else if key.sort.starts_with(ObjectExport::PREFIX) {
-            self.look_at_object(stored).await
-        } else if key.sort.starts_with(RestoreSlice::PREFIX) {
-            self.look_at_slice(stored).await
-        } else if key.sort.starts_with(Restore::PREFIX) {
-            self.look_at_restore(stored).await
-        } else if key.sort.starts_with(Notification::PREFIX) {
-            self.look_at_notification(stored).await
-        } else if key.sort.starts_with(Delivery::PREFIX) {
-            self.look_at_delivery(stored).await
-        } else {
-            self.look_at_backup(stored).await
+        match DueKind::of(key)? {
+            DueKind::Backup => self.look_at_backup(stored).await,
+            DueKind::Object => self.look_at_object(stored).await,
+            DueKind::Chunk => self.look_at_chunk(stored).await,
+            DueKind::Restore => self.look_at_restore(stored).await,
+            DueKind::Slice => self.look_at_slice(stored).await,
+            DueKind::Notification => self.look_at_notification(stored).await,
+            DueKind::Delivery => self.look_at_delivery(stored).await,
         }
     }
 

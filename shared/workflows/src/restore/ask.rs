@@ -229,7 +229,10 @@ impl AskRestore {
         }
         self.may_undo(&original.record, &connection).await?;
         let noted = RestoreEvent::UndoAsked(new.restore_id.clone());
-        let noted = original.record.apply(noted, now).map_err(|_| AskError::NotEnded)?;
+        let noted = original.record.apply(noted, now).map_err(|refused| {
+            tracing::error!(%refused, "restore.undo-refused");
+            AskError::NotEnded
+        })?;
         let request = RestoreRequest {
             restore: new.clone(),
             portal_id: connection.portal_id,

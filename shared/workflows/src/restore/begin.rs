@@ -75,11 +75,14 @@ impl RestoreWork {
             Err(StorageError::Absent(_)) => return Err(archive_gone()),
             read => read?,
         };
-        let file =
-            manifest.files.into_iter().find(|file| file.object_type == restore.object_type).ok_or_else(archive_gone)?;
+        let file = manifest
+            .files
+            .into_iter()
+            .find(|file| file.object_type == restore.object_type)
+            .ok_or_else(not_in_archive)?;
         let column_of: Option<Vec<usize>> =
             restore.properties.iter().map(|name| file.columns.iter().position(|column| column.name == *name)).collect();
-        let column_of = column_of.ok_or_else(archive_gone)?;
+        let column_of = column_of.ok_or_else(not_in_archive)?;
         let former = column_of.iter().filter_map(|&column| file.columns.get(column)).map(|column| FormerProperty {
             name: column.name.clone(),
             label: column.label.clone(),
@@ -169,6 +172,15 @@ fn object_gone(restore: &Restore) -> StepError {
         "The CRM has no object type {label} any more, so there is nothing that its values could be restored to."
     );
     StepError::Crm(CrmError::new(CrmErrorKind::NotFound, sentence))
+}
+
+/// The request was checked against the same manifest, so this is a fault of the service.
+fn not_in_archive() -> StepError {
+    StepError::Fatal(Failure::new(
+        FailureKind::ArchiveLacksValues,
+        "The backup's archive lacks the object or one of the properties that were chosen; plan again, and report it if \
+         that fails too.",
+    ))
 }
 
 fn archive_gone() -> StepError {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::Refused;
 use domain::account::Account;
 use domain::audit::Act;
 use domain::ids::RestoreId;
@@ -118,7 +119,7 @@ impl DecideRestore {
         }
         let take_lock = take_lock.map_err(DecideError::Running)?;
         let confirmed = RestoreEvent::Confirmed(act.by.clone());
-        let next = loaded.record.apply(confirmed, now).map_err(|_| DecideError::NothingToRestore)?;
+        let next = loaded.record.apply(confirmed, now).map_err(disagree)?;
         // The account must still be connected to that portal when the restore begins.
         let entry = Change::create(&act.succeeded(restore.restore_id.to_string()));
         let mut changes = vec![Change::replace(&loaded, &next), take_lock, Change::unchanged(&account), entry];
@@ -180,8 +181,7 @@ impl DecideRestore {
         event: RestoreEvent,
         act: &Act,
     ) -> Result<Attempt<Restore>, DecideError> {
-        // Refused only if the rules above and those of the transitions disagree, as if somebody else had been first.
-        let Ok(next) = loaded.record.apply(event, self.clock.now()) else { return Ok(Attempt::Lost) };
+        let next = loaded.record.apply(event, self.clock.now()).map_err(disagree)?;
         let entry = Change::create(&act.succeeded(next.restore_id.to_string()));
         Ok(contention::settle(self.ledger.commit(&[Change::replace(loaded, &next), entry]).await, next)?)
     }
@@ -212,4 +212,10 @@ fn may_confirm(restore: &Restore, now: Timestamp) -> Result<(), DecideError> {
         _ if restore.has_written() => Err(DecideError::AlreadyConfirmed),
         state => Err(DecideError::Ended(state)),
     }
+}
+
+/// A request that passed all checks is refused by the transitions: the two rules disagree, and a retry cannot help.
+fn disagree(refused: Refused) -> DecideError {
+    tracing::error!(%refused, "restore.decision-refused");
+    DecideError::Ledger(LedgerError::Conflict)
 }
