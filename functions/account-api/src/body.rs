@@ -2,8 +2,8 @@
 
 use domain::account::ApiVersion;
 use domain::tier::{TIERS, TierName};
-use lambda::fields::Fields;
-use lambda::problem::{FieldFault, Problem};
+use http_api::fields::Fields;
+use http_api::problem::{FieldFault, Problem};
 use workflows::change_account::{AccountChange, ConnectionChange, WebhookChange};
 
 /// Longer than any URL on an allow-list.

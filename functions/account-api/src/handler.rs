@@ -5,10 +5,11 @@ use std::sync::Arc;
 use domain::ports::clock::Clock;
 use domain::ports::ledger::Ledger;
 use http::StatusCode;
-use lambda::caller::{Authorised, Right};
-use lambda::http::{Request, Response};
-use lambda::problem::Problem;
-use lambda::routes::{MatchedRoute, Operation};
+use http_api::caller::{Authorised, Right};
+use http_api::problem::Problem;
+use http_api::request::Request;
+use http_api::response::Response;
+use http_api::routes::{MatchedRoute, Operation};
 use workflows::change_account::{self, ChangeAccount};
 
 use crate::representation::AccountRepresentation;

@@ -2,9 +2,9 @@
 
 use domain::lease::WaitReason;
 use domain::ports::crm::{CrmError, CrmErrorKind};
+use http_api::problem::{FieldFault, Problem, catalogue};
+use http_api::representation::shown;
 use jiff::Timestamp;
-use lambda::problem::{FieldFault, Problem, catalogue};
-use lambda::representation::shown;
 use workflows::change_account::ChangeError;
 use workflows::notify::inbox::InboxError;
 use workflows::schedule::ScheduleError;

@@ -7,8 +7,8 @@ use domain::budget::CallLimits;
 use domain::budget::CallShare;
 use domain::ids::AccountId;
 use domain::tier::Tier;
+use http_api::representation::shown;
 use jiff::Timestamp;
-use lambda::representation::shown;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 

@@ -5,9 +5,10 @@ mod handler;
 use std::sync::Arc;
 
 use aws::{Aws, QueueUrls};
-use lambda::config::Environment;
-use lambda::worker::Worker;
-use lambda::{sqs, telemetry};
+use runtime::config::Environment;
+use runtime::telemetry;
+use worker::sqs;
+use worker::wiring::Worker;
 use workflows::assemble::Assemble;
 
 #[tokio::main(flavor = "current_thread")]

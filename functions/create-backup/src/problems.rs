@@ -1,8 +1,8 @@
 //! Which problem document each error of the use cases becomes.
 
+use http_api::problem::{Problem, catalogue};
+use http_api::representation::shown;
 use jiff::Timestamp;
-use lambda::problem::{Problem, catalogue};
-use lambda::representation::shown;
 use workflows::cancel_backup::CancelError;
 use workflows::create_backup::CreateError;
 use workflows::delete_backup::DeleteError;

@@ -15,11 +15,11 @@ use domain::ports::ledger::{self, Change, Ledger};
 use domain::ports::storage::ETag;
 use domain::tier::TierName;
 use domain::work::{BackupRef, Work};
+use http_api::response::Response;
+use http_api::testing::{AUDIENCE, ApiCall, described, document};
 use in_memory::faults::{Fault, Faults};
 use in_memory::{ManualClock, MemoryLedger, MemoryQueue};
 use jiff::{SignedDuration, Timestamp};
-use lambda::http::Response;
-use lambda::testing::{AUDIENCE, ApiCall, described, document};
 use serde_json::{Value, json};
 use workflows::create_backup::CreateBackup;
 

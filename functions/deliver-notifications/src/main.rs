@@ -5,10 +5,11 @@ mod handler;
 use std::sync::Arc;
 
 use aws::{Aws, QueueUrls};
-use lambda::config::Environment;
-use lambda::worker::Worker;
-use lambda::{sqs, telemetry};
+use runtime::config::Environment;
+use runtime::telemetry;
 use webhook::HttpWebhooks;
+use worker::sqs;
+use worker::wiring::Worker;
 use workflows::notify::Notify;
 
 #[tokio::main(flavor = "current_thread")]

@@ -3,8 +3,9 @@
 mod handler;
 
 use aws::QueueUrls;
-use lambda::worker::CrmWorker;
-use lambda::{sqs, telemetry};
+use runtime::telemetry;
+use worker::sqs;
+use worker::wiring::CrmWorker;
 use workflows::export::Export;
 
 #[tokio::main(flavor = "current_thread")]

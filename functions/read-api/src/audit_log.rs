@@ -3,16 +3,17 @@
 use domain::audit::{AuditEntry, AuditFilter, AuditOutcome, OWN_ACTIONS, Reason};
 use domain::ids::AuditEntryId;
 use http::StatusCode;
+use http_api::caller::Authorised;
+use http_api::links;
+use http_api::pages::{self, PageQuery};
+use http_api::problem::Problem;
+use http_api::representation::shown;
+use http_api::request::Request;
+use http_api::response::Response;
+use http_api::routes::{MatchedRoute, ROUTES};
 use jiff::Timestamp;
 use jiff::civil::date;
 use jiff::fmt::temporal::Pieces;
-use lambda::caller::Authorised;
-use lambda::http::{Request, Response};
-use lambda::links;
-use lambda::pages::{self, PageQuery};
-use lambda::problem::Problem;
-use lambda::representation::shown;
-use lambda::routes::{MatchedRoute, ROUTES};
 use serde::Serialize;
 use workflows::audit_log;
 

@@ -1,6 +1,6 @@
 //! Which problem document each error of the use cases becomes.
 
-use lambda::problem::{Problem, catalogue};
+use http_api::problem::{Problem, catalogue};
 use workflows::audit_log::AuditError;
 use workflows::download_backup::DownloadError;
 use workflows::read_backups::ReadBackupsError;

@@ -3,8 +3,8 @@
 use domain::gap::Gap;
 use domain::ids::ObjectType;
 use domain::object::{ObjectState, ReadMode, Verdict};
+use http_api::representation::{BackupRepresentation, WaitRepresentation, shown};
 use jiff::Timestamp;
-use lambda::representation::{BackupRepresentation, WaitRepresentation, shown};
 use serde::Serialize;
 use workflows::read_backups::{BackupProgress, ObjectProgress};
 

@@ -4,11 +4,11 @@
 use std::sync::Arc;
 
 use aws::{Aws, QueueUrls};
-use lambda::config::Environment;
-use lambda::metrics::{self, Metric};
-use lambda::telemetry;
-use lambda::worker::Worker;
 use lambda_runtime::{LambdaEvent, service_fn};
+use runtime::config::Environment;
+use runtime::metrics::{self, Metric};
+use runtime::telemetry;
+use worker::wiring::Worker;
 use workflows::dispatch::WorkerCap;
 use workflows::recover::Recover;
 

@@ -1,8 +1,8 @@
 //! What a request's body wishes.
 
 use domain::restore::{MOST_NAME_BYTES, MOST_PROPERTIES};
-use lambda::fields::Fields;
-use lambda::problem::{FieldFault, Problem};
+use http_api::fields::Fields;
+use http_api::problem::{FieldFault, Problem};
 
 /// Longer than any id of a backup.
 const LONGEST_ID: usize = 64;

@@ -1,9 +1,9 @@
 //! Which problem document each error of the use cases becomes.
 
 use domain::restore::RestoreState;
+use http_api::problem::{FieldFault, Problem, ProblemType, catalogue};
+use http_api::representation::shown;
 use jiff::Timestamp;
-use lambda::problem::{FieldFault, Problem, ProblemType, catalogue};
-use lambda::representation::shown;
 use workflows::restore::ask::AskError;
 use workflows::restore::decide::DecideError;
 use workflows::restore::review::ReviewError;

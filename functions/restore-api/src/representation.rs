@@ -6,8 +6,8 @@ use domain::ids::{AccountId, BackupId, ObjectType, RestoreId};
 use domain::restore::import::Import;
 use domain::restore::outcome::OutcomeCounts;
 use domain::restore::{DroppedProperty, Restore, RestoreSource, RestoreState};
+use http_api::representation::{WaitRepresentation, shown};
 use jiff::Timestamp;
-use lambda::representation::{WaitRepresentation, shown};
 use serde::Serialize;
 use workflows::restore::review::{Progress, Review};
 

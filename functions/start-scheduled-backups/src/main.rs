@@ -1,11 +1,11 @@
 //! start-scheduled-backups: every minute, starts the backups that are due by their schedules.
 
 use aws::{Aws, QueueUrls};
-use lambda::config::Environment;
-use lambda::deadline::Deadline;
-use lambda::worker::Worker;
-use lambda::{random, telemetry};
 use lambda_runtime::{LambdaEvent, service_fn};
+use runtime::config::Environment;
+use runtime::deadline::Deadline;
+use runtime::{random, telemetry};
+use worker::wiring::Worker;
 use workflows::schedule::{StartScheduled, Started};
 
 #[tokio::main(flavor = "current_thread")]

@@ -1,7 +1,7 @@
 //! Bodies that nobody thought of: none is a fault of ours, a refusal repeats no value and changes nothing.
 
 use fuzz::{Form, Target};
-use lambda::testing::{ApiCall, described, document};
+use http_api::testing::{ApiCall, described, document};
 
 use super::{ADMIN, OPERATOR, World};
 

@@ -11,8 +11,8 @@ use domain::notification::delivery::{Delivery, FailedAttempt};
 use domain::notification::{Event, Notification, Shortfalls};
 use domain::ports::clock::Clock;
 use domain::ports::ledger::{Change, Ledger};
+use http_api::testing::{AUDIENCE, ApiCall, described};
 use jiff::SignedDuration;
-use lambda::testing::{AUDIENCE, ApiCall, described};
 use serde_json::{Value, json};
 
 use super::{ADMIN, World, account_id, document, kind};

@@ -1,7 +1,7 @@
 //! Requests about the schedule.
 
+use http_api::testing::{ApiCall, described};
 use jiff::SignedDuration;
-use lambda::testing::{ApiCall, described};
 use serde_json::{Value, json};
 
 use super::{ADMIN, OPERATOR, World, document, fields, kind};

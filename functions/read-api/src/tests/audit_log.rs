@@ -2,7 +2,7 @@
 
 use domain::audit::{Act, AuditEntry, AuditOutcome, Reason};
 use domain::ids::AuditEntryId;
-use lambda::testing::described;
+use http_api::testing::described;
 
 use super::*;
 

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use http::Method;
-use lambda::problem::{ProblemType, catalogue};
-use lambda::routes::{DESCRIPTION, ROUTES};
-use lambda::testing::{ApiCall, described, document};
+use http_api::problem::{ProblemType, catalogue};
+use http_api::routes::{DESCRIPTION, ROUTES};
+use http_api::testing::{ApiCall, described, document};
 use serde_json::{Value, json};
 
 use super::{World, completed, deleted, failed, path};

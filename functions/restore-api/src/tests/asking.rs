@@ -4,8 +4,8 @@ use domain::backup::{Backup, BackupState};
 use domain::ids::RestoreId;
 use domain::restore::{Restore, RestoreSource, RestoreState};
 use domain::work::Work;
+use http_api::testing::document;
 use jiff::SignedDuration;
-use lambda::testing::document;
 use serde_json::{Value, json};
 
 use super::samples::{account, backup, ended, manifest, now, planned, queued};

@@ -3,8 +3,8 @@
 use domain::restore::lock::RestoreLock;
 use domain::restore::{Restore, RestoreState};
 use domain::work::Work;
+use http_api::testing::{AUDIENCE, ApiCall, document};
 use jiff::SignedDuration;
-use lambda::testing::{AUDIENCE, ApiCall, document};
 use serde_json::{Value, json};
 
 use super::samples::{account, account_id, applying, ended, nothing_planned, now, planned, planning, queued};

@@ -3,12 +3,12 @@
 use domain::Failure;
 use domain::restore::{Decision, Restore, RestoreState};
 use domain::work::Work;
+use http_api::testing::{ApiCall, document};
 use in_memory::faults::{Fault, Faults};
-use lambda::testing::{ApiCall, document};
 use serde_json::json;
 
 use super::samples::{applying, ended, now, planned, planning, queued};
-use lambda::testing::described;
+use http_api::testing::described;
 
 use super::{ADMIN, World, handler, is, path, problem};
 
@@ -80,7 +80,7 @@ async fn unknown_restores_and_bodies_that_say_something_are_refused() {
         );
         let other = path.replace(restore.restore_id.as_str(), queued(9).restore_id.as_str());
         is(&world.refused(&other, &json!({})).await, 404, "restore-unknown");
-        let too_long = " ".repeat(lambda::http::LONGEST_BODY + 1);
+        let too_long = " ".repeat(http_api::request::LONGEST_BODY + 1);
         is(&world.refusal(&path, |call| call.by(ADMIN).body(&too_long)).await, 413, "body-too-large");
     }
 }

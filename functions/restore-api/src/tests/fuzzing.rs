@@ -1,7 +1,7 @@
 //! Bodies that nobody thought of: none is a fault of ours, and each is answered as described.
 
 use fuzz::{Form, Target};
-use lambda::testing::{AUDIENCE, ApiCall};
+use http_api::testing::{AUDIENCE, ApiCall};
 use serde_json::{Value, json};
 
 use super::samples::now;

@@ -5,7 +5,7 @@ use domain::ids::AccountId;
 use domain::restore::import::Import;
 use domain::restore::outcome::OutcomeCounts;
 use domain::restore::{Restore, RestoreState};
-use lambda::testing::document;
+use http_api::testing::document;
 use serde_json::{Value, json};
 
 use super::samples::{applying, ended, import, queued};

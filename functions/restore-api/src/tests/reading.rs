@@ -5,8 +5,8 @@ use domain::lease::{Leasing, Wait};
 use domain::restore::slice::{RestoreSlice, SliceState};
 use domain::restore::{DroppedProperty, Restore, RestoreState};
 use domain::storage_keys;
+use http_api::testing::document;
 use jiff::SignedDuration;
-use lambda::testing::document;
 use serde_json::{Value, json};
 
 use super::samples::{

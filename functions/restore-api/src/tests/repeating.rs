@@ -3,10 +3,10 @@
 use domain::allowance::IdempotentRequest;
 use domain::ids::BackupId;
 use domain::restore::{Restore, RestoreState};
+use http_api::response::Response;
+use http_api::testing::{AUDIENCE, ApiCall, described, document};
 use in_memory::faults::{Fault, Faults};
 use jiff::SignedDuration;
-use lambda::http::Response;
-use lambda::testing::{AUDIENCE, ApiCall, described, document};
 use serde_json::{Value, json};
 
 use super::samples::{account_id, backup, ended, manifest, now, planned};

@@ -1,8 +1,8 @@
 //! Who may have to do with an account's restores.
 
 use domain::restore::RestoreState;
-use lambda::routes::ROUTES;
-use lambda::testing::{AUDIENCE, ApiCall};
+use http_api::routes::ROUTES;
+use http_api::testing::{AUDIENCE, ApiCall};
 use serde_json::json;
 
 use super::samples::{ended, import};

@@ -2,9 +2,10 @@
 //! document that repeats no value.
 
 use crate::caller::Right;
-use crate::http::{Request, Response};
 use crate::pages::{self, PageQuery};
 use crate::problem::Problem;
+use crate::request::Request;
+use crate::response::Response;
 use crate::testing::{AUDIENCE, ApiCall};
 use domain::ids::BackupId;
 use futures_lite::future::block_on;

@@ -1,14 +1,14 @@
-//! Logs: one JSON object a line on standard output, which CloudWatch Logs takes as it is.
+//! Logs: one JSON object per line on standard output, which CloudWatch Logs stores unchanged.
 //!
-//! Rules for everything that logs:
-//! - An event is named by its message in dotted words, thing first: `backup.failed`, `chunk.split`. Fields are dotted
-//!   too (`backup.id`, `chunk.records`) and carry their unit where they have one (`lease.seconds`, `page.bytes`).
-//! - A failure is logged once, where it is dealt with: as `error` when somebody has to look, as `warn` when the system
-//!   deals with it itself. Whoever passes an error on does not log it.
+//! Rules for all logging code:
+//! - The message is the event's name in dotted words, subject first: `backup.failed`, `chunk.split`. Field names are
+//!   dotted too (`backup.id`, `chunk.records`) and contain the unit if there is one (`lease.seconds`, `page.bytes`).
+//! - A failure is logged once, by the code that handles it: as `error` if an operator must act, as `warn` if the system
+//!   recovers by itself. Code that passes an error on does not log it.
 //! - Never a request's or response's body, a token, a property value, a download link or an e-mail address. Ids of
 //!   accounts, backups, objects and records are fine.
-//! - The AWS SDK, the HTTP client and the Lambda runtime log warnings and errors only, at every `LOG_LEVEL`: their
-//!   debug output holds headers and bodies.
+//! - The AWS SDK, the HTTP client and the Lambda runtime log only warnings and errors, at every `LOG_LEVEL`: their
+//!   debug output contains headers and bodies.
 
 use std::panic::PanicHookInfo;
 
@@ -20,8 +20,8 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::{ConfigError, Environment};
 
-/// Our own crates, which log at `LOG_LEVEL`. Everything else is quiet.
-const OURS: [&str; 19] = [
+/// Our own crates, which log at `LOG_LEVEL`. All others only log warnings and errors.
+const OURS: [&str; 21] = [
     "account_api",
     "archive",
     "assemble_archive",
@@ -31,26 +31,28 @@ const OURS: [&str; 19] = [
     "discover_objects",
     "domain",
     "export_chunk",
+    "http_api",
     "hubspot",
-    "lambda",
     "read_api",
     "recover_stalled",
     "restore_api",
     "restore_chunk",
+    "runtime",
     "start_scheduled_backups",
     "webhook",
+    "worker",
     "workflows",
-    // The span around an invocation, which gives every line its request id.
+    // The span around an invocation, which adds the request id to every line.
     "lambda_runtime::layers::trace",
 ];
 
-/// Targets are matched by how they begin and the longest match counts, so what merely begins like ours is named too.
+/// Other crates whose names begin like ours. A filter matches prefixes, and the longest match wins.
 const NAMED_ALIKE: [&str; 2] = ["aws_", "lambda_runtime"];
 
-/// Starts logging at `LOG_LEVEL`, panics included. The first thing that a function's `main` does.
+/// Starts logging at `LOG_LEVEL`, panics included. Every `main` calls this first.
 ///
 /// # Errors
-/// [`ConfigError`] when `LOG_LEVEL` is none.
+/// [`ConfigError`] if `LOG_LEVEL` is not a level.
 pub fn init() -> Result<(), ConfigError> {
     let mut env = Environment::of_process();
     let level = env.log_level();
@@ -67,7 +69,7 @@ fn targets(level: LevelFilter) -> Targets {
     Targets::new().with_default(quiet).with_targets(ours).with_targets(NAMED_ALIKE.map(|target| (target, quiet)))
 }
 
-/// A panic's message is logged only where it is a fixed text, since a formatted one can hold a value.
+/// Logs a panic's message only if it is a fixed text, because a formatted one can contain a value.
 fn log_panic(info: &PanicHookInfo<'_>) {
     let text = info.payload().downcast_ref::<&'static str>().copied();
     let location = info.location().map(ToString::to_string);
@@ -81,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_sdk_stays_quiet_at_every_level_and_our_crates_do_not() {
+    fn only_our_crates_log_more_than_warnings() {
         let debug = targets(LevelFilter::DEBUG);
         assert!(debug.would_enable("workflows::export", &Level::DEBUG));
         assert!(debug.would_enable("aws::ledger", &Level::DEBUG));

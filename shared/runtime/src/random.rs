@@ -1,19 +1,19 @@
-//! The operating system's randomness.
+//! Random bytes from the operating system.
 
-/// Enough random bytes for a key.
+/// Random bytes for a key.
 ///
 /// # Panics
-/// When the operating system has no randomness, in which case nothing here is safe to go on.
+/// If the operating system has no randomness. It would not be safe to continue.
 pub fn key() -> [u8; 32] {
     let mut random = [0; 32];
     getrandom::fill(&mut random).expect("the operating system gives random bytes");
     random
 }
 
-/// Ten random bytes: what makes a backup's id, or a run's name, unique.
+/// Random bytes that make an id or the name of a run unique.
 ///
 /// # Panics
-/// When the operating system has no randomness, in which case nothing here is safe to go on.
+/// If the operating system has no randomness. It would not be safe to continue.
 pub fn bytes() -> [u8; 10] {
     let mut random = [0; 10];
     getrandom::fill(&mut random).expect("the operating system gives random bytes");

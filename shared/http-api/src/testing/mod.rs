@@ -10,12 +10,14 @@ use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use in_memory::MemoryLedger;
 use jiff::{SignedDuration, Timestamp};
 use lambda_runtime::Context;
+use runtime::deadline::Deadline;
 use serde_json::{Value, json};
 
 use crate::audit::AuditLog;
-use crate::deadline::Deadline;
-use crate::http::{self, Request, Response};
 use crate::problem::Problem;
+use crate::request::Request;
+use crate::response::Response;
+use crate::serving;
 
 /// The audience that [`ApiCall::by`] makes tokens for.
 pub const AUDIENCE: &str = "client-1";
@@ -122,7 +124,7 @@ impl ApiCall {
         let stopped_at = now + SignedDuration::from_secs(30);
         context.deadline = u64::try_from(stopped_at.as_millisecond()).expect("after 1970");
         let event = serde_json::from_value(self.event).expect("an API Gateway event");
-        http::answer(&handler, audit, event, Deadline::of(&context, now), "request-1").await
+        serving::answer(&handler, audit, event, Deadline::of(&context, now), "request-1").await
     }
 }
 

@@ -1,9 +1,9 @@
-//! Until when a run may work.
+//! How long a run may work.
 
 use jiff::{SignedDuration, Timestamp};
 use lambda_runtime::Context;
 
-/// When an invocation has to be over.
+/// The time at which an invocation must have ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deadline {
     stopped_at: Timestamp,
@@ -20,13 +20,13 @@ impl Deadline {
         Self { stopped_at, margin }
     }
 
-    /// When Lambda stops the function, whatever it is doing.
+    /// When Lambda kills the function.
     pub const fn stopped_at(self) -> Timestamp {
         self.stopped_at
     }
 
-    /// When to begin nothing new, so that the answer still gets out: earlier by a tenth of the time that there was, at
-    /// least 1 second and at most 10.
+    /// When to stop starting work, so that the answer is sent in time: a tenth of the available time before
+    /// [`Self::stopped_at`], at least 1 second and at most 10.
     pub fn begin_nothing_after(self) -> Timestamp {
         self.stopped_at - self.margin
     }
@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_margin_grows_with_the_time_out_within_bounds() {
+    fn the_margin_grows_with_the_timeout_from_1_to_10_seconds() {
         let now = Timestamp::from_second(1_800_000_000).expect("in range");
         let work_time = |timeout: i64| {
             let mut context = Context::default();

@@ -4,8 +4,8 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde::Serialize;
 
-use crate::http::Request;
 use crate::problem::Problem;
+use crate::request::Request;
 
 /// Items on a page, unless the request says otherwise.
 const PAGE: u32 = 20;

@@ -1,48 +1,43 @@
 //! Configuration from the environment.
 //!
-//! Each function has a small configuration type of just what it uses, read with [`Environment`]. All faults are
-//! reported at once, each with the variable's name and never with its value.
+//! Each function reads only the variables that it uses, with [`Environment`]. All faults are reported at once, with the
+//! variables' names and without their values.
 //!
-//! | variable | what it is |
+//! | variable | value |
 //! |---|---|
-//! | `LEDGER_TABLE`, `AUDIT_TABLE` | names of the ledger's tables: one for the audit log, one for everything else |
+//! | `LEDGER_TABLE`, `AUDIT_TABLE` | names of the ledger's tables: `AUDIT_TABLE` for the audit log, `LEDGER_TABLE` for all other records |
 //! | `AUDIT_RETENTION_DAYS` | how long the audit log keeps its entries, 1 to 3,650 |
 //! | `ARCHIVE_BUCKET` | name of the bucket for archives and segments |
 //! | `DISCOVER_QUEUE_URL`, `EXPORT_QUEUE_URL`, `ASSEMBLE_QUEUE_URL`, `RESTORE_QUEUE_URL`, `NOTIFY_QUEUE_URL` | the work queues |
-//! | `DEAD_LETTER_QUEUE_URLS` | comma-separated list of the queues of messages that were set aside |
+//! | `DEAD_LETTER_QUEUE_URLS` | comma-separated list of the dead-letter queues |
 //! | `EVENT_BUS` | name of the bus for domain events |
-//! | `EMAIL_SENDER` | whom e-mails come from; none are sent if absent |
-//! | `API_URL` | where the HTTP API answers, without a trailing slash |
-//! | `WEBHOOK_SECRET_PREFIX` | what the names of the secrets that webhooks are signed with begin with |
-//! | `WEBHOOK_PRIVATE_TARGETS` | comma-separated list of `host:port` that webhooks may reach although they are private; none if absent |
+//! | `EMAIL_SENDER` | sender address of e-mails; none are sent if absent |
+//! | `API_URL` | URL of the HTTP API, without a trailing slash |
+//! | `WEBHOOK_SECRET_PREFIX` | prefix of the names of the secrets that sign webhooks |
+//! | `WEBHOOK_PRIVATE_TARGETS` | comma-separated list of private `host:port` that webhooks may reach; none if absent |
 //! | `DELIVERY_RETRY_BASE_SECONDS` | first pause before a delivery is tried again, 1 to 3,600 |
-//! | `CRM_TOKEN_PREFIX` | what the names of the secrets with CRM tokens begin with |
+//! | `CRM_TOKEN_PREFIX` | prefix of the names of the secrets with CRM tokens |
 //! | `CRM_BASE_URLS` | comma-separated list of the CRM base URLs that may be used: scheme, host and port |
 //! | `TOKEN_AUDIENCE` | the `aud` that callers' ID tokens must have |
-//! | `FEDERATED_PROVIDERS` | comma-separated list of the user pool's identity providers whose users need no second factor here; none if absent |
-//! | `ISSUER_ENFORCES_SECOND_FACTOR` | `true` where the issuer's own users get no token without a second factor, else `false` |
-//! | `WORKERS_PER_ACCOUNT` | chunks of one account that are exported at the same time, 1 to 1,000 |
-//! | `CRM_RETRY_BASE_SECONDS` | first pause before a call to the CRM is repeated, 0.001 to 60 |
-//! | `CRM_OUTAGE_PATIENCE_HOURS` | how long a CRM that is down is waited for, 1 to 120 |
+//! | `FEDERATED_PROVIDERS` | comma-separated list of the user pool's identity providers whose users need no second factor; none if absent |
+//! | `ISSUER_ENFORCES_SECOND_FACTOR` | `true` if the issuer requires a second factor of its own users, else `false` |
+//! | `WORKERS_PER_ACCOUNT` | how many chunks of one account are exported at the same time, 1 to 1,000 |
+//! | `CRM_RETRY_BASE_SECONDS` | first pause before a call to the CRM is tried again, 0.001 to 60 |
+//! | `CRM_OUTAGE_PATIENCE_HOURS` | how long work waits for a CRM that is down, 1 to 120 |
 //! | `DOWNLOAD_LINK_SECONDS` | how long a download link is valid, 1 to 43,200 |
 //! | `LOG_LEVEL` | `error`, `warn`, `info`, `debug` or `trace`; `info` if absent |
 
 use std::collections::HashMap;
 use std::fmt;
 use std::ops::RangeInclusive;
-use std::sync::Arc;
 use std::time::Duration;
 
 use aws::LedgerTables;
-use domain::ports::ledger::Ledger;
 use http::Uri;
 use jiff::SignedDuration;
 use tracing::level_filters::LevelFilter;
 
-use crate::audit::AuditLog;
-use crate::second_factor::SecondFactorPolicy;
-
-/// The environment is not as a function needs it. Names every variable at fault.
+/// The environment lacks variables or has invalid ones. Names each of them.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ConfigError {
     faults: Vec<String>,
@@ -63,27 +58,10 @@ impl fmt::Debug for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-/// The configuration of a function that answers requests, as far as all of them have it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ApiConfig {
-    pub tables: LedgerTables,
-    /// The `aud` that callers' ID tokens must have.
-    pub audience: String,
-    /// How long the audit log keeps its entries.
-    pub audit_kept_for: SignedDuration,
-}
-
-impl ApiConfig {
-    /// The audit log of refused requests, which `ledger` keeps.
-    pub fn audit_log(&self, ledger: Arc<dyn Ledger>) -> AuditLog {
-        AuditLog { ledger, kept_for: self.audit_kept_for, audience: self.audience.clone() }
-    }
-}
-
-/// Reads environment variables and collects what is wrong with them.
+/// Reads environment variables and collects their faults.
 ///
 /// ```
-/// # use lambda::config::{ConfigError, Environment};
+/// # use runtime::config::{ConfigError, Environment};
 /// #[derive(Debug)]
 /// struct Config {
 ///     archive_bucket: String,
@@ -103,19 +81,19 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// The variables of this process. Those that are not Unicode count as absent.
+    /// The variables of this process. A variable that is not Unicode counts as absent.
     pub fn of_process() -> Self {
         let unicode = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
         Self { variables: unicode.collect(), faults: Vec::new() }
     }
 
-    /// Just these variables.
+    /// Only these variables, for tests.
     pub fn of<'a>(variables: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let variables = variables.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
         Self { variables, faults: Vec::new() }
     }
 
-    /// What `build` makes of the values read, which are all there unless there was a fault.
+    /// The value that `build` makes of the values read. All of them are present if there was no fault.
     ///
     /// # Errors
     /// [`ConfigError`] naming every variable at fault.
@@ -128,12 +106,6 @@ impl Environment {
     pub fn ledger_tables(&mut self) -> Option<LedgerTables> {
         let (ledger, audit_log) = (self.text("LEDGER_TABLE"), self.text("AUDIT_TABLE"));
         Some(LedgerTables { ledger: ledger?, audit_log: audit_log? })
-    }
-
-    /// What every function that answers requests has: the ledger's tables, `TOKEN_AUDIENCE` and `AUDIT_RETENTION_DAYS`.
-    pub fn api(&mut self) -> Option<ApiConfig> {
-        let (tables, audience, audit_kept_for) = (self.ledger_tables(), self.token_audience(), self.audit_retention());
-        Some(ApiConfig { tables: tables?, audience: audience?, audit_kept_for: audit_kept_for? })
     }
 
     /// `AUDIT_RETENTION_DAYS`.
@@ -182,7 +154,7 @@ impl Environment {
         self.text("EVENT_BUS")
     }
 
-    /// `EMAIL_SENDER`; Some(None) where it is absent or empty.
+    /// `EMAIL_SENDER`; `Some(None)` if it is absent or empty.
     pub fn email_sender(&mut self) -> Option<Option<String>> {
         const NAME: &str = "EMAIL_SENDER";
         if self.is_unset(NAME) {
@@ -204,7 +176,7 @@ impl Environment {
         self.text("WEBHOOK_SECRET_PREFIX")
     }
 
-    /// `WEBHOOK_PRIVATE_TARGETS`; empty where it is absent or empty.
+    /// `WEBHOOK_PRIVATE_TARGETS`; no targets if it is absent or empty.
     pub fn webhook_private_targets(&mut self) -> Option<Vec<String>> {
         const NAME: &str = "WEBHOOK_PRIVATE_TARGETS";
         if self.is_unset(NAME) {
@@ -224,8 +196,8 @@ impl Environment {
         self.text("CRM_TOKEN_PREFIX")
     }
 
-    /// `CRM_BASE_URLS`: at least one. HTTP without TLS is only for a CRM on the same machine, since every request
-    /// carries the token.
+    /// `CRM_BASE_URLS`: at least one. HTTP without TLS is only allowed for a CRM on the same machine, because every
+    /// request contains the token.
     pub fn crm_base_urls(&mut self) -> Option<Vec<String>> {
         const WANTED: &str = "a comma-separated list of URLs such as https://api.hubapi.com, without a path";
         self.parsed("CRM_BASE_URLS", WANTED, |text| {
@@ -235,17 +207,12 @@ impl Environment {
     }
 
     /// `TOKEN_AUDIENCE`.
-    fn token_audience(&mut self) -> Option<String> {
+    pub fn token_audience(&mut self) -> Option<String> {
         self.text("TOKEN_AUDIENCE")
     }
 
-    /// `FEDERATED_PROVIDERS` and `ISSUER_ENFORCES_SECOND_FACTOR`.
-    pub fn second_factor_policy(&mut self) -> Option<SecondFactorPolicy> {
-        let (federated_providers, issuer_enforces) = (self.federated_providers(), self.issuer_enforces_second_factor());
-        Some(SecondFactorPolicy { federated_providers: federated_providers?, issuer_enforces: issuer_enforces? })
-    }
-
-    fn federated_providers(&mut self) -> Option<Vec<String>> {
+    /// `FEDERATED_PROVIDERS`; no providers if it is absent or empty.
+    pub fn federated_providers(&mut self) -> Option<Vec<String>> {
         const NAME: &str = "FEDERATED_PROVIDERS";
         if self.is_unset(NAME) {
             return Some(Vec::new());
@@ -253,7 +220,8 @@ impl Environment {
         self.parsed(NAME, "a comma-separated list of names", list)
     }
 
-    fn issuer_enforces_second_factor(&mut self) -> Option<bool> {
+    /// `ISSUER_ENFORCES_SECOND_FACTOR`.
+    pub fn issuer_enforces_second_factor(&mut self) -> Option<bool> {
         self.parsed("ISSUER_ENFORCES_SECOND_FACTOR", "true or false", |text| text.parse().ok())
     }
 
@@ -325,7 +293,7 @@ impl Environment {
     }
 }
 
-/// The items between commas; None if one is empty.
+/// The items between commas; `None` if one is empty.
 fn list(text: &str) -> Option<Vec<String>> {
     let items = text.split(',').map(|item| item.trim().to_owned());
     items.map(|item| (!item.is_empty()).then_some(item)).collect()
@@ -335,7 +303,7 @@ fn is_base_url(text: &str) -> bool {
     let Ok(uri) = text.parse::<Uri>() else { return false };
     let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return false };
     let local = matches!(authority.host(), "localhost" | "127.0.0.1" | "[::1]");
-    // Compared as written, so that there is one way to write each: no user, no path, no trailing slash.
+    // Compared as written, so each URL has one spelling: no user, no path, no trailing slash.
     let exact = format!("{scheme}://{authority}") == text && !authority.as_str().contains('@');
     exact && (scheme == "https" || (scheme == "http" && local))
 }
@@ -345,7 +313,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_variable_at_fault_is_named_and_no_value_is() {
+    fn an_error_names_every_variable_at_fault_and_no_value() {
         let mut env = Environment::of([
             ("ARCHIVE_BUCKET", "bucket"),
             ("WORKERS_PER_ACCOUNT", "many"),
@@ -363,31 +331,12 @@ mod tests {
     }
 
     #[test]
-    fn base_urls_are_tls_or_on_this_machine_and_have_no_path() {
+    fn base_urls_use_tls_or_this_machine_and_have_no_path() {
         let read = |text| Environment::of([("CRM_BASE_URLS", text)]).crm_base_urls();
         let good = "https://api.hubapi.com, http://127.0.0.1:4010,http://localhost:4010";
         assert_eq!(read(good).map(|urls| urls.len()), Some(3));
         for bad in ["https://api.hubapi.com/", "http://api.hubapi.com", "api.hubapi.com", "https://a@b.example", ","] {
             assert_eq!(read(bad), None, "{bad}");
-        }
-    }
-
-    #[test]
-    fn who_needs_a_second_factor_is_never_guessed() {
-        let read = |providers, enforces| {
-            let variables = [("FEDERATED_PROVIDERS", providers), ("ISSUER_ENFORCES_SECOND_FACTOR", enforces)];
-            Environment::of(variables).second_factor_policy()
-        };
-        let policy = |providers: &[&str], issuer_enforces| {
-            let federated_providers = providers.iter().map(|&name| name.to_owned()).collect();
-            Some(SecondFactorPolicy { federated_providers, issuer_enforces })
-        };
-        assert_eq!(read("", "true"), policy(&[], true));
-        assert_eq!(read("Okta, Entra-ID", "false"), policy(&["Okta", "Entra-ID"], false));
-        let unset = Environment::of([("ISSUER_ENFORCES_SECOND_FACTOR", "true")]).second_factor_policy();
-        assert_eq!(unset, policy(&[], true));
-        for (providers, enforces) in [("Okta,", "true"), (",", "true"), ("Okta", ""), ("Okta", "yes"), ("", "TRUE")] {
-            assert_eq!(read(providers, enforces), None, "{providers} {enforces}");
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use http::Method;
 use serde_json::Value;
 
-use crate::http::Response;
+use crate::response::Response;
 use crate::routes::{self, ROUTES};
 
 static DESCRIPTION: LazyLock<Value> = LazyLock::new(|| serde_json::from_str(routes::DESCRIPTION).expect("JSON"));

@@ -1,4 +1,4 @@
-//! Serving a work queue: every message of a batch by itself, and only the failed ones come back.
+//! Serving a work queue: each message of a batch on its own, and only failed messages are delivered again.
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -10,26 +10,25 @@ use futures_util::FutureExt;
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use lambda_runtime::{LambdaEvent, service_fn};
+use runtime::deadline::Deadline;
 use tracing::Instrument;
 
-use crate::deadline::Deadline;
-
-/// What became of a message.
+/// The result of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// Nothing is left to do for it, or the ledger knows what is. It leaves the queue.
+    /// It needs no more work, or the ledger knows what remains. The message leaves the queue.
     Done,
-    /// It shall be delivered again, and go to the dead-letter queue after too many deliveries.
+    /// It is delivered again, and goes to the dead-letter queue after too many deliveries.
     Failed,
 }
 
 /// Serves a work queue until the process ends.
 ///
-/// The messages of a batch are handled at the same time. A message that is not [`Work`], and one whose handling
-/// panics, counts as failed without harm to the others.
+/// The messages of a batch are handled at the same time. A message that is not [`Work`], or whose handler panics, fails
+/// without affecting the others.
 ///
 /// # Errors
-/// When the Lambda runtime cannot be reached.
+/// If the Lambda runtime cannot be reached.
 pub async fn serve<H, F>(handler: H) -> Result<(), lambda_runtime::Error>
 where
     H: Fn(Work, Deadline) -> F,
@@ -56,7 +55,7 @@ where
     let mut response = SqsBatchResponse::default();
     for (message, outcome) in event.records.into_iter().zip(outcomes) {
         if outcome == Outcome::Failed {
-            // Without an id Lambda takes the whole batch as failed, which loses nothing.
+            // Without an id Lambda retries the whole batch, which loses nothing.
             response.add_failure(message.message_id.unwrap_or_default());
         }
     }
@@ -68,7 +67,8 @@ where
     H: Fn(Work, Deadline) -> F,
     F: Future<Output = Outcome>,
 {
-    // What a later version has sent comes back until that version is deployed everywhere; the ledger knows the work.
+    // A later version's message is delivered again until that version is deployed everywhere; the ledger knows the
+    // work.
     let work: Work = match format::read(message.body.as_deref().unwrap_or_default().as_bytes()) {
         Ok(work) => work,
         Err(error) => {
@@ -76,7 +76,7 @@ where
             return Outcome::Failed;
         }
     };
-    // The call is inside the future, so that a panic before its first await is caught as well. The panic hook logs.
+    // The call is inside the future, so a panic before its first await is caught too. The panic hook logs it.
     AssertUnwindSafe(async { handler(work, deadline).await }).catch_unwind().await.unwrap_or(Outcome::Failed)
 }
 
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_failed_unreadable_and_panicking_messages_come_back() {
+    async fn only_failed_unreadable_and_panicking_messages_are_delivered_again() {
         let (good, failing, panicking) = (assemble("1"), assemble("2"), assemble("3"));
         let bodies =
             [("a", good.as_str()), ("b", failing.as_str()), ("c", "{}"), ("d", panicking.as_str()), ("e", &good)];
@@ -134,7 +134,7 @@ mod tests {
         assert_eq!(seen.into_inner().expect("not poisoned"), ["1", "2", "3", "1"]);
     }
 
-    /// Whatever bodies a batch has, those that are no work come back, and only they; the others reach the handler.
+    /// For any batch: exactly the bodies that are not work fail, and the others reach the handler.
     #[test]
     fn fuzz_sqs_batch() {
         let words = [
@@ -164,7 +164,7 @@ mod tests {
                 response.batch_item_failures.iter().map(|item| item.item_identifier.as_str()).collect();
             let unreadable = bodies.iter().filter(|(_, body)| format::read::<Work>(body.as_bytes()).is_err());
             let unreadable: Vec<_> = unreadable.map(|(id, _)| *id).collect();
-            assert_eq!(failed, unreadable, "other messages come back than those that are no work");
+            assert_eq!(failed, unreadable, "exactly the messages that are not work must fail");
             let taken = seen.into_inner().expect("not poisoned");
             assert_eq!(taken + failed.len(), bodies.len(), "a message is lost");
             (taken, failed.len())

@@ -1,22 +1,20 @@
-//! The audit log at the edge: what somebody is about to do, for the use case that records it together with what it
-//! changes; and what was refused, which is recorded here before it is answered.
+//! The audit log of requests that end in a problem. A successful request is recorded by its use case, together with the
+//! change; a denied or failed one is recorded here, before it is answered.
 
 use std::sync::Arc;
 
 use domain::account::Requester;
 use domain::audit::{Act, AuditOutcome, Reason};
-use domain::ids::{AccountId, AuditEntryId};
+use domain::ids::AccountId;
 use domain::ports::ledger::Ledger;
 use http::StatusCode;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use workflows::audit_log;
 
-use crate::http::Request;
 use crate::problem::Problem;
-use crate::random;
-use crate::representation::shown;
+use crate::request::Request;
 
-/// Records what was refused.
+/// Records requests that end in a problem.
 #[derive(Clone)]
 pub struct AuditLog {
     pub ledger: Arc<dyn Ledger>,
@@ -25,61 +23,30 @@ pub struct AuditLog {
     pub audience: String,
 }
 
-/// A request as the audit log sees it.
-#[derive(Debug, Clone)]
-pub(crate) struct Trace {
-    pub(crate) at: Timestamp,
-    /// Makes its entry's id unique.
-    pub(crate) random: [u8; 10],
-    /// Where it came from.
-    pub(crate) source_address: Option<String>,
-    /// How long its entry is kept.
-    pub(crate) kept_for: SignedDuration,
-}
-
-impl Trace {
-    pub(crate) fn new(source_address: Option<String>, kept_for: SignedDuration) -> Self {
-        Self { at: shown(Timestamp::now()), random: random::bytes(), source_address, kept_for }
-    }
-
-    /// What `by` does to an account with a request of this trace. The same every time, so that there is one entry at most.
-    pub(crate) fn act(&self, account_id: AccountId, by: Requester, action: &'static str) -> Act {
-        Act {
-            account_id,
-            entry_id: AuditEntryId::new(self.at, self.random),
-            at: self.at,
-            by,
-            source_address: self.source_address.clone(),
-            action,
-            kept_for: self.kept_for,
-        }
-    }
-}
-
-/// A request that leaves an entry if it is refused.
+/// The audit entry of a request, should it end in a problem.
 pub(crate) struct Watched {
     act: Act,
     target: Option<String>,
+    /// Whether any problem is recorded, or only a denied access.
     always: bool,
 }
 
 impl AuditLog {
-    /// What is known about `request` before it is handled; None where there is no account to keep an entry for, or nobody
-    /// whose token was verified.
+    /// Prepares the entry before `request` is handled; `None` without an account or a verified token.
     pub(crate) fn watch(&self, request: &Request) -> Option<Watched> {
         let route = request.route().ok()?;
         let account_id = AccountId::parse(route.account).ok()?;
         let by = match request.caller(&self.audience) {
             Ok(caller) => caller.requester().clone(),
-            // The token is somebody's, but not for this API: what it says besides the subject was not meant for us.
+            // A valid token that is not for this API: only its verified subject is used.
             Err(_) => Requester { subject: request.verified_subject()?.to_owned(), email: None },
         };
         let act = request.trace().act(account_id, by, route.operation.slug());
         Some(Watched { act, target: route.item().map(str::to_owned), always: route.operation.is_audited() })
     }
 
-    /// Records that a watched request was answered with `problem`. What the log does not take is not answered: nobody
-    /// tries things unseen.
+    /// Records that a watched request ended in `problem`. If the entry cannot be written the caller gets 503, so that
+    /// no attempt goes unrecorded.
     pub(crate) async fn refused(&self, watched: Option<Watched>, problem: Problem) -> Problem {
         let Some(watched) = watched else { return problem };
         let status = problem.kind().status;
@@ -102,11 +69,13 @@ mod tests {
     use domain::audit::{AuditEntry, AuditFilter};
     use in_memory::faults::{Fault, Faults};
     use in_memory::{ManualClock, MemoryLedger};
+    use jiff::Timestamp;
 
     use super::*;
     use crate::caller::Right;
-    use crate::http::{LONGEST_BODY, Response};
     use crate::problem::catalogue;
+    use crate::request::LONGEST_BODY;
+    use crate::response::Response;
     use crate::testing::{AUDIENCE, ApiCall, document};
 
     const KEPT_FOR: SignedDuration = SignedDuration::from_hours(24);
@@ -121,7 +90,7 @@ mod tests {
         audit_log::list(ledger, &clock, &account, &AuditFilter::default(), None, 100).await.expect("readable").entries
     }
 
-    /// Sends a request to a handler that lets super admins in and finds nothing there.
+    /// The answer of a handler that authorises super admins and knows no backup.
     async fn answered(ledger: &Arc<MemoryLedger>, call: ApiCall) -> Response {
         let handler = async |request: Request| {
             let route = request.route()?;
@@ -132,7 +101,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_is_refused_is_remembered_with_address_and_reason() {
+    async fn a_denied_request_is_recorded_with_address_and_reason() {
         let ledger = Arc::new(MemoryLedger::new());
         let call = ApiCall::get("/accounts/42/backups/b-1").by(&["43:super-admin"]);
         assert_eq!(answered(&ledger, call).await.status(), 403);
@@ -145,7 +114,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_token_that_is_none_for_this_api_is_remembered_by_its_subject_alone() {
+    async fn a_token_of_another_api_is_recorded_by_its_subject_only() {
         let ledger = Arc::new(MemoryLedger::new());
         let claims = serde_json::json!({ "sub": "user-9", "token_use": "access", "email": "eve@example.com" });
         let call = ApiCall::get("/accounts/42/backups").with_claims(&claims);
@@ -155,18 +124,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn of_those_who_may_only_what_changes_or_hands_out_something_is_remembered() {
+    async fn of_authorised_requests_only_audited_operations_are_recorded() {
         let ledger = Arc::new(MemoryLedger::new());
         let admin = |call: ApiCall| call.by(&["42:super-admin"]);
         assert_eq!(answered(&ledger, admin(ApiCall::get("/accounts/42/backups/b-1"))).await.status(), 404);
-        assert!(entries(&ledger).await.is_empty(), "looking in vain");
+        assert!(entries(&ledger).await.is_empty(), "a read that found nothing");
         let path = "/accounts/42/backups/b-1/download";
         assert_eq!(answered(&ledger, admin(ApiCall::get(path))).await.status(), 404);
         assert_eq!(entries(&ledger).await[0].action, "download-backup");
     }
 
     #[tokio::test]
-    async fn whoever_may_not_send_a_body_is_remembered_however_long_it_is() {
+    async fn a_denied_request_is_recorded_even_if_its_body_is_too_long() {
         let ledger = Arc::new(MemoryLedger::new());
         let call = ApiCall::new("POST", "/accounts/42/backups").by(&[]).body(&" ".repeat(LONGEST_BODY + 1));
         assert_eq!(answered(&ledger, call).await.status(), 403);
@@ -174,7 +143,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nothing_is_refused_unseen() {
+    async fn a_request_whose_entry_cannot_be_written_gets_503() {
         let faults = Faults::at(1, Fault::CallFails);
         let audit = audit(faults.worker().wrap(Arc::new(MemoryLedger::new())));
         let handler = async |_: Request| Err(Problem::new(catalogue::FORBIDDEN, "No."));
@@ -184,7 +153,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_names_no_account_or_nobody_leaves_no_entry() {
+    async fn a_request_without_an_account_or_a_token_leaves_no_entry() {
         let ledger = Arc::new(MemoryLedger::new());
         for call in [
             ApiCall::get("/accounts/x/backups").by(&[]),

@@ -12,7 +12,7 @@ use crate::problem::{FieldFault, Problem, catalogue};
 /// ignored silently.
 ///
 /// ```
-/// # use lambda::fields::Fields;
+/// # use http_api::fields::Fields;
 /// let mut faults = Vec::new();
 /// let mut body = Fields::parse(br#"{"share": 0, "shar": 1}"#).unwrap();
 /// assert_eq!(body.whole_number("share", 1..=100, &mut faults), None);

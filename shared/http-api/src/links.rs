@@ -6,9 +6,10 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
-use crate::http::{Request, Response};
 use crate::problem::Problem;
 use crate::representation::shown;
+use crate::request::Request;
+use crate::response::Response;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -1,6 +1,6 @@
-//! Metrics in CloudWatch's embedded metric format: one JSON line on standard output becomes data points, without a
-//! call to CloudWatch. Namespace [`NAMESPACE`], one dimension, `FunctionName`: an account or backup as a dimension
-//! would cost a metric each.
+//! Metrics in CloudWatch's embedded metric format: one JSON line on standard output becomes data points, without a call
+//! to CloudWatch. `FunctionName` is the only dimension: CloudWatch charges for a metric per value of a dimension, such
+//! as each account.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -8,16 +8,16 @@ use serde_json::{Map, Value, json};
 /// The namespace of all metrics.
 pub const NAMESPACE: &str = "CrmBackup";
 
-/// A data point.
+/// A metric and its value.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Metric {
     /// Calls sent to the CRM.
     Calls(u64),
-    /// Of these, calls that the CRM refused with 429.
+    /// Calls that the CRM refused with 429; included in `Calls`.
     CallsRefused(u64),
-    /// Records a second that one run has exported, compared or restored.
+    /// Records per second that one run has exported, compared or restored.
     RecordsPerSecond(f64),
-    /// Age in seconds of the oldest work that was due and that nobody was working on; 0 when there was none.
+    /// Age in seconds of the oldest stalled work; 0 if no work is stalled.
     OldestStalledSeconds(f64),
     /// Share of an account's daily call budget that is used, in percent.
     BudgetUse(f64),
@@ -36,7 +36,7 @@ impl Metric {
     }
 }
 
-/// Writes `metrics` as data points of now, each name at most once.
+/// Writes `metrics` as data points at the current time, each name at most once.
 pub fn emit(metrics: &[Metric]) {
     let function = std::env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default();
     println!("{}", line(&function, metrics, Timestamp::now()));
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_defines_every_metric_that_it_carries() {
+    fn a_line_defines_every_metric_it_contains() {
         let now = Timestamp::from_millisecond(1_800_000_000_123).expect("in range");
         let line = line("export", &[Metric::Calls(40), Metric::BudgetUse(12.5)], now);
         assert_eq!(
