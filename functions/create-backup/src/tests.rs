@@ -4,58 +4,32 @@ use std::sync::Arc;
 
 use domain::Failure;
 use domain::account::Requester;
-use domain::account::{Account, ApiVersion, CrmConnection, NotificationTargets};
+use domain::account::{Account, ApiVersion};
 use domain::allowance::{Allowance, IdempotentRequest, RestoreAct};
 use domain::audit::AuditEntry;
 use domain::backup::{Archive, Backup, BackupEvent, BackupState};
-use domain::budget::CallLimits;
-use domain::budget::CallShare;
-use domain::ids::{AccountId, BackupId, RestoreId};
+use domain::ids::{BackupId, RestoreId};
 use domain::ports::ledger::{self, Change, Ledger};
 use domain::ports::storage::ETag;
 use domain::tier::TierName;
 use domain::work::{BackupRef, Work};
 use http_api::response::Response;
-use http_api::testing::{AUDIENCE, ApiCall, described, document};
+use http_api::testing::account::{ADMIN, account, account_id, now};
+use http_api::testing::{AUDIENCE, ApiCall, described, document, kind, problem};
 use in_memory::faults::{Fault, Faults};
 use in_memory::{ManualClock, MemoryLedger, MemoryQueue};
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 use workflows::create_backup::CreateBackup;
 
 use crate::handler::Handler;
 
 const BACKUPS: &str = "/accounts/42/backups";
-const ADMIN: &[&str] = &["42:super-admin"];
 
 struct World {
     ledger: Arc<MemoryLedger>,
     queue: Arc<MemoryQueue>,
     handler: Handler,
-}
-
-fn now() -> Timestamp {
-    "2026-11-22T17:00:00Z".parse().expect("a time")
-}
-
-fn account(connected: bool) -> Account {
-    let connection = CrmConnection {
-        base_url: "https://api.hubapi.com".to_owned(),
-        api_version: ApiVersion::V2026_09,
-        portal_id: 7,
-        time_zone: "Europe/Berlin".to_owned(),
-        call_limits: CallLimits::LOWEST,
-        connected_at: now(),
-        fault: None,
-    };
-    Account {
-        account_id: AccountId::parse("42").expect("digits"),
-        created_at: now(),
-        crm_connection: connected.then_some(connection),
-        call_share: CallShare::default(),
-        tier: TierName::parse("unlimited").expect("a plan"),
-        notification_targets: NotificationTargets::default(),
-    }
 }
 
 impl World {
@@ -89,10 +63,6 @@ impl World {
         assert_eq!(response.headers()["content-type"], "application/problem+json");
         (response.status().as_u16(), document(&response))
     }
-}
-
-fn kind(word: &str) -> Value {
-    format!("urn:crm-backup:problem:{word}").into()
 }
 
 fn backup_id(response: &Response) -> String {
@@ -152,7 +122,7 @@ async fn a_key_that_was_used_for_a_restore_starts_no_backup() {
     let world = World::connected().await;
     let restore_id = RestoreId::new(now(), [1; 10]);
     let note = IdempotentRequest {
-        account_id: account(true).account_id,
+        account_id: account_id(),
         idempotency_key: "k".to_owned(),
         backup_id: IdempotentRequest::no_backup(&restore_id),
         restore: Some(RestoreAct { action: "create-restore".to_owned(), restore_id }),
@@ -238,7 +208,7 @@ async fn a_running_backup_is_cancelled_once_and_says_so_twice() {
 async fn a_backup_that_has_ended_or_is_unknown_cannot_be_cancelled() {
     let world = World::connected().await;
     let id = BackupId::parse(&backup_id(&world.post(BACKUPS).await)).expect("an id");
-    let backup = BackupRef { account_id: AccountId::parse("42").expect("digits"), backup_id: id };
+    let backup = BackupRef { account_id: account_id(), backup_id: id };
     let loaded = ledger::load::<Backup>(&*world.ledger, &Backup::key_of(&backup)).await.expect("readable");
     let loaded = loaded.expect("present");
     let failed = BackupEvent::Failed(Failure::new("crm-token-refused", "The CRM refuses the token."));
@@ -262,7 +232,7 @@ async fn a_ledger_that_does_not_answer_is_a_503_that_says_when_to_come_back() {
     let create = CreateBackup { ledger, ..world.handler.create.clone() };
     let handler = Handler { create, audience: AUDIENCE.to_owned() };
     let response = ApiCall::new("POST", BACKUPS).by(ADMIN).answered_by(|request| handler.handle(request)).await;
-    assert_eq!((response.status().as_u16(), &document(&response)["type"]), (503, &kind("unavailable")));
+    assert_eq!(problem(&response), (503, kind("unavailable")));
     assert_eq!(response.headers()["retry-after"], "1");
     assert!(!response.body().contains("injected"), "what went wrong is for the log");
 }
@@ -271,17 +241,14 @@ async fn a_ledger_that_does_not_answer_is_a_503_that_says_when_to_come_back() {
 async fn a_backup_too_early_is_told_when_the_next_one_may_be_made() {
     let world = World::empty();
     let plan = TierName::parse("enterprise").expect("a plan");
-    let used = Allowance {
-        used_at: Some(now() - SignedDuration::from_hours(20)),
-        ..Allowance::free(account(true).account_id)
-    };
+    let used = Allowance { used_at: Some(now() - SignedDuration::from_hours(20)), ..Allowance::free(account_id()) };
     let changes = [Change::create(&Account { tier: plan, ..account(true) }), Change::create(&used)];
     world.ledger.commit(&changes).await.expect("empty ledger");
 
     let response = world.post(BACKUPS).await;
 
     described::check("POST", BACKUPS, &response);
-    assert_eq!((response.status().as_u16(), &document(&response)["type"]), (429, &kind("backup-too-early")));
+    assert_eq!(problem(&response), (429, kind("backup-too-early")));
     assert_eq!(document(&response)["nextAllowedAt"], "2026-11-22T21:00:00Z");
     assert_eq!(response.headers()["retry-after"], "14401");
 }
@@ -319,12 +286,12 @@ async fn without_an_archive_there_is_nothing_to_delete() {
     ] {
         let response = world.answer(ApiCall::new("DELETE", &path).by(ADMIN)).await;
         described::check("DELETE", &path, &response);
-        assert_eq!((response.status().as_u16(), &document(&response)["type"]), (status, &kind(word)));
+        assert_eq!(problem(&response), (status, kind(word)));
     }
 }
 
 fn completed() -> Backup {
-    let reference = BackupRef { account_id: account(true).account_id, backup_id: BackupId::new(now(), [9; 10]) };
+    let reference = BackupRef { account_id: account_id(), backup_id: BackupId::new(now(), [9; 10]) };
     let by = Requester { subject: "user-1".to_owned(), email: None };
     let archive = Archive {
         storage_key: "archives/42/a.zip".to_owned(),

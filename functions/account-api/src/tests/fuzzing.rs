@@ -1,9 +1,10 @@
 //! Bodies that nobody thought of: none is a fault of ours, a refusal repeats no value and changes nothing.
 
 use fuzz::{Form, Target};
+use http_api::testing::account::{ADMIN, OPERATOR};
 use http_api::testing::{ApiCall, described, document};
 
-use super::{ADMIN, OPERATOR, World};
+use super::World;
 
 const WORDS: &[&str] = &[
     "plan",

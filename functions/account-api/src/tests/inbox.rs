@@ -11,11 +11,12 @@ use domain::notification::delivery::{Delivery, FailedAttempt};
 use domain::notification::{Event, Notification, Shortfalls};
 use domain::ports::clock::Clock;
 use domain::ports::ledger::{Change, Ledger};
-use http_api::testing::{AUDIENCE, ApiCall, described};
+use http_api::testing::account::{ADMIN, account_id};
+use http_api::testing::{AUDIENCE, ApiCall, described, document, kind, problem};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-use super::{ADMIN, World, account_id, document, kind};
+use super::World;
 
 const INBOX: &str = "/accounts/42/notifications";
 
@@ -116,7 +117,7 @@ async fn after_ninety_days_a_notification_is_gone() {
         world.described("PATCH", &path(one), ADMIN, &json!({"read": true})).await,
         world.described("GET", &format!("{INBOX}/x"), ADMIN, &json!({})).await,
     ] {
-        assert_eq!((response.status().as_u16(), &document(&response)["type"]), (404, &kind("notification-unknown")));
+        assert_eq!(problem(&response), (404, kind("notification-unknown")));
     }
 }
 

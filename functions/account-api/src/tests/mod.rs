@@ -10,12 +10,12 @@ use std::sync::Arc;
 
 use domain::account::Account;
 use domain::audit::{AuditEntry, AuditOutcome};
-use domain::ids::AccountId;
 use domain::ports::ledger::{self, Ledger};
 use domain::ports::secrets::CrmTokens;
 use http_api::audit::AuditLog;
 use http_api::response::Response;
-use http_api::testing::{AUDIENCE, ApiCall, described, document};
+use http_api::testing::account::{ADMIN, OPERATOR, account_id, now};
+use http_api::testing::{AUDIENCE, ApiCall, described, document, kind, problem};
 use in_memory::faults::{Fault, Faults};
 use in_memory::{ManualClock, MemoryLedger, MemoryQueue, MemoryTokens, MemoryWebhookSecrets, MemoryWebhooks};
 use jiff::SignedDuration;
@@ -28,8 +28,6 @@ use crate::handler::Handler;
 
 const BASE_URL: &str = "https://api.hubapi.com";
 const OTHER_URL: &str = "https://crm.example:8443";
-const ADMIN: &[&str] = &["42:super-admin"];
-const OPERATOR: &[&str] = &["operators"];
 
 struct World {
     ledger: Arc<MemoryLedger>,
@@ -43,7 +41,7 @@ struct World {
 impl World {
     fn new() -> Self {
         let (ledger, tokens, crms) = (Arc::new(MemoryLedger::new()), Arc::new(MemoryTokens::new()), Arc::default());
-        let clock = Arc::new(ManualClock::at("2026-11-22T17:00:00Z".parse().expect("a time")));
+        let clock = Arc::new(ManualClock::at(now()));
         let webhooks = Arc::new(MemoryWebhooks::new());
         let accounts = ChangeAccount {
             ledger: ledger.clone(),
@@ -111,14 +109,6 @@ impl World {
         assert_eq!(response.headers()["content-type"], "application/problem+json");
         (response.status().as_u16(), document(&response))
     }
-}
-
-fn account_id() -> AccountId {
-    AccountId::parse("42").expect("digits")
-}
-
-fn kind(word: &str) -> Value {
-    format!("urn:crm-backup:problem:{word}").into()
 }
 
 fn fields(document: &Value) -> Vec<&str> {
@@ -291,7 +281,7 @@ async fn an_empty_body_creates_and_changes_nothing() {
     let world = World::new();
     let response = world.answer(ApiCall::new("PUT", "/accounts/42").by(OPERATOR)).await;
     described::check("PUT", "/accounts/42", &response);
-    assert_eq!((response.status().as_u16(), &document(&response)["type"]), (400, &kind("json-malformed")));
+    assert_eq!(problem(&response), (400, kind("json-malformed")));
     assert!(world.account().await.is_none());
 }
 
@@ -348,7 +338,7 @@ async fn a_body_that_is_malformed_or_too_large_changes_nothing() {
         (&"x".repeat(300_000), 413, "body-too-large"),
     ] {
         let response = world.answer(put(body)).await;
-        assert_eq!((response.status().as_u16(), &document(&response)["type"]), (status, &kind(word)));
+        assert_eq!(problem(&response), (status, kind(word)));
     }
     assert_eq!(world.account().await.expect("present").crm_connection, None);
 }
@@ -358,7 +348,7 @@ async fn an_access_token_is_no_id_token() {
     let world = World::with_account().await;
     let claims = json!({"sub": "user-1", "client_id": AUDIENCE, "token_use": "access", "cognito:groups": ADMIN});
     let response = world.answer(ApiCall::get("/accounts/42").with_claims(&claims)).await;
-    assert_eq!((response.status().as_u16(), &document(&response)["type"]), (401, &kind("token-unsuitable")));
+    assert_eq!(problem(&response), (401, kind("token-unsuitable")));
     assert_eq!(response.headers()["www-authenticate"], r#"Bearer error="invalid_token""#);
     assert_eq!(world.answer(ApiCall::get("/accounts/42")).await.status(), 401);
 }

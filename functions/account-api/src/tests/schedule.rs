@@ -1,10 +1,11 @@
 //! Requests about the schedule.
 
-use http_api::testing::{ApiCall, described};
+use http_api::testing::account::{ADMIN, OPERATOR};
+use http_api::testing::{ApiCall, described, document, kind, problem};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-use super::{ADMIN, OPERATOR, World, document, fields, kind};
+use super::{World, fields};
 
 const SCHEDULE: &str = "/accounts/42/backup-schedule";
 
@@ -54,7 +55,7 @@ async fn a_plan_without_schedules_has_none_and_losing_it_switches_it_off() {
     assert_eq!(told["notifications"][0]["event"], "schedule-skipped");
     assert_eq!(told["notifications"][0]["nextRunAt"], json!(null));
     let refused = world.described("PUT", SCHEDULE, ADMIN, &json!({"enabled": true})).await;
-    assert_eq!((refused.status().as_u16(), &document(&refused)["type"]), (403, &kind("schedule-not-in-plan")));
+    assert_eq!(problem(&refused), (403, kind("schedule-not-in-plan")));
 }
 
 #[tokio::test]
@@ -62,7 +63,7 @@ async fn what_makes_no_schedule_is_refused() {
     let unconnected = World::with_account().await;
     unconnected.put(OPERATOR, &json!({ "plan": "unlimited" })).await;
     let refused = unconnected.described("PUT", SCHEDULE, ADMIN, &json!({"enabled": true})).await;
-    assert_eq!((refused.status().as_u16(), &document(&refused)["type"]), (409, &kind("account-not-connected")));
+    assert_eq!(problem(&refused), (409, kind("account-not-connected")));
     let world = scheduling().await;
     for (body, expected) in [
         (json!({}), vec!["enabled"]),

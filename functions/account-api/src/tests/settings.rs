@@ -1,9 +1,11 @@
 //! Plans, and who is told what happens.
 
 use domain::ports::webhook::WebhookRefused;
+use http_api::testing::account::{ADMIN, OPERATOR, account_id};
+use http_api::testing::{document, kind};
 use serde_json::json;
 
-use super::{ADMIN, OPERATOR, World, account_id, document, kind};
+use super::World;
 
 const URL: &str = "https://hooks.example.com/crm-backup";
 

@@ -7,41 +7,26 @@ mod later_versions;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use domain::Failure;
+use domain::account::ApiVersion;
 use domain::account::Requester;
-use domain::account::{Account, ApiVersion, NotificationTargets};
 use domain::backup::{Archive, Backup, BackupEvent, BackupState};
-use domain::budget::CallShare;
 use domain::ids::{AccountId, BackupId, ObjectType};
 use domain::object::{Committed, ObjectExport};
 use domain::ports::ledger::{self, Change, Ledger};
-use domain::ports::storage::{DownloadLinks, ETag, StorageError};
+use domain::ports::storage::ETag;
 use domain::property::{Columns, ObjectDefinition, Property, Sensitivity};
-use domain::tier::TierName;
 use domain::work::BackupRef;
 use http_api::response::Response;
 use http_api::routes::ROUTES;
-use http_api::testing::{AUDIENCE, ApiCall, described, document};
+use http_api::testing::account::{ADMIN, account, account_id, now};
+use http_api::testing::{AUDIENCE, ApiCall, described, document, kind, problem};
 use in_memory::{ManualClock, MemoryLedger, MemoryStorage};
 use jiff::{SignedDuration, Timestamp};
-use secrecy::SecretString;
 use serde_json::{Value, json};
 use workflows::audit_log::ExportAuditLog;
 
 use crate::handler::Handler;
-
-const ADMIN: &[&str] = &["42:super-admin"];
-
-struct Links;
-
-#[async_trait]
-impl DownloadLinks for Links {
-    async fn link(&self, key: &str, file_name: &str, valid_for: Duration) -> Result<SecretString, StorageError> {
-        let seconds = valid_for.as_secs();
-        Ok(format!("https://bucket.example/{key}?file={file_name}&seconds={seconds}").into())
-    }
-}
 
 struct World {
     ledger: Arc<MemoryLedger>,
@@ -49,30 +34,21 @@ struct World {
     handler: Handler,
 }
 
-fn now() -> Timestamp {
-    "2026-11-22T17:00:00Z".parse().expect("a time")
-}
-
-fn account_id() -> AccountId {
-    AccountId::parse("42").expect("digits")
-}
-
 impl World {
     fn empty() -> Self {
         let (ledger, clock) = (Arc::new(MemoryLedger::new()), Arc::new(ManualClock::at(now())));
-        let objects = Arc::new(MemoryStorage::new());
-        let links = Arc::new(Links);
+        let storage = Arc::new(MemoryStorage::new());
         let export = ExportAuditLog {
             ledger: ledger.clone(),
             clock: clock.clone(),
-            reader: objects.clone(),
-            writer: objects.clone(),
-            uploads: objects,
-            links: links.clone(),
+            reader: storage.clone(),
+            writer: storage.clone(),
+            uploads: storage.clone(),
+            links: storage.clone(),
         };
         let handler = Handler {
             ledger: ledger.clone(),
-            links,
+            links: storage,
             clock: clock.clone(),
             export,
             audience: AUDIENCE.to_owned(),
@@ -83,15 +59,7 @@ impl World {
 
     async fn with_account() -> Self {
         let world = Self::empty();
-        let account = Account {
-            account_id: account_id(),
-            created_at: now(),
-            crm_connection: None,
-            call_share: CallShare::default(),
-            tier: TierName::parse("unlimited").expect("a plan"),
-            notification_targets: NotificationTargets::default(),
-        };
-        world.ledger.commit(&[Change::create(&account)]).await.expect("empty ledger");
+        world.ledger.commit(&[Change::create(&account(false))]).await.expect("empty ledger");
         world
     }
 
@@ -149,15 +117,6 @@ fn deleted(nth: u8) -> Backup {
 
 fn path(backup: &Backup) -> String {
     format!("/accounts/42/backups/{}", backup.backup_id)
-}
-
-fn kind(word: &str) -> Value {
-    format!("urn:crm-backup:problem:{word}").into()
-}
-
-fn problem(response: &Response) -> (u16, Value) {
-    assert_eq!(response.headers()["content-type"], "application/problem+json");
-    (response.status().as_u16(), document(response)["type"].clone())
 }
 
 #[tokio::test]
@@ -291,7 +250,7 @@ async fn a_download_is_a_fresh_link_as_redirect_or_as_json() {
     let backup = completed(1);
     let world = World::with([&backup]).await;
     let download = format!("{}/download", path(&backup));
-    let link = "https://bucket.example/archives/42/a.zip?file=crm-backup-42-2026-11-22-170100Z.zip&seconds=300";
+    let link = "memory:///archives/42/a.zip?file=crm-backup-42-2026-11-22-170100Z.zip&seconds=300";
 
     let redirect = world.get(&download).await;
     assert_eq!((redirect.status().as_u16(), redirect.body()), (302, ""));

@@ -4,11 +4,12 @@ use domain::backup::{Backup, BackupState};
 use domain::ids::RestoreId;
 use domain::restore::{Restore, RestoreSource, RestoreState};
 use domain::work::Work;
+use http_api::testing::account::{ADMIN, account, now};
 use http_api::testing::document;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-use super::samples::{account, backup, ended, manifest, now, planned, queued};
+use super::samples::{backup, ended, manifest, planned, queued};
 use super::{RESTORES, World, is, path};
 
 async fn with_backup(backup: &Backup) -> World {
@@ -181,7 +182,7 @@ async fn a_restore_is_undone_by_a_new_one_and_only_once() {
     for (body, include_edited) in [("", false), ("{}", false), (r#"{"includeEdited":true}"#, true)] {
         let world = with_restore(&original).await;
 
-        let response = world.answer("POST", &undo(&original), |call| call.by(super::ADMIN).body(body)).await;
+        let response = world.answer("POST", &undo(&original), |call| call.by(ADMIN).body(body)).await;
 
         let made = document(&response);
         let id = made["restoreId"].as_str().expect("an id");

@@ -3,12 +3,13 @@
 use domain::restore::lock::RestoreLock;
 use domain::restore::{Restore, RestoreState};
 use domain::work::Work;
+use http_api::testing::account::{ADMIN, account, account_id, now};
 use http_api::testing::{AUDIENCE, ApiCall, document};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-use super::samples::{account, account_id, applying, ended, nothing_planned, now, planned, planning, queued};
-use super::{ADMIN, World, is, path};
+use super::samples::{applying, ended, nothing_planned, planned, planning, queued};
+use super::{World, is, path};
 
 fn confirm(restore: &Restore) -> String {
     format!("{}/confirm", path(restore))

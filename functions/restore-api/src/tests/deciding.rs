@@ -3,14 +3,15 @@
 use domain::Failure;
 use domain::restore::{Decision, Restore, RestoreState};
 use domain::work::Work;
+use http_api::testing::account::{ADMIN, now};
 use http_api::testing::{ApiCall, document};
 use in_memory::faults::{Fault, Faults};
 use serde_json::json;
 
-use super::samples::{applying, ended, now, planned, planning, queued};
+use super::samples::{applying, ended, planned, planning, queued};
 use http_api::testing::described;
 
-use super::{ADMIN, World, handler, is, path, problem};
+use super::{World, handler, is, path, problem};
 
 async fn with(restore: &Restore) -> World {
     let world = World::connected().await;

@@ -1,11 +1,11 @@
 //! Bodies that nobody thought of: none is a fault of ours, and each is answered as described.
 
 use fuzz::{Form, Target};
+use http_api::testing::account::{ADMIN, now};
 use http_api::testing::{AUDIENCE, ApiCall};
 use serde_json::{Value, json};
 
-use super::samples::now;
-use super::{ADMIN, RESTORES, World};
+use super::{RESTORES, World};
 
 const WORDS: &[&str] = &[
     "backupId",

@@ -5,11 +5,12 @@ use domain::ids::AccountId;
 use domain::restore::import::Import;
 use domain::restore::outcome::OutcomeCounts;
 use domain::restore::{Restore, RestoreState};
+use http_api::testing::account::ADMIN;
 use http_api::testing::document;
 use serde_json::{Value, json};
 
 use super::samples::{applying, ended, import, queued};
-use super::{ADMIN, IMPORTS, World, is, problem};
+use super::{IMPORTS, World, is, problem};
 
 const ERRORS_KEY: &str = "restores/42/r/errors.0001.csv";
 

@@ -19,18 +19,17 @@ use domain::ports::storage::BlobWriter;
 use domain::restore::Restore;
 use http_api::response::Response;
 use http_api::second_factor::SecondFactorPolicy;
-use http_api::testing::{AUDIENCE, ApiCall, described, document};
+use http_api::testing::account::{ADMIN, account, now};
+use http_api::testing::{AUDIENCE, ApiCall, described, document, kind};
 use in_memory::{ManualClock, MemoryLedger, MemoryQueue, MemoryStorage};
 use serde_json::{Value, json};
 use workflows::restore::ask::AskRestore;
 use workflows::restore::decide::DecideRestore;
 
-use self::samples::{account, now};
 use crate::handler::Handler;
 
 const RESTORES: &str = "/accounts/42/restores";
 const IMPORTS: &str = "/accounts/42/imports";
-const ADMIN: &[&str] = &["42:super-admin"];
 
 struct World {
     ledger: Arc<MemoryLedger>,
@@ -128,8 +127,7 @@ fn problem(response: &Response) -> Value {
     problem
 }
 
-/// What a problem must be: its status and its word.
+/// Checks the status and the word of a problem.
 fn is(problem: &Value, status: u16, word: &str) {
-    let kind = format!("urn:crm-backup:problem:{word}");
-    assert_eq!((&problem["status"], &problem["type"]), (&json!(status), &json!(kind)), "{problem}");
+    assert_eq!((&problem["status"], &problem["type"]), (&json!(status), &kind(word)), "{problem}");
 }

@@ -5,14 +5,13 @@ use domain::lease::{Leasing, Wait};
 use domain::restore::slice::{RestoreSlice, SliceState};
 use domain::restore::{DroppedProperty, Restore, RestoreState};
 use domain::storage_keys;
+use http_api::testing::account::{ADMIN, now};
 use http_api::testing::document;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-use super::samples::{
-    applying, definition, ended, import, nothing_planned, now, outcome, planned, planning, queued, slice,
-};
-use super::{ADMIN, RESTORES, World, is, path, problem};
+use super::samples::{applying, definition, ended, import, nothing_planned, outcome, planned, planning, queued, slice};
+use super::{RESTORES, World, is, path, problem};
 
 /// With a restore and what its plan has left in object storage.
 async fn with(restore: &Restore) -> World {

@@ -4,13 +4,14 @@ use domain::allowance::IdempotentRequest;
 use domain::ids::BackupId;
 use domain::restore::{Restore, RestoreState};
 use http_api::response::Response;
+use http_api::testing::account::{ADMIN, account_id, now};
 use http_api::testing::{AUDIENCE, ApiCall, described, document};
 use in_memory::faults::{Fault, Faults};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-use super::samples::{account_id, backup, ended, manifest, now, planned};
-use super::{ADMIN, RESTORES, World, handler, is, path, problem};
+use super::samples::{backup, ended, manifest, planned};
+use super::{RESTORES, World, handler, is, path, problem};
 
 /// A request that may be sent twice.
 struct Twice {

@@ -2,11 +2,12 @@
 
 use domain::restore::RestoreState;
 use http_api::routes::ROUTES;
+use http_api::testing::account::ADMIN;
 use http_api::testing::{AUDIENCE, ApiCall};
 use serde_json::json;
 
 use super::samples::{ended, import};
-use super::{ADMIN, World, is, problem};
+use super::{World, is, problem};
 
 /// Every method and path of restores and imports of account 42.
 fn requests() -> Vec<(String, String)> {

@@ -1,10 +1,8 @@
 //! Accounts, backups, restores and imports in the states that requests meet.
 
-use domain::account::Requester;
-use domain::account::{Account, ApiVersion, CrmConnection, NotificationTargets};
+use domain::account::ApiVersion;
 use domain::backup::{Archive, Backup, BackupState};
-use domain::budget::{CallLimits, CallShare};
-use domain::ids::{AccountId, BackupId, ObjectType, RestoreId};
+use domain::ids::{BackupId, ObjectType, RestoreId};
 use domain::ports::crm_batch::SideEffect;
 use domain::ports::storage::ETag;
 use domain::restore::difference::Comparison;
@@ -15,42 +13,10 @@ use domain::restore::property::{Obstacle, RestoredProperty};
 use domain::restore::slice::{RestoreSlice, SliceState};
 use domain::restore::{Decision, DroppedProperty, Plan, Restore, RestoreRequest, RestoreSource, RestoreState};
 use domain::storage_keys;
-use domain::tier::TierName;
 use domain::work::{BackupRef, RestoreRef};
-use jiff::{SignedDuration, Timestamp};
+use http_api::testing::account::{account_id, ada, now};
+use jiff::SignedDuration;
 use serde_json::{Value, json};
-
-pub(super) fn now() -> Timestamp {
-    "2026-11-22T17:00:00Z".parse().expect("a time")
-}
-
-pub(super) fn account_id() -> AccountId {
-    AccountId::parse("42").expect("digits")
-}
-
-fn ada() -> Requester {
-    Requester { subject: "user-1".to_owned(), email: Some("ada@example.com".to_owned()) }
-}
-
-pub(super) fn account(connected: bool) -> Account {
-    let connection = CrmConnection {
-        base_url: "https://api.hubapi.com".to_owned(),
-        api_version: ApiVersion::V2026_09,
-        portal_id: 7,
-        time_zone: "Europe/Berlin".to_owned(),
-        call_limits: CallLimits::LOWEST,
-        connected_at: now(),
-        fault: None,
-    };
-    Account {
-        account_id: account_id(),
-        created_at: now(),
-        crm_connection: connected.then_some(connection),
-        call_share: CallShare::default(),
-        tier: TierName::parse("unlimited").expect("a plan"),
-        notification_targets: NotificationTargets::default(),
-    }
-}
 
 /// A completed backup of account 42 and portal 7.
 pub(super) fn backup() -> Backup {

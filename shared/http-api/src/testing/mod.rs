@@ -1,5 +1,6 @@
 //! Requests as API Gateway sends them, for tests of handlers, and whether answers are as described.
 
+pub mod account;
 pub mod described;
 
 use std::future::Future;
@@ -134,4 +135,18 @@ impl ApiCall {
 /// When it is not JSON.
 pub fn document(response: &Response) -> Value {
     serde_json::from_str(response.body()).expect("the body is JSON")
+}
+
+/// The `type` of the problem with this slug.
+pub fn kind(slug: &str) -> Value {
+    format!("urn:crm-backup:problem:{slug}").into()
+}
+
+/// The status and the `type` of a problem.
+///
+/// # Panics
+/// If the answer is not a problem document.
+pub fn problem(response: &Response) -> (u16, Value) {
+    assert_eq!(response.headers()["content-type"], "application/problem+json", "{}", response.body());
+    (response.status().as_u16(), document(response)["type"].clone())
 }
