@@ -55,7 +55,7 @@ impl AuditLog {
             return problem;
         }
         let outcome = if status.is_server_error() { AuditOutcome::Failed } else { AuditOutcome::Refused };
-        let reason = Reason { kind: problem.kind().word.to_owned(), sentence: problem.detail().to_owned() };
+        let reason = Reason { kind: problem.kind().slug.to_owned(), sentence: problem.detail().to_owned() };
         let entry = watched.act.ended(watched.target, outcome, reason);
         match audit_log::record(&*self.ledger, &entry).await {
             Ok(()) => problem,

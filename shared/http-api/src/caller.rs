@@ -1,9 +1,9 @@
-//! Who is calling, and what they may do.
+//! The caller of a request, and their rights.
 //!
-//! API Gateway has verified the bearer token (signature, issuer, times) before a function runs. It hands list claims
-//! on as one flattened text that cannot be taken apart safely (`[1:super-admin 2:x]`), so the groups are read from the
-//! verified token's own payload. Only ID tokens count: an access token is meant for somebody else, and Cognito's carry
-//! groups as well.
+//! API Gateway verifies the bearer token (signature, issuer, times) before a function runs. It flattens claims that are
+//! lists into one text that cannot be split safely (`[1:super-admin 2:x]`), so the groups are read from the payload of
+//! the verified token. Only ID tokens count: an access token is meant for another API, and Cognito's access tokens
+//! contain groups too.
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -18,24 +18,24 @@ use serde_json::Value;
 use crate::problem::{Problem, catalogue};
 use crate::second_factor::{SecondFactorPolicy, SignIn};
 
-/// Members of this group create accounts and set their plans.
+/// The group that may create accounts and set their plans.
 const OPERATORS: &str = "operators";
-/// Members of the group `{account}:super-admin` do everything else, for that account.
+/// The group `{account}:super-admin` may do everything else, for that account.
 const SUPER_ADMIN: &str = ":super-admin";
 
-/// Something that not everyone may do.
+/// A right to an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Right {
-    /// Create, list, read, cancel, download, delete and schedule an account's backups, and read its notifications and its
-    /// audit log: its super admins.
+    /// Create, list, read, cancel, download, delete and schedule backups, and read notifications and the audit log:
+    /// super admins of the account.
     Backups,
-    /// Plan, confirm, stop and undo an account's restores, and read them and its imports: its super admins.
+    /// Plan, confirm, stop and undo restores, and read restores and imports: super admins of the account.
     Restores,
-    /// Read and change an account's settings: its super admins, and operators.
+    /// Read and change settings: super admins of the account, and operators.
     Settings,
 }
 
-/// Someone with a token for this API, who may or may not be allowed anything.
+/// A user with a token for this API, whose rights are not checked yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
     requester: Requester,
@@ -43,13 +43,12 @@ pub struct Caller {
     sign_in: SignIn,
 }
 
-/// Someone who may do what they asked for. Made by [`Caller::authorise`] and nowhere else.
+/// A user whose right to an account is checked. Only [`Caller::authorise`] creates one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Authorised {
-    /// The account it is about.
     pub account_id: AccountId,
     pub requester: Requester,
-    /// Whether an operator, who may create accounts and set their plans.
+    /// An operator may create accounts and set their plans.
     pub is_operator: bool,
     sign_in: SignIn,
 }
@@ -73,10 +72,11 @@ struct Claims {
 }
 
 impl Caller {
-    /// The sender of a request with these headers, whose token API Gateway has verified to be `verified_subject`'s.
+    /// The sender of a request with these headers. `verified_subject` is the subject of the token that API Gateway
+    /// verified.
     ///
     /// # Errors
-    /// A 401 problem when the token is not an ID token for `audience`.
+    /// A 401 problem if the token is not an ID token for `audience`.
     pub fn of(headers: &HeaderMap, verified_subject: Option<&str>, audience: &str) -> Result<Self, Problem> {
         let token = bearer(headers).ok_or_else(|| Problem::token_unsuitable("There is no bearer token."))?;
         let (header, claims) =
@@ -97,17 +97,17 @@ impl Caller {
         Ok(Self { requester: Requester { subject, email: claims.email }, groups, sign_in: claims.sign_in })
     }
 
-    /// Who it is.
+    /// The user, as records name them.
     pub fn requester(&self) -> &Requester {
         &self.requester
     }
 
-    /// Checks that the caller has `right` on the account whose id was given as `account`.
+    /// Checks that the caller has `right` to the account with the id `account`.
     ///
     /// # Errors
-    /// A 403 problem, the same for somebody else's account, for one that does not exist and for what is no account's
-    /// id, so that nothing is learned about the accounts of others. An operator, who may see all accounts, is told when
-    /// it is no account's id.
+    /// A 403 problem. It is the same for an account of another customer, an unknown account and an invalid id, so it
+    /// reveals nothing about other accounts. An operator, who may see all accounts, gets a 400 problem for an invalid
+    /// id.
     pub fn authorise(self, account: &str, right: Right) -> Result<Authorised, Problem> {
         let is_operator = self.groups.iter().any(|group| group == OPERATORS);
         let is_super_admin = self.groups.iter().any(|group| group.strip_suffix(SUPER_ADMIN) == Some(account));
@@ -131,7 +131,7 @@ impl Caller {
 }
 
 impl Authorised {
-    /// Checks that the caller has signed in as `policy` demands for what changes the CRM's data.
+    /// Checks that the caller's sign-in meets `policy`, which changes to the CRM's data require.
     ///
     /// # Errors
     /// A 401 problem with the challenge of RFC 9470.
@@ -165,7 +165,7 @@ fn has_audience(claim: &Value, audience: &str) -> bool {
     }
 }
 
-/// The groups, if the claim is an array of texts and nothing else.
+/// The groups, if the claim is an array of texts only.
 fn texts(claim: Value) -> Vec<String> {
     serde_json::from_value(claim).unwrap_or_default()
 }
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_super_admin_is_authorised_for_their_account_under_their_name() {
+    fn a_super_admin_is_authorised_for_their_account() {
         let caller = call_with(|_| {}).expect("an ID token");
         let authorised = caller.authorise("42", Right::Backups).expect("a super admin");
         assert_eq!(authorised.account_id.as_str(), "42");
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn only_id_tokens_for_this_api_count() {
+    fn only_id_tokens_for_this_api_are_accepted() {
         let refused = |change: fn(&mut Value)| call_with(change).expect_err("unsuitable").kind();
         let cases: [fn(&mut Value); 8] = [
             |claims| claims["token_use"] = "access".into(),
@@ -223,7 +223,7 @@ mod tests {
             |claims| claims["aud"] = json!({"client-1": true}),
             |claims| claims["sub"] = "user-2".into(),
             |claims| claims["sub"] = Value::Null,
-            // As Cognito's access tokens are: a client, no audience.
+            // Like Cognito's access tokens: a client, no audience.
             |claims| *claims = json!({"sub": "user-1", "client_id": "client-1", "cognito:groups": ["42:super-admin"]}),
         ];
         for case in cases {
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_the_gateway_did_not_verify_counts_for_nothing() {
+    fn a_token_that_the_gateway_did_not_verify_is_rejected() {
         let claims = json!({"sub": "user-1", "aud": "client-1"});
         let value = HeaderValue::from_str(&token(&json!({}), &claims)).expect("visible");
         let mut headers = HeaderMap::from_iter([(AUTHORIZATION, value.clone())]);
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn the_second_factor_that_counts_is_the_verified_tokens() {
+    fn the_second_factor_is_read_from_the_verified_token() {
         let policy = SecondFactorPolicy { federated_providers: Vec::new(), issuer_enforces: true };
         let checked = |auth_time: Value| {
             let caller = call_with(|claims| claims["auth_time"] = auth_time).expect("an ID token");
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn operators_have_neither_backups_nor_restores_but_all_settings() {
+    fn operators_have_a_right_to_settings_but_not_to_backups_or_restores() {
         let groups = json!(["operators"]);
         assert!(may(&groups, "42", Right::Settings));
         assert!(!may(&groups, "42", Right::Backups));
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn groups_of_another_issuer_are_read_from_its_own_claim() {
+    fn groups_of_another_issuer_are_read_from_the_claim_groups() {
         let caller = call_with(|claims| {
             *claims = json!({"sub": "user-1", "aud": ["client-1"], "groups": ["42:super-admin"]});
         });
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn what_merely_contains_the_right_text_is_refused() {
+    fn a_group_that_only_contains_the_right_text_is_refused() {
         for groups in [
             json!([]),
             json!(null),
@@ -312,9 +312,9 @@ mod tests {
     }
 
     proptest! {
-        /// Exactly the group `{account}:super-admin` opens an account.
+        /// Exactly the group `{account}:super-admin` gives access to an account.
         #[test]
-        fn nothing_but_the_exact_group_opens_an_account(
+        fn only_the_exact_group_gives_access_to_an_account(
             groups in prop::collection::vec(group(), 0..5),
             account in "[0-9]{1,3}",
         ) {
@@ -322,9 +322,9 @@ mod tests {
             prop_assert_eq!(may(&json!(groups), &account, Right::Backups), groups.contains(&exact));
         }
 
-        /// However API Gateway or anybody flattens the groups into one text, it grants nothing.
+        /// Groups that were flattened into one text grant nothing.
         #[test]
-        fn a_flattened_list_opens_nothing(groups in prop::collection::vec(group(), 1..5), account in "[0-9]{1,3}") {
+        fn a_flattened_list_gives_no_access(groups in prop::collection::vec(group(), 1..5), account in "[0-9]{1,3}") {
             for flattened in [format!("[{}]", groups.join(" ")), groups.join(","), groups.join(" ")] {
                 prop_assert!(!may(&json!(flattened), &account, Right::Settings));
             }

@@ -1,5 +1,5 @@
-//! Reading a request's JSON body member by member, so that a problem names every field at fault at once and never
-//! repeats a value, which may be a secret.
+//! Reads a JSON body field by field. A problem then names all invalid fields at once, and never repeats a value, which
+//! may be a secret.
 
 use std::ops::RangeInclusive;
 
@@ -8,8 +8,8 @@ use serde_json::{Map, Value};
 
 use crate::problem::{FieldFault, Problem, catalogue};
 
-/// A JSON object whose members are taken out one by one. What nobody took is a fault too: a misspelt field must not be
-/// ignored silently.
+/// A JSON object whose fields are taken out one by one. A field that is left over is a fault: a misspelt field must not
+/// be ignored silently.
 ///
 /// ```
 /// # use http_api::fields::Fields;
@@ -29,18 +29,18 @@ impl Fields {
     /// The object in `body`; an empty body is an empty object.
     ///
     /// # Errors
-    /// A 400 problem when the body is no JSON object.
+    /// A 400 problem if the body is not a JSON object.
     pub fn parse(body: &[u8]) -> Result<Self, Problem> {
         let members = if body.is_empty() { Ok(Value::Object(Map::new())) } else { serde_json::from_slice(body) };
         match members {
             Ok(Value::Object(members)) => Ok(Self { path: String::new(), members }),
             Ok(_) => Err(Problem::new(catalogue::JSON_MALFORMED, "The body is JSON but not an object.")),
-            // The parser names a place and what it expected there, and quotes nothing.
+            // The parser's message contains the position and what it expected, but no part of the body.
             Err(error) => Err(Problem::new(catalogue::JSON_MALFORMED, format!("The body is not JSON: {error}."))),
         }
     }
 
-    /// A member that is a text of 1 to `longest` characters.
+    /// Takes a text of 1 to `longest` characters.
     pub fn text(&mut self, name: &str, longest: usize, faults: &mut Vec<FieldFault>) -> Option<String> {
         match self.members.remove(name)? {
             Value::String(text) if (1..=longest).contains(&text.chars().count()) => Some(text),
@@ -48,7 +48,7 @@ impl Fields {
         }
     }
 
-    /// A member that is a secret of 1 to `longest` visible ASCII characters, so that it can stand in a header.
+    /// Takes a secret of 1 to `longest` visible ASCII characters, which a header can contain.
     pub fn secret(&mut self, name: &str, longest: usize, faults: &mut Vec<FieldFault>) -> Option<SecretString> {
         match self.members.remove(name)? {
             Value::String(text)
@@ -60,7 +60,7 @@ impl Fields {
         }
     }
 
-    /// A member that is one of the given texts; returns what belongs to it.
+    /// Takes one of the texts in `choices` and returns its value.
     pub fn choice<T: Clone>(&mut self, name: &str, choices: &[(&str, T)], faults: &mut Vec<FieldFault>) -> Option<T> {
         let value = self.members.remove(name)?;
         if let Some((_, choice)) = choices.iter().find(|(text, _)| value.as_str() == Some(*text)) {
@@ -70,7 +70,7 @@ impl Fields {
         self.fault(name, &format!("It must be {}.", texts.join(" or ")), faults)
     }
 
-    /// A member that is a whole number in `range`.
+    /// Takes a whole number in `range`.
     pub fn whole_number(&mut self, name: &str, range: RangeInclusive<u8>, faults: &mut Vec<FieldFault>) -> Option<u8> {
         let value = self.members.remove(name)?;
         let number = value.as_u64().and_then(|number| u8::try_from(number).ok());
@@ -80,7 +80,7 @@ impl Fields {
         })
     }
 
-    /// A member that is `true` or `false`.
+    /// Takes `true` or `false`.
     pub fn flag(&mut self, name: &str, faults: &mut Vec<FieldFault>) -> Option<bool> {
         match self.members.remove(name)? {
             Value::Bool(flag) => Some(flag),
@@ -88,13 +88,13 @@ impl Fields {
         }
     }
 
-    /// Whether a member is there and is `true`; what else it may be is no fault.
+    /// Takes any value, and returns whether it is `true`.
     pub fn is_true(&mut self, name: &str) -> bool {
         self.members.remove(name) == Some(Value::Bool(true))
     }
 
-    /// A member that is a list of so many texts of 1 to `longest` characters. Each text at fault is named by its place:
-    /// `names[2]`.
+    /// Takes a list of texts of 1 to `longest` characters; `how_many` limits its length. A fault names a text by its
+    /// place: `names[2]`.
     pub fn texts(
         &mut self,
         name: &str,
@@ -123,13 +123,13 @@ impl Fields {
         (faults.len() == before).then_some(texts)
     }
 
-    /// Notes each of these members that is not there.
+    /// Adds a fault for each of these fields that is missing.
     pub fn require(&self, names: &[&str], faults: &mut Vec<FieldFault>) {
         let missing = names.iter().filter(|&&name| !self.members.contains_key(name));
         faults.extend(missing.map(|name| FieldFault::new(format!("{}{name}", self.path), "It is missing.")));
     }
 
-    /// A member that is an object.
+    /// Takes an object, whose fields have paths such as `crmConnection.token`.
     pub fn object(&mut self, name: &str, faults: &mut Vec<FieldFault>) -> Option<Self> {
         match self.members.remove(name)? {
             Value::Object(members) => Some(Self { path: format!("{}{name}.", self.path), members }),
@@ -137,7 +137,7 @@ impl Fields {
         }
     }
 
-    /// A member that is an object, or null: then Some(None).
+    /// Takes an object or null; `Some(None)` for null.
     pub fn object_or_null(&mut self, name: &str, faults: &mut Vec<FieldFault>) -> Option<Option<Self>> {
         if self.members.get(name) == Some(&Value::Null) {
             self.members.remove(name);
@@ -146,11 +146,11 @@ impl Fields {
         self.object(name, faults).map(Some)
     }
 
-    /// Notes every member that nobody took.
+    /// Adds a fault for every field that is left over.
     pub fn finish(self, faults: &mut Vec<FieldFault>) {
         for name in self.members.keys() {
             let name: String = name.chars().take(64).collect();
-            faults.push(FieldFault::new(format!("{}{name}", self.path), "There is no such field here."));
+            faults.push(FieldFault::new(format!("{}{name}", self.path), "This field does not exist."));
         }
     }
 
@@ -165,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_fault_is_named_by_its_path_and_no_value_is_repeated() {
+    fn a_fault_names_the_path_of_its_field_and_repeats_no_value() {
         let body = br#"{"a": {"text": 1, "secret": "s p", "choice": "v9", "number": 101, "hush": "x"}, "b": null}"#;
         let mut faults = Vec::new();
         let mut body = Fields::parse(body).expect("an object");
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_of_texts_name_each_text_at_fault_by_its_place() {
+    fn a_fault_names_an_invalid_text_of_a_list_by_its_place() {
         let read = |body: &str| {
             let mut faults = Vec::new();
             let mut body = Fields::parse(body.as_bytes()).expect("an object");
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_are_true_or_false_and_what_is_required_is_missed() {
+    fn flags_are_true_or_false_and_missing_fields_are_named() {
         let mut faults = Vec::new();
         let mut body = Fields::parse(br#"{"a": true, "b": false, "c": "true", "d": null, "e": 1}"#).expect("an object");
         body.require(&["a", "d", "f"], &mut faults);
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_is_no_object_is_malformed_and_none_is_empty() {
+    fn a_body_must_be_an_object_or_empty() {
         for bad in ["{", "[]", "\"token\"", "{\"a\":1}x", "\u{feff}{}"] {
             assert_eq!(Fields::parse(bad.as_bytes()).expect_err(bad).kind(), catalogue::JSON_MALFORMED);
         }

@@ -1,4 +1,4 @@
-//! Answers that lead to a file in object storage.
+//! Answers with a link to a stored file.
 
 use http::StatusCode;
 use http::header::ACCEPT;
@@ -18,10 +18,10 @@ struct LinkRepresentation<'a> {
     expires_at: Timestamp,
 }
 
-/// Sends the client on to the file at `url`, or gives the link as JSON where the request's `Accept` names that.
+/// Redirects the client to the file at `url`, or returns the link as JSON if the request's `Accept` header names JSON.
 ///
 /// # Errors
-/// A 500 problem when the link cannot stand in a header.
+/// A 500 problem if a header cannot contain the link.
 pub fn answer(request: &Request, url: &SecretString, expires_at: Timestamp) -> Result<Response, Problem> {
     if wants_json(request) {
         let link = LinkRepresentation { url: url.expose_secret(), expires_at: shown(expires_at) };

@@ -1,4 +1,4 @@
-//! Lists of the API, which come page by page.
+//! Pages of the API's lists.
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -7,19 +7,19 @@ use serde::Serialize;
 use crate::problem::Problem;
 use crate::request::Request;
 
-/// Items on a page, unless the request says otherwise.
+/// Items per page without `limit`.
 const PAGE: u32 = 20;
 const LONGEST_PAGE: u32 = 100;
 
-/// Bytes of a page's items, unless the first one alone has more. A function's answer may have 6 MB.
+/// The most bytes of a page's items; a single item may have more. A function's answer may have 6 MB.
 const LARGEST_PAGE: usize = 1_000_000;
 
-/// Which page of a list a request asks for.
+/// The page of a list that a request asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PageQuery<I> {
-    /// Items at most, 1 to 100.
+    /// At most this many items, 1 to 100.
     pub limit: u32,
-    /// The last item of the page before; None for the first page.
+    /// The last item of the previous page; `None` for the first page.
     pub after: Option<I>,
 }
 
@@ -27,7 +27,7 @@ impl<I> PageQuery<I> {
     /// Reads the query parameters `limit` and `cursor`; `parse` reads an item's id.
     ///
     /// # Errors
-    /// A 400 problem that names the parameter at fault.
+    /// A 400 problem that names the invalid parameter.
     pub fn of<E>(request: &Request, parse: impl FnOnce(&str) -> Result<I, E>) -> Result<Self, Problem> {
         let limit = request.query("limit").map_or(Ok(PAGE), parse_limit)?;
         let after = request.query("cursor").map(|text| parse_cursor(text, parse)).transpose()?;
@@ -42,13 +42,12 @@ fn parse_limit(text: &str) -> Result<u32, Problem> {
     })
 }
 
-/// The cursor of the page after the one that ends with the item of this id. Clients need not know that it is an id, so
-/// it does not look like one.
+/// The cursor of the page after the item with the id `last`. It is encoded so that clients do not rely on its content.
 pub fn cursor(last: &str) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(last)
 }
 
-/// Whether a page leaves nothing out; then it says nothing of it.
+/// Whether a page leaves no entry out; then its `leftOut` is absent.
 pub const fn is_zero(left_out: &usize) -> bool {
     *left_out == 0
 }
@@ -56,14 +55,14 @@ pub const fn is_zero(left_out: &usize) -> bool {
 fn parse_cursor<I, E>(text: &str, parse: impl FnOnce(&str) -> Result<I, E>) -> Result<I, Problem> {
     let decoded = BASE64_URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| String::from_utf8(bytes).ok());
     let last = decoded.and_then(|text| parse(&text).ok());
-    last.ok_or_else(|| Problem::parameter_invalid("cursor", "It must be the `next` of an earlier answer."))
+    last.ok_or_else(|| Problem::parameter_invalid("cursor", "It must be the `next` of an earlier page."))
 }
 
-/// As many of `items` as one answer takes, and the cursor of what is behind them: `next` where all are taken, else the id
-/// of the last one that is, by its place.
+/// The first of `items` that fit into one answer, and the cursor of the next page. If all fit, this is the cursor for
+/// `next`; otherwise `id` gives the id of the last item that fits, by its place.
 ///
 /// # Panics
-/// When an item does not serialise to JSON, which is a fault of its type.
+/// If an item does not serialise to JSON, which is a bug in its type.
 pub fn within_bounds<T: Serialize>(
     mut items: Vec<T>,
     id: impl Fn(usize) -> String,
@@ -87,7 +86,7 @@ pub fn within_bounds<T: Serialize>(
 mod tests {
     use super::*;
 
-    /// D7: a page ends early rather than being too large to be sent, and loses nothing.
+    /// D7: a page ends early instead of being too large to send, and no item is lost.
     #[test]
     fn a_page_of_large_items_ends_early_with_a_cursor() {
         let page = |count: usize, bytes: usize, next: Option<&str>| {

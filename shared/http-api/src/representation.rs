@@ -1,4 +1,4 @@
-//! How times and backups look in the API's answers.
+//! Times, waits and backups in the API's answers.
 
 use domain::Failure;
 use domain::account::Requester;
@@ -9,12 +9,12 @@ use jiff::Timestamp;
 use serde::Serialize;
 use workflows::read_backups::Waiting;
 
-/// A time as answers show it: to the millisecond. Records of before were stored with more digits.
+/// A time as answers contain it: to the millisecond. Old records were stored with more digits.
 pub fn shown(time: Timestamp) -> Timestamp {
     Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time)
 }
 
-/// What something waits for, in every answer that tells of it.
+/// Why a backup or a restore waits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct WaitRepresentation {
     until: Timestamp,
@@ -25,7 +25,7 @@ pub struct WaitRepresentation {
 }
 
 impl WaitRepresentation {
-    /// What is waited for, for programs and for people.
+    /// The wait, with a reason for programs and a sentence for people.
     pub fn of(Waiting { until, reason, since }: Waiting) -> Self {
         Self { until: shown(until), reason, sentence: reason.sentence(), since: since.map(shown) }
     }
@@ -54,7 +54,7 @@ pub struct BackupRepresentation<'a> {
     deletion: Option<DeletionRepresentation<'a>>,
 }
 
-/// A backup's state, and what more users see: that its archive is gone, and how.
+/// A backup's state as users see it, which includes that its archive was deleted or has expired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 enum StateRepresentation {
@@ -78,7 +78,7 @@ impl StateRepresentation {
 #[serde(rename_all = "camelCase")]
 struct ArchiveRepresentation<'a> {
     bytes: u64,
-    /// Which bytes they are, as the answer to the download names it.
+    /// The `ETag` of the download.
     etag: &'a str,
     expires_at: Timestamp,
 }
@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_queued_backup_says_what_is_known_of_it() {
+    fn a_queued_backup_has_only_the_members_that_are_known() {
         let now: Timestamp = "2026-11-22T17:00:00Z".parse().expect("a time");
         let account_id = AccountId::parse("42").expect("an id");
         let backup_id = BackupId::new(now, [7; 10]);

@@ -1,4 +1,4 @@
-//! The API's routes: one table, which the handlers, the OpenAPI document and the 404 and 405 answers agree with.
+//! The API's routes: one table for the handlers, the OpenAPI document, and the 404 and 405 answers.
 
 use domain::ids::{BackupId, NotificationId, RestoreId};
 use http::Method;
@@ -6,10 +6,10 @@ use http::header::{ALLOW, HeaderValue};
 
 use crate::problem::{Problem, catalogue};
 
-/// What the API looks like: the `OpenAPI` document, of which every operation has a route here.
+/// The API's description, an `OpenAPI` document. Each of its operations has a route here.
 pub const DESCRIPTION: &str = include_str!("../openapi.json");
 
-/// Names the bytes of [`DESCRIPTION`]: FNV-1a over them, which differs between versions.
+/// The `ETag` of [`DESCRIPTION`]: an FNV-1a hash of its bytes, which differs between versions.
 pub fn description_etag() -> String {
     let hash = DESCRIPTION
         .bytes()
@@ -17,63 +17,51 @@ pub fn description_etag() -> String {
     format!("\"{hash:016x}\"")
 }
 
-/// What a request asks for.
+/// An operation of the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Operation {
     CreateBackup,
-    /// List an account's backups.
     ListBackups,
-    /// Read one with its progress.
     ReadBackup,
-    /// End a running one.
     CancelBackup,
-    /// Get a download link.
     DownloadBackup,
-    /// Delete its archive before it expires.
+    /// Deletes the archive before it expires; the backup stays listed.
     DeleteBackup,
-    /// Read an account's schedule.
     ReadSchedule,
-    /// Switch it on or off.
     ChangeSchedule,
     CreateRestore,
-    /// List an account's restores.
     ListRestores,
-    /// Read one with its plan, its progress or its outcome.
     ReadRestore,
-    /// Get a link to the list of what its plan leaves out.
+    /// Links to the list of records and values that the plan leaves out.
     DownloadSkipped,
     ConfirmRestore,
-    /// Give its plan up.
+    /// Gives up a plan that is not confirmed.
     CancelRestore,
-    /// End it while it runs.
+    /// Ends a restore that writes.
     StopRestore,
-    /// Plan another that takes it back.
+    /// Plans a restore that reverts this one.
     UndoRestore,
-    /// List an account's imports: its restores that have changed something and have ended.
+    /// Lists restores that have written and ended.
     ListImports,
     ReadImport,
-    /// Get a link to the list of the values that it failed to restore.
+    /// Links to the list of records and values that were not restored.
     DownloadErrors,
-    /// List an account's notifications.
     ListNotifications,
-    /// Read one with its deliveries.
     ReadNotification,
-    /// Mark one as read.
+    /// Marks a notification as read or unread.
     MarkNotification,
-    /// List an account's audit log.
     ListAuditLog,
-    /// Get a link to the audit log as CSV.
+    /// Links to the audit log as CSV.
     ExportAuditLog,
-    /// Read an account's settings.
     ReadAccount,
-    /// Create an account or change its settings.
+    /// Creates an account or changes its settings.
     ChangeAccount,
-    /// Read this API's description.
+    /// Reads [`DESCRIPTION`].
     ReadDescription,
 }
 
 impl Operation {
-    /// Its name in the audit log: the description's `operationId` in dashes.
+    /// The name in the audit log: the `operationId` of the description, with dashes.
     pub const fn slug(self) -> &'static str {
         match self {
             Self::CreateBackup => "create-backup",
@@ -106,7 +94,7 @@ impl Operation {
         }
     }
 
-    /// The query parameters that it takes.
+    /// The names of all query parameters.
     pub const fn parameters(self) -> &'static [&'static str] {
         match self {
             Self::ListBackups | Self::ListRestores | Self::ListImports | Self::ListNotifications => {
@@ -118,9 +106,8 @@ impl Operation {
         }
     }
 
-    /// Whether it changes something or hands something out, so that the audit log has it whatever becomes of it; marking
-    /// something as read is neither. Of all
-    /// others it has what was refused for want of a right.
+    /// Whether every request is audited, successful or not: true for operations that change data (except read marks) or
+    /// hand out a file. Requests for other operations are audited only if access is denied.
     pub const fn is_audited(self) -> bool {
         matches!(
             self,
@@ -142,13 +129,12 @@ impl Operation {
     }
 }
 
-/// A method and path, and what they ask for.
+/// A method, a path and their operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
     pub method: Method,
-    /// The path; a segment in braces is a parameter.
+    /// A segment in braces is a parameter.
     pub path: &'static str,
-    /// What it asks for.
     pub operation: Operation,
 }
 
@@ -156,7 +142,7 @@ const fn route(method: Method, path: &'static str, operation: Operation) -> Rout
     Route { method, path, operation }
 }
 
-/// Every route there is.
+/// All routes of the API.
 pub static ROUTES: [Route; 27] = [
     route(Method::POST, "/accounts/{accountId}/backups", Operation::CreateBackup),
     route(Method::GET, "/accounts/{accountId}/backups", Operation::ListBackups),
@@ -187,50 +173,49 @@ pub static ROUTES: [Route; 27] = [
     route(Method::GET, "/openapi.json", Operation::ReadDescription),
 ];
 
-/// A request's route with the parameters of its path, as they were written.
+/// The route of a request, with the parameters of its path as written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MatchedRoute<'a> {
-    /// What the request asks for.
     pub operation: Operation,
-    /// The account it is about; empty where the path names none.
+    /// Empty if the path names no account.
     pub account: &'a str,
     item: &'a str,
 }
 
 impl MatchedRoute<'_> {
-    /// The backup that the path names.
+    /// The id of the backup in the path.
     ///
     /// # Errors
-    /// A 404 problem: what is no backup's id is no backup of the account.
+    /// A 404 problem if the id is invalid: the account has no such backup.
     pub fn backup_id(&self) -> Result<BackupId, Problem> {
         BackupId::parse(self.item).map_err(|_| Problem::backup_unknown())
     }
 
-    /// The restore that the path names.
+    /// The id of the restore in the path.
     ///
     /// # Errors
-    /// A 404 problem: what is no restore's id is no restore of the account.
+    /// A 404 problem if the id is invalid: the account has no such restore.
     pub fn restore_id(&self) -> Result<RestoreId, Problem> {
         RestoreId::parse(self.item).map_err(|_| Problem::restore_unknown())
     }
 
-    /// The notification that the path names.
+    /// The id of the notification in the path.
     ///
     /// # Errors
-    /// A 404 problem: what is no notification's id is no notification of the account.
+    /// A 404 problem if the id is invalid: the account has no such notification.
     pub fn notification_id(&self) -> Result<NotificationId, Problem> {
         NotificationId::parse(self.item).map_err(|_| Problem::notification_unknown())
     }
 
-    /// What the path names besides the account, as it was written.
+    /// The id in the path besides the account's, as written.
     pub fn item(&self) -> Option<&str> {
         Some(self.item).filter(|item| !item.is_empty())
     }
 
-    /// The import that the path names, by the id of the restore that became it.
+    /// The id of the import in the path, which is the id of its restore.
     ///
     /// # Errors
-    /// A 404 problem: what is no import's id is no import of the account.
+    /// A 404 problem if the id is invalid: the account has no such import.
     pub fn import_id(&self) -> Result<RestoreId, Problem> {
         RestoreId::parse(self.item).map_err(|_| Problem::import_unknown())
     }
@@ -239,10 +224,10 @@ impl MatchedRoute<'_> {
 /// Finds a request's route.
 ///
 /// # Errors
-/// A 404 problem when no route has the path, a 405 problem with `Allow` when only other methods have it.
+/// A 404 problem if no route has the path; a 405 problem with `Allow` if the path only has other methods.
 pub fn find<'a>(method: &Method, path: &'a str) -> Result<MatchedRoute<'a>, Problem> {
     let mut allowed = Vec::new();
-    // A HEAD request is answered like a GET request, without the body.
+    // HEAD is answered like GET, without the body.
     let method = if *method == Method::HEAD { &Method::GET } else { method };
     for route in &ROUTES {
         let Some((account, item)) = match_path(route.path, path) else { continue };
@@ -263,7 +248,7 @@ pub fn find<'a>(method: &Method, path: &'a str) -> Result<MatchedRoute<'a>, Prob
     })
 }
 
-/// The account, and the backup or whatever else of it, that `path` names where it matches.
+/// The account's id and the other id in `path`, if it matches.
 fn match_path<'a>(template: &str, path: &'a str) -> Option<(&'a str, &'a str)> {
     let (mut account, mut item) = ("", "");
     let (mut wanted, mut given) = (template.split('/'), path.split('/'));
@@ -298,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_paths_and_wrong_methods_are_told_apart() {
+    fn an_unknown_path_gets_404_and_a_wrong_method_405() {
         let paths =
             ["", "/", "/accounts", "/accounts/", "/accounts//backups", "/accounts/1/backups/", "/Accounts/1", "/x/y"];
         for path in paths {
@@ -307,11 +292,11 @@ mod tests {
         }
         let problem = find(&Method::DELETE, "/accounts/1/backups").expect_err("no such method");
         assert_eq!(problem.kind(), catalogue::METHOD_UNSUPPORTED);
-        assert_eq!(problem.headers().get(ALLOW).expect("says what is allowed"), "POST, GET, HEAD");
+        assert_eq!(problem.headers().get(ALLOW).expect("an Allow header"), "POST, GET, HEAD");
     }
 
     #[test]
-    fn what_is_no_id_is_unknown() {
+    fn an_invalid_id_is_unknown() {
         let found = find(&Method::GET, "/accounts/1/backups/..").expect("a route");
         assert_eq!(found.backup_id().expect_err("malformed").kind(), catalogue::BACKUP_UNKNOWN);
         let found = find(&Method::GET, "/accounts/1/restores/0").expect("a route");

@@ -1,17 +1,17 @@
-//! Whether somebody has signed in with a second factor that is fresh enough for changing a CRM's data.
+//! Whether a user has signed in with a second factor recently enough to change a CRM's data.
 //!
-//! Decided by the claims of the verified ID token and by nothing that a client can say itself:
+//! Only the claims of the verified ID token decide, never a value that the client can set:
 //!
-//! - `auth_time`, when the user signed in. Renewing a token with a refresh token leaves it as it is.
-//! - That a second factor was used: either the issuer asks its own users for one (the stack's own user pool), or `amr`
-//!   names one. The issuer asks nobody who has an identity of a provider, linked or not: they may have signed in there,
-//!   where it hands the sign-in over and adds nothing.
-//! - Users of an identity provider that the operator has configured are exempt. Only those whose account itself comes
-//!   from the provider: a native user who is linked to one has its `identities` too but a user name of their own, and
-//!   may have signed in with a password.
+//! - `auth_time` is the time of the sign-in. A refresh token does not change it.
+//! - A second factor was used if the issuer requires one of its own users (the stack's own user pool), or if `amr`
+//!   names one. The issuer requires none of users who have an identity of a provider, linked or not: they may have
+//!   signed in with the provider, and the issuer adds no factor to such a sign-in.
+//! - Users of an identity provider that the operator has configured are exempt, but only if their account comes from
+//!   the provider. A native user who is linked to a provider has its `identities` too, but a user name of their own,
+//!   and may have signed in with a password.
 //!
-//! Cognito names an account of a provider `{provider}_{user id}`, in lower case where the pool ignores case. Its native
-//! users have generated names that look like nobody's there.
+//! Cognito names an account of a provider `{provider}_{user id}`, in lower case if the pool ignores case. Native users
+//! have generated names of another form.
 
 use http::header::{HeaderValue, WWW_AUTHENTICATE};
 use jiff::{SignedDuration, Timestamp};
@@ -20,24 +20,24 @@ use serde_json::Value;
 
 use crate::problem::{Problem, catalogue};
 
-/// How old a second factor may be.
+/// The greatest age of a second factor.
 const MAX_AGE: SignedDuration = SignedDuration::from_mins(5);
-/// How far the issuer's clock may be ahead.
+/// How far the issuer's clock may be ahead of ours.
 const MAX_AHEAD: SignedDuration = SignedDuration::from_mins(1);
-/// Values of `amr` (RFC 8176) that stand for a second factor. What is sent to a telephone (`sms`, `tel`) can be
-/// intercepted and is none.
+/// Values of `amr` (RFC 8176) that count as a second factor. `sms` and `tel` do not: messages and calls can be
+/// intercepted.
 const SECOND_FACTORS: [&str; 10] = ["mfa", "otp", "hwk", "swk", "fpt", "sc", "face", "iris", "retina", "vbm"];
 
-/// Whose sign-in is taken for one with a second factor.
+/// Which sign-ins count as sign-ins with a second factor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecondFactorPolicy {
-    /// Names of the user pool's identity providers whose users are exempt.
+    /// Identity providers of the user pool whose users are exempt.
     pub federated_providers: Vec<String>,
-    /// Whether the issuer's own users get no token without a second factor.
+    /// Whether the issuer requires a second factor of its own users.
     pub issuer_enforces: bool,
 }
 
-/// What a verified ID token says about how its user signed in. Claims of an unexpected form count as absent.
+/// The claims of a verified ID token about the sign-in. A claim of an unexpected form counts as absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct SignIn {
     auth_time: Option<Value>,
@@ -47,12 +47,11 @@ pub struct SignIn {
     user_name: Option<Value>,
 }
 
-/// Why a sign-in does not do.
+/// Why a sign-in is not sufficient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Insufficient {
-    /// It is too long ago, or nobody knows how long.
+    /// It is too old, or its age is unknown.
     NotFresh,
-    /// Nothing shows that a second factor was used.
     NoSecondFactor,
 }
 
@@ -64,21 +63,21 @@ struct Identity {
     user_id: String,
 }
 
-/// Where a user's account comes from.
+/// The origin of a user's account.
 enum Origin {
-    /// From the issuer itself, and linked to no other.
+    /// The issuer itself; the account is not linked to a provider.
     Issuer,
-    /// From this identity provider.
+    /// The identity provider of this name.
     Provider(String),
-    /// The claims do not say it clearly.
+    /// The claims are ambiguous.
     Unclear,
 }
 
 impl SecondFactorPolicy {
-    /// Checks the sign-in of the caller, whose token must have been verified.
+    /// Checks the sign-in of a caller with a verified token.
     ///
     /// # Errors
-    /// [`Insufficient`] unless the user is exempt or has used a second factor in the last five minutes.
+    /// [`Insufficient`] unless the user is exempt or has signed in with a second factor in the last five minutes.
     pub fn check(&self, sign_in: &SignIn, now: Timestamp) -> Result<(), Insufficient> {
         let origin = sign_in.origin();
         if let Origin::Provider(name) = &origin
@@ -120,11 +119,11 @@ impl SignIn {
         let own = identities.into_iter().find(|Identity { provider_name, user_id }| {
             format!("{provider_name}_{user_id}").eq_ignore_ascii_case(user_name)
         });
-        // A native user who is linked to a provider may have signed in there, where the pool asks for no second factor.
+        // A native user who is linked to a provider may have signed in with it, without the pool's second factor.
         own.map_or(Origin::Unclear, |identity| Origin::Provider(identity.provider_name))
     }
 
-    /// Cognito writes the list as an array or as the text of one; None when it is something else.
+    /// Cognito writes the list as an array or as its JSON text; `None` for any other form.
     fn identities(&self) -> Option<Vec<Identity>> {
         match self.identities.clone() {
             None | Some(Value::Null) => Some(Vec::new()),
@@ -135,16 +134,16 @@ impl SignIn {
 }
 
 impl From<Insufficient> for Problem {
-    /// The challenge of RFC 9470: who follows it signs in anew and sends the request again.
+    /// The challenge of RFC 9470: the client signs the user in again and repeats the request.
     fn from(insufficient: Insufficient) -> Self {
         let (detail, challenge) = match insufficient {
             Insufficient::NotFresh => (
-                "This needs a second factor that is at most 5 minutes old. Sign in again, and send the request with the \
-                 new ID token.",
+                "This needs a sign-in with a second factor in the last 5 minutes. Sign in again, and send the request \
+                 with the new ID token.",
                 r#"Bearer error="insufficient_user_authentication", error_description="A more recent sign-in is needed", max_age="300""#,
             ),
             Insufficient::NoSecondFactor => (
-                "The ID token does not say that a second factor was used. Sign in again with one, and send the request \
+                "The ID token does not show a second factor. Sign in again with a second factor, and send the request \
                  with the new ID token.",
                 r#"Bearer error="insufficient_user_authentication", error_description="A sign-in with a second factor is needed", max_age="300""#,
             ),
@@ -175,7 +174,7 @@ mod tests {
         SecondFactorPolicy { federated_providers, issuer_enforces }
     }
 
-    /// Checked by a user pool that enforces a second factor and has the identity provider Okta.
+    /// The result of a user pool that enforces a second factor and has the identity provider Okta.
     fn checked(claims: Value) -> Result<(), Insufficient> {
         policy(&["Okta"], true).check(&sign_in(claims), now())
     }
@@ -213,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn an_issuer_that_does_not_enforce_a_second_factor_must_name_one() {
+    fn a_token_must_name_a_second_factor_that_the_issuer_does_not_enforce() {
         let policy = policy(&[], false);
         for (amr, expected) in [
             (json!(["pwd", "mfa"]), true),
@@ -240,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_user_whose_account_itself_is_federated_is_exempt() {
+    fn only_a_user_whose_account_comes_from_a_configured_provider_is_exempt() {
         let in_both =
             json!([{"userId": "1", "providerName": "Entra"}, {"userId": "ada@b.example", "providerName": "Okta"}]);
         for (identities, user_name, exempt) in [
@@ -249,18 +248,18 @@ mod tests {
             (in_both, json!("Okta_ada@b.example"), true),
             // A pool that ignores case writes names in lower case.
             (okta("Ada@B.example"), json!("okta_ada@b.example"), true),
-            // Native users who are linked.
+            // Linked native users.
             (okta("ada@b.example"), json!("1b9d6bcd-bbfd-4b2d-9b5d-ab8dfbbd4bed"), false),
             (okta("ada@b.example"), json!("ada@b.example"), false),
             (okta("ada@b.example"), json!("Okta_bob@b.example"), false),
             (okta("ada@b.example"), json!("Okta_ada@b.example "), false),
             (okta("ada@b.example"), Value::Null, false),
             (okta("ada@b.example"), json!(["Okta_ada@b.example"]), false),
-            // A provider that nobody has configured, and one that merely begins like it.
+            // Providers that are not configured, some with a similar name.
             (json!([{"userId": "1", "providerName": "Entra"}]), json!("Entra_1"), false),
             (json!([{"userId": "x_1", "providerName": "Okta_"}]), json!("Okta__x_1"), false),
             (json!([{"userId": "1", "providerName": "okta"}]), json!("okta_1"), false),
-            // What is no list of identities.
+            // Not a list of identities.
             (json!([]), json!("Okta_ada@b.example"), false),
             (Value::Null, json!("Okta_ada@b.example"), false),
             (okta("ada@b.example")[0].clone(), json!("Okta_ada@b.example"), false),
@@ -272,11 +271,15 @@ mod tests {
             assert_eq!(checked(claims), expected, "{identities} {user_name}");
         }
         let federated = sign_in(json!({"identities": okta("1"), "cognito:username": "Okta_1"}));
-        assert_eq!(policy(&[], true).check(&federated, now()), Err(Insufficient::NotFresh), "none is configured");
+        assert_eq!(
+            policy(&[], true).check(&federated, now()),
+            Err(Insufficient::NotFresh),
+            "no provider is configured"
+        );
     }
 
     #[test]
-    fn what_the_issuer_asks_of_its_own_users_says_nothing_about_those_of_others() {
+    fn the_issuers_second_factor_counts_only_for_its_own_users() {
         let policy = policy(&["Okta"], true);
         let entra = |user_name: &str| {
             let identities = json!([{"userId": "1", "providerName": "Entra"}]);
@@ -287,7 +290,7 @@ mod tests {
             assert_eq!(policy.check(&sign_in(native), now()), Ok(()));
         }
         for mut claims in [
-            // A native user who is linked, and may have signed in with the provider.
+            // A linked native user, who may have signed in with the provider.
             entra("1b9d6bcd-bbfd-4b2d-9b5d-ab8dfbbd4bed"),
             entra("Entra_1"),
             entra("entra_1"),
@@ -304,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn a_challenge_says_how_recent_the_sign_in_must_be() {
+    fn a_challenge_contains_the_greatest_age_of_the_sign_in() {
         for insufficient in [Insufficient::NotFresh, Insufficient::NoSecondFactor] {
             let problem = Problem::from(insufficient);
             assert_eq!(problem.kind(), catalogue::STEP_UP);
@@ -325,10 +328,11 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever a token says besides, a sign-in is accepted only if it is fresh and strong, or if the user's name
-        /// is made of a configured provider and that provider's id. The issuer makes only its own users' strong.
+        /// A sign-in is accepted only if it is fresh and strong, or if the user's name consists of a configured
+        /// provider and the user's id there. The issuer's second factor makes only the sign-ins of its own users
+        /// strong.
         #[test]
-        fn nothing_else_stands_in_for_a_fresh_second_factor(
+        fn no_other_claim_replaces_a_fresh_second_factor(
             (provider, user_id, user_name) in (name(), "[a-z_]{0,4}", "[A-Za-z_]{0,9}"),
             (own_name, has_identity) in any::<(bool, bool)>(),
             age in -100_i64..400,
@@ -350,9 +354,9 @@ mod tests {
             prop_assert_eq!(accepted, exempt || (fresh && strong));
         }
 
-        /// Claims of any form are read without a panic, and none but those described are accepted.
+        /// Claims of any form are read without a panic, and only the documented forms are accepted.
         #[test]
-        fn claims_of_any_text_are_not_accepted(text in ".{0,20}") {
+        fn malformed_claims_are_not_accepted(text in ".{0,20}") {
             let claims = json!({"auth_time": format!("x{text}"), "identities": text, "cognito:username": text});
             prop_assert_eq!(checked(claims), Err(Insufficient::NotFresh));
         }

@@ -58,9 +58,9 @@ where
         answered => answered,
     };
     let millis = i64::try_from(Timestamp::now().duration_since(begin).as_millis()).unwrap_or(i64::MAX);
-    let (word, cause) = match &outcome {
+    let (slug, cause) = match &outcome {
         Ok(_) => (None, None),
-        Err(problem) => (Some(problem.kind().word), problem.cause().map(str::to_owned)),
+        Err(problem) => (Some(problem.kind().slug), problem.cause().map(str::to_owned)),
     };
     let mut response = outcome.unwrap_or_else(|problem| Response::problem(&problem, request_id));
     if method == Method::HEAD {
@@ -70,12 +70,12 @@ where
     if response.status().is_server_error() {
         tracing::error!(
             http.method = %method, http.path = path, http.status = status, request.milliseconds = millis,
-            problem.word = word, problem.cause = cause, "request.failed"
+            problem.word = slug, problem.cause = cause, "request.failed"
         );
     } else {
         tracing::info!(
             http.method = %method, http.path = path, http.status = status, request.milliseconds = millis,
-            problem.word = word, problem.cause = cause, "request.answered"
+            problem.word = slug, problem.cause = cause, "request.answered"
         );
     }
     response

@@ -1,11 +1,12 @@
-//! Bodies of requests, member by member: what is taken is what the document says, every other member is a fault, and no
-//! fault repeats a value.
+//! Bodies of requests: every field that is taken equals the document's, every other field is a fault, and no fault
+//! repeats a value.
 
-use crate::fields::Fields;
-use crate::problem::{FieldFault, catalogue};
 use fuzz::{Form, Target};
 use secrecy::ExposeSecret;
 use serde_json::Value;
+
+use crate::fields::Fields;
+use crate::problem::{FieldFault, catalogue};
 
 const WORDS: &[&str] =
     &["text", "secret", "choice", "number", "flag", "texts", "object", "none", "canary", "v3", "canary canary"];
@@ -24,10 +25,10 @@ fn fuzz_fields() {
                 return Vec::new();
             }
         };
-        let document = document.expect("what is no JSON is taken");
+        let document = document.expect("a body that is not JSON is accepted");
         let (taken, faults) = read(body, &document);
         let known = ["text", "secret", "choice", "number", "flag", "texts", "object", "none"];
-        let members = document.as_object().expect("what is no object is taken");
+        let members = document.as_object().expect("a body that is not an object is accepted");
         for (name, _) in members.iter().filter(|(name, _)| !known.contains(&name.as_str())) {
             let name: String = name.chars().take(64).collect();
             assert!(faults.iter().any(|fault| fault.field == name), "'{name}' is ignored");
@@ -35,7 +36,7 @@ fn fuzz_fields() {
         for fault in &faults {
             assert!(!fault.detail.contains("canary"), "a value is repeated: {}", fault.detail);
         }
-        // Every member that is there is taken, or a fault.
+        // Every field that is present is taken or a fault.
         for (name, taken) in known.iter().zip(&taken).filter(|(name, _)| members.contains_key(**name)) {
             let is_fault = faults.iter().any(|fault| fault.field.starts_with(name));
             assert!(*taken || is_fault, "'{name}' is neither taken nor at fault");
@@ -44,7 +45,7 @@ fn fuzz_fields() {
     });
 }
 
-/// Which members were taken, in a fixed order, and the faults.
+/// Whether each field was taken, in a fixed order, and the faults.
 fn read(mut body: Fields, document: &Value) -> (Vec<bool>, Vec<FieldFault>) {
     let mut faults = Vec::new();
     let text = body.text("text", 8, &mut faults);

@@ -1,4 +1,4 @@
-//! Requests that nobody thought of.
+//! Fuzzing of bodies, requests and tokens.
 
 mod fields;
 mod request;

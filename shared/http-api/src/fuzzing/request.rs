@@ -1,5 +1,11 @@
-//! Whole requests as API Gateway hands them on: none is answered as a fault of ours, and every refusal is a problem
-//! document that repeats no value.
+//! Whole requests as API Gateway passes them on: none gets a 5xx answer, and every refusal is a problem document that
+//! repeats no value.
+
+use domain::ids::BackupId;
+use futures_lite::future::block_on;
+use fuzz::{Form, Target};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
+use serde_json::{Value, json};
 
 use crate::caller::Right;
 use crate::pages::{self, PageQuery};
@@ -7,11 +13,6 @@ use crate::problem::Problem;
 use crate::request::Request;
 use crate::response::Response;
 use crate::testing::{AUDIENCE, ApiCall};
-use domain::ids::BackupId;
-use futures_lite::future::block_on;
-use fuzz::{Form, Target};
-use http::{HeaderName, HeaderValue, Method, StatusCode};
-use serde_json::{Value, json};
 
 const WORDS: &[&str] = &[
     "method",
@@ -57,7 +58,7 @@ fn fuzz_request() {
         assert_eq!(document["status"], status.as_u16());
         let kind = document["type"].as_str().unwrap_or_default();
         assert!(kind.starts_with("urn:crm-backup:problem:") && document["title"].is_string(), "{document}");
-        // The sentence about all of them names the fields, which may have any names.
+        // `detail` names the fields, whose names may contain anything.
         let mut errors = document["errors"].as_array().into_iter().flatten();
         let is_quoted = |error: &Value| error["detail"].to_string().contains("canary");
         assert!(!errors.any(is_quoted), "a value is repeated: {document}");
@@ -65,7 +66,7 @@ fn fuzz_request() {
     });
 }
 
-/// The request that a document describes; None when API Gateway would never hand it on.
+/// The request that a document describes; `None` if API Gateway would never pass it on.
 fn call_of(document: &Value) -> Option<ApiCall> {
     let text = |name: &str| document[name].as_str().unwrap_or_default();
     Method::from_bytes(text("method").as_bytes()).ok()?;
@@ -85,22 +86,22 @@ fn call_of(document: &Value) -> Option<ApiCall> {
     Some(if document["base64"] == true { call.body_in_base64(text("body")) } else { call.body(text("body")) })
 }
 
-/// What handlers do with a request before they do anything else.
+/// The first steps of every handler.
 async fn answer(request: Request) -> Result<Response, Problem> {
     let route = request.route()?;
     let caller = request.authorised(AUDIENCE, &route, Right::Backups)?;
-    assert_eq!(caller.account_id.as_str(), "42", "nobody may see another account");
+    assert_eq!(caller.account_id.as_str(), "42", "access to another account");
     let page = PageQuery::of(&request, BackupId::parse)?;
     assert!((1..=100).contains(&page.limit), "a page of {}", page.limit);
     if let Some(after) = &page.after {
         assert_eq!(
             request.query("cursor"),
             Some(pages::cursor(after.as_str()).as_str()),
-            "another cursor means the same"
+            "two cursors for the same place"
         );
     }
     let key = request.idempotency_key()?;
-    assert_eq!(key.map(|key| key.to_string()).as_deref(), request.header("idempotency-key"), "the key is another one");
+    assert_eq!(key.map(|key| key.to_string()).as_deref(), request.header("idempotency-key"), "the key has changed");
     let _act = request.act(&caller)?;
     let mut faults = Vec::new();
     let mut fields = request.fields()?;

@@ -1,14 +1,15 @@
-//! Tokens of callers: whatever the claims are, only an ID token for this API with the account's own group opens an account.
+//! Tokens of callers: for all claims, only an ID token for this API with the account's group gives access to an
+//! account.
 
-use crate::caller::{Caller, Right};
-use crate::second_factor::SecondFactorPolicy;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use fuzz::document::Document;
 use fuzz::{Form, Target};
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
 
-use fuzz::document::Document;
+use crate::caller::{Caller, Right};
+use crate::second_factor::SecondFactorPolicy;
 
 const WORDS: &[&str] = &[
     "sub",
@@ -42,29 +43,29 @@ fn fuzz_token() {
         let payload = BASE64_URL_SAFE_NO_PAD.encode(input);
         let token = format!("Bearer {}.{payload}.c2ln", BASE64_URL_SAFE_NO_PAD.encode(r#"{"alg":"RS256","kid":"k"}"#));
         let as_claims = Caller::of(&headers(token.as_bytes()), Some("user-1"), "client-1");
-        // As the header itself, it must not do any harm.
+        // As a whole header it must not panic.
         let as_header = Caller::of(&headers(input), Some("user-1"), "client-1");
         let claims = serde_json::from_slice::<Document>(input);
         let Ok(caller) = as_claims else {
             return (as_header.is_ok(), usize::from(claims.is_ok()));
         };
-        let claims = claims.expect("claims that are no JSON");
+        let claims = claims.expect("claims that are not JSON");
         assert!(claims.all("sub").all(|sub| is(sub, "user-1")), "another subject");
         assert!(claims.all("aud").all(|aud| is(aud, "client-1") || holds(aud, "client-1")), "another audience");
-        assert!(claims.last("aud").is_some() && claims.last("sub").is_some(), "of nobody, or for nobody");
+        assert!(claims.last("aud").is_some() && claims.last("sub").is_some(), "no subject or no audience");
         assert!(claims.all("token_use").all(|used| *used == Document::Null || is(used, "id")), "an access token");
         let groups = groups(&claims);
         let admin = caller.clone().authorise("42", Right::Backups);
-        assert_eq!(admin.is_ok(), groups.contains(&"42:super-admin"), "who may see backups");
+        assert_eq!(admin.is_ok(), groups.contains(&"42:super-admin"), "access to backups");
         let operator = caller.clone().authorise("42", Right::Settings);
         assert_eq!(
             operator.is_ok(),
             groups.contains(&"42:super-admin") || groups.contains(&"operators"),
-            "who may see settings"
+            "access to settings"
         );
         assert!(
             caller.authorise("7", Right::Restores).is_err() || groups.contains(&"7:super-admin"),
-            "another account"
+            "access to another account"
         );
         let fresh = admin.is_ok_and(|admin| {
             let policy = SecondFactorPolicy { federated_providers: vec!["Okta".to_owned()], issuer_enforces: false };
@@ -87,12 +88,12 @@ fn is(document: &Document, text: &str) -> bool {
     matches!(document, Document::Text(given) if given == text)
 }
 
-/// Whether a list has a text among its elements.
+/// Whether a list contains a text.
 fn holds(document: &Document, text: &str) -> bool {
     matches!(document, Document::List(items) if items.iter().any(|item| is(item, text)))
 }
 
-/// The texts of a list of nothing else.
+/// The elements of a list of texts; none for a list with other elements.
 fn texts(document: &Document) -> Vec<&str> {
     let Document::List(items) = document else { return Vec::new() };
     let texts = items.iter().map(|item| if let Document::Text(text) = item { Some(text.as_str()) } else { None });
@@ -104,7 +105,7 @@ fn groups(claims: &Document) -> Vec<&str> {
     given("cognito:groups").or(given("groups")).map(texts).unwrap_or_default()
 }
 
-/// A fresh sign-in that names a factor, or a user of the provider.
+/// Whether the sign-in is fresh and names a factor, or the user comes from the provider.
 fn has_second_factor(claims: &Document) -> bool {
     let at = |value: &Document| match value {
         Document::Number(number) => number.as_i64(),

@@ -1,9 +1,9 @@
-//! Problem documents (RFC 9457): how every error of the HTTP API looks.
+//! Problem documents (RFC 9457), the form of every error of the HTTP API.
 //!
-//! `type` is a URN, `urn:crm-backup:problem:{word}`. It is the same in every deployment, whatever its host name, and it
-//! never changes; programs tell errors apart by it and by nothing else. `title` belongs to the type, `detail` is a
-//! sentence about this occurrence, `errors` names the fields at fault, and `instance` names the request as the logs
-//! do. Further members belong to single types and are described in the OpenAPI document.
+//! `type` is a URN, `urn:crm-backup:problem:{slug}`. It is the same in every deployment and never changes; programs
+//! distinguish errors only by it. `title` belongs to the type, `detail` is a sentence about this occurrence, `errors`
+//! lists the invalid fields, and `instance` contains the request id of the logs. Some types have more members, which
+//! the OpenAPI document describes.
 
 pub mod catalogue;
 mod occurrences;
@@ -18,35 +18,34 @@ use http::{HeaderMap, StatusCode};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-/// A kind of problem.
+/// A type of problem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProblemType {
-    /// The last part of its `type`.
-    pub word: &'static str,
-    /// The HTTP status that it always has.
+    /// The last part of the URN.
+    pub slug: &'static str,
     pub status: StatusCode,
-    /// What it is in a few words.
+    /// The type in a few words.
     pub title: &'static str,
 }
 
 impl ProblemType {
     /// The `type` member.
     pub fn uri(&self) -> String {
-        format!("urn:crm-backup:problem:{}", self.word)
+        format!("urn:crm-backup:problem:{}", self.slug)
     }
 }
 
-/// A field at fault.
+/// An invalid field, parameter or header.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FieldFault {
-    /// Where it is in the body, such as `crmConnection.baseUrl`, or the name of the parameter or header.
+    /// The path in the body, such as `crmConnection.baseUrl`, or the name of a parameter or header.
     pub field: String,
-    /// What is wrong with it, as a sentence that does not repeat the value.
+    /// A sentence about the fault, which does not repeat the value.
     pub detail: String,
 }
 
 impl FieldFault {
-    /// A fault of `field`.
+    /// A fault of `field`, with a sentence.
     pub fn new(field: impl Into<String>, detail: impl Into<String>) -> Self {
         Self { field: field.into(), detail: detail.into() }
     }
@@ -67,25 +66,25 @@ struct Occurrence {
 }
 
 impl Problem {
-    /// A problem of `kind`; `detail` is a sentence about this occurrence, for people.
+    /// A problem of type `kind`; `detail` is a sentence about this occurrence, for people.
     pub fn new(kind: ProblemType, detail: impl Into<String>) -> Self {
         let (errors, members, headers) = (Vec::new(), Map::new(), HeaderMap::new());
         Self(Box::new(Occurrence { kind, detail: detail.into(), errors, members, headers, cause: None }))
     }
 
-    /// The sentence about this occurrence.
+    /// The sentence about this occurrence, for people.
     pub fn detail(&self) -> &str {
         &self.0.detail
     }
 
-    /// Adds a field at fault.
+    /// Adds an invalid field.
     #[must_use]
     pub fn fault(mut self, field: impl Into<String>, detail: impl Into<String>) -> Self {
         self.0.errors.push(FieldFault::new(field, detail));
         self
     }
 
-    /// Adds a member of the problem's type.
+    /// Adds a member that belongs to the type.
     #[must_use]
     pub fn member(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.0.members.insert(name.to_owned(), value.into());
@@ -99,20 +98,20 @@ impl Problem {
         self
     }
 
-    /// Says after how many seconds the same request makes sense again.
+    /// Adds `Retry-After`: the seconds after which the request may succeed.
     #[must_use]
     pub fn retry_after(self, seconds: u64) -> Self {
         self.header(http::header::RETRY_AFTER, HeaderValue::from(seconds))
     }
 
-    /// Notes for the log what went wrong. The caller does not see it.
+    /// Adds the cause, which is logged and not shown to the caller.
     #[must_use]
     pub fn caused_by(mut self, cause: &(impl Display + ?Sized)) -> Self {
         self.0.cause = Some(cause.to_string());
         self
     }
 
-    /// What kind of problem it is.
+    /// The type, which determines `type`, `status` and `title`.
     pub fn kind(&self) -> ProblemType {
         self.0.kind
     }
@@ -125,7 +124,7 @@ impl Problem {
         &self.0.headers
     }
 
-    /// The document.
+    /// The problem document (RFC 9457).
     pub fn document(&self, request_id: &str) -> Value {
         let mut document = self.0.members.clone();
         document.insert("type".into(), self.0.kind.uri().into());
@@ -180,7 +179,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_document_says_what_where_and_which_request_but_not_the_cause() {
+    fn a_document_names_type_fields_and_request_but_not_the_cause() {
         let problem = Problem::input_invalid(vec![FieldFault::new("callShare.burstPercent", "It is 0.")])
             .member("nextAllowedAt", "2026-11-23T00:00:00Z")
             .caused_by("secret");
@@ -188,9 +187,9 @@ mod tests {
             problem.document("r-1"),
             json!({
                 "type": "urn:crm-backup:problem:input-invalid",
-                "title": "The request's body has fields that it cannot have so.",
+                "title": "The request body has invalid fields.",
                 "status": 422,
-                "detail": "The body is not accepted because of: callShare.burstPercent.",
+                "detail": "The body has invalid fields: callShare.burstPercent.",
                 "instance": "urn:crm-backup:request:r-1",
                 "errors": [{"field": "callShare.burstPercent", "detail": "It is 0."}],
                 "nextAllowedAt": "2026-11-23T00:00:00Z",
@@ -199,8 +198,8 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_of_problem_has_a_type_of_its_own() {
-        let words: BTreeSet<_> = catalogue::ALL.iter().map(|kind| kind.word).collect();
-        assert_eq!(words.len(), catalogue::ALL.len());
+    fn every_type_has_its_own_slug() {
+        let slugs: BTreeSet<_> = catalogue::ALL.iter().map(|kind| kind.slug).collect();
+        assert_eq!(slugs.len(), catalogue::ALL.len());
     }
 }

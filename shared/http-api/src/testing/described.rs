@@ -1,4 +1,4 @@
-//! Whether answers are as the API's description says, which is the whole promise to clients.
+//! Checks answers against the API's description, which is the promise to clients.
 
 use std::sync::LazyLock;
 
@@ -10,11 +10,11 @@ use crate::routes::{self, ROUTES};
 
 static DESCRIPTION: LazyLock<Value> = LazyLock::new(|| serde_json::from_str(routes::DESCRIPTION).expect("JSON"));
 
-/// Checks that the description has this answer to a request of `method` to `path`: its status, its kind of problem,
-/// its `Location`, and its body member by member.
+/// Checks that the description contains this answer to `method` and `path`: its status, its type of problem, its
+/// `Location`, and its body member by member.
 ///
 /// # Panics
-/// When it has not.
+/// If the answer differs from the description.
 pub fn check(method: &str, path: &str, response: &Response) {
     let answers = operation(method, path)["responses"].as_object().expect("responses");
     let status = response.status().as_str().to_owned();
@@ -32,8 +32,8 @@ pub fn check(method: &str, path: &str, response: &Response) {
     compare(schema, &body, "", &mut faults);
     assert!(faults.is_empty(), "{method} {path}: {faults:#?}\nin {body:#}");
     if let Some(kind) = body["type"].as_str().and_then(|kind| kind.rsplit(':').next()) {
-        let told = answer["description"].as_str().expect("a description").contains(&format!("`{kind}`"));
-        assert!(told, "{method} {path}: {status} is not described to be {kind}");
+        let described = answer["description"].as_str().expect("a description").contains(&format!("`{kind}`"));
+        assert!(described, "{method} {path}: the description of {status} does not name {kind}");
     }
 }
 
@@ -50,7 +50,8 @@ fn followed(part: &'static Value) -> &'static Value {
     }
 }
 
-/// Notes where `value`, found at `place`, is not what `schema` says. Members that the schema does not name are faults.
+/// Adds a fault for each difference between `value`, found at `place`, and `schema`. Members that the schema does not
+/// contain are faults too.
 fn compare(schema: &'static Value, value: &Value, place: &str, faults: &mut Vec<String>) {
     let schema = followed(schema);
     if let Some(choices) = schema["oneOf"].as_array() {
@@ -60,7 +61,7 @@ fn compare(schema: &'static Value, value: &Value, place: &str, faults: &mut Vec<
             faults.is_empty()
         };
         if choices.iter().filter(|choice| fits(choice)).count() != 1 {
-            faults.push(format!("{place} fits none, or several, of its choices"));
+            faults.push(format!("{place} fits no choice, or more than one"));
         }
         return;
     }
@@ -82,7 +83,7 @@ fn compare(schema: &'static Value, value: &Value, place: &str, faults: &mut Vec<
     if let Some(allowed) = schema["enum"].as_array()
         && !allowed.contains(value)
     {
-        faults.push(format!("{place} is none of {allowed:?}"));
+        faults.push(format!("{place} is not one of {allowed:?}"));
     }
     if let (Some(most), Some(number)) = (schema["maximum"].as_f64(), value.as_f64())
         && number > most
@@ -105,7 +106,7 @@ fn compare(schema: &'static Value, value: &Value, place: &str, faults: &mut Vec<
     }
 }
 
-/// Every member must be as each of `schemas` says that names it, and one of them must.
+/// At least one of `schemas` must contain each member, and the member must fit all that do.
 fn compare_members(schemas: &[&'static Value], value: &Value, place: &str, faults: &mut Vec<String>) {
     let required = schemas.iter().flat_map(|schema| schema["required"].as_array().into_iter().flatten());
     for name in required.filter_map(Value::as_str) {
@@ -147,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_described_is_noticed() {
+    fn differences_from_the_description_are_found() {
         let schema = &DESCRIPTION["components"]["schemas"]["RestoreProgress"];
         let faults = |value: &Value| {
             let mut faults = Vec::new();

@@ -1,4 +1,4 @@
-//! Requests as API Gateway sends them, for tests of handlers, and whether answers are as described.
+//! Tests of handlers: requests as API Gateway sends them, account 42, and checks of answers against the description.
 
 pub mod account;
 pub mod described;
@@ -20,7 +20,7 @@ use crate::request::Request;
 use crate::response::Response;
 use crate::serving;
 
-/// The audience that [`ApiCall::by`] makes tokens for.
+/// The audience of the tokens of [`ApiCall::by`].
 pub const AUDIENCE: &str = "client-1";
 
 /// How long [`ApiCall::answered_by`] keeps entries of the audit log.
@@ -36,7 +36,7 @@ impl ApiCall {
     /// A request without a token.
     ///
     /// # Panics
-    /// Never: the fixture is an event.
+    /// Never: the fixture is JSON.
     pub fn new(method: &str, path: &str) -> Self {
         let text = include_str!("../../tests/fixtures/http-request.json");
         let mut event: Value = serde_json::from_str(text).expect("the fixture is JSON");
@@ -59,7 +59,7 @@ impl ApiCall {
         }))
     }
 
-    /// The same with a token that API Gateway has verified to have these claims.
+    /// The same with a verified token that has these claims.
     #[must_use]
     pub fn with_claims(mut self, claims: &Value) -> Self {
         let part = |value: &Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
@@ -89,18 +89,18 @@ impl ApiCall {
         self
     }
 
-    /// The same with a body as API Gateway hands on what it does not take for text.
+    /// The same with a body in Base64, as API Gateway passes on bodies that are not text.
     #[must_use]
     pub fn body_in_base64(mut self, text: &str) -> Self {
         self.event["isBase64Encoded"] = true.into();
         self.body(&BASE64_STANDARD.encode(text))
     }
 
-    /// The answer that the request gets from `handler`, as `request-1`, with half a minute of time, and a ledger of its own
-    /// for what is refused.
+    /// The answer of `handler` to this request, which has the id `request-1`, 30 seconds of time, and its own audit
+    /// log.
     ///
     /// # Panics
-    /// When the event is none of API Gateway's, which is a fault of the test.
+    /// If the event is not one of API Gateway, which is a bug in the test.
     pub async fn answered_by<H, F>(self, handler: H) -> Response
     where
         H: Fn(Request) -> F,
@@ -111,10 +111,10 @@ impl ApiCall {
         self.answered_with(&audit, handler).await
     }
 
-    /// The same with `audit` for what is refused.
+    /// The same with `audit` as the audit log.
     ///
     /// # Panics
-    /// When the event is none of API Gateway's, which is a fault of the test.
+    /// If the event is not one of API Gateway, which is a bug in the test.
     pub async fn answered_with<H, F>(self, audit: &AuditLog, handler: H) -> Response
     where
         H: Fn(Request) -> F,
@@ -132,7 +132,7 @@ impl ApiCall {
 /// An answer's body.
 ///
 /// # Panics
-/// When it is not JSON.
+/// If the body is not JSON.
 pub fn document(response: &Response) -> Value {
     serde_json::from_str(response.body()).expect("the body is JSON")
 }
