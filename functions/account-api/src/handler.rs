@@ -1,4 +1,4 @@
-//! Requests about an account's settings, its schedule and its notifications, to and from the use cases.
+//! Translates requests about settings, the schedule and notifications to and from the use cases.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use workflows::change_account::{self, ChangeAccount};
 use crate::representation::AccountRepresentation;
 use crate::{body, problems};
 
-/// Answers requests.
+/// The handler of all routes of this function.
 pub(crate) struct Handler {
     pub(crate) ledger: Arc<dyn Ledger>,
     pub(crate) clock: Arc<dyn Clock>,

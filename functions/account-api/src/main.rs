@@ -1,4 +1,4 @@
-//! account-api: creates accounts, connects them to their CRM, and keeps their schedules, plans and notifications.
+//! account-api: creates accounts, connects them to their CRM, and manages their schedules, plans and notifications.
 
 mod body;
 mod handler;

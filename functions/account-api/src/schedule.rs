@@ -31,7 +31,7 @@ struct ScheduleRepresentation<'a> {
     on: Option<OnRepresentation<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     latest_run: Option<&'a LatestRun>,
-    /// Why it was switched off by nobody.
+    /// Why the deployment switched it off.
     #[serde(skip_serializing_if = "Option::is_none")]
     stopped: Option<&'a Failure>,
 }

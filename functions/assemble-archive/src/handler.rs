@@ -1,4 +1,4 @@
-//! One message: one archive to make, or the leftovers of one backup to remove.
+//! Each message makes one archive, or removes the leftovers of one backup.
 
 use domain::work::Work;
 use runtime::deadline::Deadline;

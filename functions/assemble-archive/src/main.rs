@@ -1,4 +1,4 @@
-//! assemble-archive: makes a backup's zip inside object storage, and removes what backups that have ended leave behind.
+//! assemble-archive: makes a backup's zip inside S3, and removes the leftovers of backups that have ended.
 
 mod handler;
 

@@ -1,4 +1,4 @@
-//! Requests that begin or end a backup or its archive, to and from the use cases.
+//! Translates requests that start, cancel and delete backups to and from the use cases.
 
 use domain::audit::Act;
 use domain::backup::Backup;
@@ -17,7 +17,7 @@ use workflows::{cancel_backup, delete_backup};
 
 use crate::problems;
 
-/// Answers requests.
+/// The handler of all routes of this function.
 pub(crate) struct Handler {
     pub(crate) create: CreateBackup,
     pub(crate) audience: String,
@@ -64,7 +64,7 @@ impl Handler {
         Ok(self.answer(StatusCode::OK, &deleted.map_err(problems::of_delete)?))
     }
 
-    /// The backup that a request without a body is about.
+    /// The backup and the action of a request without a body.
     fn backup(&self, request: &Request, route: &MatchedRoute<'_>) -> Result<(BackupRef, Act), Problem> {
         let caller = self.authorised(request, route)?;
         request.no_fields()?;

@@ -1,4 +1,4 @@
-//! One message: one notification to announce, or one delivery to make.
+//! Each message announces one notification, or makes one delivery.
 
 use domain::work::Work;
 use worker::sqs::Outcome;

@@ -1,4 +1,4 @@
-//! deliver-notifications: tells people and programs what happened, by the event bus, by e-mail and by webhooks.
+//! deliver-notifications: delivers notifications by the event bus, by e-mail and by webhooks.
 
 mod handler;
 

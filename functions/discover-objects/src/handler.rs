@@ -1,4 +1,4 @@
-//! One message: one discovery.
+//! Each message runs the discovery of one backup.
 
 use domain::work::Work;
 use runtime::deadline::Deadline;

@@ -1,4 +1,4 @@
-//! discover-objects: lists an account's object types and properties and makes the first chunks of a backup.
+//! discover-objects: lists an account's object types and properties, and creates the first chunks of a backup.
 
 mod handler;
 

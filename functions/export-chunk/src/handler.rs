@@ -1,4 +1,4 @@
-//! One message: one chunk, or one object to close.
+//! Each message exports one chunk, or closes one object.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! export-chunk: reads id ranges of objects into segments, and closes objects whose ranges are all read.
+//! export-chunk: reads id ranges of objects into segments, and closes objects after their last range.
 
 mod handler;
 

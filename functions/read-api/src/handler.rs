@@ -1,4 +1,4 @@
-//! Requests that read, to and from the use cases.
+//! Translates requests that read to and from the use cases.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +25,7 @@ use workflows::{download_backup, read_backups};
 use crate::problems;
 use crate::progress::BackupProgressRepresentation;
 
-/// Answers requests.
+/// The handler of all routes of this function.
 pub(crate) struct Handler {
     pub(crate) ledger: Arc<dyn Ledger>,
     pub(crate) links: Arc<dyn DownloadLinks>,

@@ -1,5 +1,5 @@
-//! read-api: lists and shows backups and the audit log, hands out download links, describes the API, and answers what has no
-//! route.
+//! read-api: lists and shows backups and the audit log, hands out download links, describes the API, and answers
+//! requests without a route.
 
 mod audit_log;
 mod handler;

@@ -1,4 +1,4 @@
-//! restore-api: plans, shows, confirms, stops and undoes restores, and shows what became of them.
+//! restore-api: plans, shows, confirms, stops and undoes restores, and shows imports.
 
 mod body;
 mod handler;

@@ -1,4 +1,4 @@
-//! One message: one step of a restore, or one of its slices.
+//! Each message does one step of a restore, or works on one of its slices.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! Requests about restores and imports, from API Gateway's event to the answer, over ports in memory. Every answer is
+//! Requests about restores and imports: from API Gateway's event to the answer, over ports in memory. Every answer is
 //! checked against the API's description.
 
 mod asking;
@@ -64,7 +64,7 @@ impl World {
         self.objects.write_new(key, bytes, "application/json").await.expect("new");
     }
 
-    /// The answer to `call`, a request of `method`, which is as described.
+    /// The answer to a request, checked against the description.
     async fn answer(&self, method: &str, path: &str, with: impl FnOnce(ApiCall) -> ApiCall) -> Response {
         let call = with(ApiCall::new(method, path));
         let response = call.answered_by(|request| self.handler.handle(request)).await;
@@ -80,12 +80,12 @@ impl World {
         self.answer("POST", path, |call| call.by(ADMIN).body(&body.to_string())).await
     }
 
-    /// The problem with a POST that changes nothing.
+    /// The document of a refused POST; checks that it changed nothing.
     async fn refused(&self, path: &str, body: &Value) -> Value {
         self.refusal(path, |call| call.by(ADMIN).body(&body.to_string())).await
     }
 
-    /// The problem with a POST that changes nothing.
+    /// The document of a refused POST; checks that it changed nothing.
     async fn refusal(&self, path: &str, with: impl FnOnce(ApiCall) -> ApiCall) -> Value {
         let before = (self.ledger.all(), self.queue.queued());
         let response = self.answer("POST", path, with).await;

@@ -1,4 +1,4 @@
-//! Accounts, backups, restores and imports in the states that requests meet.
+//! Backups, restores and imports in all states.
 
 use domain::account::ApiVersion;
 use domain::backup::{Archive, Backup, BackupState};
@@ -32,7 +32,7 @@ pub(super) fn backup() -> Backup {
     Backup { state: BackupState::Completed, archive: Some(archive), ended_at: Some(now()), ..accepted }
 }
 
-/// The manifest of `backup`, which holds contacts with the properties `jobtitle` and `phone`, and conversations.
+/// The manifest of `backup`, with contacts (properties `jobtitle` and `phone`) and conversations.
 pub(super) fn manifest(backup: &Backup) -> Value {
     let column = |name: &str| json!({"name": name, "label": name, "type": "string", "sensitivity": "non_sensitive"});
     let file = |object: &str, label: &str, properties: &[&str]| {
@@ -51,7 +51,7 @@ pub(super) fn manifest(backup: &Backup) -> Value {
     })
 }
 
-/// A queued restore of account 42 from [`backup`], the `nth` of its account.
+/// The `nth` restore of account 42, queued, from [`backup`].
 pub(super) fn queued(nth: u8) -> Restore {
     let created_at = now() + SignedDuration::from_secs(nth.into());
     let request = RestoreRequest {
@@ -67,12 +67,12 @@ pub(super) fn queued(nth: u8) -> Restore {
     Restore::accepted(request, created_at)
 }
 
-/// One that is being compared, in one slice.
+/// A restore that is being planned, in one slice.
 pub(super) fn planning(nth: u8) -> Restore {
     Restore { state: RestoreState::Planning, slices: 1, open_slices: 1, defined_by: Some(1), ..queued(nth) }
 }
 
-/// One whose plan was made just [`now`] and sets 8 values and clears 3.
+/// A restore whose plan was made at [`now`], sets 8 values and clears 3.
 pub(super) fn planned(nth: u8) -> Restore {
     let restore = planning(nth);
     let jobtitle = PropertyCounts { present: 90, set: 8, cannot_be_set: 2, ..PropertyCounts::default() };
@@ -97,7 +97,7 @@ pub(super) fn planned(nth: u8) -> Restore {
     Restore { state: RestoreState::Planned, open_slices: 0, plan: Some(plan), ..restore }
 }
 
-/// One whose plan finds everything as it should be.
+/// A restore whose plan changes no values.
 pub(super) fn nothing_planned(nth: u8) -> Restore {
     let planned = planned(nth);
     let plan = planned.plan.clone().map(|plan| Plan {
@@ -110,19 +110,19 @@ pub(super) fn nothing_planned(nth: u8) -> Restore {
     Restore { plan, ..planned }
 }
 
-/// One that writes.
+/// A confirmed restore that writes.
 pub(super) fn applying(nth: u8) -> Restore {
     let confirmation = Some(Decision { by: ada(), at: now() });
     Restore { state: RestoreState::Applying, open_slices: 1, confirmation, ..planned(nth) }
 }
 
-/// One that has ended at [`now`] in `state`.
+/// A restore that has ended at [`now`] in `state`.
 pub(super) fn ended(nth: u8, state: RestoreState) -> Restore {
     let before = if state == RestoreState::Cancelled { planned(nth) } else { applying(nth) };
     Restore { state, open_slices: 0, ended_at: Some(now()), ..before }
 }
 
-/// What is restored, as the first step of [`planned`] has found it.
+/// The definition that the first step of [`planned`] has stored.
 pub(super) fn definition() -> Value {
     let property = |name: &str, label: &str| RestoredProperty {
         name: name.to_owned(),
@@ -145,13 +145,13 @@ pub(super) fn definition() -> Value {
     json!({"properties": properties, "values": values})
 }
 
-/// A slice of 100 rows, of which the plan changes 11.
+/// A slice of 100 rows; the plan changes 11 of them.
 pub(super) fn slice(restore: &Restore, state: SliceState) -> RestoreSlice {
     let waiting = RestoreSlice::waiting(&restore.reference(), 0, 0, 100, now());
     RestoreSlice { state, plan: PlanCounts { changed: 11, ..PlanCounts::of(3) }, ..waiting }
 }
 
-/// What became of some of it.
+/// The outcome of some values.
 pub(super) fn outcome() -> OutcomeCounts {
     OutcomeCounts {
         records_done: 8,
@@ -166,7 +166,7 @@ pub(super) fn outcome() -> OutcomeCounts {
     }
 }
 
-/// What [`ended`] has become.
+/// The import of [`ended`].
 pub(super) fn import(nth: u8, state: RestoreState, errors_key: Option<&str>) -> Import {
     let dropped = vec![DroppedProperty { property: "phone".to_owned(), code: "READ_ONLY".to_owned() }];
     Import::of(&Restore { dropped, ..ended(nth, state) }, &outcome(), errors_key.map(str::to_owned), now())
