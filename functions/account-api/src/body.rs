@@ -1,31 +1,32 @@
-//! What a request wants to change about an account.
+//! The body of a request that changes an account.
 
 use domain::account::ApiVersion;
 use domain::tier::{TIERS, TierName};
-use lambda::fields::Fields;
-use lambda::problem::{FieldFault, Problem};
+use http_api::fields::Fields;
+use http_api::problem::{FieldFault, Problem};
 use workflows::change_account::{AccountChange, ConnectionChange, WebhookChange};
 
-/// Longer than any URL on an allow-list.
+/// Longer than any base URL that a deployment allows.
 const LONGEST_URL: usize = 200;
-/// HubSpot's own tokens have fewer than 100 characters; access tokens of its apps are longer.
+/// Tokens of HubSpot's private apps have fewer than 100 characters; access tokens of public apps are longer.
 const LONGEST_TOKEN: usize = 4_096;
 
 const API_VERSIONS: [(&str, ApiVersion); 2] =
     [(ApiVersion::V2026_09.as_str(), ApiVersion::V2026_09), (ApiVersion::V3.as_str(), ApiVersion::V3)];
 
-/// More addresses than an account has people who care.
+/// The most e-mail addresses of an account.
 const MOST_ADDRESSES: usize = 10;
-/// The longest address that SMTP knows (RFC 5321, 4.5.3.1.3, without the brackets).
+/// The longest address in SMTP (RFC 5321, 4.5.3.1.3, without the brackets).
 const LONGEST_ADDRESS: usize = 254;
-/// As long as a webhook's URL may be; what it must look like is checked when it is looked up.
+/// The longest URL of a webhook. Its form is checked when its host is looked up.
 const LONGEST_WEBHOOK: usize = 2_000;
 
-/// Reads `{plan, crmConnection: {baseUrl, token, apiVersion}, callShare: {burstPercent, dailyPercent}, notificationTargets:
-/// {email, webhook: {url, newSecret} | null}}`, of which everything may be absent and then stays as it is.
+/// Reads `{plan, crmConnection: {baseUrl, token, apiVersion}, callShare: {burstPercent, dailyPercent},
+/// notificationTargets: {email, webhook: {url, newSecret} | null}}`. All fields are optional; an absent field stays
+/// unchanged.
 ///
 /// # Errors
-/// A 422 problem that names every field at fault.
+/// A 422 problem that names every invalid field.
 pub(crate) fn parse(mut body: Fields) -> Result<AccountChange, Problem> {
     let mut faults = Vec::new();
     let mut change = AccountChange::default();
@@ -66,7 +67,7 @@ fn email(targets: &mut Fields, faults: &mut Vec<FieldFault>) -> Option<Vec<Strin
     Some(addresses)
 }
 
-/// Whether it looks like an address. Whether it is one, only a mail that arrives tells.
+/// Whether the text has the form of an address. Only a delivered e-mail proves that the address exists.
 fn is_address(text: &str) -> bool {
     let visible = text.chars().all(|c| !c.is_whitespace() && !c.is_control() && !"<>,;\"()".contains(c));
     visible

@@ -1,20 +1,21 @@
-//! Requests about an account's settings, its schedule and its notifications, to and from the use cases.
+//! Translates requests about settings, the schedule and notifications to and from the use cases.
 
 use std::sync::Arc;
 
 use domain::ports::clock::Clock;
 use domain::ports::ledger::Ledger;
 use http::StatusCode;
-use lambda::caller::{Authorised, Right};
-use lambda::http::{Request, Response};
-use lambda::problem::Problem;
-use lambda::routes::{MatchedRoute, Operation};
+use http_api::caller::{Authorised, Right};
+use http_api::problem::Problem;
+use http_api::request::Request;
+use http_api::response::Response;
+use http_api::routes::{MatchedRoute, Operation};
 use workflows::change_account::{self, ChangeAccount};
 
 use crate::representation::AccountRepresentation;
 use crate::{body, problems};
 
-/// Answers requests.
+/// The handler of all routes of this function.
 pub(crate) struct Handler {
     pub(crate) ledger: Arc<dyn Ledger>,
     pub(crate) clock: Arc<dyn Clock>,

@@ -6,20 +6,21 @@ use domain::notification::delivery::{Delivery, DeliveryState};
 use domain::notification::{Event, Notification};
 use domain::work::NotificationRef;
 use http::StatusCode;
+use http_api::caller::{Authorised, Right};
+use http_api::pages::{self, PageQuery};
+use http_api::problem::Problem;
+use http_api::representation::shown;
+use http_api::request::Request;
+use http_api::response::Response;
+use http_api::routes::MatchedRoute;
 use jiff::Timestamp;
-use lambda::caller::{Authorised, Right};
-use lambda::http::{Request, Response};
-use lambda::pages::{self, PageQuery};
-use lambda::problem::Problem;
-use lambda::representation::shown;
-use lambda::routes::MatchedRoute;
 use serde::Serialize;
 use workflows::notify::inbox;
 
 use crate::handler::Handler;
 use crate::problems;
 
-/// A notification as one reader sees it.
+/// A notification with the read mark of one reader.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct NotificationRepresentation<'a> {
@@ -28,7 +29,7 @@ struct NotificationRepresentation<'a> {
     #[serde(flatten)]
     event: &'a Event,
     message: String,
-    /// Where the API has more about it.
+    /// The route with more information.
     #[serde(skip_serializing_if = "Option::is_none")]
     path: Option<String>,
     read: bool,
@@ -115,10 +116,10 @@ impl Handler {
     ) -> Result<Response, Problem> {
         let caller = self.authorised(request, route, Right::Backups)?;
         let reference = notification(&caller, route)?;
-        let told = inbox::read(&*self.ledger, &*self.clock, &reference).await;
-        let told = told.map_err(problems::of_inbox)?;
+        let read = inbox::read(&*self.ledger, &*self.clock, &reference).await;
+        let read = read.map_err(problems::of_inbox)?;
         let reader = &caller.requester.subject;
-        let shown = NotificationRepresentation::of(&told.notification, reader, Some(&told.deliveries));
+        let shown = NotificationRepresentation::of(&read.notification, reader, Some(&read.deliveries));
         Ok(Response::json(StatusCode::OK, &shown))
     }
 

@@ -1,4 +1,4 @@
-//! account-api: creates accounts, connects them to their CRM, and keeps their schedules, plans and notifications.
+//! account-api: creates accounts, connects them to their CRM, and manages their schedules, plans and notifications.
 
 mod body;
 mod handler;
@@ -12,8 +12,10 @@ mod tests;
 use std::sync::Arc;
 
 use aws::{Aws, QueueUrls, SystemClock};
-use lambda::config::Environment;
-use lambda::{http, random, telemetry};
+use http_api::config::ApiConfig;
+use http_api::serving;
+use runtime::config::Environment;
+use runtime::{random, telemetry};
 use webhook::HttpWebhooks;
 use workflows::change_account::ChangeAccount;
 
@@ -23,7 +25,7 @@ use crate::handler::Handler;
 async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init()?;
     let mut env = Environment::of_process();
-    let (api, tokens, base_urls) = (env.api(), env.crm_token_prefix(), env.crm_base_urls());
+    let (api, tokens, base_urls) = (ApiConfig::from_env(&mut env), env.crm_token_prefix(), env.crm_base_urls());
     let (secrets, private) = (env.webhook_secret_prefix(), env.webhook_private_targets());
     let queues = QueueUrls { notify: env.notify_queue_url(), ..QueueUrls::default() };
     let (api, tokens, base_urls, secrets, private) =
@@ -43,5 +45,5 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     };
     let audit = api.audit_log(ledger.clone());
     let handler = Handler { ledger, clock: Arc::new(SystemClock), accounts, audience: api.audience };
-    http::serve(audit, |request| handler.handle(request)).await
+    serving::serve(audit, |request| handler.handle(request)).await
 }

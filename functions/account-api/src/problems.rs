@@ -1,10 +1,10 @@
-//! Which problem document each error of the use cases becomes.
+//! Problem documents for the errors of the use cases.
 
 use domain::lease::WaitReason;
 use domain::ports::crm::{CrmError, CrmErrorKind};
+use http_api::problem::{FieldFault, Problem, catalogue};
+use http_api::representation::shown;
 use jiff::Timestamp;
-use lambda::problem::{FieldFault, Problem, catalogue};
-use lambda::representation::shown;
 use workflows::change_account::ChangeError;
 use workflows::notify::inbox::InboxError;
 use workflows::schedule::ScheduleError;
@@ -12,13 +12,16 @@ use workflows::schedule::ScheduleError;
 const TOKEN: &str = "crmConnection.token";
 const WEBHOOK: &str = "notificationTargets.webhook.url";
 const BASE_URL: &str = "crmConnection.baseUrl";
-/// Seconds after which connecting to a CRM that did not answer makes sense again at the earliest.
+/// The shortest `Retry-After` after a CRM did not answer, in seconds.
 const TRY_AGAIN: u64 = 10;
 
-/// A super admin may change everything about an account but this.
+/// A super admin may change all settings except the plan.
 pub(crate) fn plan_is_the_operators() -> Problem {
-    Problem::new(catalogue::FORBIDDEN, "Only an operator may set an account's plan. Ask whoever runs the deployment.")
-        .fault("plan", "Leave it out.")
+    Problem::new(
+        catalogue::FORBIDDEN,
+        "Only an operator may set an account's plan. Ask the operator of this deployment.",
+    )
+    .fault("plan", "Remove it from the body.")
 }
 
 pub(crate) fn of_schedule(error: ScheduleError) -> Problem {
@@ -28,7 +31,8 @@ pub(crate) fn of_schedule(error: ScheduleError) -> Problem {
         ScheduleError::NotInPlan(plan) => Problem::new(
             catalogue::SCHEDULE_NOT_IN_PLAN,
             format!(
-                "The account's plan '{plan}' has no schedules. Make backups on request, or ask an operator about the plan."
+                "The account's plan '{plan}' does not include schedules. Start backups by hand, or ask an operator for \
+                 another plan."
             ),
         ),
         ScheduleError::Ledger(error) => error.into(),
@@ -50,22 +54,25 @@ pub(crate) fn of_change(error: ChangeError, base_urls: &[String], now: Timestamp
             catalogue::BASE_URL_NOT_ALLOWED,
             format!("This deployment connects to {} only.", base_urls.join(", ")),
         )
-        .fault(BASE_URL, "It must be one of `allowed`, exactly as written there.")
+        .fault(BASE_URL, "It must be one of `allowed`, spelled exactly the same.")
         .member("allowed", base_urls.to_vec()),
         ChangeError::BaseUrlMissing => Problem::input_invalid(vec![FieldFault::new(
             BASE_URL,
-            "It is missing, and the account is not connected yet.",
+            "It is missing. The account is not connected yet, so the base URL is required.",
         )]),
-        ChangeError::TokenMissing => {
-            Problem::input_invalid(vec![FieldFault::new(TOKEN, "It is missing, and none is stored for this base URL.")])
-        }
+        ChangeError::TokenMissing => Problem::input_invalid(vec![FieldFault::new(
+            TOKEN,
+            "It is missing, and no token is stored for this base URL.",
+        )]),
         ChangeError::PortalDiffers { connected, given } => Problem::new(
             catalogue::PORTAL_DIFFERS,
-            format!("The token belongs to portal {given}, but the account and its backups are of portal {connected}."),
+            format!(
+                "The token belongs to portal {given}, but the account and its backups belong to portal {connected}."
+            ),
         )
         .fault(TOKEN, "It must belong to the account's portal."),
         ChangeError::Webhook(refused) => {
-            Problem::new(catalogue::WEBHOOK_NOT_ALLOWED, format!("Webhooks cannot be sent there: {refused}."))
+            Problem::new(catalogue::WEBHOOK_NOT_ALLOWED, format!("Webhooks cannot be sent to this URL: {refused}."))
                 .fault(WEBHOOK, "It must be an https URL of a server on the public internet.")
         }
         ChangeError::Crm(error) => of_crm(&error, now),
@@ -78,7 +85,7 @@ fn of_crm(error: &CrmError, now: Timestamp) -> Problem {
     let sentence = error.sentence.as_str();
     match &error.kind {
         CrmErrorKind::TokenRefused => {
-            Problem::new(catalogue::CRM_TOKEN_REFUSED, sentence).fault(TOKEN, "The CRM refuses it (401).")
+            Problem::new(catalogue::CRM_TOKEN_REFUSED, sentence).fault(TOKEN, "The CRM rejects it (401).")
         }
         CrmErrorKind::MissingScopes(scopes) | CrmErrorKind::HiddenValues(scopes) => {
             Problem::new(catalogue::CRM_SCOPES_MISSING, sentence)
@@ -96,22 +103,22 @@ fn of_crm(error: &CrmError, now: Timestamp) -> Problem {
     }
 }
 
-/// The CRM was not asked, or did not answer, because of a limit: which one, until when, and what to do.
+/// A limit of the CRM prevented the call. Names the limit, when it ends, and what to do.
 fn limit_used_up(until: Timestamp, reason: WaitReason, now: Timestamp) -> Problem {
     let (limit, detail) = match reason {
         WaitReason::DailyLimit => (
             "day",
             format!(
-                "The calls that the CRM allows in a day are used up, by this and other apps of the CRM account, so it does \
-                 not say whose the token is. Nothing was changed. Send the same request again after {until:.0}; the CRM \
-                 counts from zero at midnight in the time zone of the CRM account."
+                "The CRM's daily call limit is used up by this and other apps of the CRM account, so the token cannot \
+                 be checked. Nothing was changed. Send the same request again after {until:.0}. The CRM resets the \
+                 limit at midnight in the time zone of the CRM account."
             ),
         ),
         _ => (
             "ten-seconds",
             format!(
-                "The calls that the CRM allows within ten seconds are used up, so it does not say whose the token is. \
-                 Nothing was changed. Send the same request again after {until:.0}."
+                "The CRM's call limit for ten seconds is used up, so the token cannot be checked. Nothing was changed. \
+                 Send the same request again after {until:.0}."
             ),
         ),
     };

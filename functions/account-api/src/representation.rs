@@ -1,5 +1,5 @@
-//! How an account looks in the API's answers. The CRM token is not part of it, and the secret of its webhook only in the
-//! answer that has made it.
+//! An account in the API's answers. No answer contains the CRM token. The secret of a webhook is only in the answer to
+//! the request that created it.
 
 use domain::Failure;
 use domain::account::{Account, CrmConnection};
@@ -7,8 +7,8 @@ use domain::budget::CallLimits;
 use domain::budget::CallShare;
 use domain::ids::AccountId;
 use domain::tier::Tier;
+use http_api::representation::shown;
 use jiff::Timestamp;
-use lambda::representation::shown;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
@@ -24,12 +24,12 @@ pub(crate) struct AccountRepresentation<'a> {
     notification_targets: TargetsRepresentation<'a>,
 }
 
-/// What the account may do.
+/// The account's plan and its limits.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct TierRepresentation {
     name: &'static str,
-    /// Whole hours; 0 is at any time.
+    /// 0 means at any time.
     backup_interval_hours: i64,
     may_schedule: bool,
 }
@@ -43,7 +43,7 @@ struct TargetsRepresentation<'a> {
 #[derive(Serialize)]
 struct WebhookRepresentation<'a> {
     url: &'a str,
-    /// Told once, when it is made.
+    /// Only after it was created.
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<&'a str>,
 }
@@ -62,7 +62,7 @@ struct ConnectionRepresentation<'a> {
 }
 
 impl<'a> AccountRepresentation<'a> {
-    /// `account` as it is. `secret` is what its webhook is signed with, if that was made just now.
+    /// `account`, and the `secret` of its webhook if this request created it.
     pub(crate) fn of(account: &'a Account, secret: Option<&'a SecretString>) -> Self {
         let targets = &account.notification_targets;
         let secret = secret.map(ExposeSecret::expose_secret);

@@ -4,14 +4,15 @@ use domain::Failure;
 use domain::account::Requester;
 use domain::schedule::{Cadence, LatestRun, Schedule};
 use http::StatusCode;
+use http_api::caller::Right;
+use http_api::fields::Fields;
+use http_api::problem::Problem;
+use http_api::representation::shown;
+use http_api::request::Request;
+use http_api::response::Response;
+use http_api::routes::MatchedRoute;
 use jiff::Timestamp;
 use jiff::civil::Weekday;
-use lambda::caller::Right;
-use lambda::fields::Fields;
-use lambda::http::{Request, Response};
-use lambda::problem::Problem;
-use lambda::representation::shown;
-use lambda::routes::MatchedRoute;
 use serde::Serialize;
 use workflows::schedule::{self, ScheduleWish};
 
@@ -30,7 +31,7 @@ struct ScheduleRepresentation<'a> {
     on: Option<OnRepresentation<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     latest_run: Option<&'a LatestRun>,
-    /// Why it was switched off by nobody.
+    /// Why the deployment switched it off.
     #[serde(skip_serializing_if = "Option::is_none")]
     stopped: Option<&'a Failure>,
 }

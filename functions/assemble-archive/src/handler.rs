@@ -1,15 +1,15 @@
-//! One message: one archive to make, or the leftovers of one backup to remove.
+//! Each message makes one archive, or removes the leftovers of one backup.
 
 use domain::work::Work;
-use lambda::deadline::Deadline;
-use lambda::sqs::Outcome;
-use lambda::worker;
+use runtime::deadline::Deadline;
+use worker::sqs::Outcome;
+use worker::step;
 use workflows::backup::assemble::Assemble;
 
 pub(crate) async fn handle(assemble: &Assemble, work: Work, deadline: Deadline) -> Outcome {
     match &work {
-        Work::Assemble { backup } => worker::outcome(&work, assemble.run(backup, &worker::run(deadline)).await),
-        Work::Sweep { backup } => worker::outcome(&work, assemble.sweep(backup).await),
-        _ => worker::misrouted(&work),
+        Work::Assemble { backup } => step::outcome(&work, assemble.run(backup, &step::run(deadline)).await),
+        Work::Sweep { backup } => step::outcome(&work, assemble.sweep(backup).await),
+        _ => step::misrouted(&work),
     }
 }

@@ -1,13 +1,14 @@
-//! assemble-archive: makes a backup's zip inside object storage, and removes what backups that have ended leave behind.
+//! assemble-archive: makes a backup's zip inside S3, and removes the leftovers of backups that have ended.
 
 mod handler;
 
 use std::sync::Arc;
 
 use aws::{Aws, QueueUrls};
-use lambda::config::Environment;
-use lambda::worker::Worker;
-use lambda::{sqs, telemetry};
+use runtime::config::Environment;
+use runtime::telemetry;
+use worker::sqs;
+use worker::wiring::Worker;
 use workflows::backup::assemble::Assemble;
 
 #[tokio::main(flavor = "current_thread")]

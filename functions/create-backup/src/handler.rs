@@ -1,22 +1,23 @@
-//! Requests that begin or end a backup or its archive, to and from the use cases.
+//! Translates requests that start, cancel and delete backups to and from the use cases.
 
 use domain::audit::Act;
 use domain::backup::Backup;
 use domain::work::BackupRef;
 use http::StatusCode;
 use http::header::{HeaderValue, LOCATION};
-use lambda::caller::{Authorised, Right};
-use lambda::http::{Request, Response};
-use lambda::problem::Problem;
-use lambda::random;
-use lambda::representation::BackupRepresentation;
-use lambda::routes::{MatchedRoute, Operation};
+use http_api::caller::{Authorised, Right};
+use http_api::problem::Problem;
+use http_api::representation::BackupRepresentation;
+use http_api::request::Request;
+use http_api::response::Response;
+use http_api::routes::{MatchedRoute, Operation};
+use runtime::random;
 use workflows::backup::create::{self, CreateBackup};
 use workflows::backup::{cancel, delete};
 
 use crate::problems;
 
-/// Answers requests.
+/// The handler of all routes of this function.
 pub(crate) struct Handler {
     pub(crate) create: CreateBackup,
     pub(crate) audience: String,
@@ -63,7 +64,7 @@ impl Handler {
         Ok(self.answer(StatusCode::OK, &deleted.map_err(problems::of_delete)?))
     }
 
-    /// The backup that a request without a body is about.
+    /// The backup and the action of a request without a body.
     fn backup(&self, request: &Request, route: &MatchedRoute<'_>) -> Result<(BackupRef, Act), Problem> {
         let caller = self.authorised(request, route)?;
         request.no_fields()?;

@@ -8,8 +8,10 @@ mod tests;
 use std::sync::Arc;
 
 use aws::{Aws, QueueUrls, SystemClock};
-use lambda::config::Environment;
-use lambda::{http, telemetry};
+use http_api::config::ApiConfig;
+use http_api::serving;
+use runtime::config::Environment;
+use runtime::telemetry;
 use workflows::backup::create::CreateBackup;
 
 use crate::handler::Handler;
@@ -18,7 +20,7 @@ use crate::handler::Handler;
 async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init()?;
     let mut env = Environment::of_process();
-    let api = env.api();
+    let api = ApiConfig::from_env(&mut env);
     let queues =
         QueueUrls { discover: env.discover_queue_url(), assemble: env.assemble_queue_url(), ..QueueUrls::default() };
     let api = env.finish(|| api)?;
@@ -30,5 +32,5 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     };
     let audit = api.audit_log(create.ledger.clone());
     let handler = Handler { create, audience: api.audience };
-    http::serve(audit, |request| handler.handle(request)).await
+    serving::serve(audit, |request| handler.handle(request)).await
 }

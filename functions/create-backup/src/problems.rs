@@ -1,8 +1,8 @@
-//! Which problem document each error of the use cases becomes.
+//! Problem documents for the errors of the use cases.
 
+use http_api::problem::{Problem, catalogue};
+use http_api::representation::shown;
 use jiff::Timestamp;
-use lambda::problem::{Problem, catalogue};
-use lambda::representation::shown;
 use workflows::backup::cancel::CancelError;
 use workflows::backup::create::CreateError;
 use workflows::backup::delete::DeleteError;
@@ -17,14 +17,14 @@ pub(crate) fn of_create(error: CreateError, now: Timestamp) -> Problem {
                 format!("Backup {running} of this account is running. Wait until it has ended, or cancel it."),
             )
             .member("runningBackupId", running.as_str());
-            // A time that is past would only invite to ask again at once.
+            // A time in the past would suggest an immediate retry.
             if next_at > now { problem.member("nextAllowedAt", shown(next_at).to_string()) } else { problem }
         }
         CreateError::TooEarly(next_at) => {
             let left = next_at.duration_since(now).as_secs().max(0);
             Problem::new(
                 catalogue::BACKUP_TOO_EARLY,
-                format!("The account's plan allows the next backup at {next_at:.0}. Ask again then."),
+                format!("The account's plan allows the next backup at {next_at:.0}. Try again then."),
             )
             .member("nextAllowedAt", shown(next_at).to_string())
             .retry_after(u64::try_from(left).unwrap_or(0) + 1)
@@ -48,10 +48,10 @@ pub(crate) fn of_cancel(error: CancelError) -> Problem {
         CancelError::Unknown => Problem::backup_unknown(),
         CancelError::Ended(backup) => {
             let ended = match backup.failure {
-                Some(_) => "It has failed",
-                None => "It is completed",
+                Some(_) => "The backup has failed",
+                None => "The backup is completed",
             };
-            Problem::new(catalogue::BACKUP_ENDED, format!("{ended} and cannot be cancelled any more."))
+            Problem::new(catalogue::BACKUP_ENDED, format!("{ended} and can no longer be cancelled."))
         }
         CancelError::Ledger(error) => error.into(),
     }

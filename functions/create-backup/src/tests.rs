@@ -1,61 +1,35 @@
-//! Requests that begin or end a backup, from API Gateway's event to the answer, over ports in memory.
+//! Requests that start, cancel and delete backups: from API Gateway's event to the answer, over ports in memory.
 
 use std::sync::Arc;
 
 use domain::account::Requester;
-use domain::account::{Account, ApiVersion, CrmConnection, NotificationTargets};
+use domain::account::{Account, ApiVersion};
 use domain::allowance::{Allowance, IdempotentRequest, RestoreAct};
 use domain::audit::AuditEntry;
 use domain::backup::{Archive, Backup, BackupEvent, BackupState};
-use domain::budget::CallLimits;
-use domain::budget::CallShare;
-use domain::ids::{AccountId, BackupId, RestoreId};
+use domain::ids::{BackupId, RestoreId};
 use domain::ports::ledger::{self, Change, Ledger};
 use domain::ports::storage::ETag;
 use domain::tier::TierName;
 use domain::work::{BackupRef, Work};
 use domain::{Failure, FailureKind};
+use http_api::response::Response;
+use http_api::testing::account::{ADMIN, account, account_id, now};
+use http_api::testing::{AUDIENCE, ApiCall, described, document, kind, problem};
 use in_memory::faults::{Fault, Faults};
 use in_memory::{ManualClock, MemoryLedger, MemoryQueue};
-use jiff::{SignedDuration, Timestamp};
-use lambda::http::Response;
-use lambda::testing::{AUDIENCE, ApiCall, described, document};
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 use workflows::backup::create::CreateBackup;
 
 use crate::handler::Handler;
 
 const BACKUPS: &str = "/accounts/42/backups";
-const ADMIN: &[&str] = &["42:super-admin"];
 
 struct World {
     ledger: Arc<MemoryLedger>,
     queue: Arc<MemoryQueue>,
     handler: Handler,
-}
-
-fn now() -> Timestamp {
-    "2026-11-22T17:00:00Z".parse().expect("a time")
-}
-
-fn account(connected: bool) -> Account {
-    let connection = CrmConnection {
-        base_url: "https://api.hubapi.com".to_owned(),
-        api_version: ApiVersion::V2026_09,
-        portal_id: 7,
-        time_zone: "Europe/Berlin".to_owned(),
-        call_limits: CallLimits::LOWEST,
-        connected_at: now(),
-        fault: None,
-    };
-    Account {
-        account_id: AccountId::parse("42").expect("digits"),
-        created_at: now(),
-        crm_connection: connected.then_some(connection),
-        call_share: CallShare::default(),
-        tier: TierName::parse("unlimited").expect("a plan"),
-        notification_targets: NotificationTargets::default(),
-    }
 }
 
 impl World {
@@ -81,7 +55,7 @@ impl World {
         self.answer(ApiCall::new("POST", path).by(ADMIN)).await
     }
 
-    /// The answer to a request that must be refused and change nothing.
+    /// The status and document of a refused request; checks that it changed nothing.
     async fn refused(&self, call: ApiCall) -> (u16, Value) {
         let before = (self.ledger.all(), self.queue.queued());
         let response = self.answer(call).await;
@@ -91,16 +65,12 @@ impl World {
     }
 }
 
-fn kind(word: &str) -> Value {
-    format!("urn:crm-backup:problem:{word}").into()
-}
-
 fn backup_id(response: &Response) -> String {
     document(response)["backupId"].as_str().expect("an id").to_owned()
 }
 
 #[tokio::test]
-async fn a_backup_is_accepted_at_once_and_named() {
+async fn a_backup_is_accepted_at_once_with_its_path() {
     let world = World::connected().await;
 
     let response = world.answer(ApiCall::new("POST", BACKUPS).by(ADMIN).body("{}")).await;
@@ -125,7 +95,7 @@ async fn a_backup_is_accepted_at_once_and_named() {
 }
 
 #[tokio::test]
-async fn a_second_backup_is_told_which_one_is_running() {
+async fn a_refused_second_backup_names_the_running_one() {
     let world = World::connected().await;
     let running = backup_id(&world.post(BACKUPS).await);
     let (status, problem) = world.refused(ApiCall::new("POST", BACKUPS).by(ADMIN)).await;
@@ -134,7 +104,7 @@ async fn a_second_backup_is_told_which_one_is_running() {
 }
 
 #[tokio::test]
-async fn repeating_a_request_with_its_key_gives_the_same_backup() {
+async fn repeating_a_request_with_its_key_returns_the_same_backup() {
     let world = World::connected().await;
     let call = || ApiCall::new("POST", BACKUPS).by(ADMIN).header("idempotency-key", "7f3c");
     let first = world.answer(call()).await;
@@ -146,13 +116,13 @@ async fn repeating_a_request_with_its_key_gives_the_same_backup() {
     assert_eq!((status, &problem["errors"][0]["field"]), (400, &json!("Idempotency-Key")));
 }
 
-/// D2: a key that stands for something else is no key of a backup, until it is forgotten.
+/// D2: a key of a restore is refused for a backup until it expires.
 #[tokio::test]
-async fn a_key_that_was_used_for_a_restore_starts_no_backup() {
+async fn a_key_of_a_restore_starts_no_backup() {
     let world = World::connected().await;
     let restore_id = RestoreId::new(now(), [1; 10]);
     let note = IdempotentRequest {
-        account_id: account(true).account_id,
+        account_id: account_id(),
         idempotency_key: "k".to_owned(),
         backup_id: IdempotentRequest::no_backup(&restore_id),
         restore: Some(RestoreAct { action: "create-restore".to_owned(), restore_id }),
@@ -167,7 +137,7 @@ async fn a_key_that_was_used_for_a_restore_starts_no_backup() {
 }
 
 #[tokio::test]
-async fn who_is_no_super_admin_of_the_account_gets_403_whether_it_exists_or_not() {
+async fn only_a_super_admin_of_the_account_learns_whether_it_exists() {
     let (with, without) = (World::connected().await, World::empty());
     for groups in [
         &[][..],
@@ -184,12 +154,12 @@ async fn who_is_no_super_admin_of_the_account_gets_403_whether_it_exists_or_not(
     }
     let no_groups = json!({"sub": "user-1", "aud": AUDIENCE, "token_use": "id"});
     assert_eq!(with.refused(ApiCall::new("POST", BACKUPS).with_claims(&no_groups)).await.0, 403);
-    // What is no account's id is nobody's account.
+    // An invalid id.
     assert_eq!(with.refused(ApiCall::new("POST", "/accounts/acme/backups").by(ADMIN)).await.0, 403);
 }
 
 #[tokio::test]
-async fn an_access_token_or_none_gets_401() {
+async fn an_access_token_or_a_missing_token_gets_401() {
     let world = World::connected().await;
     let access = json!({"sub": "user-1", "client_id": AUDIENCE, "token_use": "access", "cognito:groups": ADMIN});
     for call in [ApiCall::new("POST", BACKUPS).with_claims(&access), ApiCall::new("POST", BACKUPS)] {
@@ -199,7 +169,7 @@ async fn an_access_token_or_none_gets_401() {
 }
 
 #[tokio::test]
-async fn an_account_that_is_unknown_or_not_connected_has_no_backup() {
+async fn an_unknown_or_unconnected_account_cannot_start_a_backup() {
     let world = World::empty();
     let (status, problem) = world.refused(ApiCall::new("POST", BACKUPS).by(ADMIN)).await;
     assert_eq!((status, &problem["type"]), (404, &kind("account-unknown")));
@@ -209,7 +179,7 @@ async fn an_account_that_is_unknown_or_not_connected_has_no_backup() {
 }
 
 #[tokio::test]
-async fn a_body_that_says_something_is_refused() {
+async fn a_body_with_content_is_refused() {
     let world = World::connected().await;
     for (body, status, word) in [
         ("{", 400, "json-malformed"),
@@ -222,7 +192,7 @@ async fn a_body_that_says_something_is_refused() {
 }
 
 #[tokio::test]
-async fn a_running_backup_is_cancelled_once_and_says_so_twice() {
+async fn cancelling_a_backup_twice_returns_the_same_answer() {
     let world = World::connected().await;
     let id = backup_id(&world.post(BACKUPS).await);
     let cancel = format!("{BACKUPS}/{id}/cancel");
@@ -235,10 +205,10 @@ async fn a_running_backup_is_cancelled_once_and_says_so_twice() {
 }
 
 #[tokio::test]
-async fn a_backup_that_has_ended_or_is_unknown_cannot_be_cancelled() {
+async fn an_ended_or_unknown_backup_cannot_be_cancelled() {
     let world = World::connected().await;
     let id = BackupId::parse(&backup_id(&world.post(BACKUPS).await)).expect("an id");
-    let backup = BackupRef { account_id: AccountId::parse("42").expect("digits"), backup_id: id };
+    let backup = BackupRef { account_id: account_id(), backup_id: id };
     let loaded = ledger::load::<Backup>(&*world.ledger, &Backup::key_of(&backup)).await.expect("readable");
     let loaded = loaded.expect("present");
     let failed = BackupEvent::Failed(Failure::new(FailureKind::CrmTokenRefused, "The CRM refuses the token."));
@@ -255,39 +225,36 @@ async fn a_backup_that_has_ended_or_is_unknown_cannot_be_cancelled() {
 }
 
 #[tokio::test]
-async fn a_ledger_that_does_not_answer_is_a_503_that_says_when_to_come_back() {
+async fn a_failed_ledger_call_becomes_a_503_with_retry_after() {
     let world = World::connected().await;
     let faults = Faults::at(1, Fault::CallFails);
     let ledger = faults.worker().wrap(world.ledger.clone());
     let create = CreateBackup { ledger, ..world.handler.create.clone() };
     let handler = Handler { create, audience: AUDIENCE.to_owned() };
     let response = ApiCall::new("POST", BACKUPS).by(ADMIN).answered_by(|request| handler.handle(request)).await;
-    assert_eq!((response.status().as_u16(), &document(&response)["type"]), (503, &kind("unavailable")));
+    assert_eq!(problem(&response), (503, kind("unavailable")));
     assert_eq!(response.headers()["retry-after"], "1");
-    assert!(!response.body().contains("injected"), "what went wrong is for the log");
+    assert!(!response.body().contains("injected"), "the cause is only logged");
 }
 
 #[tokio::test]
-async fn a_backup_too_early_is_told_when_the_next_one_may_be_made() {
+async fn a_backup_that_is_too_early_gets_the_time_of_the_next_one() {
     let world = World::empty();
     let plan = TierName::parse("enterprise").expect("a plan");
-    let used = Allowance {
-        used_at: Some(now() - SignedDuration::from_hours(20)),
-        ..Allowance::free(account(true).account_id)
-    };
+    let used = Allowance { used_at: Some(now() - SignedDuration::from_hours(20)), ..Allowance::free(account_id()) };
     let changes = [Change::create(&Account { tier: plan, ..account(true) }), Change::create(&used)];
     world.ledger.commit(&changes).await.expect("empty ledger");
 
     let response = world.post(BACKUPS).await;
 
     described::check("POST", BACKUPS, &response);
-    assert_eq!((response.status().as_u16(), &document(&response)["type"]), (429, &kind("backup-too-early")));
+    assert_eq!(problem(&response), (429, kind("backup-too-early")));
     assert_eq!(document(&response)["nextAllowedAt"], "2026-11-22T21:00:00Z");
     assert_eq!(response.headers()["retry-after"], "14401");
 }
 
 #[tokio::test]
-async fn an_archive_is_deleted_once_and_the_backup_stays() {
+async fn deleting_an_archive_twice_returns_the_same_answer_and_keeps_the_backup() {
     let world = World::connected().await;
     let backup = completed();
     world.ledger.commit(&[Change::create(&backup)]).await.expect("new");
@@ -305,7 +272,7 @@ async fn an_archive_is_deleted_once_and_the_backup_stays() {
 }
 
 #[tokio::test]
-async fn without_an_archive_there_is_nothing_to_delete() {
+async fn a_backup_without_an_archive_cannot_be_deleted() {
     let world = World::connected().await;
     let running = format!("{BACKUPS}/{}", backup_id(&world.post(BACKUPS).await));
     let expired =
@@ -319,12 +286,12 @@ async fn without_an_archive_there_is_nothing_to_delete() {
     ] {
         let response = world.answer(ApiCall::new("DELETE", &path).by(ADMIN)).await;
         described::check("DELETE", &path, &response);
-        assert_eq!((response.status().as_u16(), &document(&response)["type"]), (status, &kind(word)));
+        assert_eq!(problem(&response), (status, kind(word)));
     }
 }
 
 fn completed() -> Backup {
-    let reference = BackupRef { account_id: account(true).account_id, backup_id: BackupId::new(now(), [9; 10]) };
+    let reference = BackupRef { account_id: account_id(), backup_id: BackupId::new(now(), [9; 10]) };
     let by = Requester { subject: "user-1".to_owned(), email: None };
     let archive = Archive {
         storage_key: "archives/42/a.zip".to_owned(),

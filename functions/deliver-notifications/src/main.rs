@@ -1,14 +1,15 @@
-//! deliver-notifications: tells people and programs what happened, by the event bus, by e-mail and by webhooks.
+//! deliver-notifications: delivers notifications by the event bus, by e-mail and by webhooks.
 
 mod handler;
 
 use std::sync::Arc;
 
 use aws::{Aws, QueueUrls};
-use lambda::config::Environment;
-use lambda::worker::Worker;
-use lambda::{sqs, telemetry};
+use runtime::config::Environment;
+use runtime::telemetry;
 use webhook::HttpWebhooks;
+use worker::sqs;
+use worker::wiring::Worker;
 use workflows::notify::Notify;
 
 #[tokio::main(flavor = "current_thread")]

@@ -1,10 +1,11 @@
-//! discover-objects: lists an account's object types and properties and makes the first chunks of a backup.
+//! discover-objects: lists an account's object types and properties, and creates the first chunks of a backup.
 
 mod handler;
 
 use aws::QueueUrls;
-use lambda::worker::CrmWorker;
-use lambda::{sqs, telemetry};
+use runtime::telemetry;
+use worker::sqs;
+use worker::wiring::CrmWorker;
 use workflows::backup::discover::Discover;
 
 #[tokio::main(flavor = "current_thread")]

@@ -1,10 +1,11 @@
-//! export-chunk: reads id ranges of objects into segments, and closes objects whose ranges are all read.
+//! export-chunk: reads id ranges of objects into segments, and closes objects after their last range.
 
 mod handler;
 
 use aws::QueueUrls;
-use lambda::worker::CrmWorker;
-use lambda::{sqs, telemetry};
+use runtime::telemetry;
+use worker::sqs;
+use worker::wiring::CrmWorker;
 use workflows::backup::export::Export;
 
 #[tokio::main(flavor = "current_thread")]

@@ -3,23 +3,24 @@
 use domain::audit::{AuditEntry, AuditFilter, AuditOutcome, OWN_ACTIONS, Reason};
 use domain::ids::AuditEntryId;
 use http::StatusCode;
+use http_api::caller::Authorised;
+use http_api::links;
+use http_api::pages::{self, PageQuery};
+use http_api::problem::Problem;
+use http_api::representation::shown;
+use http_api::request::Request;
+use http_api::response::Response;
+use http_api::routes::{MatchedRoute, ROUTES};
 use jiff::Timestamp;
 use jiff::civil::date;
 use jiff::fmt::temporal::Pieces;
-use lambda::caller::Authorised;
-use lambda::http::{Request, Response};
-use lambda::links;
-use lambda::pages::{self, PageQuery};
-use lambda::problem::Problem;
-use lambda::representation::shown;
-use lambda::routes::{MatchedRoute, ROUTES};
 use serde::Serialize;
 use workflows::audit_log;
 
 use crate::handler::Handler;
 use crate::problems;
 
-/// The longest subject or address that is looked for, in characters.
+/// The longest subject or e-mail address in a filter, in characters.
 const LONGEST_WORD: usize = 320;
 
 /// An entry as the account's super admins see it.
@@ -102,7 +103,7 @@ impl<'a> EntryRepresentation<'a> {
     }
 }
 
-/// Reads the query parameters `action` (several, between commas), `person`, `outcome`, `from` and `until`.
+/// Reads the query parameters `action` (one or more, separated by commas), `person`, `outcome`, `from` and `until`.
 fn filter(request: &Request) -> Result<AuditFilter, Problem> {
     let actions = request.query("action").map_or(Ok(Vec::new()), |text| {
         text.split(',').map(|word| action(word.trim())).collect::<Result<Vec<_>, _>>()
@@ -116,18 +117,19 @@ fn filter(request: &Request) -> Result<AuditFilter, Problem> {
     };
     match (filter.from, filter.until) {
         (Some(from), Some(until)) if from > until => {
-            Err(Problem::parameter_invalid("from", "It is after `until`, so there is nothing between them. Swap them."))
+            Err(Problem::parameter_invalid("from", "It is later than `until`, so no entry can match. Swap them."))
         }
         _ => Ok(filter),
     }
 }
 
-/// A misspelt action must not look like one that nobody did.
+/// A misspelt action is refused, because an empty list would look like an action without entries.
 fn action(text: &str) -> Result<String, Problem> {
     let known = ROUTES.iter().map(|route| route.operation.slug()).chain(OWN_ACTIONS);
     let found = known.into_iter().find(|action| *action == text).map(str::to_owned);
-    found
-        .ok_or_else(|| Problem::parameter_invalid("action", "It names an action that there is not; see /openapi.json."))
+    found.ok_or_else(|| {
+        Problem::parameter_invalid("action", "It contains an unknown action. /openapi.json lists all actions.")
+    })
 }
 
 fn word(name: &str, text: &str) -> Result<String, Problem> {
@@ -143,15 +145,15 @@ fn outcome(text: &str) -> Result<AuditOutcome, Problem> {
     found.ok_or_else(|| Problem::parameter_invalid("outcome", "It must be succeeded, refused or failed."))
 }
 
-/// A time such as the last second of the year 9999, which people write for "no end", counts as the last one there is.
+/// People write the last second of the year 9999 for "no end". Such a time counts as the latest possible one.
 fn time(name: &str, text: &str) -> Result<Timestamp, Problem> {
-    let detail = "It must be a time such as 2026-11-23T09:00:00Z, with a `+` of its offset written as %2B.";
+    let detail = "It must be a time such as 2026-11-23T09:00:00Z. Write a `+` in the offset as %2B.";
     let time = text.parse().ok().or_else(|| is_last_day(text).then_some(Timestamp::MAX));
     time.ok_or_else(|| Problem::parameter_invalid(name, detail))
 }
 
-/// Whether it is a well-formed time in the last two days of the year 9999, some of which are later than what can be counted
-/// with.
+/// Whether the text is a well-formed time in the last two days of the year 9999. Some of these are too late for
+/// [`Timestamp`].
 fn is_last_day(text: &str) -> bool {
     let pieces = Pieces::parse(text).ok();
     pieces.is_some_and(|pieces| {

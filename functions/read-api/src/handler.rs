@@ -1,4 +1,4 @@
-//! Requests that read, to and from the use cases.
+//! Translates requests that read to and from the use cases.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,13 +10,14 @@ use domain::ports::ledger::Ledger;
 use domain::ports::storage::DownloadLinks;
 use domain::work::BackupRef;
 use http::StatusCode;
-use lambda::caller::{Authorised, Right};
-use lambda::http::{Request, Response};
-use lambda::links;
-use lambda::pages::{self, PageQuery};
-use lambda::problem::Problem;
-use lambda::representation::BackupRepresentation;
-use lambda::routes::{self, DESCRIPTION, MatchedRoute, Operation};
+use http_api::caller::{Authorised, Right};
+use http_api::links;
+use http_api::pages::{self, PageQuery};
+use http_api::problem::Problem;
+use http_api::representation::BackupRepresentation;
+use http_api::request::Request;
+use http_api::response::Response;
+use http_api::routes::{self, DESCRIPTION, MatchedRoute, Operation};
 use serde::Serialize;
 use workflows::audit_log::ExportAuditLog;
 use workflows::backup::{download, read};
@@ -24,7 +25,7 @@ use workflows::backup::{download, read};
 use crate::problems;
 use crate::progress::BackupProgressRepresentation;
 
-/// Answers requests.
+/// The handler of all routes of this function.
 pub(crate) struct Handler {
     pub(crate) ledger: Arc<dyn Ledger>,
     pub(crate) links: Arc<dyn DownloadLinks>,

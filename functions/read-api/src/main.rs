@@ -1,5 +1,5 @@
-//! read-api: lists and shows backups and the audit log, hands out download links, describes the API, and answers what has no
-//! route.
+//! read-api: lists and shows backups and the audit log, hands out download links, describes the API, and answers
+//! requests without a route.
 
 mod audit_log;
 mod handler;
@@ -11,8 +11,10 @@ mod tests;
 use std::sync::Arc;
 
 use aws::{Aws, SystemClock};
-use lambda::config::Environment;
-use lambda::{http, telemetry};
+use http_api::config::ApiConfig;
+use http_api::serving;
+use runtime::config::Environment;
+use runtime::telemetry;
 use workflows::audit_log::ExportAuditLog;
 
 use crate::handler::Handler;
@@ -21,7 +23,7 @@ use crate::handler::Handler;
 async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init()?;
     let mut env = Environment::of_process();
-    let (api, bucket, valid_for) = (env.api(), env.archive_bucket(), env.download_link_validity());
+    let (api, bucket, valid_for) = (ApiConfig::from_env(&mut env), env.archive_bucket(), env.download_link_validity());
     let (api, bucket, link_valid_for) = env.finish(|| Some((api?, bucket?, valid_for?)))?;
     let aws = Aws::load().await;
     let storage = Arc::new(aws.storage(bucket));
@@ -37,5 +39,5 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let audit = api.audit_log(ledger.clone());
     let clock = Arc::new(SystemClock);
     let handler = Handler { ledger, links: storage, clock, export, audience: api.audience, link_valid_for };
-    http::serve(audit, |request| handler.handle(request)).await
+    serving::serve(audit, |request| handler.handle(request)).await
 }

@@ -1,7 +1,7 @@
-//! Which problem document each error of the use cases becomes.
+//! Problem documents for the errors of the use cases.
 
 use domain::backup::NoArchive;
-use lambda::problem::{Problem, catalogue};
+use http_api::problem::{Problem, catalogue};
 use workflows::audit_log::AuditError;
 use workflows::backup::download::DownloadError;
 use workflows::backup::read::ReadBackupsError;
@@ -30,7 +30,7 @@ pub(crate) fn of_audit(error: AuditError) -> Problem {
         AuditError::AccountUnknown => Problem::account_unknown(),
         AuditError::TooMuch => Problem::new(
             catalogue::EXPORT_TOO_LARGE,
-            "There are too many entries to export at once. Export a shorter time with `from` and `until`.",
+            "The audit log has too many entries to export at once. Export a shorter period with `from` and `until`.",
         ),
         AuditError::Ledger(error) => error.into(),
         AuditError::Storage(error) => error.into(),

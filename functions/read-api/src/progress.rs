@@ -1,14 +1,14 @@
-//! How a backup's progress looks in the API's answers.
+//! The progress of a backup in the API's answers.
 
 use domain::gap::Gap;
 use domain::ids::ObjectType;
 use domain::object::{ObjectState, ReadMode, Verdict};
+use http_api::representation::{BackupRepresentation, WaitRepresentation, shown};
 use jiff::Timestamp;
-use lambda::representation::{BackupRepresentation, WaitRepresentation, shown};
 use serde::Serialize;
 use workflows::backup::read::{BackupProgress, ObjectProgress};
 
-/// A backup with its objects.
+/// A backup with the progress of its objects.
 #[derive(Serialize)]
 pub(crate) struct BackupProgressRepresentation<'a> {
     #[serde(flatten)]
@@ -20,7 +20,7 @@ pub(crate) struct BackupProgressRepresentation<'a> {
     objects: Vec<ObjectRepresentation<'a>>,
 }
 
-/// All objects and the archive together.
+/// The progress of all objects and the archive together.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct OverallRepresentation {
@@ -28,12 +28,12 @@ struct OverallRepresentation {
     seconds_left: Option<u64>,
 }
 
-/// Where an object is in its backup.
+/// An object's state as users see it.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum ObjectStateRepresentation {
     Own(ObjectState),
-    /// The backup has ended before it was exported.
+    /// The backup ended before the object was exported.
     Shown(&'static str),
 }
 
@@ -108,7 +108,7 @@ impl<'a> ObjectRepresentation<'a> {
     }
 }
 
-/// Four digits are plenty for a bar, and a constant width is easier to read.
+/// Four digits are enough for a progress bar.
 fn rounded(share: f64) -> f64 {
     (share * 10_000.0).round() / 10_000.0
 }

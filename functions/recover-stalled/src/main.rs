@@ -1,14 +1,14 @@
-//! recover-stalled: every minute, queues again what nobody is working on, and tells of what is about to expire and of what
-//! was set aside.
+//! recover-stalled: every minute, queues stalled work again, and creates notifications about archives that will soon
+//! expire and about dead letters.
 
 use std::sync::Arc;
 
 use aws::{Aws, QueueUrls};
-use lambda::config::Environment;
-use lambda::metrics::{self, Metric};
-use lambda::telemetry;
-use lambda::worker::Worker;
 use lambda_runtime::{LambdaEvent, service_fn};
+use runtime::config::Environment;
+use runtime::metrics::{self, Metric};
+use runtime::telemetry;
+use worker::wiring::Worker;
 use workflows::backup::dispatch::WorkerCap;
 use workflows::recover::Recover;
 
@@ -30,7 +30,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let worker = Worker::on(&aws, tables, queues);
     let dead_letters = Arc::new(aws.dead_letters(dead_letters));
     let recover = &Recover { ledger: worker.ledger, queue: worker.queue, clock: worker.clock, cap, dead_letters };
-    // The schedule's event says nothing that matters.
+    // The content of the rule's event is not used.
     let handler = |_: LambdaEvent<serde_json::Value>| async move {
         let round = recover.round().await?;
         metrics::emit(&[Metric::OldestStalledSeconds(round.oldest.as_secs_f64())]);

@@ -1,21 +1,21 @@
-//! What a request's body wishes.
+//! The bodies of requests about restores.
 
 use domain::restore::{MOST_NAME_BYTES, MOST_PROPERTIES};
-use lambda::fields::Fields;
-use lambda::problem::{FieldFault, Problem};
+use http_api::fields::Fields;
+use http_api::problem::{FieldFault, Problem};
 
-/// Longer than any id of a backup.
+/// Longer than any backup's id.
 const LONGEST_ID: usize = 64;
-/// Longer than any name of an object or a property in the CRM.
+/// Longer than any name of an object or property in the CRM.
 const LONGEST_NAME: usize = 200;
 
-/// What must be acknowledged before a plan is carried out, and in which words.
+/// The acknowledgements that a plan needs, and the sentence if one is missing.
 const ACKNOWLEDGEMENTS: [(&str, &str); 2] = [
     ("dataChanges", "It must be true, to acknowledge that the restore changes live data in the CRM."),
     ("cannotBeUndoneInCrm", "It must be true, to acknowledge that the restore cannot be undone inside the CRM."),
 ];
 
-/// A restore that somebody wishes.
+/// The request for a new restore.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct RestoreWish {
     pub(crate) backup_id: String,
@@ -23,10 +23,10 @@ pub(crate) struct RestoreWish {
     pub(crate) properties: Vec<String>,
 }
 
-/// Reads `{backupId, objectType, properties}`, of which nothing may be absent.
+/// Reads `{backupId, objectType, properties}`. All fields are required.
 ///
 /// # Errors
-/// A 422 problem that names every field at fault.
+/// A 422 problem that names every invalid field.
 pub(crate) fn wish(mut body: Fields) -> Result<RestoreWish, Problem> {
     let mut faults = Vec::new();
     body.require(&["backupId", "objectType", "properties"], &mut faults);
@@ -35,8 +35,9 @@ pub(crate) fn wish(mut body: Fields) -> Result<RestoreWish, Problem> {
     let properties = body.texts("properties", 1..=MOST_PROPERTIES, LONGEST_NAME, &mut faults);
     body.finish(&mut faults);
     if properties.iter().flatten().map(String::len).sum::<usize>() > MOST_NAME_BYTES {
-        let detail =
-            format!("All names together may have {MOST_NAME_BYTES} bytes. Restore the properties in several parts.");
+        let detail = format!(
+            "All names together may have at most {MOST_NAME_BYTES} bytes. Split the properties over several restores."
+        );
         faults.push(FieldFault::new("properties", detail));
     }
     match (backup_id, object_type, properties) {
@@ -50,7 +51,7 @@ pub(crate) fn wish(mut body: Fields) -> Result<RestoreWish, Problem> {
 /// Checks that the body is `{acknowledgements: {dataChanges: true, cannotBeUndoneInCrm: true}}`.
 ///
 /// # Errors
-/// A 422 problem that names every field at fault, and what each that is missing acknowledges.
+/// A 422 problem that names every invalid field, with the meaning of each missing acknowledgement.
 pub(crate) fn confirmation(mut body: Fields) -> Result<(), Problem> {
     let mut faults = Vec::new();
     let mut acknowledgements = body.object("acknowledgements", &mut faults);
@@ -66,10 +67,10 @@ pub(crate) fn confirmation(mut body: Fields) -> Result<(), Problem> {
     if faults.is_empty() { Ok(()) } else { Err(Problem::input_invalid(faults)) }
 }
 
-/// Reads `{includeEdited}`: whether to undo also what somebody has edited since; not if absent.
+/// Reads `{includeEdited}`: whether to undo values that were edited since, too. False if absent.
 ///
 /// # Errors
-/// A 422 problem that names every field at fault.
+/// A 422 problem that names every invalid field.
 pub(crate) fn include_edited(mut body: Fields) -> Result<bool, Problem> {
     let mut faults = Vec::new();
     let include_edited = body.flag("includeEdited", &mut faults).unwrap_or(false);

@@ -1,4 +1,4 @@
-//! Requests about restores and imports, to and from the use cases.
+//! Translates requests about restores and imports to and from the use cases.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,13 +9,15 @@ use domain::restore::Restore;
 use domain::work::RestoreRef;
 use http::StatusCode;
 use http::header::{HeaderValue, LOCATION};
-use lambda::caller::{Authorised, Right};
-use lambda::http::{Request, Response};
-use lambda::pages::{self, PageQuery};
-use lambda::problem::Problem;
-use lambda::routes::{MatchedRoute, Operation};
-use lambda::second_factor::SecondFactorPolicy;
-use lambda::{links, random};
+use http_api::caller::{Authorised, Right};
+use http_api::links;
+use http_api::pages::{self, PageQuery};
+use http_api::problem::Problem;
+use http_api::request::Request;
+use http_api::response::Response;
+use http_api::routes::{MatchedRoute, Operation};
+use http_api::second_factor::SecondFactorPolicy;
+use runtime::random;
 use serde::Serialize;
 use workflows::restore::ask::{AskError, AskRestore, UndoWish, Wish};
 use workflows::restore::decide::DecideRestore;
@@ -25,7 +27,7 @@ use crate::body::{self, RestoreWish};
 use crate::problems;
 use crate::representation::{ImportRepresentation, RestoreRepresentation, UndoRepresentation};
 
-/// Answers requests.
+/// The handler of all routes of this function.
 pub(crate) struct Handler {
     pub(crate) ask: AskRestore,
     pub(crate) decide: DecideRestore,
@@ -79,7 +81,7 @@ impl Handler {
         let RestoreWish { backup_id, object_type, properties } = body::wish(request.fields()?)?;
         let wish = Wish {
             act: request.act(&caller)?,
-            // As in a path: what is no backup's id is no backup of the account.
+            // As in a path, an invalid id is an unknown backup.
             backup_id: BackupId::parse(&backup_id).map_err(|_| Problem::backup_unknown())?,
             object_type,
             properties,
@@ -187,8 +189,8 @@ impl Handler {
         links::answer(request, &link.url, link.expires_at)
     }
 
-    /// Whether a restore can be undone, in the words in which the undo itself would be refused; None where there is nothing
-    /// to undo, as nobody has confirmed it.
+    /// Whether a restore can be undone. The reason against it is the sentence with which the undo would be refused.
+    /// `None` for a restore that was not confirmed and so has written no value.
     async fn undo_of<'a>(&self, restore: &'a Restore) -> Result<Option<UndoRepresentation<'a>>, Problem> {
         if !restore.has_written() {
             return Ok(None);
@@ -209,7 +211,7 @@ impl Handler {
         Response::json(status, &RestoreRepresentation::of(restore, self.ask.clock.now()))
     }
 
-    /// Something has begun that takes a while; how it goes stands at `Location`.
+    /// 202, with the path of the restore in `Location`.
     fn accepted(&self, restore: &Restore) -> Result<Response, Problem> {
         let path = format!("/accounts/{}/restores/{}", restore.account_id, restore.restore_id);
         let location = HeaderValue::from_str(&path).map_err(|error| Problem::internal(&error))?;

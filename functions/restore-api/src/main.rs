@@ -1,4 +1,4 @@
-//! restore-api: plans, shows, confirms, stops and undoes restores, and shows what became of them.
+//! restore-api: plans, shows, confirms, stops and undoes restores, and shows imports.
 
 mod body;
 mod handler;
@@ -11,8 +11,11 @@ mod tests;
 use std::sync::Arc;
 
 use aws::{Aws, QueueUrls, SystemClock};
-use lambda::config::Environment;
-use lambda::{http, telemetry};
+use http_api::config::ApiConfig;
+use http_api::second_factor::SecondFactorPolicy;
+use http_api::serving;
+use runtime::config::Environment;
+use runtime::telemetry;
 use workflows::restore::ask::AskRestore;
 use workflows::restore::decide::DecideRestore;
 
@@ -22,8 +25,8 @@ use crate::handler::Handler;
 async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init()?;
     let mut env = Environment::of_process();
-    let (api, bucket, valid_for) = (env.api(), env.archive_bucket(), env.download_link_validity());
-    let second_factor = env.second_factor_policy();
+    let (api, bucket, valid_for) = (ApiConfig::from_env(&mut env), env.archive_bucket(), env.download_link_validity());
+    let second_factor = SecondFactorPolicy::from_env(&mut env);
     let queues = QueueUrls { restore: env.restore_queue_url(), ..QueueUrls::default() };
     let (api, bucket, link_valid_for, second_factor) =
         env.finish(|| Some((api?, bucket?, valid_for?, second_factor?)))?;
@@ -38,5 +41,5 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let decide = DecideRestore { ledger: ask.ledger.clone(), queue: ask.queue.clone(), clock: ask.clock.clone() };
     let audit = api.audit_log(ask.ledger.clone());
     let handler = Handler { ask, decide, links: storage, audience: api.audience, link_valid_for, second_factor };
-    http::serve(audit, |request| handler.handle(request)).await
+    serving::serve(audit, |request| handler.handle(request)).await
 }

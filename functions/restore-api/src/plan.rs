@@ -1,11 +1,11 @@
-//! How a restore's plan looks in the API's answers.
+//! The plan of a restore in the API's answers.
 
 use domain::restore::plan::PropertyCounts;
 use domain::restore::property::RestoredProperty;
 use serde::Serialize;
 use workflows::restore::review::{PlanReview, Sample, SampleValue, Warning};
 
-/// A plan as people review it.
+/// A plan for review by users.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct PlanRepresentation<'a> {
@@ -134,7 +134,7 @@ impl<'a> PropertyRepresentation<'a> {
 impl<'a> SampleRepresentation<'a> {
     fn of(sample: &'a Sample) -> Self {
         let values = sample.values.iter().map(SampleValueRepresentation::of).collect();
-        // A text, as ids are greater than what every program can hold as a number.
+        // A text, because ids exceed the numbers that JavaScript represents exactly.
         Self { record_id: sample.record_id.to_string(), values, more_values: sample.more_values }
     }
 }
@@ -145,7 +145,7 @@ impl<'a> SampleValueRepresentation<'a> {
     }
 }
 
-/// No value is null for people, as it is for the CRM.
+/// An empty value is shown as null, as the CRM does.
 fn present(value: &str) -> Option<&str> {
     (!value.is_empty()).then_some(value)
 }

@@ -1,15 +1,15 @@
-//! Which problem document each error of the use cases becomes.
+//! Problem documents for the errors of the use cases.
 
 use domain::backup::NoArchive;
 use domain::restore::RestoreState;
+use http_api::problem::{FieldFault, Problem, ProblemType, catalogue};
+use http_api::representation::shown;
 use jiff::Timestamp;
-use lambda::problem::{FieldFault, Problem, ProblemType, catalogue};
-use lambda::representation::shown;
 use workflows::restore::ask::AskError;
 use workflows::restore::decide::DecideError;
 use workflows::restore::review::ReviewError;
 
-/// `properties` are those that the request has named.
+/// `properties` are those of the request.
 pub(crate) fn of_ask(error: AskError, properties: &[String]) -> Problem {
     match error {
         AskError::AccountUnknown => Problem::account_unknown(),
@@ -20,43 +20,43 @@ pub(crate) fn of_ask(error: AskError, properties: &[String]) -> Problem {
         AskError::NoArchive(NoArchive::Deleted(at)) => Problem::archive_deleted(at),
         AskError::OtherPortal { of, connected } => Problem::new(
             catalogue::PORTAL_DIFFERS,
-            format!("The values are of portal {of}, but the account is connected to portal {connected}."),
+            format!("The values belong to portal {of}, but the account is connected to portal {connected}."),
         ),
         AskError::NotRestorable => Problem::input_invalid(vec![FieldFault::new(
             "objectType",
-            "Conversations cannot be restored: the CRM lets nobody write them.",
+            "Conversations cannot be restored, because the CRM does not allow apps to change them.",
         )]),
         AskError::ObjectUnknown(restorable) => Problem::input_invalid(vec![FieldFault::new(
             "objectType",
-            format!("The backup does not hold it. What it holds and can be restored: {}.", listed(&restorable)),
+            format!("The backup does not contain this object. Objects that can be restored: {}.", listed(&restorable)),
         )]),
         AskError::PropertiesUnknown(unknown) => Problem::input_invalid(unknown_properties(&unknown, properties)),
         AskError::RestoreUnknown => Problem::restore_unknown(),
         AskError::NotEnded => Problem::new(
             catalogue::RESTORE_NOT_ENDED,
-            "The restore has not ended, or nobody has confirmed its plan. What it has written can be undone once it has \
-             ended.",
+            "The restore has not ended, or its plan was not confirmed. Only values that an ended restore has written \
+             can be undone.",
         ),
         AskError::NothingWritten => Problem::new(
             catalogue::NOTHING_TO_RESTORE,
-            "The restore was never confirmed and has written nothing, so there is nothing to undo.",
+            "The restore was never confirmed and has changed nothing, so there is nothing to undo.",
         ),
         AskError::IsUndo => Problem::new(
             catalogue::UNDO_OF_UNDO,
-            "The restore undoes another one and cannot be undone itself. Plan a new restore from a backup instead.",
+            "The restore is itself an undo and cannot be undone. Plan a new restore from a backup instead.",
         ),
         AskError::UndoExists(undo) => Problem::new(
             catalogue::UNDO_EXISTS,
-            format!("Restore {undo}, which undoes this one, is under way. If its plan is not wanted, cancel it and ask again."),
+            format!("Restore {undo}, which undoes this one, is under way. To plan another undo, cancel it first."),
         )
         .member("restoreId", undo.as_str()),
         AskError::Undone(undo) => {
-            Problem::new(catalogue::UNDO_EXISTS, format!("This restore has been undone already by restore {undo}."))
+            Problem::new(catalogue::UNDO_EXISTS, format!("Restore {undo} has already undone this one."))
                 .member("restoreId", undo.as_str())
         }
         AskError::UndoExpired(at) => {
-            let detail = "The values that the restore has overwritten were kept for 88 days. Plan a new restore from a \
-                          backup instead.";
+            let detail = "A restore can be undone for 88 days. After that, its overwritten values are deleted. Plan a \
+                          new restore from a backup instead.";
             expired(catalogue::UNDO_EXPIRED, detail, at)
         }
         AskError::KeyTaken => Problem::idempotency_key_taken(),
@@ -66,14 +66,17 @@ pub(crate) fn of_ask(error: AskError, properties: &[String]) -> Problem {
 }
 
 fn listed(names: &[String]) -> String {
-    if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
 
-/// Internal names are no values of records, so that they may be repeated.
+/// Internal names are not values of records, so the answer may repeat them.
 fn unknown_properties(unknown: &[String], properties: &[String]) -> Vec<FieldFault> {
     let named = properties.iter().enumerate().filter(|(_, name)| unknown.contains(name));
     let fault = |(place, name): (usize, &String)| {
-        FieldFault::new(format!("properties[{place}]"), format!("The backup holds no property '{name}' of the object."))
+        FieldFault::new(
+            format!("properties[{place}]"),
+            format!("The backup contains no property '{name}' of this object."),
+        )
     };
     named.map(fault).collect()
 }
@@ -83,31 +86,29 @@ pub(crate) fn of_decide(error: DecideError) -> Problem {
         DecideError::Unknown => Problem::restore_unknown(),
         DecideError::PlanNotReady => plan_not_ready(),
         DecideError::PlanExpired(at) => {
-            let detail =
-                "The plan could be confirmed for an hour. Plan a new restore, which finds what has changed since.";
+            let detail = "A plan can be confirmed for one hour. Plan a new restore, which compares the values again.";
             expired(catalogue::PLAN_EXPIRED, detail, at)
         }
         DecideError::NothingToRestore => Problem::new(
             catalogue::NOTHING_TO_RESTORE,
-            "The plan changes nothing: whatever can be restored is as it should be already.",
+            "The plan changes no values: all values that can be restored already equal those of the backup.",
         ),
         DecideError::AlreadyConfirmed => Problem::new(
             catalogue::RESTORE_ALREADY_CONFIRMED,
-            "The restore was confirmed before. While it runs it can be stopped, and once it has ended undone.",
+            "The restore is already confirmed. It can be stopped while it runs, and undone after it has ended.",
         ),
         DecideError::Running(running) => Problem::new(
             catalogue::RESTORE_RUNNING,
             format!("Restore {running} of this account is running. Wait until it has ended, or stop it."),
         )
         .member("restoreId", running.as_str()),
-        DecideError::OtherPortal => Problem::new(
-            catalogue::PORTAL_DIFFERS,
-            "The plan is of another portal than the one that the account is connected to now.",
-        ),
+        DecideError::OtherPortal => {
+            Problem::new(catalogue::PORTAL_DIFFERS, "The account is no longer connected to the portal of the plan.")
+        }
         DecideError::Ended(state) => Problem::new(catalogue::RESTORE_ENDED, ended(state)),
         DecideError::NotRunning => Problem::new(
             catalogue::RESTORE_NOT_RUNNING,
-            "Nobody has confirmed the restore, so there is nothing to stop. Cancel it instead.",
+            "The restore is not confirmed, so it cannot be stopped. Cancel it instead.",
         ),
         DecideError::KeyTaken => Problem::idempotency_key_taken(),
         DecideError::Ledger(error) => error.into(),
@@ -119,7 +120,7 @@ fn ended(state: RestoreState) -> &'static str {
         RestoreState::Completed => "The restore is completed.",
         RestoreState::Stopped => "The restore was stopped.",
         RestoreState::Cancelled => "The restore was cancelled. Plan a new one.",
-        _ => "The restore has failed. Its `failure` says why.",
+        _ => "The restore has failed. Its `failure` contains the reason.",
     }
 }
 
@@ -139,7 +140,7 @@ pub(crate) fn of_review(error: ReviewError) -> Problem {
         ReviewError::ImportUnknown => Problem::import_unknown(),
         ReviewError::PlanNotReady => plan_not_ready(),
         ReviewError::NoReport => {
-            Problem::new(catalogue::NO_ERRORS_FILE, "There is nothing to list, so there is no such file.")
+            Problem::new(catalogue::NO_ERRORS_FILE, "The file does not exist, because it would be empty.")
         }
         ReviewError::ReportMissing(why) => Problem::new(catalogue::NO_ERRORS_FILE, why),
         ReviewError::Ledger(error) => error.into(),

@@ -1,4 +1,4 @@
-//! How restores and imports look in the API's answers.
+//! Restores and imports in the API's answers.
 
 use domain::Failure;
 use domain::account::Requester;
@@ -6,14 +6,14 @@ use domain::ids::{AccountId, BackupId, ObjectType, RestoreId};
 use domain::restore::import::Import;
 use domain::restore::outcome::OutcomeCounts;
 use domain::restore::{DroppedProperty, Restore, RestoreSource, RestoreState};
+use http_api::representation::{WaitRepresentation, shown};
 use jiff::Timestamp;
-use lambda::representation::{WaitRepresentation, shown};
 use serde::Serialize;
 use workflows::restore::review::{Progress, Review};
 
 use crate::plan::PlanRepresentation;
 
-/// A restore as its account's super admins see it. Plan, progress and outcome are only shown where it is read alone.
+/// A restore as the account's super admins see it. Lists leave out plan, progress and outcome.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct RestoreRepresentation<'a> {
@@ -67,7 +67,7 @@ impl<'a> SourceRepresentation<'a> {
 }
 
 impl<'a> RestoreRepresentation<'a> {
-    /// `restore` as it looks at `now`, in short.
+    /// `restore` at the time `now`, for lists and short answers.
     pub(crate) fn of(restore: &'a Restore, now: Timestamp) -> Self {
         let confirmation = restore.confirmation.as_ref();
         Self {
@@ -93,7 +93,7 @@ impl<'a> RestoreRepresentation<'a> {
         }
     }
 
-    /// The restore as it looks at `now`, in all detail.
+    /// The restore at the time `now`, with all details.
     pub(crate) fn of_review(review: &'a Review, undo: Option<UndoRepresentation<'a>>, now: Timestamp) -> Self {
         let Review { restore, plan, progress, outcome, waiting } = review;
         Self {
@@ -107,7 +107,7 @@ impl<'a> RestoreRepresentation<'a> {
     }
 }
 
-/// People need not know that a plan is summed up, or a restore concluded; that it is on its way to an early end, they do.
+/// The state as users see it. It hides the steps that sum up a plan and conclude a restore, but shows an early end.
 fn state(restore: &Restore, now: Timestamp) -> &'static str {
     match restore.state {
         RestoreState::Queued => "queued",
@@ -140,7 +140,7 @@ impl RestoreProgressRepresentation {
             records_planned: (!confirmed).then_some(progress.records_done),
             records_done: confirmed.then_some(progress.records_done),
             records_total: progress.records_total,
-            // Four digits are plenty for a bar, and a constant width is easier to read.
+            // Four digits are enough for a progress bar.
             share_done: (progress.share_done() * 10_000.0).round() / 10_000.0,
         }
     }
@@ -174,7 +174,7 @@ impl<'a> OutcomeRepresentation<'a> {
     }
 }
 
-/// An import as its account's super admins see it. Whether it can be undone is only shown where it is read alone.
+/// An import as the account's super admins see it. Lists leave out whether it can be undone.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ImportRepresentation<'a> {
@@ -201,7 +201,7 @@ pub(crate) struct ImportRepresentation<'a> {
     undo: Option<UndoRepresentation<'a>>,
 }
 
-/// Whether a restore can be undone, until when, and what stands against it.
+/// Whether a restore can be undone, until when, and why not.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct UndoRepresentation<'a> {
@@ -215,7 +215,7 @@ pub(crate) struct UndoRepresentation<'a> {
 }
 
 impl<'a> UndoRepresentation<'a> {
-    /// Of a restore that was confirmed; `reason` says why it cannot be undone, if it cannot.
+    /// For a confirmed restore; `reason` is why it cannot be undone, if it cannot.
     pub(crate) fn of(restore: &'a Restore, reason: Option<String>) -> Self {
         let (until, restore_id) = (restore.undo_until(), restore.undone_by.as_ref());
         Self { possible: reason.is_none(), until, reason, restore_id }
@@ -223,7 +223,7 @@ impl<'a> UndoRepresentation<'a> {
 }
 
 impl<'a> ImportRepresentation<'a> {
-    /// `import`, and whether it can be undone.
+    /// `import`, with `undo` if it is read alone.
     pub(crate) fn of(import: &'a Import, undo: Option<UndoRepresentation<'a>>) -> Self {
         Self {
             import_id: &import.restore_id,
@@ -233,7 +233,7 @@ impl<'a> ImportRepresentation<'a> {
             state: import.state,
             created_at: shown(import.created_at),
             created_by: &import.created_by,
-            // Only what was confirmed becomes an import.
+            // Only a confirmed restore becomes an import.
             started_at: shown(import.confirmed_at.unwrap_or(import.created_at)),
             ended_at: shown(import.ended_at),
             records_gone: import.records_gone,

@@ -3,8 +3,9 @@
 mod handler;
 
 use aws::QueueUrls;
-use lambda::worker::CrmWorker;
-use lambda::{sqs, telemetry};
+use runtime::telemetry;
+use worker::sqs;
+use worker::wiring::CrmWorker;
 use workflows::restore::RestoreWork;
 
 #[tokio::main(flavor = "current_thread")]

@@ -1,11 +1,11 @@
-//! start-scheduled-backups: every minute, starts the backups that are due by their schedules.
+//! start-scheduled-backups: every minute, starts the scheduled backups that are due.
 
 use aws::{Aws, QueueUrls};
-use lambda::config::Environment;
-use lambda::deadline::Deadline;
-use lambda::worker::Worker;
-use lambda::{random, telemetry};
 use lambda_runtime::{LambdaEvent, service_fn};
+use runtime::config::Environment;
+use runtime::deadline::Deadline;
+use runtime::{random, telemetry};
+use worker::wiring::Worker;
 use workflows::schedule::{StartScheduled, Started};
 
 #[tokio::main(flavor = "current_thread")]
@@ -18,7 +18,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let (tables, audit_kept_for) = env.finish(|| Some((tables?, kept_for?)))?;
     let Worker { ledger, queue, clock } = Worker::on(&Aws::load().await, tables, queues);
     let start = &StartScheduled { ledger, queue, clock: clock.clone(), random: random::bytes, audit_kept_for };
-    // The rule's event says nothing that matters.
+    // The content of the rule's event is not used.
     let handler = |event: LambdaEvent<serde_json::Value>| {
         let deadline = Deadline::of(&event.context, clock.now());
         async move {

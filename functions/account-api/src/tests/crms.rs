@@ -1,4 +1,4 @@
-//! The CRM that accounts are connected to here.
+//! The CRM of these tests.
 
 use std::sync::{Arc, Mutex};
 
@@ -16,7 +16,7 @@ use domain::rows::RowBuffer;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
 
-/// A CRM that knows accounts by their tokens, `portal-7` being one of portal 7's, and notes whom it was asked by.
+/// A CRM whose tokens name their portal (`portal-7`) or an error, and which records all connections.
 #[derive(Default)]
 pub(super) struct Crms {
     pub(super) asked: Mutex<Vec<(CrmTarget, String)>>,

@@ -1,9 +1,10 @@
-//! Bodies that nobody thought of: none is a fault of ours, a refusal repeats no value and changes nothing.
+//! Fuzzing of bodies: none gets a 5xx answer, and a refusal repeats no value and changes nothing.
 
 use fuzz::{Form, Target};
-use lambda::testing::{ApiCall, described, document};
+use http_api::testing::account::{ADMIN, OPERATOR};
+use http_api::testing::{ApiCall, described, document};
 
-use super::{ADMIN, OPERATOR, World};
+use super::World;
 
 const WORDS: &[&str] = &[
     "plan",
@@ -55,7 +56,7 @@ fn fuzz_account_body() {
                     assert_eq!((world.account().await, world.token().await), before, "a refusal changes something");
                     let problem = document(&response);
                     let errors = problem["errors"].as_array().into_iter().flatten();
-                    // The sentence about all of them names the fields, which may have any names.
+                    // `detail` names the fields, whose names may contain anything.
                     let mut details = errors.map(|error| &error["detail"]);
                     assert!(
                         details.all(|detail| !detail.to_string().contains("canary")),

@@ -11,16 +11,17 @@ use domain::notification::{Event, Notification, Shortfalls};
 use domain::ports::clock::Clock;
 use domain::ports::ledger::{Change, Ledger};
 use domain::{Failure, FailureKind};
+use http_api::testing::account::{ADMIN, account_id};
+use http_api::testing::{AUDIENCE, ApiCall, described, document, kind, problem};
 use jiff::SignedDuration;
-use lambda::testing::{AUDIENCE, ApiCall, described};
 use serde_json::{Value, json};
 
-use super::{ADMIN, World, account_id, document, kind};
+use super::World;
 
 const INBOX: &str = "/accounts/42/notifications";
 
-/// Tells account 42 of `count` failed backups, a minute apart.
-async fn told(world: &World, count: u8) -> Vec<Notification> {
+/// Creates notifications about `count` failed backups of account 42, a minute apart.
+async fn notified(world: &World, count: u8) -> Vec<Notification> {
     let mut all = Vec::new();
     for nth in 0..count {
         let now = world.clock.now() + SignedDuration::from_mins(nth.into());
@@ -49,10 +50,10 @@ async fn mark(world: &World, path: &str, read: bool) -> Value {
 }
 
 #[tokio::test]
-async fn the_inbox_lists_the_newest_first_and_counts_what_is_unread() {
+async fn the_inbox_lists_the_newest_first_and_counts_unread_notifications() {
     let world = World::with_account().await;
     assert_eq!(get(&world, INBOX).await, json!({"notifications": [], "unread": 0}), "nothing yet");
-    let all = told(&world, 3).await;
+    let all = notified(&world, 3).await;
     let response = world.answer(ApiCall::get(INBOX).by(ADMIN).query("limit", "2")).await;
     described::check("GET", INBOX, &response);
     let page = document(&response);
@@ -69,23 +70,23 @@ async fn the_inbox_lists_the_newest_first_and_counts_what_is_unread() {
 }
 
 #[tokio::test]
-async fn each_person_marks_what_they_have_read() {
+async fn each_user_has_their_own_read_marks() {
     let world = World::with_account().await;
-    let all = told(&world, 2).await;
+    let all = notified(&world, 2).await;
     assert_eq!(mark(&world, &path(&all[0]), true).await["read"], true);
     assert_eq!(mark(&world, &path(&all[0]), true).await["read"], true, "again");
     assert_eq!(get(&world, INBOX).await["unread"], 1);
     let claims = json!({"sub": "user-2", "aud": AUDIENCE, "token_use": "id", "cognito:groups": ADMIN});
     let other = document(&world.answer(ApiCall::get(INBOX).with_claims(&claims)).await);
-    assert_eq!(other["unread"], 2, "somebody else has read nothing");
+    assert_eq!(other["unread"], 2, "another user has read none");
     assert_eq!(mark(&world, &path(&all[0]), false).await["read"], false);
     assert_eq!(get(&world, INBOX).await["unread"], 2);
 }
 
 #[tokio::test]
-async fn a_notification_says_what_happened_where_to_look_and_how_it_went_out() {
+async fn a_notification_contains_its_event_path_and_deliveries() {
     let world = World::with_account().await;
-    let [one] = &told(&world, 1).await[..] else { unreachable!("one") };
+    let [one] = &notified(&world, 1).await[..] else { unreachable!("one") };
     let begun = Delivery::new(&one.reference(), Channel::Webhook, one.at).begin(one.at).expect("due");
     let why = FailedAttempt {
         reason: "the receiver answered with status 500".into(),
@@ -107,9 +108,9 @@ async fn a_notification_says_what_happened_where_to_look_and_how_it_went_out() {
 }
 
 #[tokio::test]
-async fn after_ninety_days_a_notification_is_gone() {
+async fn a_notification_is_deleted_after_ninety_days() {
     let world = World::with_account().await;
-    let [one] = &told(&world, 1).await[..] else { unreachable!("one") };
+    let [one] = &notified(&world, 1).await[..] else { unreachable!("one") };
     world.clock.advance(SignedDuration::from_hours(90 * 24));
     assert_eq!(get(&world, INBOX).await, json!({"notifications": [], "unread": 0}));
     for response in [
@@ -117,7 +118,7 @@ async fn after_ninety_days_a_notification_is_gone() {
         world.described("PATCH", &path(one), ADMIN, &json!({"read": true})).await,
         world.described("GET", &format!("{INBOX}/x"), ADMIN, &json!({})).await,
     ] {
-        assert_eq!((response.status().as_u16(), &document(&response)["type"]), (404, &kind("notification-unknown")));
+        assert_eq!(problem(&response), (404, kind("notification-unknown")));
     }
 }
 
@@ -172,7 +173,7 @@ fn after(event: Option<&Event>) -> Option<Event> {
 }
 
 #[tokio::test]
-async fn every_event_is_shown_and_documented_with_all_its_members() {
+async fn every_event_and_all_its_members_are_documented() {
     let world = World::with_account().await;
     let documented = include_str!("../../../../docs/events.md");
     for (nth, event) in (0_u8..).zip(every_event()) {

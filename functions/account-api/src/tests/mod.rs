@@ -1,4 +1,4 @@
-//! Requests for settings, from API Gateway's event to the answer, over ports in memory.
+//! Requests about settings: from API Gateway's event to the answer, over ports in memory.
 
 mod crms;
 mod fuzzing;
@@ -10,15 +10,15 @@ use std::sync::Arc;
 
 use domain::account::Account;
 use domain::audit::{AuditEntry, AuditOutcome};
-use domain::ids::AccountId;
 use domain::ports::ledger::{self, Ledger};
 use domain::ports::secrets::CrmTokens;
+use http_api::audit::AuditLog;
+use http_api::response::Response;
+use http_api::testing::account::{ADMIN, OPERATOR, account_id, now};
+use http_api::testing::{AUDIENCE, ApiCall, described, document, kind, problem};
 use in_memory::faults::{Fault, Faults};
 use in_memory::{ManualClock, MemoryLedger, MemoryQueue, MemoryTokens, MemoryWebhookSecrets, MemoryWebhooks};
 use jiff::SignedDuration;
-use lambda::audit::AuditLog;
-use lambda::http::Response;
-use lambda::testing::{AUDIENCE, ApiCall, described, document};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use workflows::change_account::ChangeAccount;
@@ -28,8 +28,6 @@ use crate::handler::Handler;
 
 const BASE_URL: &str = "https://api.hubapi.com";
 const OTHER_URL: &str = "https://crm.example:8443";
-const ADMIN: &[&str] = &["42:super-admin"];
-const OPERATOR: &[&str] = &["operators"];
 
 struct World {
     ledger: Arc<MemoryLedger>,
@@ -43,7 +41,7 @@ struct World {
 impl World {
     fn new() -> Self {
         let (ledger, tokens, crms) = (Arc::new(MemoryLedger::new()), Arc::new(MemoryTokens::new()), Arc::default());
-        let clock = Arc::new(ManualClock::at("2026-11-22T17:00:00Z".parse().expect("a time")));
+        let clock = Arc::new(ManualClock::at(now()));
         let webhooks = Arc::new(MemoryWebhooks::new());
         let accounts = ChangeAccount {
             ledger: ledger.clone(),
@@ -61,7 +59,7 @@ impl World {
         Self { ledger, tokens, crms, clock, webhooks, handler }
     }
 
-    /// With account 42, which an operator has created.
+    /// With account 42, created by an operator.
     async fn with_account() -> Self {
         let world = Self::new();
         assert_eq!(world.put(OPERATOR, &json!({})).await.status(), 201);
@@ -80,7 +78,7 @@ impl World {
         call.answered_by(|request| self.handler.handle(request)).await
     }
 
-    /// The answer to a request of `method`, which is as described.
+    /// The answer to a request, checked against the description.
     async fn described(&self, method: &str, path: &str, groups: &[&str], body: &Value) -> Response {
         let call = ApiCall::new(method, path).by(groups).body(&body.to_string());
         let response = self.answer(call).await;
@@ -97,13 +95,13 @@ impl World {
         loaded.map(|loaded| loaded.record)
     }
 
-    /// The token that is stored for [`BASE_URL`].
+    /// The stored token for [`BASE_URL`].
     async fn token(&self) -> Option<String> {
         let stored = self.tokens.token(&account_id()).await.expect("readable");
         stored.as_ref()?.for_base_url(BASE_URL).map(|token| token.expose_secret().to_owned())
     }
 
-    /// The answer to a PUT that must be refused and change nothing.
+    /// The status and document of a refused PUT; checks that it changed nothing.
     async fn refused(&self, groups: &[&str], body: &Value) -> (u16, Value) {
         let before = (self.account().await, self.token().await);
         let response = self.put(groups, body).await;
@@ -111,14 +109,6 @@ impl World {
         assert_eq!(response.headers()["content-type"], "application/problem+json");
         (response.status().as_u16(), document(&response))
     }
-}
-
-fn account_id() -> AccountId {
-    AccountId::parse("42").expect("digits")
-}
-
-fn kind(word: &str) -> Value {
-    format!("urn:crm-backup:problem:{word}").into()
 }
 
 fn fields(document: &Value) -> Vec<&str> {
@@ -169,11 +159,11 @@ async fn an_operator_creates_an_account_and_a_super_admin_connects_it() {
     let read = world.answer(ApiCall::get("/accounts/42").by(ADMIN)).await;
     assert_eq!(document(&read), expected);
     let known = world.ledger.all().into_iter().map(|stored| stored.body.to_string());
-    assert!(!known.collect::<String>().contains("portal-7"), "the token is in the secret store only");
+    assert!(!known.collect::<String>().contains("portal-7"), "the token is only in the secret store");
 }
 
 #[tokio::test]
-async fn what_is_absent_stays_as_it_is() {
+async fn absent_fields_stay_unchanged() {
     let world = World::with_connection().await;
     let version = json!({"crmConnection": {"apiVersion": "v3"}});
     assert_eq!(document(&world.put(ADMIN, &version).await)["crmConnection"]["apiVersion"], "v3");
@@ -189,7 +179,7 @@ async fn what_is_absent_stays_as_it_is() {
 }
 
 #[tokio::test]
-async fn only_an_operator_creates_accounts_and_strangers_learn_nothing() {
+async fn only_an_operator_creates_accounts_and_others_learn_nothing_about_them() {
     let world = World::new();
     assert_eq!(world.refused(ADMIN, &json!({})).await.1["type"], kind("account-unknown"));
     let absent = world.refused(&["43:super-admin"], &json!({})).await;
@@ -202,7 +192,7 @@ async fn only_an_operator_creates_accounts_and_strangers_learn_nothing() {
 }
 
 #[tokio::test]
-async fn an_operator_is_told_what_an_accounts_id_looks_like() {
+async fn an_operator_gets_a_400_for_an_invalid_account_id() {
     let world = World::new();
     let response = world.answer(ApiCall::new("PUT", "/accounts/acme").by(OPERATOR).body("{}")).await;
     assert_eq!((response.status().as_u16(), fields(&document(&response))), (400, vec!["accountId"]));
@@ -210,7 +200,7 @@ async fn an_operator_is_told_what_an_accounts_id_looks_like() {
 }
 
 #[tokio::test]
-async fn a_base_url_that_is_not_on_the_list_is_refused_unasked() {
+async fn a_base_url_that_is_not_allowed_is_never_called() {
     let world = World::with_account().await;
     for url in ["https://evil.example", "https://api.hubapi.com/", "http://api.hubapi.com", "https://API.hubapi.com"] {
         let body = json!({"crmConnection": {"baseUrl": url, "token": "portal-7"}});
@@ -223,7 +213,7 @@ async fn a_base_url_that_is_not_on_the_list_is_refused_unasked() {
 }
 
 #[tokio::test]
-async fn what_the_crm_does_not_confirm_is_not_stored() {
+async fn a_connection_that_the_crm_rejects_is_not_stored() {
     let world = World::with_connection().await;
     for (token, status, word) in [
         ("revoked", 422, "crm-token-refused"),
@@ -242,9 +232,9 @@ async fn what_the_crm_does_not_confirm_is_not_stored() {
     assert_eq!(down.headers()["retry-after"], "30");
 }
 
-/// D4: which limit, until when, and what to do.
+/// D4: the problem names the limit, its end, and what to do.
 #[tokio::test]
-async fn a_limit_that_is_used_up_is_told_with_its_end_and_a_true_retry_after() {
+async fn a_used_up_limit_is_answered_with_its_end_and_retry_after() {
     let world = World::with_connection().await;
     for (token, limit, until, seconds) in
         [("spent", "day", "2026-11-22T23:00:00Z", 6 * 3_600 + 1), ("hasty", "ten-seconds", "2026-11-22T17:00:07Z", 8)]
@@ -259,7 +249,7 @@ async fn a_limit_that_is_used_up_is_told_with_its_end_and_a_true_retry_after() {
     }
 }
 
-/// D7: 64 kB of unknown fields make a short sentence, a short list, and a small entry in the audit log.
+/// D7: 64 kB of unknown fields result in a short sentence, a short list, and a small audit entry.
 #[tokio::test]
 async fn a_body_full_of_unknown_fields_makes_a_small_answer_and_a_small_entry() {
     let world = World::with_connection().await;
@@ -285,18 +275,18 @@ async fn a_body_full_of_unknown_fields_makes_a_small_answer_and_a_small_entry() 
     assert!(serde_json::to_vec(&refused[0].record).expect("JSON").len() < 1_000, "{refused:?}");
 }
 
-/// D8: an account is created by saying so.
+/// D8: creating an account needs a body.
 #[tokio::test]
 async fn an_empty_body_creates_and_changes_nothing() {
     let world = World::new();
     let response = world.answer(ApiCall::new("PUT", "/accounts/42").by(OPERATOR)).await;
     described::check("PUT", "/accounts/42", &response);
-    assert_eq!((response.status().as_u16(), &document(&response)["type"]), (400, &kind("json-malformed")));
+    assert_eq!(problem(&response), (400, kind("json-malformed")));
     assert!(world.account().await.is_none());
 }
 
 #[tokio::test]
-async fn a_connection_needs_a_base_url_and_a_token_and_another_base_url_needs_a_token_again() {
+async fn a_first_connection_needs_a_base_url_and_a_token_and_a_new_base_url_needs_a_token() {
     let world = World::with_account().await;
     let (status, problem) = world.refused(ADMIN, &json!({"crmConnection": {"token": "portal-7"}})).await;
     assert_eq!((status, fields(&problem)), (422, vec!["crmConnection.baseUrl"]));
@@ -306,11 +296,11 @@ async fn a_connection_needs_a_base_url_and_a_token_and_another_base_url_needs_a_
     let (status, problem) = world.refused(ADMIN, &json!({"crmConnection": {"baseUrl": OTHER_URL}})).await;
     assert_eq!((status, fields(&problem)), (422, vec!["crmConnection.token"]));
     let asked = world.crms.asked.lock().expect("not poisoned");
-    assert!(asked.iter().all(|(target, _)| target.base_url == BASE_URL), "the stored token went nowhere else");
+    assert!(asked.iter().all(|(target, _)| target.base_url == BASE_URL), "the stored token was sent elsewhere");
 }
 
 #[tokio::test]
-async fn every_field_at_fault_is_named_and_no_value_repeated() {
+async fn a_problem_names_every_invalid_field_and_repeats_no_value() {
     let world = World::with_account().await;
     let body = json!({
         "crmConnection": {"baseUrl": 7, "token": "has a blank", "apiVersion": "v4", "portalId": 8},
@@ -348,23 +338,23 @@ async fn a_body_that_is_malformed_or_too_large_changes_nothing() {
         (&"x".repeat(300_000), 413, "body-too-large"),
     ] {
         let response = world.answer(put(body)).await;
-        assert_eq!((response.status().as_u16(), &document(&response)["type"]), (status, &kind(word)));
+        assert_eq!(problem(&response), (status, kind(word)));
     }
     assert_eq!(world.account().await.expect("present").crm_connection, None);
 }
 
 #[tokio::test]
-async fn an_access_token_is_no_id_token() {
+async fn an_access_token_gets_401() {
     let world = World::with_account().await;
     let claims = json!({"sub": "user-1", "client_id": AUDIENCE, "token_use": "access", "cognito:groups": ADMIN});
     let response = world.answer(ApiCall::get("/accounts/42").with_claims(&claims)).await;
-    assert_eq!((response.status().as_u16(), &document(&response)["type"]), (401, &kind("token-unsuitable")));
+    assert_eq!(problem(&response), (401, kind("token-unsuitable")));
     assert_eq!(response.headers()["www-authenticate"], r#"Bearer error="invalid_token""#);
     assert_eq!(world.answer(ApiCall::get("/accounts/42")).await.status(), 401);
 }
 
 #[tokio::test]
-async fn whatever_fails_on_the_way_repeating_the_request_connects() {
+async fn after_any_failure_repeating_the_request_connects() {
     let body = json!({"crmConnection": {"baseUrl": BASE_URL, "token": "portal-7"}}).to_string();
     for fault in [Fault::CallFails, Fault::AnswerLost] {
         for nth in 1.. {

@@ -1,10 +1,11 @@
 //! Requests about the schedule.
 
+use http_api::testing::account::{ADMIN, OPERATOR};
+use http_api::testing::{ApiCall, described, document, kind, problem};
 use jiff::SignedDuration;
-use lambda::testing::{ApiCall, described};
 use serde_json::{Value, json};
 
-use super::{ADMIN, OPERATOR, World, document, fields, kind};
+use super::{World, fields};
 
 const SCHEDULE: &str = "/accounts/42/backup-schedule";
 
@@ -19,7 +20,7 @@ async fn set(world: &World, body: &Value) -> Value {
 }
 
 #[tokio::test]
-async fn a_schedule_runs_on_the_weekday_and_at_the_time_it_was_switched_on_by_the_accounts_clocks() {
+async fn a_schedule_keeps_the_local_weekday_and_time_at_which_it_was_switched_on() {
     let world = scheduling().await;
     assert_eq!(
         document(&world.described("GET", SCHEDULE, ADMIN, &json!({})).await),
@@ -44,25 +45,25 @@ async fn a_schedule_runs_on_the_weekday_and_at_the_time_it_was_switched_on_by_th
 }
 
 #[tokio::test]
-async fn a_plan_without_schedules_has_none_and_losing_it_switches_it_off() {
+async fn a_plan_without_schedules_switches_the_schedule_off() {
     let world = scheduling().await;
     set(&world, &json!({"enabled": true})).await;
     world.put(OPERATOR, &json!({ "plan": "professional" })).await;
     let stopped = document(&world.described("GET", SCHEDULE, ADMIN, &json!({})).await);
     assert_eq!((&stopped["enabled"], &stopped["stopped"]["kind"]), (&json!(false), &json!("schedule-not-in-plan")));
-    let told = document(&world.described("GET", "/accounts/42/notifications", ADMIN, &json!({})).await);
-    assert_eq!(told["notifications"][0]["event"], "schedule-skipped");
-    assert_eq!(told["notifications"][0]["nextRunAt"], json!(null));
+    let inbox = document(&world.described("GET", "/accounts/42/notifications", ADMIN, &json!({})).await);
+    assert_eq!(inbox["notifications"][0]["event"], "schedule-skipped");
+    assert_eq!(inbox["notifications"][0]["nextRunAt"], json!(null));
     let refused = world.described("PUT", SCHEDULE, ADMIN, &json!({"enabled": true})).await;
-    assert_eq!((refused.status().as_u16(), &document(&refused)["type"]), (403, &kind("schedule-not-in-plan")));
+    assert_eq!(problem(&refused), (403, kind("schedule-not-in-plan")));
 }
 
 #[tokio::test]
-async fn what_makes_no_schedule_is_refused() {
+async fn an_invalid_schedule_is_refused() {
     let unconnected = World::with_account().await;
     unconnected.put(OPERATOR, &json!({ "plan": "unlimited" })).await;
     let refused = unconnected.described("PUT", SCHEDULE, ADMIN, &json!({"enabled": true})).await;
-    assert_eq!((refused.status().as_u16(), &document(&refused)["type"]), (409, &kind("account-not-connected")));
+    assert_eq!(problem(&refused), (409, kind("account-not-connected")));
     let world = scheduling().await;
     for (body, expected) in [
         (json!({}), vec!["enabled"]),
@@ -77,7 +78,7 @@ async fn what_makes_no_schedule_is_refused() {
 }
 
 #[tokio::test]
-async fn an_operator_has_no_schedules_and_no_notifications() {
+async fn an_operator_has_no_right_to_schedules_and_notifications() {
     let world = scheduling().await;
     for path in [SCHEDULE, "/accounts/42/notifications"] {
         let response = world.answer(ApiCall::get(path).by(OPERATOR)).await;

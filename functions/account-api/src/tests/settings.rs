@@ -1,9 +1,11 @@
-//! Plans, and who is told what happens.
+//! Plans and notification targets.
 
 use domain::ports::webhook::WebhookRefused;
+use http_api::testing::account::{ADMIN, OPERATOR, account_id};
+use http_api::testing::{document, kind};
 use serde_json::json;
 
-use super::{ADMIN, OPERATOR, World, account_id, document, kind};
+use super::World;
 
 const URL: &str = "https://hooks.example.com/crm-backup";
 
@@ -19,7 +21,7 @@ async fn only_an_operator_sets_the_plan() {
 }
 
 #[tokio::test]
-async fn a_webhooks_secret_is_told_once_and_a_new_one_for_another_url() {
+async fn a_webhooks_secret_is_shown_once_and_is_new_for_another_url() {
     let world = World::with_account().await;
     let hook = |url: &str| json!({ "notificationTargets": { "webhook": { "url": url } } });
     let set = document(&world.put(ADMIN, &hook(URL)).await);
@@ -29,7 +31,7 @@ async fn a_webhooks_secret_is_told_once_and_a_new_one_for_another_url() {
     let shown = document(&world.described("GET", "/accounts/42", ADMIN, &json!({})).await);
     assert_eq!(shown["notificationTargets"]["webhook"], json!({ "url": URL }));
     let again = document(&world.put(ADMIN, &hook(URL)).await);
-    assert_eq!(again["notificationTargets"]["webhook"], json!({ "url": URL }), "it is known already");
+    assert_eq!(again["notificationTargets"]["webhook"], json!({ "url": URL }), "the secret is shown once");
     let moved = document(&world.put(ADMIN, &hook("https://other.example.com")).await);
     assert!(moved["notificationTargets"]["webhook"]["secret"].is_string());
     let wish = json!({ "notificationTargets": { "webhook": { "url": URL, "newSecret": true } } });
@@ -39,7 +41,7 @@ async fn a_webhooks_secret_is_told_once_and_a_new_one_for_another_url() {
 }
 
 #[tokio::test]
-async fn a_webhook_that_leads_into_the_network_is_refused_and_nothing_is_stored() {
+async fn a_refused_webhook_is_not_stored() {
     let world = World::with_account().await;
     for refused in [WebhookRefused::Private, WebhookRefused::Malformed, WebhookRefused::Unresolved] {
         world.webhooks.refuse(URL, refused);
@@ -53,7 +55,7 @@ async fn a_webhook_that_leads_into_the_network_is_refused_and_nothing_is_stored(
 }
 
 #[tokio::test]
-async fn addresses_are_replaced_as_a_whole_and_may_be_none() {
+async fn a_list_of_addresses_replaces_all_and_may_be_empty() {
     let world = World::with_account().await;
     let email = |addresses: &[&str]| json!({ "notificationTargets": { "email": addresses } });
     let two = document(&world.put(ADMIN, &email(&["ada@example.com", "ops@example.org"])).await);

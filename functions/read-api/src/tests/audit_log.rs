@@ -2,7 +2,7 @@
 
 use domain::audit::{Act, AuditEntry, AuditOutcome, Reason};
 use domain::ids::AuditEntryId;
-use lambda::testing::described;
+use http_api::testing::described;
 
 use super::*;
 
@@ -40,7 +40,7 @@ async fn subjects(world: &World, query: &[(&str, &str)]) -> Vec<String> {
     let response = world.answer(call).await;
     described::check("GET", LOG, &response);
     let entries = document(&response)["entries"].as_array().expect("entries").clone();
-    entries.iter().map(|entry| entry["subject"].as_str().expect("somebody").to_owned()).collect()
+    entries.iter().map(|entry| entry["subject"].as_str().expect("a subject").to_owned()).collect()
 }
 
 #[tokio::test]
@@ -57,7 +57,7 @@ async fn the_newest_entries_come_first_and_filters_narrow_them() {
 }
 
 #[tokio::test]
-async fn pages_follow_each_other_without_a_gap() {
+async fn the_next_page_continues_without_a_gap() {
     let world = logged().await;
     let first = document(&world.answer(ApiCall::get(LOG).by(ADMIN).query("limit", "1")).await);
     let next = first["next"].as_str().expect("there are more");
@@ -65,7 +65,7 @@ async fn pages_follow_each_other_without_a_gap() {
 }
 
 #[tokio::test]
-async fn a_filter_that_is_none_is_named() {
+async fn an_invalid_filter_is_named() {
     let world = logged().await;
     for (name, value) in
         [("from", "yesterday"), ("until", "2026-13-01"), ("outcome", "good"), ("person", ""), ("action", ",")]
@@ -76,9 +76,9 @@ async fn a_filter_that_is_none_is_named() {
     }
 }
 
-/// D8: `until` before `from` is refused, and the year 9999 is accepted.
+/// D8: `until` before `from` is refused, but the end of the year 9999 is accepted.
 #[tokio::test]
-async fn times_that_leave_nothing_between_them_are_refused_and_the_end_of_time_is_not() {
+async fn an_empty_period_is_refused_and_the_end_of_time_is_accepted() {
     let world = logged().await;
     for path in [LOG.to_owned(), format!("{LOG}.csv")] {
         let call = ApiCall::get(&path).by(ADMIN).query("from", "2026-11-23T00:00:00Z");
@@ -98,9 +98,9 @@ async fn times_that_leave_nothing_between_them_are_refused_and_the_end_of_time_i
     }
 }
 
-/// D7: 60 entries of 58 kB, as versions before have written them, are more than a function may answer.
+/// D7: 60 entries of 58 kB, which older versions have written, exceed the size of an answer.
 #[tokio::test]
-async fn a_page_of_large_entries_ends_early_and_none_is_lost() {
+async fn a_page_of_large_entries_ends_early_and_no_entry_is_lost() {
     let world = World::with_account().await;
     for nth in 0..60_u8 {
         let at = now() - SignedDuration::from_mins(nth.into());
@@ -128,7 +128,7 @@ async fn a_page_of_large_entries_ends_early_and_none_is_lost() {
         assert!(response.body().len() < 1_100_000, "{}", response.body().len());
         let page = document(&response);
         let entries = page["entries"].as_array().expect("entries").iter();
-        read.extend(entries.map(|entry| entry["subject"].as_str().expect("somebody").to_owned()));
+        read.extend(entries.map(|entry| entry["subject"].as_str().expect("a subject").to_owned()));
         match page["next"].as_str() {
             Some(next) => cursor = Some(next.to_owned()),
             None => break,
@@ -138,7 +138,7 @@ async fn a_page_of_large_entries_ends_early_and_none_is_lost() {
 }
 
 #[tokio::test]
-async fn the_export_is_a_link_and_is_in_the_log_itself() {
+async fn an_export_is_a_link_and_is_itself_audited() {
     let world = logged().await;
     let path = format!("{LOG}.csv");
     let response = world.get(&path).await;
@@ -146,13 +146,13 @@ async fn the_export_is_a_link_and_is_in_the_log_itself() {
     assert_eq!(response.status(), 302);
     let location = response.headers()["location"].to_str().expect("ASCII");
     assert!(location.contains("exports/42/") && location.contains("file=crm-backup-42-audit-log.csv"), "{location}");
-    // The request was made now, later than the clock of the test says.
+    // Listed here without the clock of the test, because the entry has the real time.
     let exported = ledger::list::<AuditEntry>(&*world.ledger, "AUDIT#42", "").await.expect("readable");
     assert!(exported.iter().any(|entry| entry.record.action == "export-audit-log"));
 }
 
 #[tokio::test]
-async fn nobody_but_a_super_admin_of_the_account_reads_it() {
+async fn only_a_super_admin_of_the_account_reads_it() {
     let world = logged().await;
     for path in [LOG.to_owned(), format!("{LOG}.csv")] {
         for groups in [&["43:super-admin"][..], &["operators"], &[]] {

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use domain::FailureKind;
 use http::Method;
-use lambda::problem::{ProblemType, catalogue};
-use lambda::routes::{DESCRIPTION, ROUTES};
-use lambda::testing::{ApiCall, described, document};
+use http_api::problem::{ProblemType, catalogue};
+use http_api::routes::{DESCRIPTION, ROUTES};
+use http_api::testing::{ApiCall, described, document};
 use serde_json::{Value, json};
 
 use super::{World, completed, deleted, failed, path};
@@ -21,9 +21,9 @@ async fn everyone_may_read_the_description() {
     assert_eq!((response.status().as_u16(), document(&response)), (200, description()));
 }
 
-/// D10: a client that has the description is told that it has not changed.
+/// D10: a client with the current description gets 304.
 #[tokio::test]
-async fn the_description_has_an_etag_and_is_not_sent_twice() {
+async fn an_unchanged_description_is_not_sent_again() {
     let world = World::empty();
     let first = world.answer(ApiCall::get("/openapi.json")).await;
     let etag = first.headers()["etag"].to_str().expect("ASCII").to_owned();
@@ -41,9 +41,9 @@ async fn the_description_has_an_etag_and_is_not_sent_twice() {
     assert_eq!((other.status().as_u16(), other.body()), (200, first.body()));
 }
 
-/// D8: what a route takes stands in one place for programs and in one for people.
+/// D8: routes and description list the same parameters.
 #[test]
-fn every_route_takes_the_parameters_that_are_described() {
+fn every_route_takes_exactly_the_described_parameters() {
     let description = description();
     for route in &ROUTES {
         let operation = &description["paths"][route.path][route.method.as_str().to_lowercase()];
@@ -93,12 +93,12 @@ fn the_description_has_every_kind_of_problem_and_no_other() {
     let kinds: Vec<_> = catalogue::ALL.iter().map(ProblemType::uri).collect();
     assert_eq!(described, json!(kinds));
     for kind in catalogue::ALL {
-        assert!(DESCRIPTION.contains(&format!("`{}`", kind.word)), "{} is explained at no route", kind.word);
+        assert!(DESCRIPTION.contains(&format!("`{}`", kind.slug)), "{} is missing from all routes", kind.slug);
     }
 }
 
 #[test]
-fn references_in_the_description_lead_somewhere() {
+fn all_references_in_the_description_can_be_resolved() {
     fn check(part: &Value, whole: &Value) {
         match part {
             Value::Object(members) => {
@@ -117,7 +117,7 @@ fn references_in_the_description_lead_somewhere() {
 }
 
 #[tokio::test]
-async fn answers_have_the_members_that_the_description_says() {
+async fn answers_have_exactly_the_described_members() {
     fn names(object: &Value) -> BTreeSet<String> {
         object.as_object().expect("an object").keys().cloned().collect()
     }
@@ -136,7 +136,7 @@ async fn answers_have_the_members_that_the_description_says() {
     assert_eq!(possible, properties("Backup"));
 }
 
-/// Blocks of the template that are routes, as `(RouteKey, AuthorizationType)`.
+/// The template's routes, as `(RouteKey, AuthorizationType)`.
 fn deployed_routes() -> BTreeSet<(String, String)> {
     let template = include_str!("../../../../infra/template.yaml");
     let value = |block: &str, name: &str| {
@@ -153,7 +153,7 @@ fn every_route_is_deployed_and_all_but_the_description_need_a_token() {
     for route in &ROUTES {
         let authorization = if route.path == "/openapi.json" { "NONE" } else { "JWT" };
         expected.insert((format!("{} {}", route.method, route.path), authorization.to_owned()));
-        // D10: without a route of its own a HEAD request would come without anybody's token.
+        // D10: without its own route a HEAD request would take `$default`, which checks no token.
         if route.method == Method::GET {
             expected.insert((format!("HEAD {}", route.path), authorization.to_owned()));
         }
@@ -161,7 +161,7 @@ fn every_route_is_deployed_and_all_but_the_description_need_a_token() {
     assert_eq!(deployed_routes(), expected);
 }
 
-/// Alarms send people to the runbook, so the headings that they quote must exist there.
+/// Alarms refer to headings of the runbook.
 #[test]
 fn every_heading_that_an_alarm_quotes_is_in_the_runbook() {
     let template = include_str!("../../../../infra/template.yaml");

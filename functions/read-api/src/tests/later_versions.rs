@@ -1,11 +1,11 @@
-//! Records that a later version of the service has written, while it is being deployed.
+//! Records of a newer version of the service, while it is being deployed.
 
 use domain::ports::ledger::{Change, Ledger};
 use http::StatusCode;
 
 use super::*;
 
-/// A world with backups of which this version cannot read the first.
+/// A world with three backups. This version cannot read the first, which is returned.
 async fn world() -> (World, Backup) {
     let world = World::with(&[queued(2), queued(3)]).await;
     let later = queued(1);
@@ -14,7 +14,7 @@ async fn world() -> (World, Backup) {
 }
 
 #[tokio::test]
-async fn a_backup_that_cannot_be_read_yet_is_asked_for_again() {
+async fn a_backup_of_a_newer_version_gets_503_with_retry_after() {
     let (world, later) = world().await;
     for path in ["", "/download"] {
         let path = format!("/accounts/42/backups/{}{path}", later.backup_id);
@@ -30,7 +30,7 @@ async fn a_backup_that_cannot_be_read_yet_is_asked_for_again() {
 }
 
 #[tokio::test]
-async fn a_list_says_that_it_leaves_a_backup_out() {
+async fn a_list_counts_the_backups_that_it_leaves_out() {
     let (world, _) = world().await;
     let response = world.get("/accounts/42/backups").await;
 

@@ -1,4 +1,4 @@
-//! Requests that read, from API Gateway's event to the answer, over ports in memory.
+//! Requests that read: from API Gateway's event to the answer, over ports in memory.
 
 mod audit_log;
 mod description;
@@ -7,41 +7,26 @@ mod later_versions;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
+use domain::account::ApiVersion;
 use domain::account::Requester;
-use domain::account::{Account, ApiVersion, NotificationTargets};
 use domain::backup::{Archive, Backup, BackupEvent, BackupState};
-use domain::budget::CallShare;
 use domain::ids::{AccountId, BackupId, ObjectType};
 use domain::object::{Committed, CountBefore, ObjectExport};
 use domain::ports::ledger::{self, Change, Ledger};
-use domain::ports::storage::{DownloadLinks, ETag, StorageError};
+use domain::ports::storage::ETag;
 use domain::property::{Columns, ObjectDefinition, Property, Sensitivity};
-use domain::tier::TierName;
 use domain::work::BackupRef;
 use domain::{Failure, FailureKind};
+use http_api::response::Response;
+use http_api::routes::ROUTES;
+use http_api::testing::account::{ADMIN, account, account_id, now};
+use http_api::testing::{AUDIENCE, ApiCall, described, document, kind, problem};
 use in_memory::{ManualClock, MemoryLedger, MemoryStorage};
 use jiff::{SignedDuration, Timestamp};
-use lambda::http::Response;
-use lambda::routes::ROUTES;
-use lambda::testing::{AUDIENCE, ApiCall, described, document};
-use secrecy::SecretString;
 use serde_json::{Value, json};
 use workflows::audit_log::ExportAuditLog;
 
 use crate::handler::Handler;
-
-const ADMIN: &[&str] = &["42:super-admin"];
-
-struct Links;
-
-#[async_trait]
-impl DownloadLinks for Links {
-    async fn link(&self, key: &str, file_name: &str, valid_for: Duration) -> Result<SecretString, StorageError> {
-        let seconds = valid_for.as_secs();
-        Ok(format!("https://bucket.example/{key}?file={file_name}&seconds={seconds}").into())
-    }
-}
 
 struct World {
     ledger: Arc<MemoryLedger>,
@@ -49,30 +34,21 @@ struct World {
     handler: Handler,
 }
 
-fn now() -> Timestamp {
-    "2026-11-22T17:00:00Z".parse().expect("a time")
-}
-
-fn account_id() -> AccountId {
-    AccountId::parse("42").expect("digits")
-}
-
 impl World {
     fn empty() -> Self {
         let (ledger, clock) = (Arc::new(MemoryLedger::new()), Arc::new(ManualClock::at(now())));
-        let objects = Arc::new(MemoryStorage::new());
-        let links = Arc::new(Links);
+        let storage = Arc::new(MemoryStorage::new());
         let export = ExportAuditLog {
             ledger: ledger.clone(),
             clock: clock.clone(),
-            reader: objects.clone(),
-            writer: objects.clone(),
-            uploads: objects,
-            links: links.clone(),
+            reader: storage.clone(),
+            writer: storage.clone(),
+            uploads: storage.clone(),
+            links: storage.clone(),
         };
         let handler = Handler {
             ledger: ledger.clone(),
-            links,
+            links: storage,
             clock: clock.clone(),
             export,
             audience: AUDIENCE.to_owned(),
@@ -83,15 +59,7 @@ impl World {
 
     async fn with_account() -> Self {
         let world = Self::empty();
-        let account = Account {
-            account_id: account_id(),
-            created_at: now(),
-            crm_connection: None,
-            call_share: CallShare::default(),
-            tier: TierName::parse("unlimited").expect("a plan"),
-            notification_targets: NotificationTargets::default(),
-        };
-        world.ledger.commit(&[Change::create(&account)]).await.expect("empty ledger");
+        world.ledger.commit(&[Change::create(&account(false))]).await.expect("empty ledger");
         world
     }
 
@@ -112,7 +80,7 @@ impl World {
     }
 }
 
-/// A queued backup of account 42, the `nth` of its account.
+/// The `nth` backup of account 42, queued.
 fn queued(nth: u8) -> Backup {
     let created_at = now() + SignedDuration::from_mins(nth.into());
     let backup = BackupRef { account_id: account_id(), backup_id: BackupId::new(created_at, [nth; 10]) };
@@ -151,15 +119,6 @@ fn path(backup: &Backup) -> String {
     format!("/accounts/42/backups/{}", backup.backup_id)
 }
 
-fn kind(word: &str) -> Value {
-    format!("urn:crm-backup:problem:{word}").into()
-}
-
-fn problem(response: &Response) -> (u16, Value) {
-    assert_eq!(response.headers()["content-type"], "application/problem+json");
-    (response.status().as_u16(), document(response)["type"].clone())
-}
-
 #[tokio::test]
 async fn backups_are_listed_newest_first_and_page_by_page() {
     let backups = [queued(1), failed(2), completed(3)];
@@ -185,7 +144,7 @@ async fn backups_are_listed_newest_first_and_page_by_page() {
 }
 
 #[tokio::test]
-async fn parameters_that_cannot_be_are_named() {
+async fn invalid_parameters_are_named() {
     let world = World::with_account().await;
     let last_but_not_encoded = queued(1).backup_id.to_string();
     for (name, value) in [
@@ -203,9 +162,9 @@ async fn parameters_that_cannot_be_are_named() {
     }
 }
 
-/// D8: a misspelt parameter must not look like one that was heeded.
+/// D8: a misspelt parameter must not be ignored.
 #[tokio::test]
-async fn parameters_that_there_are_not_are_refused_on_every_route_by_whoever_may_use_it() {
+async fn unknown_parameters_are_refused_on_every_route_after_the_right_is_checked() {
     let backup = completed(1);
     let world = World::with([&backup]).await;
     let log = "/accounts/42/audit-log".to_owned();
@@ -293,11 +252,11 @@ async fn a_backup_is_shown_with_progress_per_object() {
 }
 
 #[tokio::test]
-async fn a_download_is_a_fresh_link_as_redirect_or_as_json() {
+async fn a_download_is_a_new_link_as_redirect_or_as_json() {
     let backup = completed(1);
     let world = World::with([&backup]).await;
     let download = format!("{}/download", path(&backup));
-    let link = "https://bucket.example/archives/42/a.zip?file=crm-backup-42-2026-11-22-170100Z.zip&seconds=300";
+    let link = "memory:///archives/42/a.zip?file=crm-backup-42-2026-11-22-170100Z.zip&seconds=300";
 
     let redirect = world.get(&download).await;
     assert_eq!((redirect.status().as_u16(), redirect.body()), (302, ""));
@@ -309,9 +268,9 @@ async fn a_download_is_a_fresh_link_as_redirect_or_as_json() {
     assert_eq!(document(&as_json), json!({"url": link, "expiresAt": "2026-11-22T17:05:00Z"}));
 }
 
-/// D9: times of records that were stored with more digits.
+/// D9: old records were stored with more digits.
 #[tokio::test]
-async fn times_have_milliseconds_at_most_and_what_has_ended_is_not_being_exported() {
+async fn times_have_milliseconds_at_most_and_objects_of_an_ended_backup_are_unfinished() {
     let long: Timestamp = "2026-11-22T17:00:00.123456789Z".parse().expect("a time");
     let archive =
         completed(1).archive.map(|archive| Archive { expires_at: long + SignedDuration::from_hours(1), ..archive });
@@ -351,7 +310,7 @@ async fn times_have_milliseconds_at_most_and_what_has_ended_is_not_being_exporte
 }
 
 #[tokio::test]
-async fn an_expired_backup_stays_in_the_list_and_its_download_is_gone() {
+async fn an_expired_backup_stays_listed_and_cannot_be_downloaded() {
     let backup = completed(1);
     let world = World::with([&backup]).await;
     world.clock.advance(SignedDuration::from_hours(14 * 24));
@@ -363,7 +322,7 @@ async fn an_expired_backup_stays_in_the_list_and_its_download_is_gone() {
 }
 
 #[tokio::test]
-async fn what_has_no_archive_cannot_be_downloaded() {
+async fn a_backup_without_an_archive_cannot_be_downloaded() {
     for backup in [queued(1), failed(1)] {
         let world = World::with([&backup]).await;
         let response = world.get(&format!("{}/download", path(&backup))).await;
@@ -372,7 +331,7 @@ async fn what_has_no_archive_cannot_be_downloaded() {
 }
 
 #[tokio::test]
-async fn unknown_accounts_backups_and_paths_are_told_apart() {
+async fn unknown_accounts_backups_and_paths_have_different_problems() {
     let world = World::empty();
     assert_eq!(problem(&world.get("/accounts/42/backups").await), (404, kind("account-unknown")));
     for unknown in [path(&queued(1)), format!("{}/download", path(&queued(1))), "/accounts/42/backups/x".to_owned()] {
@@ -384,7 +343,7 @@ async fn unknown_accounts_backups_and_paths_are_told_apart() {
 }
 
 #[tokio::test]
-async fn a_wrong_method_is_answered_with_the_right_ones_and_without_a_token() {
+async fn a_wrong_method_gets_the_allowed_ones_even_without_a_token() {
     let world = World::empty();
     for route in &ROUTES {
         let response = world.answer(ApiCall::new("OPTIONS", &route.path.replace("{accountId}", "42"))).await;
@@ -396,7 +355,7 @@ async fn a_wrong_method_is_answered_with_the_right_ones_and_without_a_token() {
 }
 
 #[tokio::test]
-async fn nobody_but_a_super_admin_of_the_account_sees_anything_of_it() {
+async fn only_a_super_admin_of_the_account_learns_whether_it_exists() {
     let backup = completed(1);
     let (with, without) = (World::with([&backup]).await, World::empty());
     let paths = ["/accounts/42/backups".to_owned(), path(&backup), format!("{}/download", path(&backup))];
@@ -407,13 +366,13 @@ async fn nobody_but_a_super_admin_of_the_account_sees_anything_of_it() {
         assert_eq!(seen.body(), unseen.body(), "{path}");
     }
     for path in &paths {
-        // As the `$default` route would let it through, if a path slipped past the others.
+        // The `$default` route has no authorizer, so the function must check.
         assert_eq!(problem(&with.answer(ApiCall::get(path)).await), (401, kind("token-unsuitable")));
     }
 }
 
 #[tokio::test]
-async fn another_accounts_backup_is_unknown_under_ones_own_account() {
+async fn a_backup_of_another_account_is_unknown() {
     let foreign = Backup { account_id: AccountId::parse("43").expect("digits"), ..completed(1) };
     let world = World::with([&foreign]).await;
     assert_eq!(problem(&world.get(&path(&foreign)).await), (404, kind("backup-unknown")));

@@ -1,14 +1,15 @@
-//! Asking for restores, and for undoing them.
+//! Requests for restores and undos.
 
 use domain::backup::{Backup, BackupState};
 use domain::ids::RestoreId;
 use domain::restore::{Restore, RestoreSource, RestoreState};
 use domain::work::Work;
+use http_api::testing::account::{ADMIN, account, now};
+use http_api::testing::document;
 use jiff::SignedDuration;
-use lambda::testing::document;
 use serde_json::{Value, json};
 
-use super::samples::{account, backup, ended, manifest, now, planned, queued};
+use super::samples::{backup, ended, manifest, planned, queued};
 use super::{RESTORES, World, is, path};
 
 async fn with_backup(backup: &Backup) -> World {
@@ -32,7 +33,9 @@ fn wish_with(name: &str, value: Value) -> Value {
 
 fn faults(problem: &Value) -> Vec<(&str, &str)> {
     let faults = problem["errors"].as_array().expect("faults").iter();
-    faults.map(|fault| (fault["field"].as_str().expect("a field"), fault["detail"].as_str().expect("words"))).collect()
+    faults
+        .map(|fault| (fault["field"].as_str().expect("a field"), fault["detail"].as_str().expect("a sentence")))
+        .collect()
 }
 
 fn fields(problem: &Value) -> Vec<&str> {
@@ -67,7 +70,7 @@ async fn a_restore_is_accepted_at_once_and_its_planning_begins() {
 }
 
 #[tokio::test]
-async fn unknown_properties_are_named_one_by_one_at_their_places() {
+async fn each_unknown_property_is_named_by_its_place() {
     let world = with_backup(&backup()).await;
     let properties = json!(["jobtitle", "jobtitel", "phone", "hs_object_id", "jobtitel"]);
     let problem = world.refused(RESTORES, &wish_with("properties", properties)).await;
@@ -77,7 +80,7 @@ async fn unknown_properties_are_named_one_by_one_at_their_places() {
 }
 
 #[tokio::test]
-async fn an_object_that_cannot_be_restored_is_answered_with_those_that_can() {
+async fn a_refused_object_is_answered_with_the_objects_that_can_be_restored() {
     let world = with_backup(&backup()).await;
     let problem = world.refused(RESTORES, &wish_with("objectType", json!("contact"))).await;
     is(&problem, 422, "input-invalid");
@@ -90,7 +93,7 @@ async fn an_object_that_cannot_be_restored_is_answered_with_those_that_can() {
 }
 
 #[tokio::test]
-async fn everything_that_a_wish_lacks_is_named_at_once() {
+async fn a_problem_names_all_invalid_fields() {
     let world = with_backup(&backup()).await;
     let names = |count: usize| json!(vec!["jobtitle"; count]);
     for (body, expected) in [
@@ -111,13 +114,13 @@ async fn everything_that_a_wish_lacks_is_named_at_once() {
     assert_eq!(
         world.post(RESTORES, &wish_with("properties", names(1_000))).await.status(),
         202,
-        "repeated, not too many"
+        "repeated names count once"
     );
 }
 
-/// D12: 700 properties with names of 100 characters were a body that was too large, though 1,000 are allowed.
+/// D12: a body with 700 names of 100 characters was too large, although 1,000 properties are allowed.
 #[tokio::test]
-async fn as_many_properties_as_are_allowed_may_have_the_longest_names_that_the_crm_gives() {
+async fn the_greatest_number_of_properties_may_have_the_longest_names() {
     let names = |length: usize| -> Vec<String> { (0..1_000).map(|nth| format!("{nth:0length$}")).collect() };
     let mut manifest = manifest(&backup());
     let column = manifest["files"][0]["columns"][1].clone();
@@ -140,7 +143,7 @@ async fn as_many_properties_as_are_allowed_may_have_the_longest_names_that_the_c
 }
 
 #[tokio::test]
-async fn a_backup_without_a_usable_archive_is_told_apart() {
+async fn each_backup_without_a_usable_archive_has_its_own_problem() {
     let backup = backup();
     let world = with_backup(&backup).await;
     for unknown in ["0198a000-0000-7000-8000-000000000000", "latest"] {
@@ -156,7 +159,7 @@ async fn a_backup_without_a_usable_archive_is_told_apart() {
 }
 
 #[tokio::test]
-async fn an_account_that_is_not_connected_to_the_backups_portal_has_no_restore() {
+async fn a_restore_needs_a_connection_to_the_backups_portal() {
     let world = World::empty();
     is(&world.refused(RESTORES, &wish()).await, 404, "account-unknown");
     world.put(&account(false)).await;
@@ -176,12 +179,12 @@ fn undo(restore: &Restore) -> String {
 }
 
 #[tokio::test]
-async fn a_restore_is_undone_by_a_new_one_and_only_once() {
+async fn a_restore_is_undone_once_by_a_new_restore() {
     let original = ended(1, RestoreState::Stopped);
     for (body, include_edited) in [("", false), ("{}", false), (r#"{"includeEdited":true}"#, true)] {
         let world = with_restore(&original).await;
 
-        let response = world.answer("POST", &undo(&original), |call| call.by(super::ADMIN).body(body)).await;
+        let response = world.answer("POST", &undo(&original), |call| call.by(ADMIN).body(body)).await;
 
         let made = document(&response);
         let id = made["restoreId"].as_str().expect("an id");
@@ -196,7 +199,7 @@ async fn a_restore_is_undone_by_a_new_one_and_only_once() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_undone_says_why() {
+async fn a_refused_undo_has_a_reason() {
     let completed = ended(1, RestoreState::Completed);
     let an_undo = RestoreSource::Undo { restore_id: RestoreId::new(now(), [9; 10]), include_edited: false };
     for (restore, word) in [
@@ -221,7 +224,7 @@ async fn what_cannot_be_undone_says_why() {
 }
 
 #[tokio::test]
-async fn a_wish_to_undo_says_nothing_but_whether_edits_go_too() {
+async fn an_undo_takes_no_field_but_include_edited() {
     let completed = ended(1, RestoreState::Completed);
     let world = with_restore(&completed).await;
     for (body, field) in [

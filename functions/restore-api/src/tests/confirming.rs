@@ -1,14 +1,15 @@
-//! Confirming plans: who may, with which sign-in, in which words, and when.
+//! Confirming plans: rights, sign-in, acknowledgements and time.
 
 use domain::restore::lock::RestoreLock;
 use domain::restore::{Restore, RestoreState};
 use domain::work::Work;
+use http_api::testing::account::{ADMIN, account, account_id, now};
+use http_api::testing::{AUDIENCE, ApiCall, document};
 use jiff::SignedDuration;
-use lambda::testing::{AUDIENCE, ApiCall, document};
 use serde_json::{Value, json};
 
-use super::samples::{account, account_id, applying, ended, nothing_planned, now, planned, planning, queued};
-use super::{ADMIN, World, is, path};
+use super::samples::{applying, ended, nothing_planned, planned, planning, queued};
+use super::{World, is, path};
 
 fn confirm(restore: &Restore) -> String {
     format!("{}/confirm", path(restore))
@@ -25,7 +26,7 @@ fn claims(age: SignedDuration) -> Value {
     })
 }
 
-/// Sent by somebody who has signed in a minute ago.
+/// Sent by a super admin who signed in a minute ago.
 fn fresh(body: &Value) -> impl FnOnce(ApiCall) -> ApiCall {
     let body = body.to_string();
     move |call| call.with_claims(&claims(SignedDuration::from_mins(1))).body(&body)
@@ -54,7 +55,7 @@ async fn a_plan_is_confirmed_with_a_fresh_second_factor_and_both_acknowledgement
 }
 
 #[tokio::test]
-async fn an_old_sign_in_or_one_of_unknown_age_is_challenged_before_anything_else_is_said() {
+async fn an_old_sign_in_or_one_of_unknown_age_is_challenged_first() {
     let plan = planned(1);
     let world = with(&plan).await;
     let old = claims(SignedDuration::from_secs(301));
@@ -74,7 +75,7 @@ async fn an_old_sign_in_or_one_of_unknown_age_is_challenged_before_anything_else
 }
 
 #[tokio::test]
-async fn whoever_has_no_right_is_not_asked_for_a_second_factor() {
+async fn a_caller_without_the_right_is_not_asked_for_a_second_factor() {
     let plan = planned(1);
     let mut claims = claims(SignedDuration::from_hours(1));
     claims["cognito:groups"] = json!(["43:super-admin"]);
@@ -82,7 +83,7 @@ async fn whoever_has_no_right_is_not_asked_for_a_second_factor() {
 }
 
 #[tokio::test]
-async fn each_missing_acknowledgement_is_named_with_what_it_means() {
+async fn each_missing_acknowledgement_is_named_with_its_meaning() {
     const BOTH: [&str; 2] = ["acknowledgements.dataChanges", "acknowledgements.cannotBeUndoneInCrm"];
     let plan = planned(1);
     let world = with(&plan).await;
@@ -110,7 +111,7 @@ async fn each_missing_acknowledgement_is_named_with_what_it_means() {
 }
 
 #[tokio::test]
-async fn what_is_no_plan_to_confirm_says_why() {
+async fn a_restore_that_cannot_be_confirmed_has_a_reason() {
     for (restore, word) in [
         (queued(1), "plan-not-ready"),
         (planning(1), "plan-not-ready"),
@@ -142,7 +143,7 @@ async fn a_plan_cannot_be_confirmed_after_an_hour() {
 }
 
 #[tokio::test]
-async fn one_restore_of_an_account_runs_at_a_time_and_is_named() {
+async fn a_second_restore_is_refused_with_the_id_of_the_running_one() {
     let (running, plan) = (applying(1), planned(2));
     let world = with(&plan).await;
     world.put(&running).await;
@@ -153,7 +154,7 @@ async fn one_restore_of_an_account_runs_at_a_time_and_is_named() {
 }
 
 #[tokio::test]
-async fn a_plan_of_an_account_that_is_no_longer_connected_is_not_carried_out() {
+async fn a_plan_cannot_be_confirmed_after_the_account_was_disconnected() {
     let plan = planned(1);
     let world = World::empty();
     world.put(&account(false)).await;

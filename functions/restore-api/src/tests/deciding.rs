@@ -3,14 +3,14 @@
 use domain::restore::{Decision, Restore, RestoreState};
 use domain::work::Work;
 use domain::{Failure, FailureKind};
+use http_api::testing::account::{ADMIN, now};
+use http_api::testing::described;
+use http_api::testing::{ApiCall, document};
 use in_memory::faults::{Fault, Faults};
-use lambda::testing::{ApiCall, document};
 use serde_json::json;
 
-use super::samples::{applying, ended, now, planned, planning, queued};
-use lambda::testing::described;
-
-use super::{ADMIN, World, handler, is, path, problem};
+use super::samples::{applying, ended, planned, planning, queued};
+use super::{World, handler, is, path, problem};
 
 async fn with(restore: &Restore) -> World {
     let world = World::connected().await;
@@ -27,7 +27,7 @@ fn stop(restore: &Restore) -> String {
 }
 
 #[tokio::test]
-async fn what_has_not_been_confirmed_is_cancelled_once_and_says_so_twice() {
+async fn cancelling_an_unconfirmed_restore_twice_returns_the_same_answer() {
     for restore in [queued(1), planning(1), planned(1)] {
         let world = with(&restore).await;
 
@@ -40,7 +40,7 @@ async fn what_has_not_been_confirmed_is_cancelled_once_and_says_so_twice() {
 }
 
 #[tokio::test]
-async fn what_writes_is_stopped_once_and_says_so_twice() {
+async fn stopping_a_restore_that_writes_twice_returns_the_same_answer() {
     let restore = applying(1);
     let world = with(&restore).await;
 
@@ -53,7 +53,7 @@ async fn what_writes_is_stopped_once_and_says_so_twice() {
 }
 
 #[tokio::test]
-async fn cancelling_is_for_plans_and_stopping_for_what_writes() {
+async fn only_plans_are_cancelled_and_only_restores_that_write_are_stopped() {
     let completed = ended(1, RestoreState::Completed);
     let cancelled = ended(1, RestoreState::Cancelled);
     for (restore, path, word) in [
@@ -68,7 +68,7 @@ async fn cancelling_is_for_plans_and_stopping_for_what_writes() {
 }
 
 #[tokio::test]
-async fn unknown_restores_and_bodies_that_say_something_are_refused() {
+async fn unknown_restores_and_bodies_with_content_are_refused() {
     let restore = planned(1);
     let world = with(&restore).await;
     for path in [cancel(&restore), stop(&restore)] {
@@ -80,13 +80,13 @@ async fn unknown_restores_and_bodies_that_say_something_are_refused() {
         );
         let other = path.replace(restore.restore_id.as_str(), queued(9).restore_id.as_str());
         is(&world.refused(&other, &json!({})).await, 404, "restore-unknown");
-        let too_long = " ".repeat(lambda::http::LONGEST_BODY + 1);
+        let too_long = " ".repeat(http_api::request::LONGEST_BODY + 1);
         is(&world.refusal(&path, |call| call.by(ADMIN).body(&too_long)).await, 413, "body-too-large");
     }
 }
 
 #[tokio::test]
-async fn a_restore_that_ends_early_is_stopping_and_one_that_ends_is_still_applying() {
+async fn a_concluding_restore_is_stopping_if_it_ends_early_and_otherwise_applying() {
     let concluding = Restore { state: RestoreState::Concluding, open_slices: 0, ..applying(1) };
     let failing = Restore {
         failure: Some(Failure::new(FailureKind::CrmTokenRefused, "The CRM refuses the token.")),
@@ -101,7 +101,7 @@ async fn a_restore_that_ends_early_is_stopping_and_one_that_ends_is_still_applyi
 }
 
 #[tokio::test]
-async fn a_ledger_that_does_not_answer_is_a_503_that_says_when_to_come_back() {
+async fn a_failed_ledger_call_becomes_a_503_with_retry_after() {
     let restore = planned(1);
     let world = with(&restore).await;
     let faults = Faults::at(1, Fault::CallFails);
@@ -112,5 +112,5 @@ async fn a_ledger_that_does_not_answer_is_a_503_that_says_when_to_come_back() {
     described::check("POST", &cancel(&restore), &response);
     is(&problem(&response), 503, "unavailable");
     assert_eq!(response.headers()["retry-after"], "1");
-    assert!(!response.body().contains("injected"), "what went wrong is for the log");
+    assert!(!response.body().contains("injected"), "the cause is only logged");
 }

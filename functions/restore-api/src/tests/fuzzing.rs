@@ -1,11 +1,11 @@
-//! Bodies that nobody thought of: none is a fault of ours, and each is answered as described.
+//! Fuzzing of bodies: none gets a 5xx answer, and every answer fits the description.
 
 use fuzz::{Form, Target};
-use lambda::testing::{AUDIENCE, ApiCall};
+use http_api::testing::account::{ADMIN, now};
+use http_api::testing::{AUDIENCE, ApiCall};
 use serde_json::{Value, json};
 
-use super::samples::now;
-use super::{ADMIN, RESTORES, World};
+use super::{RESTORES, World};
 
 const WORDS: &[&str] = &[
     "backupId",
@@ -42,7 +42,7 @@ fn fuzz_restore_body() {
                 let signed_in = |call: ApiCall| call.with_claims(&claims).body(&body);
                 let response = world.answer("POST", &path, signed_in).await;
                 let status = response.status().as_u16();
-                // Nothing is there that any of them could be about.
+                // The account has no backup and no restore.
                 assert!((400..500).contains(&status), "{}", response.body());
                 assert_eq!((world.ledger.all(), world.queue.queued()), before, "a refusal changes something");
                 assert!(status != 404 || !path.ends_with("confirm") || is_confirmed, "not acknowledged");

@@ -1,15 +1,16 @@
-//! Looking back: imports, and the list of what they failed to restore.
+//! Imports, and the files of what they did not restore.
 
 use domain::ids::AccountId;
 use domain::restore::import::Import;
 use domain::restore::outcome::OutcomeCounts;
 use domain::restore::{Restore, RestoreState};
 use domain::{Failure, FailureKind};
-use lambda::testing::document;
+use http_api::testing::account::ADMIN;
+use http_api::testing::document;
 use serde_json::{Value, json};
 
 use super::samples::{applying, ended, import, queued};
-use super::{ADMIN, IMPORTS, World, is, problem};
+use super::{IMPORTS, World, is, problem};
 
 const ERRORS_KEY: &str = "restores/42/r/errors.0001.csv";
 
@@ -25,7 +26,7 @@ fn path(import: &Import) -> String {
 }
 
 #[tokio::test]
-async fn an_import_says_what_became_of_its_restore() {
+async fn an_import_contains_the_results_of_its_restore() {
     let import = import(1, RestoreState::Completed, Some(ERRORS_KEY));
     let world = with(&import, &ended(1, RestoreState::Completed)).await;
     assert_eq!(
@@ -70,9 +71,9 @@ async fn an_import_names_the_restore_that_undoes_it_and_why_it_failed() {
     assert!(reason.contains("is under way"), "{reason}");
 }
 
-/// D6: a restore said neither whether nor until when it could be undone.
+/// D6: the answer lacked whether and until when a restore can be undone.
 #[tokio::test]
-async fn what_stands_against_an_undo_is_said_as_the_undo_itself_would_say_it() {
+async fn the_reason_against_an_undo_is_the_detail_of_the_refused_undo() {
     let undo = ended(2, RestoreState::Completed);
     let restore = Restore { undone_by: Some(undo.restore_id.clone()), ..ended(1, RestoreState::Completed) };
     let world = with(&import(1, RestoreState::Completed, None), &restore).await;
@@ -82,15 +83,15 @@ async fn what_stands_against_an_undo_is_said_as_the_undo_itself_would_say_it() {
     let refused = world.refused(&format!("{path}/undo"), &json!({})).await;
     is(&refused, 409, "undo-exists");
     assert_eq!(shown["undo"]["reason"], refused["detail"]);
-    let already = format!("This restore has been undone already by restore {}.", undo.restore_id);
+    let already = format!("Restore {} has already undone this one.", undo.restore_id);
     assert_eq!(shown["undo"]["reason"], already);
     assert_eq!(document(&world.get(&super::path(&undo)).await)["undo"]["possible"], true);
     assert_eq!(document(&world.get(&format!("{IMPORTS}/{}", restore.restore_id)).await)["undo"], shown["undo"]);
 }
 
-/// D6: `hasErrors` came from a file, and was false next to thousands of values that had failed.
+/// D6: `hasErrors` depended on the file, and was false despite thousands of failed values.
 #[tokio::test]
-async fn an_import_with_failed_values_has_errors_also_where_the_file_could_not_be_made() {
+async fn an_import_with_failed_values_has_errors_even_without_the_file() {
     for why in [Some("It is not kept any more."), None] {
         let import = Import { errors_missing: why.map(str::to_owned), ..import(1, RestoreState::Completed, None) };
         let world = with(&import, &ended(1, RestoreState::Completed)).await;
@@ -98,15 +99,15 @@ async fn an_import_with_failed_values_has_errors_also_where_the_file_could_not_b
         assert_eq!((&shown["hasErrors"], &shown["errorsMissing"]), (&json!(true), &json!(why)));
         let problem = problem(&world.get(&format!("{}/errors.csv", path(&import))).await);
         is(&problem, 404, "no-errors-file");
-        // Imports that were stored before they said why have a sentence, too.
+        // Imports that were stored without a reason get a sentence, too.
         let detail = problem["detail"].as_str().expect("a sentence");
         assert!(detail.contains(why.unwrap_or("could not be made when the restore ended")), "{problem}");
     }
 }
 
-/// R6: what a restore that was stopped never tried was in no row, and `hasErrors` was false.
+/// R6: values that a stopped restore did not try were in no row, and `hasErrors` was false.
 #[tokio::test]
-async fn an_import_has_errors_where_nobody_came_to_some_values() {
+async fn an_import_with_values_that_were_not_tried_has_errors() {
     let some = import(1, RestoreState::Stopped, Some(ERRORS_KEY));
     let outcome = OutcomeCounts { values_failed: 0, values_unclear: 0, ..some.outcome.clone() };
     let calm = Import { outcome, records_gone: 0, values_skipped: 0, ..some };
@@ -134,7 +135,7 @@ async fn imports_are_listed_newest_first_and_page_by_page() {
 }
 
 #[tokio::test]
-async fn what_was_not_restored_is_a_fresh_link_where_there_is_anything() {
+async fn the_file_of_errors_is_a_new_link_unless_it_would_be_empty() {
     let (some, none) = (import(1, RestoreState::Stopped, Some(ERRORS_KEY)), import(1, RestoreState::Stopped, None));
     let errors = format!("{}/errors.csv", path(&some));
     let restore = ended(1, RestoreState::Stopped);
@@ -147,12 +148,12 @@ async fn what_was_not_restored_is_a_fresh_link_where_there_is_anything() {
 }
 
 #[tokio::test]
-async fn what_is_no_import_of_the_account_is_unknown() {
+async fn an_import_of_another_account_or_an_unended_restore_is_unknown() {
     let foreign =
         Import { account_id: AccountId::parse("43").expect("digits"), ..import(1, RestoreState::Completed, None) };
     let world = World::connected().await;
     world.put(&foreign).await;
-    // A restore that has not ended is no import yet.
+    // A restore that has not ended is not an import yet.
     let running = applying(2);
     world.put(&running).await;
     for path in [path(&foreign), format!("{IMPORTS}/{}", running.restore_id), format!("{IMPORTS}/x")] {

@@ -1,4 +1,4 @@
-//! Requests about restores and imports, from API Gateway's event to the answer, over ports in memory. Every answer is
+//! Requests about restores and imports: from API Gateway's event to the answer, over ports in memory. Every answer is
 //! checked against the API's description.
 
 mod asking;
@@ -17,20 +17,19 @@ use std::time::Duration;
 use domain::ports::ledger::{self, Change, Ledger, Record};
 use domain::ports::storage::BlobWriter;
 use domain::restore::Restore;
+use http_api::response::Response;
+use http_api::second_factor::SecondFactorPolicy;
+use http_api::testing::account::{ADMIN, account, now};
+use http_api::testing::{AUDIENCE, ApiCall, described, document, kind};
 use in_memory::{ManualClock, MemoryLedger, MemoryQueue, MemoryStorage};
-use lambda::http::Response;
-use lambda::second_factor::SecondFactorPolicy;
-use lambda::testing::{AUDIENCE, ApiCall, described, document};
 use serde_json::{Value, json};
 use workflows::restore::ask::AskRestore;
 use workflows::restore::decide::DecideRestore;
 
-use self::samples::{account, now};
 use crate::handler::Handler;
 
 const RESTORES: &str = "/accounts/42/restores";
 const IMPORTS: &str = "/accounts/42/imports";
-const ADMIN: &[&str] = &["42:super-admin"];
 
 struct World {
     ledger: Arc<MemoryLedger>,
@@ -65,7 +64,7 @@ impl World {
         self.objects.write_new(key, bytes, "application/json").await.expect("new");
     }
 
-    /// The answer to `call`, a request of `method`, which is as described.
+    /// The answer to a request, checked against the description.
     async fn answer(&self, method: &str, path: &str, with: impl FnOnce(ApiCall) -> ApiCall) -> Response {
         let call = with(ApiCall::new(method, path));
         let response = call.answered_by(|request| self.handler.handle(request)).await;
@@ -81,12 +80,12 @@ impl World {
         self.answer("POST", path, |call| call.by(ADMIN).body(&body.to_string())).await
     }
 
-    /// The problem with a POST that changes nothing.
+    /// The document of a refused POST; checks that it changed nothing.
     async fn refused(&self, path: &str, body: &Value) -> Value {
         self.refusal(path, |call| call.by(ADMIN).body(&body.to_string())).await
     }
 
-    /// The problem with a POST that changes nothing.
+    /// The document of a refused POST; checks that it changed nothing.
     async fn refusal(&self, path: &str, with: impl FnOnce(ApiCall) -> ApiCall) -> Value {
         let before = (self.ledger.all(), self.queue.queued());
         let response = self.answer("POST", path, with).await;
@@ -128,8 +127,7 @@ fn problem(response: &Response) -> Value {
     problem
 }
 
-/// What a problem must be: its status and its word.
+/// Checks the status and the word of a problem.
 fn is(problem: &Value, status: u16, word: &str) {
-    let kind = format!("urn:crm-backup:problem:{word}");
-    assert_eq!((&problem["status"], &problem["type"]), (&json!(status), &json!(kind)), "{problem}");
+    assert_eq!((&problem["status"], &problem["type"]), (&json!(status), &kind(word)), "{problem}");
 }

@@ -1,20 +1,19 @@
-//! Looking at restores: lists, plans, progress, outcomes, and the list of what a plan leaves out.
+//! Reading restores: lists, plans, progress, outcomes, and the file of what a plan leaves out.
 
 use domain::lease::WaitReason;
 use domain::lease::{Leasing, Wait};
 use domain::restore::slice::{RestoreSlice, SliceState};
 use domain::restore::{DroppedProperty, Restore, RestoreState};
 use domain::storage_keys;
+use http_api::testing::account::{ADMIN, now};
+use http_api::testing::document;
 use jiff::SignedDuration;
-use lambda::testing::document;
 use serde_json::{Value, json};
 
-use super::samples::{
-    applying, definition, ended, import, nothing_planned, now, outcome, planned, planning, queued, slice,
-};
-use super::{ADMIN, RESTORES, World, is, path, problem};
+use super::samples::{applying, definition, ended, import, nothing_planned, outcome, planned, planning, queued, slice};
+use super::{RESTORES, World, is, path, problem};
 
-/// With a restore and what its plan has left in object storage.
+/// With a restore and the stored files of its plan.
 async fn with(restore: &Restore) -> World {
     let world = World::connected().await;
     world.put(restore).await;
@@ -26,7 +25,7 @@ async fn with(restore: &Restore) -> World {
             {"property": "jobtitle", "before": "Engineer", "after": "Head of R&D"},
             {"property": "phone", "before": "+49 30 1", "after": ""},
         ]);
-        // More than a double holds.
+        // More than a double can represent exactly.
         let samples = json!([{"recordId": 9_007_199_254_740_993_u64, "values": values, "moreValues": 3}]);
         world.write(&plan.samples_key, &samples).await;
     }
@@ -56,7 +55,7 @@ async fn restores_are_listed_newest_first_and_page_by_page_without_their_plans()
 }
 
 #[tokio::test]
-async fn lists_of_unknown_accounts_and_impossible_pages_are_refused() {
+async fn lists_of_unknown_accounts_and_invalid_pages_are_refused() {
     is(&problem(&World::empty().get(RESTORES).await), 404, "account-unknown");
     let world = World::connected().await;
     assert_eq!(document(&world.get(RESTORES).await), json!({"restores": []}));
@@ -119,7 +118,7 @@ async fn a_plan_is_shown_with_its_counts_properties_samples_and_warnings() {
 }
 
 #[tokio::test]
-async fn a_plan_that_nobody_confirmed_for_an_hour_is_expired() {
+async fn a_plan_expires_after_an_hour_without_confirmation() {
     let restore = planned(1);
     let world = with(&restore).await;
     world.clock.advance(SignedDuration::from_hours(1));
@@ -128,7 +127,7 @@ async fn a_plan_that_nobody_confirmed_for_an_hour_is_expired() {
 }
 
 #[tokio::test]
-async fn a_restore_is_still_shown_when_its_plan_and_slices_are_no_longer_kept() {
+async fn a_restore_is_shown_even_after_its_plan_and_slices_were_deleted() {
     let restore = ended(1, RestoreState::Completed);
     let world = World::connected().await;
     world.put(&restore).await;
@@ -139,7 +138,7 @@ async fn a_restore_is_still_shown_when_its_plan_and_slices_are_no_longer_kept() 
 }
 
 #[tokio::test]
-async fn progress_counts_what_is_compared_and_then_what_is_dealt_with() {
+async fn progress_counts_compared_and_then_processed_records() {
     let restore = planning(1);
     let world = with(&restore).await;
     world.put(&RestoreSlice { rows_planned: 33, ..slice(&restore, SliceState::Planning) }).await;
@@ -163,7 +162,7 @@ async fn progress_counts_what_is_compared_and_then_what_is_dealt_with() {
 }
 
 #[tokio::test]
-async fn an_undo_names_the_restore_that_it_takes_back() {
+async fn an_undo_names_the_restore_that_it_undoes() {
     let original = ended(1, RestoreState::Completed);
     let source = domain::restore::RestoreSource::Undo { restore_id: original.restore_id.clone(), include_edited: true };
     let restore = Restore { source, ..queued(2) };
@@ -172,7 +171,7 @@ async fn an_undo_names_the_restore_that_it_takes_back() {
 }
 
 #[tokio::test]
-async fn what_a_plan_leaves_out_is_a_fresh_link_as_redirect_or_as_json() {
+async fn the_file_of_what_a_plan_leaves_out_is_a_new_link_as_redirect_or_as_json() {
     let restore = planned(1);
     let world = with(&restore).await;
     let skipped = format!("{}/skipped.csv", path(&restore));
@@ -188,7 +187,7 @@ async fn what_a_plan_leaves_out_is_a_fresh_link_as_redirect_or_as_json() {
 }
 
 #[tokio::test]
-async fn a_list_that_would_be_empty_or_is_not_made_yet_is_not_to_be_had() {
+async fn a_file_that_would_be_empty_or_is_not_made_yet_cannot_be_downloaded() {
     for (restore, status, word) in [
         (queued(1), 409, "plan-not-ready"),
         (planning(1), 409, "plan-not-ready"),
@@ -200,7 +199,7 @@ async fn a_list_that_would_be_empty_or_is_not_made_yet_is_not_to_be_had() {
 }
 
 #[tokio::test]
-async fn what_is_no_restore_of_the_account_is_unknown() {
+async fn a_restore_of_another_account_is_unknown() {
     let foreign = Restore { account_id: domain::ids::AccountId::parse("43").expect("digits"), ..planned(1) };
     let world = World::connected().await;
     world.put(&foreign).await;
@@ -210,9 +209,9 @@ async fn what_is_no_restore_of_the_account_is_unknown() {
     }
 }
 
-/// D4: a restore that waits for a limit says so in the same words as a backup.
+/// D4: the wait has the same words as that of a backup.
 #[tokio::test]
-async fn a_restore_that_waits_says_for_what_and_until_when() {
+async fn a_waiting_restore_has_the_reason_and_end_of_the_wait() {
     let wait = |minutes: i64, reason| Wait { until: now() + SignedDuration::from_mins(minutes), reason };
     let with_wait = |wait: Wait| Leasing { wait: Some(wait), ..Leasing::default() };
     let (day, run_over) = (wait(30, WaitReason::DailyLimit), wait(30, WaitReason::RunOver));

@@ -1,23 +1,24 @@
-//! D2: the same request once more, under its Idempotency-Key.
+//! D2: repeated requests with their Idempotency-Key.
 
 use domain::allowance::IdempotentRequest;
 use domain::ids::BackupId;
 use domain::restore::{Restore, RestoreState};
+use http_api::response::Response;
+use http_api::testing::account::{ADMIN, account_id, now};
+use http_api::testing::{AUDIENCE, ApiCall, described, document};
 use in_memory::faults::{Fault, Faults};
 use jiff::SignedDuration;
-use lambda::http::Response;
-use lambda::testing::{AUDIENCE, ApiCall, described, document};
 use serde_json::{Value, json};
 
-use super::samples::{account_id, backup, ended, manifest, now, planned};
-use super::{ADMIN, RESTORES, World, handler, is, path, problem};
+use super::samples::{backup, ended, manifest, planned};
+use super::{RESTORES, World, handler, is, path, problem};
 
 /// A request that may be sent twice.
 struct Twice {
     world: World,
     path: String,
     body: Value,
-    /// Calls of the ledger from its beginning to its commit.
+    /// Calls of the ledger up to the commit.
     calls: u64,
 }
 
@@ -64,7 +65,7 @@ impl Twice {
     }
 }
 
-/// Sent by somebody who has just signed in.
+/// Sent by a super admin who has just signed in.
 fn keyed(path: &str, body: &Value, key: &str) -> ApiCall {
     let claims = json!({
         "sub": "user-1", "aud": AUDIENCE, "token_use": "id", "email": "ada@example.com", "cognito:groups": ADMIN,
@@ -75,7 +76,7 @@ fn keyed(path: &str, body: &Value, key: &str) -> ApiCall {
 }
 
 #[tokio::test]
-async fn a_request_about_a_restore_that_comes_again_with_its_key_is_answered_as_before() {
+async fn a_request_repeated_with_its_key_gets_the_same_answer() {
     for twice in Twice::all().await {
         let first = twice.send("k").await;
         assert_eq!(first.status(), 202, "{}: {}", twice.path, first.body());
@@ -85,9 +86,9 @@ async fn a_request_about_a_restore_that_comes_again_with_its_key_is_answered_as_
     }
 }
 
-/// D2: whatever the slow one had read by the time at which the fast one was done.
+/// D2: the slow request is held at every call of the ledger while the fast one completes.
 #[tokio::test]
-async fn the_same_key_twice_at_the_same_moment_gets_the_same_answer_twice() {
+async fn two_requests_with_the_same_key_at_the_same_time_get_the_same_answer() {
     let held_at = [Twice::create().await.calls, Twice::undo().await.calls, Twice::confirm().await.calls];
     for (which, nth) in
         held_at.into_iter().enumerate().flat_map(|(which, calls)| (1..=calls).map(move |nth| (which, nth)))
@@ -115,7 +116,7 @@ async fn the_same_key_twice_at_the_same_moment_gets_the_same_answer_twice() {
 }
 
 #[tokio::test]
-async fn a_key_is_for_one_request_and_another_one_is_told_so() {
+async fn a_key_of_another_request_is_refused() {
     let (original, plan) = (ended(1, RestoreState::Completed), planned(2));
     let Twice { world, body: create, .. } = Twice::create().await;
     world.put(&original).await;
@@ -144,7 +145,7 @@ async fn a_key_is_for_one_request_and_another_one_is_told_so() {
 }
 
 #[tokio::test]
-async fn a_key_of_a_backup_starts_no_restore_until_it_is_forgotten() {
+async fn a_key_of_a_backup_starts_no_restore_until_it_expires() {
     let twice = Twice::create().await;
     let note = IdempotentRequest {
         account_id: account_id(),
@@ -160,7 +161,7 @@ async fn a_key_of_a_backup_starts_no_restore_until_it_is_forgotten() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_none_is_named() {
+async fn an_invalid_key_is_named() {
     for twice in Twice::all().await {
         let response = twice.send("two words").await;
         is(&problem(&response), 400, "parameter-invalid");

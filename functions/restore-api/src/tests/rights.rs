@@ -1,12 +1,13 @@
-//! Who may have to do with an account's restores.
+//! Rights to an account's restores.
 
 use domain::restore::RestoreState;
-use lambda::routes::ROUTES;
-use lambda::testing::{AUDIENCE, ApiCall};
+use http_api::routes::ROUTES;
+use http_api::testing::account::ADMIN;
+use http_api::testing::{AUDIENCE, ApiCall};
 use serde_json::json;
 
 use super::samples::{ended, import};
-use super::{ADMIN, World, is, problem};
+use super::{World, is, problem};
 
 /// Every method and path of restores and imports of account 42.
 fn requests() -> Vec<(String, String)> {
@@ -21,7 +22,7 @@ fn requests() -> Vec<(String, String)> {
 }
 
 #[tokio::test]
-async fn nobody_but_a_super_admin_of_the_account_learns_whether_it_exists() {
+async fn only_a_super_admin_of_the_account_learns_whether_it_exists() {
     let (with, without) = (World::connected().await, World::empty());
     with.put(&ended(1, RestoreState::Completed)).await;
     with.put(&import(1, RestoreState::Completed, None)).await;
@@ -37,7 +38,7 @@ async fn nobody_but_a_super_admin_of_the_account_learns_whether_it_exists() {
 }
 
 #[tokio::test]
-async fn an_access_token_or_none_gets_401() {
+async fn an_access_token_or_a_missing_token_gets_401() {
     let access = json!({"sub": "user-1", "client_id": AUDIENCE, "token_use": "access", "cognito:groups": ADMIN});
     let world = World::connected().await;
     for (method, path) in requests() {
@@ -51,7 +52,7 @@ async fn an_access_token_or_none_gets_401() {
 }
 
 #[tokio::test]
-async fn what_other_functions_serve_is_not_here() {
+async fn routes_of_other_functions_are_unknown() {
     let world = World::connected().await;
     for path in ["/accounts/42/backups", "/accounts/42", "/openapi.json", "/nothing"] {
         let call = ApiCall::get(path).by(ADMIN);

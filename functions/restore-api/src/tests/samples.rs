@@ -1,10 +1,8 @@
-//! Accounts, backups, restores and imports in the states that requests meet.
+//! Backups, restores and imports in all states.
 
-use domain::account::Requester;
-use domain::account::{Account, ApiVersion, CrmConnection, NotificationTargets};
+use domain::account::ApiVersion;
 use domain::backup::{Archive, Backup, BackupState};
-use domain::budget::{CallLimits, CallShare};
-use domain::ids::{AccountId, BackupId, ObjectType, RestoreId};
+use domain::ids::{BackupId, ObjectType, RestoreId};
 use domain::ports::crm_batch::SideEffect;
 use domain::ports::storage::ETag;
 use domain::restore::difference::Comparison;
@@ -15,42 +13,10 @@ use domain::restore::property::{Obstacle, RestoredProperty};
 use domain::restore::slice::{RestoreSlice, SliceState};
 use domain::restore::{Decision, DroppedProperty, Plan, Restore, RestoreRequest, RestoreSource, RestoreState};
 use domain::storage_keys;
-use domain::tier::TierName;
 use domain::work::{BackupRef, RestoreRef};
-use jiff::{SignedDuration, Timestamp};
+use http_api::testing::account::{account_id, ada, now};
+use jiff::SignedDuration;
 use serde_json::{Value, json};
-
-pub(super) fn now() -> Timestamp {
-    "2026-11-22T17:00:00Z".parse().expect("a time")
-}
-
-pub(super) fn account_id() -> AccountId {
-    AccountId::parse("42").expect("digits")
-}
-
-fn ada() -> Requester {
-    Requester { subject: "user-1".to_owned(), email: Some("ada@example.com".to_owned()) }
-}
-
-pub(super) fn account(connected: bool) -> Account {
-    let connection = CrmConnection {
-        base_url: "https://api.hubapi.com".to_owned(),
-        api_version: ApiVersion::V2026_09,
-        portal_id: 7,
-        time_zone: "Europe/Berlin".to_owned(),
-        call_limits: CallLimits::LOWEST,
-        connected_at: now(),
-        fault: None,
-    };
-    Account {
-        account_id: account_id(),
-        created_at: now(),
-        crm_connection: connected.then_some(connection),
-        call_share: CallShare::default(),
-        tier: TierName::parse("unlimited").expect("a plan"),
-        notification_targets: NotificationTargets::default(),
-    }
-}
 
 /// A completed backup of account 42 and portal 7.
 pub(super) fn backup() -> Backup {
@@ -66,7 +32,7 @@ pub(super) fn backup() -> Backup {
     Backup { state: BackupState::Completed, archive: Some(archive), ended_at: Some(now()), ..accepted }
 }
 
-/// The manifest of `backup`, which holds contacts with the properties `jobtitle` and `phone`, and conversations.
+/// The manifest of `backup`, with contacts (properties `jobtitle` and `phone`) and conversations.
 pub(super) fn manifest(backup: &Backup) -> Value {
     let column = |name: &str| json!({"name": name, "label": name, "type": "string", "sensitivity": "non_sensitive"});
     let file = |object: &str, label: &str, properties: &[&str]| {
@@ -85,7 +51,7 @@ pub(super) fn manifest(backup: &Backup) -> Value {
     })
 }
 
-/// A queued restore of account 42 from [`backup`], the `nth` of its account.
+/// The `nth` restore of account 42, queued, from [`backup`].
 pub(super) fn queued(nth: u8) -> Restore {
     let created_at = now() + SignedDuration::from_secs(nth.into());
     let request = RestoreRequest {
@@ -101,12 +67,12 @@ pub(super) fn queued(nth: u8) -> Restore {
     Restore::accepted(request, created_at)
 }
 
-/// One that is being compared, in one slice.
+/// A restore that is being planned, in one slice.
 pub(super) fn planning(nth: u8) -> Restore {
     Restore { state: RestoreState::Planning, slices: 1, open_slices: 1, defined_by: Some(1), ..queued(nth) }
 }
 
-/// One whose plan was made just [`now`] and sets 8 values and clears 3.
+/// A restore whose plan was made at [`now`], sets 8 values and clears 3.
 pub(super) fn planned(nth: u8) -> Restore {
     let restore = planning(nth);
     let jobtitle = PropertyCounts { present: 90, set: 8, cannot_be_set: 2, ..PropertyCounts::default() };
@@ -131,7 +97,7 @@ pub(super) fn planned(nth: u8) -> Restore {
     Restore { state: RestoreState::Planned, open_slices: 0, plan: Some(plan), ..restore }
 }
 
-/// One whose plan finds everything as it should be.
+/// A restore whose plan changes no values.
 pub(super) fn nothing_planned(nth: u8) -> Restore {
     let planned = planned(nth);
     let plan = planned.plan.clone().map(|plan| Plan {
@@ -144,19 +110,19 @@ pub(super) fn nothing_planned(nth: u8) -> Restore {
     Restore { plan, ..planned }
 }
 
-/// One that writes.
+/// A confirmed restore that writes.
 pub(super) fn applying(nth: u8) -> Restore {
     let confirmation = Some(Decision { by: ada(), at: now() });
     Restore { state: RestoreState::Applying, open_slices: 1, confirmation, ..planned(nth) }
 }
 
-/// One that has ended at [`now`] in `state`.
+/// A restore that has ended at [`now`] in `state`.
 pub(super) fn ended(nth: u8, state: RestoreState) -> Restore {
     let before = if state == RestoreState::Cancelled { planned(nth) } else { applying(nth) };
     Restore { state, open_slices: 0, ended_at: Some(now()), ..before }
 }
 
-/// What is restored, as the first step of [`planned`] has found it.
+/// The definition that the first step of [`planned`] has stored.
 pub(super) fn definition() -> Value {
     let property = |name: &str, label: &str| RestoredProperty {
         name: name.to_owned(),
@@ -179,13 +145,13 @@ pub(super) fn definition() -> Value {
     json!({"properties": properties, "values": values})
 }
 
-/// A slice of 100 rows, of which the plan changes 11.
+/// A slice of 100 rows; the plan changes 11 of them.
 pub(super) fn slice(restore: &Restore, state: SliceState) -> RestoreSlice {
     let waiting = RestoreSlice::waiting(&restore.reference(), 0, 0, 100, now());
     RestoreSlice { state, plan: PlanCounts { changed: 11, ..PlanCounts::of(3) }, ..waiting }
 }
 
-/// What became of some of it.
+/// The outcome of some values.
 pub(super) fn outcome() -> OutcomeCounts {
     OutcomeCounts {
         records_done: 8,
@@ -200,7 +166,7 @@ pub(super) fn outcome() -> OutcomeCounts {
     }
 }
 
-/// What [`ended`] has become.
+/// The import of [`ended`].
 pub(super) fn import(nth: u8, state: RestoreState, errors_key: Option<&str>) -> Import {
     let dropped = vec![DroppedProperty { property: "phone".to_owned(), code: "READ_ONLY".to_owned() }];
     Import::of(&Restore { dropped, ..ended(nth, state) }, &outcome(), errors_key.map(str::to_owned), now())

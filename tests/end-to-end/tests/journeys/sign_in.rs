@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 fn the_api_describes_itself_and_lets_nobody_in_without_a_valid_token() -> Result<()> {
     let Some(stack) = stack()? else { return Ok(()) };
     let description = expect(200, stack.api().get("/openapi.json")?)?.json();
-    let file = Places::find()?.root().join("shared/lambda/openapi.json");
+    let file = Places::find()?.root().join("shared/http-api/openapi.json");
     let written = std::fs::read(file).or_failure(|| "cannot read openapi.json".to_owned())?;
     assert_eq!(serde_json::from_slice::<Value>(&written).ok().as_ref(), Some(&description));
 

@@ -1,0 +1,5 @@
+//! Fuzzing of bodies, requests and tokens.
+
+mod fields;
+mod request;
+mod token;

@@ -1,0 +1,58 @@
+//! Account 42, which the tests of all functions of the API use.
+
+use domain::account::{Account, ApiVersion, CrmConnection, NotificationTargets, Requester};
+use domain::budget::{CallLimits, CallShare};
+use domain::ids::AccountId;
+use domain::tier::TierName;
+use jiff::Timestamp;
+
+/// The groups of a super admin of account 42.
+pub const ADMIN: &[&str] = &["42:super-admin"];
+
+/// The groups of an operator.
+pub const OPERATOR: &[&str] = &["operators"];
+
+/// The time at which tests begin.
+///
+/// # Panics
+/// Never: the text is a time.
+pub fn now() -> Timestamp {
+    "2026-11-22T17:00:00Z".parse().expect("a time")
+}
+
+/// The id 42.
+///
+/// # Panics
+/// Never: the text is an id.
+pub fn account_id() -> AccountId {
+    AccountId::parse("42").expect("digits")
+}
+
+/// The sender of requests by [`ApiCall::by`](super::ApiCall::by).
+pub fn ada() -> Requester {
+    Requester { subject: "user-1".to_owned(), email: Some("ada@example.com".to_owned()) }
+}
+
+/// Account 42 with the plan `unlimited`, connected to portal 7 or not connected.
+///
+/// # Panics
+/// Never: the plan exists.
+pub fn account(connected: bool) -> Account {
+    let connection = CrmConnection {
+        base_url: "https://api.hubapi.com".to_owned(),
+        api_version: ApiVersion::V2026_09,
+        portal_id: 7,
+        time_zone: "Europe/Berlin".to_owned(),
+        call_limits: CallLimits::LOWEST,
+        connected_at: now(),
+        fault: None,
+    };
+    Account {
+        account_id: account_id(),
+        created_at: now(),
+        crm_connection: connected.then_some(connection),
+        call_share: CallShare::default(),
+        tier: TierName::parse("unlimited").expect("a plan"),
+        notification_targets: NotificationTargets::default(),
+    }
+}

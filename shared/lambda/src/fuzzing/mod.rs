@@ -1,5 +1,0 @@
-//! Requests that nobody thought of.
-
-mod fields;
-mod request;
-mod token;
