@@ -1,5 +1,5 @@
-//! Assembling a large archive: how much of it passes through the worker. Nearly all of it should be copied inside object
-//! storage.
+//! Assembling a large archive: how much of it passes through the worker. Nearly all of it should be copied inside
+//! object storage.
 //!
 //! Two backups with the same segments are put into the deployed stack's storage and ledger, all exported. The first is
 //! assembled here, through ports that count; the second by the deployed function, whose memory is looked at.
@@ -148,7 +148,7 @@ async fn assemble_deployed(running: &mut Running, parts: &Parts, backup: &Backup
     Ok((took, peaks))
 }
 
-/// The size of a backup's archive, or None while there is none.
+/// The size of a backup's archive; None before the archive exists.
 async fn archive_bytes(parts: &Parts, backup: &BackupRef) -> Result<Option<u64>> {
     let loaded = ledger::load::<Backup>(&*parts.ledger, &Backup::key_of(backup)).await;
     let backup = loaded.or_failure(|| "the ledger".to_owned())?.ok_or_else(|| Failure::new("the backup has gone"))?;

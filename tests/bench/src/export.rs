@@ -10,8 +10,8 @@ use dev_stack::places::Places;
 use dev_stack::stack::{Running, Wishes};
 use serde_json::Value;
 
-/// How often progress is told.
-const TELL_EVERY: Duration = Duration::from_secs(10);
+/// How often progress is printed.
+const PRINT_EVERY: Duration = Duration::from_secs(10);
 
 /// Brings up a stack whose sandbox CRM is started with `sandbox`.
 pub(crate) fn bring_up(places: &Places, sandbox: &[&str]) -> Result<Running> {
@@ -27,7 +27,7 @@ pub(crate) struct Completed {
     pub(crate) backups: Backups,
 }
 
-/// Backs the stack's account up, telling progress, and calls `look` twice a second meanwhile.
+/// Backs the stack's account up, prints progress, and calls `look` twice a second meanwhile.
 ///
 /// # Errors
 /// When the backup fails or takes longer than `patience`.
@@ -41,10 +41,10 @@ pub(crate) fn back_up(
     let backups = Backups::of(stack.api().with_token(&stack.super_admin.id_token), &stack.account_id);
     let began = Instant::now();
     let id = backups.create()?;
-    let mut told = Instant::now();
+    let mut printed = Instant::now();
     let backup = backups.watch(&id, patience, |backup| {
-        if told.elapsed() >= TELL_EVERY {
-            told = Instant::now();
+        if printed.elapsed() >= PRINT_EVERY {
+            printed = Instant::now();
             let records: u64 = backup.objects.iter().map(|object| object.records).sum();
             eprintln!("{name}: {} after {:.0} s, {records} records", backup.state, began.elapsed().as_secs_f64());
         }

@@ -1,4 +1,4 @@
-//! Figures: what was measured, what is wanted, and how it was taken.
+//! Figures: the measured value, the target, and how the value was measured.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -34,7 +34,6 @@ impl Target {
     }
 }
 
-/// One measured number.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Figure {
     /// The benchmark, a colon, and what was measured.
@@ -76,7 +75,6 @@ fn amount(value: f64, unit: &str) -> String {
     format!("{value:.decimals$} {unit}")
 }
 
-/// Prints a table.
 pub(crate) fn print(figures: &[Figure]) {
     println!();
     println!("{:<48} {:>12} {:>18}       how it was taken", "figure", "target", "measured");

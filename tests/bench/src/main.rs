@@ -1,6 +1,6 @@
 //! What is promised about speed, size and memory, measured on this machine: `cargo dev bench [FIGURES]`.
 //!
-//! Prints a table of every figure next to what is wanted and how it was taken, and writes the same to
+//! Prints a table of every figure with its target and how it was measured, and writes the same to
 //! `target/bench/results.json`. Build it as for AWS; `cargo dev bench` does.
 
 mod assembly;

@@ -16,7 +16,7 @@ impl Peaks {
     /// # Errors
     /// When the processes cannot be listed.
     pub(crate) fn look(&mut self, stack: &Stack) -> Result<()> {
-        let processes = dev_stack::functions::processes()?;
+        let processes = dev_stack::process_list::processes()?;
         for (function, code) in &stack.code {
             for process in processes.iter().filter(|process| process.command.contains(code)) {
                 let status = fs::read_to_string(format!("/proc/{}/status", process.id)).unwrap_or_default();

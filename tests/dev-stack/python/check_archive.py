@@ -1,8 +1,8 @@
 """Checks a downloaded archive against the manifest in it, with nothing but the standard library.
 
 Reads a JSON request from standard input: `archive`, the path of the zip. Prints a JSON list of the files with name,
-objectType, label, rows, columns, bytes and verdict. The first thing that is not as the manifest says is told in one
-sentence on standard error, with exit code 1.
+objectType, label, rows, columns, bytes and verdict. The first difference from the manifest is
+printed as one sentence on standard error, with exit code 1.
 """
 
 import csv

@@ -1,4 +1,4 @@
-"""A small OpenID Connect issuer, on 127.0.0.1 only, whose tokens say whatever they are asked to say.
+"""A small OpenID Connect issuer, on 127.0.0.1 only, whose tokens contain what the request asks for.
 
 Prints one line, "listening on http://127.0.0.1:PORT", once it answers; that is also its name as an issuer. Its key lives
 as long as the process.
@@ -79,7 +79,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_):
-        """Nobody reads a line for every request."""
+        """Requests are not logged."""
 
 
 def main():

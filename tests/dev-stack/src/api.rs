@@ -23,7 +23,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// The body as JSON; null where it is none.
+    /// The body as JSON; null if it is not JSON.
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
@@ -98,7 +98,7 @@ impl Api {
         let answer = self.send(&Method::GET, path, &[("accept", "application/json")], Vec::new())?;
         let answer = answer.expect(200, "asking for a download link")?.json();
         let link = answer["url"].as_str().ok_or_else(|| Failure::new("the API gave no download link"))?;
-        // The link is its own permission: the API's token is nobody else's business.
+        // The link is its own permission, so the API's token stays here.
         Ok(Self::new("").get(link)?.expect(200, "downloading a file")?.body)
     }
 

@@ -1,4 +1,4 @@
-//! What `cargo dev bench` can measure. Named here, so that a wrong name is told before anything is built.
+//! What `cargo dev bench` can measure. Named here, so that a wrong name fails before anything is built.
 
 use clap::ValueEnum;
 

@@ -1,7 +1,7 @@
 //! Building the functions and the sandbox CRM.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::{env, fs};
@@ -22,7 +22,10 @@ const ANY_TEST: &str = "logs";
 /// The benchmarks' crate and binary.
 pub const BENCH: &str = "bench";
 
-/// Executables by name.
+/// How much work beside the journeys steps back for them.
+const NICENESS: &str = "10";
+
+/// Paths of executables by the names of their programs.
 pub type Executables = BTreeMap<String, PathBuf>;
 
 /// How executables are built.
@@ -38,7 +41,21 @@ pub enum Profile {
 /// A Cargo command in the checkout, as if typed into a fresh terminal: what `cargo run` puts into the environment for
 /// this tool would make build scripts run again.
 pub fn cargo(places: &Places) -> Command {
-    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
+    prepared(Command::new(program()), places)
+}
+
+/// The same at a low priority, for work beside tests that wait for services.
+pub fn nice_cargo(places: &Places) -> Command {
+    let mut command = Command::new("nice");
+    command.args(["-n", NICENESS]).arg(program());
+    prepared(command, places)
+}
+
+fn program() -> OsString {
+    env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"))
+}
+
+fn prepared(mut command: Command, places: &Places) -> Command {
     command.current_dir(places.root());
     let of_this_crate = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_"];
     for (name, _) in env::vars_os() {
@@ -64,10 +81,10 @@ pub fn functions(places: &Places) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Builds all functions, the sandbox CRM and what else `profile` says, and says where their executables are.
+/// Builds all functions, the sandbox CRM and what `profile` adds. Returns their executables.
 ///
 /// # Errors
-/// When they do not build; Cargo has said why.
+/// When they do not build. Cargo has printed why.
 pub fn build(places: &Places, profile: Profile) -> Result<Executables> {
     let mut command = cargo(places);
     command.args(["build", "--bins", "--message-format=json-render-diagnostics"]).stderr(Stdio::inherit());
@@ -87,12 +104,12 @@ pub fn build(places: &Places, profile: Profile) -> Result<Executables> {
     Ok(executables(&messages))
 }
 
-/// Builds the functions of the checkout at `other`, in its own `target/`, and says where their executables are.
+/// Builds the functions of the checkout at `other`, in its own `target/`. Returns their executables.
 ///
-/// Two checkouts must not share a folder that Cargo builds in: it tells their crates apart by nothing.
+/// Two checkouts must not share a folder that Cargo builds in, because Cargo cannot distinguish their crates.
 ///
 /// # Errors
-/// When they do not build; Cargo has said why.
+/// When they do not build. Cargo has printed why.
 pub fn build_other(other: &Path) -> Result<Executables> {
     let places = Places::new(other.to_owned(), other.join("target"));
     let mut command = cargo(&places);
@@ -107,7 +124,7 @@ pub fn build_other(other: &Path) -> Result<Executables> {
 /// Builds all executables and all test programs, and returns Cargo's messages about them, one JSON document a line.
 ///
 /// # Errors
-/// When something does not build; Cargo has said why.
+/// When something does not build. Cargo has printed why.
 pub fn build_all(places: &Places) -> Result<String> {
     let mut command = cargo(places);
     command.args(["build", "--workspace", "--locked", "--lib", "--bins", "--tests"]);
@@ -116,11 +133,44 @@ pub fn build_all(places: &Places) -> Result<String> {
     messages.ok_or_else(|| Failure::new("the functions and tests do not build, see above"))
 }
 
-/// The executables that Cargo's messages name, test programs left out.
-fn executables(messages: &str) -> Executables {
+/// An executable that Cargo has built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Built {
+    /// The name of its crate, which is also the name of the crate's folder.
+    pub package: String,
+    /// The name of the library, program or test program.
+    pub name: String,
+    /// Whether it holds the tests that stand in a library.
+    pub is_of_library: bool,
+    pub is_test: bool,
+    pub folder: PathBuf,
+    pub executable: PathBuf,
+}
+
+impl Built {
+    /// Runs it as `cargo test` does, with more environment variables. If it `is_nice`, other programs get the processor
+    /// first.
+    pub fn command(&self, variables: &[(&'static str, String)], is_nice: bool) -> Command {
+        let mut command = Command::new(if is_nice { OsStr::new("nice") } else { self.executable.as_os_str() });
+        if is_nice {
+            command.args(["-n", NICENESS]).arg(&self.executable);
+        }
+        command.current_dir(&self.folder).env("CARGO_MANIFEST_DIR", &self.folder);
+        command.envs(variables.iter().map(|(name, value)| (name, value)));
+        command
+    }
+}
+
+/// The executables that Cargo's messages name.
+pub fn built(messages: &str) -> impl Iterator<Item = Built> {
+    messages.lines().filter_map(executable)
+}
+
+fn executable(message: &str) -> Option<Built> {
     #[derive(Deserialize)]
     struct Target {
         name: String,
+        kind: Vec<String>,
     }
     #[derive(Deserialize)]
     struct BuiltFor {
@@ -128,13 +178,47 @@ fn executables(messages: &str) -> Executables {
     }
     #[derive(Deserialize)]
     struct Artifact {
+        manifest_path: PathBuf,
         target: Target,
         profile: BuiltFor,
         executable: PathBuf,
     }
-    let artifacts = messages.lines().filter_map(|line| serde_json::from_str::<Artifact>(line).ok());
-    artifacts
-        .filter(|artifact| !artifact.profile.test)
-        .map(|artifact| (artifact.target.name, artifact.executable))
-        .collect()
+    let artifact: Artifact = serde_json::from_str(message).ok()?;
+    let folder = artifact.manifest_path.parent()?.to_owned();
+    Some(Built {
+        package: folder.file_name()?.to_str()?.to_owned(),
+        name: artifact.target.name,
+        is_of_library: artifact.target.kind.iter().any(|kind| kind == "lib"),
+        is_test: artifact.profile.test,
+        folder,
+        executable: artifact.executable,
+    })
+}
+
+/// The programs that Cargo's messages name, without test programs.
+fn executables(messages: &str) -> Executables {
+    built(messages).filter(|built| !built.is_test).map(|built| (built.name, built.executable)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn executables_are_read_from_the_messages_of_cargo() {
+        let message = |test| {
+            serde_json::json!({
+                "reason": "compiler-artifact", "manifest_path": "/x/shared/domain/Cargo.toml",
+                "target": { "name": "domain", "kind": ["lib"] }, "profile": { "test": test },
+                "executable": "/x/target/domain-1",
+            })
+            .to_string()
+        };
+        let messages = [message(true), message(false), r#"{"reason":"build-finished","success":true}"#.to_owned()];
+        let found: Vec<_> = built(&messages.join("\n")).collect();
+        let of = |built: &Built| (built.package.clone(), built.name.clone(), built.is_of_library, built.is_test);
+        let domain = |is_test| ("domain".to_owned(), "domain".to_owned(), true, is_test);
+        assert_eq!(found.iter().map(of).collect::<Vec<_>>(), [domain(true), domain(false)]);
+        assert_eq!(found[0].folder, Path::new("/x/shared/domain"));
+    }
 }

@@ -1,5 +1,6 @@
-//! `cargo dev demo`: brings everything up, makes a backup, downloads it, checks it by its manifest, tells what is in it.
-//! With `--restore` it goes on: damages the CRM's data, restores it, undoes that, and checks every value on the way.
+//! `cargo dev demo`: brings everything up, makes a backup, downloads it, checks it by its manifest, prints what is in
+//! it. With `--restore` it goes on: damages the CRM's data, restores it, undoes that, and checks every value on the
+//! way.
 
 mod accident;
 mod contacts;
@@ -22,7 +23,7 @@ use crate::progress::Progress;
 /// How long the backup may take; it should take less than a minute.
 const PATIENCE: Duration = Duration::from_mins(5);
 
-/// An account of a middling size with all kinds of objects, one of them empty, whose CRM takes its time to answer.
+/// A medium account with all kinds of objects, one of them empty, whose CRM answers slowly.
 const ACCOUNT: [&str; 6] = [
     "--records",
     "contacts=12000,companies=5000,deals=4500,tickets=3000,products=600,calls=2200,tasks=1500,conversations=500",
@@ -44,7 +45,8 @@ struct CheckedFile {
     verdict: String,
 }
 
-/// Runs the demo, up to the download or with a restore; with the functions of another checkout taking turns, if there is one.
+/// Runs the demo, up to the download or with a restore; with the functions of another checkout taking turns, if there
+/// is one.
 ///
 /// # Errors
 /// When a step fails, or a value is not what it should be.
@@ -62,7 +64,7 @@ pub(crate) fn run(places: &Places, with_restore: bool, mixed_with: Option<&Path>
     })?;
     if backup.state != "completed" {
         let why =
-            backup.failure.as_ref().and_then(|failure| failure["sentence"].as_str()).unwrap_or("it does not say why");
+            backup.failure.as_ref().and_then(|failure| failure["sentence"].as_str()).unwrap_or("it gives no reason");
         return Err(Failure::new(format!("the backup is {}: {why}", backup.state)));
     }
     let took = began.elapsed();
@@ -73,10 +75,7 @@ pub(crate) fn run(places: &Places, with_restore: bool, mixed_with: Option<&Path>
     print_table(&backup, &files);
     let records: u64 = files.iter().map(|file| file.rows).sum();
     println!();
-    println!(
-        "{records} records in {:.1} s, {size} bytes packed, every digest as the manifest says:",
-        took.as_secs_f64()
-    );
+    println!("{records} records in {:.1} s, {size} bytes packed, every digest as in the manifest:", took.as_secs_f64());
     println!("{}", archive.display());
     if with_restore {
         restoring::run(&mut running, &python, &backup_id, &archive)?;

@@ -16,7 +16,6 @@ use crate::python::Environment;
 /// How long the emulator may take to answer.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// A running emulator.
 #[derive(Debug)]
 pub struct Emulator {
     group: Group,
@@ -65,18 +64,16 @@ impl Emulator {
         &self.url
     }
 
-    /// Its processes.
     pub fn group(&self) -> &Group {
         &self.group
     }
 
-    /// Its processes, to watch them.
     pub fn group_mut(&mut self) -> &mut Group {
         &mut self.group
     }
 }
 
-/// Leaves a command only what finds programs and the user's home.
+/// Removes the environment of a command, except what finds programs and the user's home.
 pub fn bare(command: &mut Command) -> &mut Command {
     command.env_clear();
     for name in ["PATH", "HOME", "LANG"] {
@@ -87,7 +84,7 @@ pub fn bare(command: &mut Command) -> &mut Command {
     command
 }
 
-/// `port` when nobody listens there, or a free one instead of 0.
+/// `port` if it is free, or a free port instead of 0.
 ///
 /// # Errors
 /// When the port is taken, or this user may not listen there.
@@ -99,7 +96,7 @@ pub fn usable_port(port: u16) -> Result<u16> {
         ErrorKind::PermissionDenied => {
             Failure::new(format!("this user may not listen on port {port}; choose one above 1023 with --port"))
         }
-        _ => Failure::new(format!("nobody can listen on port {port}: {error}; choose another with --port")),
+        _ => Failure::new(format!("cannot listen on port {port}: {error}; choose another with --port")),
     })?;
     listener.local_addr().map(|address| address.port()).or_failure(|| "cannot find a free port".to_owned())
 }

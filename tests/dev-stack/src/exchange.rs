@@ -1,4 +1,4 @@
-//! A deployment that never ends: functions of another checkout and of this one take turns while a backup or a restore runs.
+//! A deployment that never ends: functions of another checkout and of this one take turns during a backup or a restore.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -10,7 +10,8 @@ use crate::emulator::Emulator;
 use crate::failure::Result;
 use crate::python::Environment;
 
-/// How often some functions get other code. The emulator ends what runs of a function then, and that goes on within 90 s.
+/// How often some functions get other code. The emulator ends what runs of a function then, and that goes on within 90
+/// s.
 const EVERY: Duration = Duration::from_secs(100);
 
 /// A function with two codes.
@@ -44,8 +45,8 @@ impl Exchange {
         Self { python, endpoint: emulator.url().to_owned(), functions, turns: 0, last: None }
     }
 
-    /// Exchanges the code of the functions, if it is time to: one half of them runs this checkout's code and the other half
-    /// the other one's, and the halves change with every turn.
+    /// Exchanges the code of the functions, if it is time to: one half of them runs this checkout's code and the other
+    /// half the other one's, and the halves change with every turn.
     ///
     /// # Errors
     /// When the emulator refuses.

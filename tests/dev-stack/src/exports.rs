@@ -47,7 +47,7 @@ impl Stack {
     }
 }
 
-/// One word for a shell, whatever is in it.
+/// A text as one word of a shell, also with spaces and quotes in it.
 fn quoted(value: &str) -> String {
     format!("'{}'", value.replace('\'', r"'\''"))
 }

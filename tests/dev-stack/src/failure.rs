@@ -6,11 +6,11 @@ use std::fmt;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure(String);
 
-/// What a step of the dev stack gives, or why not.
+/// The result of a step of the dev stack, or why the step failed.
 pub type Result<T> = std::result::Result<T, Failure>;
 
 impl Failure {
-    /// A failure told by `sentence`, without a full stop.
+    /// A failure with this sentence, which has no full stop.
     pub fn new(sentence: impl Into<String>) -> Self {
         Self(sentence.into())
     }
@@ -39,7 +39,7 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// Says of an error what it kept from being done.
+/// Adds to an error what could not be done.
 pub trait OrFailure<T> {
     /// Turns an error into the sentence `{what}: {error}`.
     ///

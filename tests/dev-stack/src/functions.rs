@@ -1,36 +1,11 @@
 //! The running processes of deployed functions, for tests that kill them.
 
-use std::process::Command;
-
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::failure::{Failure, OrFailure, Result};
+use crate::failure::{Failure, Result};
+use crate::process_list::processes;
 use crate::stack::Stack;
-
-/// A process of this machine.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Process {
-    pub id: i32,
-    pub group: i32,
-    pub command: String,
-}
-
-/// All processes of this machine.
-///
-/// # Errors
-/// When `ps` cannot be run.
-pub fn processes() -> Result<Vec<Process>> {
-    let output = Command::new("ps").args(["-A", "-ww", "-o", "pid=,pgid=,command="]).output();
-    let output = output.or_failure(|| "cannot run ps".to_owned())?;
-    Ok(String::from_utf8_lossy(&output.stdout).lines().filter_map(process).collect())
-}
-
-fn process(line: &str) -> Option<Process> {
-    let (id, rest) = line.trim_start().split_once(' ')?;
-    let (group, command) = rest.trim_start().split_once(' ')?;
-    Some(Process { id: id.parse().ok()?, group: group.parse().ok()?, command: command.to_owned() })
-}
 
 impl Stack {
     /// The ids of the processes that run the function `name` now, warm ones included.
@@ -46,7 +21,7 @@ impl Stack {
             .collect())
     }
 
-    /// Kills every process that runs the function `name` with SIGKILL, and says how many those were.
+    /// Kills every process that runs the function `name` with SIGKILL. Returns their number.
     ///
     /// # Errors
     /// See [`Stack::processes_of`].
@@ -55,19 +30,7 @@ impl Stack {
     }
 }
 
-/// Kills processes with SIGKILL, and says how many of them were still there.
+/// Kills processes with SIGKILL. Returns how many of them still ran.
 pub fn kill_processes(ids: &[i32]) -> usize {
     ids.iter().filter(|id| kill(Pid::from_raw(**id), Signal::SIGKILL).is_ok()).count()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_line_of_ps_becomes_a_process() {
-        let expected = Process { id: 17, group: 12, command: "/x/bootstrap --a b".to_owned() };
-        assert_eq!(process("   17    12 /x/bootstrap --a b"), Some(expected));
-        assert_eq!(process("what is this"), None);
-    }
 }

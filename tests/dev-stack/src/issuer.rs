@@ -11,7 +11,7 @@ use crate::python::Environment;
 /// How long the issuer may take to listen.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A running issuer. It signs whatever it is asked to, so it listens on this machine only.
+/// A running issuer. It signs all that it is asked to sign, so it listens on this machine only.
 #[derive(Debug)]
 pub struct Issuer {
     group: Group,
@@ -36,12 +36,10 @@ impl Issuer {
         &self.url
     }
 
-    /// Its processes.
     pub fn group(&self) -> &Group {
         &self.group
     }
 
-    /// Its processes, to watch them.
     pub fn group_mut(&mut self) -> &mut Group {
         &mut self.group
     }

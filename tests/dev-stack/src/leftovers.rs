@@ -1,9 +1,9 @@
 //! Stacks that outlived the tool that brought them up, because it was killed: found and ended.
 //!
 //! A stack's process groups are noted in `target/dev/{name}.processes.json` as soon as they start, and what describes a
-//! running stack, tokens included, is in `target/dev/{name}.json`. The tool holds the lock of `target/dev/{name}.lock`, which
-//! no dead one does. A [`Watcher`] ends and removes all at once when the tool is killed; after a crash of the machine
-//! the next command removes what is left.
+//! running stack, tokens included, is in `target/dev/{name}.json`. The tool holds the lock of `target/dev/{name}.lock`,
+//! which no dead one does. A [`Watcher`] ends and removes all at once when the tool is killed; after a crash of the
+//! machine the next command removes what is left.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
@@ -11,12 +11,12 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::failure::{Failure, OrFailure, Result};
-use crate::functions::processes;
 use crate::places::{Places, make_secret_folder, write_secret_file};
+use crate::process_list::processes;
 use crate::processes::{Group, TransientFile, try_end_group};
 use crate::watcher::Watcher;
 
-/// The right to bring up the stack of a name: one tool at a time has it.
+/// The right to bring up the stack of a name. Only one tool has it at a time.
 #[derive(Debug)]
 pub struct Claim {
     notes: TransientFile,
@@ -61,7 +61,7 @@ impl Claim {
     }
 }
 
-/// Ends all stacks of this checkout, and says how many were running.
+/// Ends all stacks of this checkout. Returns how many were running.
 ///
 /// # Errors
 /// When they belong to another user, or what is noted of them cannot be read.
@@ -97,7 +97,7 @@ fn notes_of(places: &Places, name: &str) -> PathBuf {
     places.dev().join(format!("{name}.processes.json"))
 }
 
-/// The names of the stacks that there have been.
+/// The names of all stacks that were ever brought up.
 fn names(places: &Places) -> Result<Vec<String>> {
     let entries = match fs::read_dir(places.dev()) {
         Ok(entries) => entries,
@@ -108,7 +108,7 @@ fn names(places: &Places) -> Result<Vec<String>> {
     Ok(files.filter_map(|file| file.strip_suffix(".lock").map(str::to_owned)).collect())
 }
 
-/// The lock, unless a living tool has it.
+/// The lock; None if a running tool holds it.
 fn lock(path: &Path) -> Result<Option<File>> {
     let file = File::create(path).or_failure(|| format!("cannot write {}", path.display()))?;
     match file.try_lock() {
@@ -130,7 +130,7 @@ fn forget(places: &Places, name: &str) -> Result<()> {
     }
 }
 
-/// Ends the process groups that are noted of a stack, and says whether any was running.
+/// Ends the process groups of a stack that are noted. Returns whether one of them was running.
 fn end(places: &Places, name: &str) -> Result<bool> {
     let notes = notes_of(places, name);
     let text = match fs::read(&notes) {
@@ -141,7 +141,7 @@ fn end(places: &Places, name: &str) -> Result<bool> {
     let target = places.target().to_string_lossy().into_owned();
     let groups: BTreeMap<String, i32> = serde_json::from_slice(&text).map_err(|_| {
         Failure::new(format!(
-            "{} does not say which processes to end; remove it, and end those that run from under {target}",
+            "{} does not list the processes to end; remove it, and end those that run from under {target}",
             notes.display()
         ))
     })?;

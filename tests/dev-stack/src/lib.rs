@@ -17,6 +17,7 @@ pub mod issuer;
 pub mod leftovers;
 pub mod oidc;
 pub mod places;
+pub mod process_list;
 pub mod processes;
 pub mod python;
 pub mod restores;

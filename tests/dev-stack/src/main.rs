@@ -19,6 +19,8 @@ use dev_stack::places::Places;
 use dev_stack::processes::end_all_on_interrupt;
 use dev_stack::stack::{IMPATIENT, Running, Stack, Wishes};
 
+use self::checks::Scope;
+
 /// The whole system on one machine: emulated AWS, a sandbox CRM, and the deployed template.
 #[derive(Parser)]
 #[command(name = "cargo dev", bin_name = "cargo dev")]
@@ -34,15 +36,28 @@ enum Command {
         /// Go on: damage the data, restore it from the backup, check every value, undo that, check again
         #[arg(long)]
         restore: bool,
-        /// Let the functions of another checkout and of this one take turns all the time, as in a deployment that never ends
+        /// Let the functions of another checkout and of this one take turns all the time, as in a deployment that never
+        /// ends
         #[arg(long, value_name = "CHECKOUT")]
         mixed_with: Option<PathBuf>,
     },
-    /// Run every check of the project and print a summary
+    /// Run every check of the project, or the tests that are named, and print a summary
     Test {
         /// Count what this machine lacks as a failure
         #[arg(long)]
         require_all: bool,
+        /// A package, a test program, words of a test's name: 'contracts', 'faults restore', 'journeys', 'daily limit'
+        #[arg(value_name = "NAME")]
+        names: Vec<String>,
+    },
+    /// Run the checks that take no services and little time: format, spelling, clippy, structure, unit tests
+    Check {
+        /// Test all crates, and not only those with changes and those that depend on them
+        #[arg(long, conflicts_with = "since")]
+        all: bool,
+        /// Count as changed what differs from this revision
+        #[arg(long, value_name = "REV", default_value = "HEAD")]
+        since: String,
     },
     /// Bring everything up and keep it running until Ctrl-C
     Up {
@@ -54,13 +69,13 @@ enum Command {
     },
     /// End a stack that was left running
     Down,
-    /// Measure, with release builds, and print what was measured next to what is wanted
+    /// Measure with release builds, and print each figure beside its promise
     Bench {
         /// Which figures; all if none is named
         #[arg(value_name = "FIGURES")]
         figures: Vec<Benchmark>,
     },
-    /// Put faults into a copy of the sources, one at a time, and say which test notices each
+    /// Put faults into a copy of the sources, one at a time, and report which test notices each
     Planted {
         /// Which faults, by the names of their files in tests/dev-stack/planted; all if none is named
         #[arg(value_name = "FAULTS")]
@@ -68,10 +83,11 @@ enum Command {
     },
 }
 
-/// What the sandbox CRM shall be like.
+/// Options of the sandbox CRM.
 #[derive(Args)]
 struct CrmWishes {
-    /// Serve the records of a folder of CSV files instead of made-up ones: one file per object, the id first
+    /// Serve the records of a folder of CSV files instead of made-up ones: one file per object, the id in the first
+    /// column
     #[arg(long, value_name = "DIR")]
     load: Option<String>,
     /// The CRM account as HubSpot sells it: free, starter, professional or enterprise
@@ -110,7 +126,9 @@ fn run(command: &Command) -> Result<()> {
     forget_dead(&places)?;
     match command {
         Command::Demo { restore, mixed_with } => demo::run(&places, *restore, mixed_with.as_deref()),
-        Command::Test { require_all } => checks::run(&places, *require_all),
+        Command::Test { require_all, names } if names.is_empty() => checks::all(&places, *require_all),
+        Command::Test { require_all, names } => checks::named(&places, *require_all, names),
+        Command::Check { all, since } => checks::quick(&places, &if *all { Scope::All } else { Scope::Since(since) }),
         Command::Up { port, crm } => up(&places, *port, crm),
         Command::Down => {
             match end_all(&places)? {

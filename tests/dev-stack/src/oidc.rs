@@ -69,7 +69,7 @@ impl OidcStack {
         Api::new(&self.api_url)
     }
 
-    /// An ID token, valid for an hour, of the user `subject` who signed in `ago`. It says nothing of groups and second
+    /// An ID token, valid for an hour, of the user `subject` who signed in `ago`. It has no groups and no second
     /// factors except what is in `claims`, an object whose members come beside the usual ones or instead of them.
     ///
     /// # Errors

@@ -16,7 +16,7 @@ pub struct Places {
 }
 
 impl Places {
-    /// Those of the checkout that this program runs for: that of the package that Cargo runs, else the one around the
+    /// The folders of the checkout around the package that Cargo runs, else of the checkout around the
     /// current folder, else the one around the program. Not where it was built, since a checkout can be copied with its
     /// `target/`. `CARGO_TARGET_DIR` is respected.
     ///
@@ -37,12 +37,11 @@ impl Places {
         Self { root, target }
     }
 
-    /// The checkout.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// Where Cargo builds.
+    /// The folder in which Cargo builds.
     pub fn target(&self) -> &Path {
         &self.target
     }
@@ -70,7 +69,7 @@ fn checkout_around(place: &Path) -> Option<PathBuf> {
     place.ancestors().find(is_checkout).map(Path::to_owned)
 }
 
-/// Fails when the disk of `folder` is full: programs that ran into that seldom say so.
+/// Fails when the disk of `folder` is full: programs seldom give this as the reason of their failure.
 ///
 /// # Errors
 /// When a small file cannot be written there.

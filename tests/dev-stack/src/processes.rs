@@ -77,7 +77,6 @@ impl TransientFile {
         Self(path)
     }
 
-    /// Where it is.
     pub fn path(&self) -> &Path {
         &self.0
     }
@@ -90,7 +89,7 @@ impl Drop for TransientFile {
     }
 }
 
-/// A running process and whatever it started.
+/// A running process, and the processes that it has started.
 #[derive(Debug)]
 pub struct Group {
     name: String,
@@ -134,7 +133,7 @@ impl Group {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    /// Fails when the process has ended.
+    /// Fails if the process has ended.
     ///
     /// # Errors
     /// With the last line that it wrote.
@@ -215,7 +214,7 @@ pub fn run_for_output(name: &str, command: &mut Command, input: &str) -> Result<
     let (stdout, stderr) = thread::scope(|scope| {
         let stdout = scope.spawn(|| read_all(stdout));
         let stderr = scope.spawn(|| read_all(stderr));
-        // A process that ends without reading is told by its status.
+        // If a process ends before it has read everything, its status shows the failure.
         let _ = stdin.map(|mut stdin| stdin.write_all(input.as_bytes()));
         (stdout.join(), stderr.join())
     });

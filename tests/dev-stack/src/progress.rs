@@ -26,7 +26,7 @@ struct Farthest {
 }
 
 impl Farthest {
-    /// A run that was lost, and what it had read with it, is read again: what is shown stays until that is made up for.
+    /// If a run is lost, its records are read again. The bar stays where it is until the new run has read as much.
     fn see(&mut self, object: &Object) {
         if object.generation > self.generation {
             *self = Self { generation: object.generation, ..Self::default() };
@@ -44,7 +44,7 @@ enum Rows {
 /// How far a piece of work is.
 struct Row<'a> {
     name: &'a str,
-    /// From 0 to 1; None while nobody knows.
+    /// From 0 to 1; None while it is unknown.
     share_done: Option<f64>,
     records: u64,
     seconds_left: Option<u64>,
@@ -82,7 +82,7 @@ impl Progress {
     fn tell_state(&mut self, what: &str, id: &str, state: &str) {
         if self.state != state {
             state.clone_into(&mut self.state);
-            self.rows.tell(&format!("{what} {id} is {state}"));
+            self.rows.print(&format!("{what} {id} is {state}"));
         }
     }
 }
@@ -93,7 +93,8 @@ impl<'a> Row<'a> {
         Self { name: &object.object_type, share_done, records, seconds_left: object.seconds_left }
     }
 
-    /// The API tells how far a restore is only while it works: afterwards it is the plan that says of how many records.
+    /// The API gives the progress of a restore only while the restore works. Afterwards the plan has the number of
+    /// records.
     fn of_restore(restore: &Restore) -> Option<Self> {
         let Restore { state, progress, plan, .. } = restore;
         let (name, records, share_done) = match (progress, plan, state.as_str()) {
@@ -129,9 +130,9 @@ impl<'a> Row<'a> {
 }
 
 impl Rows {
-    fn tell(&self, line: &str) {
+    fn print(&self, line: &str) {
         match self {
-            // Above the bars. A terminal that has gone away is nobody's loss.
+            // Above the bars. The terminal can be gone, and then there is nothing to do.
             Self::Bars { all, .. } => drop(all.println(line)),
             Self::Lines { .. } => eprintln!("{line}"),
         }
@@ -148,7 +149,7 @@ impl Rows {
                 }
             }
             Self::Lines { tenths } => {
-                // Nothing yet, each tenth of it and being done are told once.
+                // The beginning, each tenth and the end are printed once.
                 let tenth = if row.is_done() { 11 } else { row.share_in(10) };
                 if tenths.insert(row.name.to_owned(), tenth) != Some(tenth) {
                     eprintln!("  {:<28} {}", row.name, row.described());

@@ -19,7 +19,7 @@ const PROBE: &str = "import ensurepip, sys, venv; assert sys.version_info >= (3,
 const CANDIDATES: [&str; 7] =
     ["python3", "python3.14", "python3.13", "python3.12", "python3.11", "python3.10", "python"];
 
-/// What pip says of an index that it does not reach, before it calls the packages missing.
+/// What pip prints about an index that it does not reach, before it calls the packages missing.
 const UNREACHABLE: [&str; 2] = ["connection broken by", "(from versions: none)"];
 
 /// A Python environment of its own.
@@ -40,7 +40,8 @@ impl Environment {
         let list = environment.scripts.join(requirements);
         let wanted = fs::read_to_string(&list).or_failure(|| format!("cannot read {}", list.display()))?;
         let stamp = environment.folder.join("installed.txt");
-        // An environment's programs know its folder, so a copy of it is none; and the Python that it is of can be gone.
+        // The programs of an environment contain the path of its folder, so a copy does not work. Its Python can be
+        // gone as well.
         let wanted = format!("# {}\n{wanted}", environment.folder.display());
         let is_whole = fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted);
         if is_whole && environment.program("python").exists() {
@@ -124,7 +125,7 @@ fn find_python() -> Result<&'static str> {
     })
 }
 
-/// Runs pip. A package index that does not answer is told as that, and not as a package that does not exist.
+/// Runs pip. If the package index does not answer, the failure names the index, and not a package that does not exist.
 fn install(pip: &mut Command, requirements: &str) -> Result<()> {
     let output = processes::run_for_output("pip install", pip, "")?;
     if output.status.success() {
@@ -137,8 +138,8 @@ fn install(pip: &mut Command, requirements: &str) -> Result<()> {
              index, or name one that it reaches as PIP_INDEX_URL"
         )));
     }
-    let told = errors.lines().rev().find(|line| line.contains("ERROR")).unwrap_or("pip does not say why");
-    Err(Failure::new(format!("cannot install {requirements}: {}", told.trim())))
+    let reason = errors.lines().rev().find(|line| line.contains("ERROR")).unwrap_or("pip gives no reason");
+    Err(Failure::new(format!("cannot install {requirements}: {}", reason.trim())))
 }
 
 /// Runs a command whose output only matters when it fails.
@@ -148,7 +149,7 @@ fn succeed(name: &str, command: &mut Command) -> Result<()> {
         return Ok(());
     }
     let errors = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
-    let told = errors.lines().find(|line| line.contains("ERROR") || line.contains("Error"));
-    let told = told.or_else(|| errors.lines().next()).unwrap_or("it failed silently");
-    Err(Failure::new(format!("{name} failed: {}", told.trim())))
+    let reason = errors.lines().find(|line| line.contains("ERROR") || line.contains("Error"));
+    let reason = reason.or_else(|| errors.lines().next()).unwrap_or("it failed silently");
+    Err(Failure::new(format!("{name} failed: {}", reason.trim())))
 }

@@ -26,7 +26,7 @@ pub struct Restore {
     pub plan: Option<Plan>,
     /// How far it is, while it runs.
     pub progress: Option<Progress>,
-    /// What became of the values, once it has written any.
+    /// The results of its writes, once it has written values.
     pub outcome: Option<Counts>,
     pub failure: Option<Value>,
 }
@@ -43,7 +43,7 @@ pub struct Plan {
     pub properties: Vec<PlannedProperty>,
     /// Some of the changes.
     pub samples: Vec<Sample>,
-    /// What to know before confirming.
+    /// Facts that a person should know before they confirm.
     pub warnings: Vec<Warning>,
     /// Calls to the CRM that carrying it out takes.
     pub calls: u64,
@@ -118,7 +118,7 @@ pub struct SampleValue {
     pub after: Option<String>,
 }
 
-/// Something to know before confirming.
+/// A fact that a person should know before they confirm.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Warning {
     pub kind: String,
@@ -151,7 +151,8 @@ pub struct Counts {
     /// Records of which a value was not written.
     pub records_failed: u64,
     pub values_failed: u64,
-    /// Values that a run may have been writing when it died, of a restore that ended before anybody looked again.
+    /// Values that a run may have been writing when it died, of a restore that ended before another run had checked
+    /// them.
     pub values_unclear: u64,
     /// Values that others had changed between plan and write.
     pub drifted_values: u64,
@@ -179,7 +180,7 @@ pub struct Import {
 }
 
 impl Restore {
-    /// Whether it waits for somebody, or has come to its end, good or bad.
+    /// Whether it waits for a decision, or has ended, with success or not.
     pub fn is_at_rest(&self) -> bool {
         !matches!(self.state.as_str(), "queued" | "planning" | "applying" | "stopping")
     }
@@ -217,7 +218,7 @@ impl Restores {
         self.begin("undoing a restore", &format!("/restores/{restore_id}/undo"), &wish)
     }
 
-    /// Has a plan carried out, acknowledging what has to be. The user must have signed in a moment ago.
+    /// Confirms a plan with all its warnings. The user must have signed in a moment ago.
     ///
     /// # Errors
     /// When the API refuses.
@@ -298,7 +299,7 @@ impl Restores {
     /// The CSV of what an import has not restored, and why.
     ///
     /// # Errors
-    /// When the API or the storage refuses, or there is none.
+    /// When the API or the storage refuses, or it does not exist.
     pub fn errors_csv(&self, import_id: &str) -> Result<Vec<u8>> {
         self.api.follow_link(&format!("{}/imports/{import_id}/errors.csv", self.account))
     }
@@ -306,7 +307,7 @@ impl Restores {
     /// The CSV of what a plan leaves as it is, and why.
     ///
     /// # Errors
-    /// When the API or the storage refuses, or there is none.
+    /// When the API or the storage refuses, or it does not exist.
     pub fn skipped_csv(&self, restore_id: &str) -> Result<Vec<u8>> {
         self.api.follow_link(&format!("{}/restores/{restore_id}/skipped.csv", self.account))
     }

@@ -41,12 +41,10 @@ impl Sandbox {
         &self.url
     }
 
-    /// Its processes.
     pub fn group(&self) -> &Group {
         &self.group
     }
 
-    /// Its processes, to watch them.
     pub fn group_mut(&mut self) -> &mut Group {
         &mut self.group
     }

@@ -165,7 +165,7 @@ pub struct Running {
 }
 
 impl Running {
-    /// Builds, starts, deploys, signs in and connects, telling each step on standard error.
+    /// Builds, starts, deploys, signs in and connects, and prints each step on standard error.
     ///
     /// # Errors
     /// When a step fails; what was started has ended then.
@@ -191,7 +191,7 @@ impl Running {
         let mut parameters = Parameters::from([
             ("Architecture", architecture()),
             ("CrmBaseUrls", sandbox.url()),
-            // MiniStack runs 5 at a time unless told otherwise.
+            // Without this MiniStack runs 5 at a time.
             ("ExportConcurrency", "12"),
             ("EmailSender", EMAIL_SENDER),
             ("WebhookPrivateTargets", &webhook_target),
@@ -232,7 +232,8 @@ impl Running {
         self.exchange.turns()
     }
 
-    /// Fails when the emulator, the sandbox CRM or the issuer has ended. Functions of another checkout take their turns.
+    /// Fails when the emulator, the sandbox CRM or the issuer has ended. Functions of another checkout take their
+    /// turns.
     ///
     /// # Errors
     /// Which one, and its last words.

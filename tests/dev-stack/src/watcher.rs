@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 
 use crate::failure::{Failure, OrFailure, Result};
 
-/// Reads what to do from its input, and does it when that ends without a word: its writer was killed.
+/// Reads orders from its input. If the input ends without `done`, its writer was killed, and it carries the orders out.
 const SCRIPT: &str = r#"
 trap '' INT HUP TERM
 groups=
@@ -22,7 +22,6 @@ for group in $groups; do kill -s KILL -- "-$group"; done
 rm -f -- "$@"
 "#;
 
-/// A running watcher.
 #[derive(Debug)]
 pub(crate) struct Watcher {
     child: Child,
@@ -41,12 +40,12 @@ impl Watcher {
         Ok(Self { child, orders })
     }
 
-    /// Has the process group ended.
+    /// Orders the end of a process group.
     pub(crate) fn end_group(&mut self, group: i32) -> Result<()> {
         self.order(&format!("group {group}"))
     }
 
-    /// Has the file removed.
+    /// Orders the removal of a file.
     pub(crate) fn remove_file(&mut self, file: &Path) -> Result<()> {
         self.order(&format!("file {}", file.display()))
     }
@@ -58,7 +57,7 @@ impl Watcher {
 
 impl Drop for Watcher {
     fn drop(&mut self) {
-        // All has been done by others. A watcher that was killed needs no word.
+        // Everything has been ended and removed already. A watcher that was killed needs no order.
         let _ = self.order("done");
         let _ = self.child.wait();
     }

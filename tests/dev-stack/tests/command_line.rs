@@ -1,4 +1,5 @@
-//! What `cargo dev` says when something stands in its way: at once, in one sentence, with what to do. Nothing is built here.
+//! If something stands in the way of `cargo dev`, it fails at once, with one sentence that says what to do. These tests
+//! build nothing.
 
 use std::fs;
 use std::net::TcpListener;
@@ -41,16 +42,16 @@ fn cargo_dev(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> O
     command.envs(variables.iter().copied()).output().expect("cargo dev starts")
 }
 
-/// The one sentence that a failing command says.
+/// The one sentence of a failing command.
 fn failure(output: &Output) -> String {
     assert!(!output.status.success(), "it succeeds");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     said.lines().last().unwrap_or_default().to_owned()
 }
 
-/// D5: a wrong name of a figure is told before anything is built, with the right ones.
+/// D5: a wrong name of a figure fails before anything is built, and the message lists the right names.
 #[test]
-fn a_figure_that_does_not_exist_is_told_at_once() {
+fn a_figure_that_does_not_exist_fails_at_once() {
     let checkout = Checkout::new("bench");
     let output = checkout.run(&["bench", "nope"], &[]);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -84,9 +85,9 @@ fn the_next_command_removes_the_state_file_of_a_dead_tool() {
     assert!(!checkout.dev("stack.json").exists());
 }
 
-/// D5: a port that is taken is told before anything is built.
+/// D5: a port that is taken fails before anything is built.
 #[test]
-fn a_port_that_is_taken_is_told_at_once() {
+fn a_port_that_is_taken_fails_at_once() {
     let checkout = Checkout::new("port");
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = listener.local_addr().expect("an address").port().to_string();
@@ -94,9 +95,9 @@ fn a_port_that_is_taken_is_told_at_once() {
     assert!(said.contains(&format!("port {port} is taken")) && said.contains("--port"), "{said}");
 }
 
-/// D5: without a Python, and without a package index, what is missing is named.
+/// D5: without a Python or without a package index, the message names what is missing.
 #[test]
-fn a_missing_python_or_package_index_is_told() {
+fn a_missing_python_or_package_index_is_named() {
     let checkout = Checkout::new("python");
     let said = failure(&checkout.run(&["up"], &[("PATH", "/nonexistent")]));
     assert!(said.contains("Python 3.10 or newer") && said.contains("python3-venv"), "{said}");
@@ -106,7 +107,7 @@ fn a_missing_python_or_package_index_is_told() {
     assert!(said.contains("does not answer") && said.contains("PIP_INDEX_URL"), "{said}");
 }
 
-/// D5: only the user who has brought a stack up may look at what is noted of it.
+/// D5: only the user who has brought a stack up may read the notes about it.
 #[test]
 fn notes_are_for_their_owner_alone() {
     let checkout = Checkout::new("owner");

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use dev_stack::functions::processes;
 use dev_stack::leftovers::{Claim, end_all};
 use dev_stack::places::{Places, write_secret_file};
+use dev_stack::process_list::{Process, processes};
 use dev_stack::processes::Group;
 
 /// A folder that goes with the test.
@@ -45,7 +45,7 @@ fn parent_and_child(folder: &Path) -> Group {
 }
 
 fn alive(group: i32) -> usize {
-    let of_group = |process: &dev_stack::functions::Process| process.group == group;
+    let of_group = |process: &Process| process.group == group;
     let listed = processes().expect("a list of processes");
     listed.into_iter().filter(|process| of_group(process) && !process.command.contains("<defunct>")).count()
 }
@@ -81,7 +81,7 @@ fn a_process_that_ends_too_soon_is_told_with_its_last_words() {
 #[test]
 fn one_tool_at_a_time_brings_a_stack_up() {
     let scratch = Scratch::new("claim");
-    let claim = Claim::take(&scratch.places(), "stack").expect("nobody has it");
+    let claim = Claim::take(&scratch.places(), "stack").expect("it is free");
     let refusal = Claim::take(&scratch.places(), "stack").expect_err("it is taken");
     assert!(refusal.to_string().contains("cargo dev down"), "{refusal}");
     Claim::take(&scratch.places(), "another").expect("another name is free");
@@ -94,7 +94,7 @@ fn what_a_killed_tool_left_running_is_ended() {
     let scratch = Scratch::new("leftover");
     let places = scratch.places();
     let group = parent_and_child(&scratch.0);
-    let mut claim = Claim::take(&places, "stack").expect("nobody has it");
+    let mut claim = Claim::take(&places, "stack").expect("it is free");
     claim.note(&group).expect("a note");
 
     assert_eq!(end_all(&places), Ok(1));
@@ -109,14 +109,14 @@ const TOOL_IN: &str = "A_TOOL_IN";
 /// Brings something up and waits to be killed.
 fn be_a_tool(folder: &Path) {
     let places = Places::new(folder.to_owned(), folder.to_owned());
-    let mut claim = Claim::take(&places, "stack").expect("nobody has it");
+    let mut claim = Claim::take(&places, "stack").expect("it is free");
     let group = parent_and_child(folder);
     claim.note(&group).expect("a note");
     let state_file = places.dev().join("stack.json");
     claim.guard(&state_file).expect("a watcher");
     write_secret_file(&state_file, b"a token").expect("a file");
     fs::write(folder.join("ready"), group.id().to_string()).expect("a file");
-    std::io::stdin().read_line(&mut String::new()).expect("nobody writes");
+    std::io::stdin().read_line(&mut String::new()).expect("the input ends");
 }
 
 fn await_that(what: &str, is_so: impl Fn() -> bool) {

@@ -8,7 +8,7 @@
 //!
 //! | variable | meaning |
 //! |---|---|
-//! | `FUZZ_SECONDS` | how long each target runs; without it, 3,000 inputs |
+//! | `FUZZ_SECONDS` | processor time of each target, so that a busy machine tries as many inputs; without it, 3,000 inputs |
 //! | `FUZZ_SEED` | what the random changes begin with; without it, 0, or any number where `FUZZ_SECONDS` is set |
 //! | `FUZZ_INPUTS` | how many inputs are tried, whatever time that takes |
 //!
@@ -25,9 +25,10 @@ mod shrink;
 use std::collections::HashSet;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash};
 use std::io::Write as _;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fastrand::Rng;
+use nix::time::ClockId;
 
 use crate::limits::Watch;
 
@@ -98,7 +99,7 @@ impl<'t> Target<'t> {
         for (name, input) in corpus {
             run.try_input(&name, input);
         }
-        let began = Instant::now();
+        let began = processor_time();
         let mut rng = Rng::with_seed(seed);
         while !run.is_over(bound, began) {
             let input = run.changed(&mut rng);
@@ -123,11 +124,11 @@ struct Run<'t, 'c, C> {
 }
 
 impl<S: Hash, C: Fn(&[u8]) -> S> Run<'_, '_, C> {
-    fn is_over(&self, bound: Bound, began: Instant) -> bool {
+    fn is_over(&self, bound: Bound, began: Duration) -> bool {
         match bound {
             Bound::Inputs(most) => self.tried >= most,
             // The clock is slower than some parsers.
-            Bound::Time(most) => self.tried.is_multiple_of(16) && began.elapsed() >= most,
+            Bound::Time(most) => self.tried.is_multiple_of(16) && processor_time() - began >= most,
         }
     }
 
@@ -183,8 +184,8 @@ impl<S: Hash, C: Fn(&[u8]) -> S> Run<'_, '_, C> {
         );
     }
 
-    fn tell(&self, began: Instant) {
-        let seconds = began.elapsed().as_secs_f64().max(0.001);
+    fn tell(&self, began: Duration) {
+        let seconds = (processor_time() - began).as_secs_f64().max(0.001);
         let tried = u32::try_from(self.tried).unwrap_or(u32::MAX);
         let rate = f64::from(tried) / seconds;
         let _ = writeln!(
@@ -194,6 +195,11 @@ impl<S: Hash, C: Fn(&[u8]) -> S> Run<'_, '_, C> {
             self.seen.len(),
         );
     }
+}
+
+/// How long the processor has worked for this thread.
+fn processor_time() -> Duration {
+    ClockId::CLOCK_THREAD_CPUTIME_ID.now().map(Duration::from).expect("a clock of the thread")
 }
 
 fn from_environment() -> (Bound, u64) {

@@ -11,7 +11,6 @@ use crate::route::Endpoint;
 /// How many of the latest calls are kept in full.
 const RECENT: usize = 2_000;
 
-/// One call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Call {

@@ -118,7 +118,7 @@ pub struct LimitOverrides {
     pub per_day: Option<u32>,
     pub searches_per_second: Option<u32>,
     pub url_characters: Option<u32>,
-    /// Calls that other apps are said to have used today.
+    /// Calls that other apps have used today, in this simulation.
     pub used_today: Option<u32>,
 }
 

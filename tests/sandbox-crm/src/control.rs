@@ -53,7 +53,7 @@ fn no_object(object: &str) -> Refused {
     Refused(StatusCode::NOT_FOUND, format!("there is no object {object}"))
 }
 
-/// JSON whatever the content type, with an error that says what is wrong. An empty body is an empty object.
+/// JSON of any content type, with an error that names what is wrong. An empty body is an empty object.
 fn parse<T: for<'a> Deserialize<'a>>(body: &Bytes) -> Result<T, Refused> {
     let text: &[u8] = if body.is_empty() { b"{}" } else { body };
     serde_json::from_slice(text).map_err(|error| Refused(StatusCode::BAD_REQUEST, error.to_string()))

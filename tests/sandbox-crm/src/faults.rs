@@ -51,11 +51,11 @@ pub enum Fault {
     PartialErrors,
     /// Some records are in neither `results` nor `errors`, and a batch update leaves them as they are. See `ids`.
     LeftOut,
-    /// As `LeftOut`, and a batch says that its status is PENDING.
+    /// As `LeftOut`, and the status of a batch is PENDING.
     Pending,
-    /// As `LeftOut`, and a batch says that its status is PROCESSING.
+    /// As `LeftOut`, and the status of a batch is PROCESSING.
     Processing,
-    /// As `LeftOut`, and a batch says that its status is CANCELED.
+    /// As `LeftOut`, and the status of a batch is CANCELED.
     Canceled,
     /// A page of a list without records, with a cursor that was never there before.
     EmptyPage,
@@ -121,7 +121,7 @@ pub struct ScriptedFault {
     /// The status of the answer, for `partialErrors`; 207 when absent.
     #[serde(default)]
     pub status: Option<u16>,
-    /// What the errors say, for `partialErrors` and `errorDocument`; `INTERNAL_ERROR` when absent.
+    /// The category of the errors, for `partialErrors` and `errorDocument`; `INTERNAL_ERROR` if absent.
     #[serde(default)]
     pub category: Option<String>,
     /// The members that `lackingMembers` takes away.
@@ -161,7 +161,7 @@ impl ScriptedFault {
     }
 }
 
-/// What a script can tell calls by.
+/// What a script can choose calls by.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CallFacts<'a> {
     pub(crate) endpoint: Endpoint,
@@ -179,7 +179,7 @@ const fn once() -> Option<u32> {
     Some(1)
 }
 
-/// Records that disappear and appear while somebody lists them.
+/// Records that disappear and appear while a client lists them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Churn {
@@ -223,7 +223,7 @@ pub struct Faults {
 }
 
 impl Faults {
-    /// How long a hang lasts when nothing else is said.
+    /// How long a hang lasts if its script sets no time.
     pub(crate) const LONGEST_HANG_MS: u64 = 120_000;
 }
 

@@ -106,7 +106,7 @@ impl Visit {
         self.end(endpoint, object, reply, left, fault)
     }
 
-    /// What scripts can tell the call by.
+    /// What scripts can choose the call by.
     fn facts<'a>(&self, endpoint: Endpoint, object: Option<&'a str>, faults: &Faults) -> CallFacts<'a> {
         let plain = CallFacts { endpoint, object, size: None, reads_values: false };
         if faults.script.is_empty() {
@@ -167,7 +167,8 @@ impl Visit {
         u32::try_from(length).unwrap_or(u32::MAX)
     }
 
-    /// Answers nothing for so long, then resets the connection. The call is noted before: whoever calls may hang up.
+    /// Answers nothing for so long, then resets the connection. The call is noted before, because the client may hang
+    /// up.
     async fn hang(
         self,
         endpoint: Endpoint,
@@ -182,7 +183,7 @@ impl Visit {
         response
     }
 
-    /// Notes the call and turns the reply into a response, damaged where a fault says so.
+    /// Notes the call and turns the reply into a response, damaged if a fault strikes it.
     fn end(
         self,
         endpoint: Endpoint,
@@ -260,7 +261,7 @@ fn half_then_cut(body: Vec<u8>, cut: Cut) -> Body {
     Body::from_stream(stream)
 }
 
-/// The limits, what is left of them, and whether the daily one is told.
+/// The limits, what is left of them, and whether the answer shows the daily one.
 type LimitsTold = (Limits, Left, bool);
 
 /// Whether a property is more than the record's id.

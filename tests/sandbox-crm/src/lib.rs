@@ -27,13 +27,13 @@
 //! PATCH  /_sandbox/portals/{id}                             {faults, limits, latencyMs, scopes, tokenRevoked,
 //!                                                            ignoredWrites, variants, conformance}
 //! GET    /_sandbox/portals/{id}/calls?recent=100            CallReport; DELETE (or POST …/calls/reset) forgets them
-//! GET    /_sandbox/portals/{id}/violations                  {checked, violations: {sentence: times}}; DELETE forgets them
-//! GET    /_sandbox/portals/{id}/objects/{type}/records      TruthRecord per line, or ?format=csv (live records)
+//! GET    /_sandbox/portals/{id}/violations                  {checked, violations: {sentence: times}}; DELETE forgets
+//! them GET    /_sandbox/portals/{id}/objects/{type}/records      TruthRecord per line, or ?format=csv (live records)
 //! POST   /_sandbox/portals/{id}/objects/{type}/records      RecordChanges → {created: [ids]}
 //! PUT    /_sandbox/portals/{id}/objects/{type}/properties/{name}   NewProperty; DELETE archives it
 //! ```
 //!
-//! What goes wrong is told by [`Faults`], and how accounts and answers differ from the calm case by [`Variants`]. Half a
+//! [`Faults`] are what goes wrong, and [`Variants`] are how accounts and answers differ from the usual case. Half a
 //! surrogate, which no text here can hold, is written as the private character with the same last four digits:
 //! U+10D83D in a value, a name or a label is sent as `\ud83d`.
 

@@ -57,7 +57,7 @@ impl Limiter {
         Self { time_zone, ordinary: VecDeque::new(), searches: VecDeque::new(), day: None, used_today: 0 }
     }
 
-    /// Admits a call or says which limit it exceeds. Refused calls are not counted.
+    /// Admits a call, or returns the limit that it exceeds. Refused calls are not counted.
     pub(crate) fn admit(
         &mut self,
         kind: CallKind,

@@ -19,7 +19,6 @@ pub(crate) struct CuttableListener(pub(crate) TcpListener);
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Cut(Arc<AtomicBool>);
 
-/// A TCP connection.
 pub(crate) struct Connection {
     stream: TcpStream,
     cut: Cut,

@@ -59,7 +59,6 @@ pub(crate) struct Route<'a> {
 
 const DATED: &str = "2026-09";
 
-/// Finds the endpoint.
 pub(crate) fn route<'a>(method: &Method, path: &'a str) -> Route<'a> {
     let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
     let (version, rest) = match segments.as_slice() {

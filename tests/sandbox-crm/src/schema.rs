@@ -17,7 +17,6 @@ pub(crate) struct CustomType {
     pub(crate) primary_display_property: String,
 }
 
-/// An object type.
 #[derive(Debug, Clone)]
 pub(crate) struct Schema {
     pub(crate) name: String,
@@ -156,7 +155,7 @@ impl Schema {
         self.index();
     }
 
-    /// Archives a property. False when there is none of that name.
+    /// Archives a property. False if there is no property of that name.
     pub(crate) fn archive(&mut self, name: &str) -> bool {
         let Some(place) = self.by_name.get(name) else { return false };
         let archived = self.properties.remove(*place);

@@ -39,7 +39,7 @@ pub enum Tickets {
 pub enum Refusal {
     /// `MISSING_SCOPES`, with the scopes in `context.requiredGranularScopes`.
     Scopes,
-    /// `MISSING_SCOPES` for a scope that is not named, since nobody can have it.
+    /// `MISSING_SCOPES` for a scope that is not named, because no app can have it.
     UnnamedScopes,
     /// The same without any category.
     Uncategorised,
@@ -55,7 +55,7 @@ pub enum Refusal {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum SensitiveDefinitions {
-    /// Whoever may read definitions.
+    /// Every app that may read definitions.
     #[default]
     Open,
     /// Only who may read the values as well.
@@ -75,7 +75,7 @@ pub enum UnseenValues {
     Refused,
 }
 
-/// By which names a 403 tells scopes.
+/// The names of scopes in a 403.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ScopeNames {
@@ -137,7 +137,7 @@ pub struct Variants {
     pub sensitive_definitions: SensitiveDefinitions,
     /// What a token sees of values that it may not see.
     pub unseen_values: UnseenValues,
-    /// By which names a 403 tells scopes.
+    /// The names of scopes in a 403.
     pub scope_names: ScopeNames,
     /// What a batch read answers when some of its records are not there.
     pub gone_ids: GoneIds,
@@ -149,14 +149,14 @@ pub struct Variants {
     pub thread_order: ThreadOrder,
     /// What becomes of a wish for an order of threads.
     pub thread_sort: ThreadSort,
-    /// Whether custom objects answer to their bare names, as they did until June 2025, besides the fully qualified name and
-    /// the type id.
+    /// Whether custom objects answer to their bare names, as they did until June 2025, besides the fully qualified name
+    /// and the type id.
     pub bare_names: bool,
     /// What people call an object type, in the singular.
     pub labels: BTreeMap<String, String>,
     /// Whether answers are compressed when the client asks for that.
     pub gzip: bool,
-    /// Whether answers tell the daily limit; those to tokens of `OAuth` do not.
+    /// Whether answers show the daily limit; answers to `OAuth` tokens do not.
     pub daily_headers: bool,
 }
 

@@ -1,6 +1,6 @@
 """HubSpot's own Python client against the sandbox: python official_client.py BASE_URL TOKEN.
 
-Needs `pip install hubspot-api-client==12.0.0`. The only thing that is told the client is where the CRM is.
+Needs `pip install hubspot-api-client==12.0.0`. The client gets only the address of the CRM.
 """
 
 import sys

@@ -7,10 +7,10 @@ use syn::{Block, Ident, ItemConst, ItemImpl, ItemStatic, TraitItemFn, Variant, V
 
 use crate::files::Source;
 
-/// Functions may have so many lines, from the first of their body to the last.
+/// The most lines of a function, from the first line of its body to the last.
 pub const LONGEST_FUNCTION: usize = 60;
 
-/// Documentation of so many words or fewer says no more than a name, unless it quotes something: the name of a variable, a
+/// Documentation of so many words or fewer only repeats a name, unless it quotes something: the name of a variable, a
 /// section of a standard.
 pub const FEWEST_WORDS: usize = 3;
 

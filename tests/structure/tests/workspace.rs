@@ -1,29 +1,78 @@
-//! The sources of this workspace.
+//! Rules for the sources of this workspace.
 
 use std::path::Path;
+use std::sync::LazyLock;
+
+use structure::{FEWEST_WORDS, Found, LONGEST_FUNCTION};
+
+/// Names of types that may stand more than once, each with the reason.
+const SAME_NAMES: [(&str, &str); 1] = [("Handler", "the four functions behind the API are built alike")];
+
+/// So many functions may be longer than [`LONGEST_FUNCTION`] lines. Each of them is one long `match` or one long loop.
+const MOST_LONG_FUNCTIONS: usize = 4;
+
+/// A file of each circle that still has to go. Delete a line with its circle, and the list with the last one.
+const STILL_TO_MEND: [&str; 10] = [
+    "shared/hubspot/src/call.rs",
+    "shared/hubspot/src/refusal.rs",
+    "shared/lambda/src/http.rs",
+    "shared/workflows/src/ending.rs",
+    "shared/workflows/src/export/reading.rs",
+    "shared/workflows/src/held_lease.rs",
+    "tests/end-to-end/src/journey.rs",
+    "tests/sandbox-crm/src/config.rs",
+    "tests/sandbox-crm/src/server.rs",
+    "tests/sandbox-crm/src/property.rs",
+];
+
+/// Functions that still have to become shorter. Delete a line with its function, and the list with the last one.
+const STILL_TO_SHORTEN: [&str; 2] =
+    ["shared/workflows/src/restore/apply/batch.rs", "tests/faults/src/worlds/written.rs"];
+
+static FOUND: LazyLock<Found> = LazyLock::new(|| {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the workspace");
+    structure::look(&root).expect("all files are Rust")
+});
 
 #[test]
-fn the_workspace_is_easy_to_find_ones_way_in() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the workspace");
-    let found = structure::look(&root).expect("all files are Rust");
-    println!("{} circles", found.circles.len());
-    for circle in &found.circles {
-        println!("  {}", circle.join(", "));
-    }
-    println!("{} names of types stand more than once", found.twice.len());
-    for (name, places) in &found.twice {
-        println!("  {name}: {}", places.join(", "));
-    }
-    println!("{} functions of more than {} lines", found.long.len(), structure::LONGEST_FUNCTION);
-    for (function, lines) in &found.long {
-        println!("  {function}: {lines}");
-    }
-    println!("{} public items without documentation", found.undocumented.len());
-    for item in &found.undocumented {
-        println!("  {item}");
-    }
-    println!("{} texts of {} words or fewer", found.empty_words.len(), structure::FEWEST_WORDS);
-    for (place, text) in &found.empty_words {
+fn no_files_of_a_crate_use_each_other_in_a_circle() {
+    let is_known = |circle: &[String]| circle.iter().any(|file| STILL_TO_MEND.contains(&file.as_str()));
+    let circles: Vec<_> = FOUND.circles.iter().filter(|circle| !is_known(circle)).collect();
+    assert!(circles.is_empty(), "move what both sides need into a file that needs neither: {circles:#?}");
+}
+
+#[test]
+fn a_name_of_a_type_stands_once_in_the_product() {
+    let is_allowed = |name: &str| SAME_NAMES.iter().any(|(allowed, _)| *allowed == name);
+    let twice: Vec<_> = FOUND.twice.iter().filter(|(name, _)| !is_allowed(name)).collect();
+    assert!(twice.is_empty(), "rename one of each: {twice:#?}");
+}
+
+#[test]
+fn few_functions_are_long() {
+    let is_known = |function: &str| STILL_TO_SHORTEN.iter().any(|file| function.starts_with(file));
+    let long: Vec<_> = FOUND.long.iter().filter(|(function, _)| !is_known(function)).collect();
+    assert!(
+        long.len() <= MOST_LONG_FUNCTIONS,
+        "at most {MOST_LONG_FUNCTIONS} functions may have more than {LONGEST_FUNCTION} lines: {long:#?}"
+    );
+}
+
+#[test]
+fn public_items_of_the_product_have_documentation() {
+    let undocumented = &FOUND.undocumented;
+    assert!(undocumented.is_empty(), "write why each exists: {undocumented:#?}");
+}
+
+/// Fails for nothing: some short texts are all that there is to write.
+#[test]
+fn short_documentation_is_printed() {
+    println!("{} texts of {FEWEST_WORDS} words or fewer", FOUND.empty_words.len());
+    for (place, text) in &FOUND.empty_words {
         println!("  {place}: {text}");
+    }
+    println!("{} circles still to mend", FOUND.circles.len());
+    for circle in &FOUND.circles {
+        println!("  {}", circle.join(", "));
     }
 }

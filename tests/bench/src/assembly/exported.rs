@@ -1,5 +1,5 @@
-//! Backups whose objects are all exported, made without reading a CRM: segments of text that packs badly, in storage and
-//! in the ledger as a run of export-chunk leaves them.
+//! Backups whose objects are all exported, made without reading a CRM: segments of text that packs badly, in storage
+//! and in the ledger as a run of export-chunk leaves them.
 
 use std::collections::BTreeMap;
 
@@ -169,7 +169,7 @@ fn refused() -> String {
 
 fn exported(backup: &Backup, now: Timestamp) -> std::result::Result<Backup, Refused> {
     let leased = backup.lease("bench", now, SignedDuration::from_mins(1));
-    let leased = leased.map_err(|_| Refused::new("leasing a backup", "another run holds it"))?;
+    let leased = leased.map_err(|_| Refused::new("leasing a backup", "it is leased already"))?;
     let lease = leased.leasing.last_number;
     let finished = BackupEvent::DiscoveryFinished { lease, contains_sensitive_data: false, gaps: Vec::new() };
     [BackupEvent::ObjectAdded { lease }, finished, BackupEvent::ObjectExported]

@@ -140,7 +140,7 @@ fn serve(stream: &TcpStream, tell: &Sender<Moment>) -> Option<()> {
         let (target, body) = request(&mut reader)?;
         let moment = Instant::now();
         if target.ends_with("/invocation/next") {
-            // Nobody may listen any more: the function has answered.
+            // The receiver can be gone, because the function has answered.
             let _ = tell.send(Moment::Asked(moment));
             if given {
                 // There is one event only; the function is ended while it waits for the next.

@@ -1,128 +1,190 @@
-//! `cargo dev test`: every check of the project, one after the other, each timed, with a summary at the end. A failure
-//! does not keep the others from running; what this machine lacks for a check is named.
+//! `cargo dev test` and `cargo dev check`: the checks of the project, each timed, with a summary at the end. After a
+//! failure the other checks still run. The summary names what this machine lacks.
 
-mod dynamodb_local;
+mod changes;
+mod chosen;
+mod counts;
 mod journeys;
+mod on_path;
+mod report;
 mod rust;
 mod services;
 mod test_programs;
 mod tools;
 
-use std::time::{Duration, Instant};
+use std::thread;
 
+use dev_stack::binaries::Built;
 use dev_stack::failure::{Failure, Result};
 use dev_stack::places::Places;
 use dev_stack::python::Environment;
 
-pub(crate) use services::Services;
+use self::report::{Outcome, Report};
+use self::test_programs::{CONTRACTS, Run, Share};
 
-/// How long each parser of bytes from outside is fed with changed inputs.
+pub(crate) use self::services::Services;
+
+/// How long each parser of bytes from outside gets changed inputs.
 const FUZZ_SECONDS: &str = "10";
 
-/// Where those inputs begin: the same every time, so that a check fails for what has changed and for nothing else. Runs by
-/// hand take other numbers.
+/// The number from which those inputs follow. It is the same each time, so a check fails only for what has changed.
+/// Runs by hand take other numbers.
 const FUZZ_SEED: &str = "12";
 
-/// How a check ended.
-pub(crate) enum Outcome {
-    /// All is well; a few words on what was looked at, or none.
-    Passed(String),
-    /// This machine lacks something, or there is nothing to look at: what.
-    Skipped(String),
-}
+/// The package of the fault tests, which take most of the time.
+const FAULTS: &str = "faults";
 
-/// A check that has ended.
-struct Entry {
-    name: String,
-    outcome: Result<Outcome>,
-    took: Duration,
-}
-
-/// Runs checks and remembers how they ended.
-struct Report {
-    require_all: bool,
-    entries: Vec<Entry>,
-}
-
-impl Report {
-    /// Runs a check. Where everything is required, a skip is a failure.
-    fn check(&mut self, name: &str, check: impl FnOnce() -> Result<Outcome>) {
-        eprintln!("── {name}");
-        let began = Instant::now();
-        let mut outcome = check();
-        if let (true, Ok(Outcome::Skipped(lack))) = (self.require_all, &outcome) {
-            outcome = Err(Failure::new(format!("skipped, and all checks are required: {lack}")));
-        }
-        let took = began.elapsed();
-        eprintln!("   {} after {:.1} s", told(&outcome), took.as_secs_f64());
-        self.entries.push(Entry { name: name.to_owned(), outcome, took });
-    }
-
-    fn count(&self, which: impl Fn(&Result<Outcome>) -> bool) -> usize {
-        self.entries.iter().filter(|entry| which(&entry.outcome)).count()
-    }
-
-    /// Prints the summary.
-    ///
-    /// # Errors
-    /// When a check has failed.
-    fn close(self) -> Result<()> {
-        println!();
-        for Entry { name, outcome, took } in &self.entries {
-            println!("{:>7.1} s  {name}: {}", took.as_secs_f64(), told(outcome));
-        }
-        let total: Duration = self.entries.iter().map(|entry| entry.took).sum();
-        let failed = self.count(std::result::Result::is_err);
-        let skipped = self.count(|outcome| matches!(outcome, Ok(Outcome::Skipped(_))));
-        println!("{:>7.1} s  in all", total.as_secs_f64());
-        println!();
-        println!("{} passed, {failed} failed, {skipped} skipped", self.entries.len() - failed - skipped);
-        if failed == 0 { Ok(()) } else { Err(Failure::new(format!("{failed} of the checks failed"))) }
-    }
-}
-
-fn told(outcome: &Result<Outcome>) -> String {
-    match outcome {
-        Ok(Outcome::Passed(detail)) if detail.is_empty() => "passed".to_owned(),
-        Ok(Outcome::Passed(detail)) => format!("passed ({detail})"),
-        Ok(Outcome::Skipped(lack)) => format!("skipped: {lack}"),
-        Err(failure) => format!("FAILED: {failure}"),
-    }
-}
-
-/// Starts what tests run on beside memory, as far as this machine has it.
+/// Starts the services beside memory that this machine can run.
 pub(crate) fn services(places: &Places) -> Services {
-    Services::start(places, &mut Report { require_all: false, entries: Vec::new() })
+    Services::start(places, &Report::new(false))
 }
 
 /// Runs all checks.
 ///
+/// The journeys wait most of the time. What needs only the processor runs beside them and leaves it to them.
+///
 /// # Errors
-/// When one of them has failed; the summary says which.
-pub(crate) fn run(places: &Places, require_all: bool) -> Result<()> {
-    let mut report = Report { require_all, entries: Vec::new() };
+/// When one of them has failed; the summary names it.
+pub(crate) fn all(places: &Places, require_all: bool) -> Result<()> {
+    let report = Report::new(require_all);
     report.check("format", || rust::format(places));
+    let mut built = Vec::new();
+    thread::scope(|scope| {
+        scope.spawn(|| report.check("packages for the checks", || packages(places)));
+        report.check("build of the tests", || {
+            built = test_programs::build(places)?;
+            Ok(Outcome::Passed(format!("{} test programs", built.len())))
+        });
+    });
+    let services = Services::start(places, &report);
+    let (contracts, journeys, others) = by_need(built.iter().map(Run::all_of));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            report.check("unit, property and fault tests", || {
+                let variables = variables(places, &services, |_| true)?;
+                test_programs::run(others, &variables, Share::IDLE)
+            });
+            report.check("documentation tests", || rust::documentation_tests(places));
+            report.check("clippy", || rust::clippy(places));
+            report.check("template", || tools::template(places));
+            report.check("spelling", || tools::spelling(places));
+            report.check("cargo-deny", || tools::cargo_deny(places));
+        });
+        let run = || test_programs::run(contracts, services.environment(), Share::WHOLE);
+        report.check("contract tests", run);
+        journeys::run(places, &report, journeys);
+    });
+    report.close()
+}
+
+/// Runs the tests that `names` choose, with the services that they need.
+///
+/// # Errors
+/// When there are no such tests or one has failed.
+pub(crate) fn named(places: &Places, require_all: bool, names: &[String]) -> Result<()> {
+    let report = Report::new(require_all);
+    let built = test_programs::build(places)?;
+    let (contracts, journeys, others) = by_need(chosen::of(&built, names)?.into_iter());
+    let need_services = !contracts.is_empty() || others.iter().any(|run| run.program.package == FAULTS);
+    let services = if need_services { Services::start(places, &report) } else { Services::default() };
+    if !others.is_empty() {
+        report.check("unit, property and fault tests", || {
+            let packages: Vec<String> = others.iter().map(|run| run.program.package.clone()).collect();
+            let variables = variables(places, &services, |package| packages.iter().any(|one| one == package))?;
+            test_programs::run(others, &variables, Share::WHOLE)
+        });
+    }
+    if !contracts.is_empty() {
+        let run = || test_programs::run(contracts, services.environment(), Share::WHOLE);
+        report.check("contract tests", run);
+    }
+    drop(services);
+    if !journeys.is_empty() {
+        journeys::run(places, &report, journeys);
+    }
+    report.close()
+}
+
+/// Which crates `cargo dev check` tests.
+pub(crate) enum Scope<'a> {
+    All,
+    /// Crates with changes since a revision, and those that depend on them.
+    Since(&'a str),
+}
+
+/// Runs the checks that need no service and little time.
+///
+/// # Errors
+/// When one of them has failed; the summary names it.
+pub(crate) fn quick(places: &Places, scope: &Scope<'_>) -> Result<()> {
+    let crates = match scope {
+        Scope::All => changes::all_crates(places)?,
+        Scope::Since(revision) => changes::crates_to_test(places, revision)?,
+    };
+    let report = Report::new(false);
+    report.check("format", || rust::format(places));
+    report.check("spelling", || tools::spelling(places));
     report.check("clippy", || rust::clippy(places));
-    report.check("cargo-deny", || tools::cargo_deny(places));
-    report.check("template", || tools::template(places));
     let mut built = Vec::new();
     report.check("build of the tests", || {
         built = test_programs::build(places)?;
         Ok(Outcome::Passed(format!("{} test programs", built.len())))
     });
-    report.check("documentation tests", || rust::documentation_tests(places));
-    let services = Services::start(places, &mut report);
-    report.check("contract tests", || test_programs::contracts(&built, services.environment()));
-    report.check("unit, property and fault tests", || {
-        let client = Environment::prepare(places, places.dev().join("crm-client-venv"), "crm-client.txt")?;
-        let mut variables = services.environment().to_vec();
-        variables.push(("SANDBOX_OFFICIAL_CLIENT_PYTHON", client.program("python").display().to_string()));
-        variables.push(("READERS_PYTHONS", journeys::readers_pythons(places)?));
-        variables.push(("FUZZ_SECONDS", FUZZ_SECONDS.to_owned()));
-        variables.push(("FUZZ_SEED", FUZZ_SEED.to_owned()));
-        test_programs::others(&built, &variables)
+    let of = |is_of: &dyn Fn(&Built) -> bool| built.iter().filter(|program| is_of(program)).map(Run::all_of).collect();
+    report.check("structure", || test_programs::run(of(&|program| program.package == "structure"), &[], Share::WHOLE));
+    report.check("unit tests", || {
+        let is_quick = |program: &Built| program.package != FAULTS || program.is_of_library;
+        let runs: Vec<Run<'_>> = of(&|program| crates.contains(&program.package) && is_quick(program));
+        let (_, _, runs) = by_need(runs.into_iter());
+        if runs.is_empty() {
+            return Ok(Outcome::Skipped("no crate has changed".to_owned()));
+        }
+        test_programs::run(runs, &[], Share::WHOLE)
     });
-    drop(services);
-    journeys::run(places, &mut report, &built);
     report.close()
+}
+
+/// Contract tests, journeys, and all other tests.
+fn by_need<'a>(runs: impl Iterator<Item = Run<'a>>) -> (Vec<Run<'a>>, Vec<Run<'a>>, Vec<Run<'a>>) {
+    let (journeys, rest): (Vec<_>, Vec<_>) = runs.partition(|run| journeys::are_in(run.program));
+    let (contracts, others) = rest.into_iter().partition(|run| run.program.package == CONTRACTS);
+    (contracts, journeys, others)
+}
+
+/// The environment variables of the unit, property and fault tests of the packages that `is_run` picks.
+fn variables(
+    places: &Places,
+    services: &Services,
+    is_run: impl Fn(&str) -> bool,
+) -> Result<Vec<(&'static str, String)>> {
+    let mut variables = services.environment().to_vec();
+    if is_run("sandbox-crm") {
+        let client = crm_client(places)?;
+        variables.push(("SANDBOX_OFFICIAL_CLIENT_PYTHON", client.program("python").display().to_string()));
+    }
+    if is_run("archive") {
+        variables.push(("READERS_PYTHONS", journeys::readers_pythons(places)?));
+    }
+    variables.push(("FUZZ_SECONDS", FUZZ_SECONDS.to_owned()));
+    variables.push(("FUZZ_SEED", FUZZ_SEED.to_owned()));
+    Ok(variables)
+}
+
+fn crm_client(places: &Places) -> Result<Environment> {
+    Environment::prepare(places, places.dev().join("crm-client-venv"), "crm-client.txt")
+}
+
+/// Fetches what later checks need, while Cargo builds. A lack is a matter of the check that needs it.
+fn packages(places: &Places) -> Result<Outcome> {
+    let fetched = [
+        tools::template_environment(places).map(drop),
+        services::localstack_environment(places).map(drop),
+        services::fetch_dynamodb_local(places).map(drop),
+        crm_client(places).map(drop),
+        journeys::readers_pythons(places).map(drop),
+        journeys::shell_lines(places).map(drop),
+    ];
+    let failed: Vec<String> =
+        fetched.into_iter().filter_map(|one| one.err().map(|failure| failure.to_string())).collect();
+    if failed.is_empty() { Ok(Outcome::Passed(String::new())) } else { Err(Failure::new(failed.join("; "))) }
 }

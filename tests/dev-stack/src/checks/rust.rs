@@ -1,15 +1,15 @@
-//! Checks that Cargo makes of the sources.
+//! Checks of the sources by Cargo.
 
 use std::process::Command;
 
-use dev_stack::binaries::cargo;
+use dev_stack::binaries::{cargo, nice_cargo};
 use dev_stack::failure::{Failure, Result};
 use dev_stack::places::Places;
 use dev_stack::processes;
 
-use super::Outcome;
+use super::report::Outcome;
 
-/// Runs a command that says itself what is wrong.
+/// Runs a command that prints its findings itself.
 pub(super) fn passes(name: &str, command: &mut Command) -> Result<Outcome> {
     let status = processes::run(name, command)?;
     if status.success() {
@@ -23,13 +23,13 @@ pub(super) fn format(places: &Places) -> Result<Outcome> {
     passes("cargo fmt", cargo(places).args(["fmt", "--all", "--check"]))
 }
 
-/// No lint has anything to say.
+/// No lint finds anything.
 pub(super) fn clippy(places: &Places) -> Result<Outcome> {
     let arguments = ["clippy", "--workspace", "--all-targets", "--locked", "--quiet", "--", "--deny", "warnings"];
-    passes("cargo clippy", cargo(places).args(arguments))
+    passes("cargo clippy", nice_cargo(places).args(arguments))
 }
 
 /// The examples in the documentation compile and run.
 pub(super) fn documentation_tests(places: &Places) -> Result<Outcome> {
-    passes("cargo test --doc", cargo(places).args(["test", "--workspace", "--doc", "--locked", "--quiet"]))
+    passes("cargo test --doc", nice_cargo(places).args(["test", "--workspace", "--doc", "--locked", "--quiet"]))
 }

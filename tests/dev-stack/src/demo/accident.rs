@@ -1,4 +1,4 @@
-//! What happens to the demo's contacts: somebody imports a file whose columns have slipped.
+//! What happens to the demo's contacts: an import of a file whose columns have slipped.
 
 use std::collections::BTreeMap;
 
@@ -6,11 +6,11 @@ use dev_stack::restores::Plan;
 
 use super::contacts::Values;
 
-/// What the import overwrites. The jobs get the cities and the cities get the postal codes; the telephone numbers are not
-/// in the file; the last two are the same for everybody.
+/// What the import overwrites. The jobs get the cities and the cities get the postal codes; the telephone numbers are
+/// not in the file; the last two are the same for all contacts.
 pub(super) const PROPERTIES: [&str; 5] = ["jobtitle", "city", "phone", "hs_lead_status", "balance_due"];
 
-/// Every how many-th contact is in the file.
+/// Of so many contacts, one is in the file.
 const EVERY: usize = 5;
 
 /// The values that the import writes over those of `contacts`.
@@ -23,7 +23,7 @@ pub(super) fn slipped_import(contacts: &Values) -> Values {
     contacts.iter().step_by(EVERY).map(|(id, values)| (*id, overwritten(values))).collect()
 }
 
-/// What it takes to make one state of the contacts from another.
+/// The difference between two states of the contacts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Changes {
     /// Records with a change.
@@ -50,13 +50,13 @@ impl Changes {
         changes
     }
 
-    /// What a plan says that it would change.
+    /// What a plan would change.
     pub(super) fn of_plan(plan: &Plan) -> Self {
         Self { records: plan.records.changed, set: plan.values.set, cleared: plan.values.cleared }
     }
 
-    /// In words.
-    pub(super) fn told(self) -> String {
+    /// As a part of a sentence.
+    pub(super) fn in_words(self) -> String {
         let Self { records, set, cleared } = self;
         format!("{set} values set and {cleared} cleared, in {records} contacts")
     }

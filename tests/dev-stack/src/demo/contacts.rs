@@ -1,4 +1,4 @@
-//! The contacts of the demo's CRM, past the product: what they hold, and whether that is what they should hold.
+//! The contacts of the demo's CRM, read without the product, and compared with what they should hold.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -9,10 +9,10 @@ use dev_stack::python::Environment;
 use serde::Deserialize;
 use serde_json::json;
 
-/// What the CRM writes by itself whenever it writes something else.
+/// The property that the CRM itself changes with every write.
 const TIMES_OF_WRITING: [&str; 2] = ["lastmodifieddate", "hs_lastmodifieddate"];
 
-/// The values of records by id and property; what is empty is not there.
+/// The values of records by id and property, without empty values.
 pub(super) type Values = BTreeMap<u64, BTreeMap<String, String>>;
 
 /// The sandbox CRM's control of the contacts.
@@ -26,7 +26,7 @@ impl Contacts {
         Self { control: Api::new(format!("{url}/_sandbox/portals/default/objects/contacts")) }
     }
 
-    /// All that all contacts hold.
+    /// All values of all contacts.
     ///
     /// # Errors
     /// When the sandbox CRM refuses.
@@ -78,10 +78,10 @@ pub(super) fn only(values: &Values, properties: &[&str]) -> Values {
     values
 }
 
-/// Checks that `found` is `expected`, record by record and value by value, and says how many values were compared.
+/// Checks that `found` is `expected`, record by record and value by value. Returns how many values it has compared.
 ///
 /// # Errors
-/// How many differ, and one of them.
+/// The number of values that differ, and one of them.
 pub(super) fn compare(expected: &Values, found: &Values) -> Result<usize> {
     let records: BTreeSet<_> = expected.keys().chain(found.keys()).collect();
     let nothing = BTreeMap::new();

@@ -1,4 +1,5 @@
-//! The demo's second half: an accident, its restore from the backup, and the undo of that. Every value is checked on the way.
+//! The demo's second half: an accident, its restore from the backup, and the undo of that. Every value is checked on
+//! the way.
 
 use std::path::Path;
 use std::time::Duration;
@@ -29,7 +30,7 @@ pub(super) fn run(running: &mut Running, python: &Environment, backup_id: &str, 
     contacts.overwrite(&slipped_import(&before))?;
     let damaged = contacts.read()?;
     println!();
-    println!("an import with slipped columns: {}", Changes::between(&before, &damaged).told());
+    println!("an import with slipped columns: {}", Changes::between(&before, &damaged).in_words());
 
     let restore_id = restores(running.stack()).plan(backup_id, "contacts", &PROPERTIES)?;
     carry_out(running, &restore_id, Changes::between(&damaged, &before))?;
@@ -53,10 +54,10 @@ fn carry_out(running: &mut Running, restore_id: &str, expected: Changes) -> Resu
     let planned = watch(running, restore_id, "planned")?;
     let plan = planned.plan.ok_or_else(|| Failure::new("the restore is planned, but shows no plan"))?;
     review::print(&plan);
-    let told = Changes::of_plan(&plan);
-    if told != expected {
-        let (told, expected) = (told.told(), expected.told());
-        return Err(Failure::new(format!("the plan says {told}; it should be {expected}")));
+    let planned = Changes::of_plan(&plan);
+    if planned != expected {
+        let (planned, expected) = (planned.in_words(), expected.in_words());
+        return Err(Failure::new(format!("the plan has {planned}; it should have {expected}")));
     }
     let stack = running.stack();
     println!();
@@ -70,7 +71,7 @@ fn carry_out(running: &mut Running, restore_id: &str, expected: Changes) -> Resu
     Ok(())
 }
 
-/// Shows a restore's progress until there is something to decide or nothing left to do, which must be `expected`.
+/// Shows a restore's progress until it waits or ends. Its state must be `expected` then.
 fn watch(running: &mut Running, restore_id: &str, expected: &str) -> Result<Restore> {
     let mut progress = Progress::new();
     let restore = restores(running.stack()).watch(restore_id, PATIENCE, |restore| {
@@ -81,7 +82,7 @@ fn watch(running: &mut Running, restore_id: &str, expected: &str) -> Result<Rest
         return Ok(restore);
     }
     let why = restore.failure.as_ref().and_then(|failure| failure["sentence"].as_str());
-    Err(Failure::new(format!("the restore is {}: {}", restore.state, why.unwrap_or("it does not say why"))))
+    Err(Failure::new(format!("the restore is {}: {}", restore.state, why.unwrap_or("it gives no reason"))))
 }
 
 fn print_outcome(name: &str, outcome: &Counts) {
@@ -93,7 +94,7 @@ fn print_outcome(name: &str, outcome: &Counts) {
     );
 }
 
-/// Checks that contacts are what they should be, which is `what`.
+/// Checks that contacts have the expected values. `what` describes this state.
 fn check(what: &str, expected: &Values, found: &Values) -> Result<()> {
     let compared =
         compare(expected, found).map_err(|failure| Failure::new(format!("not true that {what}: {failure}")))?;

@@ -31,7 +31,7 @@ fn print_counts(plan: &Plan) {
     );
     let left_alone = match values.edited_since {
         0 => String::new(),
-        edited => format!(", {edited} left alone since somebody edited them"),
+        edited => format!(", {edited} left alone because they were edited"),
     };
     println!(
         "{} values are set, {} cleared, {} cannot be set{left_alone}",
@@ -59,7 +59,7 @@ fn print_sample(sample: &Sample) {
     }
 }
 
-/// A value on one line, whatever is in it.
+/// A value on one line, also with line breaks in it.
 fn shown(value: Option<&str>) -> String {
     let Some(value) = value else { return "(empty)".to_owned() };
     let short: String = value.chars().take(SHOWN).flat_map(char::escape_debug).collect();

@@ -1,6 +1,6 @@
-//! A copy of the sources, so that no fault gets into the checkout itself, with a target folder of its own: Cargo tells crates of two
-//! checkouts in one target folder apart by nothing, and would take a faulty one for that of the checkout. Both stay in `target/`:
-//! only what has changed since is copied again, so Cargo builds little anew.
+//! A copy of the sources, so that no fault gets into the checkout itself, with a target folder of its own: Cargo cannot
+//! distinguish crates of two checkouts in one target folder, and would use a faulty one for the checkout. Both stay in
+//! `target/`: only what has changed since is copied again, so Cargo builds little anew.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;

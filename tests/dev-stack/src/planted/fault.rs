@@ -1,4 +1,4 @@
-//! A fault as its file tells it:
+//! A fault, as its file describes it:
 //!
 //! ```text
 //! A sentence about what is wrong.
@@ -10,9 +10,9 @@
 //! what stands there instead
 //! ```
 //!
-//! `tests:` names a package, a test program of it (`lib` for the tests inside of the crate) and words, of which a test's
-//! name must hold one; without words all tests run. There may be several lines of tests, of which one must notice the
-//! fault, and several places, each with its `file:`, `old:` and `new:`. The file's name is the fault's.
+//! `tests:` names a package, a test program of it (`lib` for the tests inside of the crate) and words, of which a
+//! test's name must hold one; without words all tests run. There may be several lines of tests, of which one must
+//! notice the fault, and several places, each with its `file:`, `old:` and `new:`. The file's name is the fault's.
 
 use std::fmt;
 use std::fs;
@@ -25,7 +25,6 @@ const FOLDER: &str = "tests/dev-stack/planted";
 /// What their files end with.
 const ENDING: &str = ".fault";
 
-/// A fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Fault {
     pub(super) name: String,

@@ -1,7 +1,7 @@
-//! `cargo dev planted`: puts faults into a copy of the sources, one at a time, and looks whether the tests notice.
+//! `cargo dev planted`: puts faults into a copy of the sources, one at a time, and checks that the tests notice each.
 //!
-//! The faults are the files in `tests/dev-stack/planted`; [`fault`] says what is in one. A whole run takes an hour or two, so
-//! it is made by hand; every run of the tests checks that each fault still fits the sources.
+//! The faults are the files in `tests/dev-stack/planted`; [`fault`] describes their form. A whole run takes an hour or
+//! two, so it is made by hand; every run of the tests checks that each fault still fits the sources.
 
 mod copy;
 mod fault;
@@ -19,7 +19,7 @@ use self::fault::{Fault, Tests};
 use self::trial::{Trials, Verdict};
 use crate::checks::{self, Services};
 
-/// Plants the faults of these names, or all of them, and says of each which test has noticed it.
+/// Plants the faults of these names, or all of them, and prints which test has noticed each.
 ///
 /// # Errors
 /// When one is not noticed or does not fit the sources any more, and when the tests fail without any fault.
@@ -44,7 +44,7 @@ pub(crate) fn run(places: &Places, names: &[String]) -> Result<()> {
     if unnoticed.is_empty() { Ok(()) } else { Err(Failure::new(format!("not noticed: {}", unnoticed.join(", ")))) }
 }
 
-/// Those of `faults` that are named; all where none is.
+/// The faults with these names; all faults if there are no names.
 fn chosen(faults: Vec<Fault>, names: &[String]) -> Result<Vec<Fault>> {
     if let Some(unknown) = names.iter().find(|name| faults.iter().all(|fault| fault.name != **name)) {
         return Err(Failure::new(format!("there is no planted fault '{unknown}'")));
@@ -52,7 +52,7 @@ fn chosen(faults: Vec<Fault>, names: &[String]) -> Result<Vec<Fault>> {
     Ok(faults.into_iter().filter(|fault| names.is_empty() || names.contains(&fault.name)).collect())
 }
 
-/// Tests that fail anyway notice nothing.
+/// Checks that the tests pass without a fault. Tests that fail anyway prove nothing.
 fn check_calm(trials: &Trials<'_>, faults: &[Fault]) -> Result<()> {
     let tests: BTreeSet<&Tests> = faults.iter().flat_map(|fault| &fault.tests).collect();
     for tests in tests {

@@ -1,15 +1,13 @@
 //! Builds the tests of the copy and runs them until one fails.
 
 use std::fmt;
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use dev_stack::binaries::cargo;
+use dev_stack::binaries::{self, Built, cargo};
 use dev_stack::failure::{Failure, Result};
 use dev_stack::processes::{self, Group};
-use serde::Deserialize;
 
 use super::copy::Copy;
 use super::fault::{Fault, Tests};
@@ -17,19 +15,19 @@ use super::fault::{Fault, Tests};
 /// How long tests may take to notice a fault, once they are built.
 const PATIENCE: Duration = Duration::from_mins(2);
 
-/// The packages that are built together, whichever of them is tried: Cargo chooses the features of dependencies by them, and
-/// builds anew what has others.
+/// The packages that are built together, whichever of them is tried: Cargo chooses the features of dependencies by
+/// them, and builds anew what has others.
 const PACKAGES: [&str; 6] = ["domain", "workflows", "archive", "hubspot", "in-memory", "faults"];
 
-/// What tests said to a fault.
+/// Whether tests have noticed a fault.
 pub(super) enum Verdict {
     Noticed {
         by: String,
     },
     NotNoticed,
-    /// They are not done after [`PATIENCE`].
+    /// The tests still run after [`PATIENCE`].
     NoEnd,
-    /// What was planted is no program.
+    /// The sources with the fault do not build.
     DoesNotBuild,
 }
 
@@ -47,12 +45,12 @@ impl fmt::Display for Verdict {
 /// What is needed to try faults.
 pub(super) struct Trials<'a> {
     pub(super) copy: &'a Copy,
-    /// Variables that tell the tests of services.
+    /// Variables with the addresses of services.
     pub(super) variables: &'a [(&'static str, String)],
 }
 
 impl Trials<'_> {
-    /// What the tests of `fault` say while it is in the copy.
+    /// Whether the tests of `fault` notice it while it is in the copy.
     pub(super) fn of(&self, fault: &Fault) -> Result<Verdict> {
         let mut verdict = Verdict::NotNoticed;
         for tests in &fault.tests {
@@ -64,7 +62,7 @@ impl Trials<'_> {
         Ok(verdict)
     }
 
-    /// What these tests say to the copy as it is.
+    /// Whether these tests fail in the copy as it is.
     pub(super) fn of_tests(&self, tests: &Tests) -> Result<Verdict> {
         match built(self.copy, tests)? {
             Some(program) => self.run(tests, &program),
@@ -72,11 +70,10 @@ impl Trials<'_> {
         }
     }
 
-    /// Runs the program until a test fails, all have passed or patience is over.
-    fn run(&self, tests: &Tests, program: &Program) -> Result<Verdict> {
-        let mut command = Command::new(&program.executable);
-        command.args(&tests.words).current_dir(&program.folder).env("CARGO_MANIFEST_DIR", &program.folder);
-        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+    /// Runs the program until a test fails, all have passed or [`PATIENCE`] is over.
+    fn run(&self, tests: &Tests, program: &Built) -> Result<Verdict> {
+        let mut command = program.command(self.variables, false);
+        command.args(&tests.words);
         let log = self.copy.places().target().join("tests.log");
         let began = Instant::now();
         let mut group = Group::start(&tests.package, &mut command, &log)?;
@@ -96,14 +93,8 @@ impl Trials<'_> {
     }
 }
 
-/// A test program.
-struct Program {
-    executable: PathBuf,
-    folder: PathBuf,
-}
-
 /// Builds the program of `tests`; None where it does not build.
-fn built(copy: &Copy, tests: &Tests) -> Result<Option<Program>> {
+fn built(copy: &Copy, tests: &Tests) -> Result<Option<Built>> {
     let mut command = cargo(copy.places());
     command.env("CARGO_TARGET_DIR", copy.places().target());
     command.args(["test", "--no-run", "--quiet", "--locked", "--message-format=json-render-diagnostics"]);
@@ -116,41 +107,20 @@ fn built(copy: &Copy, tests: &Tests) -> Result<Option<Program>> {
     let Some(messages) = processes::run_for_stdout("cargo test", command.stderr(Stdio::inherit()))? else {
         return Ok(None);
     };
-    let program = messages.lines().find_map(|line| program_of(line, tests));
+    let program = binaries::built(&messages).find(|program| is_of(program, tests));
     program.map(Some).ok_or_else(|| Failure::new(format!("there is no test program '{tests}'")))
 }
 
-/// The program that a message of Cargo is about, if it is that of `tests`.
-fn program_of(message: &str, tests: &Tests) -> Option<Program> {
-    #[derive(Deserialize)]
-    struct Target {
-        kind: Vec<String>,
-        name: String,
-    }
-    #[derive(Deserialize)]
-    struct Profile {
-        test: bool,
-    }
-    #[derive(Deserialize)]
-    struct Artifact {
-        manifest_path: PathBuf,
-        target: Target,
-        profile: Profile,
-        executable: PathBuf,
-    }
-    let artifact: Artifact = serde_json::from_str(message).ok()?;
-    let folder = artifact.manifest_path.parent()?.to_owned();
-    // Every crate lies in a folder of its own name.
-    let is_of_package = folder.file_name()?.to_str()? == tests.package;
-    let is_program = match tests.program.as_str() {
-        "lib" => artifact.target.kind.iter().any(|kind| kind == "lib"),
-        name => artifact.target.name == name && artifact.target.kind.iter().any(|kind| kind == "test"),
+/// Whether this is the program of `tests`.
+fn is_of(program: &Built, tests: &Tests) -> bool {
+    let is_named = match tests.program.as_str() {
+        "lib" => program.is_of_library,
+        name => program.name == name && !program.is_of_library,
     };
-    let is_it = artifact.profile.test && is_of_package && is_program;
-    is_it.then_some(Program { executable: artifact.executable, folder })
+    program.is_test && program.package == tests.package && is_named
 }
 
-/// The first test that is told as failed.
+/// The first test that has failed.
 fn failed_test(output: &str) -> Option<String> {
     // A line that a test writes itself may stand before its result.
     let failed = output.lines().find(|line| line.ends_with("... FAILED"));
@@ -159,13 +129,14 @@ fn failed_test(output: &str) -> Option<String> {
     Some(format!("{failed}{}", failed_world(output).map_or_else(String::new, |world| format!(", world {world}"))))
 }
 
-/// The number of the world that failed, where a test goes through many and says what it meets.
+/// The number of the world that failed, if a test goes through many worlds and prints them.
 fn failed_world(output: &str) -> Option<u64> {
-    let numbers = output.lines().filter_map(|line| line.strip_prefix("world ")?.split_once(" fails")?.0.parse().ok());
-    numbers.last()
+    let mut numbers =
+        output.lines().filter_map(|line| line.strip_prefix("world ")?.split_once(" fails")?.0.parse().ok());
+    numbers.next_back()
 }
 
-/// What a program says that has ended without a failed test.
+/// The verdict on a program that has ended without a failed test.
 fn ended(output: &str, tests: &Tests) -> Result<Verdict> {
     let Some(result) = output.lines().rev().find(|line| line.starts_with("test result: ok")) else {
         return Ok(Verdict::Noticed { by: format!("{tests}, which ended before its tests did") });

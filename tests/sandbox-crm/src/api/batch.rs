@@ -74,7 +74,7 @@ pub(super) fn read(portal: &Portal, store: &Store, version: Version, request: &A
             None => missing.push(text),
         }
     }
-    // Each record once, in an order that nobody should rely on.
+    // Each record once, in an order that clients should not rely on.
     found.sort_unstable_by_key(|id| mix(*id, portal.seed()));
     found.dedup();
     let gone_ids = portal.settings().variants.gone_ids;

@@ -11,7 +11,7 @@ use crate::variants::{UnseenValues, Variants};
 use super::errors::ApiError;
 use super::scopes;
 
-/// What reads records.
+/// The kinds of calls that read records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reader {
     List,

@@ -204,7 +204,7 @@ fn take_out(results: &mut Vec<Value>, named: &[u64]) -> Vec<String> {
     gone
 }
 
-/// Tells of the records that are missing from an answer as the fault has it; returns the answer's status.
+/// Adds to an answer what the fault reports about its missing records. Returns the answer's status.
 fn tell(document: &mut Value, gone: &[String], status: u16, scripted: &ScriptedFault) -> u16 {
     let state = match scripted.fault {
         Fault::Pending => "PENDING",

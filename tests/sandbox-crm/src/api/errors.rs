@@ -57,7 +57,7 @@ impl ApiError {
         Self::new(404, "OBJECT_NOT_FOUND", "resource not found")
     }
 
-    /// 404: some or all records of a batch are not there; which ones, if that is told.
+    /// 404: some or all records of a batch do not exist; which ones, if the answer has them.
     pub(crate) fn records_not_found(ids: Option<Vec<String>>) -> Self {
         Self { context: ids.map(|ids| ("ids", ids)), ..Self::not_found() }
     }
@@ -93,7 +93,6 @@ impl ApiError {
         Self { context: Some(("requiredGranularScopes", scopes)), ..error }
     }
 
-    /// The error document.
     pub(crate) fn value(&self) -> Value {
         let mut document = Map::new();
         document.insert("status".to_owned(), json!("error"));

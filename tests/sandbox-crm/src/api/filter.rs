@@ -147,7 +147,7 @@ impl Filter {
 /// The property of that name.
 ///
 /// # Errors
-/// 400 when there is none.
+/// 400 if it does not exist.
 pub(super) fn known_property(schema: &Schema, name: &str) -> Result<Arc<Property>, ApiError> {
     schema.property(name).cloned().ok_or_else(|| {
         let mut error =

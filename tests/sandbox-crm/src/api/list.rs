@@ -190,7 +190,7 @@ pub(super) fn before_empty_pages(after: &str) -> &str {
     number.filter(|(number, _)| number.bytes().all(|byte| byte.is_ascii_digit())).map_or(after, |(_, rest)| rest)
 }
 
-/// A cursor that nobody but this portal can make or read.
+/// A cursor that only this portal can make or read.
 pub(super) fn seal(seed: u64, id: u64) -> String {
     let sealed = (id ^ mix(seed, 0x5EA1)).rotate_left(23);
     format!("NTQ{sealed:016x}{:04x}", mix(sealed, seed) & 0xFFFF)

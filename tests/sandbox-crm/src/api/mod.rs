@@ -64,7 +64,7 @@ impl ApiRequest {
     }
 }
 
-/// What an endpoint answers in a portal, damaged as `fault` says.
+/// What an endpoint answers in a portal, damaged by `fault`.
 pub(crate) fn damaged(portal: &Portal, route: Route<'_>, request: &ApiRequest, fault: &ScriptedFault) -> Reply {
     let store = route.object.and_then(|object| portal.store(object));
     if let Some(shape) = damage::refusal(fault.fault) {

@@ -1,8 +1,7 @@
-//! An answer before limits and faults have their say.
+//! An answer before limits and faults change it.
 
 use serde_json::Value;
 
-/// An answer.
 #[derive(Debug, Clone)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
@@ -17,7 +16,6 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
-    /// A JSON document.
     pub(crate) fn json(status: u16, value: &Value) -> Self {
         Self::bytes(status, value.to_string().into_bytes(), 0)
     }

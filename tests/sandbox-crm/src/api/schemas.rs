@@ -15,7 +15,7 @@ use crate::property::Sensitivity;
 use crate::schema::{CustomType, Schema};
 use crate::variants::CustomObjects;
 
-/// Who made everything.
+/// The user id that every definition has as its author.
 const FIRST_USER: u64 = 1_000_001;
 
 pub(super) fn list(portal: &Portal, request: &ApiRequest) -> Reply {

@@ -10,7 +10,7 @@ use crate::route::Endpoint;
 use crate::schema::Schema;
 use crate::variants::{CustomObjects, Refusal, ScopeNames, SensitiveDefinitions, Tickets, Variants};
 
-/// What HubSpot says of scopes that an app of that kind cannot have.
+/// What HubSpot answers about scopes that an app of that kind cannot have.
 const NOT_PUBLIC: &str = "The scope needed for this API call isn't available for public use.";
 
 /// The 403 of a call for something that the account does not offer, or whose token lacks a scope.

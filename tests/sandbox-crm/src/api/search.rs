@@ -50,7 +50,7 @@ struct GroupInput {
 
 /// A search that makes sense.
 struct Search {
-    /// Any of these, all conditions of which are met; every record when there is none.
+    /// Any of these groups, if all its conditions are met; every record if there are no groups.
     groups: Vec<Vec<Filter>>,
     /// By which property, and whether in descending order.
     sort: Option<(Arc<Property>, bool)>,

@@ -43,7 +43,7 @@ impl<'a> Validator<'a> {
         let mut changes = Changes::new();
         for (name, value) in input {
             let text = match value {
-                // Not to say anything about a property leaves it as it is; an empty text clears it.
+                // A property that is missing stays as it is; an empty text clears it.
                 Value::Null => continue,
                 Value::String(text) => text.clone(),
                 other => other.to_string(),

@@ -63,17 +63,14 @@ pub(super) const fn html(name: &'static str, label: &'static str, fill: u16) -> 
     define(name, label, Kind::String, "html").filled(Meaning::Note, fill)
 }
 
-/// A phone number.
 pub(super) const fn phone(name: &'static str, label: &'static str, fill: u16) -> Definition {
     define(name, label, Kind::String, "phonenumber").filled(Meaning::Phone, fill)
 }
 
-/// A number.
 pub(super) const fn number(name: &'static str, label: &'static str, meaning: Meaning, fill: u16) -> Definition {
     define(name, label, Kind::Number, "number").filled(meaning, fill)
 }
 
-/// A day.
 pub(super) const fn date(name: &'static str, label: &'static str, fill: u16) -> Definition {
     define(name, label, Kind::Date, "date").filled(Meaning::Day, fill)
 }
@@ -104,7 +101,7 @@ pub(super) const fn checkbox(name: &'static str, label: &'static str, choices: C
     definition
 }
 
-/// Yes or no.
+/// A boolean property, which HubSpot shows as a checkbox.
 pub(super) const fn flag(name: &'static str, label: &'static str, fill: u16) -> Definition {
     let mut definition = define(name, label, Kind::Bool, "booleancheckbox").filled(Meaning::Flag, fill);
     definition.choices = YES_NO;

@@ -102,7 +102,7 @@ fn check_error(answered: &Answered, found: &mut Findings) {
         return;
     }
     let Ok(document) = serde_json::from_slice::<Value>(&answered.body) else {
-        return found.add("an error is not JSON, though it says so");
+        return found.add("an error is not JSON, though its content type is");
     };
     members(&document, ERROR, "an error", found);
     found.unless(document["status"] == "error", "the status of an error is not error");

@@ -24,7 +24,6 @@ pub(super) enum Does {
     RecordCounts,
 }
 
-/// An endpoint.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Known {
     pub(super) does: Does,

@@ -1,7 +1,7 @@
 //! Whether calls and answers keep to what is known of HubSpot's API: paths, query parameters, members, limits.
 //!
-//! This is a second description in words of its own. It knows nothing of how the sandbox answers, so it finds the faults
-//! of both sides.
+//! This is a second description in words of its own. It knows nothing of how the sandbox answers, so it finds the
+//! faults of both sides.
 
 mod answer;
 mod endpoints;
@@ -20,11 +20,10 @@ pub struct Exchange {
     /// The request's media type.
     pub content_type: Option<String>,
     pub body: Vec<u8>,
-    /// The answer; None where it was damaged on purpose and says nothing about the API.
+    /// The answer; None if it was damaged on purpose and proves nothing about the API.
     pub answer: Option<Answered>,
 }
 
-/// An answer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Answered {
     pub status: u16,
@@ -32,7 +31,8 @@ pub struct Answered {
     pub body: Vec<u8>,
 }
 
-/// What is wrong with calls and answers: one sentence each, which begins with the call. Values of properties are not in it.
+/// What is wrong with calls and answers: one sentence each, which begins with the call. Values of properties are not in
+/// it.
 pub fn violations(exchanges: &[Exchange]) -> Vec<String> {
     exchanges.iter().flat_map(of_one).collect()
 }

@@ -84,7 +84,7 @@ fn check_parameter(does: Does, name: &str, value: &str, found: &mut Findings) {
         }
         "dataSensitivity" => {
             let is_level = matches!(value, "non_sensitive" | "sensitive" | "highly_sensitive");
-            found.unless(is_level, "dataSensitivity is none of the three levels");
+            found.unless(is_level, "dataSensitivity is not one of the three levels");
         }
         "sort" => found.unless(matches!(value, "id" | "latestMessageTimestamp"), "threads have no such order"),
         _ => {}

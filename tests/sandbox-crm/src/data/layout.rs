@@ -58,7 +58,7 @@ impl Layout {
         cluster.first_id + place * cluster.stride + mix(self.seed, index) % cluster.stride
     }
 
-    /// The index of the first record whose id is greater than `id`; the number of records when there is none.
+    /// The index of the first record whose id is greater than `id`; the number of records if there is no such record.
     pub(crate) fn first_after(&self, id: u64) -> u64 {
         let found = self.clusters.partition_point(|cluster| cluster.first_id <= id);
         let Some(cluster) = found.checked_sub(1).map(|at| &self.clusters[at]) else { return 0 };

@@ -21,7 +21,6 @@ pub(crate) struct LoadedRecords {
     records: Vec<LoadedRecord>,
 }
 
-/// One CSV file.
 #[derive(Debug)]
 pub(crate) struct LoadedFile {
     /// The file's name without its ending.

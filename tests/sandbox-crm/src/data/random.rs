@@ -24,13 +24,12 @@ impl Random {
         Self(seed)
     }
 
-    /// The next number.
     pub(crate) const fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         mix(self.0, 0x2545_F491_4F6C_DD1D)
     }
 
-    /// A number below `bound`, which must not be 0. The bias is far below what anybody could notice here.
+    /// A number below `bound`, which must not be 0. The bias is too small to matter here.
     pub(crate) fn below(&mut self, bound: u64) -> u64 {
         let product = u128::from(self.next()) * u128::from(bound);
         u64::try_from(product >> 64).unwrap_or(0)

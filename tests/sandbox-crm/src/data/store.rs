@@ -169,7 +169,7 @@ impl Writing<'_> {
         })
     }
 
-    /// Sets properties of a live record. False when there is none.
+    /// Sets properties of a live record. False if there is no such record.
     pub(crate) fn update(&mut self, id: u64, changes: &Changes) -> bool {
         let Some(mut entry) = self.get(id).filter(|entry| entry.presence == Presence::Live) else { return false };
         set_values(&mut entry, changes);
@@ -205,7 +205,7 @@ impl Writing<'_> {
         self.overlay.insert(id, entry);
     }
 
-    /// Takes a live record out of the list. False when there is none.
+    /// Takes a live record out of the list. False if there is no such record.
     pub(crate) fn hide(&mut self, id: u64, presence: Presence) -> bool {
         let Some(entry) = self.get(id).filter(|entry| entry.presence == Presence::Live) else { return false };
         self.overlay.insert(id, entry);

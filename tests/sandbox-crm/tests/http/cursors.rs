@@ -38,7 +38,7 @@ async fn ids_can_be_started_from_anywhere() {
     assert_eq!(page, ids[56..66]);
 }
 
-/// C1: HubSpot's own guide shows this form, so it is what a portal does that is told nothing else.
+/// C1: HubSpot's own guide shows this form, so a portal uses it by default.
 #[tokio::test]
 async fn the_last_id_plus_one_starts_at_that_id() {
     assert_eq!(Faults::default().cursors, Cursors::NextId);

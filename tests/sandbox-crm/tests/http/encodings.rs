@@ -1,4 +1,4 @@
-//! C3, C4, A6, A7: how answers travel, and what their headers tell.
+//! C3, C4, A6, A7: the encodings of answers, and their headers.
 
 use std::io::Read as _;
 

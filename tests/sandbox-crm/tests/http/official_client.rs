@@ -6,7 +6,8 @@ use sandbox_crm::PortalConfig;
 use crate::client::Fixture;
 
 /// HubSpot's own Python client works against the sandbox unchanged. Needs a Python with `hubspot-api-client`, named
-/// by `SANDBOX_OFFICIAL_CLIENT_PYTHON`; without it the test says that it is skipped, or fails if `REQUIRE_ALL` is set.
+/// by `SANDBOX_OFFICIAL_CLIENT_PYTHON`; without it the test prints that it is skipped, or fails if `REQUIRE_ALL` is
+/// set.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_official_client_works_unchanged() {
     let Ok(python) = env::var("SANDBOX_OFFICIAL_CLIENT_PYTHON") else {

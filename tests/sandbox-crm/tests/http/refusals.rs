@@ -77,7 +77,7 @@ async fn accounts_below_enterprise_have_neither_custom_objects_nor_tickets() {
     }
 }
 
-/// Some say that such accounts get an empty list.
+/// Others report that such accounts get an empty list.
 #[tokio::test]
 async fn the_list_of_custom_objects_can_be_empty_instead() {
     let variants = Variants { custom_objects: CustomObjects::Empty, ..Variants::default() };

