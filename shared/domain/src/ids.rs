@@ -106,6 +106,19 @@ impl AccountId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Ten bytes derived from the account alone, for ids of things of which the account has at most one at a time: making
+    /// such an id twice makes the same one. The digits are dealt out to the first nine bytes, each of which is a hash of
+    /// its digits (`31 × hash + digit`); the tenth byte is left to the caller. Stored ids depend on it, so it never
+    /// changes.
+    pub fn derived_bytes(&self) -> [u8; 10] {
+        let mut bytes = [0_u8; 10];
+        for (place, digit) in self.0.bytes().enumerate() {
+            let hash = &mut bytes[place % 9];
+            *hash = hash.wrapping_mul(31).wrapping_add(digit);
+        }
+        bytes
+    }
 }
 
 time_ordered_id!(
@@ -215,6 +228,14 @@ mod tests {
         let late = BackupId::new(at(1_700_000_001), [0; 10]);
         assert!(early < late);
         assert_eq!(BackupId::parse(early.as_str()), Ok(early));
+    }
+
+    /// Notifications are stored under ids made of these bytes.
+    #[test]
+    fn bytes_derived_from_an_account_stay_the_same() {
+        let bytes = |id: &str| AccountId::parse(id).expect("digits").derived_bytes();
+        assert_eq!(bytes("42"), [b'4', b'2', 0, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(bytes("12345678901234567890"), [250, 209, 95, 127, 159, 191, 223, 255, 31, 0]);
     }
 
     #[test]

@@ -127,14 +127,11 @@ fn stopped(loaded: &Versioned<Schedule>, account: &Account, now: Timestamp) -> (
     (vec![Change::replace(loaded, &next), Change::create(&told)], told)
 }
 
-/// The notification of `event`, to whoever had switched the schedule on.
+/// The notification of `event`, for the person who switched the schedule on.
 fn skipped(schedule: &Schedule, event: Event, now: Timestamp) -> Notification {
     let by = schedule.on.as_ref().map(|on| on.by.clone());
-    // One schedule tells one thing at a time, so that the account is all that its ids are made of.
-    let mut about = [0_u8; 10];
-    for (place, digit) in schedule.account_id.as_str().bytes().enumerate() {
-        about[place % 9] = about[place % 9].wrapping_mul(31).wrapping_add(digit);
-    }
+    // A schedule emits at most one notification per instant, so the id is derived from the account alone.
+    let about = schedule.account_id.derived_bytes();
     Notification::new(schedule.account_id.clone(), about, event, by, now)
 }
 
