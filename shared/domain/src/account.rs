@@ -93,9 +93,14 @@ impl ApiVersion {
 }
 
 impl Account {
+    /// The partition of an account and of everything that the ledger lists by account.
+    pub fn partition(account_id: &AccountId) -> String {
+        format!("ACCOUNT#{account_id}")
+    }
+
     /// The ledger's key of an account.
     pub fn key_of(account_id: &AccountId) -> Key {
-        Key::new(format!("ACCOUNT#{account_id}"), "ACCOUNT")
+        Key::new(Self::partition(account_id), "ACCOUNT")
     }
 }
 

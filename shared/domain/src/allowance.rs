@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::Refused;
+use crate::account::Account;
 use crate::ids::{AccountId, BackupId, RestoreId};
 use crate::ports::ledger::{Key, Record};
 
@@ -98,7 +99,7 @@ impl Allowance {
 
     /// The ledger's key of an account's allowance.
     pub fn key_of(account_id: &AccountId) -> Key {
-        Key::new(format!("ACCOUNT#{account_id}"), "ALLOWANCE")
+        Key::new(Account::partition(account_id), "ALLOWANCE")
     }
 }
 
@@ -137,7 +138,7 @@ pub struct RestoreAct {
 impl IdempotentRequest {
     /// The ledger's key of a client's key.
     pub fn key_of(account_id: &AccountId, idempotency_key: &str) -> Key {
-        Key::new(format!("ACCOUNT#{account_id}"), format!("IDEMPOTENCY#{idempotency_key}"))
+        Key::new(Account::partition(account_id), format!("IDEMPOTENCY#{idempotency_key}"))
     }
 
     /// What stands for the backup in the note of a request about a restore: an id that no backup has. Functions of the

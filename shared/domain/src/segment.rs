@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::backup::Backup;
 use crate::ids::ChunkKey;
 use crate::ids::{BackupId, ObjectType, RecordId};
 use crate::ports::ledger::{Key, Record};
@@ -71,7 +72,7 @@ impl Segment {
 impl Record for Segment {
     fn key(&self) -> Key {
         Key::new(
-            format!("BACKUP#{}", self.backup_id),
+            Backup::partition(&self.backup_id),
             format!("{}{:020}#{:06}", Self::prefix(&self.object_type, self.generation), self.lower.0, self.sequence),
         )
     }

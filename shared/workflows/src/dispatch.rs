@@ -34,7 +34,7 @@ pub async fn present_chunks(
     backup: &BackupId,
     objects: &[ObjectExport],
 ) -> Result<Vec<Versioned<Chunk>>, LedgerError> {
-    let chunks = ledger::list(ledger, &format!("BACKUP#{backup}"), "CHUNK#").await?;
+    let chunks = ledger::list(ledger, &Backup::partition(backup), Chunk::PREFIX).await?;
     Ok(of_present_generations(chunks, objects))
 }
 
@@ -50,7 +50,7 @@ fn of_present_generations(mut chunks: Vec<Versioned<Chunk>>, objects: &[ObjectEx
 /// # Errors
 /// [`LedgerError`].
 pub async fn objects(ledger: &dyn Ledger, backup: &BackupId) -> Result<Vec<ObjectExport>, LedgerError> {
-    let partition = format!("BACKUP#{backup}");
+    let partition = Backup::partition(backup);
     let objects: Vec<Versioned<ObjectExport>> = ledger::list(ledger, &partition, ObjectExport::PREFIX).await?;
     Ok(objects.into_iter().map(|object| object.record).collect())
 }
@@ -61,7 +61,7 @@ pub async fn objects(ledger: &dyn Ledger, backup: &BackupId) -> Result<Vec<Objec
 /// # Errors
 /// [`LedgerError`].
 pub async fn present_segments(ledger: &dyn Ledger, object: &ObjectExport) -> Result<Vec<Segment>, LedgerError> {
-    let (partition, name) = (format!("BACKUP#{}", object.backup_id), &object.definition.object_type);
+    let (partition, name) = (Backup::partition(&object.backup_id), &object.definition.object_type);
     let prefix = Segment::prefix(name, object.generation);
     let segments: Vec<Versioned<Segment>> = ledger::list(ledger, &partition, &prefix).await?;
     let mut segments: Vec<Segment> = segments.into_iter().map(|segment| segment.record).collect();
@@ -92,10 +92,10 @@ pub async fn dispatch(
         return Ok(());
     }
     // What cannot be read holds up none of the others.
-    let partition = format!("BACKUP#{}", backup.backup_id);
+    let partition = Backup::partition(&backup.backup_id);
     let objects = ledger::list_each::<ObjectExport>(ledger, &partition, ObjectExport::PREFIX).await?;
     let objects: Vec<_> = listing::readable(objects).map(|object| object.record).collect();
-    let chunks = listing::readable(ledger::list_each::<Chunk>(ledger, &partition, "CHUNK#").await?).collect();
+    let chunks = listing::readable(ledger::list_each::<Chunk>(ledger, &partition, Chunk::PREFIX).await?).collect();
     let chunks = of_present_generations(chunks, &objects);
     let active = chunks.iter().filter(|chunk| chunk.record.state == ChunkState::Ready).count();
     let mut waiting: Vec<_> = chunks.into_iter().filter(|chunk| chunk.record.state == ChunkState::Waiting).collect();

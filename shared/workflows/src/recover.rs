@@ -112,7 +112,7 @@ impl Recover {
     /// Looks at one item. Returns since when nobody has worked on it, or None if all is well: the list may lag.
     async fn look_at(&self, key: &Key) -> Result<Option<Timestamp>, StepError> {
         let Some(stored) = self.ledger.get(key).await? else { return Ok(None) };
-        if key.sort.starts_with("CHUNK#") {
+        if key.sort.starts_with(Chunk::PREFIX) {
             self.look_at_chunk(stored).await
         } else if key.sort.starts_with(ObjectExport::PREFIX) {
             self.look_at_object(stored).await

@@ -16,8 +16,7 @@ use serde::{Deserialize, Serialize};
 pub use self::transitions::BackupEvent;
 
 use crate::Failure;
-use crate::account::ApiVersion;
-use crate::account::Requester;
+use crate::account::{Account, ApiVersion, Requester};
 use crate::gap::Gap;
 use crate::ids::{AccountId, BackupId};
 use crate::lease::Leasing;
@@ -231,9 +230,14 @@ impl Backup {
     /// Sort-key prefix of all backups of an account; they list in order of creation.
     pub const PREFIX: &'static str = "BACKUP#";
 
+    /// The partition of a backup's objects, chunks and segments.
+    pub fn partition(backup_id: &BackupId) -> String {
+        format!("BACKUP#{backup_id}")
+    }
+
     /// The ledger's key of a backup.
     pub fn key_of(backup: &BackupRef) -> Key {
-        Key::new(format!("ACCOUNT#{}", backup.account_id), format!("{}{}", Self::PREFIX, backup.backup_id))
+        Key::new(Account::partition(&backup.account_id), format!("{}{}", Self::PREFIX, backup.backup_id))
     }
 }
 

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use self::again::Again;
 use crate::Refused;
+use crate::backup::Backup;
 use crate::ids::ChunkKey;
 use crate::ids::{AccountId, BackupId, ObjectType, RecordId};
 use crate::lease::QUEUE_GRACE;
@@ -122,12 +123,15 @@ impl Chunk {
     /// The ledger's key of a chunk.
     pub fn key_of(backup_id: &BackupId, key: &ChunkKey) -> Key {
         let prefix = Self::prefix(&key.object_type, key.generation);
-        Key::new(format!("BACKUP#{backup_id}"), format!("{prefix}{:020}", key.lower.0))
+        Key::new(Backup::partition(backup_id), format!("{prefix}{:020}", key.lower.0))
     }
+
+    /// Sort-key prefix of all chunks of a backup.
+    pub const PREFIX: &'static str = "CHUNK#";
 
     /// Sort-key prefix of all chunks of one generation of an object; they list in record order.
     pub fn prefix(object: &ObjectType, generation: u32) -> String {
-        format!("CHUNK#{object}#{generation:04}#")
+        format!("{}{object}#{generation:04}#", Self::PREFIX)
     }
 
     /// A chunk of `key`'s range up to `upper`, not queued yet.

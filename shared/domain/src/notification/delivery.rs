@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::KEPT_FOR;
 use crate::Refused;
+use crate::account::Account;
 use crate::ids::{AccountId, NotificationId};
 use crate::lease::QUEUE_GRACE;
 use crate::notification::channel::Channel;
@@ -178,7 +179,7 @@ impl Delivery {
     /// The ledger's key of a delivery.
     pub fn key_of(notification: &NotificationRef, channel: Channel) -> Key {
         let NotificationRef { account_id, notification_id } = notification;
-        Key::new(format!("ACCOUNT#{account_id}"), format!("{}{}", Self::prefix(notification_id), channel.slug()))
+        Key::new(Account::partition(account_id), format!("{}{}", Self::prefix(notification_id), channel.slug()))
     }
 }
 

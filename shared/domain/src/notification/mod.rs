@@ -14,7 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use self::channel::Channel;
-use crate::account::Requester;
+use crate::account::{Account, Requester};
 use crate::gap::{Gap, Missing};
 use crate::ids::{AccountId, BackupId, NotificationId, RestoreId};
 use crate::lease::QUEUE_GRACE;
@@ -261,7 +261,7 @@ impl Notification {
     /// The ledger's key of a notification.
     pub fn key_of(notification: &NotificationRef) -> Key {
         let NotificationRef { account_id, notification_id } = notification;
-        Key::new(format!("ACCOUNT#{account_id}"), format!("{}{notification_id}", Self::PREFIX))
+        Key::new(Account::partition(account_id), format!("{}{notification_id}", Self::PREFIX))
     }
 }
 

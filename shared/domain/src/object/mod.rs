@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 pub use self::counts::{Counts, Verdict};
 pub use self::reopening::Voided;
 use crate::Refused;
+use crate::backup::Backup;
 use crate::chunk::Chunk;
 use crate::gap::Gap;
 use crate::ids::ChunkKey;
@@ -457,7 +458,7 @@ impl ObjectExport {
 
     /// The ledger's key of an object's part in a backup.
     pub fn key_of(backup_id: &BackupId, object_type: &ObjectType) -> Key {
-        Key::new(format!("BACKUP#{backup_id}"), format!("{}{object_type}", Self::PREFIX))
+        Key::new(Backup::partition(backup_id), format!("{}{object_type}", Self::PREFIX))
     }
 }
 

@@ -9,7 +9,7 @@ use super::outcome::OutcomeCounts;
 use super::plan::PropertyCounts;
 use super::{DroppedProperty, Restore, RestoreState};
 use crate::Failure;
-use crate::account::Requester;
+use crate::account::{Account, Requester};
 use crate::ids::{AccountId, ObjectType, RestoreId};
 use crate::ports::ledger::{Key, Record};
 
@@ -122,7 +122,7 @@ impl Import {
 
     /// The ledger's key of an import.
     pub fn key_of(account_id: &AccountId, restore_id: &RestoreId) -> Key {
-        Key::new(format!("ACCOUNT#{account_id}"), format!("{}{restore_id}", Self::PREFIX))
+        Key::new(Account::partition(account_id), format!("{}{restore_id}", Self::PREFIX))
     }
 }
 

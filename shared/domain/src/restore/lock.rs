@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::Refused;
+use crate::account::Account;
 use crate::ids::{AccountId, RestoreId};
 use crate::ports::ledger::{Key, Record};
 
@@ -50,7 +51,7 @@ impl RestoreLock {
 
     /// The ledger's key of an account's lock.
     pub fn key_of(account_id: &AccountId) -> Key {
-        Key::new(format!("ACCOUNT#{account_id}"), "RESTORE-LOCK")
+        Key::new(Account::partition(account_id), "RESTORE-LOCK")
     }
 }
 

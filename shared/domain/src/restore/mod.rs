@@ -27,8 +27,7 @@ pub use self::transitions::RestoreEvent;
 use self::plan::PlanCounts;
 use self::report::ReportProgress;
 use crate::Failure;
-use crate::account::ApiVersion;
-use crate::account::Requester;
+use crate::account::{Account, ApiVersion, Requester};
 use crate::ids::{AccountId, BackupId, ObjectType, RestoreId};
 use crate::lease::Leasing;
 use crate::lease::QUEUE_GRACE;
@@ -299,7 +298,7 @@ impl Restore {
 
     /// The ledger's key of a restore.
     pub fn key_of(restore: &RestoreRef) -> Key {
-        Key::new(format!("ACCOUNT#{}", restore.account_id), format!("{}{}", Self::PREFIX, restore.restore_id))
+        Key::new(Account::partition(&restore.account_id), format!("{}{}", Self::PREFIX, restore.restore_id))
     }
 }
 

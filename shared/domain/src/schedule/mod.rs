@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::calendar::next_run;
 
-use crate::account::Requester;
+use crate::account::{Account, Requester};
 use crate::ids::{AccountId, BackupId};
 use crate::ports::ledger::{DueList, Key, Record};
 use crate::{Failure, Refused};
@@ -192,7 +192,7 @@ impl Schedule {
 
     /// The ledger's key of an account's schedule.
     pub fn key_of(account_id: &AccountId) -> Key {
-        Key::new(format!("ACCOUNT#{account_id}"), "SCHEDULE")
+        Key::new(Account::partition(account_id), "SCHEDULE")
     }
 }
 

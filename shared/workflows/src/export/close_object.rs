@@ -114,7 +114,7 @@ impl Export {
 
     async fn chunks_of(&self, backup: &BackupRef, object: &ObjectExport) -> Result<Vec<Versioned<Chunk>>, StepError> {
         let prefix = Chunk::prefix(&object.definition.object_type, object.generation);
-        Ok(ledger::list(self.ledger(), &format!("BACKUP#{}", backup.backup_id), &prefix).await?)
+        Ok(ledger::list(self.ledger(), &Backup::partition(&backup.backup_id), &prefix).await?)
     }
 
     async fn commit_close(

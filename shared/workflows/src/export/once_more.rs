@@ -1,5 +1,6 @@
 //! Opens chunks again of which something is missing.
 
+use domain::backup::Backup;
 use domain::chunk::Chunk;
 use domain::object::{ObjectExport, Voided};
 use domain::ports::crm::Crm;
@@ -57,7 +58,7 @@ impl Export {
 
     /// Adds the segments of a chunk that count so far to what is void.
     async fn void(&self, chunk: &Chunk, void: &mut Voided) -> Result<(), StepError> {
-        let partition = format!("BACKUP#{}", chunk.backup_id);
+        let partition = Backup::partition(&chunk.backup_id);
         let prefix = Segment::prefix_of_chunk(&chunk.key);
         let segments: Vec<Versioned<Segment>> = ledger::list(self.ledger(), &partition, &prefix).await?;
         let present = segments.iter().map(|segment| &segment.record);

@@ -10,6 +10,7 @@ use std::ops::Range;
 use archive::manifest::Part;
 use archive::reader::SliceReader;
 use archive::rows::RowReader;
+use domain::backup::Backup;
 use domain::ids::RecordId;
 use domain::object::ReadMode;
 use domain::ports::ledger::{self, Versioned};
@@ -102,7 +103,7 @@ impl ChunkReading<'_> {
     /// The ids of all records of the chunk's committed segments.
     async fn committed_ids(&self) -> Result<HashSet<RecordId>, StepError> {
         let chunk = &self.subject.chunk.record;
-        let partition = format!("BACKUP#{}", chunk.backup_id);
+        let partition = Backup::partition(&chunk.backup_id);
         let prefix = Segment::prefix(&chunk.key.object_type, chunk.key.generation);
         let segments: Vec<Versioned<Segment>> = ledger::list(self.export.ledger(), &partition, &prefix).await?;
         let mut ids = HashSet::new();

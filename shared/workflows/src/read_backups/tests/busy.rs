@@ -65,12 +65,12 @@ impl BusyLedger {
     }
 
     async fn all<T: ledger::Record>(&self, prefix: &str) -> Vec<Versioned<T>> {
-        let partition = format!("BACKUP#{}", samples::exporting(1).backup_id);
+        let partition = Backup::partition(&samples::exporting(1).backup_id);
         ledger::list(&self.ledger, &partition, prefix).await.expect("readable")
     }
 
     async fn take(&self, step: &Step) {
-        let chunks = self.all::<Chunk>("CHUNK#").await;
+        let chunks = self.all::<Chunk>(Chunk::PREFIX).await;
         let object = self.all::<ObjectExport>(ObjectExport::PREFIX).await.remove(0);
         let chosen = |which: usize| &chunks[which % chunks.len()];
         let changes = match step {
@@ -148,7 +148,7 @@ proptest! {
                 );
                 before = shown;
                 if quiet {
-                    let chunks = ledger.all::<Chunk>("CHUNK#").await;
+                    let chunks = ledger.all::<Chunk>(Chunk::PREFIX).await;
                     let reading: u64 = chunks.iter().map(|chunk| chunk.record.reading.plain_bytes).sum();
                     assert_eq!(object.bytes.saturating_sub(object.object.header_bytes), object.object.plain_bytes + reading);
                 }
