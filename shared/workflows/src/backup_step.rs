@@ -30,7 +30,7 @@ impl Leasable for Backup {
     fn leasing(&self) -> &Leasing {
         &self.leasing
     }
-    fn leased(&self, owner: &str, now: Timestamp, length: SignedDuration) -> Result<Result<Self, NotLeased>, Refused> {
+    fn leased(&self, owner: &str, now: Timestamp, length: SignedDuration) -> Result<Self, NotLeased> {
         self.lease(owner, now, length)
     }
     fn with_leasing(&self, leasing: Leasing) -> Self {

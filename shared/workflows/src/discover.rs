@@ -15,7 +15,7 @@ use std::time::Duration;
 use domain::backup::{Backup, BackupEvent, BackupState};
 use domain::gap::{self, Gap, Missing};
 use domain::ids::ObjectType;
-use domain::object::ObjectExport;
+use domain::object::{CountBefore, ObjectExport};
 use domain::ports::crm::{
     Crm, CrmAccount, CrmError, CrmErrorKind, Cursor, MissingScopes, PageRequest, PageSource, RefusedProperties,
 };
@@ -240,7 +240,7 @@ impl Discover {
         let columns_key = storage_keys::columns(backup, &definition.object_type, lease);
         stored_json::write(&*self.writer, &columns_key, &columns).await?;
         let now = self.sessions.clock.now();
-        let before = (records, counted_at);
+        let before = CountBefore { records, counted_at };
         let (object, chunk) = ObjectExport::discovered(backup, definition, &columns, columns_key, before, now);
         let object = ObjectExport { gaps, ..object };
         let step = self.step(backup);

@@ -26,8 +26,8 @@ pub(crate) trait Leasable: Record {
     /// The item with another leasing.
     fn with_leasing(&self, leasing: Leasing) -> Self;
 
-    /// The item with the lease taken; the outer error says that it is at no step that is leased.
-    fn leased(&self, owner: &str, now: Timestamp, length: SignedDuration) -> Result<Result<Self, NotLeased>, Refused>;
+    /// The item with the lease taken.
+    fn leased(&self, owner: &str, now: Timestamp, length: SignedDuration) -> Result<Self, NotLeased>;
 
     /// The item with the lease given back.
     fn released(&self, lease: u32, wait: Option<Wait>, left: Leftover, now: Timestamp) -> Result<Self, Refused>;
@@ -70,9 +70,9 @@ impl<'a> Leases<'a> {
         owner: &str,
     ) -> Result<Wished<'a, T>, LedgerError> {
         let leased = match loaded.record.leased(owner, self.clock.now(), LEASE_LENGTH) {
-            Ok(Ok(leased)) => leased,
-            Ok(Err(NotLeased::OutOfAttempts)) => return Ok(Wished::OutOfAttempts),
-            Ok(Err(NotLeased::Held(_) | NotLeased::Waiting(_))) | Err(_) => return Ok(Wished::Nothing),
+            Ok(leased) => leased,
+            Err(NotLeased::OutOfAttempts) => return Ok(Wished::OutOfAttempts),
+            Err(NotLeased::NoStep | NotLeased::Held(_) | NotLeased::Waiting(_)) => return Ok(Wished::Nothing),
         };
         match self.ledger.commit(&[Change::replace(loaded, &leased)]).await {
             // Another delivery of the same message was first.

@@ -10,7 +10,7 @@ use domain::backup::{Archive, Backup, BackupEvent};
 use domain::budget::CallLimits;
 use domain::budget::CallShare;
 use domain::ids::{AccountId, AuditEntryId, BackupId, ObjectType};
-use domain::object::ObjectExport;
+use domain::object::{CountBefore, ObjectExport};
 use domain::ports::call_gate::CallGate;
 use domain::ports::clock::Clock;
 use domain::ports::crm::{Crm, CrmConnector, CrmError, CrmErrorKind, CrmTarget};
@@ -95,7 +95,7 @@ pub(crate) fn queued(nth: u8) -> Backup {
 
 /// The same while one run discovers its objects, under lease 1.
 pub(crate) fn discovering(nth: u8) -> Backup {
-    queued(nth).lease("run", NOW, SignedDuration::from_mins(5)).expect("at that step").expect("free")
+    queued(nth).lease("run", NOW, SignedDuration::from_mins(5)).expect("free")
 }
 
 /// The same with one object, `contacts`, to export.
@@ -108,7 +108,7 @@ pub(crate) fn exporting(nth: u8) -> Backup {
 /// The same while one run assembles its archive, under lease 2.
 pub(crate) fn assembling(nth: u8) -> Backup {
     let assembling = exporting(nth).apply(BackupEvent::ObjectExported, NOW).expect("exporting");
-    assembling.lease("run", NOW, SignedDuration::from_mins(5)).expect("at that step").expect("free")
+    assembling.lease("run", NOW, SignedDuration::from_mins(5)).expect("free")
 }
 
 /// The same with an archive that can be downloaded until `expires_at`.
@@ -141,7 +141,7 @@ pub(crate) fn discovered(backup: &Backup, name: &str, expected: Option<u64>) -> 
         definition,
         &columns,
         "columns.json".to_owned(),
-        (expected, NOW),
+        CountBefore { records: expected, counted_at: NOW },
         NOW,
     );
     assert_eq!(object.mode, ReadMode::Ranges);

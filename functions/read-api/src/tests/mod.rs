@@ -13,7 +13,7 @@ use domain::account::{Account, ApiVersion, NotificationTargets};
 use domain::backup::{Archive, Backup, BackupEvent, BackupState};
 use domain::budget::CallShare;
 use domain::ids::{AccountId, BackupId, ObjectType};
-use domain::object::{Committed, ObjectExport};
+use domain::object::{Committed, CountBefore, ObjectExport};
 use domain::ports::ledger::{self, Change, Ledger};
 use domain::ports::storage::{DownloadLinks, ETag, StorageError};
 use domain::property::{Columns, ObjectDefinition, Property, Sensitivity};
@@ -238,7 +238,7 @@ fn property(name: &str) -> Property {
 
 #[tokio::test]
 async fn a_backup_is_shown_with_progress_per_object() {
-    let backup = queued(1).lease("run", now(), SignedDuration::from_mins(5)).expect("queued").expect("free");
+    let backup = queued(1).lease("run", now(), SignedDuration::from_mins(5)).expect("free");
     let definition = ObjectDefinition {
         object_type: ObjectType::parse("contacts").expect("a name"),
         type_id: Some("0-1".to_owned()),
@@ -247,8 +247,14 @@ async fn a_backup_is_shown_with_progress_per_object() {
     };
     let columns = Columns { properties: ["email", "firstname"].map(property).into() };
     let key = "columns.json".to_owned();
-    let (object, _) =
-        ObjectExport::discovered(&backup.reference(), definition, &columns, key, (Some(900), now()), now());
+    let (object, _) = ObjectExport::discovered(
+        &backup.reference(),
+        definition,
+        &columns,
+        key,
+        CountBefore { records: Some(900), counted_at: now() },
+        now(),
+    );
     let added = Committed { records: 300, pages: 3, plain_bytes: 9_000, ..Committed::default() };
     let object = object.commit(1, &added, now()).expect("exporting");
     let world = World::with([&backup]).await;
@@ -320,8 +326,14 @@ async fn times_have_milliseconds_at_most_and_what_has_ended_is_not_being_exporte
         custom: false,
     };
     let columns = Columns { properties: Vec::new() };
-    let (object, _) =
-        ObjectExport::discovered(&failed.reference(), definition, &columns, "k".to_owned(), (None, long), long);
+    let (object, _) = ObjectExport::discovered(
+        &failed.reference(),
+        definition,
+        &columns,
+        "k".to_owned(),
+        CountBefore { records: None, counted_at: long },
+        long,
+    );
     for backup in [downloadable, deleted, failed] {
         let world = World::with([&backup]).await;
         world.ledger.commit(&[Change::create(&object)]).await.expect("new");

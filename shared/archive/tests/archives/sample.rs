@@ -10,7 +10,7 @@ use domain::account::ApiVersion;
 use domain::account::Requester;
 use domain::backup::Backup;
 use domain::ids::{AccountId, BackupId, ObjectType, RecordId};
-use domain::object::{Committed, Counts, ObjectExport};
+use domain::object::{Committed, CountBefore, Counts, ObjectExport};
 use domain::ports::storage::{CopySource, ETag};
 use domain::property::{Columns, ObjectDefinition, Property, Sensitivity};
 use domain::rows::RowBuffer;
@@ -159,8 +159,14 @@ pub(crate) fn export(table: &Table, storage: &mut Storage) -> ExportedObject {
         custom: false,
     };
     let from = time("2026-11-22T03:01:00Z");
-    let (object, _) =
-        ObjectExport::discovered(&backup().reference(), definition, &columns, "columns".into(), (Some(0), from), from);
+    let (object, _) = ObjectExport::discovered(
+        &backup().reference(),
+        definition,
+        &columns,
+        "columns".into(),
+        CountBefore { records: Some(0), counted_at: from },
+        from,
+    );
     let records = table.rows.len() as u64;
     let done = Committed { records, chunk_done: true, ..Committed::default() };
     let counts = Counts { before: Some(records), after: Some(records), created: Some(0) };

@@ -22,7 +22,7 @@ fn queued() -> Backup {
 }
 
 fn discovering() -> Backup {
-    queued().lease("a", at(1), MINUTE).expect("right step").expect("free")
+    queued().lease("a", at(1), MINUTE).expect("free")
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn what_has_ended_is_due_until_it_is_swept() {
 #[test]
 fn a_run_that_lost_its_lease_changes_nothing() {
     let first = discovering();
-    let second = first.lease("b", at(100), MINUTE).expect("right step").expect("ran out");
+    let second = first.lease("b", at(100), MINUTE).expect("ran out");
     for event in [ADDED, FINISHED, BackupEvent::Released { lease: 1, wait: None }] {
         assert!(second.apply(event, at(101)).is_err());
     }
@@ -83,7 +83,7 @@ fn a_run_that_lost_its_lease_changes_nothing() {
 fn a_discovery_that_gets_on_has_its_attempts_back() {
     let mut backup = queued();
     for attempt in 1..20 {
-        backup = backup.lease("a", at(attempt * 100), MINUTE).expect("right step").expect("has attempts left");
+        backup = backup.lease("a", at(attempt * 100), MINUTE).expect("has attempts left");
         let added = BackupEvent::ObjectAdded { lease: backup.leasing.last_number };
         backup = backup.apply(added, at(attempt * 100)).expect("held");
     }

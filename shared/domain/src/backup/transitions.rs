@@ -53,20 +53,15 @@ impl Backup {
     /// Takes the lease for discovery or assembly.
     ///
     /// # Errors
-    /// Ok(Err) says why the lease is not to be had; the outer [`Refused`] that the backup is at no such step.
-    pub fn lease(
-        &self,
-        owner: &str,
-        now: Timestamp,
-        length: SignedDuration,
-    ) -> Result<Result<Self, NotLeased>, Refused> {
+    /// [`NotLeased`], and nothing is changed.
+    pub fn lease(&self, owner: &str, now: Timestamp, length: SignedDuration) -> Result<Self, NotLeased> {
         let state = match self.state {
             BackupState::Queued | BackupState::Discovering => BackupState::Discovering,
             BackupState::Assembling => BackupState::Assembling,
-            _ => return Err(Refused::new("leasing a backup", "it is at no step that one run does")),
+            _ => return Err(NotLeased::NoStep),
         };
-        let leased = self.leasing.take(owner, now, length);
-        Ok(leased.map(|leasing| Self { leasing, state, queued_at: now, ..self.clone() }))
+        let leasing = self.leasing.take(owner, now, length)?;
+        Ok(Self { leasing, state, queued_at: now, ..self.clone() })
     }
 
     /// The state after `event`.

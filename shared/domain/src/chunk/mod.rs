@@ -119,6 +119,15 @@ pub struct RangeEnd {
     pub at: Timestamp,
 }
 
+/// About how many records are left in a chunk that is split.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExpectedRecords {
+    /// Above the highest id that was read.
+    pub above: u64,
+    /// In each part but the last, which has the rest.
+    pub each: u64,
+}
+
 impl Chunk {
     /// The ledger's key of a chunk.
     pub fn key_of(backup_id: &BackupId, key: &ChunkKey) -> Key {
@@ -227,8 +236,7 @@ impl Chunk {
     }
 
     /// Lowers the upper bound to the first of `bounds` and returns the chunks that take over the ranges above: from
-    /// each bound to the next, the last to the old upper bound. `read_to` is the highest id that the run has seen. About
-    /// `expected` records are left above it, and about `expected_each` between two bounds; the rest is the last part's.
+    /// each bound to the next, the last to the old upper bound. `read_to` is the highest id that the run has seen.
     ///
     /// # Errors
     /// [`Refused`] when another run has taken over, or the bounds do not ascend strictly between `read_to` and the
@@ -238,7 +246,7 @@ impl Chunk {
         lease: u32,
         read_to: RecordId,
         bounds: &[RecordId],
-        (expected, expected_each): (u64, u64),
+        expected: ExpectedRecords,
         now: Timestamp,
     ) -> Result<(Self, Vec<Self>), Refused> {
         self.check_lease("splitting a chunk", lease)?;
@@ -252,12 +260,12 @@ impl Chunk {
         let uppers = bounds[1..].iter().copied().map(Some).chain([self.upper]);
         let right = bounds.iter().zip(uppers).map(|(lower, upper)| {
             let key = ChunkKey { lower: *lower, ..self.key.clone() };
-            let of_last = expected.saturating_sub(expected_each * bounds.len() as u64);
-            let expected = if upper == self.upper { of_last } else { expected_each };
+            let of_last = expected.above.saturating_sub(expected.each * bounds.len() as u64);
+            let expected = if upper == self.upper { of_last } else { expected.each };
             let part = Self::waiting(&self.backup(), key, upper, Some(expected), now);
             Self { again: self.again.of_part(), ..part }
         });
-        let expected_records = Some(self.records + self.reading.records + expected_each);
+        let expected_records = Some(self.records + self.reading.records + expected.each);
         Ok((Self { upper: Some(*first), expected_records, ..self.clone() }, right.collect()))
     }
 

@@ -4,6 +4,8 @@ use super::*;
 
 const MINUTE: SignedDuration = SignedDuration::from_secs(60);
 
+const EXPECTED: ExpectedRecords = ExpectedRecords { above: 10, each: 5 };
+
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).expect("in range")
 }
@@ -48,7 +50,7 @@ fn a_finished_chunk_is_left_alone() {
     assert_eq!(done.due_at(), None);
     assert!(done.advance(&step(1, 10, 20)).is_err());
     assert!(done.release(1, None, at(3)).is_err());
-    assert!(done.split(1, RecordId(10), &[RecordId(20)], (10, 5), at(3)).is_err());
+    assert!(done.split(1, RecordId(10), &[RecordId(20)], EXPECTED, at(3)).is_err());
 }
 
 fn done() -> Chunk {
@@ -84,7 +86,7 @@ fn a_range_is_read_again_from_its_beginning_once_and_what_it_had_is_void() {
     let (_, parts) = again
         .activate(at(5))
         .and_then(|ready| ready.lease("b", at(5), MINUTE).map_err(|_| Refused::new("a lease", "none")))
-        .and_then(|leased| leased.split(2, RecordId(0), &[RecordId(20)], (10, 5), at(6)))
+        .and_then(|leased| leased.split(2, RecordId(0), &[RecordId(20)], EXPECTED, at(6)))
         .expect("split");
     assert!(parts[0].again.whole && parts[0].again.by_search && parts[0].again.first_segment == 0);
 }
@@ -109,7 +111,7 @@ proptest! {
         let chunk = Chunk { upper: upper.map(RecordId), ..leased() };
         let bounds: Vec<_> = bounds.into_iter().map(RecordId).collect();
         let legal = bounds[0].0 > read_to && upper.is_none_or(|upper| bounds[bounds.len() - 1].0 < upper);
-        match chunk.split(1, RecordId(read_to), &bounds, (1_000, 10), at(1)) {
+        match chunk.split(1, RecordId(read_to), &bounds, ExpectedRecords { above: 1_000, each: 10 }, at(1)) {
             Ok((left, right)) => {
                 prop_assert!(legal);
                 let mut end = left.upper;

@@ -90,9 +90,11 @@ pub struct Leasing {
 /// Why an item could not be leased.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotLeased {
-    /// Somebody else works on it until the given time.
+    /// It is at no step that runs work on.
+    NoStep,
+    /// Another run holds it until then.
     Held(Timestamp),
-    /// It waits until the given time.
+    /// It waits until then.
     Waiting(Timestamp),
     /// [`MAX_ATTEMPTS`] runs in a row made no progress.
     OutOfAttempts,

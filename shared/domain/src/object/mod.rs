@@ -145,6 +145,15 @@ pub const MOST_UNREADABLE: usize = 1_000;
 /// So many properties of an object may have values that were not shown.
 const MOST_HIDDEN: usize = 2_000;
 
+/// The CRM's count of an object's records before they are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CountBefore {
+    /// None where the CRM does not count.
+    pub records: Option<u64>,
+    /// Records created after that moment may or may not be read.
+    pub counted_at: Timestamp,
+}
+
 /// What a committed segment adds.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Committed {
@@ -175,14 +184,13 @@ pub struct Shortfall {
 
 impl ObjectExport {
     /// An object at its discovery, with the first chunk, which covers everything. `columns` are at `columns_key` in
-    /// object storage. `before` is how many records the CRM counted, and when: what is created after that moment may or
-    /// may not be read.
+    /// object storage.
     pub fn discovered(
         backup: &BackupRef,
         definition: ObjectDefinition,
         columns: &Columns,
         columns_key: String,
-        before: (Option<u64>, Timestamp),
+        before: CountBefore,
         now: Timestamp,
     ) -> (Self, Chunk) {
         // Conversations have no ids to start from.
@@ -209,9 +217,9 @@ impl ObjectExport {
             close_trouble: CrmTrouble::default(),
             recounted: false,
             requeued_at: None,
-            counts: Counts { before: before.0, after: None, created: None },
+            counts: Counts { before: before.records, after: None, created: None },
             verdict: None,
-            window_from: before.1,
+            window_from: before.counted_at,
             window_to: None,
             updated_at: now,
             dropped: false,

@@ -15,7 +15,8 @@ fn read() -> (ObjectExport, Chunk, Segment) {
         custom: false,
     };
     let columns = Columns { properties: Vec::new() };
-    let discovered = ObjectExport::discovered(&backup, definition, &columns, "c".to_owned(), (Some(4), NOW), NOW);
+    let before = CountBefore { records: Some(4), counted_at: NOW };
+    let discovered = ObjectExport::discovered(&backup, definition, &columns, "c".to_owned(), before, NOW);
     let (object, chunk) = discovered;
     let shortfall = Shortfall {
         hidden_values: [("email".to_owned(), 2)].into(),

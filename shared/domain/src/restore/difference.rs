@@ -58,10 +58,19 @@ fn both<T: PartialEq>(a: &str, b: &str, read: impl Fn(&str) -> Option<T>) -> boo
     read(a).zip(read(b)).is_some_and(|(a, b)| a == b)
 }
 
-/// A decimal number as its sign, its digits without zeros around them, and the power of ten of the last one. Not a
-/// float: ids and amounts may have more digits than one holds.
-fn decimal(text: &str) -> Option<(bool, String, i64)> {
-    let (negative, rest) = match text.trim().strip_prefix('-') {
+/// A decimal number. Not a float: ids and amounts may have more digits than a float holds. Zero has no sign, no digits and
+/// the exponent 0.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Decimal {
+    is_negative: bool,
+    /// Without zeros at either end.
+    digits: String,
+    /// The power of ten of the last digit.
+    exponent: i64,
+}
+
+fn decimal(text: &str) -> Option<Decimal> {
+    let (is_negative, rest) = match text.trim().strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, text.trim().trim_start_matches('+')),
     };
@@ -77,9 +86,8 @@ fn decimal(text: &str) -> Option<(bool, String, i64)> {
     let trimmed = digits.trim_end_matches('0');
     let cut = i64::try_from(digits.len() - trimmed.len()).ok()?;
     let last = i64::from(exponent) - i64::try_from(fraction.len()).ok()? + cut;
-    let trimmed = trimmed.trim_start_matches('0');
-    // Zero has neither a sign nor a place.
-    if trimmed.is_empty() { Some((false, String::new(), 0)) } else { Some((negative, trimmed.to_owned(), last)) }
+    let digits = trimmed.trim_start_matches('0').to_owned();
+    Some(if digits.is_empty() { Decimal::default() } else { Decimal { is_negative, digits, exponent: last } })
 }
 
 fn point_in_time(text: &str) -> Option<SignedDuration> {

@@ -226,7 +226,11 @@ impl PlanCounts {
         }
         for difference in &record.differences {
             self.at(difference.property, |counts| {
-                *(if difference.target.is_empty() { &mut counts.cleared } else { &mut counts.set }) += 1;
+                if difference.target.is_empty() {
+                    counts.cleared += 1;
+                } else {
+                    counts.set += 1;
+                }
             });
         }
         for skipped in &record.skipped {

@@ -42,7 +42,7 @@ fn plan(slices_to_apply: u32) -> Plan {
 }
 
 fn leased(restore: &Restore, now: i64) -> Restore {
-    restore.lease("run", at(now), SignedDuration::from_mins(5)).expect("at a step").expect("free")
+    restore.lease("run", at(now), SignedDuration::from_mins(5)).expect("free")
 }
 
 pub(super) fn planned(slices: u32) -> Restore {
@@ -179,7 +179,7 @@ proptest! {
     fn no_order_of_events_breaks_a_restore(events in prop::collection::vec((any_event(), any::<bool>()), 0..40)) {
         let mut restore = accepted();
         for (second, (event, lease)) in (101..).zip(events) {
-            if lease && let Ok(Ok(next)) = restore.lease("run", at(second), SignedDuration::from_secs(1)) {
+            if lease && let Ok(next) = restore.lease("run", at(second), SignedDuration::from_secs(1)) {
                 restore = next;
             }
             let before = restore.clone();

@@ -55,26 +55,20 @@ pub enum RestoreEvent {
 }
 
 impl Restore {
-    /// Takes the lease for the step that one run does. Concluding never runs out of attempts: until it is done, nobody else
-    /// may write, and what was overwritten is not told.
+    /// Takes the lease for a step that a single run does. Concluding never runs out of attempts: until it is done, no other
+    /// restore of the account may write, and the overwritten values are not reported.
     ///
     /// # Errors
-    /// Ok(Err) says why the lease is not to be had; the outer [`Refused`] that the restore is at no such step.
-    pub fn lease(
-        &self,
-        owner: &str,
-        now: Timestamp,
-        length: SignedDuration,
-    ) -> Result<Result<Self, NotLeased>, Refused> {
+    /// [`NotLeased`], and nothing is changed.
+    pub fn lease(&self, owner: &str, now: Timestamp, length: SignedDuration) -> Result<Self, NotLeased> {
         if self.work().is_none() {
-            return Err(Refused::new("leasing a restore", "it is at no step that one run does"));
+            return Err(NotLeased::NoStep);
         }
         let mut leasing = self.leasing.clone();
         if self.state == RestoreState::Concluding {
             leasing.attempts = 0;
         }
-        let leased = leasing.take(owner, now, length);
-        Ok(leased.map(|leasing| Self { leasing, queued_at: now, ..self.clone() }))
+        Ok(Self { leasing: leasing.take(owner, now, length)?, queued_at: now, ..self.clone() })
     }
 
     /// The state after `event`.

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use domain::chunk::{Chunk, ChunkState};
+use domain::chunk::{Chunk, ChunkState, ExpectedRecords};
 use domain::ids::{ObjectType, RecordId};
 use domain::object::{ObjectExport, ReadMode};
 use domain::ports::crm::{Crm, CrmError, FARTHEST};
@@ -107,7 +107,7 @@ impl ChunkReading<'_> {
     }
 
     async fn split(&mut self, found: &SplitPoints, now: Timestamp) -> Result<(), StepError> {
-        let (own, expected) = (&self.subject.chunk.record, (found.left, found.each));
+        let (own, expected) = (&self.subject.chunk.record, found.expected());
         if found.bounds.is_empty() {
             return Ok(());
         }
@@ -127,7 +127,7 @@ impl ChunkReading<'_> {
 
     /// Returns what is left of the chunk.
     async fn commit_split(&self, found: &SplitPoints, now: Timestamp) -> Result<Chunk, StepError> {
-        let expected = (found.left, found.each);
+        let expected = found.expected();
         contention::retry(|| async {
             let (chunk, object) = futures_util::future::try_join(self.load_chunk(), self.load_object()).await?;
             let split = chunk.record.split(self.lease, self.last_id, &found.bounds, expected, now);
@@ -156,6 +156,12 @@ struct SplitPoints {
     /// About so many between two bounds.
     each: u64,
     bounds: Vec<RecordId>,
+}
+
+impl SplitPoints {
+    fn expected(&self) -> ExpectedRecords {
+        ExpectedRecords { above: self.left, each: self.each }
+    }
 }
 
 /// Another chunk of the backup.

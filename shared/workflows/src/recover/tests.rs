@@ -336,7 +336,7 @@ async fn dead_letters_that_cannot_be_seen_hold_nothing_up() {
 #[tokio::test]
 async fn a_lease_that_runs_out_before_the_next_round_gets_its_message_ahead() {
     let assembling = samples::exporting(1).apply(BackupEvent::ObjectExported, samples::NOW).expect("exporting");
-    let leased = assembling.lease("run", samples::NOW, LEASE_LENGTH).expect("at that step").expect("free");
+    let leased = assembling.lease("run", samples::NOW, LEASE_LENGTH).expect("free");
     let world = World::with(std::slice::from_ref(&leased)).await;
 
     let recovered = world.round().await;

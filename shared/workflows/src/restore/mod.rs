@@ -96,7 +96,7 @@ impl Leasable for Restore {
     fn leasing(&self) -> &Leasing {
         &self.leasing
     }
-    fn leased(&self, owner: &str, now: Timestamp, length: SignedDuration) -> Result<Result<Self, NotLeased>, Refused> {
+    fn leased(&self, owner: &str, now: Timestamp, length: SignedDuration) -> Result<Self, NotLeased> {
         self.lease(owner, now, length)
     }
     fn with_leasing(&self, leasing: Leasing) -> Self {
@@ -120,12 +120,8 @@ impl Leasable for RestoreSlice {
     fn leasing(&self) -> &Leasing {
         &self.leasing
     }
-    fn leased(&self, owner: &str, now: Timestamp, length: SignedDuration) -> Result<Result<Self, NotLeased>, Refused> {
-        if self.is_active() {
-            Ok(self.lease(owner, now, length))
-        } else {
-            Err(Refused::new("leasing a slice", "nobody should work on it"))
-        }
+    fn leased(&self, owner: &str, now: Timestamp, length: SignedDuration) -> Result<Self, NotLeased> {
+        if self.is_active() { self.lease(owner, now, length) } else { Err(NotLeased::NoStep) }
     }
     fn with_leasing(&self, leasing: Leasing) -> Self {
         Self { leasing, ..self.clone() }

@@ -11,7 +11,7 @@ use domain::account::ApiVersion;
 use domain::account::Requester;
 use domain::backup::{Backup, BackupEvent};
 use domain::ids::{AccountId, BackupId, ObjectType, RecordId};
-use domain::object::{Committed, Counts, ObjectExport, Shortfall};
+use domain::object::{Committed, CountBefore, Counts, ObjectExport, Shortfall};
 use domain::ports::ledger::{Change, Ledger};
 use domain::ports::storage::BlobWriter;
 use domain::property::{Columns, ObjectDefinition, Property, Sensitivity};
@@ -90,7 +90,14 @@ async fn begin(parts: &Parts, account: &AccountId, number: u8) -> Result<Exporti
     written.or_failure(|| "columns".to_owned())?;
     let definition =
         ObjectDefinition { object_type, type_id: Some("0-1".to_owned()), label: "Contact".to_owned(), custom: false };
-    let (object, _) = ObjectExport::discovered(&backup, definition, &columns, columns_key, (None, now), now);
+    let (object, _) = ObjectExport::discovered(
+        &backup,
+        definition,
+        &columns,
+        columns_key,
+        CountBefore { records: None, counted_at: now },
+        now,
+    );
     let requester = Requester { subject: "bench".to_owned(), email: None };
     let backup = Backup::accepted(backup, 1, ApiVersion::default(), requester, now);
     Ok(Exporting { backup, object, segments: Vec::new() })
@@ -161,8 +168,8 @@ fn refused() -> String {
 }
 
 fn exported(backup: &Backup, now: Timestamp) -> std::result::Result<Backup, Refused> {
-    let leased = backup.lease("bench", now, SignedDuration::from_mins(1))?;
-    let leased = leased.map_err(|_| Refused::new("leasing a backup", "somebody else has it"))?;
+    let leased = backup.lease("bench", now, SignedDuration::from_mins(1));
+    let leased = leased.map_err(|_| Refused::new("leasing a backup", "another run holds it"))?;
     let lease = leased.leasing.last_number;
     let finished = BackupEvent::DiscoveryFinished { lease, contains_sensitive_data: false, gaps: Vec::new() };
     [BackupEvent::ObjectAdded { lease }, finished, BackupEvent::ObjectExported]

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 
 use async_trait::async_trait;
-use domain::chunk::Advance;
+use domain::chunk::{Advance, ExpectedRecords};
 use domain::ids::RecordId;
 use domain::object::Committed;
 use domain::ports::crm::Cursor;
@@ -116,7 +116,10 @@ fn commit(chunk: &Versioned<Chunk>, object: &Versioned<ObjectExport>) -> Vec<Cha
 fn split(chunk: &Versioned<Chunk>, object: &Versioned<ObjectExport>) -> Vec<Change> {
     let (low, high) = (chunk.record.committed_to.0 + 10_000, chunk.record.upper.map_or(1 << 40, |upper| upper.0));
     let bound = RecordId(low.midpoint(high));
-    let Ok((left, right)) = chunk.record.split(1, RecordId(low), &[bound], (0, 0), NOW) else { return Vec::new() };
+    let Ok((left, right)) = chunk.record.split(1, RecordId(low), &[bound], ExpectedRecords { above: 0, each: 0 }, NOW)
+    else {
+        return Vec::new();
+    };
     let counted = object.record.split(1, 1, NOW).expect("read by ranges");
     vec![Change::replace(chunk, &left), Change::create(&working(&right[0])), Change::replace(object, &counted)]
 }
