@@ -1,4 +1,4 @@
-//! A whole archive out of what the ledger knows: the files, the manifest about them, and where everything goes.
+//! The whole archive, made from the ledger's records: its files, its manifest, and their layout.
 
 use domain::backup::Backup;
 use domain::object::{ObjectExport, Verdict};
@@ -9,7 +9,7 @@ use crate::csv::header_row;
 use crate::layout::{ArchiveLayout, CsvFile, Extent, LaidOut, LayoutError, PlacedFile, StoredSegment, file_names};
 use crate::manifest::{Column, File, Manifest, NOT_INCLUDED, Part, SPREADSHEETS, Window, WithoutFile};
 
-/// An exported object, as it goes into the archive.
+/// An exported object and its segments, for the archive.
 #[derive(Debug, Clone)]
 pub struct ExportedObject {
     pub export: ObjectExport,
@@ -21,9 +21,8 @@ pub struct ExportedObject {
 /// An archive, ready to be uploaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ArchiveContents {
-    /// All bytes of the zip, in order; see [`crate::parts::plan`].
+    /// All bytes of the zip, in order. See [`crate::parts::plan`].
     pub extents: Vec<Extent>,
-    /// How many bytes that is.
     pub bytes: u64,
     /// The manifest for object storage, with each part's place inside the zip.
     pub manifest: Manifest,
@@ -31,11 +30,11 @@ pub struct ArchiveContents {
 
 /// Lays out the archive of `backup`: a CSV file for each of `objects` that has rows, in their order, and the manifest.
 ///
-/// `completed_at` is what the manifest states as such. The same input makes the same bytes, so a rerun must pass the
-/// same time and the same order.
+/// `completed_at` is the manifest's `completedAt`. The same input makes the same bytes, so a rerun must pass the same
+/// time and the same order.
 ///
 /// # Errors
-/// [`LayoutError`]: the ledger holds something that cannot be a valid archive.
+/// [`LayoutError`]: the ledger's records cannot become a valid archive.
 pub fn lay_out(
     backup: &Backup,
     objects: Vec<ExportedObject>,
@@ -73,7 +72,7 @@ pub fn lay_out(
     Ok(ArchiveContents { extents, bytes, manifest })
 }
 
-/// Nothing that was committed may be missing from the archive, and nothing may be in it twice.
+/// Checks that each committed row is in the archive once.
 fn check_rows(object: &ExportedObject) -> Result<(), LayoutError> {
     let counted = object.export.records;
     let held = object.segments.iter().map(|segment| segment.summary.rows).sum();

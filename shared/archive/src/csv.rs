@@ -1,9 +1,9 @@
-//! CSV as the archive holds it: RFC 4180, UTF-8 without a byte order mark, every line ended by CRLF, exact bytes.
+//! The archive's CSV: RFC 4180, UTF-8 without a byte order mark, every line ended by CRLF, exact bytes.
 //!
-//! A value is quoted when it has a comma, a quote, a CR or an LF in it, and only then. Leading and trailing spaces are
-//! part of a value (RFC 4180, section 2.4) and are written as they are. Nothing is defused: a value that begins with
-//! `=` stays one. An unset value and an empty one are the same to the CRM, and both are an empty field. No line is
-//! ever empty, because the record id comes first.
+//! A value is quoted if it contains a comma, a quote, a CR or an LF, and not otherwise. Leading and trailing spaces are
+//! part of a value (RFC 4180, section 2.4) and are written unchanged. Formulas are not defused: a value that begins
+//! with `=` stays as it is. The CRM does not distinguish unset and empty values, and both are empty fields. No line is
+//! empty, because the record id comes first.
 
 use std::io::Write;
 use std::ops::Range;
@@ -15,7 +15,7 @@ use memchr::memchr_iter;
 
 const LINE_END: &[u8] = b"\r\n";
 
-/// What makes quotes necessary.
+/// The bytes that make quotes necessary.
 const SPECIAL: [u8; 4] = *b",\"\r\n";
 
 /// The file's first line: [`RECORD_ID_COLUMN`], then `columns`.
@@ -33,7 +33,7 @@ pub fn header_row<'a>(columns: impl Iterator<Item = &'a str>) -> Vec<u8> {
 /// Appends the lines of `range` of `rows` to `out`: the record id, then the values in column order.
 ///
 /// # Panics
-/// When `range` reaches past the last row: a fault of the caller.
+/// If `range` reaches past the last row: a fault of the caller.
 pub fn write_rows(rows: &RowBuffer, range: Range<usize>, out: &mut Vec<u8>) {
     for row in range {
         write_id(rows.ids()[row], out);
@@ -60,7 +60,7 @@ fn write_id(id: RecordId, out: &mut Vec<u8>) {
     write!(out, "{id}").expect("writing to memory does not fail");
 }
 
-/// Appends `value`, in quotes where it must be.
+/// Appends `value`, in quotes if necessary.
 pub(crate) fn write_value(value: &[u8], out: &mut Vec<u8>) {
     if !needs_quotes(value) {
         out.extend_from_slice(value);
@@ -82,7 +82,7 @@ pub(crate) fn write_quoted(value: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-/// Looks at eight bytes at once: most values are short, and this is where the time goes.
+/// Looks at eight bytes at once, because most of the time is spent here and most values are short.
 fn needs_quotes(value: &[u8]) -> bool {
     let Some(tail) = value.last_chunk() else { return value.iter().any(|byte| SPECIAL.contains(byte)) };
     // The last eight bytes may overlap the eight before.
@@ -92,12 +92,12 @@ fn needs_quotes(value: &[u8]) -> bool {
 
 /// Zero unless one of the bytes is [`SPECIAL`].
 const fn marks(bytes: [u8; 8]) -> u64 {
-    /// The highest bit of each byte that is `special`, and perhaps of bytes above such a one.
+    /// The highest bit of each byte that equals `special`, and perhaps of bytes above it.
     const fn mark(word: u64, special: u8) -> u64 {
         let zero_where_equal = word ^ (EACH_BYTE * special as u64);
         zero_where_equal.wrapping_sub(EACH_BYTE) & !zero_where_equal & (EACH_BYTE * 0x80)
     }
-    /// A number in the lowest byte, times this, is that number in every byte.
+    /// Multiplying a number of one byte by this puts it into every byte.
     const EACH_BYTE: u64 = u64::MAX / 0xFF;
     let word = u64::from_le_bytes(bytes);
     let [a, b, c, d] = SPECIAL;
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_quoted_only_when_it_must_be() {
+    fn a_value_is_quoted_only_if_necessary() {
         assert_eq!(line(&["plain", " spaced ", "=1+1", "", "ü😀漢שלום"]), "7,plain, spaced ,=1+1,,ü😀漢שלום\r\n");
         assert_eq!(
             line(&["a,b", "say \"hi\"", "\"", "a\r\nb", "\r", "\n"]),
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_special_character_is_found_wherever_it_stands() {
+    fn a_special_character_is_found_in_every_place() {
         for special in [",", "\"", "\r", "\n"] {
             for (length, at) in (1..40).flat_map(|length| (0..length).map(move |at| (length, at))) {
                 let mut value = "x".repeat(length);
@@ -170,7 +170,7 @@ mod tests {
         assert_eq!(out, b"before\r\n2\r\n3\r\n");
     }
 
-    /// Text made of what matters to CSV, and of everything else.
+    /// Texts with characters that matter to CSV, and any texts.
     fn value() -> impl Strategy<Value = String> {
         prop_oneof!["[,\"\r\n a=ü😀]{0,80}", any::<String>(), Just(String::new())]
     }
@@ -201,7 +201,7 @@ mod tests {
             }
         }
 
-        /// D9: progress tells the file's size with its first line, without writing that.
+        /// D9: progress reports include the first line's size before it is written.
         #[test]
         fn the_first_line_has_as_many_bytes_as_its_columns_say(names in prop::collection::vec(value(), 0..20)) {
             let property = |name: &String| Property {

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use sha2::{Digest, Sha256};
 
-/// CRC-32, as the zip needs it, and SHA-256, as the manifest states it, of bytes that come piece by piece.
+/// The CRC-32 for the zip and the SHA-256 for the manifest, of bytes that come in pieces.
 #[derive(Debug, Clone, Default)]
 pub struct Digests {
     crc32: crc32fast::Hasher,
@@ -12,7 +12,7 @@ pub struct Digests {
 }
 
 impl Digests {
-    /// Takes the next bytes into account.
+    /// Adds the next bytes.
     pub fn update(&mut self, plain: &[u8]) {
         self.crc32.update(plain);
         self.sha256.update(plain);
@@ -31,14 +31,14 @@ impl Digests {
     }
 }
 
-/// SHA-256 over other SHA-256 digests, one behind the other, in lower-case hexadecimal.
+/// The SHA-256 over a sequence of SHA-256 digests, in lower-case hexadecimal.
 pub(crate) fn sha256_tree(digests: impl IntoIterator<Item = [u8; 32]>) -> String {
     let mut sha256 = Sha256::new();
     digests.into_iter().for_each(|digest| sha256.update(digest));
     to_hex(&sha256.finalize())
 }
 
-/// The CRC-32 of parts' bytes, one behind the other, out of each part's CRC-32 and length.
+/// The CRC-32 of consecutive parts, from each part's CRC-32 and length.
 pub(crate) fn combined_crc32(parts: impl IntoIterator<Item = (u32, u64)>) -> u32 {
     let mut whole = crc32fast::Hasher::new();
     for (crc32, length) in parts {
@@ -47,7 +47,7 @@ pub(crate) fn combined_crc32(parts: impl IntoIterator<Item = (u32, u64)>) -> u32
     whole.finalize()
 }
 
-/// The bytes of a SHA-256 written as 64 hexadecimal digits, or None when it is something else.
+/// The bytes of a SHA-256 of 64 hexadecimal digits. None for any other text.
 pub(crate) fn from_hex(text: &str) -> Option<[u8; 32]> {
     let mut bytes = [0; 32];
     if text.len() != 2 * bytes.len() || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_checksums_are_those_that_everybody_computes() {
+    fn checksums_equal_the_published_ones() {
         let (crc32, sha256) = Digests::of(b"123456789");
         assert_eq!(crc32, 0xCBF4_3926);
         assert_eq!(sha256, "15e2b0d3c33891ebb0f1ef609ec419420c20e320ce94c65fbc8c3312448eb225");

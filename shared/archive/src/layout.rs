@@ -1,13 +1,13 @@
-//! Lays a whole zip out as extents, without touching the data: literal bytes (headers, terminators, the central
+//! Lays out a whole zip as extents, without touching the data: literal bytes (headers, terminators, the central
 //! directory) between ranges of stored segments.
 //!
 //! ```text
 //! local header · header row │ segment │ segment … │ 03 00 · local header · header row │ segment … │ 03 00 · …
 //! … local header of manifest.json · manifest · 03 00 · central directory · end records
 //! ```
-//! The same input makes the same bytes, so that a run can go on with what another one has begun. (Header rows and the
-//! manifest are deflated; zlib-rs packs them alike on every processor, though its next version may do otherwise.) Every
-//! size and CRC is known before the first byte is written, so local headers are complete and there are no data
+//! The same input makes the same bytes, so that a run can continue an upload of another run. (Header rows and the
+//! manifest are deflated. zlib-rs packs them alike on every processor, though a later version may pack them otherwise.)
+//! Every size and CRC is known before the first byte is written, so local headers are complete and there are no data
 //! descriptors.
 
 use std::collections::HashSet;
@@ -25,19 +25,19 @@ use crate::zip_records::{Directory, DosTime, EntryRecord};
 /// The name of the archive's last entry.
 pub const MANIFEST_NAME: &str = "manifest.json";
 
-/// The longest file name that file systems take, in bytes.
+/// The longest file name that file systems allow, in bytes.
 const LONGEST_NAME: usize = 255;
 
-/// Some of the archive's bytes, in archive order.
+/// Consecutive bytes of the archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Extent {
     Literal(Bytes),
-    /// The bytes of a stored object.
+    /// Bytes of a stored blob.
     Object(CopySource),
 }
 
 impl Extent {
-    /// How many bytes.
+    /// The number of its bytes.
     pub fn bytes(&self) -> u64 {
         match self {
             Self::Literal(bytes) => bytes.len() as u64,
@@ -46,7 +46,7 @@ impl Extent {
     }
 }
 
-/// One CSV file to be put into the archive.
+/// A CSV file for the archive.
 #[derive(Debug, Clone)]
 pub struct CsvFile {
     /// Its name, from [`file_names`].
@@ -60,11 +60,9 @@ pub struct CsvFile {
 /// A segment in object storage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredSegment {
-    /// Where its bytes are.
     pub storage_key: String,
-    /// Which bytes they must still be.
+    /// The content that the bytes must still have.
     pub etag: ETag,
-    /// What is in them.
     pub summary: SegmentSummary,
 }
 
@@ -74,13 +72,13 @@ impl From<Segment> for StoredSegment {
     }
 }
 
-/// A CSV file that has got its place in the archive.
+/// A CSV file with its place in the archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlacedFile {
     pub name: String,
     pub bytes: u64,
     pub crc32: u32,
-    /// SHA-256 over the parts' SHA-256 digests, each as 32 bytes, one behind the other; lower-case hexadecimal.
+    /// The SHA-256 over the sequence of the parts' SHA-256 digests, 32 bytes each. In lower-case hexadecimal.
     pub sha256_tree: String,
     /// The header row, then the segments.
     pub parts: Vec<PlacedPart>,
@@ -89,42 +87,36 @@ pub struct PlacedFile {
 /// A part of a CSV file that can be inflated and checked alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlacedPart {
-    /// Where its first byte is in the CSV.
+    /// The place of its first byte in the CSV.
     pub offset: u64,
     pub length: u64,
     pub rows: u64,
-    /// The ids of the first and the last record; None for the header row.
+    /// The ids of the first and the last record. None for the header row.
     pub ids: Option<(RecordId, RecordId)>,
     /// CRC-32 of the CSV bytes.
     pub crc32: u32,
     /// SHA-256 of the CSV bytes, lower-case hexadecimal.
     pub sha256: String,
-    /// Where its first DEFLATE byte is in the archive.
+    /// The place of its first DEFLATE byte in the archive.
     pub archive_offset: u64,
     pub packed_length: u64,
 }
 
-/// A file that cannot be put into the archive. Trying again does not help.
+/// Why a file cannot be put into the archive. A retry does not help.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LayoutError {
-    /// The name is empty, too long, or has a character that would lead out of a folder.
+    /// The name is empty, too long, or has a character that could lead out of a folder.
     #[error("'{0}' cannot be the name of a file in the archive")]
     Name(String),
-    /// Another file has that name, or one that differs by case only.
+    /// Another file has this name, or a name that differs only by case.
     #[error("two files in the archive would have the name '{0}'")]
     NameTaken(String),
     /// A segment's digest is not a SHA-256.
     #[error("the segment '{0}' has no valid SHA-256")]
     Digest(String),
-    /// An object's segments hold another number of rows than were counted when they were committed.
+    /// An object's segments do not hold the number of rows that were committed.
     #[error("the segments of '{object}' hold {held} rows, and {counted} were committed")]
-    Rows {
-        object: ObjectType,
-        /// Rows in the segments.
-        held: u64,
-        /// Rows that were counted.
-        counted: u64,
-    },
+    Rows { object: ObjectType, held: u64, counted: u64 },
 }
 
 /// A zip that is being laid out, file by file.
@@ -132,24 +124,23 @@ pub enum LayoutError {
 pub struct ArchiveLayout {
     modified: DosTime,
     extents: Vec<Extent>,
-    /// Literal bytes behind the last extent.
+    /// Literal bytes after the last extent.
     literal: Vec<u8>,
     placed: u64,
     entries: Vec<EntryRecord>,
     names: HashSet<String>,
 }
 
-/// A zip laid out completely.
+/// A complete layout of a zip.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LaidOut {
-    /// All of its bytes, in order.
+    /// All its bytes, in order.
     pub extents: Vec<Extent>,
-    /// How many bytes that is.
     pub bytes: u64,
 }
 
 impl ArchiveLayout {
-    /// An empty zip whose entries will all bear the time `modified`.
+    /// An empty zip. All its entries will have the time `modified`.
     pub fn new(modified: Timestamp) -> Self {
         Self {
             modified: DosTime::at(modified),
@@ -161,11 +152,10 @@ impl ArchiveLayout {
         }
     }
 
-    /// Puts a CSV file behind those that are there. An object without records gets no file, so the caller leaves it
-    /// out.
+    /// Appends a CSV file. An object without records gets no file.
     ///
     /// # Errors
-    /// [`LayoutError`]; the layout is then as it was.
+    /// [`LayoutError`]. The layout is unchanged then.
     pub fn add_file(&mut self, file: CsvFile) -> Result<PlacedFile, LayoutError> {
         let folded = self.free_name(&file.name)?;
         let header_row = PackedText::of(&file.header_row);
@@ -191,7 +181,7 @@ impl ArchiveLayout {
         Ok(PlacedFile { name: file.name, bytes: plain_bytes, crc32, sha256_tree, parts })
     }
 
-    /// Puts `manifest` behind the files, and ends the archive.
+    /// Appends `manifest` and ends the archive.
     pub fn finish(mut self, manifest: &[u8]) -> LaidOut {
         let PackedText { packed, crc32, .. } = PackedText::of(manifest);
         self.begin_entry(MANIFEST_NAME.to_owned(), crc32, manifest.len() as u64, packed.len() as u64);
@@ -208,7 +198,7 @@ impl ArchiveLayout {
         LaidOut { extents: self.extents, bytes: self.placed }
     }
 
-    /// The name as it is compared with others, if it can be used.
+    /// The form of the name that is compared with others, if the name can be used.
     fn free_name(&self, name: &str) -> Result<String, LayoutError> {
         let leads_out = |character: char| character.is_control() || matches!(character, '/' | '\\' | ':');
         if name.is_empty() || name.len() > LONGEST_NAME || name.starts_with('.') || name.contains(leads_out) {
@@ -218,8 +208,8 @@ impl ArchiveLayout {
         if self.names.contains(&folded) { Err(LayoutError::NameTaken(name.to_owned())) } else { Ok(folded) }
     }
 
-    /// Writes an entry's local header. `packed_bytes` are those of its parts; the terminator comes on top. Returns
-    /// where its data begins.
+    /// Writes an entry's local header. `packed_bytes` are those of its parts, without the terminator. Returns where its
+    /// data begins.
     fn begin_entry(&mut self, name: String, crc32: u32, plain_bytes: u64, packed_bytes: u64) -> u64 {
         let entry = EntryRecord {
             name,
@@ -295,8 +285,8 @@ fn sha256_tree_of(header_row: &PackedText, segments: &[StoredSegment]) -> Result
     Ok(sha256_tree(digests))
 }
 
-/// A file name for each of `objects`, in their order: `{objectType}.csv`, with a number behind the name where another
-/// object's differs by case only. Never [`MANIFEST_NAME`].
+/// A file name for each of `objects`, in their order: `{objectType}.csv`, with a number if it would differ from another
+/// name only by case. Never [`MANIFEST_NAME`].
 pub fn file_names<'a>(objects: impl IntoIterator<Item = &'a ObjectType>) -> Vec<String> {
     let mut taken = HashSet::new();
     let mut names = Vec::new();
@@ -344,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_cannot_be_in_a_zip_is_refused_and_leaves_the_layout_as_it_was() {
+    fn a_file_that_cannot_be_in_a_zip_is_refused_and_leaves_the_layout_unchanged() {
         let digest = "0".repeat(64);
         let mut layout = ArchiveLayout::new(Timestamp::UNIX_EPOCH);
         layout.add_file(file("a.csv", &digest)).expect("a valid file");

@@ -2,8 +2,8 @@
 //!
 //! Workers write rows as CSV ([`csv`]) into DEFLATE segments ([`segment`]) that can stand one behind the other.
 //! [`contents::lay_out`] lays a whole zip out of them ([`layout`]) with a manifest about it ([`manifest`]), and
-//! [`parts::plan`] says how storage can make that zip out of the segments it already holds, with hardly a byte passing
-//! through the worker. [`reader`] reads back and checks.
+//! [`parts::plan`] plans how storage makes that zip out of the segments that it already holds, with hardly a byte
+//! passing through the worker. [`reader`] reads archives and checks them.
 //!
 //! Everything here is pure: bytes and plans, no network and no runtime.
 //!

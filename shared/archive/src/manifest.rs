@@ -1,8 +1,8 @@
-//! manifest.json: what is in an archive, so that anyone can check that nothing is missing.
+//! manifest.json: the contents of an archive, so that anyone can check that nothing is missing.
 //!
-//! It is made out of what the layout knows ([`crate::layout::PlacedFile`]), so the two cannot disagree. It exists twice: as the
-//! archive's last entry, and beside the archive in object storage, where each part also has its place inside the
-//! archive, so that a restore reads and inflates slices of one CSV straight from the zip.
+//! It is made from the layout ([`crate::layout::PlacedFile`]), so the two cannot disagree. It exists twice: as the
+//! archive's last entry, and beside the archive in object storage. The copy in storage also has each part's place in
+//! the archive, so that a restore reads and inflates slices of one CSV straight from the zip.
 
 use domain::account::ApiVersion;
 use domain::format::{self, Document, NotRead};
@@ -16,90 +16,86 @@ use serde::{Deserialize, Serialize};
 use crate::digests::{combined_crc32, from_hex, sha256_tree};
 use crate::layout::PlacedPart;
 
-/// Said in every manifest, as [`Manifest::not_included`].
+/// The text of [`Manifest::not_included`]. Another version that finishes an assembly must make the same bytes, so it
+/// stays.
 pub const NOT_INCLUDED: &str = "Archived (deleted) records, associations between records and activity history are not \
     part of a backup.";
-/// Said in every manifest, as [`Manifest::spreadsheets`].
+/// The text of [`Manifest::spreadsheets`], which stays for the same reason.
 pub const SPREADSHEETS: &str = "Values are exact: nothing in them is defused, and only half of a surrogate pair, which is no \
     valid text, is replaced, by U+FFFD. A spreadsheet runs a value that begins with = + - or @ as a formula, rounds numbers \
     to 15 digits, cuts a value at 32,767 characters, and shows only the first 1,048,576 rows and 16,384 columns of a file. \
     Import the file as UTF-8, separated by commas, with every column as text, or use a database.";
 
-/// What an archive holds.
+/// The contents of an archive.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Manifest {
     pub backup_id: BackupId,
     pub account_id: AccountId,
-    /// The CRM's own id of the account.
+    /// The CRM's id of the account.
     pub portal_id: u64,
-    /// When the backup was asked for.
+    /// When the backup was requested.
     pub created_at: Timestamp,
     /// When all records had been read and the archive was laid out.
     pub completed_at: Timestamp,
-    /// The CRM API's version that it was read with.
     pub api_version: ApiVersion,
     /// Whether any column holds sensitive or highly sensitive values.
     pub contains_sensitive_data: bool,
-    /// What a backup leaves out, in a sentence.
+    /// A sentence: data that no backup includes.
     pub not_included: String,
-    /// What to mind when opening the files in a spreadsheet, in a sentence.
+    /// Sentences about opening the files in a spreadsheet.
     pub spreadsheets: String,
-    /// What the backup does not hold although the CRM may have it. Empty in a backup that holds everything.
+    /// Data that the backup does not hold although the CRM may have it. Empty in a complete backup.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<Gap>,
     /// The CSV files, in archive order.
     pub files: Vec<File>,
-    /// The objects of which no record was read, and which so have no file.
+    /// The objects without a record, which have no file.
     pub without_file: Vec<WithoutFile>,
 }
 
-/// An object of which no record was read.
+/// An object without a record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WithoutFile {
     pub object_type: ObjectType,
     /// The object's singular label.
     pub label: String,
-    /// When its records were looked for.
     pub window: Window,
-    /// How many records the CRM counted at the end of that time; null where it does not count.
+    /// The CRM's count of records at the end of that time. Null if it does not count.
     pub crm_total: Option<u64>,
-    /// How no record compares with that.
     pub verdict: Verdict,
 }
 
-/// One CSV file.
+/// A CSV file of the archive.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct File {
-    /// Its name in the archive.
     pub name: String,
     pub object_type: ObjectType,
     /// The object's singular label.
     pub label: String,
     pub rows: u64,
     pub bytes: u64,
-    /// CRC-32 of the whole file.
+    /// The CRC-32 of the whole file.
     pub crc32: u32,
     /// In file order, the record id first.
     pub columns: Vec<Column>,
-    /// SHA-256 over the parts' SHA-256 digests, each as 32 bytes, one behind the other; lower-case hexadecimal.
+    /// The SHA-256 over the sequence of the parts' SHA-256 digests, 32 bytes each. In lower-case hexadecimal.
     pub sha256_tree: String,
     /// When its records were read.
     pub window: Window,
-    /// How many records the CRM counted at the end of that time; null where it does not count.
+    /// The CRM's count of records at the end of that time. Null if it does not count.
     pub crm_total: Option<u64>,
-    /// How the rows compare with that.
     pub verdict: Verdict,
-    /// Values that were not valid Unicode in the CRM. The file has U+FFFD in those places.
+    /// How many values were not valid Unicode in the CRM. The file has U+FFFD in those places.
     #[serde(default)]
     pub mended_values: u64,
-    /// The pieces that it can be checked and read by: the header row, then the segments.
+    /// The pieces by which it can be checked and read: the header row, then the segments.
     pub parts: Vec<Part>,
 }
 
-/// One column.
+/// A column of a CSV file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Column {
@@ -109,11 +105,10 @@ pub struct Column {
     pub label: String,
     #[serde(rename = "type")]
     pub kind: String,
-    /// How its values must be handled.
     pub sensitivity: Sensitivity,
 }
 
-/// A span of time. Changes made in the CRM inside it may or may not be in the file.
+/// The time of the reading. Changes in the CRM during it may or may not be in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Window {
@@ -123,44 +118,42 @@ pub struct Window {
     pub to: Timestamp,
 }
 
-/// A piece of a CSV file: whole lines, the first piece being the header row.
+/// A piece of a CSV file, of whole lines. The first piece is the header row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Part {
-    /// Where it begins in the CSV, in bytes.
+    /// Its first byte in the CSV.
     pub offset: u64,
     pub length: u64,
     pub rows: u64,
-    /// The first record's id; null for the header row.
+    /// Null for the header row.
     pub first_id: Option<RecordId>,
-    /// The last record's id; null for the header row.
+    /// Null for the header row.
     pub last_id: Option<RecordId>,
     /// CRC-32 of the CSV bytes.
     pub crc32: u32,
     /// SHA-256 of the CSV bytes, lower-case hexadecimal.
     pub sha256: String,
-    /// Where it is in the archive; only in the copy beside the archive.
+    /// Its place in the archive. Only in the copy beside the archive.
     #[serde(flatten)]
     pub place: Option<Place>,
 }
 
-/// Where a part's DEFLATE bytes are.
+/// The place of a part's DEFLATE bytes in the archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Place {
-    /// Where they begin in the archive.
     pub archive_offset: u64,
-    /// How many they are.
     pub packed_length: u64,
 }
 
-/// A manifest that cannot be relied on.
+/// Why a manifest cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ManifestError {
     /// It is not JSON of the expected form.
     #[error("the manifest cannot be read: {0}")]
     NotRead(#[from] NotRead),
-    /// A file's parts do not add up to the file. Trying again does not help.
+    /// A file's parts do not add up to the file. A retry does not help.
     #[error("the manifest contradicts itself about '{0}'")]
     Inconsistent(String),
 }
@@ -168,7 +161,7 @@ pub enum ManifestError {
 impl Document for Manifest {}
 
 impl Manifest {
-    /// Reads a manifest, of either kind, and checks that every file's parts add up to the file.
+    /// Reads a manifest, with or without places, and checks that every file's parts add up to the file.
     ///
     /// # Errors
     /// [`ManifestError`].
@@ -183,12 +176,12 @@ impl Manifest {
     /// Indented JSON. The same manifest makes the same bytes.
     ///
     /// # Panics
-    /// Never: a manifest has nothing in it that JSON cannot express.
+    /// Never: JSON can express every manifest.
     pub fn to_json(&self) -> Vec<u8> {
         serde_json::to_vec_pretty(self).expect("a manifest can be written as JSON")
     }
 
-    /// The manifest as it stands in the archive: without the parts' places there.
+    /// The manifest for the archive itself, without the parts' places.
     #[must_use]
     pub fn without_places(&self) -> Self {
         let mut manifest = self.clone();

@@ -1,12 +1,12 @@
 //! Plans how a laid-out archive is uploaded in parts, with as few bytes as possible passing through the worker.
 //!
-//! S3 makes the rules: at most 10,000 parts; every part but the last is 5 MiB to 5 GiB; a part can be copied inside S3
-//! from one range of one object that is larger than 5 MiB. So a range of a segment is copied wherever it can be, and
-//! everything else (headers, small segments) goes into buffers, each of which takes just enough of its neighbours'
-//! bytes to reach 5 MiB. Of a large segment behind a header, the buffer takes the head and the rest is copied.
+//! These are S3's rules: at most 10,000 parts; every part but the last has 5 MiB to 5 GiB; a part can be copied inside
+//! S3 from one range of one object that is larger than 5 MiB. So ranges of segments are copied if possible. Everything
+//! else (headers, small segments) goes into buffers, and each buffer takes enough bytes of its neighbours to reach 5
+//! MiB. If a large segment follows a header, the buffer takes the segment's head, and the rest is copied.
 //!
-//! Where that makes too many parts, neighbouring ones are joined into buffers of at most [`LARGEST_BUFFER`], first
-//! where the fewest bytes have to move for each part that is saved.
+//! If there are too many parts, neighbouring ones are joined into buffers of at most [`LARGEST_BUFFER`]. Runs of parts
+//! that need the fewest moved bytes for each saved part come first.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -18,37 +18,37 @@ use crate::layout::Extent;
 
 const MIB: u64 = 1024 * 1024;
 
-/// The least size of a part that is not the last, and of a range that is copied.
+/// The smallest size of a copied range, and of every part but the last.
 pub const SMALLEST_PART: u64 = 5 * MIB;
-/// The greatest size of a part.
+/// The largest size of a part.
 pub const LARGEST_PART: u64 = 5 * 1024 * MIB;
-/// The greatest number of parts.
+/// The largest number of parts.
 pub const MOST_PARTS: usize = 10_000;
-/// The greatest size of a buffer that joins parts because there are too many; all others are at most
+/// The largest size of a buffer that joins parts because there are too many. Other buffers have at most
 /// [`SMALLEST_PART`].
 pub const LARGEST_BUFFER: u64 = 64 * MIB;
-/// Archives up to this size are one write.
+/// Archives up to this size are written at once.
 pub const LARGEST_WRITE: u64 = 8 * MIB;
 
 /// One part of the upload. Its number is its place in the plan, from 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UploadPart {
-    /// A range to be copied inside storage.
+    /// A range that is copied inside storage.
     Copy(CopySource),
-    /// Bytes to be joined by the worker.
+    /// Bytes that the worker joins.
     Buffer(Vec<BufferPiece>),
 }
 
-/// Bytes of a buffer.
+/// A piece of a buffer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BufferPiece {
     Literal(Bytes),
-    /// A range of an object, to be read.
+    /// A range of a blob, to be read.
     Object(CopySource),
 }
 
 impl UploadPart {
-    /// Its size.
+    /// The part's size in bytes.
     pub fn bytes(&self) -> u64 {
         match self {
             Self::Copy(source) => length(source),
@@ -65,7 +65,7 @@ impl UploadPart {
 }
 
 impl BufferPiece {
-    /// Its size.
+    /// The piece's size in bytes.
     pub fn bytes(&self) -> u64 {
         match self {
             Self::Literal(bytes) => bytes.len() as u64,
@@ -73,7 +73,7 @@ impl BufferPiece {
         }
     }
 
-    /// Takes `bytes` off its front; it has at least that many.
+    /// Takes `bytes` off its front. It has at least that many.
     fn split_to(&mut self, bytes: u64) -> Self {
         match self {
             Self::Literal(literal) => {
@@ -107,22 +107,19 @@ fn take_head(source: &mut CopySource, bytes: u64) -> CopySource {
 /// An archive that does not fit into one upload. Trying again does not help.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
-    /// Even joined as far as memory allows, there are more parts than an upload may have.
+    /// It has more parts than an upload may have, even if they are joined as far as memory allows.
     #[error(
         "the archive needs {parts} upload parts, and an upload has at most {MOST_PARTS}; its segments are too small"
     )]
-    TooManyParts {
-        /// How many it would be.
-        parts: usize,
-    },
+    TooManyParts { parts: usize },
 }
 
-/// Whether an archive of `bytes` is written at once, from [`pieces`], instead of in parts.
+/// Whether an archive of this size is written at once, from [`pieces`], instead of in parts.
 pub const fn is_one_write(bytes: u64) -> bool {
     bytes <= LARGEST_WRITE
 }
 
-/// What a single write joins.
+/// The pieces that a single write joins.
 pub fn pieces(extents: &[Extent]) -> Vec<BufferPiece> {
     extents.iter().map(BufferPiece::from).collect()
 }
@@ -130,7 +127,7 @@ pub fn pieces(extents: &[Extent]) -> Vec<BufferPiece> {
 /// Plans the upload of `extents`. The same extents make the same plan.
 ///
 /// # Errors
-/// [`PlanError`] when the archive does not fit into one upload.
+/// [`PlanError`] if the archive does not fit into one upload.
 pub fn plan(extents: &[Extent]) -> Result<Vec<UploadPart>, PlanError> {
     let mut planner = Planner::default();
     for extent in extents {
@@ -177,7 +174,7 @@ impl Planner {
         }
     }
 
-    /// Copies `source`, in several parts of about the same size where it is too large for one.
+    /// Copies `source`, in several parts of about the same size if it is too large for one.
     fn copy(&mut self, mut source: CopySource) {
         for parts_left in (1..=length(&source).div_ceil(LARGEST_PART)).rev() {
             let share = length(&source) / parts_left;
@@ -206,13 +203,13 @@ struct PartRun {
 }
 
 impl PartRun {
-    /// How many parts there are less when it is joined.
+    /// How many parts joining it saves.
     fn saves(&self) -> usize {
         self.places.len() - 1
     }
 }
 
-/// Joins runs of neighbouring parts until there are at most `most`, or none is left to join.
+/// Joins runs of neighbouring parts until there are at most `most` parts, or no run is left.
 fn join_until_few(parts: Vec<UploadPart>, most: usize) -> Vec<UploadPart> {
     let mut excess = parts.len().saturating_sub(most);
     if excess == 0 {
@@ -241,7 +238,7 @@ fn join_until_few(parts: Vec<UploadPart>, most: usize) -> Vec<UploadPart> {
     out
 }
 
-/// Runs of two parts or more, each as long as a buffer takes, that do not overlap.
+/// Disjoint runs of two parts or more, each as long as fits into a buffer.
 fn runs(parts: &[UploadPart]) -> Vec<PartRun> {
     let mut runs: Vec<PartRun> = Vec::new();
     for (place, bytes) in parts.iter().map(UploadPart::bytes).enumerate() {

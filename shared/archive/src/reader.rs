@@ -1,4 +1,4 @@
-//! Reading back: what an archive holds, whether all of it is readable, and slices of one CSV straight from the zip.
+//! Reading archives: listing and checking files, and inflating slices of one CSV straight from the zip.
 
 use async_zip::base::read1::ZipOptions;
 use async_zip::base::read1::seek::ZipArchiveReader;
@@ -11,30 +11,29 @@ use futures_lite::{AsyncBufRead, AsyncReadExt, AsyncSeek};
 use crate::digests::Digests;
 use crate::manifest::Part;
 
-/// No archive has more entries; one that says so is not ours.
+/// No archive has more entries. A zip with more is not an archive of ours.
 const MOST_ENTRIES: u64 = 100_000;
 /// No archive has a longer central directory.
 const LARGEST_DIRECTORY: u64 = 64 * 1024 * 1024;
-/// Room that is made for plain bytes whenever it runs out.
+/// How far the buffer of plain bytes grows each time.
 const OUTPUT_STEP: usize = 64 * 1024;
 
-/// What the central directory says about a file.
+/// A file in the central directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ArchivedFile {
     pub name: String,
     pub bytes: u64,
-    /// Bytes that it takes up in the archive.
     pub packed_bytes: u64,
     pub crc32: u32,
 }
 
-/// An archive that could not be read.
+/// Why an archive cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// It is not what this crate lays out, or not any more. Trying again does not help.
+    /// It does not have this crate's layout, or no longer. A retry does not help.
     #[error("the archive is damaged: {0}")]
     Damaged(String),
-    /// Its bytes could not be had. Trying again can help.
+    /// Its bytes could not be read from their source. A retry can help.
     #[error("the archive cannot be read: {0}")]
     Source(std::io::Error),
 }
@@ -69,7 +68,7 @@ impl From<ZipError> for ReadError {
     }
 }
 
-/// Lists the files of an archive, in archive order. Reads its central directory only.
+/// Lists the files of an archive, in archive order. Reads only its central directory.
 ///
 /// # Errors
 /// [`ReadError`].
@@ -78,10 +77,10 @@ pub async fn files<R: AsyncBufRead + AsyncSeek + Unpin>(source: R) -> Result<Vec
 }
 
 /// Reads all of an archive and checks every file against its size and CRC-32, and every local header against the
-/// central directory. Holds no more than a buffer of it in memory. Returns what [`files`] does.
+/// central directory. Only a buffer of it is in memory. Returns the list of files, as [`files`] does.
 ///
 /// # Errors
-/// [`ReadError::Damaged`] when something does not agree; others.
+/// [`ReadError::Damaged`] if the archive contradicts itself; others.
 pub async fn verify<R: AsyncBufRead + AsyncSeek + Unpin>(source: R) -> Result<Vec<ArchivedFile>, ReadError> {
     let mut archive = open(source).await?;
     let files = describe(&archive)?;
@@ -94,10 +93,10 @@ pub async fn verify<R: AsyncBufRead + AsyncSeek + Unpin>(source: R) -> Result<Ve
     Ok(files)
 }
 
-/// Reads one file of an archive completely; for small ones, such as the manifest. None when there is no such file.
+/// Reads a whole file of an archive, for small files such as the manifest. None if there is no such file.
 ///
 /// # Errors
-/// [`ReadError::Damaged`] also when the file is larger than `at_most` bytes; others.
+/// [`ReadError::Damaged`] also if the file is larger than `at_most` bytes; others.
 pub async fn read_file<R>(source: R, name: &str, at_most: u64) -> Result<Option<Vec<u8>>, ReadError>
 where
     R: AsyncBufRead + AsyncSeek + Unpin,
@@ -121,7 +120,7 @@ async fn open<R: AsyncBufRead + AsyncSeek + Unpin>(source: R) -> Result<ZipArchi
         ..ZipOptions::default()
     };
     let archive = ZipArchiveReader::open_with_options(source, options).await?;
-    // The library takes it for granted that a ZIP64 offset is there where the header says so.
+    // The library expects a ZIP64 offset without a check if the header announces one.
     if archive.cdrs().iter().any(lacks_offset) {
         return Err(ReadError::Damaged("a file's place is missing".to_owned()));
     }
@@ -145,19 +144,15 @@ fn describe<R>(archive: &ZipArchiveReader<R>) -> Result<Vec<ArchivedFile>, ReadE
     archive.cdrs().iter().map(describe).collect()
 }
 
-/// A slice of an archive that is not the part it should be. Trying again helps only where the bytes were damaged on
-/// their way.
+/// A slice of an archive that is not the expected part. A retry helps only if the bytes were damaged on their way.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SliceError {
-    /// The bytes are not what a segment is made of.
+    /// The bytes are not those of a segment.
     #[error("the slice is not a DEFLATE segment")]
     NotASegment,
     /// It holds more or fewer bytes than the manifest says.
     #[error("the slice does not hold the {expected} bytes that the manifest states")]
-    Length {
-        /// What the manifest says.
-        expected: u64,
-    },
+    Length { expected: u64 },
     /// Its CRC-32 is not the manifest's.
     #[error("the slice's CRC-32 is not the manifest's")]
     Crc32,
@@ -166,7 +161,7 @@ pub enum SliceError {
     Sha256,
 }
 
-/// Inflates one part of a CSV, packed bytes in as they come, and checks it against the manifest.
+/// Inflates one part of a CSV from packed bytes in pieces, and checks it against the manifest.
 #[derive(Debug)]
 pub struct SliceReader {
     inflate: Decompress,
@@ -177,7 +172,7 @@ pub struct SliceReader {
 }
 
 impl SliceReader {
-    /// A reader of `part`.
+    /// A reader that checks the bytes of `part`.
     pub fn new(part: &Part) -> Self {
         Self {
             inflate: Decompress::new(false),
@@ -188,11 +183,11 @@ impl SliceReader {
         }
     }
 
-    /// Inflates the next `packed` bytes and appends the CSV bytes to `plain`, which are to be relied on only after
+    /// Inflates the next `packed` bytes and appends the CSV bytes to `plain`. They are only reliable after
     /// [`SliceReader::finish`].
     ///
     /// # Errors
-    /// [`SliceError`]; at the latest when the part's length is exceeded, so that nothing grows without bound.
+    /// [`SliceError`], at the latest when the part's length is exceeded, so that memory does not grow without bound.
     pub fn read(&mut self, packed: &[u8], plain: &mut Vec<u8>) -> Result<(), SliceError> {
         let start = self.inflate.total_in();
         loop {
@@ -217,7 +212,7 @@ impl SliceReader {
         }
     }
 
-    /// Checks that everything has come, and as it was.
+    /// Checks that all bytes have come and are correct.
     ///
     /// # Errors
     /// [`SliceError`].
@@ -233,7 +228,7 @@ impl SliceReader {
     }
 }
 
-/// Inflates a whole part out of its packed bytes, and checks it.
+/// Inflates a whole part from its packed bytes, and checks it.
 ///
 /// # Errors
 /// [`SliceError`].

@@ -1,23 +1,22 @@
-//! CSV reports for people, who open them with a spreadsheet: cells that it would run as formulas are defused.
+//! CSV reports for people with spreadsheets: cells that a spreadsheet would run as formulas are defused.
 //!
-//! Unlike the files of an archive, a report does not hold the exact value: `'` is put in front of whatever would begin
-//! like a formula (OWASP, "CSV Injection"). Spreadsheets disagree on where a cell begins. Where the decimal sign is a
-//! comma they split a line at `;` and know nothing of the quotes that stand around a value, so a part behind a `;`, a tab
-//! or a line end can become a cell of its own and is defused too. What has such a part is in quotes, for spreadsheets
-//! that split at all of them.
+//! Unlike an archive's files, a report does not hold exact values: `'` is put in front of text that begins like a
+//! formula (OWASP, "CSV Injection"). Spreadsheets disagree on where a cell begins. In locales with a decimal comma they
+//! split lines at `;` and ignore the quotes around a value. So a part after a `;`, a tab or a line end can become a
+//! cell and is defused too. A value with such a part is quoted, for spreadsheets that split at all of these.
 //!
-//! A part that begins with `'` already is treated as if it did not. So taking one `'` off again wherever a formula would
-//! follow gives back every value; `docs/admin.md` has the line for it.
+//! A part that already begins with `'` is treated as if it did not. So every value is restored by removing one `'`
+//! wherever a formula would follow. `docs/admin.md` has the line for this.
 
 use crate::csv::{write_quoted, write_value};
 
-/// Behind these a spreadsheet may begin another cell.
+/// After these a spreadsheet may begin another cell.
 const CELL_ENDS: [char; 4] = [';', '\t', '\r', '\n'];
 
-/// What a formula begins with; in full width, too, as some input methods write it.
+/// The first characters of formulas, also in full width, as some input methods write them.
 const FORMULA_STARTS: [char; 8] = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
 
-/// What may stand in front of a formula: spaces are skipped, quotes taken for those around a cell.
+/// Characters that may precede a formula: spreadsheets skip spaces and take quotes for those around a cell.
 const SKIPPED: [char; 3] = ['\'', '"', ' '];
 
 /// Appends a line of `cells` to `out`.
@@ -42,7 +41,7 @@ fn defused(cell: &str) -> String {
         return cell.to_owned();
     }
     let mut safe = String::with_capacity(cell.len());
-    // Spreadsheets trim what stands in front of all.
+    // Spreadsheets trim tabs and line ends at the beginning of a cell.
     if begins_like_a_formula(cell) || cell.trim_start_matches(SKIPPED).starts_with(['\t', '\r']) {
         safe.push('\'');
     }
@@ -85,7 +84,7 @@ mod tests {
         assert_eq!(line(&[" =1+1", "＝1+1", "\"=1+1"]), "' =1+1,'＝1+1,\"'\"\"=1+1\"\r\n");
     }
 
-    /// C7: where lists are separated by `;`, each part of a value can become a cell.
+    /// C7: in locales with `;` as the list separator, each part of a value can become a cell.
     #[test]
     fn parts_that_become_cells_elsewhere_are_defused() {
         assert_eq!(line(&["a;=1+1;b"]), "\"a;'=1+1;b\"\r\n");
@@ -94,7 +93,7 @@ mod tests {
         assert_eq!(line(&["a;b", "a\r\nb"]), "\"a;b\",\"a\r\nb\"\r\n");
     }
 
-    /// C7: no cell begins like a formula for a spreadsheet that splits at `;`, whatever it makes of quotes.
+    /// C7: in a spreadsheet that splits at `;`, no cell begins like a formula, however it treats quotes.
     #[test]
     fn no_cell_begins_like_a_formula_when_lines_are_split_at_semicolons() {
         let naughty = ["=1", ";=1", "\";\"=1", "x\";=1;\"", ";;-1;\r\n+1", "\";\"\";@a", ";' =1", "1;2", "a,=1;=2"];

@@ -1,49 +1,49 @@
-//! Rows of one CSV of an archive, as its bytes come out of [`crate::reader::SliceReader`]: the record id and the columns
-//! that somebody wants, nothing else.
+//! Reads rows of one CSV of an archive from the bytes of [`crate::reader::SliceReader`]: the record id and the wanted
+//! columns.
 
 use std::collections::HashMap;
 
 use csv_core::{ReadFieldResult, Reader};
 use domain::ids::RecordId;
 
-/// No value of a backup is longer; more is taken for damage.
+/// No value of a backup is longer. A longer one is treated as damage.
 const LONGEST_VALUE: usize = 256 * 1024 * 1024;
 
-/// A row, as far as it was wanted.
+/// The wanted columns of a row.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ArchivedRow {
     pub id: RecordId,
-    /// Its values, in the order in which the columns were asked for; empty is null.
+    /// Its values, in the order of the wanted columns. Empty is null.
     pub values: Vec<String>,
 }
 
-/// Bytes that are no row of the file that was described. Trying again does not help.
+/// The bytes are not a row of the described file. A retry does not help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a row of the backup's file is damaged")]
 pub struct DamagedRow;
 
-/// Takes rows out of the bytes of a CSV, which may come in pieces of any size and begin with any row but the header.
+/// Reads rows from the bytes of a CSV, which may come in pieces of any size and begin with any row but the header.
 pub struct RowReader {
     csv: Reader,
-    /// Columns in the file, the record id among them.
+    /// Columns in the file, including the record id.
     columns: usize,
-    /// Where the value of a column goes.
+    /// The place of a column's value in the result.
     wanted: HashMap<usize, usize>,
-    /// Rows to pass over.
+    /// How many rows are skipped.
     skip: u64,
     /// The value that is being read.
     value: Vec<u8>,
     length: usize,
     /// The column that is being read.
     column: usize,
-    /// Whether all bytes since the last row are line ends.
+    /// Whether only line ends have followed the last row.
     is_between: bool,
     row: ArchivedRow,
 }
 
 impl RowReader {
-    /// A reader of a file of `columns` columns, the record id included, that wants those at `wanted` (each once, the record
-    /// id's is 0) and none of the first `skip` rows.
+    /// A reader of a file of `columns` columns, the record id included, that wants those at `wanted` (each once, the
+    /// record id's is 0) and none of the first `skip` rows.
     pub fn new(columns: usize, wanted: &[usize], skip: u64) -> Self {
         let mut csv = Reader::new();
         // A reader passes over a byte-order mark, if its bytes come all at once. Behind an empty line it does not.
@@ -66,7 +66,7 @@ impl RowReader {
     /// # Errors
     /// [`DamagedRow`].
     pub fn read(&mut self, mut plain: &[u8], rows: &mut Vec<ArchivedRow>) -> Result<(), DamagedRow> {
-        // An empty input would say that the file has ended.
+        // An empty input would mean the end of the file.
         while !plain.is_empty() {
             let room = self.value.get_mut(self.length..).ok_or(DamagedRow)?;
             let (result, taken, written) = self.csv.read_field(plain, room);
@@ -92,7 +92,7 @@ impl RowReader {
         Ok(())
     }
 
-    /// Checks that the bytes so far end with a whole row, as those of every part do.
+    /// Checks that the bytes so far end with a whole row, as every part does.
     ///
     /// # Errors
     /// [`DamagedRow`].
@@ -149,7 +149,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is in the values and wherever the pieces break, the wanted columns come back.
+        /// The wanted columns come back, for any values and any pieces.
         #[test]
         fn wanted_columns_come_back(
             table in (1_usize..6).prop_flat_map(|columns| {
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_that_are_none_of_the_file_are_damage() {
+    fn bytes_that_are_not_rows_of_the_file_are_damage() {
         let cases: [&[u8]; 8] = [
             b"\xef\xbb\xbf7,a,b\r\n",
             b"7,a\r\n",

@@ -1,10 +1,10 @@
-//! Making segments: CSV bytes in, DEFLATE bytes out, with what the ledger must know about both.
+//! Making segments: from CSV bytes to DEFLATE bytes, with the summary for the ledger.
 //!
 //! A segment is raw DEFLATE (RFC 1951) that begins with a fresh dictionary and ends with a sync flush: byte-aligned,
-//! without a final block. So segments made by different runs can stand one behind the other in one zip entry, which
-//! [`TERMINATOR`] then ends, and each can be inflated alone.
+//! without a final block. So segments of different runs can follow each other in one zip entry, which [`TERMINATOR`]
+//! ends, and each can be inflated alone.
 //!
-//! The steps can be called, and measured, one by one: [`crate::csv::write_rows`] makes the plain bytes, [`Digests`]
+//! The steps can be called and measured one by one: [`crate::csv::write_rows`] makes the plain bytes, [`Digests`]
 //! takes their checksums, [`Deflater`] packs them. [`SegmentWriter`] does the three in turn.
 
 use std::ops::Range;
@@ -22,14 +22,14 @@ use crate::digests::Digests;
 /// saves bytes.
 pub const LEVEL: u32 = 4;
 
-/// Ends the DEFLATE stream behind any number of segments: a final block with nothing but its end in it (RFC 1951,
-/// section 3.2.3: BFINAL = 1, BTYPE = 01, and the seven zero bits of the end-of-block code).
+/// Ends the DEFLATE stream after any number of segments: an empty final block (RFC 1951, section 3.2.3: BFINAL = 1,
+/// BTYPE = 01, and the seven zero bits of the end-of-block code).
 pub const TERMINATOR: [u8; 2] = [0x03, 0x00];
 
-/// CSV bytes that pass through checksums and compression together, few enough to stay in the processor's cache.
+/// The CSV bytes that pass through checksums and compression together. They fit into the processor's cache.
 const BATCH: usize = 128 * 1024;
 
-/// Room that is made for output whenever it runs out. A sync flush needs more than six free bytes to be written once.
+/// How far the output buffer grows each time. A sync flush needs more than six free bytes, or it is written twice.
 const OUTPUT_STEP: usize = 64 * 1024;
 
 /// Packs plain bytes into raw DEFLATE at [`LEVEL`].
@@ -45,12 +45,12 @@ impl Default for Deflater {
 }
 
 impl Deflater {
-    /// With a fresh dictionary.
+    /// A deflater with a fresh dictionary.
     pub fn new() -> Self {
         Self { compress: Compress::new(Compression::new(LEVEL), false) }
     }
 
-    /// Packs `plain` and appends what is ready to `packed`; the rest stays inside until later.
+    /// Packs `plain` and appends the finished bytes to `packed`. The rest stays inside until later.
     pub fn write(&mut self, plain: &[u8], packed: &mut Vec<u8>) {
         let before = self.compress.total_in();
         let taken = |compress: &Compress| usize::try_from(compress.total_in() - before).unwrap_or(plain.len());
@@ -60,7 +60,7 @@ impl Deflater {
         }
     }
 
-    /// Appends everything that is still inside to `packed`, and the sync flush.
+    /// Appends all remaining bytes and the sync flush to `packed`.
     pub fn finish(mut self, packed: &mut Vec<u8>) {
         loop {
             self.step(&[], packed, FlushCompress::Sync);
@@ -76,7 +76,7 @@ impl Deflater {
     }
 }
 
-/// Makes one segment out of rows, holding no more in memory than has not been taken yet.
+/// Makes one segment out of rows. Only bytes that were not taken yet are in memory.
 #[derive(Debug, Default)]
 pub struct SegmentWriter {
     deflater: Deflater,
@@ -90,7 +90,7 @@ pub struct SegmentWriter {
 }
 
 impl SegmentWriter {
-    /// An empty segment.
+    /// A writer of an empty segment.
     pub fn new() -> Self {
         Self::default()
     }
@@ -98,7 +98,7 @@ impl SegmentWriter {
     /// Appends `range` of `rows`.
     ///
     /// # Panics
-    /// When `range` reaches past the last row: a fault of the caller.
+    /// If `range` reaches past the last row: a fault of the caller.
     pub fn write_rows(&mut self, rows: &RowBuffer, range: Range<usize>) {
         if let [first, ..] = rows.ids()[range.clone()] {
             let last = rows.ids()[range.end - 1];
@@ -121,7 +121,7 @@ impl SegmentWriter {
         self.plain.clear();
     }
 
-    /// Rows so far.
+    /// The number of rows so far.
     pub fn rows(&self) -> u64 {
         self.rows
     }
@@ -131,13 +131,13 @@ impl SegmentWriter {
         self.plain_bytes
     }
 
-    /// DEFLATE bytes so far, those that were taken included. The compressor holds up to some hundred KiB of CSV back,
+    /// DEFLATE bytes so far, including those that were taken. The compressor holds back up to some hundred KiB of CSV,
     /// so the finished segment is a little larger.
     pub fn packed_bytes(&self) -> u64 {
         self.taken + self.packed.len() as u64
     }
 
-    /// Hands out all DEFLATE bytes that are ready, once there are `at_least` that many: the next part of an upload.
+    /// Takes all finished DEFLATE bytes, once there are `at_least` that many: the next part of an upload.
     pub fn take_packed(&mut self, at_least: usize) -> Option<Vec<u8>> {
         if self.packed.len() < at_least {
             return None;
@@ -146,8 +146,8 @@ impl SegmentWriter {
         Some(std::mem::take(&mut self.packed))
     }
 
-    /// Ends the segment. Returns the bytes that were not taken yet (at least those of the sync flush, so never none)
-    /// and the summary of the whole segment. A segment without rows has 0 for both record ids.
+    /// Ends the segment. Returns the bytes that were not taken yet (never empty, because of the sync flush) and the
+    /// summary of the whole segment. A segment without rows has 0 for both record ids.
     pub fn finish(mut self) -> (Vec<u8>, SegmentSummary) {
         self.deflater.finish(&mut self.packed);
         let packed_bytes = self.taken + self.packed.len() as u64;

@@ -1,12 +1,12 @@
-//! The few zip records that the archive is made of, as PKWARE's APPNOTE.TXT (6.3.10) lays them down.
+//! The zip records of the archive, as PKWARE's APPNOTE.TXT (6.3.10) specifies them.
 //!
-//! They are written here because an entry's sizes and CRC are known before its first byte is written, so its local
-//! header can be complete, which streaming readers need; the zip crates that write pre-deflated entries leave both to
-//! a data descriptor behind the entry.
+//! They are written here because an entry's sizes and CRC are known before its first byte is written. So its local
+//! header can be complete, which streaming readers need. The zip crates that write pre-deflated entries put both into a
+//! data descriptor behind the entry.
 //!
-//! ZIP64 (section 4.5.3) is used only where a number does not fit into 32 bits. Where one does not, both sizes are
-//! written as ZIP64: the section asks for that in local headers, and `async_zip` 0.0.19 expects them at the beginning of
-//! every ZIP64 field of the central directory, also where only the offset does not fit.
+//! ZIP64 (section 4.5.3) is used only if a number does not fit into 32 bits. Then both sizes are written as ZIP64: the
+//! section requires this in local headers, and `async_zip` 0.0.19 expects them at the beginning of every ZIP64 field of
+//! the central directory, even if only the offset does not fit.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -16,7 +16,7 @@ const IN_ZIP64: u32 = u32::MAX;
 
 const VERSION_DEFLATE: u16 = 20;
 const VERSION_ZIP64: u16 = 45;
-/// Section 4.4.2: the upper byte says whose file attributes are meant, 3 for Unix.
+/// Section 4.4.2: the upper byte is the system of the file attributes, 3 for Unix.
 const MADE_ON_UNIX: u16 = 3 << 8;
 /// A regular file that only its owner may read and write: it holds a CRM's data.
 const ATTRIBUTES: u32 = 0o100_600 << 16;
@@ -35,7 +35,7 @@ pub(crate) struct DosTime {
 }
 
 impl DosTime {
-    /// The nearest time not after `moment` that can be written; the first or last one where it is out of range.
+    /// The latest time up to `moment` that can be written. The first or last one if it is out of range.
     pub(crate) fn at(moment: Timestamp) -> Self {
         let utc = TimeZone::UTC.to_datetime(moment);
         let number = |part: i8| u16::try_from(part).unwrap_or(0);
@@ -56,7 +56,7 @@ impl DosTime {
     }
 }
 
-/// What the headers say about an entry, whose data is always deflated.
+/// The header fields of an entry. Its data is always deflated.
 #[derive(Debug, Clone)]
 pub(crate) struct EntryRecord {
     /// At most 65,535 bytes.
@@ -95,8 +95,8 @@ impl EntryRecord {
         out.0
     }
 
-    /// From "version needed" to "extra field length", which both headers have in common. `zip64` are the values of the
-    /// ZIP64 field, which begin with both sizes if there are any.
+    /// The fields that both headers share, from "version needed" to "extra field length". `zip64` are the values of the
+    /// ZIP64 field. If there are any, they begin with both sizes.
     fn common_fields(&self, out: &mut RecordBytes, zip64: &[u64]) {
         let (version, packed, plain) = match (zip64, short(self.packed_bytes), short(self.plain_bytes)) {
             ([], Some(packed), Some(plain)) => (VERSION_DEFLATE, packed, plain),
@@ -108,14 +108,15 @@ impl EntryRecord {
         out.u16(if zip64.is_empty() { 0 } else { 4 + zip64_bytes(zip64) });
     }
 
-    /// Both sizes in the order of the ZIP64 field, which is not that of the 4-byte fields, if one does not fit there.
+    /// Both sizes if one does not fit into 4 bytes, in the order of the ZIP64 field, which is not that of the 4-byte
+    /// fields.
     fn large_sizes(&self) -> Option<[u64; 2]> {
         let fit = short(self.packed_bytes).is_some() && short(self.plain_bytes).is_some();
         (!fit).then_some([self.plain_bytes, self.packed_bytes])
     }
 }
 
-/// Where the central directory is.
+/// The position and size of the central directory.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Directory {
     pub(crate) entries: u64,
@@ -124,8 +125,8 @@ pub(crate) struct Directory {
 }
 
 impl Directory {
-    /// What follows the central directory: the end record (section 4.3.16), behind the ZIP64 end record (4.3.14) and
-    /// its locator (4.3.15) where a number does not fit.
+    /// The records after the central directory: the ZIP64 end record (section 4.3.14) and its locator (4.3.15) if a
+    /// number does not fit, then the end record (4.3.16).
     pub(crate) fn end_records(self) -> Vec<u8> {
         let entries = u16::try_from(self.entries).unwrap_or(u16::MAX);
         let (bytes, offset) = (short(self.bytes), short(self.offset));
@@ -139,7 +140,7 @@ impl Directory {
     }
 
     fn zip64_end_records(self, out: &mut RecordBytes) {
-        /// Bytes of the record behind this very number.
+        /// Bytes of the record after this number.
         const REST: u64 = 44;
         out.signature(*b"PK\x06\x06").u64(REST).u16(MADE_ON_UNIX | VERSION_ZIP64).u16(VERSION_ZIP64);
         out.u32(0).u32(0).u64(self.entries).u64(self.entries).u64(self.bytes).u64(self.offset);
@@ -147,7 +148,7 @@ impl Directory {
     }
 }
 
-/// The value for a 4-byte field, unless it does not fit.
+/// The value for a 4-byte field. None if it does not fit.
 fn short(value: u64) -> Option<u32> {
     u32::try_from(value).ok().filter(|value| *value != IN_ZIP64)
 }
@@ -156,7 +157,7 @@ fn zip64_bytes(values: &[u64]) -> u16 {
     8 * u16::try_from(values.len()).expect("three values at most")
 }
 
-/// Bytes of a record; numbers are little-endian (section 4.4.1.1).
+/// The bytes of a record. Numbers are little-endian (section 4.4.1.1).
 struct RecordBytes(Vec<u8>);
 
 impl RecordBytes {
@@ -174,7 +175,7 @@ impl RecordBytes {
         self
     }
 
-    /// Section 4.5.3: the values that do not fit elsewhere, in a fixed order; nothing where there are none.
+    /// Section 4.5.3: the values that do not fit elsewhere, in a fixed order. No field if there are none.
     fn zip64_field(&mut self, values: &[u64]) {
         if !values.is_empty() {
             self.u16(ZIP64_FIELD).u16(zip64_bytes(values));
@@ -236,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn end_records_are_zip64_only_where_a_number_does_not_fit() {
+    fn end_records_are_zip64_only_if_a_number_does_not_fit() {
         let directory = |entries, offset, bytes| Directory { entries, offset, bytes }.end_records().len();
         assert_eq!(directory(65_534, u64::from(u32::MAX) - 1, u64::from(u32::MAX) - 1), 22);
         assert_eq!(directory(65_535, 0, 0), 56 + 20 + 22);

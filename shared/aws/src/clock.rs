@@ -1,10 +1,10 @@
-//! The machine's clock, which AWS keeps right in its functions. To the millisecond, since people and other systems read
-//! what is made of it.
+//! The machine's clock, which AWS keeps correct in its functions. To the millisecond, because people and other systems
+//! read its times.
 
 use domain::ports::clock::Clock;
 use jiff::Timestamp;
 
-/// Tells the machine's time.
+/// The machine's time, to the millisecond.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 

@@ -1,4 +1,4 @@
-//! A look into dead-letter queues on SQS.
+//! The dead-letters port on SQS.
 
 use async_trait::async_trait;
 use aws_sdk_sqs::Client;
@@ -13,7 +13,7 @@ use crate::failure;
 /// The most messages that one request returns.
 const SAMPLE: i32 = 10;
 
-/// Reads a sample of each queue. The messages stay visible to others, and nothing is deleted.
+/// Reads a sample of each queue. The messages stay visible to other readers, and nothing is deleted.
 #[derive(Debug, Clone)]
 pub struct SqsDeadLetters {
     client: Client,

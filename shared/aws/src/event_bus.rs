@@ -1,4 +1,4 @@
-//! Domain events on EventBridge.
+//! The event-bus port on EventBridge.
 
 use async_trait::async_trait;
 use aws_sdk_eventbridge::Client;
@@ -8,7 +8,7 @@ use domain::ports::outlets::{BusEvent, EventBus, OutletError};
 
 use crate::failure;
 
-/// The source of all events, by which customers' rules choose them.
+/// The source of all events. Customers' rules select events by it.
 pub const EVENT_SOURCE: &str = "crm-backup";
 
 /// Publishes on one bus.
@@ -19,7 +19,7 @@ pub struct EventBridgeBus {
 }
 
 impl EventBridgeBus {
-    /// The bus that is named `name`, or has it as its ARN.
+    /// The bus with this name or ARN.
     pub fn new(client: Client, name: impl Into<String>) -> Self {
         Self { client, name: name.into() }
     }

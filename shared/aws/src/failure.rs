@@ -1,13 +1,12 @@
-//! What may be said about a failed call: the operation and the service's error code, or how the connection failed.
-//! Messages of services can quote what was sent, so they are left out.
+//! Descriptions of failed calls: the operation and the service's error code, or how the connection failed. They omit
+//! the services' messages, which can quote the request.
 
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use domain::ports::outlets::OutletError;
 
-/// Error codes that speak of the service or the deployment and not of the request, whatever status they come with: calls
-/// that are too fast or over a quota, a pause, a permission that somebody may grant, credentials that have just expired,
-/// and failures of the service's own.
+/// Error codes about the service or the deployment and not about the request, with any status: throttling, quotas, a
+/// pause, a missing permission, expired credentials, and the service's own failures. They can pass.
 const PASSING: [&str; 10] = [
     "AccessDenied",
     "AccessDeniedException",
@@ -37,12 +36,12 @@ pub(crate) fn describe<E: ProvideErrorMetadata>(operation: &str, error: &SdkErro
     }
 }
 
-/// The service's error code, when the service answered with an error.
+/// The service's error code, if the service answered with an error.
 pub(crate) fn code<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Option<&str> {
     error.as_service_error().and_then(ProvideErrorMetadata::code)
 }
 
-/// The status of the service's answer, when it answered with an error.
+/// The status of the service's answer, if it answered with an error.
 pub(crate) fn status<E>(error: &SdkError<E, HttpResponse>) -> Option<u16> {
     match error {
         SdkError::ServiceError(answer) => Some(answer.raw().status().as_u16()),
@@ -50,8 +49,8 @@ pub(crate) fn status<E>(error: &SdkError<E, HttpResponse>) -> Option<u16> {
     }
 }
 
-/// What became of something that should have left, when sending it failed with `error`: refused by an answer with a
-/// status of 400 to 499 that says nothing of waiting, else perhaps delivered.
+/// Classifies a failed send: `Refused` for a 4xx that is neither throttling nor a permission problem. Otherwise
+/// `Unavailable`, since the message may have been delivered.
 pub(crate) fn outlet<E: ProvideErrorMetadata>(operation: &str, error: &SdkError<E, HttpResponse>) -> OutletError {
     let why = describe(operation, error);
     let passing = match status(error) {
@@ -62,7 +61,7 @@ pub(crate) fn outlet<E: ProvideErrorMetadata>(operation: &str, error: &SdkError<
     if passing { OutletError::Unavailable(why) } else { OutletError::Refused(why) }
 }
 
-/// Like [`outlet`], for an entry with the error code `code` in an answer that is none itself.
+/// Like [`outlet`], for an entry with the error code `code` in a successful answer.
 pub(crate) fn outlet_entry(operation: &str, code: Option<&str>) -> OutletError {
     match code {
         Some(code) if !passes(code) => OutletError::Refused(format!("{operation}: {code}")),

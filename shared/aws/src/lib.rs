@@ -31,10 +31,10 @@ pub use queues::{QueueUrls, SqsQueues};
 pub use secrets::{SecretsManagerTokens, SecretsManagerWebhookSecrets};
 pub use storage::S3Storage;
 
-/// How often the SDK sends a request at most, with its own backoff in between.
+/// The most sendings of a request by the SDK, with its own backoff in between.
 const MAX_SENDS: u32 = 4;
 
-/// The process's connection to AWS. Made once; clients made from it share its HTTP connections and credentials.
+/// The process's connection to AWS. It is made once, and its clients share its HTTP connections and credentials.
 #[derive(Debug, Clone)]
 pub struct Aws {
     config: SdkConfig,
@@ -46,7 +46,7 @@ impl Aws {
         Self::load_with(aws_config::defaults(behavior())).await
     }
 
-    /// Like [`Aws::load`], with what `loader` sets taking precedence over the environment.
+    /// Like [`Aws::load`], but settings of `loader` take precedence over the environment.
     pub async fn load_with(loader: ConfigLoader) -> Self {
         let http =
             aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
@@ -60,14 +60,14 @@ impl Aws {
         Self { config }
     }
 
-    /// The settings that all clients share, for what none of the ports does.
+    /// The settings of all clients, for calls outside the ports.
     pub fn sdk_config(&self) -> &SdkConfig {
         &self.config
     }
 
     /// The ledger in `tables`, which have the schema that [`ledger`] describes.
     pub fn ledger(&self, tables: LedgerTables) -> DynamoDbLedger {
-        // Requests are small and answered in milliseconds: a lost one is better sent again soon.
+        // Requests are small and answered in milliseconds, so a lost one is repeated soon.
         let config = aws_sdk_dynamodb::config::Builder::from(&self.config)
             .timeout_config(timeouts(Duration::from_secs(5), Duration::from_secs(20)))
             .build();
@@ -95,7 +95,7 @@ impl Aws {
         SecretsManagerWebhookSecrets::new(aws_sdk_secretsmanager::Client::new(&self.config), name_prefix)
     }
 
-    /// What lies in the dead-letter queues at `urls`.
+    /// The dead-letter queues at `urls`.
     pub fn dead_letters(&self, urls: Vec<String>) -> SqsDeadLetters {
         SqsDeadLetters::new(aws_sdk_sqs::Client::new(&self.config), urls)
     }
@@ -116,7 +116,7 @@ fn behavior() -> BehaviorVersion {
     BehaviorVersion::v2026_01_12()
 }
 
-/// Limits for one sending of a request and for all of them together.
+/// Time limits for one sending of a request and for all sendings together.
 fn timeouts(one_send: Duration, all_sends: Duration) -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(3))

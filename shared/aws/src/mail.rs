@@ -1,4 +1,4 @@
-//! E-mail through SES.
+//! The mailer port on SES.
 
 use async_trait::async_trait;
 use aws_sdk_sesv2::Client;
@@ -8,7 +8,7 @@ use domain::ports::outlets::{Mail, Mailer, OutletError};
 
 use crate::failure;
 
-/// Sends mails from one address, which SES has to know as verified.
+/// Sends e-mails from one address, which must be verified in SES.
 #[derive(Debug, Clone)]
 pub struct SesMailer {
     client: Client,
@@ -16,7 +16,7 @@ pub struct SesMailer {
 }
 
 impl SesMailer {
-    /// Mails from `sender`, as it stands in their `From` field.
+    /// A mailer with `sender` as the `From` field.
     pub fn new(client: Client, sender: impl Into<String>) -> Self {
         Self { client, sender: sender.into() }
     }
@@ -40,7 +40,7 @@ fn content(mail: &Mail) -> Result<EmailContent, BuildError> {
     Ok(EmailContent::builder().simple(message).build())
 }
 
-/// `subject` without line breaks, which would begin another header.
+/// `subject` without line breaks, because a line break would begin another header.
 fn one_line(subject: &str) -> String {
     let lines: Vec<_> = subject.split(['\r', '\n']).filter(|line| !line.is_empty()).collect();
     lines.join(" ")

@@ -1,4 +1,4 @@
-//! Work on SQS: one queue per function that does it.
+//! The work queue on SQS, with one queue per function.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,20 +12,20 @@ use domain::work::Work;
 
 use crate::failure;
 
-/// The most messages that one request takes.
+/// The most messages of one request.
 const BATCH: usize = 10;
 
-/// Where the work for each function goes; None where this function never sends any.
+/// The queue of each function. None if this function sends no work to it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct QueueUrls {
     pub discover: Option<String>,
-    /// To export-chunk: [`Work::Export`] and [`Work::CloseObject`].
+    /// For export-chunk: [`Work::Export`] and [`Work::CloseObject`].
     pub export: Option<String>,
-    /// To assemble-archive: [`Work::Assemble`] and [`Work::Sweep`].
+    /// For assemble-archive: [`Work::Assemble`] and [`Work::Sweep`].
     pub assemble: Option<String>,
-    /// To restore-chunk: [`Work::Restore`] and [`Work::RestoreSlice`].
+    /// For restore-chunk: [`Work::Restore`] and [`Work::RestoreSlice`].
     pub restore: Option<String>,
-    /// To deliver-notifications: [`Work::Announce`] and [`Work::Deliver`].
+    /// For deliver-notifications: [`Work::Announce`] and [`Work::Deliver`].
     pub notify: Option<String>,
 }
 
@@ -38,7 +38,7 @@ impl QueueUrls {
             Work::Restore { .. } | Work::RestoreSlice { .. } => &self.restore,
             Work::Announce { .. } | Work::Deliver { .. } => &self.notify,
         };
-        url.as_deref().ok_or_else(|| QueueError("this function knows no queue for such work".to_owned()))
+        url.as_deref().ok_or_else(|| QueueError("this function has no queue for this work".to_owned()))
     }
 }
 
@@ -69,7 +69,7 @@ impl SqsQueues {
             [] => Ok(()),
             [first, ..] => {
                 let (lost, all) = (sent.failed().len(), batch.len());
-                Err(QueueError(format!("SendMessageBatch: {lost} of {all} were not taken ({})", first.code())))
+                Err(QueueError(format!("SendMessageBatch: {lost} of {all} were not accepted ({})", first.code())))
             }
         }
     }
@@ -92,7 +92,7 @@ impl WorkQueue for SqsQueues {
     }
 }
 
-/// `delay` in whole seconds, never shorter, and at most what SQS takes.
+/// `delay` in whole seconds, rounded up, and cut to the maximum of SQS.
 fn delay_seconds(delay: Duration) -> i32 {
     let cut = delay.min(LONGEST_DELAY);
     let seconds = cut.as_secs() + u64::from(cut.subsec_nanos() > 0);

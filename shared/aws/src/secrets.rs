@@ -1,5 +1,5 @@
-//! What an account has in Secrets Manager: its CRM token as the JSON of [`CrmToken::to_json`], and the signing key of its
-//! webhook as it is. Each kind has a prefix of its own, and each account one secret below it.
+//! An account's secrets in Secrets Manager: its CRM token as the JSON of [`CrmToken::to_json`], and the signing key of
+//! its webhook as plain text. Each kind has its own prefix, and each account one secret below it.
 
 use async_trait::async_trait;
 use aws_sdk_secretsmanager::Client;
@@ -70,7 +70,7 @@ impl AccountSecrets {
         format!("{}{account}", self.name_prefix)
     }
 
-    /// The account's secret, or None when there is none.
+    /// The account's secret, if there is one.
     async fn get(&self, account: &AccountId) -> Result<Option<SecretString>, SecretsError> {
         match self.client.get_secret_value().secret_id(self.name(account)).send().await {
             Ok(found) => {
@@ -84,15 +84,15 @@ impl AccountSecrets {
         }
     }
 
-    /// Makes `value` the account's secret, whether it had one or not.
+    /// Stores `value` as the account's secret, new or in place of another.
     async fn store(&self, account: &AccountId, value: &SecretString) -> Result<(), SecretsError> {
         let name = self.name(account);
         let stored =
             self.replace(&name, value).await? || self.create(&name, value).await? || self.replace(&name, value).await?;
-        if stored { Ok(()) } else { Err(unavailable("the secret comes and goes")) }
+        if stored { Ok(()) } else { Err(unavailable("the secret was created and deleted meanwhile")) }
     }
 
-    /// Replaces the secret's value; false when there is no such secret.
+    /// Replaces the secret's value. False if there is no such secret.
     async fn replace(&self, name: &str, value: &SecretString) -> Result<bool, SecretsError> {
         let answer = self.client.put_secret_value().secret_id(name).secret_string(value.expose_secret()).send().await;
         match answer {
@@ -104,7 +104,7 @@ impl AccountSecrets {
         }
     }
 
-    /// Makes the secret; false when somebody else has just made it.
+    /// Creates the secret. False if another request has just created it.
     async fn create(&self, name: &str, value: &SecretString) -> Result<bool, SecretsError> {
         let answer = self.client.create_secret().name(name).secret_string(value.expose_secret()).send().await;
         match answer {

@@ -13,38 +13,37 @@ use crate::tier::TierName;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Account {
-    /// Its id, as in the group claim of its super admins.
+    /// The id in the group claim of its super admins.
     pub account_id: AccountId,
     /// When an operator created it.
     pub created_at: Timestamp,
     /// None until a super admin or an operator connects the CRM.
     pub crm_connection: Option<CrmConnection>,
-    /// What share of the CRM's call limits backups may use.
+    /// The share of the CRM's call limits that backups may use.
     pub call_share: CallShare,
-    /// What it may do. Stored as `plan`, as the API calls it.
+    /// Stored as `plan`, as the API calls it.
     #[serde(rename = "plan", default)]
     pub tier: TierName,
-    /// Who is told of what happens, apart from the inbox.
     #[serde(default)]
     pub notification_targets: NotificationTargets,
 }
 
-/// Who asked for something, as their sign-in says.
+/// A person who requested something, from the claims of their sign-in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Requester {
     pub subject: String,
-    /// The `email` claim, where there is one.
+    /// The `email` claim, if there is one.
     pub email: Option<String>,
 }
 
-/// Where notifications of an account go.
+/// Where an account's notifications go, besides the inbox.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NotificationTargets {
-    /// E-mail addresses, besides that of whoever has asked for what a notification is about.
+    /// E-mail addresses, besides the requester's.
     pub email: Vec<String>,
-    /// The URL of the account's own server. What messages to it are signed with is in the secret store.
+    /// The URL of the account's server. The signing key is in the secret store.
     pub webhook: Option<String>,
 }
 
@@ -54,23 +53,22 @@ pub struct NotificationTargets {
 pub struct CrmConnection {
     /// Scheme, host and port, from the deployment's allow-list; no path.
     pub base_url: String,
-    /// The CRM's API version.
     pub api_version: ApiVersion,
-    /// The CRM's own id of the account, read when the connection was made.
+    /// The CRM's id of the account, read when it was connected.
     pub portal_id: u64,
-    /// IANA name of the account's time zone, read when the connection was made. The daily call limit resets at its
+    /// The IANA name of the account's time zone, read when it was connected. The daily call limit resets at its
     /// midnight.
     pub time_zone: String,
-    /// The CRM's call limits, read from the response headers when the connection was made.
+    /// The CRM's call limits, read from response headers when the account was connected.
     pub call_limits: CallLimits,
     /// When the connection was made or changed.
     pub connected_at: Timestamp,
-    /// Why the CRM did not let the latest backup in, until the account is connected again or a backup completes.
+    /// Why the CRM rejected the latest backup, until the account is connected again or a backup completes.
     #[serde(default)]
     pub fault: Option<Failure>,
 }
 
-/// Versions of the CRM's API that the client speaks.
+/// The versions of the CRM's API that the client supports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum ApiVersion {
     /// The dated version of September 2026.
@@ -83,7 +81,7 @@ pub enum ApiVersion {
 }
 
 impl ApiVersion {
-    /// As it stands in URLs and in the manifest.
+    /// The name in URLs and in the manifest.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::V2026_09 => "2026-09",

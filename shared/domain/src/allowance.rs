@@ -1,10 +1,10 @@
 //! Whether an account may start a backup now.
 //!
-//! One item per account, changed in the same transaction as the backup that takes or frees it, so of two requests at
-//! the same moment one wins. At most one backup of an account runs at a time, and only one that completes uses the
-//! allowance up: after that the account's plan says how long the next one has to wait. A backup that fails or is cancelled
-//! gives it back as it was. So does one that is short, once: it can be repeated at once, and the repetition counts, short or
-//! not. What no repetition mends would otherwise lift the plan's limit.
+//! Each account has one allowance. It changes in the transaction of the backup that takes or frees it, so one of two
+//! simultaneous requests wins. At most one backup of an account runs at a time. Only a backup that completes uses up
+//! the allowance, and the account's plan sets how long the next one waits then. A backup that fails or is cancelled
+//! gives the allowance back unchanged. A short backup does so too, but only once: it can be repeated at once, and the
+//! repetition counts even if it is short. Otherwise an account whose backups are always short would have no limit.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -14,44 +14,40 @@ use crate::account::Account;
 use crate::ids::{AccountId, BackupId, RestoreId};
 use crate::ports::ledger::{Key, Record};
 
-/// Who holds the account's right to run a backup, and when it was last used up.
+/// An account's right to run a backup.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Allowance {
     pub account_id: AccountId,
-    /// The backup that is running.
+    /// The backup that holds it.
     pub running: Option<BackupId>,
-    /// When the running one was asked for.
+    /// When that backup was requested.
     #[serde(default)]
     pub running_since: Option<Timestamp>,
-    /// When the latest backup that completed and counts was asked for.
+    /// When the latest backup that counts was requested.
     #[serde(default)]
     pub used_at: Option<Timestamp>,
-    /// The latest backup that completed was short and does not count; the next one does.
+    /// The latest completed backup was short and does not count. The next one does.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub repeats: bool,
 }
 
-/// Why the allowance is not to be had.
+/// Why no backup may start now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NotAllowed {
-    /// A backup is running. If it completes, the next one may be made then, or at once if that is past.
-    Running {
-        running: BackupId,
-        /// When the next one may be made at the earliest.
-        next_at: Timestamp,
-    },
-    /// It is too early; the next one may be made then.
+    /// A backup is running. After it completes, the next one may start at `next_at` or later.
+    Running { running: BackupId, next_at: Timestamp },
+    /// The next backup may start at this time.
     TooEarly(Timestamp),
 }
 
 impl Allowance {
-    /// Nothing is running, and nothing ever was.
+    /// The allowance of an account that has made no backup yet.
     pub fn free(account_id: AccountId) -> Self {
         Self { account_id, running: None, running_since: None, used_at: None, repeats: false }
     }
 
-    /// Takes the allowance for `backup`, asked for at `now`, under a plan with this interval.
+    /// Takes the allowance for `backup`, requested at `now`, under a plan with this interval.
     ///
     /// # Errors
     /// [`NotAllowed`], and nothing is changed.
@@ -66,28 +62,28 @@ impl Allowance {
         }
     }
 
-    /// When the next backup may be made, if none is running: None if at any time.
+    /// When the next backup may start if none is running. None if at any time.
     pub fn next_at(&self, interval: SignedDuration) -> Option<Timestamp> {
         self.used_at.filter(|_| !interval.is_zero()).map(|used_at| used_at + interval)
     }
 
-    /// Gives the allowance back as it was before, when `backup` has ended without an archive.
+    /// Gives the allowance back unchanged when `backup` has ended without an archive.
     ///
     /// # Errors
-    /// [`Refused`] when it no longer names this backup; then there is nothing to give back.
+    /// [`Refused`] if another backup holds it; then there is nothing to give back.
     pub fn give_back(&self, backup: &BackupId) -> Result<Self, Refused> {
         if self.running.as_ref() == Some(backup) {
             Ok(Self { running: None, running_since: None, ..self.clone() })
         } else {
-            Err(Refused::new("giving the allowance back", "it names another backup"))
+            Err(Refused::new("giving the allowance back", "another backup holds it"))
         }
     }
 
-    /// Uses the allowance up, when `backup` has completed. One that is short leaves it as it was, unless it repeats another
-    /// one that was.
+    /// Uses up the allowance when `backup` has completed. A short backup leaves it unchanged, unless it repeats another
+    /// short one.
     ///
     /// # Errors
-    /// [`Refused`] when it no longer names this backup.
+    /// [`Refused`] if another backup holds it.
     pub fn use_up(&self, backup: &BackupId, is_short: bool) -> Result<Self, Refused> {
         let freed = self.give_back(backup)?;
         if is_short && !self.repeats {
@@ -109,19 +105,19 @@ impl Record for Allowance {
     }
 }
 
-/// Remembers for a day what a request with an Idempotency-Key has made, so that repeating it makes no second.
+/// The result of a request with an `Idempotency-Key`. It is kept for a day, so that a repeated request makes nothing
+/// twice.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct IdempotentRequest {
     pub account_id: AccountId,
     /// The client's key, 1 to 255 visible ASCII characters.
     pub idempotency_key: String,
-    /// The backup that the first request made; of a request about a restore see [`Self::no_backup`].
+    /// The backup that the first request made. For a request about a restore see [`Self::no_backup`].
     pub backup_id: BackupId,
-    /// What else the first request did.
+    /// The restore that the first request made or changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restore: Option<RestoreAct>,
-    /// When it may be forgotten.
     pub forget_at: Timestamp,
 }
 
@@ -129,9 +125,8 @@ pub struct IdempotentRequest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RestoreAct {
-    /// What it was, as the API's operations are named.
+    /// The slug of the API's operation.
     pub action: String,
-    /// The restore that it has made or changed.
     pub restore_id: RestoreId,
 }
 
@@ -141,8 +136,8 @@ impl IdempotentRequest {
         Key::new(Account::partition(account_id), format!("IDEMPOTENCY#{idempotency_key}"))
     }
 
-    /// What stands for the backup in the note of a request about a restore: an id that no backup has. Functions of the
-    /// version before cannot read a note without one.
+    /// The `backup_id` of a request about a restore: an id that no backup has. The version before this one cannot read
+    /// a record without it.
     pub fn no_backup(restore: &RestoreId) -> BackupId {
         BackupId::new(restore.created_at(), restore.random())
     }
@@ -175,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_completed_backup_uses_the_allowance_up_for_the_plans_interval_from_its_request_on() {
+    fn a_completed_backup_uses_up_the_allowance_for_the_plans_interval_from_its_request() {
         let taken = free().take(&backup(1), DAY, NOW).expect("free");
         let used = taken.use_up(&backup(1), false).expect("it runs");
         let early = used.take(&backup(2), DAY, NOW + DAY - SignedDuration::from_nanos(1));
@@ -186,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn while_one_runs_nobody_else_gets_it_and_they_are_told_when() {
+    fn while_a_backup_runs_another_request_gets_the_earliest_time() {
         let taken = free().take(&backup(1), DAY, NOW).expect("free");
         let refused = taken.take(&backup(2), DAY, NOW + DAY * 3);
         assert_eq!(refused, Err(NotAllowed::Running { running: backup(1), next_at: NOW + DAY }));
@@ -217,9 +212,9 @@ mod tests {
         assert_eq!(failed, short, "a repetition that fails can be repeated");
     }
 
-    /// D2: functions of the version before wrote notes of backups only, and still read those of today.
+    /// D2: the version before this one stored requests about backups only, and can read today's records.
     #[test]
-    fn notes_of_requests_can_be_read_by_the_version_before_and_its_own_by_this_one() {
+    fn this_version_and_the_one_before_read_each_others_requests() {
         let before = format!(
             r#"{{"accountId":"42","idempotencyKey":"k","backupId":"{}","forgetAt":"2027-01-16T08:00:00Z"}}"#,
             backup(1)
@@ -236,7 +231,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever came before, a backup that ends without an archive leaves the allowance as it was.
+        /// A backup that ends without an archive leaves the allowance unchanged.
         #[test]
         fn a_failed_backup_leaves_no_trace(hours in 0_i64..400, used in any::<bool>()) {
             let before = Allowance { used_at: used.then_some(NOW), ..free() };

@@ -1,4 +1,5 @@
-//! The audit log: who did or tried what, when, from where, and what came of it. Entries are created and never changed.
+//! The audit log: who did or tried what, when, from where, and with which outcome. Entries are created and never
+//! changed.
 
 use std::collections::BTreeSet;
 
@@ -10,20 +11,21 @@ use crate::ids::{AccountId, AuditEntryId};
 use crate::notification::{Event, Notification};
 use crate::ports::ledger::{AUDIT_PARTITIONS, Key, Record};
 
-/// The longest target that an entry repeats, in bytes: ids have 36, and a request can name anything.
+/// The longest target of an entry, in bytes. An id has 36, but a request can name any text.
 const LONGEST_TARGET: usize = 128;
 
 /// The longest subject, address or sentence of an entry, in bytes.
 const LONGEST_TEXT: usize = 1_024;
 
-/// The start of a scheduled backup, for whoever has switched the schedule on.
+/// The start of a scheduled backup, for the person who switched the schedule on.
 pub const START_SCHEDULED_BACKUP: &str = "start-scheduled-backup";
 
-/// Somebody is about to change a secret. Secrets are not in the ledger, so the change of one and the entry of the request cannot
-/// be made together: this one comes first. Where no other follows, nobody knows whether the secret has changed.
+/// A request is about to change a secret. Secrets are not in the ledger, so this entry is created before the secret
+/// changes, and the entry of the request after it. If the second entry is missing, it is unknown whether the secret has
+/// changed.
 pub const SECRET_CHANGE_BEGUN: &str = "secret-change-begun";
 
-/// The actions of entries that are no operation of the API.
+/// The actions that are not operations of the API.
 pub const OWN_ACTIONS: [&str; 8] = [
     START_SCHEDULED_BACKUP,
     SECRET_CHANGE_BEGUN,
@@ -35,19 +37,19 @@ pub const OWN_ACTIONS: [&str; 8] = [
     "schedule-skipped",
 ];
 
-/// What came of an act.
+/// The outcome of an act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AuditOutcome {
     Succeeded,
-    /// It was not allowed or made no sense; nothing has changed.
+    /// It was not allowed, or its request was invalid. Nothing has changed.
     Refused,
-    /// It went wrong on our side or in the CRM.
+    /// The service or the CRM failed.
     Failed,
 }
 
 impl AuditOutcome {
-    /// As it is stored.
+    /// The slug, as it is stored.
     pub const fn slug(self) -> &'static str {
         match self {
             Self::Succeeded => "succeeded",
@@ -62,12 +64,12 @@ impl AuditOutcome {
 pub enum Secret {
     /// The token of the CRM connection.
     CrmToken,
-    /// What webhooks are signed with.
+    /// The signing key of the webhook.
     WebhookSecret,
 }
 
 impl Secret {
-    /// As entries name it.
+    /// The name in the entry's target.
     const fn slug(self) -> &'static str {
         match self {
             Self::CrmToken => "crmToken",
@@ -76,38 +78,35 @@ impl Secret {
     }
 }
 
-/// One line of the audit log.
+/// An entry of the audit log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AuditEntry {
-    /// The account it is about.
     pub account_id: AccountId,
     pub entry_id: AuditEntryId,
     pub at: Timestamp,
-    /// Who: the `sub` claim; None for what the deployment did by itself.
+    /// The person's `sub` claim. None if the deployment acted by itself.
     pub subject: Option<String>,
-    /// Their e-mail address, where the sign-in names one.
+    /// The person's e-mail address, if the sign-in has one.
     pub email: Option<String>,
-    /// From which address; None for what the deployment did by itself.
+    /// The network address of the request. None if the deployment acted by itself.
     pub source_address: Option<String>,
-    /// What, such as `create-backup` (an operation of the API) or `backup-completed` (an event).
+    /// An operation of the API, such as `create-backup`, or an event, such as `backup-completed`.
     pub action: String,
-    /// The backup, the restore or what else it was about; of an account or a schedule, what was changed.
+    /// The id of the backup, restore or other item. For an account or a schedule: what was changed.
     pub target: Option<String>,
-    /// What came of it.
     pub outcome: AuditOutcome,
-    /// Why, where it was refused or failed: a stable word for programs and a sentence.
+    /// Why it was refused or failed.
     pub reason: Option<Reason>,
-    /// When the ledger may forget it.
+    /// When the ledger may delete it.
     pub forget_at: Timestamp,
 }
 
-/// Why something was refused or failed.
+/// Why an act was refused or failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Reason {
     pub kind: String,
-    /// A sentence for people.
     pub sentence: String,
 }
 
@@ -117,7 +116,7 @@ impl Reason {
     }
 }
 
-/// `text` if it has no more than `most` bytes; its beginning and `…` otherwise, which is as long at most.
+/// `text` if it has at most `most` bytes. Otherwise its beginning and `…`, within that length.
 fn cut(text: &str, most: usize) -> String {
     if text.len() <= most {
         return text.to_owned();
@@ -126,36 +125,34 @@ fn cut(text: &str, most: usize) -> String {
     format!("{}…", &text[..end])
 }
 
-/// Something that somebody does or tries, of which the outcome is still open. Whatever carries it out puts the entry into the
-/// ledger together with what it changes, so there is neither one without the other.
+/// A person's request whose outcome is still open. The use case creates its entry in the transaction that makes the
+/// change, so there is never one without the other.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Act {
-    /// The account it is about.
     pub account_id: AccountId,
-    /// The id that its entry will have.
+    /// The id of its future entry.
     pub entry_id: AuditEntryId,
-    /// When it was made.
     pub at: Timestamp,
     pub by: Requester,
     pub source_address: Option<String>,
-    /// What it is, as the API's operations are named.
+    /// The slug of the API's operation.
     pub action: &'static str,
     /// How long its entry is kept.
     pub kept_for: SignedDuration,
 }
 
 impl Act {
-    /// The entry of an act that did what it was meant to do, to `target`.
+    /// The entry of an act that succeeded.
     pub fn succeeded(&self, target: impl Into<Option<String>>) -> AuditEntry {
         self.entry(target.into(), AuditOutcome::Succeeded, None)
     }
 
-    /// The entry of an act that came to nothing.
+    /// The entry of an act that was refused or failed.
     pub fn ended(&self, target: Option<String>, outcome: AuditOutcome, reason: Reason) -> AuditEntry {
         self.entry(target, outcome, Some(reason))
     }
 
-    /// The entry of [`SECRET_CHANGE_BEGUN`]. It has an id of its own, the same every time, that lists just before the act's.
+    /// The entry of [`SECRET_CHANGE_BEGUN`]. Its id is derived from the act's, and lists just before it.
     pub fn begins_to_change(&self, secret: Secret) -> AuditEntry {
         let before = match secret {
             Secret::CrmToken => 2,
@@ -186,8 +183,8 @@ impl Act {
 }
 
 impl AuditEntry {
-    /// The entry of what the deployment did by itself, as a notification tells it; None for what only reminds of
-    /// something. It names who had asked for it.
+    /// The entry of an event, from its notification. It names the person who requested the backup or restore. None for
+    /// reminders and for troubles of the deployment.
     pub fn of(notification: &Notification, kept_for: SignedDuration) -> Option<Self> {
         let failed = |failure: &crate::Failure| {
             let reason = Reason { kind: failure.kind.to_string(), sentence: failure.sentence.clone() };
@@ -219,7 +216,7 @@ impl AuditEntry {
         })
     }
 
-    /// The partition of an account's entries; they list in order of time.
+    /// The partition of an account's entries. They list in order of time.
     pub fn partition(account_id: &AccountId) -> String {
         format!("{AUDIT_PARTITIONS}{account_id}")
     }
@@ -235,11 +232,11 @@ impl Record for AuditEntry {
     }
 }
 
-/// Which entries of an account are asked for. What is None or empty excludes nothing.
+/// Selects entries of an account. A field that is None or empty excludes nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AuditFilter {
     pub actions: BTreeSet<String>,
-    /// Only what somebody with this subject or e-mail address (in whatever case) did.
+    /// A subject, or an e-mail address in any case.
     pub person: Option<String>,
     pub outcome: Option<AuditOutcome>,
     pub from: Option<Timestamp>,
@@ -247,7 +244,7 @@ pub struct AuditFilter {
 }
 
 impl AuditFilter {
-    /// Whether `entry` is asked for at `now`; what should be forgotten is not, since the ledger forgets late.
+    /// Whether the filter selects `entry` at `now`. Entries past their time are not selected: the ledger deletes late.
     pub fn takes(&self, entry: &AuditEntry, now: Timestamp) -> bool {
         let is_person = |person: &String| {
             entry.subject.as_ref() == Some(person)
@@ -281,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_takes_what_fits_all_of_it() {
+    fn a_filter_selects_entries_that_match_all_its_fields() {
         let entry = act().succeeded("b-1".to_owned());
         let all = AuditFilter::default();
         assert!(all.takes(&entry, NOW));
@@ -294,11 +291,11 @@ mod tests {
         let times = |from, until| AuditFilter { from: Some(from), until: Some(until), ..AuditFilter::default() };
         let later = NOW + SignedDuration::from_secs(1);
         assert!(times(NOW, later).takes(&entry, NOW) && !times(later, later).takes(&entry, NOW));
-        assert!(!times(NOW, NOW).takes(&entry, NOW), "the end is not part of it");
+        assert!(!times(NOW, NOW).takes(&entry, NOW), "the end is excluded");
     }
 
     #[test]
-    fn the_begin_of_a_change_of_a_secret_lists_just_before_its_end() {
+    fn the_begin_of_a_secrets_change_lists_just_before_its_end() {
         let act = act();
         let end = act.succeeded("crmConnection, webhook".to_owned());
         let begins = [Secret::CrmToken, Secret::WebhookSecret].map(|secret| act.begins_to_change(secret));
@@ -309,9 +306,9 @@ mod tests {
         assert!(begins.iter().all(|entry| entry.at == end.at && OWN_ACTIONS.contains(&entry.action.as_str())));
     }
 
-    /// D7: whatever a request names, and however long the sentence about it is.
+    /// D7: a request can name long texts.
     #[test]
-    fn an_entry_is_small_whatever_was_sent() {
+    fn an_entry_is_small_even_if_the_request_was_not() {
         let long = "ä€😀".repeat(10_000);
         let by = Requester { subject: long.clone(), email: Some(long.clone()) };
         let reason = Reason { kind: "input-invalid".into(), sentence: long.clone() };
@@ -325,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_deployment_did_by_itself_is_told_once_and_under_the_name_of_who_asked() {
+    fn an_event_has_one_entry_which_names_the_requester() {
         let failure = crate::Failure::new(crate::FailureKind::CrmTokenRefused, "Connect again.");
         let backup_id = crate::ids::BackupId::new(NOW, [3; 10]);
         let event = Event::BackupFailed { backup_id: backup_id.clone(), failure };

@@ -1,25 +1,25 @@
-//! Versions of stored forms. Each kind of thing that is stored has a *format*: a number that goes up when the present code's
-//! readers would misunderstand the new form. What only adds members does not need it. The rules are in
-//! `docs/stored-records.md`.
+//! Versions of stored forms. Each kind of stored data has a *format*, a number that goes up when earlier readers would
+//! misunderstand a new form. A new member alone does not change the format. The rules are in `docs/stored-records.md`.
 //!
-//! Records of the ledger have theirs beside them (see [`Record`](crate::ports::ledger::Record)). Documents, lines and messages
-//! are read and written here: a document or a message has the member `format`, and a file of lines begins with the line
-//! `{"format": n}`. Without it the format is 1, and 1 is never written, so files of the first versions are of format 1.
+//! The ledger stores the format beside each record (see [`Record`](crate::ports::ledger::Record)). Documents, lines and
+//! messages are read and written here: a document or a message has the member `format`, and a file of lines begins with
+//! the line `{"format": n}`. Without it the format is 1. Format 1 is never written, so files of the first versions have
+//! it.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::error::Category;
 
-/// Which versions of a form the present code writes and reads. A form is read one release before it is written.
+/// The versions of a form that the present code writes and reads. A form is read one release before it is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Format {
     pub writes: u32,
-    /// The highest that it reads, and with it all below.
+    /// The highest version that it reads. It reads all lower ones too.
     pub reads: u32,
 }
 
 impl Format {
-    /// The only one so far of most kinds.
+    /// The first version, and the only one of most kinds so far.
     pub const FIRST: Self = Self { writes: 1, reads: 1 };
 
     /// Checks that the present code reads `found`.
@@ -31,27 +31,23 @@ impl Format {
     }
 }
 
-/// A kind of document, line or message. None of them has a member `format` of its own.
+/// A kind of document, line or message. None has a member called `format`.
 pub trait Document: Serialize + DeserializeOwned {
     /// The versions of its form.
     const FORMAT: Format = Format::FIRST;
 }
 
-/// Why something stored cannot be read. Quotes nothing of it.
+/// Why stored data cannot be read. Quotes none of the data.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotRead {
-    /// A later version wrote it, which is told by its format. A later version can read it.
+    /// Its format is higher than the present code's. A later version can read it.
     #[error("it has format {found}, and this version reads formats up to {reads}")]
-    Newer {
-        found: u32,
-        /// The highest that the present code reads.
-        reads: u32,
-    },
-    /// It is JSON, but not what was expected: a member is missing, or a word is unknown. A later version may know it.
-    #[error("it has something unknown, or lacks something, in line {line}, column {column}")]
+    Newer { found: u32, reads: u32 },
+    /// It is JSON of another form: a member is missing, or a word is unknown. A later version may be able to read it.
+    #[error("it has an unknown word or lacks a member at line {line}, column {column}")]
     Unknown { line: usize, column: usize },
-    /// It is no JSON. No version can read it.
-    #[error("it is broken in line {line}, column {column}")]
+    /// It is not JSON. No version can read it.
+    #[error("it is not valid JSON at line {line}, column {column}")]
     Broken { line: usize, column: usize },
 }
 
@@ -65,7 +61,7 @@ impl From<&serde_json::Error> for NotRead {
     }
 }
 
-/// The member that tells the format.
+/// The member with the format.
 #[derive(Deserialize)]
 struct FormatMember {
     format: u32,
@@ -95,7 +91,7 @@ pub fn read_lines<T: Document>(bytes: &[u8]) -> Result<Vec<T>, NotRead> {
 /// The values in a file of lines, one at a time.
 ///
 /// # Errors
-/// For each line, [`NotRead`]. A file in a format that cannot be read yields that alone.
+/// [`NotRead`] for each line at fault. A file in an unreadable format yields a single error.
 pub fn lines<T: Document>(bytes: &[u8]) -> impl Iterator<Item = Result<T, NotRead>> {
     let mut lines = bytes.split(|byte| *byte == b'\n').enumerate().filter(|(_, line)| !line.is_empty()).peekable();
     let format = lines.peek().and_then(|(_, first)| told(first));
@@ -126,7 +122,7 @@ struct WithFormat<'a, T> {
 /// Writes a document or a message.
 ///
 /// # Errors
-/// When it cannot be written as JSON, which is a fault of its type.
+/// If it cannot be written as JSON, which is a fault of its type.
 pub fn write<T: Document>(document: &T) -> Result<Vec<u8>, serde_json::Error> {
     match T::FORMAT.writes {
         1 => serde_json::to_vec(document),
@@ -137,7 +133,7 @@ pub fn write<T: Document>(document: &T) -> Result<Vec<u8>, serde_json::Error> {
 /// Appends `line` to a file of lines.
 ///
 /// # Errors
-/// When it cannot be written as JSON, which is a fault of its type.
+/// If it cannot be written as JSON, which is a fault of its type.
 pub fn add_line<T: Document>(line: &T, file: &mut Vec<u8>) -> Result<(), serde_json::Error> {
     if file.is_empty() && T::FORMAT.writes > 1 {
         file.extend_from_slice(format!("{{\"format\":{}}}\n", T::FORMAT.writes).as_bytes());
@@ -172,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_format_is_not_written_and_every_other_one_is() {
+    fn every_format_but_the_first_is_written() {
         let first = First { name: "a".to_owned() };
         assert_eq!(write(&first).expect("JSON"), br#"{"name":"a"}"#);
         assert_eq!(write(&second("a")).expect("JSON"), br#"{"format":2,"name":"a"}"#);
@@ -189,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn formats_up_to_the_one_that_is_read_can_be_read() {
+    fn all_formats_up_to_the_highest_can_be_read() {
         for known in [r#"{"name":"a"}"#, r#"{"format":1,"name":"a"}"#, r#"{"name":"a","format":3}"#] {
             assert_eq!(read::<Second>(known.as_bytes()), Ok(second("a")), "{known}");
         }
@@ -197,9 +193,9 @@ mod tests {
         assert_eq!(read::<Second>(newer), Err(NotRead::Newer { found: 4, reads: 3 }));
     }
 
-    /// What a later version may read is told apart from what no version can.
+    /// A later version may be able to read unknown data. No version can read invalid JSON.
     #[test]
-    fn what_is_unknown_is_told_apart_from_what_is_broken() {
+    fn unknown_data_and_invalid_json_are_different_errors() {
         assert_eq!(read::<First>(b"{\n\"title\":\"a\"}"), Err(NotRead::Unknown { line: 2, column: 12 }));
         assert_eq!(read::<First>(br#"{"name":"#), Err(NotRead::Broken { line: 1, column: 8 }));
         let lines = |second: &str| format!("{{\"name\":\"a\"}}\n{second}\n");

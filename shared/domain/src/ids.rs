@@ -1,17 +1,17 @@
-//! Identifiers. Each is checked when it is made, so that code that holds one need not look again.
+//! Identifiers. Each is checked when it is made, so later code need not check it again.
 
 use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// An identifier that does not have the form it must have.
+/// A text that is not a valid identifier.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("'{value}' is not {expected}")]
 pub struct MalformedId {
-    /// What was given, cut to 64 characters.
+    /// The text, cut to 64 characters.
     pub value: String,
-    /// What would have been right, such as `a backup id`.
+    /// What it should be, such as `a backup id`.
     pub expected: &'static str,
 }
 
@@ -56,7 +56,7 @@ macro_rules! time_ordered_id {
                 Self(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid().hyphenated().to_string())
             }
 
-            /// When it was made, to the second; the epoch where the id does not tell.
+            /// When it was created, to the second. The epoch if the id has no time.
             pub fn created_at(&self) -> Timestamp {
                 let time = uuid::Uuid::parse_str(&self.0).ok().and_then(|id| id.get_timestamp());
                 let seconds = time.and_then(|time| i64::try_from(time.to_unix().0).ok());
@@ -77,7 +77,7 @@ macro_rules! time_ordered_id {
                 &self.0
             }
 
-            /// What makes it unique, for ids that are derived from it so that making them twice makes the same ones.
+            /// The random part. Ids derived from it are the same each time.
             pub fn random(&self) -> [u8; 10] {
                 let parsed = uuid::Uuid::parse_str(&self.0).unwrap_or_default();
                 let mut random = [0; 10];
@@ -107,10 +107,10 @@ impl AccountId {
         &self.0
     }
 
-    /// Ten bytes derived from the account alone, for ids of things of which the account has at most one at a time: making
-    /// such an id twice makes the same one. The digits are dealt out to the first nine bytes, each of which is a hash of
-    /// its digits (`31 × hash + digit`); the tenth byte is left to the caller. Stored ids depend on it, so it never
-    /// changes.
+    /// Ten bytes derived from the account alone, for ids of things of which the account has at most one at a time:
+    /// making such an id twice makes the same one. The digits are dealt out to the first nine bytes, each of which is a
+    /// hash of its digits (`31 × hash + digit`); the tenth byte is left to the caller. Stored ids depend on it, so it
+    /// never changes.
     pub fn derived_bytes(&self) -> [u8; 10] {
         let mut bytes = [0_u8; 10];
         for (place, digit) in self.0.bytes().enumerate() {
@@ -122,22 +122,22 @@ impl AccountId {
 }
 
 time_ordered_id!(
-    /// One run of a backup: a version 7 UUID, so that ids sort by the time of their creation.
+    /// The id of a backup: a version 7 UUID, so that ids sort by the time of their creation.
     BackupId,
     "a backup id"
 );
 time_ordered_id!(
-    /// One restore, and the import that it becomes: a version 7 UUID, so that ids sort by the time of their creation.
+    /// The id of a restore, and of its import: a version 7 UUID, so that ids sort by the time of their creation.
     RestoreId,
     "a restore id"
 );
 time_ordered_id!(
-    /// One notification: a version 7 UUID, so that ids sort by the time of their creation.
+    /// The id of a notification: a version 7 UUID, so that ids sort by the time of their creation.
     NotificationId,
     "a notification id"
 );
 time_ordered_id!(
-    /// One entry of the audit log: a version 7 UUID, so that ids sort by the time of their creation.
+    /// The id of an audit entry: a version 7 UUID, so that ids sort by the time of their creation.
     AuditEntryId,
     "an audit entry id"
 );
@@ -166,7 +166,7 @@ impl ObjectType {
 }
 
 impl AuditEntryId {
-    /// An id of the same moment that sorts just before this one, as the `nth` before it. The same every time.
+    /// The `nth` id just before this one in the sort order, with the same time. The same each time.
     #[must_use]
     pub fn before(&self, nth: u64) -> Self {
         let id = uuid::Uuid::parse_str(&self.0).unwrap_or_default();
@@ -177,14 +177,14 @@ impl AuditEntryId {
     }
 }
 
-/// The bits of a UUID's second half that tell its variant, and how they are in every id here.
+/// The bits of a UUID's second half that hold its variant, and their value in all ids.
 const VARIANT: u64 = 0b11 << 62;
 const VARIANT_OF_UUIDS: u64 = 0b10 << 62;
 
 text_id!(AccountId);
 text_id!(ObjectType);
 
-/// A record's id inside its object type. The CRM's ids are decimal numbers and its lists ascend by them.
+/// A record's id in its object type. The CRM's ids are decimal numbers, and its lists ascend by id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RecordId(pub u64);
@@ -207,13 +207,13 @@ impl fmt::Display for RecordId {
     }
 }
 
-/// Names a chunk inside its backup.
+/// The key of a chunk in its backup.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ChunkKey {
     pub object_type: ObjectType,
     pub generation: u32,
-    /// The exclusive lower bound of its ids.
+    /// The exclusive lower bound of the chunk's ids.
     pub lower: RecordId,
 }
 
@@ -235,11 +235,11 @@ mod tests {
     fn bytes_derived_from_an_account_stay_the_same() {
         let bytes = |id: &str| AccountId::parse(id).expect("digits").derived_bytes();
         assert_eq!(bytes("42"), [b'4', b'2', 0, 0, 0, 0, 0, 0, 0, 0]);
-        assert_eq!(bytes("12345678901234567890"), [72, 103, 134, 165, 196, 227, 248, 23, 55, 0]);
+        assert_eq!(bytes("12345678901234567890"), [250, 209, 95, 127, 159, 191, 223, 255, 31, 0]);
     }
 
     #[test]
-    fn ids_refuse_what_could_leave_their_place() {
+    fn ids_refuse_characters_that_could_break_keys_and_paths() {
         for bad in ["", "12a", "１２", "1 ", "123456789012345678901"] {
             assert!(AccountId::parse(bad).is_err(), "{bad}");
         }

@@ -1,8 +1,8 @@
 //! The words, states, transitions, rules and ports of crm-backup.
 //!
 //! Everything here is pure: no clock is read, nothing is sent, nothing sleeps. A state change is a function from a
-//! state and an event to the next state or a refusal ([`Refused`]); the ledger stores the result only if nobody else
-//! changed the item in between (see [`ports::ledger`]). The words are those of `docs/architecture.md`.
+//! state and an event to the next state or a refusal ([`Refused`]). The ledger stores the result only if no other run
+//! has changed the item in between (see [`ports::ledger`]). `docs/architecture.md` explains the words.
 
 pub mod account;
 pub mod allowance;
@@ -32,20 +32,20 @@ pub mod work;
 
 pub use self::failure::{Failure, FailureKind};
 
-/// A state change that is not allowed in the present state. Nothing was changed.
+/// A state change that the present state does not allow. Nothing has changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what} is refused: {why}")]
 pub struct Refused {
-    /// The event that was refused, as a word.
+    /// What was refused, such as `renewing a lease`.
     pub what: &'static str,
-    /// Why, as part of a sentence.
+    /// Why, as a clause: `another run has taken it over`.
     pub why: &'static str,
     /// No run and no user can bring this about: the code that asked is wrong.
     pub is_fault: bool,
 }
 
 impl Refused {
-    /// A refusal of `what`, because of `why`.
+    /// Refuses `what` because of `why`.
     pub const fn new(what: &'static str, why: &'static str) -> Self {
         Self { what, why, is_fault: false }
     }

@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 use crate::format::Document;
 use crate::ids::ObjectType;
 
-/// How carefully a property's values must be handled, in the CRM's own words.
+/// How sensitive a property's values are, in the CRM's own words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Sensitivity {
-    /// Anyone who may see the record.
+    /// Visible with the record.
     #[default]
     NonSensitive,
     /// Needs the `sensitive.read` scope.
@@ -22,19 +22,18 @@ pub enum Sensitivity {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Property {
-    /// Internal name, unique inside the object type.
+    /// The internal name, unique in the object type.
     pub name: String,
     /// The name that people see.
     pub label: String,
     /// The CRM's type, such as `string`, `number`, `datetime`, `enumeration`.
     #[serde(rename = "type")]
     pub kind: String,
-    /// How its values must be handled.
     pub sensitivity: Sensitivity,
-    /// The CRM computes the value.
+    /// Whether the CRM computes the value.
     #[serde(default)]
     pub calculated: bool,
-    /// The CRM refuses writes to it.
+    /// Whether the CRM refuses writes.
     #[serde(default)]
     pub read_only: bool,
 }
@@ -47,34 +46,33 @@ pub struct ObjectDefinition {
     pub object_type: ObjectType,
     /// The CRM's id of the type, such as `0-1` or `2-1234567`. None for conversations.
     pub type_id: Option<String>,
-    /// Singular label that people see, such as `Contact`.
+    /// The singular label that people see, such as `Contact`.
     pub label: String,
-    /// Whether the account defined it itself.
+    /// Whether the account defined it.
     pub custom: bool,
 }
 
-/// The columns of an object's CSV file after the first, which is always the record id.
+/// The columns of an object's CSV file, without the first one, which is always the record id.
 ///
-/// The order is fixed when the backup discovers the object and never changes during the backup.
+/// Discovery fixes their order, and it never changes during the backup.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Columns {
-    /// In file order, without the record id's own property.
+    /// In file order, without the record id's property.
     pub properties: Vec<Property>,
 }
 
-/// The property that holds a record's own id; always the first column and never repeated.
+/// The property that holds a record's id. It is always the first column and appears once.
 pub const RECORD_ID_COLUMN: &str = "hs_object_id";
 
-/// The property that names the records that were merged into a record, separated by `;`.
+/// The property that lists the records that were merged into a record, separated by `;`.
 pub const MERGED_IDS: &str = "hs_merged_object_ids";
 
 impl Document for Columns {}
 
 impl Columns {
-    /// Columns from the properties of an object type, in whatever order and with whatever repetitions they were
-    /// listed: sorted by internal name, each name once, without [`RECORD_ID_COLUMN`]. Of two properties with one
-    /// name the more sensitive one stays.
+    /// Columns from an object type's properties in any order, with or without repetitions: sorted by internal name,
+    /// each name once, without [`RECORD_ID_COLUMN`]. If two properties have one name, the more sensitive one stays.
     pub fn from_properties(mut properties: Vec<Property>) -> Self {
         properties.retain(|property| property.name != RECORD_ID_COLUMN);
         properties.sort_by(|a, b| a.name.cmp(&b.name).then(b.sensitivity.cmp(&a.sensitivity)));
@@ -87,8 +85,8 @@ impl Columns {
         self.properties.iter().map(|property| property.name.as_str())
     }
 
-    /// Bytes of the CSV file's first line, as the archive writes it: names between commas, in quotes where they have a comma,
-    /// a quote or the end of a line in them, and CRLF.
+    /// How many bytes the CSV file's first line has: names between commas, quoted if they contain a comma, a quote or a
+    /// line end, and CRLF.
     pub fn header_bytes(&self) -> u64 {
         let bytes = |name: &str| {
             let quotes = name.bytes().filter(|byte| *byte == b'"').count();

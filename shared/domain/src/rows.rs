@@ -1,17 +1,17 @@
-//! A page of records between the CRM client, which fills it straight from the response's bytes, and the CSV writer,
-//! which reads it once. One buffer is reused for all pages of a run, so a page costs no allocation per value.
+//! A page of records. The CRM client fills it from the response's bytes, and the CSV writer reads it once. A run uses
+//! one buffer for all pages, so a page costs no allocation per value.
 //!
-//! A cell is in one of three states: it has a value, the CRM has shown that there is none, or the CRM has not shown it.
-//! The last must never be taken for the second: what is not known is not empty.
+//! A cell has a value, or the CRM has shown that there is none, or the CRM has not shown it. The last two must never be
+//! confused: an unknown value is not empty.
 
 use crate::ids::RecordId;
 
-/// Rows of equally many columns, values packed one behind the other.
+/// Rows with the same number of columns. Their values follow each other in one block of bytes.
 #[derive(Debug, Clone, Default)]
 pub struct RowBuffer {
     columns: usize,
     ids: Vec<RecordId>,
-    /// Start and end in `bytes`, row after row; or [`NONE`], or [`NOT_SHOWN`].
+    /// Start and end in `bytes`, row by row, or [`NONE`], or [`NOT_SHOWN`].
     spans: Vec<(u32, u32)>,
     bytes: Vec<u8>,
 }
@@ -22,29 +22,29 @@ const NONE: (u32, u32) = (0, 0);
 const NOT_SHOWN: (u32, u32) = (u32::MAX, u32::MAX);
 
 impl RowBuffer {
-    /// An empty buffer for rows of `columns` values (the record id is not counted).
+    /// An empty buffer for rows of `columns` values, without the record id.
     pub fn new(columns: usize) -> Self {
         Self { columns, ..Self::default() }
     }
 
-    /// Forgets all rows and keeps the memory.
+    /// Removes all rows and keeps the memory.
     pub fn clear(&mut self) {
         self.ids.clear();
         self.spans.clear();
         self.bytes.clear();
     }
 
-    /// Starts a row of which nothing is known yet.
+    /// Starts a row. None of its values are shown yet.
     pub fn begin_row(&mut self, id: RecordId) {
         self.ids.push(id);
         self.spans.resize(self.spans.len() + self.columns, NOT_SHOWN);
     }
 
-    /// Sets `column` of the row begun last. A second call for the same column wins.
+    /// Sets `column` of the latest row. A second call for the same column wins.
     ///
     /// # Panics
-    /// When no row was begun, when `column` is not below [`RowBuffer::columns`], or when a page exceeds 4 GiB of
-    /// values: faults of the caller.
+    /// If no row was begun, if `column` is not below [`RowBuffer::columns`], or if a page exceeds 4 GiB of values:
+    /// faults of the caller.
     pub fn set(&mut self, column: usize, value: &str) {
         assert!(column < self.columns, "column out of range");
         let start = self.bytes.len();
@@ -53,7 +53,7 @@ impl RowBuffer {
         *self.cell(column) = (span(start), span(self.bytes.len()));
     }
 
-    /// Notes that the row begun last has no value in `column`.
+    /// Records that the latest row has no value in `column`.
     ///
     /// # Panics
     /// As [`RowBuffer::set`].
@@ -62,14 +62,13 @@ impl RowBuffer {
         *self.cell(column) = NONE;
     }
 
-    /// Notes that the row begun last has no value in any column that was not set: for answers that leave out what is
-    /// empty.
+    /// Records that the latest row has no value in the columns that were not set, for answers that omit empty values.
     pub fn rest_is_none(&mut self) {
         let first = self.ids.len().saturating_sub(1) * self.columns;
         self.spans[first..].iter_mut().filter(|span| **span == NOT_SHOWN).for_each(|span| *span = NONE);
     }
 
-    /// Sets `column` of row `row`, where its value was shown later than the row.
+    /// Sets `column` of row `row`, if its value was shown later than the row.
     ///
     /// # Panics
     /// When there is no such cell, or as [`RowBuffer::set`].
@@ -86,7 +85,7 @@ impl RowBuffer {
         &mut self.spans[row * self.columns + column]
     }
 
-    /// Sets the id of the row begun last, where the id comes after the values.
+    /// Sets the id of the latest row, if the id comes after the values.
     ///
     /// # Panics
     /// When no row was begun.
@@ -100,12 +99,12 @@ impl RowBuffer {
         self.spans.truncate(rows * self.columns);
     }
 
-    /// Number of values in a row.
+    /// The number of values in a row.
     pub fn columns(&self) -> usize {
         self.columns
     }
 
-    /// Number of rows.
+    /// How many rows there are.
     pub fn len(&self) -> usize {
         self.ids.len()
     }
@@ -115,17 +114,17 @@ impl RowBuffer {
         self.ids.is_empty()
     }
 
-    /// The ids of all rows, in order of arrival.
+    /// The ids of all rows, in their order of arrival.
     pub fn ids(&self) -> &[RecordId] {
         &self.ids
     }
 
-    /// One value of row `row`; empty where there is none or it was not shown. Text, since every value came in as one.
+    /// A value of row `row`. Empty if there is none or it was not shown.
     pub fn value(&self, row: usize, column: usize) -> &str {
         std::str::from_utf8(self.bytes_of(self.spans[row * self.columns + column])).unwrap_or_default()
     }
 
-    /// Whether the CRM has shown the value of row `row` in `column`, or that there is none.
+    /// Whether the CRM has shown `column` of row `row`, with a value or without.
     pub fn is_shown(&self, row: usize, column: usize) -> bool {
         self.spans[row * self.columns + column] != NOT_SHOWN
     }
@@ -141,8 +140,7 @@ impl RowBuffer {
         !self.spans.contains(&NOT_SHOWN)
     }
 
-    /// The values of row `row` in column order, empty where there is none or it was not shown. UTF-8, since every value
-    /// came in as a `str`.
+    /// The values of row `row` as UTF-8, in column order. Empty if there is none or it was not shown.
     pub fn values(&self, row: usize) -> impl ExactSizeIterator<Item = &[u8]> {
         self.spans[row * self.columns..(row + 1) * self.columns].iter().map(|&span| self.bytes_of(span))
     }

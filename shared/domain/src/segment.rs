@@ -1,4 +1,4 @@
-//! A segment: the DEFLATE bytes that one worker run produced for a chunk, as the ledger remembers them.
+//! A segment: the DEFLATE bytes that one run made for a chunk, as the ledger records them.
 
 use std::collections::BTreeMap;
 
@@ -12,14 +12,12 @@ use crate::ports::ledger::{Key, Record};
 use crate::ports::storage::ETag;
 use crate::work::WORK_KEPT_FOR;
 
-/// What is known about the bytes of a segment.
+/// Sizes, ids and checksums of a segment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SegmentSummary {
     pub rows: u64,
-    /// The first record's id.
     pub first_id: RecordId,
-    /// The last record's id.
     pub last_id: RecordId,
     pub plain_bytes: u64,
     /// DEFLATE bytes, up to and including the closing sync flush.
@@ -30,7 +28,7 @@ pub struct SegmentSummary {
     pub sha256: String,
 }
 
-/// A committed segment. Only what is named by such a record gets into the archive.
+/// A committed segment. The archive holds only segments that have such a record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Segment {
@@ -39,20 +37,18 @@ pub struct Segment {
     pub generation: u32,
     /// The chunk, by its exclusive lower bound.
     pub lower: RecordId,
-    /// Its place in the chunk, from 0.
+    /// Counts the chunk's segments, from 0.
     pub sequence: u32,
     /// The lease under which it was written.
     pub attempt: u32,
-    /// Where its bytes are.
     pub storage_key: String,
-    /// Which bytes they must still be.
+    /// The content that the stored bytes must still have.
     pub etag: ETag,
-    /// What is in them.
     pub summary: SegmentSummary,
-    /// Properties of which the CRM did not show values, and in how many of its rows.
+    /// Properties whose values the CRM did not show, with the number of such rows.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub hidden_values: BTreeMap<String, u64>,
-    /// Values that were not valid Unicode.
+    /// How many values were not valid Unicode and were repaired.
     #[serde(default)]
     pub mended_values: u64,
 }

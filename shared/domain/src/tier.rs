@@ -1,29 +1,29 @@
-//! Tiers: what an account may do. The API calls them plans. They are data: to add one, add a row to [`TIERS`].
+//! Tiers: the rights of an account. The API calls them plans. To add a tier, add a row to [`TIERS`].
 
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
-/// What the accounts of a tier may do.
+/// The rights of the accounts of a tier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tier {
-    /// Its name, as the API and the ledger spell it.
+    /// The name in the API and the ledger.
     pub name: &'static str,
-    /// So long after the request for a backup that completed, the next one may be made.
+    /// The time from the request for a completed backup until the next backup may start.
     pub backup_interval: SignedDuration,
-    /// Whether backups may start by themselves.
+    /// Whether the account may have a schedule.
     pub may_schedule: bool,
 }
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 const WEEK: SignedDuration = SignedDuration::from_hours(7 * 24);
 
-/// Every tier there is, the most restricted one first. How often each may back up is what HubSpot offers by plan.
-/// How many calls the CRM allows is not a matter of tiers: its answers say so.
+/// All tiers, the most restricted one first. Their intervals are those of HubSpot's plans. The CRM's call limits do not
+/// depend on tiers: they come from its answers.
 pub static TIERS: [Tier; 4] = [
     Tier { name: "starter", backup_interval: WEEK, may_schedule: false },
     Tier { name: "professional", backup_interval: WEEK, may_schedule: false },
     Tier { name: "enterprise", backup_interval: DAY, may_schedule: true },
-    // For those who run the deployment for themselves.
+    // For accounts of the deployment's own operator.
     Tier { name: "unlimited", backup_interval: SignedDuration::ZERO, may_schedule: true },
 ];
 
@@ -32,9 +32,9 @@ pub static TIERS: [Tier; 4] = [
 #[serde(try_from = "String", into = "String")]
 pub struct TierName(&'static Tier);
 
-/// There is no tier of that name.
+/// No tier has this name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("there is no plan of that name")]
+#[error("no plan has this name")]
 pub struct UnknownTier;
 
 impl TierName {
@@ -44,7 +44,7 @@ impl TierName {
         TIERS.iter().find(|tier| tier.name == name).map(Self).ok_or(UnknownTier)
     }
 
-    /// What it allows.
+    /// The rights that the tier gives.
     pub const fn allows(self) -> &'static Tier {
         self.0
     }
@@ -56,7 +56,7 @@ impl TierName {
 }
 
 impl Default for TierName {
-    /// The most restricted tier, until an operator says otherwise.
+    /// The most restricted tier. An operator can set another one.
     fn default() -> Self {
         Self(&TIERS[0])
     }
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_plan_is_found_by_its_name_and_no_other_name_is_one() {
+    fn each_plan_is_found_by_its_name_and_other_names_are_refused() {
         for tier in &TIERS {
             let name = TierName::parse(tier.name).expect("a tier");
             assert_eq!((name.allows(), name.as_str()), (tier, tier.name));

@@ -1,39 +1,39 @@
-//! Where a list has led so far, as far as it takes to notice that it leads nowhere.
+//! Notices that a list of the CRM leads nowhere.
 
 use serde::{Deserialize, Serialize};
 
 use crate::ports::crm::Cursor;
 
-/// So many pages without a record may follow each other; a list that goes on so is broken.
+/// The most empty pages in a row. A list with more is broken.
 const EMPTY_PAGES: u32 = 100;
 
 /// Why a list leads nowhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lost {
-    /// It has come back to a page.
+    /// It came back to an earlier page.
     InACircle,
     /// It shows one empty page after another.
     InEmptyPages,
 }
 
-/// Notices a circle of cursors, however long it is, while keeping one cursor (Brent's algorithm): a cursor is remembered
-/// and replaced after 1, 2, 4, 8… pages, so that at some time the circle is shorter than that and comes back to it.
+/// Notices a circle of cursors of any length, but stores only one cursor (Brent's algorithm). The stored cursor is
+/// replaced after 1, 2, 4, 8… pages. Once this distance exceeds the circle, the list comes back to the stored cursor.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Trail {
     remembered: Option<Cursor>,
     pages: u64,
     keep_for: u64,
-    /// Pages without a record since the last one that had any.
+    /// Empty pages since the last page with a record.
     #[serde(default)]
     empty_pages: u32,
 }
 
 impl Trail {
-    /// Follows the list from a page, which was empty or not, to `next`.
+    /// Follows the list from a page to `next`.
     ///
     /// # Errors
-    /// [`Lost`] when it leads nowhere; nothing has changed then.
+    /// [`Lost`] if the list leads nowhere. Nothing has changed then.
     pub fn follow(&mut self, was_empty: bool, next: &Cursor) -> Result<(), Lost> {
         if self.remembered.as_ref() == Some(next) {
             return Err(Lost::InACircle);
@@ -63,7 +63,7 @@ mod tests {
     }
 
     proptest! {
-        /// A list that comes back to one of its pages is noticed; one that does not is read to its end.
+        /// A list that comes back to one of its pages is noticed. Another list is read to its end.
         #[test]
         fn a_circle_is_noticed_whatever_its_length(straight in 0_usize..60, circle in 1_usize..60) {
             let mut trail = Trail::default();
@@ -76,7 +76,7 @@ mod tests {
         }
     }
 
-    /// B11: some empty pages are followed, an endless row of them is not.
+    /// B11: a few empty pages are followed, an endless row of them is not.
     #[test]
     fn endless_empty_pages_are_noticed() {
         let mut trail = Trail::default();

@@ -1,15 +1,17 @@
-//! What is stored in a record and is not known to the present code, because a later version wrote it. It is kept when the
-//! record is loaded, and written back when the record is replaced: while a deployment is under way, functions of two versions
-//! work on the same records.
+//! Members of a stored record that the present code does not know, because a later version wrote them. They are kept
+//! when the record is loaded and written back when it is replaced: during a deployment, functions of two versions work
+//! on the same records.
 //!
-//! Unknown is each member of an object, at every depth, that the loaded value does not write itself. It goes back to where it
-//! was, under these rules:
+//! A member of an object is unknown, at every depth, if the loaded value does not write it itself. It is written back
+//! to its place, under these rules:
 //! - A member that the new value writes itself wins.
-//! - What was in an object goes where that object is gone: a lease that was given back, an entry that was removed from a map.
-//!   An object that the present code leaves out because it looks empty stays for what is unknown in it.
-//! - What was in an element of a list stays with the elements that did not change, counted from both ends of the list. An
+//! - If an object is gone, its unknown members are gone too: a lease that was given back, an entry that was removed
+//! from a
+//!   map. An object that the present code omits because it looks empty stays if it has unknown members.
+//! - Elements of a list that did not change keep their unknown members; they are matched from both ends of the list. An
 //!   element that changed may be another one, so it keeps nothing.
-//! - The present code must read the result exactly as it would read the new value alone. What breaks that is left out.
+//! - The present code must read the result exactly as it would read the new value alone. Members that break this are
+//!   omitted.
 
 use std::collections::BTreeMap;
 
@@ -21,31 +23,31 @@ use serde_json::{Map, Value};
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Unknown(Option<Node>);
 
-/// Unknown members of a value, or of what is in it.
+/// Unknown members of a value, or of values inside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Node {
     Object {
         /// Members that are unknown as a whole.
         members: Map<String, Value>,
-        /// Members that are known, with something unknown in them.
+        /// Known members that have unknown members inside.
         inside: BTreeMap<String, Node>,
     },
     List {
         /// The elements as the present code writes them.
         known: Vec<Value>,
-        /// By place: elements with something unknown in them.
+        /// By place: elements that have unknown members inside.
         inside: BTreeMap<usize, Node>,
     },
 }
 
 impl Unknown {
-    /// What of `stored`, from which `loaded` was read, is unknown.
+    /// The unknown members of `stored`, from which `loaded` was read.
     pub fn of<T: Serialize>(stored: &Value, loaded: &T) -> Self {
-        // A value that cannot be written as JSON has its fault told when it is written.
+        // A value that cannot be written as JSON fails when it is written.
         Self(serde_json::to_value(loaded).ok().and_then(|known| Node::of(stored, &known)))
     }
 
-    /// `own`, which is what a new value writes itself, with the unknown members.
+    /// `own`, the JSON of a new value, together with the unknown members.
     pub fn with<T: Serialize + DeserializeOwned>(&self, own: Value) -> Value {
         let Some(node) = &self.0 else { return own };
         let mut all = own.clone();
@@ -64,7 +66,7 @@ impl Unknown {
     }
 }
 
-/// Whether the present code reads `stored` as something that it writes as `own`.
+/// Whether the present code reads `stored` as a value that it writes as `own`.
 fn reads_as<T: Serialize + DeserializeOwned>(stored: &Value, own: &Value) -> bool {
     let read = T::deserialize(stored).ok().and_then(|read| serde_json::to_value(read).ok());
     read.as_ref() == Some(own)
@@ -93,7 +95,8 @@ impl Node {
         }
     }
 
-    /// Adds the unknown members to `value`, which is at `path`. Objects that are not there any more go to `left_out`.
+    /// Adds the unknown members to `value`, which is at `path`. Objects that `value` does not have are put into
+    /// `left_out`.
     fn add_to(&self, value: &mut Value, path: &mut Vec<String>, left_out: &mut Vec<(Vec<String>, Value)>) {
         match (self, value) {
             (Self::Object { members, inside }, Value::Object(own)) => {
@@ -120,7 +123,7 @@ impl Node {
                         (from_end <= same_at_end).then(|| own.len() - from_end)
                     };
                     if let Some(element) = present.and_then(|place| own.get_mut(place)) {
-                        // An element that did not change lacks nothing that it had.
+                        // An element that did not change has all its objects.
                         node.add_to(element, &mut Vec::new(), &mut Vec::new());
                     }
                 }
@@ -129,7 +132,7 @@ impl Node {
         }
     }
 
-    /// An object of nothing but unknown members; None for a list.
+    /// An object of the unknown members alone. None for a list.
     fn alone(&self) -> Option<Value> {
         let Self::Object { members, inside } = self else { return None };
         let inside = inside.iter().filter_map(|(name, node)| Some((name.clone(), node.alone()?)));
@@ -137,8 +140,8 @@ impl Node {
     }
 }
 
-/// Adds `member` to an object, unless it has one of that name. Of two objects it gets what is only in `member`: the present
-/// code left it out as empty before, and writes it now.
+/// Adds `member` to an object, unless it has a member of that name. If both are objects, adds the members that only
+/// `member` has: the present code omitted the object as empty before, and writes it now.
 fn merge(own: &mut Map<String, Value>, name: &str, member: &Value) {
     match (own.get_mut(name), member) {
         (None, member) => drop(own.insert(name.to_owned(), member.clone())),
@@ -149,7 +152,7 @@ fn merge(own: &mut Map<String, Value>, name: &str, member: &Value) {
     }
 }
 
-/// Inserts `value` at `path`, if the object is there that it belongs to.
+/// Inserts `value` at `path`, if the object around it exists.
 fn insert(into: &mut Value, path: &[String], value: Value) -> bool {
     let Some((last, before)) = path.split_last() else { return false };
     let parent = before.iter().try_fold(into, |object, name| object.get_mut(name));

@@ -1,4 +1,4 @@
-//! Work: messages between the functions. Each only names an item to look at.
+//! Work: messages between the functions. A message names an item and holds nothing else.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -8,38 +8,35 @@ use crate::ids::ChunkKey;
 use crate::ids::{AccountId, BackupId, NotificationId, ObjectType, RestoreId};
 use crate::notification::channel::Channel;
 
-/// How long the ledger keeps a backup's chunks and segments, counted from its creation: long enough to look into what
-/// went wrong.
+/// How long the ledger keeps a backup's chunks and segments after the backup's creation, so that operators can look
+/// into failures.
 pub const WORK_KEPT_FOR: SignedDuration = SignedDuration::from_hours(30 * 24);
 
-/// Names a backup.
+/// The ids of a backup and its account.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BackupRef {
-    /// The account it belongs to.
     pub account_id: AccountId,
     pub backup_id: BackupId,
 }
 
-/// Names a restore.
+/// The ids of a restore and its account.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RestoreRef {
-    /// The account it belongs to.
     pub account_id: AccountId,
     pub restore_id: RestoreId,
 }
 
-/// Names a notification.
+/// The ids of a notification and its account.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NotificationRef {
-    /// The account it belongs to.
     pub account_id: AccountId,
     pub notification_id: NotificationId,
 }
 
-/// One thing to look at.
+/// A message to a function: one item to work on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "work", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub enum Work {
@@ -47,31 +44,27 @@ pub enum Work {
     Discover { backup: BackupRef },
     /// export-chunk: read one id range of one object.
     Export { backup: BackupRef, chunk: ChunkKey },
-    /// export-chunk: all chunks of the object seem to be done; check it and count it off.
+    /// export-chunk: all chunks of the object seem to be done; check this and close the object.
     CloseObject { backup: BackupRef, object_type: ObjectType },
     /// assemble-archive: lay the archive out and complete the backup.
     Assemble { backup: BackupRef },
-    /// assemble-archive: the backup has ended; delete its segments and unfinished uploads, and its archive if there is none
-    /// or shall be none.
+    /// assemble-archive: the backup has ended; delete its segments and unfinished uploads, and the archive unless it is
+    /// kept.
     Sweep { backup: BackupRef },
-    /// restore-chunk: the restore's next step that one run does: begin its plan, sum it up, or conclude.
+    /// restore-chunk: do the restore's next step: begin the plan, sum it up, or conclude.
     Restore { restore: RestoreRef },
     /// restore-chunk: plan or apply one slice.
-    RestoreSlice {
-        restore: RestoreRef,
-        /// Which slice of it.
-        slice: u32,
-    },
-    /// deliver-notifications: give every channel its delivery.
+    RestoreSlice { restore: RestoreRef, slice: u32 },
+    /// deliver-notifications: create a delivery for every channel.
     Announce { notification: NotificationRef },
-    /// deliver-notifications: deliver it by one channel.
+    /// deliver-notifications: deliver the notification by one channel.
     Deliver { notification: NotificationRef, channel: Channel },
 }
 
 impl Document for Work {}
 
 impl Work {
-    /// The account that the work is for.
+    /// The account whose work it is.
     pub fn account_id(&self) -> &AccountId {
         match self {
             Self::Discover { backup }
@@ -84,7 +77,7 @@ impl Work {
         }
     }
 
-    /// The backup, the restore or the notification that the work is for.
+    /// The id of the backup, restore or notification.
     pub fn run_id(&self) -> &str {
         match self {
             Self::Discover { backup }
@@ -99,7 +92,7 @@ impl Work {
         }
     }
 
-    /// When the backup, the restore or the notification was made, to the second, and the random part of its id.
+    /// When the backup, restore or notification was created, to the second, and the random part of its id.
     pub fn run_stamp(&self) -> (Timestamp, [u8; 10]) {
         match self {
             Self::Discover { backup }
@@ -116,7 +109,7 @@ impl Work {
         }
     }
 
-    /// Its kind, as it stands in messages.
+    /// The kind of work, as in the stored message.
     pub const fn slug(&self) -> &'static str {
         match self {
             Self::Discover { .. } => "discover",

@@ -1,13 +1,13 @@
-//! Which addresses are on the public internet.
+//! Decides which addresses are on the public internet.
 //!
-//! What is not is in RFC 6890 and in the registries that IANA keeps by it:
+//! Addresses that are not are in RFC 6890 and in the registries that IANA keeps by it:
 //! [IPv4](https://www.iana.org/assignments/iana-ipv4-special-registry) and
-//! [IPv6](https://www.iana.org/assignments/iana-ipv6-special-registry), besides multicast (RFC 5771, RFC 4291). Blocks of
-//! which only single addresses are public are refused as a whole: they are anycast services, and nobody's webhook.
+//! [IPv6](https://www.iana.org/assignments/iana-ipv6-special-registry). Multicast is not public either (RFC 5771, RFC
+//! 4291). Blocks with single public addresses are refused as a whole: these are anycast services and not webhooks.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Each with the length of its prefix in bits.
+/// Networks that are not public, with their prefix lengths in bits.
 const NOT_PUBLIC_V4: [(Ipv4Addr, u32); 15] = [
     (Ipv4Addr::UNSPECIFIED, 8),           // "this network"; Linux takes 0.0.0.0 as itself
     (Ipv4Addr::new(10, 0, 0, 0), 8),      // private
@@ -26,12 +26,12 @@ const NOT_PUBLIC_V4: [(Ipv4Addr, u32); 15] = [
     (Ipv4Addr::new(240, 0, 0, 0), 4),     // reserved, and broadcast
 ];
 
-/// All of IPv6 that is assigned to anybody's hosts. What is outside of it is not public: loopback, unique local and
-/// link-local addresses, multicast, the discard prefix, NAT64 with a local prefix, and IPv4 addresses written as
-/// `::a.b.c.d` or `::ffff:0:a.b.c.d`, among others.
+/// The IPv6 addresses that are assigned to hosts. Others are not public: loopback, unique local and link-local
+/// addresses, multicast, the discard prefix, NAT64 with a local prefix, IPv4 addresses written as `::a.b.c.d` or
+/// `::ffff:0:a.b.c.d`, and more.
 const GLOBAL_UNICAST: (Ipv6Addr, u32) = (Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
 
-/// What is not public inside of [`GLOBAL_UNICAST`].
+/// Networks in [`GLOBAL_UNICAST`] that are not public.
 const NOT_PUBLIC_V6: [(Ipv6Addr, u32); 4] = [
     (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 23), // protocol assignments; of them Teredo leads to any IPv4 address
     (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0), 32), // documentation
@@ -39,8 +39,8 @@ const NOT_PUBLIC_V6: [(Ipv6Addr, u32); 4] = [
     (Ipv6Addr::new(0x3fff, 0, 0, 0, 0, 0, 0, 0), 20), // documentation
 ];
 
-/// Whether `address` is one that anybody on the internet can reach, so that connecting to it from inside the
-/// deployment's network shows nothing that is not public.
+/// Whether `address` is reachable from anywhere on the internet. Then a connection from inside the deployment's network
+/// shows nothing that is not public.
 pub(crate) fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),
@@ -61,8 +61,8 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
     within(&GLOBAL_UNICAST) && !NOT_PUBLIC_V6.iter().any(within)
 }
 
-/// Where a connection to `address` really goes, if that is an IPv4 address: the system maps `::ffff:a.b.c.d`, and a NAT64
-/// gateway `64:ff9b::a.b.c.d`, which is what networks without IPv4 get for public hosts.
+/// The IPv4 address that a connection to `address` really reaches, if it is one: the system maps `::ffff:a.b.c.d`, and
+/// a NAT64 gateway maps `64:ff9b::a.b.c.d`, the form of public hosts in networks without IPv4.
 fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
     match address.octets() {
         [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d]
@@ -99,7 +99,7 @@ mod tests {
         }
     }
 
-    /// Each block's first and last address are refused, and what is next to it on either side is public.
+    /// Each block's first and last address are refused, and the addresses next to it are public.
     #[test]
     fn ipv4_blocks_are_refused_from_end_to_end() {
         let blocks = [
@@ -127,7 +127,7 @@ mod tests {
         assert!(!public("169.254.169.254"), "the metadata of the cloud");
     }
 
-    /// As prefixes: with each, whatever follows is refused.
+    /// Prefixes whose addresses are all refused.
     const REFUSED_V6: [(&str, u32); 15] = [
         ("::", 96),              // unspecified, loopback, IPv4-compatible
         ("::ffff:0:0:0", 96),    // IPv4-translated
@@ -164,7 +164,7 @@ mod tests {
     }
 
     proptest! {
-        /// Another way to write an IPv4 address changes nothing about where it leads.
+        /// An embedded IPv4 address decides, in both current notations.
         #[test]
         fn an_embedded_address_decides(bits: u32) {
             let plain = Ipv4Addr::from_bits(bits);
@@ -173,7 +173,7 @@ mod tests {
             prop_assert_eq!(is_public(nat64.into()), is_public(plain.into()));
         }
 
-        /// In deprecated ways to write one, even public ones are refused.
+        /// In deprecated notations even public IPv4 addresses are refused.
         #[test]
         fn deprecated_embeddings_are_refused(bits: u32, rest: u128) {
             let bits = u128::from(bits);
@@ -182,7 +182,7 @@ mod tests {
             }
         }
 
-        /// Whatever the standard library knows to be special is not public.
+        /// An address that the standard library calls special is not public.
         #[test]
         fn no_special_ipv4_address_is_public(bits: u32) {
             let it = Ipv4Addr::from_bits(bits);
@@ -199,8 +199,8 @@ mod tests {
             prop_assert!(!is_public(Ipv6Addr::from_bits(network | rest >> bits).into()));
         }
 
-        /// Only global unicast addresses are public, besides embedded IPv4 addresses, which have 80 bits of zeros or the
-        /// NAT64 prefix.
+        /// Only global unicast addresses are public, besides embedded IPv4 addresses, which have 80 bits of zeros or
+        /// the NAT64 prefix.
         #[test]
         fn ipv6_outside_of_global_unicast_is_refused(bits: u128) {
             let elsewhere = bits >> 125 != 0b001 && bits >> 48 != 0 && bits >> 32 != 0x0064_ff9b << 64;

@@ -1,17 +1,17 @@
 //! Signed webhooks over HTTP that reach public addresses only: the [`Webhooks`](domain::ports::webhook::Webhooks) port.
 //!
-//! Customers choose the URLs, and the requests leave from inside the deployment's network. So a URL is checked when it is
-//! set and again whenever it is used, and a connection is only ever made to an address that was checked for it.
+//! Customers choose the URLs, and the requests come from inside the deployment's network. So a URL is checked when it
+//! is set and before each use, and a connection only goes to an address that was checked for it.
 //!
-//! | module | its part |
+//! | module | contents |
 //! |---|---|
-//! | `target` | which URLs may be a webhook's, and which of them the deployment exempts |
-//! | `address` | which addresses are on the public internet |
-//! | `lookup` | a host name's addresses, all of which must be |
+//! | `target` | the rules for URLs, and the targets that the deployment exempts |
+//! | `address` | the addresses on the public internet |
+//! | `lookup` | a host name's addresses, which must all be public |
 //! | `signature` | the Standard Webhooks scheme |
 //! | `sender` | the requests |
 //!
-//! Nothing is logged, and no error repeats a URL, a secret, or what a receiver says.
+//! Nothing is logged, and no error repeats a URL, a secret or an answer.
 
 mod address;
 mod lookup;

@@ -1,4 +1,4 @@
-//! The addresses of hosts, and which of them may be connected to.
+//! Looks up the addresses of hosts and checks them.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -10,14 +10,14 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use crate::address::is_public;
 
-/// Knows the addresses of host names.
+/// A source of addresses for host names.
 #[async_trait]
 pub(crate) trait Lookup: Send + Sync {
-    /// All addresses of `host` as of now.
+    /// All present addresses of `host`.
     async fn addresses(&self, host: &str) -> io::Result<Vec<IpAddr>>;
 }
 
-/// Asks the system, and so its hosts file and name servers.
+/// The system's lookup, with its hosts file and name servers.
 pub(crate) struct SystemLookup;
 
 #[async_trait]
@@ -34,7 +34,7 @@ pub(crate) enum Reach {
     Anywhere,
 }
 
-/// Looks hosts up, and gives out no address that is out of reach.
+/// Looks up hosts and returns only addresses within reach.
 #[derive(Clone)]
 pub(crate) struct Resolver {
     pub(crate) lookup: Arc<dyn Lookup>,
@@ -42,7 +42,7 @@ pub(crate) struct Resolver {
 }
 
 impl Resolver {
-    /// Whether `address` may be connected to.
+    /// Checks whether connections may go to `address`.
     ///
     /// # Errors
     /// [`WebhookRefused::Private`].
@@ -51,11 +51,11 @@ impl Resolver {
         within_reach.then_some(()).ok_or(WebhookRefused::Private)
     }
 
-    /// The addresses of `host`. A host with both public and private addresses is none that a customer has on the
-    /// internet, so one address out of reach refuses all.
+    /// The addresses of `host`. If one is out of reach, all are refused: a customer's host on the internet has no
+    /// private addresses.
     ///
     /// # Errors
-    /// [`WebhookRefused::Unresolved`] when it has none or cannot be looked up, [`WebhookRefused::Private`].
+    /// [`WebhookRefused::Unresolved`] if it has none or the lookup fails, [`WebhookRefused::Private`].
     pub(crate) async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, WebhookRefused> {
         let addresses = self.lookup.addresses(host).await.unwrap_or_default();
         if addresses.is_empty() {
@@ -66,13 +66,13 @@ impl Resolver {
     }
 }
 
-/// The HTTP client connects to what this gives out, and looks nothing up besides.
+/// The HTTP client connects only to the addresses of this resolver.
 impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
         let resolver = self.clone();
         Box::pin(async move {
             let addresses = resolver.addresses(name.as_str()).await?;
-            // The client puts the URL's port in place of 0.
+            // The client replaces port 0 by the URL's port.
             let addresses: Addrs = Box::new(addresses.into_iter().map(|address| SocketAddr::new(address, 0)));
             Ok(addresses)
         })

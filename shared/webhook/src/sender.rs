@@ -1,4 +1,4 @@
-//! The requests: where they may go, how long they may take, and what becomes of them.
+//! Webhook requests: their targets, their time limits and their results.
 
 use std::error::Error;
 use std::io;
@@ -15,12 +15,12 @@ use crate::lookup::{Lookup, Reach, Resolver, SystemLookup};
 use crate::signature::{self, sign};
 use crate::target::{PrivateTargets, Target};
 
-/// How long a receiver may take.
+/// Time limits of a request.
 #[derive(Clone, Copy)]
 pub(crate) struct Limits {
-    /// To look its host up and connect.
+    /// For the lookup of the host and the connection.
     pub(crate) connect: Duration,
-    /// For everything until its status has arrived.
+    /// For everything until the status has arrived.
     pub(crate) whole: Duration,
 }
 
@@ -30,12 +30,12 @@ impl Limits {
 
 /// Sends webhooks by HTTP. One per process.
 ///
-/// A connection goes only to an address that was checked when it was made, so a name that changes its addresses between
-/// check and connection gains nothing: the client has no other source of addresses than the resolver that checks them. It
-/// does not ask the resolver about hosts that are addresses already, so those are checked before every request.
+/// The client gets its addresses only from a resolver that checks them. So a host that changes its addresses between
+/// check and connection gains nothing. The client does not ask the resolver about hosts that are addresses, so these
+/// are checked before every request.
 ///
-/// A resolver learns the host but not the port, while exempt is a host at one port. So there are two clients, chosen by the
-/// whole URL, and neither can get to another URL than the one it was chosen for: no redirects, no proxies, and no
+/// A resolver gets the host without the port, but exemptions are for a host and a port. So there are two clients, and
+/// the whole URL decides between them. Neither can reach another URL: there are no redirects, no proxies, and no
 /// connection is kept for another request.
 pub struct HttpWebhooks {
     private_targets: PrivateTargets,
@@ -45,27 +45,27 @@ pub struct HttpWebhooks {
     limits: Limits,
 }
 
-/// Webhooks cannot be sent at all.
+/// Why webhooks cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum WebhookSetupError {
     /// One of the private targets, counted from 1.
     #[error("private target {0} is not a host and a port, such as receiver.internal:8443 or [::1]:8080")]
     PrivateTarget(usize),
-    /// As when the system has no certificate authorities.
+    /// For example because the system has no certificate authorities.
     #[error("the HTTP client for webhooks cannot be set up; does the system have certificate authorities?")]
     Client(#[from] reqwest::Error),
 }
 
-/// A client, and the resolver that it connects by.
+/// A client and its resolver.
 struct Connection {
     resolver: Resolver,
     client: Client,
 }
 
 impl HttpWebhooks {
-    /// Webhooks that verify certificates by the system's certificate authorities. `private_targets` are hosts with ports,
-    /// such as `receiver.internal:8443` or `[::1]:8080`, that need neither be on the public internet nor have TLS; they
-    /// are compared with URLs exactly, and no other port or subdomain is exempt.
+    /// Webhooks that verify certificates by the system's certificate authorities. `private_targets` are hosts with
+    /// ports, such as `receiver.internal:8443` or `[::1]:8080`, that need neither a public address nor TLS. Other ports
+    /// and subdomains are not exempt.
     ///
     /// # Errors
     /// [`WebhookSetupError`].
@@ -73,7 +73,7 @@ impl HttpWebhooks {
         Self::with(private_targets, &(Arc::new(SystemLookup) as Arc<dyn Lookup>), Limits::USUAL)
     }
 
-    /// With another source of addresses and other time-outs.
+    /// As [`HttpWebhooks::new`], with another source of addresses and other time limits.
     pub(crate) fn with(
         private_targets: Vec<String>,
         lookup: &Arc<dyn Lookup>,
@@ -89,7 +89,7 @@ impl HttpWebhooks {
         })
     }
 
-    /// What `url` leads to and the only way to send there. A host that is an address has been checked, a name has not.
+    /// The target of `url` and the connection for it. A host that is an address has been checked, a name has not.
     fn route(&self, url: &str) -> Result<(Target, &Connection), WebhookRefused> {
         let target = Target::parse(url, &self.private_targets)?;
         let route = if target.exempt { &self.anywhere } else { &self.public };
@@ -139,32 +139,32 @@ impl Webhooks for HttpWebhooks {
             .header(signature::TIMESTAMP, timestamp)
             .header(signature::SIGNATURE, signature)
             .body(message.body.to_owned());
-        // Dropping the response closes the connection, whatever the receiver goes on to send.
+        // Dropping the response closes the connection, even if the receiver sends more.
         let status = request.send().await.map_err(|error| no_answer(&error))?.status();
         if status.is_success() { Ok(()) } else { Err(WebhookError::Status(status.as_u16())) }
     }
 }
 
-/// Why there was no answer, in our own words: those of the client repeat the URL.
+/// Why there was no answer. The client's own texts repeat the URL.
 fn no_answer(error: &reqwest::Error) -> WebhookError {
     let mut causes = successors(Some(error as &(dyn Error + 'static)), |&error| cause(error));
     if let Some(refused) = causes.clone().find_map(<dyn Error>::downcast_ref::<WebhookRefused>) {
         return WebhookError::Refused(*refused);
     }
     WebhookError::NoAnswer(if causes.any(<dyn Error>::is::<rustls::Error>) {
-        "there is no TLS connection to it; is its certificate valid?"
+        "no TLS connection could be made; is its certificate valid?"
     } else if error.is_timeout() {
         "it took too long"
     } else if error.is_connect() {
-        "no connection to it could be made"
+        "no connection could be made"
     } else if error.is_builder() {
         "the request could not be made"
     } else {
-        "the connection broke off, or what it sent is not HTTP"
+        "the connection broke off, or the answer was not HTTP"
     })
 }
 
-/// The next error inside of `error`. Errors of input and output skip the one that they wrap.
+/// The cause of `error`. I/O errors skip the error that they wrap.
 fn cause<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
     match error.downcast_ref::<io::Error>() {
         Some(error) => error.get_ref().map(|inner| inner as &(dyn Error + 'static)),

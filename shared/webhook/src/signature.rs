@@ -1,6 +1,6 @@
-//! How a receiver knows that a message is ours: the symmetric scheme of
-//! [Standard Webhooks](https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md) 1.0.0,
-//! for which there are libraries in most languages.
+//! The signature by which a receiver verifies a message: the symmetric scheme of
+//! [Standard Webhooks](https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md)
+//! 1.0.0, which has libraries in most languages.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -16,7 +16,7 @@ pub(crate) const TIMESTAMP: &str = "webhook-timestamp";
 /// Header with what [`sign`] makes.
 pub(crate) const SIGNATURE: &str = "webhook-signature";
 
-/// By this receivers' libraries, and scanners for leaked secrets, tell what it is.
+/// The prefix by which receivers' libraries, and scanners for leaked secrets, recognise a secret.
 const SECRET_PREFIX: &str = "whsec_";
 
 /// A new webhook's secret as its receiver gets it: `whsec_` and the key in base64. `random` becomes the key, so it must
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
     use crate::tests::hmac_sha256;
 
-    /// The example that the scheme's own libraries are tested with.
+    /// The example in the tests of the scheme's own libraries.
     #[test]
     fn the_published_example_has_the_published_signature() {
         let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".into();

@@ -1,4 +1,4 @@
-//! Which URLs may be a webhook's.
+//! The rules for URLs of webhooks.
 
 use std::net::IpAddr;
 
@@ -8,16 +8,16 @@ use reqwest::Url;
 /// The longest URL, in characters.
 const LONGEST: usize = 2_000;
 
-/// A URL of a webhook. It has no `Debug` output, as its path may be a secret.
+/// A webhook's URL. It has no `Debug` output, because its path may be secret.
 pub(crate) struct Target {
     pub(crate) url: Url,
-    /// Whether the deployment names it as a target that need not be public.
+    /// Whether the deployment exempts it from the rule that targets are public.
     pub(crate) exempt: bool,
 }
 
 impl Target {
-    /// `url`, if it is absolute, `https` (or `http` where exempt), without a user, a password and a fragment, and at most
-    /// 2,000 characters long. This looks at the text alone: its host may still be anywhere.
+    /// Accepts `url` if it is absolute, `https` (or `http` if exempt), without a user, a password and a fragment, and
+    /// at most 2,000 characters long. This checks the text alone: its host may still be anywhere.
     ///
     /// # Errors
     /// [`WebhookRefused::Malformed`].
@@ -40,8 +40,8 @@ impl Target {
         self.url.host_str().unwrap_or_default()
     }
 
-    /// The address that the host is, if it is no name. The URL parser has made one address of its many spellings
-    /// (decimal, octal, hexadecimal, shortened), so none of them passes as a name.
+    /// The host's address, if it is an address and not a name. The URL parser has normalised all spellings (decimal,
+    /// octal, hexadecimal, shortened), so none of them passes as a name.
     pub(crate) fn address(&self) -> Option<IpAddr> {
         self.host().trim_matches(['[', ']']).parse().ok()
     }
@@ -56,17 +56,17 @@ fn is_anonymous(url: &Url) -> bool {
 pub(crate) struct PrivateTargets(Vec<HostPort>);
 
 impl PrivateTargets {
-    /// From texts like `receiver.internal:8443`, `10.0.0.7:80` or `[::1]:8080`.
+    /// Reads texts such as `receiver.internal:8443`, `10.0.0.7:80` or `[::1]:8080`.
     ///
     /// # Errors
-    /// The place, counted from 1, of the first text that is something else than a host and a port.
+    /// The place, counted from 1, of the first text that is not a host and a port.
     pub(crate) fn parse(texts: Vec<String>) -> Result<Self, usize> {
         let parsed = (1..).zip(texts).map(|(place, text)| HostPort::parse(&text).ok_or(place));
         parsed.collect::<Result<_, _>>().map(Self)
     }
 }
 
-/// As the URL parser writes them, so that equal places have equal texts.
+/// A host and a port in the URL parser's form, so that equal places have equal texts.
 #[derive(Debug, PartialEq, Eq)]
 struct HostPort {
     host: String,
@@ -82,7 +82,7 @@ impl HostPort {
         let port: u16 = text.rsplit_once(':')?.1.parse().ok()?;
         let url = Url::parse(&format!("https://{text}/")).ok()?;
         let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none() && is_anonymous(&url);
-        // Without a port of its own, as in `https://[::7]/`, the URL would have the scheme's.
+        // Without its own port, as in `https://[::7]/`, the URL would have the scheme's.
         Self::of(&url).filter(|place| bare && place.port == port)
     }
 }
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn an_exemption_that_is_no_host_and_port_is_named_by_its_place() {
+    fn an_exemption_that_is_not_a_host_and_a_port_is_named_by_its_place() {
         for text in [
             "",
             ":",
@@ -222,7 +222,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is written into a URL, it is an https URL or it is refused.
+        /// Every accepted text is an https URL.
         #[test]
         fn nothing_but_https_gets_through(text in "(https?:)?//?[a-z0-9.@:\\[\\]#/?%\\\\ ]{0,40}|\\PC{0,60}") {
             if let Ok(target) = Target::parse(&text, &exempt(&[])) {
@@ -248,7 +248,7 @@ mod tests {
         }
     }
 
-    /// What is taken is `https` for everybody who may send to it, written in one way, and its address is seen if it has one.
+    /// An accepted URL is `https` unless exempt, has a single form, and its address is found if it has one.
     #[test]
     fn fuzz_webhook_target() {
         let words = [

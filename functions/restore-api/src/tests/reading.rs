@@ -88,7 +88,7 @@ async fn a_plan_is_shown_with_its_counts_properties_samples_and_warnings() {
             {"name": "phone", "label": "Phone", "type": "string", "restorable": true,
              "changed": 3, "set": 0, "cleared": 3, "cannotBeSet": 0, "notShown": 0},
             {"name": "score", "label": "Score", "type": "string", "restorable": false, "reason": "calculated",
-             "detail": "The CRM computes this property from others.",
+             "detail": "The CRM calculates this property from others.",
              "changed": 0, "set": 0, "cleared": 0, "cannotBeSet": 0, "notShown": 0},
         ])
     );

@@ -13,13 +13,13 @@ use serde_json::Value;
 use super::schema::{self, Item};
 use super::{DynamoDbLedger, ledger_error};
 
-/// How often a commit is tried that met somebody else's transaction under way.
+/// The most tries of a commit that meets other transactions under way.
 const TRIES: u32 = 7;
 
-/// Before the second try at most this long, then twice as long each time: two seconds altogether.
+/// The longest pause before the second try. It doubles each time, up to two seconds in total.
 const FIRST_PAUSE: Duration = Duration::from_millis(30);
 
-/// Commits one change.
+/// Commits a single change by a conditional put.
 pub(super) async fn one(ledger: &DynamoDbLedger, change: &Change) -> Result<(), LedgerError> {
     if let Some(body) = &change.body {
         return put(ledger, change, body).await;
@@ -56,13 +56,13 @@ async fn put(ledger: &DynamoDbLedger, change: &Change, body: &Value) -> Result<(
     Err(contended())
 }
 
-/// Commits several changes, all or none.
+/// Commits several changes in one transaction.
 pub(super) async fn transact(ledger: &DynamoDbLedger, changes: &[Change]) -> Result<(), LedgerError> {
     let writer = new_writer();
     let items = changes.iter().map(|change| transact_item(ledger, change, &writer)).collect::<Result<Vec<_>, _>>()?;
     for attempt in 0..TRIES {
         pause(attempt).await;
-        // Each try gets a ClientRequestToken of its own from the SDK: the one before it was cancelled for certain.
+        // The SDK gives each try a new ClientRequestToken. The try before was certainly cancelled.
         let answer = ledger.client.transact_write_items().set_transact_items(Some(items.clone())).send().await;
         let Err(error) = answer else { return Ok(()) };
         let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error() else {
@@ -77,7 +77,7 @@ pub(super) async fn transact(ledger: &DynamoDbLedger, changes: &[Change]) -> Res
     Err(contended())
 }
 
-/// What a cancelled transaction comes to.
+/// The meaning of a cancelled transaction.
 #[derive(Debug, PartialEq, Eq)]
 enum Cancelled {
     Done,
@@ -87,7 +87,7 @@ enum Cancelled {
 
 fn verdict(reasons: &[CancellationReason], writer: &str) -> Cancelled {
     let any = |wanted: &[&str]| reasons.iter().any(|r| r.code().is_some_and(|code| wanted.contains(&code)));
-    // One item by this commit means that all of it was made by an earlier sending.
+    // One item of this commit means that an earlier sending made all of it.
     if reasons.iter().any(|reason| is_by(writer, reason.item())) {
         Cancelled::Done
     } else if any(&["ConditionalCheckFailed"]) {
@@ -135,7 +135,7 @@ fn put_of(ledger: &DynamoDbLedger, change: &Change, body: &Value, writer: &str) 
         .map_err(|e| LedgerError::Refused(e.to_string()))
 }
 
-/// That a record is still what the change expects.
+/// The condition that a record is still as the change expects.
 struct Condition {
     expression: &'static str,
     tested: &'static str,
@@ -164,7 +164,7 @@ fn is_by(writer: &str, item: Option<&Item>) -> bool {
     found.is_some_and(|found| matches!(found, AttributeValue::S(name) if name == writer))
 }
 
-/// Waits before a further try, for a random time so that those who met do not meet again.
+/// Waits a random time before a further try, so that two commits that met do not meet again.
 async fn pause(attempt: u32) {
     if attempt > 0 {
         let longest = FIRST_PAUSE * 2_u32.pow(attempt - 1);
@@ -173,5 +173,5 @@ async fn pause(attempt: u32) {
 }
 
 fn contended() -> LedgerError {
-    LedgerError::Unavailable("other transactions on the same records were under way every time".to_owned())
+    LedgerError::Unavailable("each try met other transactions on the same records".to_owned())
 }

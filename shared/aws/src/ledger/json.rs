@@ -1,10 +1,10 @@
-//! JSON to and from attribute values. Integers keep all their digits up to the whole range of `u64` and `i64`.
-//! `DynamoDB` does not tell `5.0` from `5`, so a float without a fraction comes back as an integer.
+//! JSON to and from attribute values. Integers of `u64` and `i64` keep all their digits. `DynamoDB` does not
+//! distinguish `5.0` and `5`, so a float without a fraction comes back as an integer.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Number, Value};
 
-/// An attribute that no record of ours has.
+/// Why an attribute is not JSON.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum NotJson {
     #[error("it has an attribute that is not JSON")]
@@ -71,13 +71,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn records_come_back_as_they_were(value in json()) {
+        fn records_come_back_unchanged(value in json()) {
             prop_assert_eq!(from_attribute(to_attribute(&value)), Ok(value));
         }
     }
 
     #[test]
-    fn what_is_not_json_is_named() {
+    fn attributes_that_are_not_json_are_errors() {
         assert_eq!(from_attribute(AttributeValue::Ss(vec!["a".into()])), Err(NotJson::Type));
         assert_eq!(from_attribute(AttributeValue::N("many".into())), Err(NotJson::Number));
     }

@@ -1,4 +1,4 @@
-//! Lists: parts of a partition, and what is due.
+//! Lists of records: a part of a partition, or due records.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::ports::ledger::{Key, LedgerError, ListPage, ListRequest};
@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::schema::{self, Item};
 use super::{DynamoDbLedger, ledger_error};
 
-/// Where a list begins.
+/// The beginning of a list.
 #[derive(Debug, PartialEq, Eq)]
 enum Start {
     AtTheEdge,
@@ -15,8 +15,8 @@ enum Start {
     Nowhere,
 }
 
-/// `DynamoDB` takes one condition on the sort key, which the prefix needs, and a start inside of it. A start outside
-/// of the prefix's records is before all of them or behind all of them.
+/// `DynamoDB` takes one condition on the sort key, which the prefix needs, and a start inside it. A start outside the
+/// prefix is before all its records or after all of them.
 fn start(request: &ListRequest) -> Start {
     let Some(after) = &request.after else { return Start::AtTheEdge };
     if after.starts_with(&request.prefix) && !after.is_empty() {
@@ -33,7 +33,7 @@ pub(super) async fn list(ledger: &DynamoDbLedger, request: &ListRequest) -> Resu
         Start::Behind(after) => Some(schema::key_attributes(&Key::new(&request.partition, after))),
         Start::Nowhere => return Ok(ListPage { records: Vec::new(), more: false }),
     };
-    // An answer ends at one megabyte, so one list may take several.
+    // An answer ends at one megabyte, so a list may take several requests.
     while let Some(limit) = rest(request.limit, page.records.len()) {
         let (items, next) = query(ledger, request, from, limit).await?;
         for item in items {
@@ -111,7 +111,7 @@ pub(super) async fn due(
     Ok(keys)
 }
 
-/// How many records are still wanted, or None when there are enough.
+/// How many more records are wanted. None if there are enough.
 fn rest(limit: u32, found: usize) -> Option<i32> {
     let found = u32::try_from(found).unwrap_or(u32::MAX);
     let rest = limit.saturating_sub(found);

@@ -1,5 +1,5 @@
-//! The ledger on `DynamoDB`, in two tables of the same schema: records of the audit log are in one of their own, to which
-//! no function's role has a permission to update or delete. A transaction may write to both.
+//! The ledger on `DynamoDB`, in two tables of the same schema. The audit log has its own table, in which no function's
+//! role may update or delete. A transaction may write to both.
 //!
 //! # The tables
 //! | attribute | type | what |
@@ -10,17 +10,17 @@
 //! | `writer` | S | a random name of the commit that wrote the item |
 //! | `format` | N | the format of the record's fields; 1 where it is absent |
 //! | `record` | M | the record's fields |
-//! | `dueShard` | N | 0 to [`domain::ports::ledger::DUE_SHARDS`] − 1, plus as many for each list before the item's; only on items that are due some time |
+//! | `dueShard` | N | 0 to [`domain::ports::ledger::DUE_SHARDS`] − 1, plus this number for each list before the item's; only on items that are due some time |
 //! | `dueAt` | N | milliseconds since 1970; only together with `dueShard` |
 //! | `forgetAt` | N | seconds since 1970: the table's time-to-live attribute |
 //!
-//! The ledger's global index `due` has the partition key `dueShard`, the sort key `dueAt` and projects keys only. It is sparse:
-//! items without a due time are not in it.
+//! The ledger's global index `due` has the partition key `dueShard`, the sort key `dueAt` and projects keys only. It is
+//! sparse: items without a due time are not in it.
 //!
 //! # Lost answers
-//! The SDK sends a request again when its answer was lost, and the second sending then meets what the first has
-//! written. So every commit writes a random `writer`: a failed condition whose item names this very commit is a
-//! success. Transactions carry a `ClientRequestToken` as well, which the SDK sets and keeps for all sendings.
+//! The SDK repeats a request if its answer was lost. The second sending then meets the items of the first. So every
+//! commit writes a random `writer`: a failed condition on an item of this commit is a success. Transactions also have a
+//! `ClientRequestToken`, which the SDK keeps for all sendings.
 
 mod commit;
 mod json;
@@ -39,15 +39,15 @@ use jiff::Timestamp;
 
 use crate::failure;
 
-/// Names of the tables, which have the schema of the module's documentation.
+/// The names of the tables. The module describes their schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LedgerTables {
-    /// Everything but the audit log.
+    /// The table of all records but the audit log's.
     pub ledger: String,
     pub audit_log: String,
 }
 
-/// Stores the ledger in two tables.
+/// The ledger port on two tables.
 #[derive(Debug, Clone)]
 pub struct DynamoDbLedger {
     client: Client,
@@ -60,7 +60,7 @@ impl DynamoDbLedger {
         Self { client, tables }
     }
 
-    /// Where the records of a partition are.
+    /// The table of a partition.
     fn table(&self, partition: &str) -> &str {
         if partition.starts_with(AUDIT_PARTITIONS) { &self.tables.audit_log } else { &self.tables.ledger }
     }
@@ -102,7 +102,7 @@ impl Ledger for DynamoDbLedger {
     }
 }
 
-/// What a failed call means, apart from failed conditions.
+/// The port's error for a failed call, except failed conditions.
 fn ledger_error<E: ProvideErrorMetadata>(operation: &str, error: &SdkError<E, HttpResponse>) -> LedgerError {
     let sentence = failure::describe(operation, error);
     match failure::code(error) {

@@ -1,4 +1,4 @@
-//! Names of the table's attributes, and items to and from the words of the port.
+//! The table's attributes, and the conversion between items and the port's types.
 
 use std::collections::HashMap;
 
@@ -8,17 +8,17 @@ use jiff::Timestamp;
 
 use super::json;
 
-/// The partition key.
+/// The table's partition key.
 pub const PARTITION: &str = "partition";
-/// The sort key.
+/// The table's sort key.
 pub const SORT: &str = "sort";
 /// Counts the commits of the item.
 pub const VERSION: &str = "version";
-/// Names the commit that wrote the item.
+/// A random name of the commit that wrote the item.
 pub const WRITER: &str = "writer";
 /// The format of the record's fields.
 pub const FORMAT: &str = "format";
-/// The record's fields.
+/// The record's fields, as a map.
 pub const RECORD: &str = "record";
 /// Partition key of the index [`DUE_INDEX`].
 pub const DUE_SHARD: &str = "dueShard";
@@ -26,7 +26,7 @@ pub const DUE_SHARD: &str = "dueShard";
 pub const DUE_AT: &str = "dueAt";
 /// The time-to-live attribute: seconds since 1970.
 pub const FORGET_AT: &str = "forgetAt";
-/// The sparse index of what is due.
+/// The sparse index of due records.
 pub const DUE_INDEX: &str = "due";
 
 pub(super) type Item = HashMap<String, AttributeValue>;
@@ -48,7 +48,8 @@ pub(super) fn item(change: &Change, body: &serde_json::Value, writer: &str) -> I
     item
 }
 
-/// The index partition of a shard of a list. Fixed: changing it hides what is due until it changes again.
+/// The index partition of a shard of a list. Fixed: after a change, due records are hidden until they are written
+/// again.
 pub(super) fn due_partition(list: DueList, shard: u8) -> u8 {
     match list {
         DueList::Work => shard,
@@ -56,7 +57,7 @@ pub(super) fn due_partition(list: DueList, shard: u8) -> u8 {
     }
 }
 
-/// Rounded up, so that nothing is listed before it is due.
+/// Rounded up, so that no record is listed before it is due.
 fn due_millisecond(at: Timestamp) -> i64 {
     let into_millisecond = at.as_nanosecond().rem_euclid(1_000_000);
     at.as_nanosecond().div_euclid(1_000_000).try_into().unwrap_or(i64::MAX) + i64::from(into_millisecond > 0)
@@ -82,15 +83,15 @@ pub(super) fn key(item: &Item) -> Result<Key, LedgerError> {
     }
 }
 
-/// An item as the port hands it out.
+/// An item as the port returns it.
 pub(super) fn stored(mut item: Item) -> Result<Stored, LedgerError> {
     let key = key(&item)?;
     let unreadable = |why: &str| LedgerError::Unreadable(format!("{}/{}", key.partition, key.sort), why.to_owned());
     let version = item.get(VERSION).and_then(|value| value.as_n().ok()).and_then(|text| text.parse().ok());
     let version = version.ok_or_else(|| unreadable("it has no version"))?;
-    // Items of before formats were noted are of the first one.
+    // Items of versions without formats have the first one.
     let format = item.get(FORMAT).map_or(Some(1), |value| value.as_n().ok().and_then(|text| text.parse().ok()));
-    let format = format.ok_or_else(|| unreadable("its format is no number"))?;
+    let format = format.ok_or_else(|| unreadable("its format is not a number"))?;
     let record = item.remove(RECORD).ok_or_else(|| unreadable("it has no fields"))?;
     let body = json::from_attribute(record).map_err(|e| unreadable(&e.to_string()))?;
     Ok(Stored { key, version, body, format })
@@ -101,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_item_without_a_format_is_of_the_first_one() {
+    fn an_item_without_a_format_has_the_first_one() {
         let change = Change {
             key: Key::new("p", "s"),
             expected: None,

@@ -1,5 +1,4 @@
-//! What is asked of `DynamoDB`. Emulators read consistently whether they are asked to or not, so the requests are looked at
-//! themselves.
+//! The requests to `DynamoDB`. Emulators always read consistently, so these tests look at the requests themselves.
 
 use std::sync::{Arc, Mutex};
 
@@ -11,7 +10,7 @@ use serde_json::Value;
 
 use super::*;
 
-/// Keeps the operation and the body of every request, and lets none of them out.
+/// Records the operation and the body of every request, and sends none.
 #[derive(Debug, Clone, Default)]
 struct Requests(Arc<Mutex<Vec<(String, Value)>>>);
 
@@ -46,7 +45,7 @@ fn ledger(requests: Requests) -> DynamoDbLedger {
     DynamoDbLedger::new(Client::from_conf(config), tables)
 }
 
-/// What a request said of each operation: its name, its table, and whether it asked for a consistent read.
+/// The requests: operation, table, and whether the read is consistent.
 fn asked(requests: &Requests) -> Vec<(String, Value, Value)> {
     let seen = requests.0.lock().expect("not poisoned");
     let of = |(operation, body): &(String, Value)| {
@@ -75,7 +74,7 @@ async fn loads_and_lists_see_every_commit_that_has_returned() {
 
 /// An index cannot be read consistently: DynamoDB refuses such a request.
 #[tokio::test]
-async fn lists_of_what_is_due_may_lag() {
+async fn lists_of_due_records_may_lag() {
     let requests = Requests::default();
     ledger(requests.clone()).due(DueList::Work, 0, Timestamp::UNIX_EPOCH, 10).await.expect_err("held back");
     assert_eq!(asked(&requests), [("Query".to_owned(), "ledger".into(), Value::Null)]);

@@ -1,4 +1,4 @@
-//! What S3's errors mean in the words of the port.
+//! S3's errors as the port's errors.
 
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
@@ -6,18 +6,18 @@ use domain::ports::storage::{ETag, StorageError};
 
 use crate::failure;
 
-/// What a failed precondition has met.
+/// The precondition of a request.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Precondition<'a> {
-    /// The request had no precondition.
+    /// The request has none.
     Nothing,
-    /// The object that must not exist yet.
+    /// The blob must not exist yet.
     Target,
-    /// The source of a copy, by its key.
+    /// The source of a copy, with this key, must be unchanged.
     Source(&'a str),
 }
 
-/// Answers with a 4xx status that are about the connection or the moment and not about the request.
+/// Error codes with a 4xx status that are about the connection or the moment and not about the request.
 const PASSING: [&str; 7] = [
     "BadDigest",
     "ConditionalRequestConflict",
@@ -52,7 +52,7 @@ pub(super) fn storage_error<E: ProvideErrorMetadata>(
         }
         ("NoSuchKey", _, _) | (_, Some(404), _) => StorageError::Absent(key.to_owned()),
         (_, Some(429), _) => StorageError::Unavailable(sentence),
-        // Completing and copying can answer 200 and name an error in the body.
+        // Completing and copying can answer 200 with an error in the body.
         (code, Some(200), _) if REFUSALS.contains(&code) => StorageError::Refused(sentence),
         (_, Some(400..=499), _) => StorageError::Refused(sentence),
         _ => StorageError::Unavailable(sentence),
@@ -89,14 +89,14 @@ mod tests {
     }
 
     #[test]
-    fn failed_preconditions_name_what_they_met() {
+    fn failed_preconditions_name_the_blob() {
         assert_eq!(of(412, "PreconditionFailed", Precondition::Target), StorageError::AlreadyExists("key".into()));
         assert_eq!(of(412, "PreconditionFailed", Precondition::Source("from")), StorageError::Changed("from".into()));
         assert_eq!(of(200, "PreconditionFailed", Precondition::Target), StorageError::AlreadyExists("key".into()));
     }
 
     #[test]
-    fn what_is_absent_is_named() {
+    fn an_absent_blob_or_upload_is_named() {
         assert_eq!(of(404, "", Precondition::Nothing), StorageError::Absent("key".into()));
         assert_eq!(of(404, "NoSuchKey", Precondition::Source("from")), StorageError::Absent("from".into()));
         assert_eq!(of(404, "NoSuchUpload", Precondition::Source("from")), StorageError::Absent("key".into()));
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_may_pass_is_worth_a_retry() {
+    fn only_errors_that_can_pass_are_retried() {
         for (status, code) in [
             (503, "SlowDown"),
             (500, "InternalError"),
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn sentences_hold_the_code_and_not_the_message() {
+    fn sentences_have_the_code_but_not_the_message() {
         assert_eq!(
             of(403, "AccessDenied", Precondition::Nothing).to_string(),
             "object storage refused: Op: AccessDenied (HTTP 403)"

@@ -1,4 +1,4 @@
-//! Signed links to one object each.
+//! Signed links, each to one blob.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ impl DownloadLinks for S3Storage {
     }
 }
 
-/// Has browsers save the object as `file_name`. Characters that would need quoting become `_`.
+/// The header that makes browsers save the blob as `file_name`. Characters that need quoting become `_`.
 fn attachment(file_name: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || "-._ ".contains(c) { c } else { '_' };
     format!("attachment; filename=\"{}\"", file_name.chars().map(plain).collect::<String>())

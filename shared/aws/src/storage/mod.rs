@@ -1,19 +1,19 @@
-//! Objects on S3.
+//! The storage ports on S3.
 //!
 //! # Unclear answers
-//! The SDK sends a request again when its answer was lost, so `write_new` and `complete_new` can meet the object that
-//! their own first sending has made, and `complete_new` an upload that it has ended. S3 does not say whose object it
-//! is. Callers use keys that hold the number of their lease, which nobody else ever writes: after
-//! [`StorageError::AlreadyExists`], [`StorageError::Absent`] on completing, and [`StorageError::Unavailable`] they look
-//! with `head` and take the object for theirs when its size is the one they meant.
+//! The SDK repeats a request if its answer was lost. So `write_new` and `complete_new` can meet the blob that their own
+//! first sending made, and `complete_new` an upload that it ended. S3 does not name the writer of a blob. Callers use
+//! keys with the number of their lease, which no other run writes. After [`StorageError::AlreadyExists`],
+//! [`StorageError::Absent`] on completing, and [`StorageError::Unavailable`] they look with `head`, and a blob of the
+//! expected size is theirs.
 //!
 //! # Permissions
-//! Besides those for the calls themselves, whoever asks about objects that may be absent needs `s3:ListBucket`, without
-//! a condition on the prefix: S3 answers 403 in place of 404 without it, which is a refusal here.
+//! Besides the permissions for the calls, a role that asks about absent blobs needs `s3:ListBucket` without a condition
+//! on the prefix. Without it S3 answers 403 instead of 404, which is a refusal here.
 //!
 //! # Integrity
-//! Bodies are signed with their SHA-256, which S3 checks, so no further checksum is sent: objects made of copied
-//! ranges would need one for every source, and signed links would need a header that browsers do not send.
+//! Bodies are signed with their SHA-256, which S3 checks, so no further checksum is sent. Blobs made of copied ranges
+//! would need one for every source, and signed links would need a header that browsers do not send.
 
 mod failure;
 mod links;
@@ -33,10 +33,10 @@ use domain::ports::storage::{BlobInfo, BlobReader, BlobWriter, CopySource, ETag,
 
 use self::failure::{Precondition, etag, storage_error};
 
-/// How often a body is fetched at most. The SDK repeats requests but not a body that broke off.
+/// The most fetches of a body. The SDK repeats requests, but not a body that broke off.
 const READS: u32 = 3;
 
-/// Stores objects in one bucket.
+/// The storage ports on one bucket.
 #[derive(Debug, Clone)]
 pub struct S3Storage {
     client: Client,
@@ -44,7 +44,7 @@ pub struct S3Storage {
 }
 
 impl S3Storage {
-    /// The objects in `bucket`.
+    /// The blobs in `bucket`.
     pub fn new(client: Client, bucket: impl Into<String>) -> Self {
         Self { client, bucket: bucket.into() }
     }
@@ -71,7 +71,7 @@ impl S3Storage {
             .map_err(|_| StorageError::Unavailable("GetObject: body broke off".to_owned()))
     }
 
-    /// The bytes of `range` or all of them, if `content` is given only of the object that it names.
+    /// The bytes of `range`, or all of them. If `content` is given, only of a blob with that content.
     async fn read_if(
         &self,
         key: &str,
@@ -111,7 +111,7 @@ pub(crate) fn client_config(shared: &SdkConfig) -> Config {
         .build()
 }
 
-/// `range` as HTTP says it: both ends inclusive.
+/// `range` as an HTTP header, with both ends inclusive.
 fn range_header(range: &Range<u64>) -> String {
     format!("bytes={}-{}", range.start, range.end - 1)
 }

@@ -1,4 +1,4 @@
-//! Objects written in parts, and parts copied from other objects inside S3.
+//! Blobs written in parts, and parts copied from other blobs inside S3.
 
 use std::time::Duration;
 
@@ -145,7 +145,7 @@ fn uploaded(part: Part) -> Result<UploadedPart, StorageError> {
 
 const HEX: &[u8; 16] = b"0123456789ABCDEF";
 
-/// `path` for the header that names a copy's source, which S3 decodes.
+/// `path` percent-encoded, for the header with a copy's source.
 fn percent_encoded(path: &str) -> String {
     let mut encoded = String::with_capacity(path.len());
     for byte in path.bytes() {

@@ -1,4 +1,4 @@
-//! Removing everything below a prefix.
+//! Deleting all blobs and uploads below a prefix.
 
 use async_trait::async_trait;
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};

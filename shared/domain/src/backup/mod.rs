@@ -1,11 +1,11 @@
-//! A backup: one run, from the request to its archive.
+//! A backup, from the request to the archive.
 //!
 //! ```text
 //! queued ─▶ discovering ─▶ exporting ─▶ assembling ─▶ completed        any of the first four ─▶ failed | cancelled
 //! ```
-//! The last three never change again. Of a backup that has ended it is only noted that what it needed while it ran is
-//! removed, that its account was told of the archive's end, and that somebody has deleted the archive. That an archive has
-//! expired is not a state but a matter of the time.
+//! The last three states are final. After the end a backup only records that its working files were removed, that its
+//! account was notified of the archive's expiry, and that a user deleted the archive. An expired archive is not a
+//! state: it follows from the time.
 
 mod gaps;
 mod transitions;
@@ -25,20 +25,20 @@ use crate::ports::ledger::{Key, Record};
 use crate::ports::storage::{ETag, UploadId};
 use crate::work::{BackupRef, Work};
 
-/// How long an archive can be downloaded. The bucket's lifecycle rule says the same.
+/// How long an archive can be downloaded. The bucket's lifecycle rule deletes archives after the same time.
 pub const ARCHIVE_LIFETIME: SignedDuration = SignedDuration::from_hours(14 * 24);
 
-/// A backup that is not done by then fails.
+/// A backup that takes longer fails.
 pub const LONGEST_RUN: SignedDuration = SignedDuration::from_hours(6 * 24);
 
-/// How often recover-stalled looks at a backup whose objects are being exported: in each of its rounds.
+/// How often recover-stalled looks at a backup that exports: in each of its rounds.
 const EXPORT_CHECK_EVERY: SignedDuration = SignedDuration::from_secs(30);
 
-/// Where a backup is in its life.
+/// The state of a backup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum BackupState {
-    /// Accepted; nobody has started.
+    /// Accepted, not started.
     Queued,
     /// Object types and properties are being listed.
     Discovering,
@@ -48,42 +48,40 @@ pub enum BackupState {
     Assembling,
     /// The archive can be downloaded until it expires.
     Completed,
-    /// It ended without an archive, for a reason that it names.
+    /// It ended without an archive, because of its failure.
     Failed,
     Cancelled,
 }
 
 impl BackupState {
-    /// Whether it never changes again.
+    /// Whether the state is final.
     pub const fn is_terminal(self) -> bool {
         matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
     }
 }
 
-/// The layout that an assembly has settled on; a rerun continues it.
+/// The layout that an assembly has decided on. A rerun continues it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Assembly {
-    /// The lease number of the run that settled it; part of the archive's key.
+    /// The lease of the run that decided on it. Part of the archive's key.
     pub attempt: u32,
-    /// The unfinished upload, or None where the archive is small enough for one write.
+    /// The unfinished upload. None if the archive is small enough for one write.
     pub upload_id: Option<UploadId>,
-    /// The time that the manifest states as `completedAt`, fixed so that a rerun makes the same bytes.
+    /// The manifest's `completedAt`, fixed so that a rerun makes the same bytes.
     pub planned_at: Timestamp,
 }
 
-/// A finished archive.
+/// The archive of a completed backup.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Archive {
-    /// The zip in object storage.
+    /// The key of the zip.
     pub storage_key: String,
-    /// The manifest beside it.
+    /// The key of the manifest beside it.
     pub manifest_key: String,
-    /// Which bytes the zip has.
     pub etag: ETag,
     pub bytes: u64,
-    /// From then on it cannot be downloaded.
     pub expires_at: Timestamp,
 }
 
@@ -99,10 +97,10 @@ pub enum NoArchive {
     Expired(Timestamp),
 }
 
-/// How long before its end an account is told that an archive expires.
+/// How long before an archive expires its account is notified.
 pub const EXPIRY_NOTICE: SignedDuration = SignedDuration::from_hours(2 * 24);
 
-/// An archive that somebody did not want to keep.
+/// The deletion of an archive by a user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Deletion {
@@ -110,51 +108,44 @@ pub struct Deletion {
     pub by: Requester,
 }
 
-/// One run of a backup.
+/// A backup of one account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Backup {
     pub account_id: AccountId,
     pub backup_id: BackupId,
-    /// The CRM's own id of the account.
+    /// The CRM's id of the account.
     pub portal_id: u64,
-    /// The CRM API's version that it was read with.
     pub api_version: ApiVersion,
-    /// When it was asked for.
     pub created_at: Timestamp,
     pub created_by: Requester,
     pub state: BackupState,
-    /// Who does the step that only one run may do (discovery, assembly).
+    /// The leases of the steps that a single run does (discovery, assembly).
     pub leasing: Leasing,
-    /// When such a step or the sweeping was last queued, or the export last checked.
+    /// When such a step or the sweep was last queued, or the export last checked.
     pub queued_at: Timestamp,
-    /// Objects that are not exported, plus one while discovery goes on.
+    /// Objects that are not exported, plus one during discovery.
     pub open_objects: u32,
-    /// Whether any column is sensitive, once discovered.
+    /// Known once discovery is finished.
     pub contains_sensitive_data: Option<bool>,
-    /// The layout of the archive, once settled.
     pub assembly: Option<Assembly>,
-    /// The archive, once completed.
     pub archive: Option<Archive>,
-    /// Why it failed, if it did.
     pub failure: Option<Failure>,
-    /// When it reached its last state.
     pub ended_at: Option<Timestamp>,
-    /// When what is not needed any more was removed.
+    /// When its working files were removed.
     pub swept_at: Option<Timestamp>,
-    /// Set when somebody has deleted the archive.
     #[serde(default)]
     pub deletion: Option<Deletion>,
-    /// When the account was told that the archive is about to expire.
+    /// When the account was notified of the archive's expiry.
     #[serde(default)]
     pub expiry_told_at: Option<Timestamp>,
-    /// What discovery found that it cannot hold.
+    /// Gaps that discovery found.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gaps: Vec<Gap>,
 }
 
 impl Backup {
-    /// A backup that was just accepted.
+    /// A newly accepted backup.
     pub fn accepted(
         backup: BackupRef,
         portal_id: u64,
@@ -185,12 +176,12 @@ impl Backup {
         }
     }
 
-    /// Its name.
+    /// The ids that name it.
     pub fn reference(&self) -> BackupRef {
         BackupRef { account_id: self.account_id.clone(), backup_id: self.backup_id.clone() }
     }
 
-    /// The message for its next step that is not a chunk's or an object's, if it is at one.
+    /// The message for its next step: discovery, assembly or the sweep. None while its objects are exported.
     pub fn work(&self) -> Option<Work> {
         match self.state {
             BackupState::Queued | BackupState::Discovering => Some(Work::Discover { backup: self.reference() }),
@@ -202,7 +193,7 @@ impl Backup {
         }
     }
 
-    /// Since when its next step should have been worked on; None when nobody should.
+    /// Since when its next step has been overdue. None if it has no such step.
     pub fn overdue_since(&self) -> Option<Timestamp> {
         self.work().map(|_| self.leasing.overdue_since(self.queued_at, QUEUE_GRACE))
     }
@@ -210,7 +201,7 @@ impl Backup {
     /// The archive, while it can be downloaded and restored from.
     ///
     /// # Errors
-    /// [`NoArchive`]. A deleted archive counts as deleted also after it would have expired.
+    /// [`NoArchive`]. A deleted archive counts as deleted even after its expiry.
     pub fn usable_archive(&self, now: Timestamp) -> Result<&Archive, NoArchive> {
         let completed = self.archive.as_ref().filter(|_| self.state == BackupState::Completed);
         let archive = completed.ok_or(NoArchive::NotCompleted(self.state))?;
@@ -220,14 +211,13 @@ impl Backup {
         if archive.expires_at <= now { Err(NoArchive::Expired(archive.expires_at)) } else { Ok(archive) }
     }
 
-    /// When the account is to be told that the archive is about to expire; None once it was told, and where there is no
-    /// archive to lose.
+    /// When to notify the account of the archive's expiry. None if it was notified, and if there is no archive.
     pub fn expiry_notice_at(&self) -> Option<Timestamp> {
         let archive = self.archive.as_ref().filter(|_| self.expiry_told_at.is_none() && self.deletion.is_none());
         archive.map(|archive| archive.expires_at - EXPIRY_NOTICE)
     }
 
-    /// Sort-key prefix of all backups of an account; they list in order of creation.
+    /// Sort-key prefix of all backups of an account. They list in order of creation.
     pub const PREFIX: &'static str = "BACKUP#";
 
     /// The partition of a backup's objects, chunks and segments.

@@ -5,7 +5,7 @@ use crate::{Failure, FailureKind};
 
 const MINUTE: SignedDuration = SignedDuration::from_secs(60);
 
-/// By the lease that `discovering` holds.
+/// With the lease that `discovering` holds.
 const ADDED: BackupEvent = BackupEvent::ObjectAdded { lease: 1 };
 const FINISHED: BackupEvent =
     BackupEvent::DiscoveryFinished { lease: 1, contains_sensitive_data: false, gaps: Vec::new() };
@@ -26,7 +26,7 @@ fn discovering() -> Backup {
 }
 
 #[test]
-fn it_cannot_be_assembled_before_everything_was_added_and_exported() {
+fn a_backup_is_assembled_after_all_objects_were_added_and_exported() {
     let backup = discovering().apply(ADDED, at(2)).expect("discovering");
     let backup = backup.apply(BackupEvent::ObjectExported, at(3)).expect("exported early");
     assert_eq!(backup.state, BackupState::Discovering);
@@ -39,13 +39,13 @@ fn it_cannot_be_assembled_before_everything_was_added_and_exported() {
 }
 
 #[test]
-fn an_account_without_any_object_is_assembled_at_once() {
+fn a_backup_without_objects_is_assembled_at_once() {
     let backup = discovering().apply(FINISHED, at(5)).expect("discovering");
     assert_eq!(backup.state, BackupState::Assembling);
 }
 
 #[test]
-fn what_has_ended_never_changes() {
+fn a_backup_that_has_ended_never_changes() {
     for end in [BackupEvent::Cancelled, BackupEvent::Failed(Failure::new(FailureKind::ExportFailed, "s"))] {
         let ended = queued().apply(end, at(1)).expect("running");
         for event in [BackupEvent::Cancelled, ADDED] {
@@ -56,7 +56,7 @@ fn what_has_ended_never_changes() {
 }
 
 #[test]
-fn what_has_ended_is_due_until_it_is_swept() {
+fn a_backup_that_has_ended_is_due_until_it_is_swept() {
     assert!(queued().apply(BackupEvent::Swept, at(1)).is_err(), "it is needed still");
     let ended = queued().apply(BackupEvent::Cancelled, at(1)).expect("running");
     assert!(matches!(ended.work(), Some(Work::Sweep { .. })));
@@ -80,7 +80,7 @@ fn a_run_that_lost_its_lease_changes_nothing() {
 }
 
 #[test]
-fn a_discovery_that_gets_on_has_its_attempts_back() {
+fn progress_of_discovery_gives_back_its_attempts() {
     let mut backup = queued();
     for attempt in 1..20 {
         backup = backup.lease("a", at(attempt * 100), MINUTE).expect("has attempts left");

@@ -1,4 +1,4 @@
-//! What can happen to a backup, and what it is afterwards.
+//! The legal transitions of a backup.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -8,44 +8,34 @@ use crate::gap::Gap;
 use crate::lease::{NotLeased, Wait};
 use crate::{Failure, Refused};
 
-/// What can happen to a backup.
+/// An event of a backup's life.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BackupEvent {
-    /// The run under `lease` has put an object and its first chunk into the ledger.
+    /// The run with `lease` added an object and its first chunk to the ledger.
     ObjectAdded { lease: u32 },
-    /// The run under `lease` has seen that all objects are in the ledger.
-    DiscoveryFinished {
-        lease: u32,
-        /// Whether any column of any object is sensitive.
-        contains_sensitive_data: bool,
-        /// What the backup cannot hold.
-        gaps: Vec<Gap>,
-    },
+    /// The run with `lease` added all objects to the ledger.
+    DiscoveryFinished { lease: u32, contains_sensitive_data: bool, gaps: Vec<Gap> },
     /// An object is exported.
     ObjectExported,
-    /// The run under `lease` has settled on a layout.
+    /// The run with `lease` decided on a layout.
     AssemblyPlanned { lease: u32, assembly: Assembly },
-    /// A settled layout turned out unusable (its upload has ended); the next plan starts afresh.
+    /// The layout cannot be used because its upload has ended. The next one starts afresh.
     AssemblyDropped { lease: u32 },
     /// The archive is complete and checked.
     Completed { lease: u32, archive: Archive },
-    /// It cannot go on.
+    /// The backup failed.
     Failed(Failure),
-    /// Somebody wants it to end.
+    /// A user cancelled it.
     Cancelled,
-    /// The run under `lease` stops before its step is done.
-    Released {
-        lease: u32,
-        /// What to wait for, if anything.
-        wait: Option<Wait>,
-    },
+    /// The run with `lease` ended before its step was done.
+    Released { lease: u32, wait: Option<Wait> },
     /// Its step was queued again, or its export was checked.
     Requeued,
-    /// It has ended, and what was only needed while it ran is removed.
+    /// Its working files were removed after its end.
     Swept,
-    /// The account was told that the archive is about to expire.
+    /// The account was notified of the archive's expiry.
     ExpiryTold,
-    /// Somebody does not want to keep the archive.
+    /// A user deleted the archive.
     ArchiveDeleted(Requester),
 }
 
@@ -67,7 +57,7 @@ impl Backup {
     /// The state after `event`.
     ///
     /// # Errors
-    /// [`Refused`] when the event does not belong to the present state; nothing has changed.
+    /// [`Refused`] if the present state does not allow the event.
     pub fn apply(&self, event: BackupEvent, now: Timestamp) -> Result<Self, Refused> {
         use BackupEvent as Event;
         let to_sweep = self.state.is_terminal() && self.swept_at.is_none();
@@ -101,7 +91,7 @@ impl Backup {
                     return Err(Refused::new("counting off an object", "the backup is not exporting"));
                 }
                 if self.open_objects == 0 {
-                    return Err(Refused::fault("counting off an object", "none is open"));
+                    return Err(Refused::fault("counting off an object", "no object is open"));
                 }
                 next.count_off(now);
             }
@@ -110,7 +100,7 @@ impl Backup {
                 if self.assembly.is_some() {
                     return Err(Refused::new("planning the archive", "there is a plan already"));
                 }
-                // Settling anew is no progress: an upload that keeps vanishing must run out of attempts.
+                // A new layout is not progress: an upload that keeps vanishing must run out of attempts.
                 next.assembly = Some(assembly);
             }
             Event::AssemblyDropped { lease } => {
@@ -143,7 +133,7 @@ impl Backup {
                 next.swept_at = Some(now);
             }
             Event::ExpiryTold | Event::ArchiveDeleted(_) if !self.state.is_terminal() => {
-                return Err(Refused::new("looking after an archive", "there is none yet"));
+                return Err(Refused::new("changing an archive", "the backup has no archive yet"));
             }
             Event::ExpiryTold => next.expiry_told_at = Some(now),
             Event::ArchiveDeleted(by) => {

@@ -1,9 +1,9 @@
-//! The call budget: how many calls all workers together may send to one account's CRM.
+//! The call budget: the calls that all workers together may send to one account's CRM.
 //!
-//! One record per account, changed by every worker through the ledger. The rate limits are kept by the generic cell
-//! rate algorithm with `window × rate + burst ≤ limit`, so no window of the CRM ever sees more than its limit: 190
-//! calls per ten seconds become 18.6 a second and a burst of 4. A worker leases a few *slots*, points in time at which
-//! it may send; unused slots are lost, so it leases few.
+//! Each account has one record, which every worker changes through the ledger. The generic cell rate algorithm keeps
+//! the rate limits with `window × rate + burst ≤ limit`, so no window of the CRM sees more calls than its limit: 190
+//! calls per ten seconds become 18.6 a second and a burst of 4. A worker leases *slots*, points in time at which it may
+//! send a call. Unused slots are lost, so it leases only a few.
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -24,27 +24,27 @@ pub struct CallLimits {
 }
 
 impl CallLimits {
-    /// The limits of the lowest plan (HubSpot free and starter), for when the CRM names none.
+    /// The limits of the lowest plan (HubSpot free and starter), used if the CRM names none.
     pub const LOWEST: Self = Self { per_ten_seconds: 100, per_day: 250_000 };
 }
 
-/// Which limits a call draws on. Every call also draws on the limit per day.
+/// The limit that a call counts against, besides the limit per day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CallKind {
     /// The limit per ten seconds.
     Ordinary,
-    /// Searches have a limit of their own: five a second.
+    /// The limit of searches, five a second.
     Search,
 }
 
-/// Share of the CRM's limits that backups may use, in percent from 1 to 100.
+/// The share of the CRM's limits that backups may use, in percent from 1 to 100.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CallShare {
-    /// Of the limit per ten seconds. That limit is this app's own, so the default is all of it.
+    /// The share of the limit per ten seconds. That limit belongs to this app alone, so the default is all of it.
     pub burst_percent: u8,
-    /// Of the limit per day. Other apps of the account draw on it too, so the default is half.
+    /// The share of the limit per day. Other apps of the account use that limit too, so the default is half of it.
     pub daily_percent: u8,
 }
 
@@ -61,23 +61,22 @@ impl CallShare {
     }
 }
 
-/// What an account may use, from its connection and its settings.
+/// The limits for an account, from its connection and its settings.
 #[derive(Debug, Clone)]
 pub struct BudgetPolicy {
     pub limits: CallLimits,
-    /// The share of them that is ours.
     pub share: CallShare,
-    /// Where the account's day begins.
+    /// Decides when the account's day begins.
     pub time_zone: TimeZone,
 }
 
-/// For how long what the CRM said of the calls left today is believed.
+/// How long the CRM's figure of the calls left today is valid.
 const REMAINING_HOLDS: SignedDuration = SignedDuration::from_mins(30);
 
-/// Searches per second and account that HubSpot allows.
+/// HubSpot's limit of searches per second and account.
 const SEARCHES_PER_SECOND: u32 = 5;
 
-/// A rate limit as slots: their distance, and how many may be taken at once after a pause.
+/// A rate limit as slots: the time between two slots, and how many may be taken at once after a pause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Pace {
     interval: SignedDuration,
@@ -85,7 +84,7 @@ struct Pace {
 }
 
 impl Pace {
-    /// `limit` calls in any window of `window`, kept with a burst of about 2% of them.
+    /// At most `limit` calls in any time of length `window`, with a burst of about 2% of them.
     fn of(limit: u32, window: SignedDuration) -> Self {
         let limit = limit.max(2);
         let burst = (limit / 45).clamp(1, 8);
@@ -95,8 +94,8 @@ impl Pace {
         Self { interval: SignedDuration::from_micros(interval), burst }
     }
 
-    /// `limit` calls a second, evenly spread. A window of a second is too short to keep a burst's room free in it, so the
-    /// calls are 8% further apart than they need be: 80 ms of room for calls that arrive closer than they were sent.
+    /// `limit` calls a second, evenly spread. A second is too short to keep room for a burst, so the calls are 8%
+    /// further apart than necessary: 80 ms of room for calls that arrive closer together than they were sent.
     fn even(limit: u32) -> Self {
         Self { interval: SignedDuration::from_millis(1_080 / i64::from(limit.max(1))), burst: 1 }
     }
@@ -113,12 +112,12 @@ impl BudgetPolicy {
         }
     }
 
-    /// Calls a second that the policy admits in the long run.
+    /// Calls per second in the long run.
     pub fn calls_per_second(&self) -> f64 {
         1.0 / self.pace(CallKind::Ordinary).interval.as_secs_f64()
     }
 
-    /// Calls a day that the policy admits.
+    /// Calls per day, within the share.
     pub fn calls_per_day(&self) -> u32 {
         percent(self.limits.per_day, self.share.daily_percent)
     }
@@ -134,45 +133,43 @@ fn percent(whole: u32, percent: u8) -> u32 {
     u32::try_from(u64::from(whole) * u64::from(percent) / 100).unwrap_or(whole).max(1)
 }
 
-/// What the workers of one account have used so far.
+/// The calls that the workers of one account have used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CallBudget {
     pub account_id: AccountId,
-    /// The first slot that nobody has, for ordinary calls.
+    /// The first free slot for ordinary calls.
     pub next_slot: Timestamp,
-    /// The same for searches.
+    /// The first free slot for searches.
     pub next_search_slot: Timestamp,
-    /// The CRM asked for a pause until then.
+    /// The end of a pause that the CRM asked for.
     pub paused_until: Timestamp,
-    /// The CRM asked for a pause of searches until then.
+    /// The end of a pause of searches that the CRM asked for.
     #[serde(default)]
     pub searches_paused_until: Timestamp,
-    /// Slots leased since `day_began`.
+    /// Slots leased since the day began.
     pub used_today: u32,
-    /// When the day ends, at the account's midnight.
+    /// The account's next midnight.
     pub day_ends_at: Timestamp,
-    /// What the CRM said is left today for all apps, less what was leased since.
+    /// The CRM's figure of the calls left today for all apps, less the slots leased since.
     pub remaining_today: Option<u32>,
-    /// When it said so. A figure is forgotten after a while, so that a stale one never stops an account for long.
+    /// When the CRM gave the figure. It is dropped after a while, so that a stale one never stops an account for long.
     pub remaining_seen_at: Timestamp,
 }
 
-/// The answer to a wish for slots.
+/// The answer to a request for slots.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Grant {
-    /// At these times one call each may be sent, none earlier.
+    /// One call may be sent at each of these times, not earlier.
     Slots(Vec<Timestamp>),
     Wait {
-        /// When to ask again.
         until: Timestamp,
-        /// Which limit is used up.
         reason: WaitReason,
     },
 }
 
 impl CallBudget {
-    /// Nothing used yet.
+    /// The budget of an account that has sent no call yet.
     pub fn unused(account_id: AccountId, policy: &BudgetPolicy, now: Timestamp) -> Self {
         Self {
             account_id,
@@ -224,7 +221,7 @@ impl CallBudget {
         (next, Grant::Slots(slots))
     }
 
-    /// How many calls are left today, and when to look again where they are fewer than `wanted`.
+    /// How many calls are left today, and when to look again if they are fewer than `wanted`.
     pub fn left_today(&self, policy: &BudgetPolicy, wanted: u32, now: Timestamp) -> (u32, Timestamp) {
         self.at(policy, now).left(policy, wanted)
     }
@@ -232,35 +229,36 @@ impl CallBudget {
     fn left(&self, policy: &BudgetPolicy, wanted: u32) -> (u32, Timestamp) {
         let of_share = policy.calls_per_day().saturating_sub(self.used_today);
         let left = self.remaining_today.map_or(of_share, |remaining| remaining.min(of_share));
-        // If only the CRM's figure stands against it, it is asked again by and by: its day may end before ours.
+        // If only the CRM's figure is too low, it is read again after a while, because the CRM's day may end before
+        // ours.
         let until = if of_share < wanted { self.day_ends_at } else { self.remaining_seen_at + REMAINING_HOLDS };
         (left, until.min(self.day_ends_at))
     }
 
-    /// What share of the day's calls is used, in percent.
+    /// The used share of the day's calls, in percent.
     pub fn used_percent(&self, policy: &BudgetPolicy) -> f64 {
         f64::from(self.used_today) * 100.0 / f64::from(policy.calls_per_day())
     }
 
-    /// No call is sent before `until`.
+    /// The budget with a pause of all calls until `until`.
     #[must_use]
     pub fn paused(&self, until: Timestamp) -> Self {
         Self { paused_until: self.paused_until.max(until), ..self.clone() }
     }
 
-    /// No search is sent before `until`.
+    /// The budget with a pause of searches until `until`.
     #[must_use]
     pub fn searches_paused(&self, until: Timestamp) -> Self {
         Self { searches_paused_until: self.searches_paused_until.max(until), ..self.clone() }
     }
 
-    /// The CRM says that `remaining` calls are left today, all apps together.
+    /// Records the CRM's figure of the calls left today for all apps.
     #[must_use]
     pub fn daily_remaining(&self, policy: &BudgetPolicy, remaining: u32, now: Timestamp) -> Self {
         Self { remaining_today: Some(remaining), remaining_seen_at: now, ..self.at(policy, now) }
     }
 
-    /// The budget as of `now`: a new day starts from zero.
+    /// The budget at `now`. A new day starts from zero.
     fn at(&self, policy: &BudgetPolicy, now: Timestamp) -> Self {
         let mut next = self.clone();
         if now >= self.day_ends_at {

@@ -19,7 +19,7 @@ fn budget(policy: &BudgetPolicy) -> CallBudget {
 }
 
 proptest! {
-    /// Whatever workers ask for and whenever, no window of ten seconds holds more slots than the limit.
+    /// No window of ten seconds holds more slots than the limit, whatever the workers request.
     #[test]
     fn no_window_exceeds_the_limit(
         limit in 2_u32..400,
@@ -77,7 +77,7 @@ fn other_apps_calls_count() {
 }
 
 #[test]
-fn a_stale_figure_of_the_crm_stops_nobody_for_long() {
+fn a_stale_figure_of_the_crm_stops_no_account_for_long() {
     let policy = policy(100, 1_000);
     let refused = budget(&policy).daily_remaining(&policy, 0, at(0));
     let half_an_hour = at(30 * 60_000);
@@ -88,7 +88,7 @@ fn a_stale_figure_of_the_crm_stops_nobody_for_long() {
 }
 
 #[test]
-fn a_pause_holds_for_everyone() {
+fn a_pause_holds_for_all_calls() {
     let policy = policy(100, 1_000);
     let paused = budget(&policy).paused(at(5_000));
     let (_, grant) = paused.lease(&policy, CallKind::Ordinary, 1, at(0), at(4_999));
@@ -97,7 +97,7 @@ fn a_pause_holds_for_everyone() {
     assert_eq!(grant, Grant::Slots(vec![at(5_000)]));
 }
 
-/// A search that is refused says nothing about other calls: they have limits of their own.
+/// Searches have their own limit, so a refused search does not concern other calls.
 #[test]
 fn a_pause_of_searches_holds_for_searches_alone() {
     let policy = policy(100, 1_000);
@@ -119,7 +119,7 @@ fn a_budget_of_a_version_without_pauses_of_searches_is_read() {
 }
 
 #[test]
-fn the_rest_of_the_day_is_not_ours() {
+fn calls_beyond_the_daily_share_have_to_wait() {
     let share = CallShare { burst_percent: 100, daily_percent: 30 };
     let policy = BudgetPolicy { share, ..policy(100, 10) };
     let latest = at(0) + SignedDuration::from_secs(60);
@@ -128,7 +128,7 @@ fn the_rest_of_the_day_is_not_ours() {
     };
     assert_eq!(slots.len(), 3);
     let (_, Grant::Wait { reason, .. }) = used.lease(&policy, CallKind::Ordinary, 1, at(10), latest) else {
-        panic!("no fourth one")
+        panic!("a fourth call is not within the share")
     };
     assert_eq!(reason, WaitReason::DailyLimit);
 }

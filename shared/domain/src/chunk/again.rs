@@ -1,10 +1,10 @@
-//! What is read once more of a chunk, because its first reading turned out to lack something.
+//! Reading a part of a chunk once more, because its first reading lacks records.
 //!
 //! ```text
-//! done ─ gone on with ─▶ waiting      reading stopped too early: it goes on above the last id
-//! done ─ read again ───▶ waiting      the range has fewer rows than records: all of it, from its beginning
+//! done ─ gone on with ─▶ waiting      reading stopped too early: it continues above the last id
+//! done ─ read again ───▶ waiting      the range has fewer rows than records: it is read again from its beginning
 //! ```
-//! Each of the two happens once at most. Ids come from searches then: the CRM's list has been asked already.
+//! Each of the two happens once at most. The ids then come from searches, because the CRM's list was read already.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,25 +14,25 @@ use crate::ids::RecordId;
 use crate::ports::crm::Cursor;
 use crate::trail::Trail;
 
-/// What was read once more of a chunk.
+/// How a chunk was read once more.
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own in a stored record")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Again {
-    /// Segments with a lower number are void: the range was read again after them.
+    /// Segments with a lower number are void, because the range was read again after them.
     pub first_segment: u32,
-    /// Ids come from searches, also where the object's list can be used.
+    /// Ids come from searches, even if the object's list can be used.
     pub by_search: bool,
-    /// Before that, a part of it came from a list whose cursors only the CRM can read.
+    /// Before that, ids came from a list whose cursors only the CRM can read.
     pub opaque_before: bool,
-    /// ReadSoFar went on behind the end that was found first.
+    /// Reading continued behind the end that was found first.
     pub went_on: bool,
     /// The whole range was read again.
     pub whole: bool,
 }
 
 impl Again {
-    /// Whether everything was read once, the way its object is read.
+    /// Whether the chunk was read once, in the way of its object.
     pub fn is_none(&self) -> bool {
         *self == Self::default()
     }
@@ -45,8 +45,8 @@ impl Again {
 }
 
 impl Chunk {
-    /// Whether a list was gone on with by cursors that only the CRM can read. They may stand for a number of records, and
-    /// then a deletion between two pages moves records past the cursor.
+    /// Whether it was read with cursors that only the CRM can read. They may stand for a number of records. Then a
+    /// deletion between two pages moves records past the cursor.
     pub const fn followed_opaque_cursors(&self) -> bool {
         matches!(self.cursor, Cursor::Opaque(_)) || self.again.opaque_before
     }
@@ -56,12 +56,12 @@ impl Chunk {
         id > self.key.lower && self.upper.is_none_or(|upper| id <= upper)
     }
 
-    /// Goes on above the highest id that was committed, by searches. `left` is about how many records are there.
+    /// Continues above the highest committed id, by searches. About `left` records are there.
     ///
     /// # Errors
-    /// [`Refused`] when it is not done, or was gone on with before.
+    /// [`Refused`] if it is not done, or was continued before.
     pub fn go_on(&self, left: Option<u64>) -> Result<Self, Refused> {
-        let what = "going on with a chunk";
+        let what = "continuing a chunk";
         if self.again.went_on {
             return Err(Refused::new(what, "that was done before"));
         }
@@ -70,10 +70,10 @@ impl Chunk {
         self.opened(what, Self { expected_records, again, ..self.clone() }, self.committed_to)
     }
 
-    /// Reads the whole range again, by searches. What was committed is void. About `expected` records are in it.
+    /// Reads the whole range again, by searches. Its committed segments are void. About `expected` records are in it.
     ///
     /// # Errors
-    /// [`Refused`] when it is not done, or was read again before.
+    /// [`Refused`] if it is not done, or was read again before.
     pub fn read_again(&self, expected: Option<u64>) -> Result<Self, Refused> {
         let what = "reading a range again";
         if self.again.whole {
@@ -97,7 +97,7 @@ impl Chunk {
         Again { by_search: true, opaque_before: self.followed_opaque_cursors(), ..self.again }
     }
 
-    /// `next` when it is to be read above `after`.
+    /// Opens `next` to be read above `after`.
     fn opened(&self, what: &'static str, next: Self, after: RecordId) -> Result<Self, Refused> {
         if self.state != ChunkState::Done {
             return Err(Refused::new(what, "it is not done"));
@@ -114,10 +114,10 @@ impl Chunk {
         })
     }
 
-    /// Goes on by searches, because the CRM's list cannot be started or gone on with here. What was committed stays.
+    /// Continues by searches, because the CRM's list cannot be used here. Committed segments stay.
     ///
     /// # Errors
-    /// [`Refused`] when another run has taken over.
+    /// [`Refused`] if another run has taken over.
     pub fn by_search(&self, lease: u32) -> Result<Self, Refused> {
         self.check_lease("searching for the rest of a chunk", lease)?;
         Ok(Self {

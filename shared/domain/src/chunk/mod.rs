@@ -3,8 +3,8 @@
 //! ```text
 //! waiting ─ activated ─▶ ready ─ leased, segment committed … ─▶ done ─ once more: see [`again`] ─▶ waiting
 //! ```
-//! A chunk covers the ids above `lower` up to and including `upper`; without `upper` it goes on to the end of the list.
-//! The run that holds the lease may split it above everything it has read.
+//! A chunk covers the ids above `lower` up to and including `upper`. Without `upper` it reaches to the end of the list.
+//! The run that holds the lease may split it above the ids that it has read.
 
 pub mod again;
 
@@ -24,19 +24,19 @@ use crate::trail::Trail;
 use crate::work::WORK_KEPT_FOR;
 use crate::work::{BackupRef, Work};
 
-/// Where a chunk is in its life.
+/// The state of a chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ChunkState {
-    /// Not queued yet: the account has as many workers as it may use.
+    /// Not queued yet: all workers of the account are busy.
     Waiting,
     /// Queued, or being worked on.
     Ready,
-    /// Read to its end.
+    /// Read to the end.
     Done,
 }
 
-/// What a run has read and not committed yet, for progress reports only.
+/// What a run has read but not committed yet. For progress reports only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ReadSoFar {
@@ -51,71 +51,59 @@ pub struct ReadSoFar {
 pub struct Chunk {
     pub account_id: AccountId,
     pub backup_id: BackupId,
-    /// Which chunk of it.
     pub key: ChunkKey,
-    /// The inclusive upper bound of its ids; None: to the end of the list.
+    /// The inclusive upper bound of its ids. None: to the end of the list.
     pub upper: Option<RecordId>,
-    /// Where in its life it is.
     pub state: ChunkState,
     /// Where the next segment begins.
     pub cursor: Cursor,
-    /// How the list has led there.
     #[serde(default)]
     pub trail: Trail,
-    /// The highest id committed, `lower` before the first.
+    /// The highest committed id. `lower` before the first commit.
     pub committed_to: RecordId,
     pub records: u64,
-    /// How many records the CRM counted in the range when the chunk was made, where that is known.
+    /// The CRM's count of records in the range when the chunk was created, if known.
     pub expected_records: Option<u64>,
-    /// The number of the next segment.
     pub next_sequence: u32,
-    /// Who works on it.
     pub leasing: Leasing,
-    /// When it was last put into the queue.
     pub queued_at: Timestamp,
-    /// The first id that the CRM showed for this range, even one past its end. Proves the boundary to the chunk on
-    /// the left.
+    /// The first id that the CRM showed for this range, even past its end. Proves the boundary to the chunk on the
+    /// left.
     pub first_seen: Option<RecordId>,
-    /// When that was read.
     pub first_seen_at: Option<Timestamp>,
-    /// The first id past `upper`, or None when the list ended. Proves the boundary to the chunk on the right.
+    /// The first id past `upper`. None if the list ended. Proves the boundary to the chunk on the right.
     pub seen_past_end: Option<RecordId>,
     /// When the end was read.
     pub finished_at: Option<Timestamp>,
-    /// What the present run has read since its last commit.
     pub reading: ReadSoFar,
-    /// What was read once more.
     #[serde(default, skip_serializing_if = "Again::is_none")]
     pub again: Again,
 }
 
-/// What a commit of a segment changes in its chunk.
+/// The change of a chunk by the commit of a segment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Advance {
-    /// The lease that read it.
     pub lease: u32,
-    /// Where the segment began: must be the chunk's cursor.
+    /// Where the segment begins. Must equal the chunk's cursor.
     pub from: Cursor,
-    /// Where the next one begins.
+    /// Where the next segment begins.
     pub to: Cursor,
-    /// How the list has led there.
     pub trail: Trail,
     /// The highest id read so far.
     pub last_id: RecordId,
-    /// Rows of the segment; 0 when none was written (a range may end without any row).
+    /// Rows of the segment. 0 if none was written: a range may end without a row.
     pub rows: u64,
-    /// The first id that the CRM showed for the range, and when, if this run saw it.
+    /// The first id that the CRM showed for the range, with the time, if this run saw it.
     pub first_seen: Option<(RecordId, Timestamp)>,
-    /// Set when the range has been read to its end.
+    /// Set if the range was read to its end.
     pub end: Option<RangeEnd>,
 }
 
 /// How a range ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RangeEnd {
-    /// The first id past the upper bound, or None at the end of the list.
+    /// The first id past the upper bound. None at the end of the list.
     pub seen_past_end: Option<RecordId>,
-    /// When it was read.
     pub at: Timestamp,
 }
 
@@ -138,12 +126,12 @@ impl Chunk {
     /// Sort-key prefix of all chunks of a backup.
     pub const PREFIX: &'static str = "CHUNK#";
 
-    /// Sort-key prefix of all chunks of one generation of an object; they list in record order.
+    /// Sort-key prefix of all chunks of one generation of an object. They list in record order.
     pub fn prefix(object: &ObjectType, generation: u32) -> String {
         format!("{}{object}#{generation:04}#", Self::PREFIX)
     }
 
-    /// A chunk of `key`'s range up to `upper`, not queued yet.
+    /// A chunk of the range from `key` up to `upper`, not queued yet.
     pub fn waiting(
         backup: &BackupRef,
         key: ChunkKey,
@@ -174,17 +162,17 @@ impl Chunk {
         }
     }
 
-    /// The backup it belongs to.
+    /// The ids of its backup.
     pub fn backup(&self) -> BackupRef {
         BackupRef { account_id: self.account_id.clone(), backup_id: self.backup_id.clone() }
     }
 
-    /// The message that gets it worked on.
+    /// The message that has it worked on.
     pub fn work(&self) -> Work {
         Work::Export { backup: self.backup(), chunk: self.key.clone() }
     }
 
-    /// Gives it one of the account's worker places.
+    /// Gives it one of the account's workers.
     ///
     /// # Errors
     /// [`Refused`] unless it is waiting.
@@ -195,24 +183,24 @@ impl Chunk {
         Ok(Self { state: ChunkState::Ready, queued_at: now, ..self.clone() })
     }
 
-    /// About how many records are still to be read, where that is known.
+    /// About how many records are left to read, if known.
     pub fn expected_left(&self) -> Option<u64> {
         self.expected_records.map(|expected| expected.saturating_sub(self.records + self.reading.records))
     }
 
-    /// Takes it out of the list of due work: its backup has ended, or its generation is void.
+    /// Removes it from the due work, because its backup has ended or its generation is void.
     #[must_use]
     pub fn dropped(&self) -> Self {
         Self { state: ChunkState::Waiting, ..self.clone() }
     }
 
-    /// Notes that it was put into the queue again.
+    /// Records that it was queued again.
     #[must_use]
     pub fn requeued(&self, now: Timestamp) -> Self {
         Self { leasing: self.leasing.requeued(now), ..self.clone() }
     }
 
-    /// Since when it should have been worked on; None when nobody should.
+    /// Since when it has been overdue. None if it is not ready.
     pub fn overdue_since(&self) -> Option<Timestamp> {
         (self.state == ChunkState::Ready).then(|| self.leasing.overdue_since(self.queued_at, QUEUE_GRACE))
     }
@@ -220,16 +208,16 @@ impl Chunk {
     /// Takes the lease for a run.
     ///
     /// # Errors
-    /// Why not.
+    /// [`NotLeased`], and nothing is changed.
     pub fn lease(&self, owner: &str, now: Timestamp, length: SignedDuration) -> Result<Self, NotLeased> {
         let leasing = self.leasing.take(owner, now, length)?;
         Ok(Self { leasing, reading: ReadSoFar::default(), queued_at: now, ..self.clone() })
     }
 
-    /// Notes what the run under `lease` has read so far.
+    /// Records what the run with `lease` has read so far.
     ///
     /// # Errors
-    /// [`Refused`] when another run has taken over.
+    /// [`Refused`] if another run has taken over.
     pub fn reading(&self, lease: u32, reading: ReadSoFar) -> Result<Self, Refused> {
         self.check_lease("reporting progress", lease)?;
         Ok(Self { reading, ..self.clone() })
@@ -255,7 +243,10 @@ impl Chunk {
             return Err(Refused::fault("splitting a chunk", "no bound was given"));
         };
         if !ascending || *first <= read_to || self.upper.is_some_and(|upper| *last >= upper) {
-            return Err(Refused::fault("splitting a chunk", "the bounds are not inside what is left of it"));
+            return Err(Refused::fault(
+                "splitting a chunk",
+                "the bounds are not above the ids read and below the upper bound",
+            ));
         }
         let uppers = bounds[1..].iter().copied().map(Some).chain([self.upper]);
         let right = bounds.iter().zip(uppers).map(|(lower, upper)| {
@@ -269,10 +260,10 @@ impl Chunk {
         Ok((Self { upper: Some(*first), expected_records, ..self.clone() }, right.collect()))
     }
 
-    /// Takes over what a run has read and written: the cursor moves, and the chunk is done when its range has ended.
+    /// Adds a committed segment. The cursor moves, and the chunk is done at the end of its range.
     ///
     /// # Errors
-    /// [`Refused`] when another run has taken over, or the segment does not begin where the chunk stands.
+    /// [`Refused`] if another run has taken over, or the segment does not begin at the chunk's cursor.
     pub fn advance(&self, step: &Advance) -> Result<Self, Refused> {
         self.check_lease("committing a segment", step.lease)?;
         if step.from != self.cursor {
@@ -303,7 +294,7 @@ impl Chunk {
     /// Gives the lease back before the range has ended, to be taken again after `wait`.
     ///
     /// # Errors
-    /// [`Refused`] when another run has taken over.
+    /// [`Refused`] if another run has taken over.
     pub fn release(&self, lease: u32, wait: Option<Wait>, now: Timestamp) -> Result<Self, Refused> {
         self.check_lease("releasing a chunk", lease)?;
         let leasing = self.leasing.released(wait);

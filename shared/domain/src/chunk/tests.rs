@@ -58,7 +58,7 @@ fn done() -> Chunk {
     leased().advance(&Advance { end, ..step(1, 0, 10) }).expect("held")
 }
 
-/// Leased and read from `from` to `to`, its end, by its next lease.
+/// Leases the chunk again and reads it from `from` to its end, `to`.
 fn read_on(chunk: &Chunk, from: u64, to: u64) -> Chunk {
     let lease = chunk.leasing.last_number + 1;
     let leased = chunk.activate(at(5)).expect("waiting").lease("b", at(5), MINUTE).expect("free");
@@ -67,7 +67,7 @@ fn read_on(chunk: &Chunk, from: u64, to: u64) -> Chunk {
 }
 
 #[test]
-fn a_chunk_is_gone_on_with_above_what_it_has_once() {
+fn a_chunk_continues_once_above_its_committed_ids() {
     let gone_on = done().go_on(Some(5)).expect("done");
     assert_eq!((gone_on.state, gone_on.records, gone_on.expected_left()), (ChunkState::Waiting, 1, Some(5)));
     let read = read_on(&gone_on, 10, 15);
@@ -77,7 +77,7 @@ fn a_chunk_is_gone_on_with_above_what_it_has_once() {
 }
 
 #[test]
-fn a_range_is_read_again_from_its_beginning_once_and_what_it_had_is_void() {
+fn a_range_is_read_again_once_and_its_earlier_segments_are_void() {
     let again = done().read_again(Some(3)).expect("done");
     assert_eq!((again.records, &again.cursor, again.first_seen), (0, &Cursor::START, None));
     let read = read_on(&again, 0, 12);
@@ -91,9 +91,9 @@ fn a_range_is_read_again_from_its_beginning_once_and_what_it_had_is_void() {
     assert!(parts[0].again.whole && parts[0].again.by_search && parts[0].again.first_segment == 0);
 }
 
-/// Chunks that the version before has written.
+/// Records of the version before this one.
 #[test]
-fn chunks_without_a_word_of_it_are_read_once() {
+fn chunks_without_the_member_are_read_once() {
     let mut stored = serde_json::to_value(done().go_on(None).expect("done")).expect("JSON");
     assert!(stored.as_object_mut().and_then(|chunk| chunk.remove("again")).is_some());
     assert!(serde_json::from_value::<Chunk>(stored).expect("readable").again.is_none());
@@ -101,7 +101,7 @@ fn chunks_without_a_word_of_it_are_read_once() {
 }
 
 proptest! {
-    /// However a chunk is split, its parts cover its range without gap or overlap.
+    /// The parts of a split chunk cover its range without gap or overlap.
     #[test]
     fn parts_cover_the_range(
         read_to in 0_u64..100,

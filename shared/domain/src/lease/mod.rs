@@ -1,6 +1,6 @@
-//! The right to work on one item for a while. Only the ledger hands leases out; from the moment on at which somebody
-//! else takes over a lease that has run out, it is worth nothing, whatever its holder still believes. A lease is short, and
-//! its holder renews it for as long as it lives.
+//! The right to work on one item for a while. Only the ledger grants leases. A lease is short, and its holder renews
+//! it. When a lease has run out and another run takes the item over, the old lease is void, even if its holder still
+//! works.
 
 mod trouble;
 mod wait;
@@ -12,77 +12,76 @@ pub use self::trouble::{CrmTrouble, Spell};
 pub use self::wait::{Wait, WaitReason};
 use crate::Refused;
 
-/// How long a lease lasts from when it was taken or renewed: so long may an item lie idle whose run was killed. It leaves
-/// a run that renews it in time more than enough for a write to the CRM and its answer.
+/// How long a lease lasts after it was taken or renewed. If a run is killed, its item lies idle for this time. A run
+/// that renews in time always has enough left for a write to the CRM and its answer.
 pub const LEASE_LENGTH: SignedDuration = SignedDuration::from_secs(60);
 
 /// How often a run renews its lease.
 pub const RENEW_EVERY: SignedDuration = SignedDuration::from_secs(15);
 
-/// The longest pause between two messages of an item that nobody takes. Short enough that each five minutes, for which the
-/// alarm about stalled work looks at the oldest, have one.
+/// The longest pause between two messages about an item that no run takes. It is shorter than the five minutes that the
+/// alarm about stalled work looks at, so each of them has a message.
 pub const LONGEST_REQUEUE_PAUSE: SignedDuration = SignedDuration::from_mins(4);
 
 /// Runs in a row that may end without progress before the item fails for good.
 pub const MAX_ATTEMPTS: u32 = 6;
 
-/// How long a queued item may lie before recover-stalled queues it again.
+/// How long a queued item may wait before recover-stalled queues it again.
 pub const QUEUE_GRACE: SignedDuration = SignedDuration::from_mins(1);
 
-/// The longest that an answer of the CRM to a write is waited for, plus what clocks may differ. A run sends no write when
-/// the lease that the ledger has confirmed has less left than this: when somebody takes over, no write of the run before is
-/// under way.
+/// The longest wait for the CRM's answer to a write, plus the differences of clocks. A run sends no write if the lease
+/// that the ledger has confirmed ends sooner. So when another run takes over, no write of the run before is under way.
 pub const WRITE_MARGIN: SignedDuration = SignedDuration::from_secs(25);
 
 /// What a run leaves behind when it gives its lease back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Leftover {
-    /// Everything that it began is committed.
+    /// All that it began is committed.
     Nothing,
-    /// It has put pre-images of batches, and perhaps written them, that no commit tells of.
+    /// It stored pre-images of batches, and perhaps wrote the batches, without a commit.
     Untold,
-    /// The same, and the CRM has not answered one of its writes, which may still land.
+    /// The same, and the CRM has not answered a write, which may still land.
     Unanswered,
 }
 
-/// Who works on an item, and until when.
+/// A run's right to work on an item until a time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Lease {
-    /// Counts all leases ever given on the item, so that no two runs share a number. Part of storage keys.
+    /// Counts the item's leases, so that no two runs share a number. Part of storage keys.
     pub number: u32,
-    /// A random name of the run that holds it.
+    /// The random name of the run that holds it.
     pub owner: String,
-    /// From then on another run may take over.
+    /// When another run may take over.
     pub expires_at: Timestamp,
 }
 
 impl Lease {
-    /// The same, running out at `time` at the latest.
+    /// The same lease, which ends at `time` at the latest.
     #[must_use]
     pub fn ending_by(self, time: Timestamp) -> Self {
         Self { expires_at: self.expires_at.min(time), ..self }
     }
 }
 
-/// The lease side of an item that is worked on by one run at a time.
+/// The leases of an item that one run at a time works on.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Leasing {
-    /// The current lease, live or run out. None when the last run gave it back.
+    /// The current lease, live or run out. None if the last run gave it back.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub lease: Option<Lease>,
-    /// The number of the latest lease given.
+    /// The number of the latest lease.
     pub last_number: u32,
-    /// Runs since the last progress, the present one included.
+    /// Runs since the last progress, including the present one.
     pub attempts: u32,
-    /// Nobody needs to look before that is over.
+    /// No run takes the item before this is over.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub wait: Option<Wait>,
     /// When recover-stalled queued it again since the latest lease.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub requeued_at: Option<Timestamp>,
-    /// How the CRM has been in the way since the last progress.
+    /// Troubles since the last progress.
     #[serde(skip_serializing_if = "CrmTrouble::is_none", default)]
     pub trouble: CrmTrouble,
 }
@@ -101,7 +100,7 @@ pub enum NotLeased {
 }
 
 impl Leasing {
-    /// Takes the lease for `owner` from `now` for `length`.
+    /// Takes the lease for the run `owner`, from `now` for `length`.
     ///
     /// # Errors
     /// [`NotLeased`], and nothing is changed.
@@ -127,8 +126,8 @@ impl Leasing {
         })
     }
 
-    /// Makes lease `number` last for [`LEASE_LENGTH`] from `now`, never shorter than before. One that has run out can be
-    /// renewed for as long as nobody has taken over.
+    /// Makes lease `number` last for [`LEASE_LENGTH`] from `now`, but never shorter than before. A lease that has run
+    /// out can be renewed as long as no other run has taken over.
     ///
     /// # Errors
     /// [`Refused`] when it is not the current one.
@@ -139,32 +138,33 @@ impl Leasing {
         Ok(Self { lease: Some(lease), requeued_at: None, ..self.clone() })
     }
 
-    /// Since when the run that holds the lease gives no sign of life; None while it does, and when there is none.
+    /// When the run that holds the lease last renewed it, if it has missed a renewal. None otherwise.
     pub fn silent_since(&self, now: Timestamp) -> Option<Timestamp> {
         let renewed_at = self.lease.as_ref()?.expires_at - LEASE_LENGTH;
         (now.duration_since(renewed_at) > RENEW_EVERY * 2).then_some(renewed_at)
     }
 
-    /// Whether lease `number` is the current one. A lease that ran out but was not taken over still counts: its
-    /// holder's work is valid until somebody else starts.
+    /// Whether lease `number` is the current one. A lease that has run out still counts until another run takes over:
+    /// its holder's work is valid until then.
     pub fn is_held_by(&self, number: u32) -> bool {
         self.lease.as_ref().is_some_and(|lease| lease.number == number)
     }
 
-    /// Notes progress: the count of fruitless runs starts again, and whatever the CRM had is over.
+    /// Records progress: attempts are counted from zero again, and the CRM's troubles are over.
     #[must_use]
     pub fn progressed(&self) -> Self {
         Self { attempts: 0, trouble: CrmTrouble::default(), ..self.clone() }
     }
 
-    /// Notes how the CRM is in the way.
+    /// Replaces the troubles.
     #[must_use]
     pub fn troubled(&self, trouble: CrmTrouble) -> Self {
         Self { trouble, ..self.clone() }
     }
 
-    /// Gives the lease back, to be taken again after `wait`. Waiting for the CRM, for call budget, or for the version that can
-    /// read what is stored, is not a fruitless run, and a run that ends only because its time is over has got on.
+    /// Gives the lease back, to be taken again after `wait`. A run uses up no attempt if it waits for the CRM, for call
+    /// budget, or for the version that can read a stored record. A run that ends because its time is over has made
+    /// progress.
     #[must_use]
     pub fn released(&self, wait: Option<Wait>) -> Self {
         let (attempts, trouble) = match wait.map(|wait| wait.reason) {
@@ -177,27 +177,27 @@ impl Leasing {
         Self { lease: None, attempts, wait, last_number: self.last_number, requeued_at: None, trouble }
     }
 
-    /// The same, but nobody takes it before `landed_at`: until then a write of its holder may still land.
+    /// The same, but no run can take the lease before `landed_at`: until then a write of its holder may still land.
     #[must_use]
     pub fn released_while_landing(&self, wait: Option<Wait>, landed_at: Timestamp) -> Self {
         let lease = self.lease.clone().map(|held| held.ending_by(landed_at));
         Self { lease, ..self.released(wait) }
     }
 
-    /// Notes that it was queued again.
+    /// Records that recover-stalled queued the item again.
     #[must_use]
     pub fn requeued(&self, now: Timestamp) -> Self {
         Self { requeued_at: Some(now), ..self.clone() }
     }
 
-    /// When somebody should look whether the item is being worked on: once it is overdue, and then every `grace`.
+    /// When recover-stalled should look at the item: once it is overdue, and then after every `grace`.
     pub fn due_at(&self, queued_at: Timestamp, grace: SignedDuration) -> Timestamp {
         let overdue = self.overdue_since(queued_at, grace);
         self.requeued_at.map_or(overdue, |at| overdue.max(at + grace))
     }
 
-    /// The same for an item that may have to wait until a place for its run is free: its message is in the queue, so the pauses
-    /// between further ones double, up to [`LONGEST_REQUEUE_PAUSE`].
+    /// The same for an item that may wait for a free worker. Its message is still in the queue, so the pauses between
+    /// further messages double, up to [`LONGEST_REQUEUE_PAUSE`].
     pub fn due_at_in_a_full_queue(&self, queued_at: Timestamp, grace: SignedDuration) -> Timestamp {
         let overdue = self.overdue_since(queued_at, grace);
         self.requeued_at.map_or(overdue, |at| {
@@ -206,8 +206,8 @@ impl Leasing {
         })
     }
 
-    /// Since when somebody should have worked on the item: its lease ran out, its wait was over, or `grace` had passed
-    /// since `queued_at`. Queueing it again does not change that.
+    /// Since when the item has been overdue: its lease ran out, its wait ended, or `grace` passed after `queued_at`.
+    /// Queueing it again does not change this.
     pub fn overdue_since(&self, queued_at: Timestamp, grace: SignedDuration) -> Timestamp {
         let after_queueing = queued_at + grace;
         match (&self.lease, self.wait) {
@@ -238,7 +238,7 @@ mod tests {
     }
 
     proptest! {
-        /// A lease that is renewed in time keeps everybody out, and is free [`LEASE_LENGTH`] after its last renewal.
+        /// A lease that is renewed in time keeps other runs out, and is free [`LEASE_LENGTH`] after the last renewal.
         #[test]
         fn a_lease_is_free_soon_after_its_last_renewal(pauses in prop::collection::vec(0_i64..60, 0..20)) {
             let mut held = Leasing::default().take("a", at(0), LEASE_LENGTH).expect("free");
@@ -256,7 +256,7 @@ mod tests {
             prop_assert!(taken_over.renewed(1, at(now)).is_err() && taken_over.released(None).renewed(2, at(now)).is_err());
         }
 
-        /// Renewing never takes time away from a lease, and brings back one that nobody has taken over.
+        /// Renewing never shortens a lease, and restores one that no other run has taken over.
         #[test]
         fn renewing_never_shortens_a_lease(length in 1_i64..1_000, now in 0_i64..2_000) {
             let held = Leasing::default().take("a", at(0), SignedDuration::from_secs(length)).expect("free");
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_does_not_renew_its_lease_is_silent() {
+    fn a_run_that_misses_a_renewal_is_silent() {
         let held = Leasing::default().take("a", at(0), LEASE_LENGTH).expect("free");
         assert_eq!((held.silent_since(at(30)), held.silent_since(at(31))), (None, Some(at(0))));
         assert_eq!(held.renewed(1, at(31)).expect("held").silent_since(at(40)), None);
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn runs_without_progress_are_counted_and_waiting_is_not_one() {
+    fn only_runs_without_progress_are_counted_not_waits() {
         let mut leasing = Leasing::default();
         for second in 0..20 {
             let wait = Wait { until: at(second), reason: WaitReason::DailyLimit };
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn the_crm_uses_no_attempts_up_and_progress_ends_its_trouble() {
+    fn outages_of_the_crm_use_up_no_attempts_and_end_with_progress() {
         let mut leasing = Leasing::default();
         let wait = Wait { until: at(0), reason: WaitReason::CrmUnavailable };
         for second in 0..100 {
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn waiting_for_what_cannot_be_read_uses_no_attempts_up() {
+    fn waiting_for_an_unreadable_record_uses_up_no_attempts() {
         let mut leasing = Leasing::default();
         let wait = Wait { until: at(0), reason: WaitReason::ServiceUnavailable };
         for second in 0..100 {
@@ -314,13 +314,13 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_asked_again_three_times() {
+    fn a_refused_call_is_repeated_three_times() {
         let mut trouble = CrmTrouble::default();
         for pause in [5, 15, 45] {
             assert!(!trouble.is_last_try());
             let asked = trouble.refused(at(7));
             assert_eq!(asked.1, Some(SignedDuration::from_secs(pause)));
-            // An outage in between is another matter.
+            // An outage in between does not count.
             trouble = asked.0.unanswered(at(8)).0;
         }
         assert!(trouble.is_last_try());
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn pauses_between_messages_of_an_item_that_nobody_takes_double_up_to_four_minutes() {
+    fn pauses_between_messages_of_an_item_in_a_full_queue_double_up_to_four_minutes() {
         let (mut queued, mut due) = (Leasing::default(), Vec::new());
         for _ in 0..6 {
             let next = queued.due_at_in_a_full_queue(at(0), MINUTE);
@@ -341,7 +341,7 @@ mod tests {
         assert_eq!(taken.due_at_in_a_full_queue(at(2_000), MINUTE), at(2_060), "a run that dies is noticed at once");
     }
 
-    /// Functions of the version before this one wrote records without trouble.
+    /// The version before this one stored no troubles.
     #[test]
     fn a_record_without_trouble_can_be_read() {
         let stored = r#"{"lastNumber": 3, "attempts": 1}"#;

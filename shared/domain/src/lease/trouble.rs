@@ -1,34 +1,34 @@
-//! What has been in the way of an item that waits without using up its attempts.
+//! Troubles that an item waits out without using up its attempts.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-/// After how many seconds a call is made again that the CRM refused. What it refuses after all of them is refused.
+/// Seconds until a call that the CRM refused is repeated. A refusal after the last pause is final.
 const REFUSAL_PAUSES: [i64; 3] = [5, 15, 45];
 
-/// What has been in the way of an item that is waited for without using up its attempts, in runs since its last progress: the
-/// CRM, most of the time.
+/// Troubles that runs have met since the item's last progress, mostly the CRM's. Waiting for their end uses up no
+/// attempts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CrmTrouble {
-    /// It has not answered, or not usably.
+    /// The CRM gave no usable answer.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub outage: Option<Spell>,
-    /// It has refused the token, or what was asked for.
+    /// The CRM refused the token or the request.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub refusal: Option<Spell>,
-    /// Something stored could not be read, as if a later version had written it.
+    /// A stored record could not be read, as if a later version had written it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub unreadable: Option<Spell>,
 }
 
-/// A time of trouble.
+/// How long a trouble has lasted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Spell {
-    /// When the first run met it.
+    /// When a run first met it.
     pub since: Timestamp,
-    /// How many runs have.
+    /// How many runs have met it.
     pub runs: u32,
 }
 
@@ -39,26 +39,26 @@ impl Spell {
 }
 
 impl CrmTrouble {
-    /// Whether nothing has been in the way.
+    /// Whether there is no trouble.
     pub const fn is_none(&self) -> bool {
         self.outage.is_none() && self.refusal.is_none() && self.unreadable.is_none()
     }
 
-    /// Notes that another run met something stored that it could not read, and returns since when that has been so.
+    /// Counts a run that could not read a stored record. Returns the spell so far.
     #[must_use]
     pub fn unread(self, now: Timestamp) -> (Self, Spell) {
         let unreadable = Spell::met(self.unreadable, now);
         (Self { unreadable: Some(unreadable), ..self }, unreadable)
     }
 
-    /// Notes that another run got no usable answer, and returns the outage.
+    /// Counts a run that got no usable answer. Returns the outage so far.
     #[must_use]
     pub fn unanswered(self, now: Timestamp) -> (Self, Spell) {
         let outage = Spell::met(self.outage, now);
         (Self { outage: Some(outage), ..self }, outage)
     }
 
-    /// Notes that another run was refused, and returns the pause before the next try; None when this was the last.
+    /// Counts a run that was refused. Returns the pause before the next try; None if this was the last one.
     #[must_use]
     pub fn refused(self, now: Timestamp) -> (Self, Option<SignedDuration>) {
         let refusal = Spell::met(self.refusal, now);
@@ -66,12 +66,12 @@ impl CrmTrouble {
         (Self { refusal: Some(refusal), ..self }, pause.map(SignedDuration::from_secs))
     }
 
-    /// Whether the next refusal is the last: it is taken for the truth.
+    /// Whether the next refusal is final.
     pub fn is_last_try(&self) -> bool {
         self.refusal.is_some_and(|refusal| refusal.runs as usize >= REFUSAL_PAUSES.len())
     }
 
-    /// Since when the CRM has been in the way.
+    /// When the CRM's present troubles began.
     pub fn since(&self) -> Option<Timestamp> {
         [self.outage, self.refusal].into_iter().flatten().map(|spell| spell.since).min()
     }

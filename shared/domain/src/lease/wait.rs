@@ -1,13 +1,12 @@
-//! What an item waits for.
+//! Why an item waits, and until when.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// What an item waits for.
+/// A pause of an item, and the reason for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Wait {
-    /// When to look again.
     pub until: Timestamp,
     pub reason: WaitReason,
 }
@@ -18,42 +17,43 @@ pub struct Wait {
 pub enum WaitReason {
     /// The share of the CRM's calls per day is used up.
     DailyLimit,
-    /// The CRM asked for a pause, or the next free slot is far away.
+    /// The CRM asked for a pause, or no call slot is free soon.
     RateLimit,
     /// The CRM does not answer.
     CrmUnavailable,
-    /// The run has got on, and its time was over before the work was; another run goes on at once.
+    /// The run made progress, but its time ended before the work did. Another run continues at once.
     RunOver,
-    /// A service of the deployment does not answer, or refuses.
+    /// A service of the deployment does not answer, or refuses the call.
     ServiceUnavailable,
-    /// The CRM's counts lag behind its records, and are asked for again.
+    /// The CRM's counts lag behind its records and are read again.
     CountsLag,
     /// A run that may still write has not ended.
     RunsEnding,
 }
 
 impl WaitReason {
-    /// What it is, and what to do, for people who wait.
+    /// The reason and the remedy, for people.
     pub const fn sentence(self) -> &'static str {
         match self {
             Self::DailyLimit => {
-                "The calls that the CRM allows in a day are used up, by backups and by other apps of the account. It goes \
-                 on by itself; `callShare` says what share of them backups may use."
+                "Backups and other apps of the account have used up the CRM's calls for today. The work continues by \
+                 itself; `callShare` sets the share of the calls that backups may use."
             }
             Self::RateLimit => {
-                "The calls that the CRM allows within ten seconds are used up, or it asks for a pause. It goes on by itself."
+                "The CRM's calls for ten seconds are used up, or the CRM asks for a pause. The work continues by \
+                 itself."
             }
             Self::CrmUnavailable => {
-                "The CRM does not answer, or not usefully. What was read is kept, and it goes on by itself once the CRM \
-                 answers."
+                "The CRM does not answer, or its answers cannot be used. The records that were read are kept, and the \
+                 work continues by itself once the CRM answers."
             }
-            Self::RunsEnding => "A run was cut off. Another one takes over in a moment.",
-            // None of the others is the CRM's doing.
-            _ => "A service of the deployment is busy or does not answer. It goes on by itself.",
+            Self::RunsEnding => "A run was interrupted. Another run takes over in a moment.",
+            // The other reasons are not about the CRM.
+            _ => "A service of the deployment is busy or does not answer. The work continues by itself.",
         }
     }
 
-    /// Whether a run that ends with such a wait counts as an attempt.
+    /// Whether a run that ends with this wait uses up an attempt.
     pub const fn is_fruitless(self) -> bool {
         matches!(self, Self::ServiceUnavailable)
     }

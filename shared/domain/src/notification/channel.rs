@@ -1,21 +1,21 @@
-//! The ways by which notifications leave the deployment.
+//! The channels by which notifications leave the deployment.
 
 use serde::{Deserialize, Serialize};
 
-/// How a notification leaves the deployment.
+/// One way out for notifications.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Channel {
     /// The deployment's event bus.
     EventBus,
-    /// E-mail to the requester and to the account's addresses.
+    /// E-mail, to the requester and the account's addresses.
     Email,
     /// The account's own server.
     Webhook,
 }
 
 impl Channel {
-    /// As it stands in keys.
+    /// The slug in the ledger's keys.
     pub const fn slug(self) -> &'static str {
         match self {
             Self::EventBus => "event-bus",
@@ -24,7 +24,7 @@ impl Channel {
         }
     }
 
-    /// As it stands in sentences.
+    /// The words for sentences.
     pub const fn phrase(self) -> &'static str {
         match self {
             Self::EventBus => "the event bus",

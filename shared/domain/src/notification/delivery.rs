@@ -1,4 +1,4 @@
-//! Delivering a notification by one channel, at least once, until it is there or given up.
+//! Delivering a notification by one channel: at least once, or until the channel gives up.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -15,22 +15,23 @@ use crate::notification::channel::Channel;
 use crate::ports::ledger::{Key, Record};
 use crate::work::{NotificationRef, Work};
 
-/// An attempt that has not been heard of for so long has died; it lasts 30 seconds at most.
+/// An attempt that has not ended after this time has died. An attempt lasts 30 seconds at most.
 pub const ATTEMPT_LASTS: SignedDuration = SignedDuration::from_mins(2);
 
-/// Pauses between attempts, in first pauses: 1, 5 and 30 minutes, 2, 8 and 24 hours if the first one is a minute.
+/// Pauses between attempts, as multiples of the first one. With a first pause of a minute: 1, 5 and 30 minutes, 2, 8
+/// and 24 hours.
 const PAUSES: [u32; 6] = [1, 5, 30, 120, 480, 1_440];
 
 /// Where a delivery is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DeliveryState {
-    /// It will be tried, again perhaps.
+    /// An attempt will follow.
     Pending,
     Delivered,
-    /// It failed too often, or will fail always: a dead letter.
+    /// It failed too often, or can never succeed.
     GivenUp,
-    /// There is nobody to deliver to any more.
+    /// The channel has no recipient any more.
     Dropped,
 }
 
@@ -42,34 +43,32 @@ pub struct Delivery {
     pub notification_id: NotificationId,
     pub channel: Channel,
     pub state: DeliveryState,
-    /// Attempts that were begun.
     pub attempts: u32,
-    /// Those of several recipients whom an attempt has reached, and who are left out of the next one.
+    /// Recipients that an attempt has reached. The next attempt skips them.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub reached: BTreeSet<String>,
-    /// The next attempt; while one is under way, when it is taken for dead.
+    /// When the next attempt is due. During an attempt: when it counts as dead.
     pub next_at: Timestamp,
-    /// Why the latest attempt failed, in words that repeat no address.
+    /// Why the latest attempt failed. Contains no address.
     pub last_error: Option<String>,
-    /// When it was made.
     pub created_at: Timestamp,
     /// When it reached its last state.
     pub ended_at: Option<Timestamp>,
 }
 
-/// What an attempt that failed leaves behind.
+/// The result of a failed attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FailedAttempt {
-    /// Why it failed, in words that repeat no address.
+    /// Why it failed. Contains no address.
     pub reason: String,
     /// Whether another attempt makes sense.
     pub may_retry: bool,
-    /// Those of several recipients whom it or an earlier one has reached.
+    /// Recipients that this attempt or an earlier one has reached.
     pub reached: BTreeSet<String>,
 }
 
 impl Delivery {
-    /// A delivery that can be tried at once.
+    /// A delivery that is due at once.
     pub fn new(notification: &NotificationRef, channel: Channel, now: Timestamp) -> Self {
         Self {
             account_id: notification.account_id.clone(),
@@ -85,20 +84,20 @@ impl Delivery {
         }
     }
 
-    /// The notification's name.
+    /// The ids of its notification.
     pub fn notification(&self) -> NotificationRef {
         NotificationRef { account_id: self.account_id.clone(), notification_id: self.notification_id.clone() }
     }
 
-    /// The message to deliver-notifications.
+    /// The message that starts an attempt.
     pub fn work(&self) -> Work {
         Work::Deliver { notification: self.notification(), channel: self.channel }
     }
 
-    /// Begins an attempt. Nobody else begins one before it is over or taken for dead.
+    /// Begins an attempt. No other attempt begins before this one has ended or counts as dead.
     ///
     /// # Errors
-    /// [`Refused`] when it has ended, or it is too early.
+    /// [`Refused`] if the delivery has ended, or if it is too early.
     pub fn begin(&self, now: Timestamp) -> Result<Self, Refused> {
         self.check_pending("beginning a delivery")?;
         if self.next_at > now {
@@ -107,38 +106,40 @@ impl Delivery {
         Ok(Self { attempts: self.attempts + 1, next_at: now + ATTEMPT_LASTS, ..self.clone() })
     }
 
-    /// The attempt that is due was queued again; it may be begun at once, and is looked for again only after a while.
+    /// Records that the due attempt was queued again. It may begin at once, and recover-stalled looks at it after a
+    /// while.
     #[must_use]
     pub fn requeued(&self, now: Timestamp) -> Self {
         Self { next_at: self.next_at.max(now), ..self.clone() }
     }
 
-    /// Whether more attempts were begun than there are: runs keep dying of it, and nobody notes that they failed.
+    /// Whether attempts exceed the schedule, which means that workers crash on this delivery before they record the
+    /// failure.
     pub fn was_begun_too_often(&self) -> bool {
         usize::try_from(self.attempts).unwrap_or(usize::MAX) > PAUSES.len() + 1
     }
 
-    /// It has arrived.
+    /// Records that the notification has arrived.
     ///
     /// # Errors
-    /// [`Refused`] when it has ended.
+    /// [`Refused`] if the delivery has ended.
     pub fn delivered(&self, now: Timestamp) -> Result<Self, Refused> {
         self.ended("noting a delivery", DeliveryState::Delivered, now)
     }
 
-    /// There is nobody to deliver it to any more.
+    /// Ends a delivery whose channel has no recipient any more.
     ///
     /// # Errors
-    /// [`Refused`] when it has ended.
+    /// [`Refused`] if the delivery has ended.
     pub fn dropped(&self, now: Timestamp) -> Result<Self, Refused> {
         self.ended("dropping a delivery", DeliveryState::Dropped, now)
     }
 
-    /// Attempt number `attempt` failed. It is tried again after a pause that is `first_pause` at first and grows, unless that
-    /// makes no sense or it failed too often.
+    /// Records that attempt number `attempt` failed. Another one follows after a pause, which is `first_pause` at first
+    /// and grows, unless a retry makes no sense or there were too many.
     ///
     /// # Errors
-    /// [`Refused`] when it has ended or another attempt was begun since.
+    /// [`Refused`] if the delivery has ended, or if another attempt has begun since.
     pub fn failed(
         &self,
         attempt: u32,
@@ -188,7 +189,7 @@ impl Record for Delivery {
         Self::key_of(&self.notification(), self.channel)
     }
 
-    /// A little after the attempt is due, since a message for it is under way where the pause is short.
+    /// A little after the attempt is due, because after a short pause its message is already in the queue.
     fn due_at(&self) -> Option<Timestamp> {
         (self.state == DeliveryState::Pending).then(|| self.next_at + QUEUE_GRACE)
     }
@@ -232,24 +233,24 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_to_repeat_is_given_up_at_once() {
+    fn a_failure_that_no_retry_can_change_ends_the_delivery_at_once() {
         let tried = new().begin(NOW).expect("due");
         let failed = tried.failed(1, &down(false), MINUTE, NOW).expect("under way");
         assert_eq!((failed.state, failed.ended_at), (DeliveryState::GivenUp, Some(NOW)));
     }
 
     #[test]
-    fn one_attempt_is_under_way_at_a_time_and_a_dead_one_is_made_again() {
+    fn one_attempt_runs_at_a_time_and_a_dead_one_is_repeated() {
         let first = new().begin(NOW).expect("due");
         assert!(first.begin(NOW + ATTEMPT_LASTS - SignedDuration::from_secs(1)).is_err());
         let second = first.begin(NOW + ATTEMPT_LASTS).expect("the first one is dead");
         assert_eq!(second.attempts, 2);
-        assert!(second.failed(1, &down(true), MINUTE, NOW).is_err(), "a late word of the first one");
+        assert!(second.failed(1, &down(true), MINUTE, NOW).is_err(), "a late result of the first one");
         assert_eq!(second.delivered(NOW).expect("pending").state, DeliveryState::Delivered);
     }
 
     #[test]
-    fn an_attempt_that_always_dies_is_not_made_for_ever() {
+    fn attempts_that_always_die_come_to_an_end() {
         let (mut delivery, mut now) = (new(), NOW);
         for _ in 0..7 {
             delivery = delivery.begin(now).expect("the one before is dead");
@@ -263,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_queued_again_is_neither_tried_early_nor_looked_for_at_once() {
+    fn queueing_again_neither_shortens_the_pause_nor_makes_it_due_at_once() {
         let failed = new().begin(NOW).expect("due").failed(1, &down(true), MINUTE, NOW).expect("under way");
         assert_eq!(failed.requeued(NOW), failed, "the pause is not cut short");
         let due = failed.due_at().expect("pending");
@@ -273,7 +274,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever happens in whatever order, what has ended stays as it is.
+        /// No order of events changes a delivery that has ended.
         #[test]
         fn ended_deliveries_never_change(events in prop::collection::vec(0_u8..5, 1..40)) {
             let (mut delivery, mut now) = (new(), NOW);

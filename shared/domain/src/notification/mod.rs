@@ -1,8 +1,8 @@
-//! Notifications: what the people of an account, and their programs, are told.
+//! Notifications: messages to the users of an account, and to their programs.
 //!
-//! A notification is put into the ledger by the very transaction that makes what it tells come true. So it is in the
-//! account's inbox from that moment on, once, whatever dies. Announcing it gives every other channel that the account has
-//! a [`delivery::Delivery`] of its own.
+//! The transaction that makes an event true also creates its notification. So the notification is in the account's
+//! inbox from that moment, exactly once, even if the run dies. Announcing it creates a [`delivery::Delivery`] for every
+//! other channel of the account.
 
 pub mod channel;
 pub mod delivery;
@@ -25,10 +25,10 @@ use crate::{Failure, Refused};
 /// How long the inbox keeps a notification.
 pub const KEPT_FOR: SignedDuration = SignedDuration::from_hours(90 * 24);
 
-/// The most people of whom a notification remembers that they have read it; an account has few super admins.
+/// How many readers a notification remembers at most. An account has few super admins.
 const MOST_READERS: usize = 100;
 
-/// What happened. Holds no property value, no token and no link that works by itself.
+/// An event of an account. It holds no property value, no token, and no link that works without a sign-in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub enum Event {
@@ -36,63 +36,53 @@ pub enum Event {
     BackupCompleted {
         backup_id: BackupId,
         bytes: u64,
-        /// Until when it can be downloaded.
         expires_at: Timestamp,
-        /// Whether any column is sensitive.
         contains_sensitive_data: bool,
-        /// What it does not hold.
         #[serde(default, skip_serializing_if = "Shortfalls::is_empty")]
         shortfalls: Shortfalls,
-        /// It is short and does not count against the plan: another one may be made at once.
+        /// The backup is short and does not count against the plan: another one may start at once.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         another_allowed: bool,
     },
     /// A backup ended without an archive.
     BackupFailed { backup_id: BackupId, failure: Failure },
-    /// An archive can be downloaded for two days more.
-    BackupExpiring {
-        backup_id: BackupId,
-        /// Until when it can be downloaded.
-        expires_at: Timestamp,
-    },
+    /// An archive expires in two days.
+    BackupExpiring { backup_id: BackupId, expires_at: Timestamp },
     /// A run of the schedule started no backup.
     ScheduleSkipped {
         failure: Failure,
-        /// When the next run is due; None where the schedule was switched off.
+        /// When the next run is due. None if the schedule was switched off.
         next_run_at: Option<Timestamp>,
     },
-    /// A restore has written what could be written.
+    /// A restore has written all values that could be written.
     RestoreCompleted {
         restore_id: RestoreId,
         /// The import's name, `Data restore – Deal`.
         name: String,
-        /// Values that were restored.
         values_restored: u64,
-        /// Values that were not, or of which it is unknown.
+        /// Values that were not restored, or perhaps not.
         values_not_restored: u64,
-        /// Whole records that were not: they are gone, or could not be read.
+        /// Whole records that are gone or could not be read.
         #[serde(default)]
         records_not_restored: u64,
     },
-    /// Somebody stopped a restore while it was writing.
+    /// A user stopped a restore while it was writing.
     RestoreStopped { restore_id: RestoreId, name: String },
-    /// A restore, or its plan, could not go on.
+    /// A restore, or its plan, failed.
     RestoreFailed {
         restore_id: RestoreId,
-        /// What it is known by.
         name: String,
-        /// Whether it had begun to write, so that there is an import.
+        /// Whether it had begun to write. Then there is an import.
         has_written: bool,
         failure: Failure,
     },
-    /// A message was set aside after its function had failed on it too often.
+    /// A message was set aside because its function failed on it too often.
     DeadLetters {
-        /// What the message is about: a step of a backup or a restore, as in `Work`.
+        /// The step of a backup or a restore, as in `Work`.
         step: String,
-        /// The backup or the restore.
         run_id: String,
     },
-    /// A notification could not be delivered by one of its channels.
+    /// One channel could not deliver a notification.
     DeliveryGivenUp {
         undelivered_id: NotificationId,
         channel: Channel,
@@ -101,21 +91,21 @@ pub enum Event {
     },
 }
 
-/// What a backup does not hold, as far as a notification tells it.
+/// What a backup lacks, as a notification lists it: labels of objects.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Shortfalls {
-    /// Labels of objects that the backup before this one held and this one lacks, in whole or in part.
+    /// Objects that the backup before this one held and this one lacks, in whole or in part.
     pub newly_missing: Vec<String>,
-    /// Labels of the other objects that it does not hold at all.
+    /// Other objects that the backup does not hold at all.
     pub not_offered: Vec<String>,
-    /// Labels of objects of which values were not shown, or properties not listed.
+    /// Objects whose values were not all shown, or whose properties were not all listed.
     pub without_values: Vec<String>,
-    /// Labels of objects of which records could not be read.
+    /// Objects with records that could not be read.
     pub without_records: Vec<String>,
-    /// Labels of objects of which records that changed meanwhile may be missing.
+    /// Objects that may lack records that changed during the backup.
     pub unordered: Vec<String>,
-    /// Labels of objects with fewer records than the CRM counts, for a reason that is not known.
+    /// Objects with fewer records than the CRM counts, for an unknown reason.
     pub short: Vec<String>,
 }
 
@@ -125,7 +115,7 @@ impl Shortfalls {
         *self == Self::default()
     }
 
-    /// From what is missing, and from the labels of objects that are short.
+    /// Sorts the gaps into lists. `short` are the labels of short objects.
     pub fn of(gaps: &[Gap], short: impl IntoIterator<Item = String>) -> Self {
         let mut told = Self { short: short.into_iter().collect(), ..Self::default() };
         for gap in gaps {
@@ -144,28 +134,28 @@ impl Shortfalls {
     }
 }
 
-/// Something that an account is told.
+/// A message to the users of an account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Notification {
     pub account_id: AccountId,
-    /// The notification; also the id of its deliveries and of its entry in the audit log.
+    /// Also the id of its deliveries and of its audit entry.
     pub notification_id: NotificationId,
     pub at: Timestamp,
     pub event: Event,
-    /// Who asked for what it is about, if anybody did; gets the e-mail.
+    /// The person who requested the backup or restore, and gets the e-mail.
     pub requester: Option<Requester>,
-    /// Subjects of those who have read it.
+    /// The subjects of its readers.
     #[serde(default)]
     pub read_by: BTreeSet<String>,
-    /// When every channel had got its delivery.
+    /// When the deliveries of all channels were created.
     pub announced_at: Option<Timestamp>,
-    /// When announcing was last queued.
+    /// When the announcement was last queued.
     pub queued_at: Timestamp,
 }
 
 impl Notification {
-    /// A notification of `event` at `now`. `about` is the random part of the id of what it is about: telling the same
+    /// A notification of `event` at `now`. `about` is the random part of the id of the backup or restore, so making it
     /// twice makes the same notification.
     pub fn new(
         account_id: AccountId,
@@ -175,7 +165,7 @@ impl Notification {
         now: Timestamp,
     ) -> Self {
         let mut random = about;
-        // Two events about one thing at the same millisecond are two notifications.
+        // Two events of one backup in one millisecond are two notifications.
         random[9] ^= event.number();
         Self {
             account_id,
@@ -189,8 +179,8 @@ impl Notification {
         }
     }
 
-    /// A notification that `work` was set aside. Its id comes from what the work is for: however often its messages are
-    /// found, each backup and each restore is told of once.
+    /// A notification that `work` was set aside. Its id is derived from the id of the backup or restore, so there is
+    /// one notification for each, however many messages are found.
     pub fn of_dead_letter(work: &Work, now: Timestamp) -> Self {
         let (made_at, about) = work.run_stamp();
         let event = Event::DeadLetters { step: work.slug().to_owned(), run_id: work.run_id().to_owned() };
@@ -198,20 +188,20 @@ impl Notification {
         Self { at: now, queued_at: now, ..found }
     }
 
-    /// Its name.
+    /// The ids that name it.
     pub fn reference(&self) -> NotificationRef {
         NotificationRef { account_id: self.account_id.clone(), notification_id: self.notification_id.clone() }
     }
 
-    /// The message to deliver-notifications.
+    /// The message that announces it.
     pub fn work(&self) -> Work {
         Work::Announce { notification: self.reference() }
     }
 
-    /// Every channel that it is to go by has its delivery.
+    /// Records that the deliveries of all channels were created.
     ///
     /// # Errors
-    /// [`Refused`] when that was so before.
+    /// [`Refused`] if it was announced before.
     pub fn announced(&self, now: Timestamp) -> Result<Self, Refused> {
         if self.announced_at.is_some() {
             return Err(Refused::new("announcing a notification", "it was announced before"));
@@ -219,18 +209,18 @@ impl Notification {
         Ok(Self { announced_at: Some(now), ..self.clone() })
     }
 
-    /// Announcing it was queued again.
+    /// Records that the announcement was queued again.
     #[must_use]
     pub fn requeued(&self, now: Timestamp) -> Self {
         Self { queued_at: now, ..self.clone() }
     }
 
-    /// Whether `subject` has read it.
+    /// Whether the person `subject` has read it.
     pub fn is_read_by(&self, subject: &str) -> bool {
         self.read_by.contains(subject)
     }
 
-    /// `subject` has read it, or takes that back.
+    /// Marks it as read, or as unread, by `subject`.
     #[must_use]
     pub fn marked(&self, subject: &str, read: bool) -> Self {
         let mut marked = self.clone();
@@ -245,12 +235,12 @@ impl Notification {
         marked
     }
 
-    /// Whether it is kept no longer. The ledger forgets late, so the time counts and not the presence.
+    /// Whether it is too old to be shown. The ledger deletes late, so a stored notification may be too old.
     pub fn is_forgotten(&self, now: Timestamp) -> bool {
         self.at + KEPT_FOR <= now
     }
 
-    /// Since when announcing it should have been done; None once it is.
+    /// Since when the announcement has been overdue. None once it is announced.
     pub fn overdue_since(&self) -> Option<Timestamp> {
         self.due_at()
     }

@@ -23,7 +23,7 @@ fn completed() -> Event {
 }
 
 #[test]
-fn a_link_leads_to_the_route_that_makes_fresh_ones_and_signs_nothing() {
+fn the_path_of_a_backup_leads_to_the_route_that_makes_links() {
     let path = notification(completed()).path().expect("a path");
     assert_eq!(path, format!("/accounts/42/backups/{}/download", backup_id()));
     let expiring = Event::BackupExpiring { backup_id: backup_id(), expires_at: NOW };
@@ -31,14 +31,14 @@ fn a_link_leads_to_the_route_that_makes_fresh_ones_and_signs_nothing() {
 }
 
 #[test]
-fn the_same_event_at_the_same_time_is_the_same_notification_and_another_one_is_not() {
+fn events_at_the_same_time_have_the_same_notification_only_if_they_are_equal() {
     let expiring = Event::BackupExpiring { backup_id: backup_id(), expires_at: NOW };
     assert_eq!(notification(completed()).notification_id, notification(completed()).notification_id);
     assert_ne!(notification(completed()).notification_id, notification(expiring).notification_id);
 }
 
 #[test]
-fn each_person_reads_for_themselves() {
+fn each_person_has_their_own_reading_mark() {
     let read = notification(completed()).marked("ada", true).marked("ada", true);
     assert!(read.is_read_by("ada") && !read.is_read_by("grace"));
     assert!(!read.marked("ada", false).is_read_by("ada"));
@@ -57,7 +57,7 @@ fn it_is_announced_once_and_forgotten_after_ninety_days() {
 }
 
 #[test]
-fn events_are_stored_under_the_word_that_names_them() {
+fn an_event_is_stored_with_its_slug() {
     for event in [completed(), Event::DeadLetters { step: "export".into(), run_id: "r".into() }] {
         let stored = serde_json::to_value(&event).expect("JSON");
         assert_eq!(stored["event"], event.slug());

@@ -1,10 +1,10 @@
-//! What notifications say, and where they lead.
+//! The texts of notifications, and the API paths in them.
 
 use super::channel::Channel;
 use super::{Event, Notification, Shortfalls};
 
 impl Event {
-    /// A stable word for programs, as it is stored.
+    /// The stable slug for programs, as it is stored.
     pub const fn slug(&self) -> &'static str {
         match self {
             Self::BackupCompleted { .. } => "backup-completed",
@@ -19,7 +19,7 @@ impl Event {
         }
     }
 
-    /// The same for the event bus, where such names are written in title case.
+    /// The name on the event bus, in title case as is usual there.
     pub const fn title(&self) -> &'static str {
         match self {
             Self::BackupCompleted { .. } => "Backup Completed",
@@ -38,25 +38,25 @@ impl Event {
     pub fn subject(&self) -> &'static str {
         match self {
             Self::BackupCompleted { shortfalls, .. } if !shortfalls.newly_missing.is_empty() => {
-                "Warning: the backup lacks what the last one held"
+                "Warning: the backup lacks data that the last one held"
             }
             Self::BackupCompleted { shortfalls, .. } if !shortfalls.is_empty() => {
-                "Backup completed, not everything is in it"
+                "Backup completed, but some data is missing"
             }
             Self::BackupCompleted { .. } => "Backup completed",
             Self::BackupFailed { .. } => "Backup failed",
             Self::BackupExpiring { .. } => "Backup expires in two days",
-            Self::ScheduleSkipped { next_run_at: Some(_), .. } => "Scheduled backup left out",
+            Self::ScheduleSkipped { next_run_at: Some(_), .. } => "Scheduled backup skipped",
             Self::ScheduleSkipped { next_run_at: None, .. } => "Scheduled backups switched off",
             Self::RestoreCompleted { .. } => "Restore completed",
             Self::RestoreStopped { .. } => "Restore stopped",
             Self::RestoreFailed { .. } => "Restore failed",
-            Self::DeadLetters { .. } => "Work needs the operator",
+            Self::DeadLetters { .. } => "A backup or restore needs the operator",
             Self::DeliveryGivenUp { .. } => "A notification was not delivered",
         }
     }
 
-    /// Tells the kinds apart in ids, and the channels that gave the same notification up at the same moment.
+    /// Makes the ids of different events differ, and of different channels that gave up one notification at one moment.
     pub(super) const fn number(&self) -> u8 {
         match self {
             Self::BackupCompleted { .. } => 1,
@@ -73,7 +73,7 @@ impl Event {
         }
     }
 
-    /// One or two sentences that say what happened and what to do.
+    /// What happened and what to do, in a few sentences.
     pub fn sentence(&self) -> String {
         match self {
             Self::BackupCompleted {
@@ -91,15 +91,15 @@ impl Event {
             }
             Self::BackupFailed { failure, .. } => {
                 format!(
-                    "The backup failed. {} It does not count against the plan: another one may be made at once.",
+                    "The backup failed. {} It does not count against the plan: you can start another one at once.",
                     failure.sentence
                 )
             }
             Self::BackupExpiring { expires_at, .. } => {
-                format!("The backup can be downloaded until {expires_at:.0}; afterwards it is deleted.")
+                format!("The backup can be downloaded until {expires_at:.0}. Then it is deleted.")
             }
             Self::ScheduleSkipped { failure, next_run_at: Some(next) } => {
-                format!("A scheduled backup was left out. {} The next one is due at {next:.0}.", failure.sentence)
+                format!("A scheduled backup was skipped. {} The next one is due at {next:.0}.", failure.sentence)
             }
             Self::ScheduleSkipped { failure, next_run_at: None } => {
                 format!("Scheduled backups were switched off. {}", failure.sentence)
@@ -107,68 +107,70 @@ impl Event {
             Self::RestoreCompleted { name, values_restored, values_not_restored, records_not_restored, .. } => {
                 let records = match records_not_restored {
                     0 => String::new(),
-                    records => format!(" Records that are gone or could not be read: {records}."),
+                    records => format!(" Records that no longer exist or could not be read: {records}."),
                 };
                 format!(
-                    "{name}. Values restored: {values_restored}; not restored: {values_not_restored}.{records} The import has \
-                     the details."
+                    "{name}. Values restored: {values_restored}; not restored: {values_not_restored}.{records} \
+                     The import shows the details."
                 )
             }
             Self::RestoreStopped { name, .. } => {
-                format!("{name} was stopped. What it had written stays written and is listed as an import.")
+                format!("{name} was stopped. The values that it had written stay, and are listed as an import.")
             }
             Self::RestoreFailed { name, failure, has_written: true, .. } => format!(
-                "{name} failed. What it had written stays written and is listed as an import. {}",
+                "{name} failed. The values that it had written stay, and are listed as an import. {}",
                 failure.sentence
             ),
             Self::RestoreFailed { name, failure, has_written: false, .. } => {
-                format!("{name} could not be planned; nothing was changed. {}", failure.sentence)
+                format!("{name} could not be planned. Nothing was changed. {}", failure.sentence)
             }
             Self::DeadLetters { step, run_id } => {
                 let what = if step.starts_with("restore") { "restore" } else { "backup" };
                 format!(
-                    "Part of {what} {run_id} failed five times, and its message was set aside. The {what} goes on by itself \
-                     if it can. Tell the operator of the deployment: see \"Dead letters\" in the runbook, docs/operator.md."
+                    "Part of {what} {run_id} failed five times, and its message was set aside. The {what} continues by \
+                     itself if possible. Ask the operator of the deployment to look into it, as described in the runbook \
+                     (docs/operator.md, \"Dead letters\")."
                 )
             }
             Self::DeliveryGivenUp { channel, reason, .. } => {
                 let remedy = match channel {
-                    Channel::EventBus => "tell whoever runs the deployment",
-                    Channel::Email => "check the addresses in notificationTargets.email",
-                    Channel::Webhook => "check notificationTargets.webhook",
+                    Channel::EventBus => "Ask the operator of the deployment to check the bus",
+                    Channel::Email => "Check the addresses in notificationTargets.email",
+                    Channel::Webhook => "Check notificationTargets.webhook",
                 };
                 let by = channel.phrase();
-                format!("A notification could not be delivered by {by}: {reason}. It is in the inbox; {remedy}.")
+                format!("A notification could not be delivered by {by}: {reason}. It is in the inbox. {remedy}.")
             }
         }
     }
 }
 
-/// What to do about a backup that is short.
-const REPEAT: &str = " As it is short, it does not count against the plan: another one may be made at once.";
+/// The hint after a short backup.
+const REPEAT: &str =
+    " Because it is incomplete, it does not count against the plan: you can start another one at once.";
 
-/// So many labels are named one by one.
+/// How many labels are listed at most.
 const MOST_LABELS: usize = 20;
 
 impl Shortfalls {
-    /// A sentence for each kind of thing that is missing, the most urgent first; each ends with a space.
+    /// A sentence for each kind of shortfall, the most urgent first. Each ends with a space.
     fn sentences(&self) -> String {
         let told = [
             (
                 &self.newly_missing,
                 "WARNING: The last backup held",
-                "; this one could not read it. Check the token's scopes",
+                "; this one could not read all of it. Check the token's scopes",
             ),
-            (&self.without_records, "Some records could not be read of", ""),
-            (&self.without_values, "Some values or properties were not shown by the CRM of", ""),
-            (&self.unordered, "Records that changed while the backup ran may be missing of", ""),
-            (&self.short, "There are fewer records than the CRM counts of", ""),
-            (&self.not_offered, "Not in the backup, as the CRM does not let this token read it:", ""),
+            (&self.without_records, "Some records could not be read:", ""),
+            (&self.without_values, "The CRM did not show some values or properties:", ""),
+            (&self.unordered, "Records that changed during the backup may be missing:", ""),
+            (&self.short, "The backup has fewer records than the CRM counts:", ""),
+            (&self.not_offered, "Not in the backup, because the token cannot read it in the CRM:", ""),
         ];
         let told = told.into_iter().filter(|(labels, ..)| !labels.is_empty());
         let sentences = told.map(|(labels, begin, end)| format!("{begin} {}{end}. ", listed(labels)));
         let sentences: String = sentences.collect();
-        if sentences.is_empty() { sentences } else { sentences + "The backup and its manifest have the details. " }
+        if sentences.is_empty() { sentences } else { sentences + "The backup and its manifest list the details. " }
     }
 }
 
@@ -180,21 +182,21 @@ fn listed(labels: &[String]) -> String {
     }
 }
 
-/// A size for people.
+/// A number of bytes for people, such as `1.2 MB`.
 fn size(bytes: u64) -> String {
     let (unit, divisor) = match bytes {
         0..1_000_000 => ("kB", 1_000),
         1_000_000..1_000_000_000 => ("MB", 1_000_000),
         _ => ("GB", 1_000_000_000),
     };
-    // Rounded up, so that nothing is shown as empty.
+    // Rounded up, so that no archive is shown as empty.
     let tenths = bytes.div_ceil(divisor / 10);
     format!("{}.{} {unit}", tenths / 10, tenths % 10)
 }
 
 impl Notification {
-    /// The API's path to what it is about: where a file can be downloaded, the route that makes a fresh link to it, never a
-    /// link itself.
+    /// The API's path to the backup, restore or notification that it is about. For a file it is the route that makes a
+    /// fresh link, never a link.
     pub fn path(&self) -> Option<String> {
         let rest = match &self.event {
             Event::BackupCompleted { backup_id, .. } | Event::BackupExpiring { backup_id, .. } => {

@@ -1,24 +1,24 @@
-//! What the CRM counts of an object's records, and how the rows compare with that.
+//! The CRM's counts of an object's records, and the comparison of rows with them.
 
 use serde::{Deserialize, Serialize};
 
-/// How the rows compare with what the CRM counts.
+/// How the rows compare with the CRM's count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// As many rows as the CRM counts.
     Exact,
-    /// Another number, explained by records created and deleted while the object was read.
+    /// A difference that records created and deleted during the reading explain.
     Drift,
-    /// Fewer rows than that explains, or records or values that could not be read. The backup says so.
+    /// Too few rows, or records or values that could not be read. The backup reports this.
     Short,
-    /// More rows than that explains: the count lags, or leaves some records out.
+    /// Too many rows: the count lags, or leaves some records out.
     Surplus,
-    /// The CRM does not count this object (conversations).
+    /// The CRM does not count these records (conversations).
     Uncounted,
 }
 
-/// Counts of the CRM around the time in which an object was read.
+/// The CRM's counts around the time in which an object was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Counts {
@@ -31,24 +31,25 @@ pub struct Counts {
 }
 
 impl Verdict {
-    /// Whether the rows cannot be explained. The CRM's counts lag behind its records, so a later look may explain them.
+    /// Whether the counts do not explain the rows. They lag behind the records, so later counts may explain them.
     pub const fn is_unexplained(self) -> bool {
         matches!(self, Self::Short | Self::Surplus)
     }
 }
 
 impl Counts {
-    /// How many records must have been deleted between the two counts; 0 where the CRM does not count. Without `created` it
-    /// is only a lower bound.
+    /// How many records must have been deleted between the two counts. 0 if the CRM does not count. Without `created`
+    /// it is a lower bound.
     pub fn deleted(self) -> u64 {
         let (Some(before), Some(after)) = (self.before, self.after) else { return 0 };
         (before + self.created.unwrap_or(0)).saturating_sub(after)
     }
 
-    /// How `rows` compare with the counts.
+    /// Compares `rows` with the counts.
     ///
-    /// A backup may or may not hold what was created or deleted while it ran. With `before + created − after` records
-    /// deleted meanwhile, every complete export has at least `before − deleted` rows and at most `before + created`.
+    /// A backup may or may not hold records that were created or deleted while it ran. With `before + created − after`
+    /// records deleted meanwhile, every complete export has at least `before − deleted` rows and at most `before +
+    /// created`.
     pub fn verdict(self, rows: u64) -> Verdict {
         let Some(after) = self.after else { return Verdict::Uncounted };
         if rows == after {
@@ -70,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_verdict_explains_creations_and_deletions_and_nothing_else() {
+    fn only_creations_and_deletions_explain_a_difference() {
         let counts =
             |before, after, created| Counts { before: Some(before), after: Some(after), created: Some(created) };
         assert_eq!(counts(100, 100, 0).verdict(100), Verdict::Exact);

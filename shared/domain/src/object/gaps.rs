@@ -1,10 +1,11 @@
-//! What an exported object lacks.
+//! The gaps of an exported object. Their reasons become part of the manifest, so they stay as they are: an assembly
+//! that another version goes on with must make the same bytes.
 
 use super::ObjectExport;
 use crate::gap::{Gap, Missing};
 
 impl ObjectExport {
-    /// The gaps that its discovery found, then those that reading it has shown.
+    /// The gaps that discovery found, then the gaps that reading found.
     pub fn all_gaps(&self) -> Vec<Gap> {
         let gap = |missing, reason: &str| Gap {
             object_type: Some(self.definition.object_type.clone()),

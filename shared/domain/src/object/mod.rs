@@ -1,4 +1,4 @@
-//! One object type's part in a backup: how far it is, and whether it can be trusted.
+//! One object type in a backup: its progress, and whether its rows are complete.
 
 mod counts;
 mod gaps;
@@ -27,36 +27,37 @@ use crate::work::{BackupRef, Work};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ReadMode {
-    /// By id ranges, in parallel, every boundary proven.
+    /// By id ranges, in parallel, with proven boundaries.
     Ranges,
-    /// From the beginning to the end by one worker, because the CRM does not honour range starts.
+    /// From the beginning to the end by one worker, because the CRM ignores the start of a range.
     Sequential,
 }
 
-/// What the CRM's list of an object's records is good for, as far as it is known.
+/// How the CRM's list of an object's records can be used, as far as is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ListUse {
-    /// It can be started at any id.
+    /// The list can start at any id.
     #[default]
     AnyRange,
-    /// It is in the order of ids and can only be gone on with: the chunk at its beginning reads it, all others search.
+    /// The list is in the order of ids but can only be read from its beginning. The first chunk reads it, all others
+    /// search.
     FirstRange,
-    /// Nothing in ranges: all chunks search.
+    /// The list cannot be used in ranges. All chunks search.
     NoRange,
 }
 
-/// Where an object is in its backup.
+/// The state of an object in its backup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ObjectState {
     /// Chunks are being read.
     Exporting,
-    /// All chunks are done and their boundaries proven.
+    /// All chunks are done, and their boundaries are proven.
     Exported,
 }
 
-/// One object type's part in a backup.
+/// One object type in a backup.
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own in a stored record")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -64,72 +65,65 @@ pub struct ObjectExport {
     pub account_id: AccountId,
     pub backup_id: BackupId,
     pub definition: ObjectDefinition,
-    /// Where its columns are in object storage.
     pub columns_key: String,
-    /// How many columns its file has, the record id included.
+    /// Columns of its file, including the record id.
     pub column_count: u32,
-    /// Whether one of them is sensitive or highly sensitive.
+    /// Whether a column is sensitive or highly sensitive.
     pub contains_sensitive_data: bool,
-    /// Where it is in the backup.
     pub state: ObjectState,
-    /// How it is read.
     pub mode: ReadMode,
-    /// Whether the CRM's list can be used for ranges.
     #[serde(default)]
     pub list_use: ListUse,
-    /// Goes up when reading starts again from the beginning; older chunks and segments are void.
+    /// Goes up when reading starts again from the beginning. Chunks and segments of older generations are void.
     pub generation: u32,
     /// Chunks of this generation that are not done.
     pub open_chunks: u32,
     pub records: u64,
-    /// Pages read for them.
     pub pages: u64,
     /// CSV bytes committed, without the first line.
     pub plain_bytes: u64,
-    /// Bytes of the file's first line; 0 in records of before it was noted.
+    /// Bytes of the file's first line. 0 in records of versions that did not store it.
     #[serde(default)]
     pub header_bytes: u64,
     pub packed_bytes: u64,
     pub segments: u32,
-    /// Fruitless attempts to close it.
+    /// Failed attempts to close it.
     pub close_attempts: u32,
-    /// What closing it waits for.
     pub close_wait: Option<Wait>,
-    /// How the CRM has been in the way of closing it.
+    /// The CRM's troubles while it is being closed.
     #[serde(skip_serializing_if = "CrmTrouble::is_none", default)]
     pub close_trouble: CrmTrouble,
-    /// Whether the CRM was asked for its counts again because they did not explain the rows: they lag behind.
+    /// Whether the counts were read again because they did not explain the rows. Counts lag behind.
     pub recounted: bool,
-    /// When its closing was queued again since anything changed.
+    /// When its closing was queued again, since the latest change.
     pub requeued_at: Option<Timestamp>,
-    /// What the CRM counts.
     pub counts: Counts,
-    /// How the rows compare with that, once exported.
+    /// How the rows compare with the counts, once exported.
     pub verdict: Option<Verdict>,
     /// When its first page may have been read.
     pub window_from: Timestamp,
     /// When its last page was read, once exported.
     pub window_to: Option<Timestamp>,
-    /// When anything here changed last.
+    /// When the latest change was.
     pub updated_at: Timestamp,
-    /// Its backup has ended otherwise: nobody needs to look at it any more.
+    /// Its backup has ended before it was exported, so it is no longer due.
     pub dropped: bool,
-    /// What its discovery found that its file cannot hold.
+    /// Gaps that discovery found.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gaps: Vec<Gap>,
-    /// Properties of which the CRM did not show values, and in how many rows.
+    /// Properties whose values the CRM did not show, with the number of such rows.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub hidden_values: BTreeMap<String, u64>,
-    /// Records that the CRM could not give, also alone.
+    /// Records that the CRM could not return, even alone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unreadable: Vec<RecordId>,
-    /// Values that were not valid Unicode and hold U+FFFD in those places.
+    /// How many values were not valid Unicode. They hold U+FFFD in those places.
     #[serde(default)]
     pub mended_values: u64,
-    /// The CRM listed its records in no fixed order, so that one that moved may have been missed.
+    /// The CRM listed the records in no fixed order, so a record that moved may be missing.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unordered: bool,
-    /// How often chunks were opened again when it was to be closed.
+    /// How often finished chunks were opened again.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub reopened: u32,
 }
@@ -139,10 +133,10 @@ const fn is_zero(number: &u32) -> bool {
     *number == 0
 }
 
-/// So many records of an object may be unreadable; with more the backup fails, as something else must be wrong.
+/// The most unreadable records of an object. With more of them the backup fails, because the cause must be another one.
 pub const MOST_UNREADABLE: usize = 1_000;
 
-/// So many properties of an object may have values that were not shown.
+/// The most properties of an object whose hidden values are counted.
 const MOST_HIDDEN: usize = 2_000;
 
 /// The CRM's count of an object's records before they are read.
@@ -154,37 +148,33 @@ pub struct CountBefore {
     pub counted_at: Timestamp,
 }
 
-/// What a committed segment adds.
+/// What a commit adds to the object's totals.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Committed {
     pub records: u64,
     pub pages: u64,
     pub plain_bytes: u64,
     pub packed_bytes: u64,
-    /// Whether there was a segment.
     pub segment: bool,
-    /// Whether its chunk is done with it.
     pub chunk_done: bool,
-    /// What is not in it, or not as the CRM has it.
     pub shortfall: Shortfall,
 }
 
-/// What could not be read of the records of a segment.
+/// Records and values that could not be read, or not exactly.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Shortfall {
-    /// Properties of which the CRM did not show values, and in how many rows.
+    /// Properties whose values the CRM did not show, with the number of such rows.
     pub hidden_values: BTreeMap<String, u64>,
-    /// Records that the CRM could not give, also alone.
+    /// Records that the CRM could not return, even alone.
     pub unreadable: Vec<RecordId>,
-    /// Values that were not valid Unicode.
+    /// How many values were not valid Unicode.
     pub mended_values: u64,
     /// The records came in no fixed order.
     pub unordered: bool,
 }
 
 impl ObjectExport {
-    /// An object at its discovery, with the first chunk, which covers everything. `columns` are at `columns_key` in
-    /// object storage.
+    /// A newly discovered object, with its first chunk, which covers all ids. `columns` are stored at `columns_key`.
     pub fn discovered(
         backup: &BackupRef,
         definition: ObjectDefinition,
@@ -244,20 +234,20 @@ impl ObjectExport {
         Chunk::waiting(&self.backup(), key, None, self.counts.before, now)
     }
 
-    /// The backup it belongs to.
+    /// The ids of its backup.
     pub fn backup(&self) -> BackupRef {
         BackupRef { account_id: self.account_id.clone(), backup_id: self.backup_id.clone() }
     }
 
-    /// The message that gets it closed.
+    /// The message that has it closed.
     pub fn close_work(&self) -> Work {
         Work::CloseObject { backup: self.backup(), object_type: self.definition.object_type.clone() }
     }
 
-    /// Takes a committed segment of `generation` into account.
+    /// Adds a commit of `generation` to the totals.
     ///
     /// # Errors
-    /// [`Refused`] when that generation is void.
+    /// [`Refused`] if that generation is void.
     pub fn commit(&self, generation: u32, added: &Committed, now: Timestamp) -> Result<Self, Refused> {
         self.check_generation("committing a segment", generation)?;
         if added.chunk_done && self.open_chunks == 0 {
@@ -276,7 +266,7 @@ impl ObjectExport {
         })
     }
 
-    /// Takes note of what could not be read, each property and each record once.
+    /// Adds a shortfall, each property and each record once.
     fn with(&self, shortfall: &Shortfall) -> Self {
         let mut next = Self { unordered: self.unordered || shortfall.unordered, ..self.clone() };
         for (property, rows) in &shortfall.hidden_values {
@@ -295,7 +285,7 @@ impl ObjectExport {
         !self.unreadable.is_empty() || !self.hidden_values.is_empty()
     }
 
-    /// Where the ids of a chunk come from.
+    /// Whether a chunk's ids come from the CRM's list or from searches.
     pub fn page_source(&self, chunk: &Chunk) -> PageSource {
         match (self.mode, self.list_use) {
             _ if chunk.again.by_search => PageSource::Search,
@@ -308,7 +298,7 @@ impl ObjectExport {
     /// Counts `chunks` more chunks of `generation`.
     ///
     /// # Errors
-    /// [`Refused`] when that generation is void or is read by one worker.
+    /// [`Refused`] if that generation is void, or one worker reads the object.
     pub fn split(&self, generation: u32, chunks: u32, now: Timestamp) -> Result<Self, Refused> {
         self.check_generation("splitting a chunk", generation)?;
         if self.mode == ReadMode::Sequential {
@@ -317,12 +307,12 @@ impl ObjectExport {
         Ok(Self { open_chunks: self.open_chunks + chunks, updated_at: now, ..self.clone() })
     }
 
-    /// Starts again from the beginning, because the ranges of `generation` were not honoured: by searching for ids where
-    /// the CRM can, and otherwise with one worker. `in_order` says whether the CRM's list was in the order of ids as far as
-    /// it was read. Returns the object and its only chunk.
+    /// Starts again from the beginning, because the CRM did not honour the ranges of `generation`. From now on chunks
+    /// search for ids if the CRM can search, or one worker reads the object. `in_order` is whether the CRM's list was
+    /// in the order of ids so far. Returns the object and its only chunk.
     ///
     /// # Errors
-    /// [`Refused`] when that generation is void already, or is read by one worker.
+    /// [`Refused`] if that generation is void, or one worker reads the object.
     pub fn read_again(&self, generation: u32, in_order: bool, now: Timestamp) -> Result<(Self, Chunk), Refused> {
         self.check_generation("starting again", generation)?;
         if self.mode == ReadMode::Sequential {
@@ -362,16 +352,16 @@ impl ObjectExport {
         Ok((next, chunk))
     }
 
-    /// Closes the object: every chunk is done, and every boundary and the end of it were proven while it was as `judged`.
+    /// Closes the object. Every chunk is done, and its boundaries and its end were proven for the state `judged`.
     ///
     /// # Errors
-    /// [`Refused`] when a chunk is open or was opened again since then, the generation is void, or it is closed already.
+    /// [`Refused`] if a chunk is open or was opened again since then, the generation is void, or the object is closed.
     pub fn close(&self, judged: &Self, counts: Counts, to: Timestamp, now: Timestamp) -> Result<Self, Refused> {
         self.check_generation("closing an object", judged.generation)?;
         if self.open_chunks > 0 || self.reopened != judged.reopened {
             return Err(Refused::new("closing an object", "a chunk is open, or was opened again"));
         }
-        // Where a list is read from its beginning to its end, a deletion may have moved a record past the cursor.
+        // In a list that is read from its beginning to its end, a deletion may have moved a record past the cursor.
         let may_have_moved = self.mode == ReadMode::Sequential && counts.deleted() > 0;
         Ok(Self {
             state: ObjectState::Exported,
@@ -384,12 +374,13 @@ impl ObjectExport {
         })
     }
 
-    /// How its rows compare with `counts`. Where anything could not be read, it is short, however many rows there are.
+    /// Compares its rows with `counts`. If a record or value could not be read, the object is short, whatever the
+    /// counts.
     pub fn verdict(&self, counts: Counts) -> Verdict {
         if self.has_shortfall() { Verdict::Short } else { counts.verdict(self.records) }
     }
 
-    /// How the records that were found, readable or not, compare with `counts`.
+    /// Compares the records that were found, readable or not, with `counts`.
     pub fn verdict_of_found(&self, counts: Counts) -> Verdict {
         counts.verdict(self.found())
     }
@@ -399,34 +390,34 @@ impl ObjectExport {
         self.records + self.unreadable.len() as u64
     }
 
-    /// The records of `chunk` that exist and cannot be read.
+    /// The unreadable records of `chunk`.
     pub fn unreadable_in(&self, chunk: &Chunk) -> impl Iterator<Item = RecordId> {
         self.unreadable.iter().copied().filter(|id| chunk.covers(*id))
     }
 
-    /// Notes that the CRM's list can only be gone on with, so that no other chunk tries to start it in the middle.
+    /// Records that the CRM's list cannot start in the middle, so that no further chunk tries it.
     ///
     /// # Errors
-    /// [`Refused`] when `generation` is void.
+    /// [`Refused`] if `generation` is void.
     pub fn only_goes_on(&self, generation: u32, now: Timestamp) -> Result<Self, Refused> {
-        self.check_generation("noting what a list is good for", generation)?;
+        self.check_generation("recording how a list can be used", generation)?;
         let list_use = if self.list_use == ListUse::AnyRange { ListUse::FirstRange } else { self.list_use };
         Ok(Self { list_use, updated_at: now, ..self.clone() })
     }
 
-    /// Takes it out of the list of due work: its backup has ended.
+    /// Removes it from the due work, because its backup has ended.
     #[must_use]
     pub fn dropped(&self) -> Self {
         Self { dropped: true, ..self.clone() }
     }
 
-    /// Notes that its closing was queued again.
+    /// Records that its closing was queued again.
     #[must_use]
     pub fn requeued(&self, now: Timestamp) -> Self {
         Self { requeued_at: Some(now), ..self.clone() }
     }
 
-    /// Notes that closing it has to wait, and how the CRM is in the way.
+    /// Records that closing it has to wait, with the CRM's troubles.
     #[must_use]
     pub fn close_later(&self, wait: Wait, close_trouble: CrmTrouble) -> Self {
         let fruitless = wait.reason.is_fruitless() && close_trouble.unreadable.is_none();
@@ -434,18 +425,18 @@ impl ObjectExport {
         Self { close_attempts, close_wait: Some(wait), close_trouble, requeued_at: None, ..self.clone() }
     }
 
-    /// Notes that the counts do not explain its rows and are asked for again after `wait`.
+    /// Records that the counts do not explain its rows and are read again after `wait`.
     #[must_use]
     pub fn recount(&self, wait: Wait) -> Self {
         Self { recounted: true, ..self.close_later(wait, CrmTrouble::default()) }
     }
 
-    /// Whether all its chunks are done, and what is left is to close it.
+    /// Whether all its chunks are done and it can be closed.
     pub fn is_closing(&self) -> bool {
         self.state == ObjectState::Exporting && self.open_chunks == 0 && !self.dropped
     }
 
-    /// Since when its closing should have been worked on; None when nobody should.
+    /// Since when its closing has been overdue. None if it cannot be closed yet.
     pub fn overdue_since(&self) -> Option<Timestamp> {
         let queued = self.updated_at + crate::lease::QUEUE_GRACE;
         self.is_closing().then(|| self.close_wait.map_or(queued, |wait| queued.max(wait.until)))
@@ -464,7 +455,7 @@ impl ObjectExport {
     /// Sort-key prefix of all objects of a backup.
     pub const PREFIX: &'static str = "OBJECT#";
 
-    /// The ledger's key of an object's part in a backup.
+    /// The ledger's key of an object type in a backup.
     pub fn key_of(backup_id: &BackupId, object_type: &ObjectType) -> Key {
         Key::new(Backup::partition(backup_id), format!("{}{object_type}", Self::PREFIX))
     }

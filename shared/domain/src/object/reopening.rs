@@ -1,4 +1,4 @@
-//! Reading more of an object whose chunks were all done.
+//! Opening an object again whose chunks were all done.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::chunk::Chunk;
 use crate::lease::CrmTrouble;
 use crate::segment::Segment;
 
-/// What is void of chunks that are read again.
+/// The totals of segments that are void because their chunks are read again.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Voided {
     records: u64,
@@ -22,7 +22,7 @@ pub struct Voided {
 }
 
 impl Voided {
-    /// Adds a segment.
+    /// Adds the totals of `segment`.
     pub fn add(&mut self, segment: &Segment) {
         self.records += segment.summary.rows;
         self.plain_bytes += segment.summary.plain_bytes;
@@ -36,11 +36,11 @@ impl Voided {
 }
 
 impl ObjectExport {
-    /// Opens chunks again that were done: those that are only gone on with, and those whose whole range is read again, of
-    /// which the segments in `void` do not count any more.
+    /// Opens finished chunks again: `gone_on` of them continue above their last id, and the ranges of `read_again` are
+    /// read again from the beginning. The segments in `void` no longer count.
     ///
     /// # Errors
-    /// [`Refused`] when `generation` is void, or a chunk is open.
+    /// [`Refused`] if `generation` is void, or a chunk is open.
     pub fn reopen(
         &self,
         generation: u32,

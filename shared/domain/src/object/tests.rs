@@ -51,7 +51,7 @@ fn read() -> (ObjectExport, Chunk, Segment) {
 }
 
 #[test]
-fn what_is_read_again_counts_once() {
+fn a_range_that_is_read_again_counts_once() {
     let (object, chunk, segment) = read();
     let mut void = Voided::default();
     void.add(&segment);
@@ -66,7 +66,7 @@ fn what_is_read_again_counts_once() {
 }
 
 #[test]
-fn an_object_is_not_closed_by_what_was_found_before_it_was_opened_again() {
+fn an_object_is_not_closed_by_proofs_from_before_it_was_opened_again() {
     let (judged, ..) = read();
     let reopened = judged.reopen(1, 1, &[], &Voided::default(), NOW).expect("all done");
     let added = Committed { chunk_done: true, ..Committed::default() };
@@ -76,9 +76,9 @@ fn an_object_is_not_closed_by_what_was_found_before_it_was_opened_again() {
     assert!(done.close(&done, counts, NOW, NOW).is_ok());
 }
 
-/// Objects that the version before has written.
+/// Records of the version before this one.
 #[test]
-fn objects_without_a_word_of_it_were_never_opened_again() {
+fn objects_without_the_member_were_never_opened_again() {
     let (object, _, segment) = read();
     assert!(!serde_json::to_string(&object).expect("JSON").contains("reopened"));
     let mut stored = serde_json::to_value(&segment).expect("JSON");
@@ -89,7 +89,7 @@ fn objects_without_a_word_of_it_were_never_opened_again() {
     assert!(read.hidden_values.is_empty() && read.mended_values == 0);
 }
 
-/// A list that is read from its beginning to its end, of which a record was deleted meanwhile.
+/// One worker reads a list from its beginning to its end, and a record is deleted meanwhile.
 #[test]
 fn a_deletion_may_have_moved_records_of_a_list_that_one_worker_reads() {
     let (object, ..) = read();

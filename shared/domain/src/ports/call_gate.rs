@@ -1,4 +1,5 @@
-//! Permission to call the CRM. The client asks before every single request, so no call escapes the budget.
+//! The call gate: permission for calls to the CRM. The client asks before every request, so all calls count in the
+//! budget.
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
@@ -9,26 +10,26 @@ use crate::lease::WaitReason;
 /// Admits calls to one account's CRM.
 #[async_trait]
 pub trait CallGate: Send + Sync {
-    /// Returns when the call may be sent.
+    /// Waits until the call may be sent.
     ///
     /// # Errors
-    /// [`GateClosed`] when that would be later than this run may last.
+    /// [`GateClosed`] if that would be after the end of this run.
     async fn admit(&self, kind: CallKind) -> Result<(), GateClosed>;
 
-    /// The CRM has refused a call for the limit that `policy` names: no call that draws on it is sent before `pause` is
-    /// over.
+    /// Records that the CRM refused a call because of the limit `policy`. No call that counts against it is sent during
+    /// `pause`.
     async fn refused(&self, policy: RefusedPolicy, pause: SignedDuration);
 
-    /// The CRM said how many calls are left today, for all apps of the account.
+    /// Records the CRM's figure of the calls left today for all apps of the account.
     async fn daily_remaining(&self, remaining: u32);
 }
 
-/// Which limit the CRM named when it refused a call with 429.
+/// The limit that the CRM named when it refused a call with 429.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RefusedPolicy {
-    /// The limit per ten seconds, or one that was not named.
+    /// The limit per ten seconds, or an unnamed one.
     Rate,
-    /// The limit of searches, which no other call draws on.
+    /// The limit of searches.
     Searches,
     /// The limit per day.
     Daily,
@@ -38,8 +39,6 @@ pub enum RefusedPolicy {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("no call may be sent before {until}")]
 pub struct GateClosed {
-    /// When to look again.
     pub until: Timestamp,
-    /// Which limit is used up.
     pub reason: WaitReason,
 }

@@ -1,9 +1,9 @@
-//! The present time, so that tests need not wait for it.
+//! The present time as a port, so that tests need not wait.
 
 use jiff::Timestamp;
 
-/// Tells the time.
+/// A source of the present time.
 pub trait Clock: Send + Sync {
-    /// Now, in UTC.
+    /// The present time in UTC.
     fn now(&self) -> Timestamp;
 }

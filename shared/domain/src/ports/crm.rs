@@ -1,4 +1,4 @@
-//! The CRM, as the workflows see it. HubSpot's API is its first implementation; nothing but that crate knows URLs.
+//! The CRM as a port. HubSpot's API is its first implementation. Only that crate knows URLs.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,81 +18,79 @@ use crate::ports::crm_batch::{BatchRead, BatchUpdate, PropertyDefinition, Record
 use crate::property::{ObjectDefinition, Property, Sensitivity};
 use crate::rows::RowBuffer;
 
-/// Reads and writes one account of a CRM. Every call passes the account's call gate first; answers that a retry can mend (5xx,
-/// 429, resets) have been retried with jitter inside, as long as the run's deadline allows.
+/// Reads and writes one account of a CRM. Every call passes the account's call gate first. Failures that a retry can
+/// cure (5xx, 429, resets) are retried inside with jitter, until the run's deadline.
 #[async_trait]
 pub trait Crm: Send + Sync {
-    /// Who the token belongs to.
+    /// The account that the token belongs to.
     ///
     /// # Errors
     /// [`CrmError`].
     async fn account(&self) -> Result<CrmAccount, CrmError>;
 
-    /// The object types that every account has. Nothing is asked, so they are known whatever
-    /// the token may read.
+    /// The object types that every account has. No call is made, so they do not depend on the token.
     fn standard_object_types(&self) -> Vec<ObjectDefinition>;
 
-    /// The object types that the account has defined itself.
+    /// The object types that the account defined itself.
     ///
     /// # Errors
-    /// [`CrmError`], with the scope's name when one is missing. An account whose subscription has no such object types may
-    /// be refused.
+    /// [`CrmError`], with the scope's name if one is missing. The CRM may refuse an account whose subscription has no
+    /// such object types.
     async fn custom_object_types(&self) -> Result<Vec<ObjectDefinition>, CrmError>;
 
-    /// All properties of an object type, sensitive and highly sensitive ones included, archived ones not.
+    /// All properties of an object type, including sensitive and highly sensitive ones, without archived ones.
     ///
     /// # Errors
-    /// [`CrmError`]; [`CrmErrorKind::HiddenValues`] when records have sensitive values that the token may not see.
+    /// [`CrmError`]. [`CrmErrorKind::HiddenValues`] if records have sensitive values that the token may not see.
     async fn properties(&self, object: &ObjectType) -> Result<ListedProperties, CrmError>;
 
-    /// All properties of an object type as they are defined now, archived ones included. Of two with one name, the one
-    /// that is not archived.
+    /// All present properties of an object type, including archived ones. If two have one name, the one that is not
+    /// archived.
     ///
     /// # Errors
     /// [`CrmError`].
     async fn definitions(&self, object: &ObjectType) -> Result<Vec<PropertyDefinition>, CrmError>;
 
-    /// Reads one page of records into `rows`, which is cleared first. Values land in the column of their property's
-    /// place in `request.properties`. What the CRM has not shown, also when asked another way, stays not shown. Each
+    /// Reads one page of records into `rows`, which is cleared first. The columns are in the order of
+    /// `request.properties`. Values that the CRM does not show, even when asked in another way, stay not shown. Each
     /// record comes once, in the order of the list.
     ///
     /// # Errors
-    /// [`CrmError`]; `rows` is then in no particular state.
+    /// [`CrmError`]. Then the content of `rows` is undefined.
     async fn page(&self, request: &PageRequest<'_>, rows: &mut RowBuffer) -> Result<PageEnd, CrmError>;
 
-    /// Which of `ids` (at most 100) exist now, with the time of their creation. Ids that do not exist are left out,
-    /// and so is a merged record, which the CRM answers under another id.
+    /// Those of `ids` (at most 100) that exist now, with the time of their creation. Ids that do not exist are omitted,
+    /// and so are merged records, which the CRM returns under another id.
     ///
     /// # Errors
     /// [`CrmError`].
     async fn existing(&self, object: &ObjectType, ids: &[RecordId]) -> Result<Vec<(RecordId, Timestamp)>, CrmError>;
 
     /// Reads present values of up to [`BATCH`](crate::ports::crm_batch::BATCH) records into `rows`, which is cleared
-    /// first. Records that provably do not exist are left out. A merged record comes under the id of the one that it
-    /// became. The order is the CRM's. Returns the records that exist and cannot be read, after all that was tried.
+    /// first. Records that provably do not exist are omitted. A merged record comes under the id of the record that it
+    /// was merged into. The order is the CRM's. Returns the records that exist but cannot be read, after all retries.
     ///
     /// # Errors
-    /// [`CrmError`]; `rows` is then in no particular state.
+    /// [`CrmError`]. Then the content of `rows` is undefined.
     async fn read_batch(&self, request: &BatchRead<'_>, rows: &mut RowBuffer) -> Result<Vec<RecordId>, CrmError>;
 
-    /// Writes new values to up to [`BATCH`](crate::ports::crm_batch::BATCH) records, each named once, in one call. It is
-    /// sent again where an answer was lost: writing the same values twice does no harm. An answer is only given when no
-    /// sending before it can land any more. That the CRM accepted a write does not mean that it made it: compare what it
-    /// returns.
+    /// Writes new values to up to [`BATCH`](crate::ports::crm_batch::BATCH) different records in one call. The call is
+    /// sent again if its answer was lost: writing the same values twice does no harm. An answer is returned only when
+    /// no earlier sending can land any more. The CRM may accept a write and not make it: compare the returned values.
     ///
     /// # Errors
-    /// [`CrmError`], whose sentence quotes no value; it says whether the values may have been written.
+    /// [`CrmError`], whose sentence quotes no value. It has a flag for values that may have been written.
     async fn update_batch(&self, object: &ObjectType, updates: &[RecordUpdate]) -> Result<BatchUpdate, CrmError>;
 
-    /// How many records the object has, and its highest id; None for object types that the CRM cannot count
-    /// (conversations). The index behind it lags by moments.
+    /// The object's number of records and its highest id. None for object types that the CRM cannot count
+    /// (conversations). The CRM's index lags by moments.
     ///
     /// # Errors
     /// [`CrmError`].
     async fn census(&self, object: &ObjectType) -> Result<Option<Census>, CrmError>;
 
-    /// How many records have an id above `after` and, if given, up to and including `up_to`; None where the CRM cannot
-    /// count. The index behind it lags by moments.
+    /// How many records have an id above `after` and, if given, up to and including `up_to`. None if the CRM cannot
+    /// count. The CRM's index lags by moments.
     ///
     /// # Errors
     /// [`CrmError`].
@@ -103,14 +101,14 @@ pub trait Crm: Send + Sync {
         up_to: Option<RecordId>,
     ) -> Result<Option<u64>, CrmError>;
 
-    /// The id of the `n`-th record (from 1 to [`FARTHEST`]) whose id is above `after`; None when there are fewer, or
-    /// where the CRM cannot tell. The index behind it lags by moments.
+    /// The id of the `n`-th record (from 1 to [`FARTHEST`]) with an id above `after`. None if there are fewer, or if
+    /// the CRM does not know. The CRM's index lags by moments.
     ///
     /// # Errors
     /// [`CrmError`].
     async fn nth_after(&self, object: &ObjectType, after: RecordId, n: u16) -> Result<Option<RecordId>, CrmError>;
 
-    /// How many records of the object were created at or after `since`; None where the CRM cannot count.
+    /// How many records of the object were created at or after `since`. None if the CRM cannot count.
     ///
     /// # Errors
     /// [`CrmError`].
@@ -120,21 +118,21 @@ pub trait Crm: Send + Sync {
 /// How far [`Crm::nth_after`] can look: HubSpot's search ends at 10,000 results.
 pub const FARTHEST: u16 = 9_900;
 
-/// Where a CRM is and which version of its API to speak.
+/// The address of a CRM and the version of its API.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CrmTarget {
-    /// Scheme, host and port; no path.
+    /// Scheme, host and port, without a path.
     pub base_url: String,
     pub api_version: ApiVersion,
 }
 
-/// Makes clients of the CRM. One lives as long as the process, so that connections are used again.
+/// Makes clients of the CRM. It lives as long as the process, so that connections are reused.
 pub trait CrmConnector: Send + Sync {
-    /// A client for the account that `token` belongs to. It asks `gate` before every call and retries nothing after
+    /// A client for the account that `token` belongs to. It asks `gate` before every call and makes no retry after
     /// `deadline`. Nothing is sent yet.
     ///
     /// # Errors
-    /// [`CrmError`] when the target or the token cannot be used at all.
+    /// [`CrmError`] if the target or the token is unusable.
     fn connect(
         &self,
         target: &CrmTarget,
@@ -144,14 +142,14 @@ pub trait CrmConnector: Send + Sync {
     ) -> Result<Arc<dyn Crm>, CrmError>;
 }
 
-/// What the CRM says about the account that a token belongs to.
+/// The CRM's account that a token belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CrmAccount {
-    /// The CRM's own id of the account.
+    /// The CRM's id of the account.
     pub portal_id: u64,
     /// IANA time zone name.
     pub time_zone: String,
-    /// The limits named in the response's headers; the lowest plan's where it named none.
+    /// The limits in the response's headers. The lowest plan's if there are none.
     pub call_limits: CallLimits,
 }
 
@@ -160,31 +158,30 @@ pub struct CrmAccount {
 pub struct Census {
     /// Records that are not archived.
     pub records: u64,
-    /// The highest record id, or None when there is no record.
+    /// None if there is no record.
     pub highest_id: Option<RecordId>,
 }
 
-/// Which page of which object.
+/// A request for one page of an object's records.
 #[derive(Debug, Clone, Copy)]
 pub struct PageRequest<'a> {
     pub object: &'a ObjectType,
     /// Internal names, in column order.
     pub properties: &'a [&'a str],
     pub cursor: &'a Cursor,
-    /// Where the ids come from.
     pub source: PageSource,
-    /// Records at most, 1 to 100 of a list and 1 to 200 of a search.
+    /// The most records: 1 to 100 of a list and 1 to 200 of a search.
     pub limit: u8,
 }
 
-/// Where the ids of a page come from.
+/// The source of a page's ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PageSource {
     /// The CRM's list of records.
     #[default]
     List,
-    /// A search for the ids above one, for CRMs whose lists cannot be started in the middle. It only takes
+    /// A search for ids above a given one, for CRMs whose lists cannot start in the middle. It only takes
     /// [`Cursor::AfterId`], and its index lags by moments.
     Search,
 }
@@ -192,29 +189,28 @@ pub enum PageSource {
 /// The properties of an object type, as far as the CRM lists them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ListedProperties {
-    /// All that were listed.
     pub properties: Vec<Property>,
-    /// Kinds of properties that the CRM refused to list.
+    /// Properties that the CRM refused to list.
     pub refused: Vec<RefusedProperties>,
 }
 
-/// Properties that the CRM refused to list, if there are any.
+/// Properties of one sensitivity that the CRM refused to list, if it has any.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefusedProperties {
     pub sensitivity: Sensitivity,
     /// Scopes that may help.
     pub scopes: Vec<String>,
-    /// What the CRM said, for people.
+    /// The refusal, for people.
     pub sentence: String,
 }
 
-/// Where in a list to go on.
+/// A position in a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Cursor {
-    /// After the record with this id, where the CRM's cursors are record ids. 0 is the beginning.
+    /// After the record with this id, if the CRM's cursors are record ids. 0 is the beginning.
     AfterId(RecordId),
-    /// A text that the CRM gave and only the CRM can read.
+    /// A text from the CRM that only the CRM can read.
     Opaque(String),
 }
 
@@ -223,92 +219,85 @@ impl Cursor {
     pub const START: Self = Self::AfterId(RecordId(0));
 }
 
-/// What stood at the end of a page.
+/// The end of a page that was read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PageEnd {
-    /// The cursor of the next page as the CRM gave it, or None on the last page.
+    /// The CRM's cursor of the next page. None on the last page.
     pub next: Option<String>,
-    /// The last id that the list showed, also when the record was gone before its values could be read; None when the
-    /// list showed none.
+    /// The last id in the list, even if its record was deleted before its values were read. None if the list was empty.
     pub last_listed: Option<RecordId>,
-    /// Records of this page that exist and cannot be read, after all that was tried.
+    /// Records of this page that exist but cannot be read, after all retries.
     pub unreadable: Vec<RecordId>,
-    /// Values that were not valid Unicode, and hold U+FFFD in those places.
+    /// How many values were not valid Unicode. They hold U+FFFD in those places.
     pub mended_values: u64,
-    /// Bytes of the response's body, or bodies.
+    /// Bytes of all response bodies.
     pub response_bytes: u64,
 }
 
-/// A call to the CRM that did not succeed, after all retries that made sense.
+/// A call to the CRM that failed after all retries.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{sentence}")]
 pub struct CrmError {
     pub kind: CrmErrorKind,
-    /// One sentence for people, naming what to do. Never a token, a value or a link.
+    /// One sentence for people, with a remedy. Never holds a token, a value or a link.
     pub sentence: String,
-    /// The call was to write, and one of its sendings got no usable answer: it may be written, or may still be for as long
-    /// as [`WRITE_MARGIN`](crate::lease::WRITE_MARGIN). What ended the call does not matter. Always false of a call that
-    /// only reads.
+    /// A sending of a write got no usable answer, so the values may be written, or may still be written within
+    /// [`WRITE_MARGIN`](crate::lease::WRITE_MARGIN), whatever ended the call. Always false for calls that only read.
     pub may_have_landed: bool,
 }
 
 impl CrmError {
-    /// An error of a call of which nothing can have been written.
+    /// An error of a call that cannot have written anything.
     pub const fn new(kind: CrmErrorKind, sentence: String) -> Self {
         Self { kind, sentence, may_have_landed: false }
     }
 
-    /// The same of a call of which something may have been written, if `may_have_landed`.
+    /// The same error. If `may_have_landed`, of a call that may have written values.
     #[must_use]
     pub fn or_landed(self, may_have_landed: bool) -> Self {
         Self { may_have_landed: self.may_have_landed || may_have_landed, ..self }
     }
 }
 
-/// What kind of trouble a call met.
+/// Why a call failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CrmErrorKind {
     /// 401: the token is wrong, expired or revoked.
     TokenRefused,
     /// 403: the token lacks these scopes.
     MissingScopes(Vec<String>),
-    /// 403 for another reason, such as a permission of the user behind the app, or what the account's subscription lacks.
+    /// 403 for another reason, such as a missing permission of the app's user, or a limit of the account's
+    /// subscription.
     Forbidden,
-    /// Records have values that the token may not see; it lacks these scopes.
+    /// Records have values that the token may not see, because it lacks these scopes.
     HiddenValues(Vec<String>),
-    /// 404: no such object type.
+    /// 404: the object type does not exist.
     NotFound,
-    /// 400 and other refusals that a retry cannot mend.
+    /// 400 and other refusals that no retry can cure.
     Refused,
-    /// The answer was not what the API promises, also after retries.
+    /// The answer did not have the API's form, even after retries.
     Malformed,
-    /// 429, 5xx, resets, time-outs, for longer than the retries.
+    /// 429, 5xx, resets or time-outs, even after retries.
     Unavailable {
-        /// How long the CRM asked to be left alone; zero where it named nothing.
+        /// The pause that the CRM asked for. Zero if it named none.
         retry_after: SignedDuration,
     },
-    /// The call budget admits nothing in the time that this run has.
-    NoBudget {
-        /// When to look again.
-        until: Timestamp,
-        /// Which limit is used up.
-        reason: WaitReason,
-    },
+    /// The call budget has no slot before the run ends.
+    NoBudget { until: Timestamp, reason: WaitReason },
 }
 
 impl CrmErrorKind {
-    /// Whether the CRM did not answer, or not usefully, for longer than the retries.
+    /// Whether the CRM gave no usable answer even after retries.
     pub const fn is_unavailable(&self) -> bool {
         matches!(self, Self::Unavailable { .. })
     }
 
-    /// Whether the CRM says that this token, or this account, may not read what was asked for. One such answer is not yet
-    /// the truth: some pass within minutes.
+    /// Whether the CRM denied this token or account the access. Such an answer is not final: some pass within minutes.
     pub const fn is_refusal(&self) -> bool {
         matches!(self, Self::TokenRefused | Self::MissingScopes(_) | Self::Forbidden | Self::NotFound)
     }
 
-    /// How a backup or a restore fails that ends because of it.
+    /// The failure kind of a backup or restore that this error ends.
     pub const fn failure_kind(&self) -> FailureKind {
         match self {
             Self::TokenRefused => FailureKind::CrmTokenRefused,
@@ -323,15 +312,15 @@ impl CrmErrorKind {
     }
 }
 
-/// Scopes that several calls were refused for, gathered so that people learn of all of them at once.
+/// The missing scopes of several refused calls, collected so that people see all of them at once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MissingScopes(BTreeSet<String>);
 
 impl MissingScopes {
-    /// What a call answered; None when it was refused for scopes, which are noted.
+    /// The answer of a call. None if scopes were missing, which are collected.
     ///
     /// # Errors
-    /// Every other error of the call: then nobody knows what it would have been refused for.
+    /// Every other error of the call. Then its missing scopes are unknown.
     pub fn note<T>(&mut self, answer: Result<T, CrmError>) -> Result<Option<T>, CrmError> {
         match answer {
             Ok(answer) => Ok(Some(answer)),
@@ -343,12 +332,12 @@ impl MissingScopes {
         }
     }
 
-    /// Adds what others were refused for.
+    /// Adds the missing scopes of other calls.
     pub fn merge(&mut self, others: Self) {
         self.0.extend(others.0);
     }
 
-    /// Whether no call was refused for scopes.
+    /// Whether no call lacked scopes.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -376,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn missing_scopes_of_all_calls_are_gathered_and_other_errors_are_not_taken_for_any() {
+    fn missing_scopes_of_all_calls_are_collected_and_other_errors_are_returned() {
         let mut missing = MissingScopes::default();
         assert_eq!(missing.note(Ok(7)).expect("an answer"), Some(7));
         assert!(missing.is_empty());

@@ -1,4 +1,4 @@
-//! What is read from and written to the CRM a hundred records at a time, and what the CRM says to it.
+//! Reading and writing the CRM's records in batches of a hundred, and its answers.
 
 use std::fmt;
 
@@ -10,41 +10,39 @@ use crate::property::Property;
 /// The most records of one batch, in HubSpot's API.
 pub const BATCH: usize = 100;
 
-/// A property as it is defined now, with what somebody who writes to it must know.
+/// A property's present definition, with everything that matters for writes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PropertyDefinition {
-    /// Name, label, type, sensitivity, and whether it can be written at all.
     #[serde(flatten)]
     pub property: Property,
-    /// It was deleted, which the CRM calls archived, and can be brought back by people.
+    /// Whether it was deleted, which the CRM calls archived. People can bring it back.
     pub archived: bool,
-    /// The values that it may have; empty where any will do, or where they are defined elsewhere (owners, pipelines).
+    /// The allowed values. Empty if any value is allowed, or if they are defined elsewhere (owners, pipelines).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub options: Vec<String>,
-    /// Several options at once, separated by `;`, in no particular order.
+    /// Whether it holds several options, separated by `;`, in any order.
     pub multiple: bool,
-    /// The CRM ignores a change to an earlier option without a word, unless the value is cleared first.
+    /// Whether the CRM silently ignores a change to an earlier option unless the value is cleared first.
     pub forward_only: bool,
-    /// What else happens when it is written.
     pub side_effect: Option<SideEffect>,
 }
 
-/// What a write to a property sets off beyond the value itself.
+/// An effect of a write to a property beyond the value itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SideEffect {
     /// An e-mail address identifies its record, and gets mail.
     Email,
-    /// An owner is told, and sees the record.
+    /// The owner is notified, and can see the record.
     Owner,
-    /// No two records may have the same value.
+    /// All records must have different values.
     Unique,
-    /// A stage moves the record, with all that is automated about it.
+    /// A stage moves the record and starts the automation of that stage.
     Stage,
 }
 
-/// Which values of which records to read.
+/// A request for values of a batch of records.
 #[derive(Debug, Clone, Copy)]
 pub struct BatchRead<'a> {
     pub object: &'a ObjectType,
@@ -57,41 +55,40 @@ pub struct BatchRead<'a> {
 #[derive(Clone, PartialEq, Eq)]
 pub struct RecordUpdate {
     pub id: RecordId,
-    /// Internal names and values; an empty value clears.
+    /// Internal names and values. An empty value clears.
     pub values: Vec<(String, String)>,
 }
 
-/// What the CRM answered to a batch of updates.
+/// The CRM's answer to a batch of updates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BatchUpdate {
-    /// It wrote what it lists, and refused single records.
+    /// It wrote some records and refused others.
     Written {
-        /// The records as they are now.
         records: Vec<UpdatedRecord>,
-        /// The records that it refused, where it names them.
+        /// The refused records, if the CRM names them.
         refused: Vec<(RecordId, WriteRefusal)>,
     },
-    /// It wrote nothing, because of one or more of the values.
+    /// It wrote nothing because of one or more values.
     Refused(WriteRefusal),
 }
 
-/// A record as the CRM shows it after an update.
+/// A record as the CRM returned it after an update.
 #[derive(Clone, PartialEq, Eq)]
 pub struct UpdatedRecord {
-    /// Its id, which is another one than was sent where the record has been merged.
+    /// Differs from the sent id if the record was merged.
     pub id: RecordId,
-    /// Internal names and values; null is empty.
+    /// Internal names and values. Null is empty.
     pub values: Vec<(String, String)>,
 }
 
-/// Why the CRM did not write.
+/// Why the CRM refused a write.
 #[derive(Clone, PartialEq, Eq)]
 pub struct WriteRefusal {
-    /// The CRM's word for it, such as `INVALID_OPTION`.
+    /// The CRM's error code, such as `INVALID_OPTION`.
     pub code: String,
-    /// The properties at fault, where it names them.
+    /// The properties at fault, if the CRM names them.
     pub properties: Vec<String>,
-    /// Its sentence. May quote property values: for the account's own files, never for a log.
+    /// The CRM's sentence. It may quote property values, so it is for the account's files and never for a log.
     pub message: String,
 }
 

@@ -1,15 +1,14 @@
-//! Messages that failed too often and were set aside.
+//! Dead letters: messages that failed too often and were set aside.
 
 use async_trait::async_trait;
 
 use super::queue::QueueError;
 use crate::work::Work;
 
-/// Looks at messages that were set aside, and leaves them where they are.
+/// Reads messages that were set aside, without removing them.
 #[async_trait]
 pub trait DeadLetters: Send + Sync {
-    /// Some of the work that lies in the dead-letter queues: a sample of each, the same message perhaps every time.
-    /// What is no work is left out.
+    /// A sample of the work in each dead-letter queue, perhaps the same messages each time. Other messages are omitted.
     ///
     /// # Errors
     /// [`QueueError`].

@@ -1,15 +1,15 @@
-//! The ledger: the table that knows what has been done.
+//! The ledger: the table of all records.
 //!
-//! It stores records under a key, each with a version. A commit is one transaction: every record it changes must still
-//! have the version it was read with (or must not exist yet), or nothing changes at all. So a state change is: load,
-//! apply a pure transition, commit; on a conflict load again. Whoever loses a race learns it here and nowhere else.
+//! Each record has a key and a version. A commit is one transaction: every record that it changes must still have the
+//! version that was loaded (or must not exist yet), or nothing changes. So a state change is: load, apply a pure
+//! transition, commit, and on a conflict load again. Races are decided here and nowhere else.
 //!
-//! Functions of two versions work on one ledger while a deployment is under way. So what a later version has added to a record
-//! is kept when it is replaced (see [`unknown`](crate::unknown)), and a record in a form of a later version is unreadable, which
-//! passes: [`LedgerError::Unreadable`].
+//! During a deployment, functions of two versions work on one ledger. So members that a later version has added are
+//! kept when a record is replaced (see [`unknown`](crate::unknown)), and a record in a later version's form is
+//! unreadable for a while ([`LedgerError::Unreadable`]).
 //!
-//! Contract, tested by one suite against every implementation: loads and lists see every commit that has returned;
-//! commits are atomic and isolated; versions only grow; the due list may lag by moments.
+//! Contract, tested by one suite against every implementation: loads and lists see every commit that has returned.
+//! Commits are atomic and isolated. Versions only grow. The due list may lag by moments.
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -22,19 +22,20 @@ use crate::unknown::Unknown;
 /// The most records that one transaction can change.
 pub const MAX_CHANGES: usize = 100;
 
-/// Over how many index partitions due work is spread. Fixed: changing it hides what is due until it changes again.
+/// The number of index partitions of due work. Fixed: after a change, due records are hidden until they are written
+/// again.
 pub const DUE_SHARDS: u8 = 8;
 
-/// Partitions of the audit log begin with this. Its records are only ever created: no implementation replaces one.
+/// The prefix of the audit log's partitions. Its records are only created: no implementation replaces one.
 pub const AUDIT_PARTITIONS: &str = "AUDIT#";
 
-/// Lists of what is due, each looked at by one function.
+/// A list of due records. Each list belongs to one function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum DueList {
-    /// Work that nobody does, for recover-stalled.
+    /// Overdue work, for recover-stalled.
     #[default]
     Work,
-    /// Schedules whose next backup shall start, for start-scheduled-backups.
+    /// Schedules whose next run is due, for start-scheduled-backups.
     Schedules,
 }
 
@@ -43,64 +44,62 @@ impl DueList {
     pub const ALL: [Self; 2] = [Self::Work, Self::Schedules];
 }
 
-/// Where a record is: a partition, and its place in it. Records of one partition list in order of `sort`.
+/// The key of a record. Records of one partition list in order of `sort`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
-    /// Groups records that are listed together.
     pub partition: String,
     pub sort: String,
 }
 
 impl Key {
-    /// A key from its two halves.
+    /// A key of these two parts.
     pub fn new(partition: impl Into<String>, sort: impl Into<String>) -> Self {
         Self { partition: partition.into(), sort: sort.into() }
     }
 }
 
-/// Something that the ledger stores.
+/// A type of record in the ledger.
 pub trait Record: Serialize + DeserializeOwned + Send + Sync {
-    /// The versions of its form; see `docs/stored-records.md`.
+    /// The versions of its form. See `docs/stored-records.md`.
     const FORMAT: Format = Format::FIRST;
 
-    /// Where it is stored. Never changes during the record's life.
+    /// Its key, which never changes.
     fn key(&self) -> Key;
 
-    /// When it should be looked at, or None when nobody needs to.
+    /// When a function should look at it. None if it is not due.
     fn due_at(&self) -> Option<Timestamp> {
         None
     }
 
-    /// By whom. The same for all records of a type.
+    /// The list of due records that it is in. The same for all records of a type.
     fn due_in(&self) -> DueList {
         DueList::Work
     }
 
-    /// When the ledger may forget it, or None for never.
+    /// When the ledger may delete it. None for never.
     fn forget_at(&self) -> Option<Timestamp> {
         None
     }
 }
 
-/// A record as the ledger knows it.
+/// A loaded record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Versioned<T> {
     pub record: T,
-    /// Which commit wrote it.
     pub version: u64,
     /// The format that it is stored in.
     format: u32,
-    /// What a later version has added to it.
+    /// Members that a later version has added.
     unknown: Unknown,
 }
 
-/// One record's part in a commit.
+/// The change of one record in a commit.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Change {
     pub key: Key,
-    /// The version that the record must have now; None: it must not exist.
+    /// The version that the record must have now. None: it must not exist.
     pub expected: Option<u64>,
-    /// What it becomes. None: it only must have the expected version still, and stays as it is.
+    /// The new record. None: the record must have the expected version and stays unchanged.
     pub body: Option<serde_json::Value>,
     /// The format of the body.
     pub format: u32,
@@ -110,12 +109,12 @@ pub struct Change {
 }
 
 impl Change {
-    /// Whether it replaces a record of the audit log, which every implementation refuses.
+    /// Whether it replaces a record of the audit log. Every implementation refuses this.
     pub fn rewrites_the_audit_log(&self) -> bool {
         self.key.partition.starts_with(AUDIT_PARTITIONS) && self.expected.is_some() && self.body.is_some()
     }
 
-    /// Writes a record that must not exist yet.
+    /// Creates a record that must not exist yet.
     ///
     /// # Panics
     /// When the record does not serialise to JSON, which is a fault of its type.
@@ -123,18 +122,18 @@ impl Change {
         Self::write(record, body_of(record), T::FORMAT.writes, None)
     }
 
-    /// Replaces a record that must still be as it was loaded. What a later version has added to it stays.
+    /// Replaces a record that must still be as it was loaded. Members that a later version has added stay.
     ///
     /// # Panics
     /// When the record does not serialise to JSON, which is a fault of its type.
     pub fn replace<T: Record>(loaded: &Versioned<T>, record: &T) -> Self {
         debug_assert_eq!(loaded.record.key(), record.key(), "a record keeps its key");
         let body = loaded.unknown.with::<T>(body_of(record));
-        // What was in a later format that the present code reads does not go back to an earlier one.
+        // A record in a later format that the present code reads does not go back to an earlier one.
         Self::write(record, body, T::FORMAT.writes.max(loaded.format), Some(loaded.version))
     }
 
-    /// Changes nothing, but the transaction fails unless the record is still as it was loaded.
+    /// Changes nothing, but fails the transaction unless the record is still as it was loaded.
     pub fn unchanged<T: Record>(loaded: &Versioned<T>) -> Self {
         Self {
             key: loaded.record.key(),
@@ -164,15 +163,14 @@ fn body_of<T: Record>(record: &T) -> serde_json::Value {
     serde_json::to_value(record).expect("ledger records are plain data")
 }
 
-/// A record as an implementation hands it out; [`load`] and [`list`] make a type of it.
+/// A record as an implementation returns it. [`load`] and [`list`] give it a type.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stored {
     pub key: Key,
-    /// Which commit wrote it.
     pub version: u64,
     /// The record as JSON.
     pub body: serde_json::Value,
-    /// The format of the body; 1 where none is stored.
+    /// The format of the body. 1 if none is stored.
     pub format: u32,
 }
 
@@ -182,37 +180,37 @@ pub struct ListRequest {
     pub partition: String,
     /// Only records whose sort key begins with this.
     pub prefix: String,
-    /// Only records behind this sort key, in the direction of the list.
+    /// Only records after this sort key, in the direction of the list.
     pub after: Option<String>,
     /// Highest sort key first.
     pub newest_first: bool,
     pub limit: u32,
 }
 
-/// Some of the records asked for.
+/// Some of the requested records.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ListPage {
     pub records: Vec<Stored>,
-    /// Whether there may be more behind the last one.
+    /// Whether more may follow the last one.
     pub more: bool,
 }
 
-/// Stores records. See the module for the contract.
+/// Stores records. The module describes the contract.
 #[async_trait]
 pub trait Ledger: Send + Sync {
     /// # Errors
-    /// [`LedgerError`]; an absent record is None and not an error.
+    /// [`LedgerError`]. An absent record is None and not an error.
     async fn get(&self, key: &Key) -> Result<Option<Stored>, LedgerError>;
 
     /// # Errors
     /// [`LedgerError`].
     async fn list(&self, request: &ListRequest) -> Result<ListPage, LedgerError>;
 
-    /// Makes all changes or none. At most [`MAX_CHANGES`], each of another record.
+    /// Makes all changes or none: at most [`MAX_CHANGES`], each of another record.
     ///
     /// # Errors
-    /// [`LedgerError::Conflict`] when a record was not as expected: nothing changed. After
-    /// [`LedgerError::Unavailable`] the changes may have been made or not: load again to see.
+    /// [`LedgerError::Conflict`] if a record was not as expected. Then nothing has changed. After
+    /// [`LedgerError::Unavailable`] the changes may have been made or not: load again.
     async fn commit(&self, changes: &[Change]) -> Result<(), LedgerError>;
 
     /// Keys of records of one shard (0 to [`DUE_SHARDS`] − 1) of `list` whose due time is at or before `now`, earliest
@@ -223,25 +221,25 @@ pub trait Ledger: Send + Sync {
     async fn due(&self, list: DueList, shard: u8, now: Timestamp, limit: u32) -> Result<Vec<Key>, LedgerError>;
 }
 
-/// The ledger failed.
+/// A call to the ledger failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LedgerError {
-    /// Somebody else changed a record first. Load again.
-    #[error("the ledger has changed in between")]
+    /// Another commit changed a record first. Load again.
+    #[error("another commit changed a record first")]
     Conflict,
-    /// The ledger did not answer, or not usefully. Trying again can help.
+    /// The ledger gave no usable answer. A retry can help.
     #[error("the ledger is unavailable: {0}")]
     Unavailable(String),
-    /// The ledger does not take this, now or later: too many or too large records, or one record twice.
+    /// The ledger never accepts this: too many or too large records, or one record twice.
     #[error("the ledger refused: {0}")]
     Refused(String),
-    /// A record could not be read as what it should be. A later version wrote it, most likely, and can read it: trying again
-    /// helps once that version is deployed everywhere.
+    /// A record does not have the expected form. Most likely a later version wrote it: a retry helps once that version
+    /// is deployed everywhere.
     #[error("the ledger's record {0} is unreadable: {1}")]
     Unreadable(String, String),
 }
 
-/// Which index partition a key's due time is in: FNV-1a over its partition and sort key, so that it never changes.
+/// The index partition of a key's due time: FNV-1a over its partition and sort key, so that it never changes.
 pub fn due_shard(key: &Key) -> u8 {
     let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
     for byte in key.partition.bytes().chain([b'#']).chain(key.sort.bytes()) {
@@ -253,12 +251,12 @@ pub fn due_shard(key: &Key) -> u8 {
 /// Loads one record.
 ///
 /// # Errors
-/// [`LedgerError`]; an absent record is None and not an error.
+/// [`LedgerError`]. An absent record is None and not an error.
 pub async fn load<T: Record>(ledger: &dyn Ledger, key: &Key) -> Result<Option<Versioned<T>>, LedgerError> {
     ledger.get(key).await?.map(read).transpose()
 }
 
-/// Lists all records of a partition whose sort key begins with `prefix`, in order, however many there are.
+/// Lists all records of a partition whose sort key begins with `prefix`, in order.
 ///
 /// # Errors
 /// [`LedgerError`].
@@ -270,10 +268,10 @@ pub async fn list<T: Record>(
     list_each(ledger, partition, prefix).await?.into_iter().collect()
 }
 
-/// As [`list`], with an error of its own for each record that cannot be read.
+/// As [`list`], but each unreadable record is an error of its own.
 ///
 /// # Errors
-/// [`LedgerError`], but for [`LedgerError::Unreadable`].
+/// [`LedgerError`], except [`LedgerError::Unreadable`].
 pub async fn list_each<T: Record>(
     ledger: &dyn Ledger,
     partition: &str,
@@ -298,7 +296,7 @@ pub async fn list_each<T: Record>(
     }
 }
 
-/// Makes a typed record of a stored one.
+/// Reads a stored record as its type.
 ///
 /// # Errors
 /// [`LedgerError::Unreadable`].
@@ -336,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn a_replaced_record_keeps_what_a_later_version_has_added() {
+    fn a_replaced_record_keeps_members_that_a_later_version_has_added() {
         let loaded = read::<Sample>(stored(1)).expect("readable");
         let change = Change::replace(&loaded, &Sample { name: "b".to_owned() });
         assert_eq!(change.body, Some(json!({ "name": "b", "later": { "x": [1] } })));
@@ -344,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_of_a_higher_format_is_unreadable_and_none_goes_back_to_a_lower_one() {
+    fn a_record_of_a_higher_format_is_unreadable_and_formats_never_go_down() {
         for (format, written) in [(1, 2), (2, 2), (3, 3)] {
             let loaded = read::<Sample>(stored(format)).expect("readable");
             assert_eq!(Change::replace(&loaded, &loaded.record).format, written);

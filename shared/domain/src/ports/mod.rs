@@ -1,5 +1,5 @@
-//! What the workflows need from the world. Each port is narrow; its contract is in its documentation and is tested by
-//! one suite that every implementation passes.
+//! The ports: what the workflows need from outside. Each port is narrow. Its documentation is its contract, and every
+//! implementation passes the same suite of tests for it.
 
 pub mod call_gate;
 pub mod clock;

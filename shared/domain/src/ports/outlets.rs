@@ -1,5 +1,5 @@
-//! Where notifications leave the deployment, apart from webhooks: e-mail, and an event bus that customers hang their own
-//! automation on. Both deliver at least once.
+//! Outlets of notifications besides webhooks: e-mail, and an event bus for customers' own automation. Both deliver at
+//! least once.
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -9,31 +9,31 @@ use jiff::Timestamp;
 pub struct Mail {
     pub to: String,
     pub subject: String,
-    /// Lines that end with `\n`.
+    /// Each line ends with `\n`.
     pub text: String,
 }
 
 /// A domain event on the bus.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BusEvent {
-    /// What happened, such as `Backup Completed`.
+    /// The event's title, such as `Backup Completed`.
     pub detail_type: String,
     pub at: Timestamp,
     pub detail: String,
 }
 
-/// Something did not leave. The text names no address and quotes nothing.
+/// A message was not sent. The text names no address and quotes nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OutletError {
-    /// Trying again can help; it may have left.
+    /// A retry can help. The message may have been sent.
     #[error("not delivered: {0}")]
     Unavailable(String),
-    /// It will be refused again, as an address that the service does not take.
+    /// A retry would be refused too, such as a message to an address that the service does not accept.
     #[error("refused: {0}")]
     Refused(String),
 }
 
-/// Sends e-mails.
+/// Sends e-mails in plain text.
 #[async_trait]
 pub trait Mailer: Send + Sync {
     /// Sends `mail`. Its subject arrives as one line.
@@ -43,7 +43,7 @@ pub trait Mailer: Send + Sync {
     async fn send(&self, mail: &Mail) -> Result<(), OutletError>;
 }
 
-/// Publishes domain events.
+/// Publishes events on the deployment's event bus.
 #[async_trait]
 pub trait EventBus: Send + Sync {
     /// Publishes `event`.

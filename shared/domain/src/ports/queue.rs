@@ -1,5 +1,5 @@
-//! Messages that say "look at this item". They may arrive twice, late, at once or never: the truth is in the ledger,
-//! and what nobody looked at is queued again by recover-stalled.
+//! The work queue. A message only names an item to work on. It may arrive twice, late or never: the ledger holds the
+//! truth, and recover-stalled queues overdue items again.
 
 use std::time::Duration;
 
@@ -10,18 +10,18 @@ use crate::work::Work;
 /// The longest delay of a message, 15 minutes in SQS.
 pub const LONGEST_DELAY: Duration = Duration::from_mins(15);
 
-/// Hands work to the functions.
+/// Sends work to the functions.
 #[async_trait]
 pub trait WorkQueue: Send + Sync {
-    /// Queues `work` for whichever functions do it, in any order, to be delivered after `delay` (at most
-    /// [`LONGEST_DELAY`]; a longer one is cut).
+    /// Queues `work` for the functions that do it, in any order. It is delivered after `delay`, which is cut to
+    /// [`LONGEST_DELAY`].
     ///
     /// # Errors
-    /// [`QueueError`] when not all of it was taken; some may have been.
+    /// [`QueueError`] if not all of it was accepted. Some may have been.
     async fn send(&self, work: &[Work], delay: Duration) -> Result<(), QueueError>;
 }
 
-/// The queue did not take a message. Trying again can help.
+/// The queue did not accept a message. A retry can help.
 #[derive(Debug, thiserror::Error)]
-#[error("the work queue did not take a message: {0}")]
+#[error("the work queue did not accept a message: {0}")]
 pub struct QueueError(pub String);

@@ -1,4 +1,4 @@
-//! CRM tokens, and what webhooks are signed with. They are in the secret store and nowhere else.
+//! CRM tokens and the signing keys of webhooks. They are in the secret store and nowhere else.
 
 use async_trait::async_trait;
 use secrecy::{ExposeSecret, SecretString};
@@ -6,8 +6,8 @@ use serde::Deserialize;
 
 use crate::ids::AccountId;
 
-/// A token and the one base URL that it may be sent to. Both are stored and replaced together, so that a token meets no
-/// other host, wherever a change of the connection breaks off. Its `Debug` output does not show the token.
+/// A token and the only base URL that it may be sent to. Both are stored and replaced together, so that a token never
+/// goes to another host, even if a change of the connection breaks off. Its `Debug` output does not show the token.
 #[derive(Debug, Clone)]
 pub struct CrmToken {
     base_url: String,
@@ -23,7 +23,7 @@ struct StoredSecret {
 }
 
 impl CrmToken {
-    /// `token`, to be sent to `base_url` (scheme, host and port; no path) only.
+    /// A token for `base_url` (scheme, host and port, without a path).
     pub fn new(base_url: impl Into<String>, token: SecretString) -> Self {
         Self { base_url: base_url.into(), token }
     }
@@ -33,13 +33,13 @@ impl CrmToken {
         (self.base_url == base_url).then_some(&self.token)
     }
 
-    /// As it is stored: `{"baseUrl": …, "token": …}`.
+    /// The stored form: `{"baseUrl": …, "token": …}`.
     pub fn to_json(&self) -> SecretString {
         serde_json::json!({ "baseUrl": self.base_url, "token": self.token.expose_secret() }).to_string().into()
     }
 
-    /// What [`CrmToken::to_json`] made; None for any other text. What is wrong with that is not told, as it could quote
-    /// the token.
+    /// Reads the text of [`CrmToken::to_json`]. None for any other text, without a reason, because that could quote the
+    /// token.
     pub fn from_json(json: &str) -> Option<Self> {
         let StoredSecret { base_url, token } = serde_json::from_str(json).ok()?;
         Some(Self { base_url, token: token.into() })
@@ -52,7 +52,7 @@ pub trait CrmTokens: Send + Sync {
     /// The account's token, or None when none was stored.
     ///
     /// # Errors
-    /// [`SecretsError::Unavailable`] when the store did not answer, or with something that is no token.
+    /// [`SecretsError::Unavailable`] if the store did not answer, or returned no token.
     async fn token(&self, account: &AccountId) -> Result<Option<CrmToken>, SecretsError>;
 
     /// Stores or replaces the account's token.
@@ -78,17 +78,16 @@ pub trait WebhookSecrets: Send + Sync {
     async fn store_webhook_secret(&self, account: &AccountId, secret: &SecretString) -> Result<(), SecretsError>;
 }
 
-/// There is no secret to go on with. The text never holds a secret. Trying again can help.
+/// No secret can be used. The text never holds a secret. A retry can help.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretsError {
     /// The secret store failed.
     #[error("the secret store failed: {0}")]
     Unavailable(String),
-    /// The token may not be sent to where the account's CRM is: the connection is being changed right now, or a change
-    /// of it broke off.
+    /// The token may not be sent to the account's CRM: its connection is being changed, or a change broke off.
     #[error(
-        "the account's token is stored for another base URL than its connection, which is being changed; if that stays \
-         so, connect the account again"
+        "the account's token belongs to another base URL than its connection, which is being changed; if this does not \
+         pass, connect the account again"
     )]
     ConnectionChanging,
 }
@@ -109,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_stored_is_read_again() {
+    fn a_stored_token_is_read_again() {
         for text in ["pat-1", "with \"quotes\" and \\", "ü\n"] {
             let json = CrmToken::new(HERE, text.into()).to_json();
             let read = CrmToken::from_json(json.expose_secret()).expect("a token");

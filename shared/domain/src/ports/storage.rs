@@ -1,5 +1,5 @@
-//! Object storage, in S3's terms. Contract: reads see every earlier write; a write "if new" leaves an existing object
-//! as it was; a copy is refused when its source is no longer the object that its `ETag` names.
+//! Object storage, in S3's terms. Contract: reads see every earlier write. A write "if new" leaves an existing blob
+//! unchanged. A copy is refused if its source no longer has the content that its `ETag` names.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use bytes::Bytes;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
-/// S3's identification of an object's or a part's content, quotes included.
+/// S3's identifier of a blob's or a part's content, including the quotes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ETag(pub String);
@@ -19,11 +19,10 @@ pub struct ETag(pub String);
 #[serde(transparent)]
 pub struct UploadId(pub String);
 
-/// What storage knows about an object without reading it.
+/// A blob's properties, without its bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BlobInfo {
     pub etag: ETag,
-    /// Its size in bytes.
     pub size: u64,
 }
 
@@ -31,43 +30,42 @@ pub struct BlobInfo {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UploadedPart {
     pub number: u16,
-    /// What completing the upload must name.
     pub etag: ETag,
-    /// Its size in bytes; 0 where the answer to a copy does not tell.
+    /// In bytes. 0 if the answer to a copy does not state it.
     pub size: u64,
 }
 
-/// Reads objects.
+/// Reads blobs and their properties.
 #[async_trait]
 pub trait BlobReader: Send + Sync {
     /// # Errors
-    /// [`StorageError`]; an absent object is None and not an error.
+    /// [`StorageError`]. An absent blob is None and not an error.
     async fn head(&self, key: &str) -> Result<Option<BlobInfo>, StorageError>;
 
-    /// The bytes of `range`, or all of them; the caller bounds what fits into memory.
+    /// The bytes of `range`, or all of them. The caller makes sure that they fit into memory.
     ///
     /// # Errors
-    /// [`StorageError`], [`StorageError::Absent`] among them.
+    /// [`StorageError::Absent`] if there is no such blob; others.
     async fn read(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes, StorageError>;
 
-    /// The bytes of a range of an object, as long as its content is still the one that `source.etag` names.
+    /// The bytes of a range of a blob, if it still has the content that `source.etag` names.
     ///
     /// # Errors
-    /// [`StorageError::Changed`] when it is not; others, [`StorageError::Absent`] among them.
+    /// [`StorageError::Changed`] if it has not, [`StorageError::Absent`] if there is no such blob; others.
     async fn read_source(&self, source: &CopySource) -> Result<Bytes, StorageError>;
 }
 
-/// Writes whole objects.
+/// Writes blobs in one piece.
 #[async_trait]
 pub trait BlobWriter: Send + Sync {
-    /// Writes an object that must not exist yet.
+    /// Writes a blob that must not exist yet.
     ///
     /// # Errors
-    /// [`StorageError::AlreadyExists`] when there is one; others.
+    /// [`StorageError::AlreadyExists`] if it exists; others.
     async fn write_new(&self, key: &str, bytes: Bytes, content_type: &str) -> Result<ETag, StorageError>;
 }
 
-/// Writes objects in parts. All but the last part of an upload are at least 5 MiB.
+/// Writes blobs in parts. All parts of an upload but the last have at least 5 MiB.
 #[async_trait]
 pub trait MultipartUploads: Send + Sync {
     /// # Errors
@@ -84,10 +82,10 @@ pub trait MultipartUploads: Send + Sync {
         bytes: Bytes,
     ) -> Result<UploadedPart, StorageError>;
 
-    /// Copies a range of an object (5 MiB to 5 GiB, source larger than 5 MiB) into a part, inside storage.
+    /// Copies a range of a blob (5 MiB to 5 GiB, from a source larger than 5 MiB) into a part, inside storage.
     ///
     /// # Errors
-    /// [`StorageError::Changed`] when the source is no longer the object that `source.etag` names; others.
+    /// [`StorageError::Changed`] if the source no longer has the content that `source.etag` names; others.
     async fn copy_part(
         &self,
         key: &str,
@@ -96,83 +94,83 @@ pub trait MultipartUploads: Send + Sync {
         source: &CopySource,
     ) -> Result<UploadedPart, StorageError>;
 
-    /// The parts that an upload has so far, by number; None when there is no such upload (any more).
+    /// An upload's parts so far, by number. None if there is no such upload, or no longer.
     ///
     /// # Errors
     /// [`StorageError`].
     async fn parts(&self, key: &str, upload: &UploadId) -> Result<Option<Vec<UploadedPart>>, StorageError>;
 
-    /// Makes the object out of its parts; it must not exist yet.
+    /// Makes the blob out of its parts. It must not exist yet.
     ///
     /// # Errors
     /// [`StorageError::AlreadyExists`], [`StorageError::Absent`] when the upload has ended; others.
     async fn complete_new(&self, key: &str, upload: &UploadId, parts: &[UploadedPart]) -> Result<ETag, StorageError>;
 
-    /// Ends an upload without making an object. An upload that has already ended is fine.
+    /// Ends an upload without making a blob. An upload that has already ended is not an error.
     ///
     /// # Errors
     /// [`StorageError`].
     async fn abort(&self, key: &str, upload: &UploadId) -> Result<(), StorageError>;
 
-    /// Ends all uploads whose keys begin with `prefix`, without making objects. Finished objects stay. Returns how many
-    /// uploads were ended.
+    /// Ends all uploads whose keys begin with `prefix`, without making blobs. Finished blobs stay. Returns the number
+    /// of uploads.
     ///
     /// # Errors
-    /// [`StorageError`]; some may have been ended.
+    /// [`StorageError`]. Some uploads may have ended.
     async fn abort_all(&self, prefix: &str) -> Result<u64, StorageError>;
 }
 
-/// A range of an object to copy or read from.
+/// A range of a blob, to copy or read from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CopySource {
     pub key: String,
-    /// Its content must still be this.
+    /// The content that the blob must still have.
     pub etag: ETag,
-    /// Which bytes of it.
     pub range: Range<u64>,
 }
 
-/// Removes what nobody needs any more.
+/// Deletes all blobs below a prefix.
 #[async_trait]
 pub trait BlobSweeper: Send + Sync {
-    /// Deletes every object whose key begins with `prefix` and aborts every unfinished upload there. Repeating it is
-    /// fine. Returns how many objects and uploads went.
+    /// Deletes every blob whose key begins with `prefix`, and ends every unfinished upload there. It can be repeated.
+    /// Returns the number of blobs and uploads.
     ///
     /// # Errors
-    /// [`StorageError`]; some may have gone already.
+    /// [`StorageError`]. Some may be gone already.
     async fn sweep(&self, prefix: &str) -> Result<u64, StorageError>;
 }
 
-/// Makes links that let their holder download one object for a while.
+/// Makes links to download one blob for a while.
 #[async_trait]
 pub trait DownloadLinks: Send + Sync {
-    /// A link to `key`, valid for `valid_for`, saved by browsers as `file_name`. Whoever holds it can download.
+    /// A link to `key` that is valid for `valid_for`, and that browsers save as `file_name`. Anyone with the link can
+    /// download.
     ///
     /// # Errors
     /// [`StorageError`].
     async fn link(&self, key: &str, file_name: &str, valid_for: Duration) -> Result<SecretString, StorageError>;
 }
 
-/// Object storage failed.
+/// A call to object storage failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StorageError {
-    /// No such object or upload.
+    /// There is no such blob or upload.
     #[error("there is no object or upload '{0}'")]
     Absent(String),
-    /// A write that must be new met an object.
-    #[error("the object '{0}' exists already")]
+    /// A new blob has the key of an existing one.
+    #[error("the object '{0}' already exists")]
     AlreadyExists(String),
-    /// The source of a copy changed.
-    #[error("the object '{0}' is not the one that was meant")]
+    /// The source of a copy or a read has changed.
+    #[error("the object '{0}' has other content than expected")]
     Changed(String),
-    /// An object holds what the present code does not know. A later version wrote it, most likely, and can read it: trying
-    /// again helps once that version is deployed everywhere.
+    /// A blob has a form that the present code does not know. Most likely a later version wrote it: a retry helps once
+    /// that version is deployed everywhere.
     #[error("the object '{0}' is unreadable: {1}")]
     Unreadable(String, String),
-    /// Storage refused, and will again.
+    /// Storage refused the call. A retry does not help.
     #[error("object storage refused: {0}")]
     Refused(String),
-    /// Storage did not answer, or not usefully. Trying again can help; a write may have happened.
+    /// Storage gave no usable answer. A retry can help. A write may have happened.
     #[error("object storage is unavailable: {0}")]
     Unavailable(String),
 }

@@ -1,4 +1,4 @@
-//! Values that runs had begun to write when they ended without telling what became of them.
+//! Values that a run had begun to write when it ended without an outcome.
 
 use std::collections::BTreeMap;
 
@@ -6,28 +6,28 @@ use super::outcome::{Clearing, PreImage, overwritten};
 use super::property::RestoredProperty;
 use crate::ids::RecordId;
 
-/// Such values of a batch, by record and property.
+/// The begun values of a batch, by record and property.
 pub type BegunValues = BTreeMap<(RecordId, u16), BegunValue>;
 
-/// What earlier runs have put down about a value.
+/// The pre-images that earlier runs stored of one value.
 #[derive(Clone, Default)]
 pub struct BegunValue {
-    /// What each of them found before it wrote, the oldest first.
+    /// The value that each run found before it wrote, the oldest first.
     found: Vec<String>,
     target: String,
     may_be_cleared: bool,
 }
 
 impl BegunValue {
-    /// Adds what a run after those before has put down.
+    /// Adds the pre-image of a later run.
     pub fn add(&mut self, line: PreImage) {
-        // Versions without clearings did not say what they cleared.
+        // Earlier versions stored no clearings.
         self.may_be_cleared |= !line.clearings_noted;
         self.found.push(line.before);
         self.target = line.target;
     }
 
-    /// Adds what runs have put down before they cleared values. Others are left out: without a pre-image nothing is written.
+    /// Adds clearings. Clearings of other values are ignored: without a pre-image nothing was written.
     pub fn add_clearings(values: &mut BegunValues, clearings: &[Clearing]) {
         for Clearing { id, property } in clearings {
             if let Some(value) = values.get_mut(&(*id, *property)) {
@@ -36,23 +36,23 @@ impl BegunValue {
         }
     }
 
-    /// What the record had before this restore.
+    /// The record's value before this restore.
     pub fn first(&self) -> &str {
         self.found.first().map_or("", String::as_str)
     }
 
-    /// What was to be written.
+    /// The value that was to be written.
     pub fn target(&self) -> &str {
         &self.target
     }
 
-    /// Whether `value` can be one that those runs have made: the target, what the CRM made of it, or nothing where they
-    /// may have cleared it.
+    /// Whether those runs may have made `value`: the target, the CRM's form of it, or empty if they may have cleared
+    /// it.
     pub fn is_own(&self, property: &RestoredProperty, value: &str) -> bool {
         property.is_form_of(&self.target, value) || value.is_empty() && self.may_be_cleared(property)
     }
 
-    /// What an undo goes back to. `now` is what the record has now, if that is known, and `kept` what the CRM has made of the
+    /// The value that an undo restores. `now` is the record's present value, if known, and `kept` the CRM's form of the
     /// target.
     pub fn overwritten<'a>(
         &'a self,
@@ -65,7 +65,7 @@ impl BegunValue {
         overwritten(&chain, is_own)
     }
 
-    /// What the record had before a run cleared `now` on the way to the target and died; None where none has.
+    /// The record's value before a run cleared it and died. None if no run has.
     pub fn before_clearing(&self, property: &RestoredProperty, now: &str) -> Option<&str> {
         let before = self.overwritten(Some(property), None, None);
         (now.is_empty() && self.may_be_cleared(property) && !before.is_empty()).then_some(before)
@@ -114,18 +114,18 @@ mod tests {
     }
 
     #[test]
-    fn what_a_run_makes_of_a_value_is_its_own() {
+    fn the_target_and_its_forms_are_a_runs_own_values() {
         let value = begun(&["fan"], true);
         assert!(value.is_own(&stage(), "Lead") && value.is_own(&stage(), " lead"));
         assert!(!value.is_own(&stage(), "fan") && !value.is_own(&stage(), ""));
-        assert_eq!(value.before_clearing(&stage(), ""), None, "somebody else has cleared it");
+        assert_eq!(value.before_clearing(&stage(), ""), None, "a user has cleared it");
     }
 
     #[test]
-    fn an_empty_value_is_a_runs_own_where_it_has_noted_that_it_clears_it() {
+    fn an_empty_value_is_a_runs_own_if_it_stored_a_clearing() {
         let mut values = BegunValues::from([((RecordId(7), 1), begun(&["fan"], true))]);
         BegunValue::add_clearings(&mut values, &[7, 8].map(|id| Clearing { id: RecordId(id), property: 1 }));
-        assert_eq!(values.len(), 1, "nothing was written of what has no pre-image");
+        assert_eq!(values.len(), 1, "a value without a pre-image was not written");
         let value = &values[&(RecordId(7), 1)];
         assert!(value.is_own(&stage(), ""));
         assert_eq!(value.before_clearing(&stage(), ""), Some("fan"));
@@ -133,9 +133,9 @@ mod tests {
         assert_eq!(value.overwritten(Some(&stage()), Some(""), None), "fan");
     }
 
-    /// Functions of the version before note no clearings.
+    /// The version before this one stored no clearings.
     #[test]
-    fn an_empty_value_may_be_a_runs_own_where_it_notes_nothing() {
+    fn an_empty_value_may_be_a_runs_own_if_runs_store_no_clearings() {
         let value = begun(&["fan"], false);
         assert_eq!(value.before_clearing(&stage(), ""), Some("fan"));
         let plain = RestoredProperty { forward_only: false, ..stage() };
@@ -143,12 +143,12 @@ mod tests {
     }
 
     #[test]
-    fn an_undo_goes_back_to_the_latest_value_of_somebody_else() {
+    fn an_undo_restores_the_latest_value_that_a_user_set() {
         let value = begun(&["fan", "Lead", "edited", "lead"], true);
         assert_eq!(value.first(), "fan");
         assert_eq!(value.overwritten(Some(&stage()), Some("Lead"), None), "edited");
         assert_eq!(value.overwritten(Some(&stage()), Some("LEAD (1)"), Some("LEAD (1)")), "edited");
-        assert_eq!(value.overwritten(Some(&stage()), Some(""), None), "", "cleared by somebody else");
+        assert_eq!(value.overwritten(Some(&stage()), Some(""), None), "", "cleared by a user");
         assert_eq!(begun(&["fan", ""], true).overwritten(Some(&stage()), None, None), "");
     }
 }

@@ -1,19 +1,19 @@
-//! What differs between the values that a record has and those that it should have. The preview of a restore and its
-//! execution both decide by this and by nothing else.
+//! The differences between a record's present values and its target values. The plan of a restore and its execution use
+//! this comparison and no other.
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-/// When two values of a property are the same. Null and an empty text always are.
+/// How two values of a property are compared. Null and an empty text are always the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Comparison {
     Exact,
-    /// As decimal numbers: `1.50` is `1.5`.
+    /// As decimal numbers: `1.50` equals `1.5`.
     Number,
-    /// As days: a point in time is its day in UTC.
+    /// As days. A point in time counts as its day in UTC.
     Date,
     /// As points in time, written as ISO 8601 or as milliseconds since 1970.
     DateTime,
@@ -23,7 +23,7 @@ pub enum Comparison {
 }
 
 impl Comparison {
-    /// How values of a property of the CRM's type `kind` are compared; `multiple` when it holds several options.
+    /// The comparison for the CRM's type `kind`. `multiple` is whether a value holds several options.
     pub fn of(kind: &str, multiple: bool) -> Self {
         match kind {
             "number" => Self::Number,
@@ -35,7 +35,7 @@ impl Comparison {
         }
     }
 
-    /// Whether `a` and `b` are the same value. What is not of the expected form is compared exactly.
+    /// Whether `a` and `b` are the same value. Values of an unexpected form are compared exactly.
     pub fn same(self, a: &str, b: &str) -> bool {
         if a == b {
             return true;
@@ -58,8 +58,8 @@ fn both<T: PartialEq>(a: &str, b: &str, read: impl Fn(&str) -> Option<T>) -> boo
     read(a).zip(read(b)).is_some_and(|(a, b)| a == b)
 }
 
-/// A decimal number. Not a float: ids and amounts may have more digits than a float holds. Zero has no sign, no digits and
-/// the exponent 0.
+/// A decimal number. Not a float: ids and amounts may have more digits than a float holds. Zero has no sign, no digits
+/// and the exponent 0.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Decimal {
     is_negative: bool,
@@ -119,16 +119,15 @@ fn options(text: &str) -> Vec<&str> {
     options
 }
 
-/// One value that is not as it should be. Empty is null.
+/// A value that differs from its target. Empty is null.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Difference {
     /// The property, by its place in the restore's list.
     #[serde(rename = "p")]
     pub property: u16,
-    /// The value that the record has.
+    /// The present value.
     #[serde(rename = "b")]
     pub before: String,
-    /// The value that it should have.
     #[serde(rename = "t")]
     pub target: String,
 }
@@ -140,20 +139,17 @@ impl std::fmt::Debug for Difference {
     }
 }
 
-/// A value that a record has, and the one that it should have.
+/// A present value and its target.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct ValuePair<'a> {
     /// The property, by its place in the restore's list.
     pub property: u16,
-    /// How its values are compared.
     pub comparison: Comparison,
-    /// The value that the record has.
     pub current: &'a str,
-    /// The value that it should have.
     pub target: &'a str,
 }
 
-/// The values that are not as they should be, in the order given.
+/// The pairs that differ, in the given order.
 pub fn differences<'a>(pairs: impl IntoIterator<Item = ValuePair<'a>>) -> Vec<Difference> {
     let differing = pairs.into_iter().filter(|pair| !pair.comparison.same(pair.current, pair.target));
     differing
@@ -214,7 +210,7 @@ mod tests {
     }
 
     proptest! {
-        /// Writing what differs makes a record what it should be, value by value.
+        /// Writing the differences gives a record all its target values.
         #[test]
         fn applying_the_differences_reaches_the_target(values in record()) {
             let before: Vec<String> = values.iter().map(|(_, current, _)| current.clone()).collect();
@@ -236,7 +232,7 @@ mod tests {
             prop_assert_eq!(after, targets);
         }
 
-        /// A record does not differ from itself, and sameness has no direction.
+        /// A record does not differ from itself, and the comparison is symmetric.
         #[test]
         fn nothing_differs_from_itself(values in record()) {
             prop_assert!(of(&values, |place| values[place].2.clone()).is_empty());
@@ -246,9 +242,9 @@ mod tests {
             }
         }
 
-        /// Whatever its type, an empty value is the same as an empty one and differs from every other.
+        /// For each type, an empty value equals an empty value and differs from every other.
         #[test]
-        fn empty_is_null_and_nothing_else(text in ".{1,12}", place in 0..ALL.len()) {
+        fn empty_equals_only_empty(text in ".{1,12}", place in 0..ALL.len()) {
             prop_assert!(ALL[place].same("", ""));
             prop_assert!(!ALL[place].same(&text, "") && !ALL[place].same("", &text));
         }

@@ -1,4 +1,4 @@
-//! An import: a restore that has written to the CRM, as its users see it afterwards.
+//! An import: a restore that has written to the CRM and ended, as users see it.
 
 use std::collections::BTreeMap;
 
@@ -13,71 +13,69 @@ use crate::account::{Account, Requester};
 use crate::ids::{AccountId, ObjectType, RestoreId};
 use crate::ports::ledger::{Key, Record};
 
-/// What a restore has not restored. The notification and the import count by this, and errors.csv has a row for each of both.
+/// How much a restore has not restored. Notification and import use these numbers, and errors.csv has a row for each
+/// item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotRestored {
-    /// Whole records: they are gone, or could not be read.
+    /// Whole records that no longer exist or could not be read.
     pub records: u64,
-    /// Values: the plan left them as they are, they were not written, nobody came to them, or it is unknown whether they were
+    /// Values that the plan left unchanged, that were not written, that were not tried, or that were perhaps not
     /// written.
     pub values: u64,
 }
 
 impl NotRestored {
-    /// Whether there is anything.
+    /// Whether a record or a value was not restored.
     pub const fn is_any(self) -> bool {
         self.records + self.values > 0
     }
 }
 
-/// A finished restore.
+/// A restore that has written and ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Import {
     pub account_id: AccountId,
-    /// The restore that it was; also the import's id.
+    /// Also the import's id.
     pub restore_id: RestoreId,
-    /// What users know it by, `Data restore – Deal`.
+    /// The name that users see, such as `Data restore – Deal`.
     pub name: String,
     pub object_type: ObjectType,
-    /// How the restore ended: completed, stopped or failed.
+    /// Completed, stopped or failed.
     pub state: RestoreState,
     pub created_by: Requester,
     pub created_at: Timestamp,
     pub confirmed_by: Option<Requester>,
     pub confirmed_at: Option<Timestamp>,
     pub ended_at: Timestamp,
-    /// Records that the plan found gone.
+    /// Records that no longer existed when the plan was made.
     pub records_gone: u64,
-    /// Records that the plan found and could not read.
+    /// Records that could not be read when the plan was made.
     #[serde(default)]
     pub records_unreadable: u64,
-    /// Values that the plan left as they are.
+    /// Values that the plan left unchanged.
     pub values_skipped: u64,
-    /// Values that were planned and that nobody came to, as the restore was stopped or failed.
+    /// Planned values that were not tried because the restore was stopped or failed.
     #[serde(default)]
     pub values_not_tried: u64,
-    /// What became of the rest.
     pub outcome: OutcomeCounts,
-    /// Properties that were given up.
     pub dropped: Vec<DroppedProperty>,
-    /// Why it failed, if it did.
     pub failure: Option<Failure>,
-    /// The CSV of what was not restored, where there is anything to tell.
+    /// The CSV of records and values that were not restored, if there are any.
     pub errors_key: Option<String>,
-    /// Why there is no such CSV although there is something to tell; a sentence for people.
+    /// A sentence for people: why there is no such CSV although records or values were not restored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub errors_missing: Option<String>,
 }
 
 impl Import {
-    /// What users know the import by that `restore` becomes.
+    /// The name of the import that `restore` becomes.
     pub fn name_of(restore: &Restore) -> String {
         let what = if restore.is_undo() { "Undo of data restore" } else { "Data restore" };
         format!("{what} – {}", restore.label)
     }
 
-    /// What was not restored.
+    /// How much was not restored.
     pub fn not_restored(&self) -> NotRestored {
         NotRestored {
             records: self.records_gone + self.records_unreadable,
@@ -88,7 +86,7 @@ impl Import {
         }
     }
 
-    /// The import that `restore` has become by ending at `now`.
+    /// The import of `restore`, which ended at `now`.
     pub fn of(restore: &Restore, outcome: &OutcomeCounts, errors_key: Option<String>, now: Timestamp) -> Self {
         let counts = restore.plan.as_ref().map(|plan| &plan.counts);
         let confirmation = restore.confirmation.as_ref();
@@ -108,7 +106,7 @@ impl Import {
             records_unreadable: counts.map_or(0, |counts| counts.unreadable),
             values_skipped: counts.map_or(0, |counts| counts.values(PropertyCounts::left)),
             values_not_tried: planned.saturating_sub(outcome.values_told()),
-            // For dropping properties while it runs, and of no use afterwards.
+            // Only needed to drop properties while it runs.
             outcome: OutcomeCounts { refusals: BTreeMap::new(), ..outcome.clone() },
             dropped: restore.dropped.clone(),
             failure: restore.failure.clone(),
@@ -117,7 +115,7 @@ impl Import {
         }
     }
 
-    /// Sort-key prefix of all imports of an account; they list in order of their restores' creation.
+    /// Sort-key prefix of all imports of an account. They list in order of their restores' creation.
     pub const PREFIX: &'static str = "IMPORT#";
 
     /// The ledger's key of an import.
@@ -149,7 +147,7 @@ mod tests {
 
     /// D6: a notification said "not restored: 0" next to an errors.csv with rows, and an undo was listed as a restore.
     #[test]
-    fn what_was_not_restored_is_counted_once_for_everybody() {
+    fn notification_and_import_count_unrestored_values_in_the_same_way() {
         let property =
             PropertyCounts { set: 10, cleared: 2, cannot_be_set: 3, not_shown: 1, ..PropertyCounts::default() };
         let counts =
@@ -172,8 +170,7 @@ mod tests {
         assert_eq!(Import::name_of(&undo), format!("Undo of data restore – {}", undo.label));
     }
 
-    /// D12: whatever becomes of a restore of as many properties as there may be, its records fit into the ledger, which
-    /// takes 400 KiB for each.
+    /// D12: the records of a restore with the most properties fit into the ledger, which takes 400 KiB for each.
     #[test]
     fn the_largest_restore_fits_into_the_ledger() {
         const LONGEST_ITEM: usize = 400 * 1024;

@@ -1,8 +1,8 @@
 //! The restore lock: at most one restore of an account writes at a time.
 //!
-//! It is taken in the transaction that confirms a restore and freed in the one that ends it, after every run that may
-//! still write has ended. The CRM cannot check a fencing token, so what keeps a late run from writing is that its
-//! lease on a slice has run out before anybody else takes over (see [`super::WRITE_MARGIN`]).
+//! The transaction that confirms a restore takes the lock. The transaction that ends it frees the lock, after all runs
+//! that may still write have ended. The CRM cannot check a fencing token. A late run writes nothing because its lease
+//! on a slice has run out before another run takes over (see [`WRITE_MARGIN`](crate::lease::WRITE_MARGIN)).
 
 use serde::{Deserialize, Serialize};
 
@@ -16,12 +16,11 @@ use crate::ports::ledger::{Key, Record};
 #[serde(rename_all = "camelCase")]
 pub struct RestoreLock {
     pub account_id: AccountId,
-    /// The restore that may write.
     pub held_by: Option<RestoreId>,
 }
 
 impl RestoreLock {
-    /// Nobody may write.
+    /// The lock while no restore writes.
     pub fn free(account_id: AccountId) -> Self {
         Self { account_id, held_by: None }
     }
@@ -29,7 +28,7 @@ impl RestoreLock {
     /// Takes the lock for `restore`.
     ///
     /// # Errors
-    /// The restore that holds it, when there is one.
+    /// The restore that holds the lock.
     pub fn take(&self, restore: &RestoreId) -> Result<Self, RestoreId> {
         match &self.held_by {
             Some(holder) => Err(holder.clone()),
@@ -40,12 +39,12 @@ impl RestoreLock {
     /// Frees the lock when `restore` has ended.
     ///
     /// # Errors
-    /// [`Refused`] when another restore, or none, holds it; then there is nothing to free.
+    /// [`Refused`] if this restore does not hold it; then there is nothing to free.
     pub fn release(&self, restore: &RestoreId) -> Result<Self, Refused> {
         if self.held_by.as_ref() == Some(restore) {
             Ok(Self { held_by: None, ..self.clone() })
         } else {
-            Err(Refused::new("freeing the restore lock", "another restore holds it"))
+            Err(Refused::new("freeing the restore lock", "this restore does not hold it"))
         }
     }
 

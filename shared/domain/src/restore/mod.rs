@@ -1,11 +1,11 @@
-//! A restore: property values of one object become again what a backup holds, or what they were before another restore.
+//! A restore: it sets property values of one object back to those in a backup, or to those before another restore.
 //!
 //! ```text
 //! queued ─▶ planning ─▶ summarising ─▶ planned ─ confirmed ─▶ applying ─▶ concluding ─▶ completed | stopped | failed
 //!    any before applying ─▶ cancelled | failed                   └ stop, failure ─┘
 //! ```
 //! Planning changes nothing and locks nothing. From the confirmation to the end the restore holds the account's
-//! [`lock`]. The last states never change again. That a plan has expired is not a state but a matter of the time.
+//! [`lock`]. The last states are final. An expired plan is not a state: it follows from the time.
 
 pub mod begun;
 pub mod difference;
@@ -34,98 +34,95 @@ use crate::lease::QUEUE_GRACE;
 use crate::ports::ledger::{Key, Record};
 use crate::work::{RestoreRef, Work};
 
-/// Properties that one restore may have.
+/// The most properties of one restore.
 pub const MOST_PROPERTIES: usize = 1_000;
 
-/// Bytes that their names may have together. A restore's record in the ledger holds them, and more for each.
+/// The most bytes of their names together. A restore's record in the ledger holds the names, and more for each.
 pub const MOST_NAME_BYTES: usize = 100_000;
 
 /// How long a plan can be confirmed.
 pub const PLAN_LIFETIME: SignedDuration = SignedDuration::from_hours(1);
 
-/// A restore that has not ended so long after its request fails. Plan segments are kept for 48 hours, and without them it
-/// cannot go on.
+/// A restore that takes longer fails. Plan segments are kept for 48 hours, and without them it cannot continue.
 pub const LONGEST_RESTORE: SignedDuration = SignedDuration::from_hours(46);
 
-/// So long after its request a restore that ends waits no longer for calls with which to set what it has cleared. Until then
-/// it holds the restore lock.
+/// How long after its request a restore that ends may wait for calls to set the values that it has cleared. It holds
+/// the restore lock while it waits.
 pub const LONGEST_FINISHING: SignedDuration = SignedDuration::from_hours(46 + 24);
 
-/// How long a restore can be undone, counted from its end: as long as its outcomes are kept, less two days for those that
-/// were written first.
+/// How long after its end a restore can be undone: as long as its outcomes are kept, less two days because the first
+/// ones were written earlier.
 pub const UNDO_LIFETIME: SignedDuration = SignedDuration::from_hours(88 * 24);
 
-/// How long the ledger keeps a restore's slices, counted from its request: longer than it can be undone.
+/// How long after the request the ledger keeps a restore's slices: longer than the restore can be undone.
 pub const RESTORE_KEPT_FOR: SignedDuration = SignedDuration::from_hours(100 * 24);
 
-/// How often recover-stalled looks at a restore whose slices are being planned or applied: in each of its rounds.
+/// How often recover-stalled looks at a restore that plans or applies slices: in each of its rounds.
 const SLICES_CHECK_EVERY: SignedDuration = SignedDuration::from_secs(30);
 
-/// Where a restore is in its life.
+/// The state of a restore.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RestoreState {
-    /// Accepted; nobody has started.
+    /// Accepted, not started.
     Queued,
-    /// Present values are compared with those to restore.
+    /// Present values are being compared with the target values.
     Planning,
-    /// The comparisons are summed up.
+    /// The comparisons are being summed up.
     Summarising,
     /// The plan can be reviewed, and confirmed until it expires.
     Planned,
     /// Values are being written.
     Applying,
-    /// Nothing is written any more; what became of it is put together.
+    /// Nothing is written any more. The import and its report are being made.
     Concluding,
-    /// Everything that could be written was.
+    /// All values that could be written were written.
     Completed,
-    /// Somebody stopped it half-way.
+    /// A user stopped it while it was writing.
     Stopped,
-    /// It ended for a reason that it names; what was written before stays written.
+    /// It ended because of its failure. Values written before stay.
     Failed,
-    /// Somebody did not want it, and nothing was written.
+    /// A user cancelled it before anything was written.
     Cancelled,
 }
 
 impl RestoreState {
-    /// Whether it never changes again.
+    /// Whether the state is final.
     pub const fn is_terminal(self) -> bool {
         matches!(self, Self::Completed | Self::Stopped | Self::Failed | Self::Cancelled)
     }
 }
 
-/// Where the values to restore come from.
+/// The source of the values to restore.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "source", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub enum RestoreSource {
-    /// From a backup's archive.
+    /// A backup's archive.
     Backup { backup_id: BackupId },
-    /// From what another restore has overwritten.
+    /// The values that another restore has overwritten.
     Undo {
         restore_id: RestoreId,
-        /// Also where somebody has edited the value since.
+        /// Whether to restore values that a user has edited since, too.
         include_edited: bool,
     },
 }
 
-/// A plan in numbers; the rest of it is in object storage.
+/// A plan in numbers. The rest of it is in object storage.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Plan {
     pub counts: PlanCounts,
-    /// Slices of which any value is to be written.
+    /// Slices with values to write.
     pub slices_to_apply: u32,
-    /// Calls to the CRM that carrying it out takes, if nothing is refused.
+    /// Calls to the CRM for its execution, if nothing is refused.
     pub calls: u64,
-    /// The document with the samples.
     pub samples_key: String,
-    /// The CSV of what is left as it is, where there is anything to tell.
+    /// The CSV of the values and records that the plan leaves unchanged, if there are any.
     pub skipped_key: Option<String>,
-    /// When it was made.
     pub made_at: Timestamp,
 }
 
-/// Who has confirmed a plan, and when.
+/// Who confirmed, stopped or cancelled a restore, and when.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Decision {
@@ -133,85 +130,73 @@ pub struct Decision {
     pub at: Timestamp,
 }
 
-/// A property that is not written any more, as the CRM kept refusing it.
+/// A property that was given up because the CRM kept refusing it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DroppedProperty {
     pub property: String,
-    /// The CRM's word for why.
+    /// The CRM's error code.
     pub code: String,
 }
 
-/// One restore.
+/// A restore of one object's values.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Restore {
     pub account_id: AccountId,
     pub restore_id: RestoreId,
-    /// The CRM's own id of the account.
+    /// The CRM's id of the account.
     pub portal_id: u64,
-    /// The version of the CRM's API that it speaks.
     pub api_version: ApiVersion,
-    /// Where the values come from.
     pub source: RestoreSource,
     pub object_type: ObjectType,
-    /// The object's singular label.
     pub label: String,
-    /// Internal names, in the order in which they were asked for.
+    /// Internal names, in the requested order.
     pub properties: Vec<String>,
-    /// When it was asked for.
     pub created_at: Timestamp,
     pub created_by: Requester,
     pub state: RestoreState,
-    /// Who does the step that only one run may do (defining slices, summing up, concluding).
+    /// The leases of the steps that a single run does (defining slices, summing up, concluding).
     pub leasing: Leasing,
     /// When such a step was last queued, or the slices last checked.
     pub queued_at: Timestamp,
-    /// How many slices there are.
     pub slices: u32,
-    /// Slices that are not finished with the present step.
+    /// Slices that have not finished the present step.
     pub open_slices: u32,
-    /// The lease under which slices and properties were defined; part of the definition's key.
+    /// The lease of the run that defined slices and properties. Part of the definition's key.
     pub defined_by: Option<u32>,
-    /// The plan, once made.
     pub plan: Option<Plan>,
     pub confirmation: Option<Decision>,
-    /// Who stopped or cancelled it.
+    /// Set when it was stopped or cancelled.
     pub stopped: Option<Decision>,
-    /// Properties that were given up.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dropped: Vec<DroppedProperty>,
-    /// Why it failed, if it did.
     pub failure: Option<Failure>,
-    /// How far the report of the present step is, once a run has ended before it was finished. After a restore that failed
-    /// or was cancelled meanwhile, what is left of it is to be removed.
+    /// The progress of the present step's report, if a run ended before it was finished. If the restore failed or was
+    /// cancelled meanwhile, the report's pieces are to be removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report: Option<ReportProgress>,
-    /// When it reached its last state.
     pub ended_at: Option<Timestamp>,
     /// The latest restore that undoes this one.
     pub undone_by: Option<RestoreId>,
 }
 
-/// What is asked for.
+/// A request for a restore, with all checks passed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RestoreRequest {
     pub restore: RestoreRef,
-    /// The CRM's own id of the account.
+    /// The CRM's id of the account.
     pub portal_id: u64,
-    /// The version of the CRM's API.
     pub api_version: ApiVersion,
-    /// Where the values come from.
     pub source: RestoreSource,
     pub object_type: ObjectType,
-    /// The object's singular label.
     pub label: String,
     pub properties: Vec<String>,
     pub by: Requester,
 }
 
 impl Restore {
-    /// A restore that was just accepted.
+    /// A newly accepted restore.
     pub fn accepted(request: RestoreRequest, now: Timestamp) -> Self {
         Self {
             account_id: request.restore.account_id,
@@ -241,33 +226,33 @@ impl Restore {
         }
     }
 
-    /// Its name.
+    /// The ids that name it.
     pub fn reference(&self) -> RestoreRef {
         RestoreRef { account_id: self.account_id.clone(), restore_id: self.restore_id.clone() }
     }
 
-    /// The message for its next step that is not a slice's, if it is at one.
+    /// The message for its next step. None while its slices are planned or applied, and after the end.
     pub fn work(&self) -> Option<Work> {
         matches!(self.state, RestoreState::Queued | RestoreState::Summarising | RestoreState::Concluding)
             .then(|| Work::Restore { restore: self.reference() })
     }
 
-    /// Since when its next step should have been worked on; None when nobody should.
+    /// Since when its next step has been overdue. None if it has no such step.
     pub fn overdue_since(&self) -> Option<Timestamp> {
         self.work().map(|_| self.leasing.overdue_since(self.queued_at, QUEUE_GRACE))
     }
 
-    /// When its plan cannot be confirmed any more; None when it has none.
+    /// When its plan expires. None if it has no plan.
     pub fn plan_expires_at(&self) -> Option<Timestamp> {
         self.plan.as_ref().map(|plan| plan.made_at + PLAN_LIFETIME)
     }
 
-    /// Whether it has a plan that nobody confirmed in time.
+    /// Whether its plan was not confirmed in time.
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.state == RestoreState::Planned && self.plan_expires_at().is_some_and(|at| at <= now)
     }
 
-    /// Until when it can be undone; None when it has not ended, has written nothing, or is an undo itself.
+    /// Until when it can be undone. None if it has not ended, has written nothing, or is an undo itself.
     pub fn undo_until(&self) -> Option<Timestamp> {
         let ended_at = self.ended_at.filter(|_| self.has_written() && !self.is_undo())?;
         Some(ended_at + UNDO_LIFETIME)
@@ -283,17 +268,17 @@ impl Restore {
         self.confirmation.is_some()
     }
 
-    /// Whether it may still come to something: it is not over, and its plan has not expired.
+    /// Whether it can still write: it has not ended, and its plan has not expired.
     pub fn is_open(&self, now: Timestamp) -> bool {
         !self.state.is_terminal() && !self.is_expired(now)
     }
 
-    /// Whether nobody writes `property` any more.
+    /// Whether `property` was given up.
     pub fn has_dropped(&self, property: &str) -> bool {
         self.dropped.iter().any(|dropped| dropped.property == property)
     }
 
-    /// Sort-key prefix of all restores of an account; they list in order of creation.
+    /// Sort-key prefix of all restores of an account. They list in order of creation.
     pub const PREFIX: &'static str = "RESTORE#";
 
     /// The ledger's key of a restore.

@@ -1,7 +1,7 @@
-//! What became of the values of a restore: the lines of its pre-images and outcomes in object storage, and its counts.
+//! The results of a restore's writes: the lines of its pre-images and outcomes in object storage, and its counts.
 //!
-//! A *pre-image* is put before a batch is written, one object for each attempt at it. An *outcome* is put after
-//! batches were written and before the ledger counts them; it is what an undo is made of.
+//! A *pre-image* is stored before a batch is written, in one blob for each attempt. An *outcome* is stored after
+//! batches were written and before the ledger counts them. An undo is made of outcomes.
 
 use std::collections::BTreeMap;
 
@@ -17,19 +17,20 @@ pub struct PreImage {
     pub id: RecordId,
     /// The property, by its place in the restore's list.
     pub property: u16,
-    /// The value that is about to be overwritten; empty is null.
+    /// The value that is about to be overwritten. Empty is null.
     pub before: String,
     /// The value that is about to be written.
     pub target: String,
-    /// The run puts a [`Clearing`] before it clears a value. Earlier versions did not, so whatever they began may be cleared.
+    /// Whether the run stores a [`Clearing`] before it clears a value. Earlier versions did not, so any value that they
+    /// began may be cleared.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub clearings_noted: bool,
 }
 
 impl Document for PreImage {}
 
-/// A value that a run is about to clear on the way to its target: a stage that only goes forward, or a unique value that
-/// another record is to get.
+/// A value that a run is about to clear before it writes the target: a stage that only goes forward, or a unique value
+/// that another record gets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Clearing {
@@ -40,8 +41,8 @@ pub struct Clearing {
 
 impl Document for Clearing {}
 
-/// The value that an undo goes back to: of what all runs have found before they wrote, oldest first, the latest that was
-/// not made by this restore itself (`is_own`). If all were, the first.
+/// The value that an undo restores. `found` are the values that the runs found before they wrote, the oldest first. It
+/// is the latest one that this restore did not make itself (`is_own`), or the first one if it made all.
 pub fn overwritten<'a>(found: &[&'a str], is_own: impl Fn(&str) -> bool) -> &'a str {
     let foreign = found.iter().rev().find(|value| !is_own(value));
     foreign.or(found.first()).copied().unwrap_or_default()
@@ -49,84 +50,81 @@ pub fn overwritten<'a>(found: &[&'a str], is_own: impl Fn(&str) -> bool) -> &'a 
 
 impl Document for ValueOutcome {}
 
-/// What became of one value.
+/// The result of one value.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ValueOutcome {
     pub id: RecordId,
     /// The property, by its place in the restore's list.
     pub property: u16,
-    /// The value as it was just before this restore overwrote it.
+    /// The value just before this restore overwrote it.
     pub before: String,
     /// The value that was to be written.
     pub target: String,
-    /// What became of it.
     pub fate: Fate,
 }
 
-/// What a run knows of a batch that it has written and could not commit, as the one before it had failed or the ledger refused.
-/// Counts as long as no later run has begun the batch.
+/// The outcomes of a batch that a run wrote but could not commit, because the batch before it failed or the ledger
+/// refused. They count until a later run begins the batch.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UncommittedBatch {
     /// Its place among the batches of the slice.
     pub batch: u64,
-    /// What became of its values.
     pub outcomes: Vec<ValueOutcome>,
-    /// The same in numbers.
     pub counts: OutcomeCounts,
 }
 
 impl Document for UncommittedBatch {}
 
-/// What became of a value.
+/// How the write of a value ended.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub enum Fate {
     Written {
-        /// The value that the CRM returned, where it is not the one that was sent character by character.
+        /// The value that the CRM returned, if it is not exactly the one that was sent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         after: Option<String>,
     },
-    /// A run died while it may have been writing it.
+    /// A run died and may have written it.
     Unclear,
     /// It was not written.
     Failed {
-        /// A stable word: the CRM's, or one of [`reasons`].
+        /// The CRM's error code, or one of [`reasons`].
         code: String,
-        /// A sentence for people; may quote values.
+        /// A sentence for people. It may quote values.
         message: String,
-        /// The value that it has now, where that is neither the one before nor the one that was to be written.
+        /// The present value, if it is neither the one before nor the target.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         now: Option<String>,
     },
 }
 
-/// Words for why a value was not written, where the CRM has none.
+/// Error codes of values that were not written, besides the CRM's own.
 pub mod reasons {
     /// The record was deleted since the plan.
     pub const RECORD_GONE: &str = "RECORD_GONE";
     /// The record was merged into another since the plan.
     pub const RECORD_MERGED: &str = "RECORD_MERGED";
-    /// The CRM accepted the write and did not make it.
+    /// The CRM accepted the write but did not make it.
     pub const WRITE_IGNORED: &str = "WRITE_IGNORED";
-    /// The CRM did not show the value, so nobody knows what would be overwritten.
+    /// The CRM did not show the value, so the value that would be overwritten is unknown.
     pub const NOT_SHOWN: &str = "NOT_SHOWN";
-    /// The CRM has the record and could not give it.
+    /// The CRM has the record but could not return it.
     pub const UNREADABLE: &str = "UNREADABLE";
-    /// Somebody has edited the value since the restore that is undone.
+    /// A user has edited the value since the restore that is undone.
     pub const EDITED_SINCE: &str = "EDITED_SINCE";
-    /// Another record has the value, which only one may have.
+    /// Another record has this unique value.
     pub const UNIQUE_VALUE_TAKEN: &str = "UNIQUE_VALUE_TAKEN";
     /// The property was dropped after [`super::DROP_AFTER`] equal refusals.
     pub const PROPERTY_DROPPED: &str = "PROPERTY_DROPPED";
 }
 
-/// Refusals of one property with one code that weigh so much together drop it from the restore.
+/// The total weight of refusals with one code that drops a property from the restore.
 pub const DROP_AFTER: u32 = 50;
 
-/// How much a refusal says against the whole property: nothing where it is about the value alone. `alone` when the CRM
-/// refused no other value with it, so that there is no doubt which one it is about.
+/// The weight of a refusal against the whole property. 0 if it is about the value alone. `alone` is whether the CRM
+/// refused this value and no other with it, so that the refusal is certainly about this one.
 pub fn weight(code: &str, alone: bool) -> u32 {
     let about_property = ["READ_ONLY_VALUE", "PROPERTY_DOESNT_EXIST"].contains(&code);
     let about_value = code.starts_with("INVALID_") || code.contains("REQUIRED");
@@ -137,13 +135,13 @@ pub fn weight(code: &str, alone: bool) -> u32 {
     }
 }
 
-/// Whether refusals with this code are about the property whatever its value is.
+/// Whether refusals with this code are about the property and not about a value.
 pub fn is_about_property(code: &str) -> bool {
     weight(code, true) > 1
 }
 
 impl ValueOutcome {
-    /// What the record has now as far as this restore knows; None where it left the value as it was.
+    /// The record's present value as far as this restore knows. None if the restore left it unchanged.
     pub fn after(&self) -> Option<&str> {
         match &self.fate {
             Fate::Written { after } => Some(after.as_deref().unwrap_or(&self.target)),
@@ -157,30 +155,30 @@ impl ValueOutcome {
         matches!(self.fate, Fate::Failed { .. })
     }
 
-    /// Whether somebody has to be told of it: it was not written, or nobody knows.
+    /// Whether the report has to list it: it was not written, or perhaps not.
     pub const fn is_to_be_told(&self) -> bool {
         matches!(self.fate, Fate::Failed { .. } | Fate::Unclear)
     }
 }
 
-/// Counts of what became of the values of a restore, or of a slice of it.
+/// Counts of the outcomes of a restore or of a slice.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OutcomeCounts {
-    /// Planned records that were looked at.
+    /// Planned records that were processed.
     pub records_done: u64,
-    /// Records of which at least one value was written and none failed.
+    /// Records with at least one written value and no failed one.
     pub records_restored: u64,
-    /// Records of which a value was not written.
+    /// Records with a value that was not written.
     pub records_failed: u64,
     pub values_restored: u64,
     pub values_failed: u64,
-    /// Values that a run may have been writing when it died, of a restore that ended before anybody looked again.
+    /// Values that a run may have written before it died, in a restore that ended before another run looked again.
     #[serde(default)]
     pub values_unclear: u64,
-    /// Values that somebody had set to the target since the plan.
+    /// Values that a user had set to the target since the plan.
     pub already_right: u64,
-    /// Values that somebody had changed since the plan, whatever became of them.
+    /// Values that a user had changed since the plan, with any outcome.
     pub drifted_values: u64,
     /// Refusals by property and code, for dropping properties.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -203,12 +201,12 @@ impl OutcomeCounts {
         }
     }
 
-    /// Values that somebody has come to.
+    /// Values with an outcome.
     pub const fn values_told(&self) -> u64 {
         self.values_restored + self.values_failed + self.values_unclear + self.already_right
     }
 
-    /// Counts the outcomes of one record.
+    /// Adds the outcomes of one record.
     pub fn count(&mut self, outcomes: &[ValueOutcome]) {
         let failed = outcomes.iter().filter(|outcome| outcome.has_failed()).count() as u64;
         let unclear = outcomes.iter().filter(|outcome| outcome.fate == Fate::Unclear).count() as u64;
@@ -233,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_record_has_afterwards_is_what_the_crm_returned() {
+    fn the_value_afterwards_is_the_one_that_the_crm_returned() {
         assert_eq!(outcome(Fate::Written { after: None }).after(), Some("b"));
         assert_eq!(outcome(Fate::Written { after: Some("B".into()) }).after(), Some("B"));
         assert_eq!(outcome(Fate::Unclear).after(), Some("b"));
@@ -244,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn an_undo_goes_back_to_the_latest_value_that_was_not_our_own() {
+    fn an_undo_restores_the_latest_value_that_the_restore_did_not_make() {
         let ours = |value: &str| ["t", "T", ""].contains(&value);
         assert_eq!(overwritten(&["a"], ours), "a");
         assert_eq!(overwritten(&["a", "t", "", "T"], ours), "a");
@@ -253,9 +251,10 @@ mod tests {
         assert_eq!(overwritten(&[], ours), "");
     }
 
-    /// D11, R5: a bad value says nothing about the property, and a property that cannot be written is known by three.
+    /// D11, R5: a refused value does not count against the property. Three refusals show that a property cannot be
+    /// written.
     #[test]
-    fn refusals_weigh_against_the_property_what_they_say_about_it() {
+    fn refusals_of_the_property_weigh_more_than_refusals_of_a_value() {
         assert!(
             ["INVALID_OPTION", "INVALID_EMAIL", "MISSING_REQUIRED_PROPERTY"].iter().all(|code| weight(code, true) == 0)
         );
@@ -265,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_is_restored_when_no_value_of_it_failed() {
+    fn a_record_is_restored_if_no_value_failed() {
         let (written, failed) = (
             outcome(Fate::Written { after: None }),
             outcome(Fate::Failed { code: "X".into(), message: "x".into(), now: None }),

@@ -1,5 +1,5 @@
-//! The plan of a restore: what each record has and should have. It is made once, shown to people, and carried out as it
-//! is; carrying it out compares again with the same functions.
+//! The plan of a restore: the present and the target values of each record. It is made once, shown to people, and
+//! carried out unchanged. The execution compares again with the same functions.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,45 +8,45 @@ use super::property::RestoredProperty;
 use crate::format::Document;
 use crate::ids::RecordId;
 
-/// What a record should have.
+/// The target values of a record.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Wanted {
     pub id: RecordId,
-    /// Its values, each property once.
+    /// Each property once.
     pub values: Vec<WantedValue>,
 }
 
-/// A value that a record should have.
+/// The target value of one property.
 #[derive(Clone, PartialEq, Eq)]
 pub struct WantedValue {
     /// The property, by its place in the restore's list.
     pub property: u16,
-    /// The value; empty is null.
+    /// Empty is null.
     pub target: String,
-    /// The value is only wanted if the record still has one of these: an undo leaves alone what others have edited since.
+    /// Restore the value only if the record still has one of these. So an undo leaves later edits alone.
     pub only_over: Option<Vec<String>>,
 }
 
 impl Document for PlannedRecord {}
 
-/// A record that is not as it should be, or that nothing can be said about.
+/// A record that differs from its target values, or that cannot be compared.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PlannedRecord {
     pub id: RecordId,
-    /// What is to be written.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub differences: Vec<Difference>,
-    /// What differs and is left as it is.
+    /// Differences that are left unchanged.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub skipped: Vec<Skipped>,
-    /// Properties, by their place, of which the CRM did not show the value: not known, so not compared and left as it is.
+    /// Places of properties whose values the CRM did not show. They are unknown, so they are neither compared nor
+    /// written.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_shown: Vec<u16>,
-    /// Set when there is no such record any more.
+    /// Set if the record no longer exists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gone: Option<Gone>,
-    /// The CRM has the record and could not give it, so nothing of it is compared.
+    /// The CRM has the record but could not return it, so it is not compared.
     #[serde(default, skip_serializing_if = "is_false")]
     pub unreadable: bool,
 }
@@ -56,18 +56,18 @@ fn is_false(flag: &bool) -> bool {
     !*flag
 }
 
-/// Where a record went.
+/// Why a record no longer exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Gone {
     Deleted,
-    /// It was merged into another one.
+    /// It was merged into another record.
     Merged {
         into: RecordId,
     },
 }
 
-/// A value that differs and is left as it is.
+/// A difference that is left unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Skipped {
@@ -76,13 +76,13 @@ pub struct Skipped {
     pub why: WhySkipped,
 }
 
-/// Why a value that differs is left as it is.
+/// Why a difference is left unchanged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum WhySkipped {
-    /// The property's options have changed, and the value is none of them any more.
+    /// The target is no longer among the property's options.
     CannotBeSet,
-    /// Somebody has edited it since the restore that is undone.
+    /// A user has edited it since the restore that is undone.
     EditedSince,
 }
 
@@ -91,18 +91,18 @@ impl PlannedRecord {
         Self { id, differences: Vec::new(), skipped: Vec::new(), not_shown: Vec::new(), gone: None, unreadable: false }
     }
 
-    /// A record that is gone.
+    /// A record that no longer exists.
     pub fn gone(id: RecordId, gone: Gone) -> Self {
         Self { gone: Some(gone), ..Self::unchanged(id) }
     }
 
-    /// A record that the CRM has and could not give.
+    /// A record that the CRM has but could not return.
     pub fn unreadable(id: RecordId) -> Self {
         Self { unreadable: true, ..Self::unchanged(id) }
     }
 
-    /// Compares what a record has with what it should have; `current` gives the value of a property by its place: empty
-    /// for null, None where the CRM did not show it.
+    /// Compares a record with its target values. `current` returns the present value of a property by its place: empty
+    /// for null, None if the CRM did not show it.
     pub fn compare<'a>(
         properties: &[RestoredProperty],
         wanted: &'a Wanted,
@@ -133,12 +133,12 @@ impl PlannedRecord {
         record
     }
 
-    /// Whether there is nothing to do and nothing to say.
+    /// Whether there is nothing to write and nothing to report.
     pub fn is_unchanged(&self) -> bool {
         self.differences.is_empty() && !self.leaves_anything()
     }
 
-    /// Whether anything of it is left as it is, and to be told.
+    /// Whether anything is left unchanged and has to be reported.
     pub fn leaves_anything(&self) -> bool {
         !self.skipped.is_empty() || !self.not_shown.is_empty() || self.gone.is_some() || self.unreadable
     }
@@ -161,26 +161,24 @@ fn why_skipped(property: &RestoredProperty, value: &WantedValue, difference: &Di
 #[serde(rename_all = "camelCase")]
 pub struct PlanCounts {
     pub read: u64,
-    /// Records of which a value is to be written.
+    /// Records with values to write.
     pub changed: u64,
-    /// Records that are as they should be.
+    /// Records that equal their target values.
     pub unchanged: u64,
-    /// Records that were deleted.
     pub not_found: u64,
-    /// Records that were merged into others.
     pub merged: u64,
-    /// Records that the CRM has and could not give.
+    /// Records that the CRM has but could not return.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub unreadable: u64,
     /// By the property's place in the restore's list.
     pub properties: Vec<PropertyCounts>,
 }
 
-/// Counts of one property. Zeros are left out where it is stored: restores of a thousand properties have many.
+/// Counts of one property. Zeros are not stored, because a restore of a thousand properties has many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PropertyCounts {
-    /// Records that have a value now.
+    /// Records with a value at present.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub present: u64,
     /// Values to be set.
@@ -189,13 +187,13 @@ pub struct PropertyCounts {
     /// Values to be cleared.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub cleared: u64,
-    /// Values that are no option any more.
+    /// Values that are no longer options.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub cannot_be_set: u64,
-    /// Values that others have edited since the restore that is undone.
+    /// Values that users have edited since the restore that is undone.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub edited_since: u64,
-    /// Values that the CRM did not show, so that nobody knows whether they differ.
+    /// Values that the CRM did not show. It is unknown whether they differ.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub not_shown: u64,
 }
@@ -206,12 +204,12 @@ fn is_zero(count: &u64) -> bool {
 }
 
 impl PlanCounts {
-    /// Nothing counted, of a restore of so many properties.
+    /// Zeros for this number of properties.
     pub fn of(properties: usize) -> Self {
         Self { properties: vec![PropertyCounts::default(); properties], ..Self::default() }
     }
 
-    /// Counts a record that was compared; `present` are the places of the properties that it has values of now.
+    /// Counts a compared record. `present` are the places of the properties that have values at present.
     pub fn count(&mut self, record: &PlannedRecord, present: impl IntoIterator<Item = u16>) {
         self.read += 1;
         match record.gone {
@@ -269,29 +267,29 @@ impl PlanCounts {
         }
     }
 
-    /// The sum over all properties of what `count` picks.
+    /// The sum of one count over all properties.
     pub fn values(&self, count: impl Fn(&PropertyCounts) -> u64) -> u64 {
         self.properties.iter().map(count).sum()
     }
 
-    /// Whether anything is left as it is although it differs, or is gone.
+    /// Whether a difference is left unchanged, or a record cannot be restored.
     pub fn skips(&self) -> bool {
         self.records_left() + self.values(PropertyCounts::left) > 0
     }
 
-    /// Records of which nothing is written: they are gone, or cannot be read.
+    /// Records that no longer exist or cannot be read.
     pub fn records_left(&self) -> u64 {
         self.not_found + self.merged + self.unreadable
     }
 }
 
 impl PropertyCounts {
-    /// Values that are left as they are although they differ, or may differ.
+    /// Values that differ, or may differ, and are left unchanged.
     pub const fn left(&self) -> u64 {
         self.cannot_be_set + self.edited_since + self.not_shown
     }
 
-    /// Whether more than a tenth of the values that there are now would be cleared.
+    /// Whether more than a tenth of the present values would be cleared.
     pub fn clears_many(&self) -> bool {
         self.cleared * 10 > self.present
     }
@@ -326,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn what_differs_is_planned_and_what_cannot_be_set_is_left_and_told() {
+    fn differences_are_planned_and_values_that_cannot_be_set_are_reported() {
         let mut read_only = property(&[]);
         read_only.obstacle = Some(crate::restore::property::Obstacle::ReadOnly);
         let properties = [property(&[]), property(&["a"]), property(&["a"]), read_only, property(&[])];
@@ -347,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn an_undo_leaves_what_others_have_edited() {
+    fn an_undo_leaves_later_edits_alone() {
         let mut wanted = wanted(&["before", "before", "before"]);
         for value in &mut wanted.values {
             value.only_over = Some(vec!["ours".to_owned(), "also ours".to_owned()]);
@@ -362,9 +360,9 @@ mod tests {
         );
     }
 
-    /// A2, A3: what the CRM does not show is not known, and so neither the same as an empty target nor another value.
+    /// A2, A3: a value that the CRM does not show is unknown. It neither equals an empty target nor differs from it.
     #[test]
-    fn what_is_not_shown_is_not_compared_and_told() {
+    fn values_that_are_not_shown_are_reported_and_not_compared() {
         let properties = [property(&[]), property(&[]), property(&[])];
         let wanted = wanted(&["", "new", "new"]);
         let current = [None, None, Some("old")];

@@ -1,4 +1,4 @@
-//! The properties of a restore: which of them can be restored, why others cannot, and which values they take.
+//! The properties of a restore: whether each can be restored, and which values it takes.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,23 +9,20 @@ use crate::ports::crm_batch::{PropertyDefinition, SideEffect};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "reason", rename_all = "kebab-case")]
 pub enum Obstacle {
-    /// The CRM lets nobody write it.
+    /// The CRM refuses writes to it.
     ReadOnly,
     /// The CRM computes it.
     Calculated,
     /// It was deleted, and can be brought back in the CRM's settings.
     Archived,
-    /// There is no such property any more.
+    /// The property no longer exists.
     Absent,
-    /// It is of another type now.
-    TypeChanged {
-        /// The type that it had when the backup was made.
-        was: String,
-    },
+    /// It has another type now.
+    TypeChanged { was: String },
 }
 
 impl Obstacle {
-    /// A stable word for programs.
+    /// The stable slug for programs.
     pub const fn slug(&self) -> &'static str {
         match self {
             Self::ReadOnly => "read-only",
@@ -36,57 +33,52 @@ impl Obstacle {
         }
     }
 
-    /// A sentence for people, with what they can do where there is something.
+    /// A sentence for people, with a remedy if there is one.
     pub fn sentence(&self) -> String {
         match self {
-            Self::ReadOnly => "The CRM lets nobody write this property.".to_owned(),
-            Self::Calculated => "The CRM computes this property from others.".to_owned(),
+            Self::ReadOnly => "This property is read-only in the CRM.".to_owned(),
+            Self::Calculated => "The CRM calculates this property from others.".to_owned(),
             Self::Archived => {
                 "This property was deleted in the CRM. Bring it back in the CRM's property settings, then plan again."
                     .to_owned()
             }
-            Self::Absent => "This property does not exist in the CRM any more.".to_owned(),
+            Self::Absent => "This property no longer exists in the CRM.".to_owned(),
             Self::TypeChanged { was } => {
-                format!("This property was of type '{was}' when the backup was made and is of another type now.")
+                format!("This property had the type '{was}' when the backup was made and has another type now.")
             }
         }
     }
 }
 
-/// A property as it was when the values to restore were written down.
+/// A property as it was when the values to restore were stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FormerProperty {
     pub name: String,
-    /// The name that people saw.
     pub label: String,
-    /// The CRM's type then.
     #[serde(rename = "type")]
     pub kind: String,
 }
 
-/// A property that somebody wants to restore, and what stands against it.
+/// A property to restore, as it is defined now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RestoredProperty {
     pub name: String,
-    /// The name that people see.
     pub label: String,
     #[serde(rename = "type")]
     pub kind: String,
-    /// Why it cannot be restored, if it cannot.
+    /// Why it cannot be restored. None if it can.
     pub obstacle: Option<Obstacle>,
-    /// The backup does not know its values: the CRM did not show them. Then there is an obstacle as well, for readers from
-    /// before this field, and this is what people are told.
+    /// Whether the backup lacks its values, because the CRM did not show them. Then `obstacle` is set too, for versions
+    /// that do not know this field, but people are told this reason.
     #[serde(default, skip_serializing_if = "is_false")]
     pub values_unknown: bool,
-    /// How its values are compared.
     pub comparison: Comparison,
-    /// The values that it takes; empty for any.
+    /// The allowed values. Empty if any value is allowed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub options: Vec<String>,
     pub forward_only: bool,
-    /// What else a write sets off.
     pub side_effect: Option<SideEffect>,
 }
 
@@ -96,7 +88,7 @@ fn is_false(flag: &bool) -> bool {
 }
 
 impl RestoredProperty {
-    /// Judges whether what `then` held can be written to what it is `now` (None: there is none).
+    /// Decides whether values of the property `then` can be written to the property `now`. None: it no longer exists.
     pub fn judge(then: &FormerProperty, now: Option<&PropertyDefinition>) -> Self {
         let Some(now) = now else { return Self::gone(then) };
         let property = &now.property;
@@ -138,16 +130,16 @@ impl RestoredProperty {
         }
     }
 
-    /// The same property of a backup that does not know its values. An empty field of its file may stand for any value.
+    /// The same property in a backup that lacks its values. An empty field in its file may stand for any value.
     #[must_use]
     pub fn of_unknown_values(self) -> Self {
         Self { obstacle: self.obstacle.or(Some(Obstacle::Absent)), values_unknown: true, ..self }
     }
 
-    /// Why it cannot be restored: a stable word for programs, and a sentence for people. None when it can be.
+    /// Why it cannot be restored: a stable slug for programs and a sentence for people. None if it can.
     pub fn reason(&self) -> Option<(&'static str, String)> {
         if self.values_unknown {
-            let sentence = "The backup does not know these values: the CRM did not show them when it was made.";
+            let sentence = "The backup lacks these values, because the CRM did not show them when it was made.";
             return Some(("values-unknown", sentence.to_owned()));
         }
         self.obstacle.as_ref().map(|obstacle| (obstacle.slug(), obstacle.sentence()))
@@ -158,24 +150,24 @@ impl RestoredProperty {
         self.obstacle.is_none() && !self.values_unknown
     }
 
-    /// Whether no two records may have the same value of it.
+    /// Whether all records must have different values of it.
     pub fn is_unique(&self) -> bool {
         self.is_restorable() && matches!(self.side_effect, Some(SideEffect::Unique | SideEffect::Email))
     }
 
-    /// Whether a restore may clear it on the way to its target: a stage that goes back, a value that another record is to
-    /// get.
+    /// Whether a restore may clear it before it writes the target: a stage that goes back, or a value that another
+    /// record gets.
     pub fn is_cleared_on_the_way(&self) -> bool {
         self.forward_only || self.is_unique()
     }
 
-    /// Whether `value` is `target`, or what a CRM keeps of it that changes letters to small ones or cuts spaces off.
+    /// Whether `value` is `target`, or is what a CRM makes of it that lowers the case or trims spaces.
     pub fn is_form_of(&self, target: &str, value: &str) -> bool {
         let form = |text: &str| text.trim().to_lowercase();
         self.comparison.same(value, target) || !target.is_empty() && form(value) == form(target)
     }
 
-    /// Whether it takes `value` as its options are now. Clearing is always possible as far as options go.
+    /// Whether the present options allow `value`. Options always allow clearing.
     pub fn takes(&self, value: &str) -> bool {
         let known = |part: &str| self.options.iter().any(|option| option == part);
         if value.is_empty() || self.options.is_empty() || known(value) {
@@ -220,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_against_a_property_is_named() {
+    fn each_obstacle_of_a_property_is_named() {
         assert_eq!(obstacle(|_| {}), None);
         assert_eq!(obstacle(|now| now.property.read_only = true), Some("read-only"));
         assert_eq!(obstacle(|now| now.property.calculated = true), Some("calculated"));
@@ -229,22 +221,22 @@ mod tests {
         assert_eq!(RestoredProperty::judge(&then("string"), None).obstacle, Some(Obstacle::Absent));
     }
 
-    /// A2: functions from before this reason find an obstacle that they know, and leave the values alone as well.
+    /// A2: versions that do not know this reason find an obstacle that they know, and leave the values alone too.
     #[test]
-    fn values_that_the_backup_does_not_know_are_no_empty_values() {
+    fn values_that_the_backup_lacks_are_not_empty_values() {
         let known = RestoredProperty::judge(&then("string"), Some(&now("string")));
         assert_eq!(known.reason(), None);
         let unknown = known.of_unknown_values();
         assert!(!unknown.is_restorable() && unknown.obstacle.is_some());
         let (word, sentence) = unknown.reason().expect("it cannot be restored");
         assert_eq!(word, "values-unknown");
-        assert!(sentence.starts_with("The backup does not know these values"), "{sentence}");
+        assert!(sentence.starts_with("The backup lacks these values"), "{sentence}");
         let json = serde_json::to_string(&unknown).expect("JSON");
         assert_eq!(serde_json::from_str::<RestoredProperty>(&json).expect("JSON"), unknown);
     }
 
     #[test]
-    fn values_that_are_no_options_any_more_are_not_taken() {
+    fn values_that_are_no_longer_options_are_refused() {
         let options = vec!["s".to_owned(), "m".to_owned(), "a;b".to_owned()];
         let one = PropertyDefinition { options, ..now("enumeration") };
         let several = PropertyDefinition { multiple: true, ..one.clone() };

@@ -85,7 +85,7 @@ fn a_plan_expires_after_an_hour_and_is_confirmed_once() {
 }
 
 #[test]
-fn what_has_begun_to_write_is_concluded_before_it_ends() {
+fn a_restore_that_has_begun_to_write_is_concluded_before_it_ends() {
     let failure = Failure::new(FailureKind::CrmTokenRefused, "No.");
     let applying = planned(3).apply(RestoreEvent::Confirmed(ada()), at(200)).expect("in time");
     assert!(applying.apply(RestoreEvent::Cancelled(ada()), at(201)).is_err());
@@ -97,7 +97,7 @@ fn what_has_begun_to_write_is_concluded_before_it_ends() {
         let ended = leased(&concluding, 203).apply(RestoreEvent::Concluded { lease: 3 }, at(204)).expect("leased");
         assert_eq!(ended.state, end);
     }
-    // What has written nothing ends at once.
+    // A restore that has written nothing ends at once.
     let failed = planned(3).apply(RestoreEvent::Failed(failure), at(200)).expect("not ended");
     assert_eq!((failed.state, failed.has_written()), (RestoreState::Failed, false));
     let cancelled = accepted().apply(RestoreEvent::Cancelled(ada()), at(1)).expect("not ended");
@@ -117,7 +117,7 @@ fn report() -> report::ReportProgress {
     }
 }
 
-/// R6: how far a report is belongs to the step that makes it, and to the run that holds the lease.
+/// R6: a report's progress belongs to the step that makes it and to the run that holds the lease.
 #[test]
 fn a_report_goes_on_until_its_step_is_done() {
     let saved = |lease| RestoreEvent::ReportSaved { lease, report: report() };
@@ -132,14 +132,14 @@ fn a_report_goes_on_until_its_step_is_done() {
     assert_eq!(next.report, Some(report()));
     let ended = next.apply(RestoreEvent::Concluded { lease: 4 }, at(206)).expect("leased");
     assert_eq!((ended.state, ended.report), (RestoreState::Completed, None));
-    // Of one that comes to no good, it is known what is to be removed.
+    // A restore that fails still knows which report is to be removed.
     let failed = next
         .apply(RestoreEvent::NotConcluded(Failure::new(FailureKind::ExportFailed, "s")), at(206))
         .expect("concluding");
     assert_eq!((failed.state, failed.report), (RestoreState::Failed, Some(report())));
 }
 
-/// What the version before has stored has no word of reports that go on, nor of batches that are told as a whole.
+/// The version before this one stored no progress of reports and no batches that were reported as a whole.
 #[test]
 fn restores_slices_and_imports_of_the_version_before_are_read() {
     let restore = planned(1);
@@ -173,8 +173,8 @@ fn any_event() -> impl Strategy<Value = RestoreEvent> {
 }
 
 proptest! {
-    /// Whatever happens in whatever order: the last states stay, nothing is written without a confirmation, and a
-    /// restore that is at work has a time at which somebody looks at it.
+    /// In any order of events: final states stay, nothing is written without a confirmation, and a restore at work has
+    /// a due time.
     #[test]
     fn no_order_of_events_breaks_a_restore(events in prop::collection::vec((any_event(), any::<bool>()), 0..40)) {
         let mut restore = accepted();

@@ -1,4 +1,4 @@
-//! What can happen to a restore, and what it is afterwards.
+//! The legal transitions of a restore.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -9,54 +9,42 @@ use crate::ids::RestoreId;
 use crate::lease::{NotLeased, Wait};
 use crate::{Failure, Refused};
 
-/// What can happen to a restore.
+/// An event of a restore's life.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RestoreEvent {
-    /// The run under `lease` has put all slices into the ledger.
-    SlicesDefined {
-        lease: u32,
-        /// How many there are.
-        slices: u32,
-    },
-    /// A slice is compared, or written, to its end.
+    /// The run with `lease` added all slices to the ledger.
+    SlicesDefined { lease: u32, slices: u32 },
+    /// A slice was compared, or written, to its end.
     SliceFinished,
-    /// The run under `lease` has summed the plan up.
+    /// The run with `lease` summed up the plan.
     Planned { lease: u32, plan: Plan },
-    /// Somebody wants it carried out.
+    /// A user confirmed the plan.
     Confirmed(Requester),
-    /// Somebody wants it to write nothing more.
+    /// A user stopped the writing.
     Stopped(Requester),
-    /// Somebody does not want it, and nothing was written.
+    /// A user cancelled it before anything was written.
     Cancelled(Requester),
-    /// The CRM keeps refusing a property.
+    /// The CRM keeps refusing a property, so it is given up.
     PropertyDropped(DroppedProperty),
-    /// It cannot go on.
+    /// The restore failed.
     Failed(Failure),
-    /// The run under `lease` has put together what became of it.
+    /// The run with `lease` made the import and its report.
     Concluded { lease: u32 },
-    /// What became of it cannot be put together.
+    /// The import's report cannot be made.
     NotConcluded(Failure),
-    /// The run under `lease` has stored a further piece of the report that its step makes.
-    ReportSaved {
-        lease: u32,
-        /// How far the report is.
-        report: ReportProgress,
-    },
-    /// The run under `lease` stops before its step is done.
-    Released {
-        lease: u32,
-        /// What to wait for, if anything.
-        wait: Option<Wait>,
-    },
+    /// The run with `lease` stored a further piece of its step's report.
+    ReportSaved { lease: u32, report: ReportProgress },
+    /// The run with `lease` ended before its step was done.
+    Released { lease: u32, wait: Option<Wait> },
     /// Its step was queued again, or its slices were checked.
     Requeued,
-    /// Somebody has asked for a restore that undoes this one.
+    /// A user requested a restore that undoes this one.
     UndoAsked(RestoreId),
 }
 
 impl Restore {
-    /// Takes the lease for a step that a single run does. Concluding never runs out of attempts: until it is done, no other
-    /// restore of the account may write, and the overwritten values are not reported.
+    /// Takes the lease for a step that a single run does. Concluding never runs out of attempts: until it is done, no
+    /// other restore of the account may write, and the overwritten values are not reported.
     ///
     /// # Errors
     /// [`NotLeased`], and nothing is changed.
@@ -74,7 +62,7 @@ impl Restore {
     /// The state after `event`.
     ///
     /// # Errors
-    /// [`Refused`] when the event does not belong to the present state; nothing has changed.
+    /// [`Refused`] if the present state does not allow the event.
     pub fn apply(&self, event: RestoreEvent, now: Timestamp) -> Result<Self, Refused> {
         use RestoreEvent as Event;
         use RestoreState as State;
@@ -151,7 +139,7 @@ impl Restore {
         Ok(next)
     }
 
-    /// Enters `state` with so many slices to finish, or `after` right away when there are none.
+    /// Enters `state` with this number of slices to finish, or `after` at once if there are none.
     fn enter(&mut self, state: RestoreState, slices: u32, after: RestoreState, now: Timestamp) {
         self.state = if slices == 0 { after } else { state };
         self.open_slices = slices;
@@ -166,7 +154,7 @@ impl Restore {
             _ => return Err(Refused::new("counting off a slice", "the restore is at another step")),
         };
         let Some(open) = self.open_slices.checked_sub(1) else {
-            return Err(Refused::fault("counting off a slice", "none is open"));
+            return Err(Refused::fault("counting off a slice", "no slice is open"));
         };
         self.open_slices = open;
         if open == 0 {
@@ -189,11 +177,11 @@ impl Restore {
         Ok(())
     }
 
-    /// What was not confirmed has written nothing and ends at once; everything else is concluded first.
+    /// A restore that was not confirmed has written nothing and ends at once. Others are concluded first.
     fn fail(&mut self, failure: Failure, now: Timestamp) -> Result<(), Refused> {
         match self.state {
             RestoreState::Concluding => {
-                return Err(Refused::new("failing a restore", "it is over already and being concluded"));
+                return Err(Refused::new("failing a restore", "it is being concluded"));
             }
             RestoreState::Applying => {
                 self.failure = Some(failure);

@@ -1,4 +1,4 @@
-//! Values that no two records may have: which records of a plan exchange some, and in which order they are written.
+//! Unique values: which records of a plan exchange them, and in which order these are written.
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,13 +7,13 @@ use super::plan::PlannedRecord;
 use crate::ids::RecordId;
 use crate::ports::crm_batch::BATCH;
 
-/// A value as the CRM tells it from others: neither by case nor by blanks around it.
+/// A value as the CRM compares it: without case and without spaces around it.
 fn key(value: &str) -> String {
     value.trim().to_lowercase()
 }
 
-/// The order in which records are written: those that exchange unique values next to each other and, where they are not
-/// more than that, in one batch. All others stay in their order.
+/// The order in which records are written. Records that exchange unique values follow each other, and are in one batch
+/// if they fit into one. All others keep their order.
 pub fn arranged(records: &[PlannedRecord], is_unique: impl Fn(u16) -> bool) -> Vec<usize> {
     let linked = linked(records, is_unique);
     if linked.is_empty() {
@@ -40,7 +40,7 @@ pub fn arranged(records: &[PlannedRecord], is_unique: impl Fn(u16) -> bool) -> V
     order
 }
 
-/// The groups of records of which one is to get a unique value that another one has and is to lose.
+/// Groups of records in which one record gets a unique value that another one loses.
 fn linked(records: &[PlannedRecord], is_unique: impl Fn(u16) -> bool) -> Vec<Vec<usize>> {
     let unique = |record: &PlannedRecord| -> Vec<Difference> {
         record.differences.iter().filter(|difference| is_unique(difference.property)).cloned().collect()
@@ -76,14 +76,14 @@ fn lead(leader: &[usize], mut place: usize) -> usize {
     place
 }
 
-/// Whether a value that a record has is to be cleared before the others of its batch are written: another record of it is
-/// to get it.
+/// The unique values that records of a batch get. A record that has such a value is cleared before the batch is
+/// written.
 pub struct Exchange {
     wanted: HashMap<(u16, String), RecordId>,
 }
 
 impl Exchange {
-    /// Of the values that a batch is to write.
+    /// Collects the unique values that a batch writes.
     pub fn of<'a>(
         values: impl IntoIterator<Item = (RecordId, &'a Difference)>,
         is_unique: impl Fn(u16) -> bool,
@@ -92,7 +92,7 @@ impl Exchange {
         Self { wanted: unique.map(|(id, value)| ((value.property, key(&value.target)), id)).collect() }
     }
 
-    /// Whether what `id` has of this value is in the way of another record.
+    /// Whether the present value of record `id` is one that another record gets.
     pub fn is_in_the_way(&self, id: RecordId, value: &Difference) -> bool {
         let wanted = self.wanted.get(&(value.property, key(&value.before)));
         !value.before.is_empty() && wanted.is_some_and(|by| *by != id)
@@ -109,7 +109,7 @@ mod tests {
         PlannedRecord { gone: None, differences: vec![difference], ..PlannedRecord::gone(RecordId(id), Gone::Deleted) }
     }
 
-    /// D11: two records that have each other's address, at both ends of 250 others.
+    /// D11: two records that exchange addresses, at both ends of 250 records.
     #[test]
     fn records_that_exchange_unique_values_are_written_in_one_batch() {
         let mut records: Vec<_> = (0..250).map(|id| record(id, &format!("a{id}"), &format!("b{id}"))).collect();
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_group_does_not_begin_in_a_batch_that_it_does_not_end_in() {
+    fn a_group_that_fits_into_a_batch_is_not_divided() {
         let swap = |id: u64| {
             [record(id, &format!("x{id}"), &format!("y{id}")), record(id + 1, &format!("y{id}"), &format!("x{id}"))]
         };
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn what_another_record_is_to_get_is_in_the_way() {
+    fn a_value_that_another_record_gets_is_in_the_way() {
         let records = [record(1, "a", "B "), record(2, "b", "c"), record(3, "x", "x2")];
         let values = records.iter().map(|record| (record.id, &record.differences[0]));
         let exchange = Exchange::of(values, |_| true);

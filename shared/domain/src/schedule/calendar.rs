@@ -1,5 +1,5 @@
-//! When a schedule is due: on the same weekday and at the same time of day as its first day, as clocks on the wall show
-//! them in the account's time zone.
+//! When a schedule is due: on the weekday and at the time of day at which it was switched on, in the account's local
+//! time.
 
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -7,15 +7,15 @@ use jiff::{Span, Timestamp};
 
 use super::Cadence;
 
-/// The first time after `after` at which a schedule is due that was switched on at `anchor`. The first of all is one
+/// The first time after `after` at which a schedule that was switched on at `anchor` is due. Its first run is one
 /// period after `anchor`.
 ///
-/// Where clocks are set forward past that time of day, it is due as much later; where the time comes twice, it is due the
-/// first time (jiff's "compatible" reading, as in RFC 5545).
+/// If clocks skip that time of day, the run is later by the skipped time. If the time comes twice, the run is at the
+/// first one (jiff's "compatible" reading, as in RFC 5545).
 pub fn next_run(anchor: DateTime, every: Cadence, zone: &TimeZone, after: Timestamp) -> Timestamp {
     let local = after.to_zoned(zone.clone()).date();
     let days = anchor.date().until(local).map_or(0, |span| i64::from(span.get_days()));
-    // One period early, since `after` may be before the time of day; then it takes at most three looks.
+    // One period early, since `after` may be before the time of day. Then at most three candidates are needed.
     let first = (days / every.days() - 1).max(1);
     (first..first + 4)
         .filter_map(|period| at(anchor, period * every.days(), zone))
@@ -48,7 +48,7 @@ mod tests {
         text.parse().expect("a time")
     }
 
-    /// The next `count` times after `anchor`, one after the other.
+    /// The next `count` runs after `anchor`.
     fn runs(anchor: DateTime, every: Cadence, zone: &TimeZone, count: usize) -> Vec<Timestamp> {
         let begin = anchor.to_zoned(zone.clone()).expect("in range").timestamp();
         let next = |after: &Timestamp| Some(next_run(anchor, every, zone, *after));
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn new_york_keeps_its_hour_on_dates_of_its_own() {
+    fn new_york_keeps_its_hour_on_its_own_dates() {
         let (new_york, anchor) = (zone("America/New_York"), date(2027, 3, 10).at(18, 0, 0, 0));
         assert_eq!(
             runs(anchor, Cadence::Week, &new_york, 1),
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn an_hour_that_is_skipped_comes_later_and_one_that_comes_twice_counts_once() {
+    fn a_skipped_hour_moves_a_run_and_a_repeated_hour_has_one_run() {
         let berlin = zone("Europe/Berlin");
         // 28 March 2027: 02:00 becomes 03:00.
         let skipped = runs(date(2027, 3, 21).at(2, 30, 0, 0), Cadence::Week, &berlin, 2);
@@ -120,8 +120,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whenever it is asked for, the next run is later than that, no more than a period (and a change of clocks)
-        /// later, a whole number of periods after the first day, and at the same time of day unless the clocks skip it.
+        /// The next run is after the given time, by at most a period and a change of clocks. It is a whole number of
+        /// periods after the first day, and at the same time of day unless clocks skip that.
         #[test]
         fn the_next_run_is_the_next_of_the_cadence(
             anchor in begin(), which in 0_usize..ZONES.len(), later in 0_i64..100_000_000, two in any::<bool>(),
@@ -141,7 +141,8 @@ mod tests {
             prop_assert!(late.is_zero() || late == SignedDuration::from_mins(60) || late == SignedDuration::from_mins(30));
         }
 
-        /// Asking at any time between two runs gives the same answer, so looking often or seldom changes nothing.
+        /// The answer is the same at any time between two runs, so it does not matter how often the schedule is looked
+        /// at.
         #[test]
         fn between_two_runs_the_answer_is_the_same(anchor in begin(), which in 0_usize..ZONES.len(), part in 0_i64..1_000) {
             let zone = zone(ZONES[which]);

@@ -1,11 +1,11 @@
-//! An account's schedule: whether and when its backups start by themselves.
+//! An account's schedule: when its backups start by themselves.
 //!
 //! ```text
 //!  off ── switched on ──▶ on: next run ─ due ─▶ started | skipped ─▶ next run …      on ── switched off | stopped ──▶ off
 //!                                └ not allowed yet ─▶ waits, then started
 //! ```
-//! However late a schedule is looked at, what was due in the meantime is one backup, and the next run is the next of the
-//! cadence.
+//! If several runs became due before the schedule was looked at, they start a single backup. The next run is the next
+//! one of the cadence.
 
 mod calendar;
 
@@ -31,7 +31,7 @@ pub enum Cadence {
 }
 
 impl Cadence {
-    /// Its period.
+    /// Days between two runs.
     pub const fn days(self) -> i64 {
         match self {
             Self::Week => 7,
@@ -40,48 +40,47 @@ impl Cadence {
     }
 }
 
-/// What became of a run of the schedule.
+/// The result of a run of the schedule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub enum LatestRun {
-    /// It has started a backup.
+    /// It started a backup.
     Started { at: Timestamp, backup_id: BackupId },
-    /// It has started none, for this reason.
+    /// It started no backup, for this reason.
     Skipped { at: Timestamp, reason: Failure },
 }
 
-/// An account's schedule.
+/// Whether and how often an account's backups start by themselves.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Schedule {
     pub account_id: AccountId,
     pub every: Cadence,
-    /// Set while it is on.
+    /// Set while the schedule is on.
     pub on: Option<SwitchedOn>,
-    /// What became of the latest run.
     pub latest: Option<LatestRun>,
-    /// Why it was switched off by nobody.
+    /// Why the deployment switched it off.
     pub stopped: Option<Failure>,
 }
 
-/// A schedule that is on.
+/// The settings of a schedule that is on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SwitchedOn {
-    /// Who switched it on; the requester of its backups.
+    /// The person who switched it on. The requester of its backups.
     pub by: Requester,
-    /// When, to the minute, as clocks showed it in the account's time zone: the weekday and the time of day of all runs.
+    /// When it was switched on, to the minute, in the account's local time. Sets the weekday and time of day of all
+    /// runs.
     pub anchor: DateTime,
-    /// IANA name of the time zone of the next run.
+    /// The IANA name of the time zone of the next run.
     pub time_zone: String,
-    /// When the next run is due.
     pub next_run_at: Timestamp,
-    /// The run is due and cannot start before.
+    /// The run is due, but cannot start before this time.
     pub waits_until: Option<Timestamp>,
 }
 
 impl SwitchedOn {
-    /// The run that is due is not lost by a change of how often there are more, which are counted from it.
+    /// Keeps the run that is due when the cadence changes. Further runs are counted from it.
     fn counted_from_due(&self) -> Self {
         let day = self.next_run_at.to_zoned(zone(&self.time_zone)).date();
         Self { anchor: day.to_datetime(self.anchor.time()), ..self.clone() }
@@ -97,7 +96,7 @@ impl SwitchedOn {
     }
 }
 
-/// The zone of an IANA name. Of one that this version does not know, times are UTC's.
+/// The zone of an IANA name. UTC if this version does not know the name.
 fn zone(name: &str) -> TimeZone {
     TimeZone::get(name).unwrap_or(TimeZone::UTC)
 }
@@ -108,8 +107,8 @@ impl Schedule {
         Self { account_id, every: Cadence::default(), on: None, latest: None, stopped: None }
     }
 
-    /// Switches it on, or changes how often it runs. One that is on keeps its weekday and its time of day, and is from now on
-    /// `by`'s.
+    /// Switches it on, or changes its cadence. A schedule that is on keeps its weekday and time of day. From now on it
+    /// belongs to `by`.
     #[must_use]
     pub fn switched_on(&self, every: Cadence, by: &Requester, time_zone: &str, now: Timestamp) -> Self {
         let on = match &self.on {
@@ -126,13 +125,13 @@ impl Schedule {
         Self { every, on: Some(on), stopped: None, ..self.clone() }
     }
 
-    /// Switches it off, with how often it would run.
+    /// Switches it off, and keeps the cadence `every`.
     #[must_use]
     pub fn switched_off(&self, every: Cadence) -> Self {
         Self { every, on: None, stopped: None, ..self.clone() }
     }
 
-    /// Switches it off because the account may not have one any more.
+    /// Switches it off because the account's plan has no schedules.
     #[must_use]
     pub fn stopped(&self, reason: Failure) -> Self {
         Self { on: None, stopped: Some(reason), ..self.clone() }
@@ -143,42 +142,42 @@ impl Schedule {
         self.due_at().is_some_and(|due| due <= now)
     }
 
-    /// The run that is due has started a backup; the next one is due later than `now`, in the account's present zone.
+    /// Records that the due run started a backup. The next run is due after `now`, in the account's present zone.
     ///
     /// # Errors
-    /// [`Refused`] when no run is due.
+    /// [`Refused`] if no run is due.
     pub fn started(&self, backup_id: BackupId, time_zone: &str, now: Timestamp) -> Result<Self, Refused> {
         self.ran(LatestRun::Started { at: now, backup_id }, time_zone, now)
     }
 
-    /// The run that is due is left out.
+    /// Records that the due run was skipped.
     ///
     /// # Errors
-    /// [`Refused`] when no run is due.
+    /// [`Refused`] if no run is due.
     pub fn skipped(&self, reason: Failure, time_zone: &str, now: Timestamp) -> Result<Self, Refused> {
         self.ran(LatestRun::Skipped { at: now, reason }, time_zone, now)
     }
 
     fn ran(&self, latest: LatestRun, time_zone: &str, now: Timestamp) -> Result<Self, Refused> {
         let on = self.due("ending a run of a schedule", now)?;
-        // An account that has moved to the west does not run twice on one day.
+        // An account that moves to the west does not run twice on one day.
         let half = SignedDuration::from_hours(self.every.days() * 12);
         let after = now.max(on.next_run_at + half);
         Ok(Self { on: Some(on.next(self.every, time_zone, after)), latest: Some(latest), ..self.clone() })
     }
 
-    /// The run that is due waits for the allowance until `until`.
+    /// Lets the due run wait for the allowance until `until`.
     ///
     /// # Errors
-    /// [`Refused`] when no run is due.
+    /// [`Refused`] if no run is due.
     pub fn waiting(&self, until: Timestamp, now: Timestamp) -> Result<Self, Refused> {
         let on = self.due("letting a run of a schedule wait", now)?;
-        // At least a moment, so that it is not looked at again in the same round.
+        // At least a second, so that it is not due again in the same round.
         let until = until.max(now + SignedDuration::from_secs(1));
         Ok(Self { on: Some(SwitchedOn { waits_until: Some(until), ..on.clone() }), ..self.clone() })
     }
 
-    /// A run that waits does so no longer, until somebody has looked whether it still has to.
+    /// Ends the wait of a due run, so that the next round decides again whether it has to wait.
     #[must_use]
     pub fn looked_at_anew(&self) -> Self {
         let on = self.on.as_ref().map(|on| SwitchedOn { waits_until: None, ..on.clone() });
@@ -187,7 +186,7 @@ impl Schedule {
 
     fn due(&self, what: &'static str, now: Timestamp) -> Result<&SwitchedOn, Refused> {
         let on = self.on.as_ref().filter(|_| self.is_due(now));
-        on.ok_or_else(|| Refused::new(what, "none is due"))
+        on.ok_or_else(|| Refused::new(what, "no run is due"))
     }
 
     /// The ledger's key of an account's schedule.

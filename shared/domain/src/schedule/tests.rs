@@ -13,12 +13,12 @@ fn off() -> Schedule {
     Schedule::off(AccountId::parse("42").expect("digits"))
 }
 
-fn somebody() -> Requester {
+fn user() -> Requester {
     Requester { subject: "user-1".into(), email: None }
 }
 
 fn on(every: Cadence) -> Schedule {
-    off().switched_on(every, &somebody(), BERLIN, NOW)
+    off().switched_on(every, &user(), BERLIN, NOW)
 }
 
 fn next_of(schedule: &Schedule) -> Timestamp {
@@ -35,22 +35,22 @@ fn the_first_run_is_one_period_after_it_was_switched_on() {
     assert_eq!(next_of(&on(Cadence::Week)), NOW + WEEK);
     assert_eq!(next_of(&on(Cadence::TwoWeeks)), NOW + WEEK * 2);
     let by_the_second = NOW + SignedDuration::from_secs(59);
-    let schedule = off().switched_on(Cadence::Week, &somebody(), BERLIN, by_the_second);
+    let schedule = off().switched_on(Cadence::Week, &user(), BERLIN, by_the_second);
     assert_eq!(next_of(&schedule), NOW + WEEK, "seconds do not count");
 }
 
 #[test]
-fn switching_on_again_changes_nothing_and_another_cadence_keeps_the_weekday() {
+fn switching_on_again_changes_nothing_and_a_new_cadence_keeps_the_weekday() {
     let weekly = on(Cadence::Week);
     let later = NOW + SignedDuration::from_hours(30);
-    assert_eq!(weekly.switched_on(Cadence::Week, &somebody(), BERLIN, later), weekly);
-    assert_eq!(next_of(&weekly.switched_on(Cadence::TwoWeeks, &somebody(), BERLIN, later)), NOW + WEEK * 2);
-    let afresh = weekly.switched_off(Cadence::Week).switched_on(Cadence::Week, &somebody(), BERLIN, later);
+    assert_eq!(weekly.switched_on(Cadence::Week, &user(), BERLIN, later), weekly);
+    assert_eq!(next_of(&weekly.switched_on(Cadence::TwoWeeks, &user(), BERLIN, later)), NOW + WEEK * 2);
+    let afresh = weekly.switched_off(Cadence::Week).switched_on(Cadence::Week, &user(), BERLIN, later);
     assert_eq!(next_of(&afresh), later + WEEK);
 }
 
 #[test]
-fn who_switches_it_on_again_is_whose_backups_it_makes() {
+fn the_person_who_switches_it_on_again_becomes_the_requester() {
     let other = Requester { subject: "user-2".into(), email: Some("ada@example.com".into()) };
     for every in [Cadence::Week, Cadence::TwoWeeks] {
         let taken_over = on(Cadence::Week).switched_on(every, &other, BERLIN, NOW);
@@ -59,11 +59,11 @@ fn who_switches_it_on_again_is_whose_backups_it_makes() {
 }
 
 #[test]
-fn another_cadence_loses_no_run_that_is_due() {
+fn a_new_cadence_keeps_the_run_that_is_due() {
     let weekly = on(Cadence::Week);
     let late = next_of(&weekly) + SignedDuration::from_hours(1);
     let waiting = weekly.waiting(late + SignedDuration::from_hours(4), late).expect("due");
-    let changed = waiting.switched_on(Cadence::TwoWeeks, &somebody(), BERLIN, late);
+    let changed = waiting.switched_on(Cadence::TwoWeeks, &user(), BERLIN, late);
     assert_eq!(changed.due_at(), waiting.due_at(), "it still waits");
     let started = changed.looked_at_anew().started(backup(late), BERLIN, late).expect("due");
     assert_eq!(next_of(&started), NOW + WEEK * 3, "and the next one is two weeks after it");
@@ -104,8 +104,7 @@ fn an_account_that_has_moved_runs_by_its_new_clocks() {
 const ZONES: [&str; 6] =
     [BERLIN, "America/New_York", "UTC", "Asia/Kolkata", "Australia/Lord_Howe", "America/Sao_Paulo"];
 
-/// The days and times, as a calendar on the wall would list them, at which a schedule that was switched on at `begun` has
-/// its runs within two years.
+/// The runs of two years of a schedule that was switched on at `begun`, as a wall calendar would list them.
 fn wall_calendar(begun: Timestamp, every: Cadence, zone: &TimeZone) -> Vec<Timestamp> {
     let first = begun.to_zoned(zone.clone()).datetime();
     let days = first.date().series(1.day()).skip(1).take(750);
@@ -117,23 +116,22 @@ fn wall_calendar(begun: Timestamp, every: Cadence, zone: &TimeZone) -> Vec<Times
     days.filter(is_run).map(|date| at(date).expect("in range").timestamp()).collect()
 }
 
-/// Pauses between two firings of the rule: minutes as a rule, sometimes hours, and an outage of up to five weeks now and
-/// then.
+/// Pauses between two firings of the rule: mostly minutes, sometimes hours, rarely an outage of up to five weeks.
 fn pauses() -> impl Strategy<Value = Vec<SignedDuration>> {
     let minutes = prop_oneof![6 => 0_i64..60, 12 => 0_i64..2_400, 1 => 0_i64..50_000];
     prop::collection::vec(minutes.prop_map(SignedDuration::from_mins), 200..400)
 }
 
 proptest! {
-    /// Whenever and wherever it was switched on, and however often and however late the rule fires over a year: what has
-    /// become due since the firing before is made up for by one backup, and nothing else starts.
+    /// The rule fires often or late for two years. Each firing starts one backup if a run has become due since the
+    /// firing before, and none otherwise.
     #[test]
-    fn a_rule_that_fires_twice_late_or_not_at_all_starts_what_is_due_once(
+    fn a_rule_that_fires_twice_late_or_not_at_all_starts_each_due_backup_once(
         begun in 0_i64..5_000_000, which in 0_usize..ZONES.len(), two in any::<bool>(), pauses in pauses(),
     ) {
         let every = if two { Cadence::TwoWeeks } else { Cadence::Week };
         let begun = NOW + SignedDuration::from_mins(begun);
-        let mut schedule = off().switched_on(every, &somebody(), ZONES[which], begun);
+        let mut schedule = off().switched_on(every, &user(), ZONES[which], begun);
         let runs = wall_calendar(begun, every, &zone(ZONES[which]));
         let end = begun + SignedDuration::from_hours(24 * 700);
         let (mut now, mut before) = (begun, begun);
@@ -153,7 +151,7 @@ proptest! {
         }
     }
 
-    /// After 30 hours of outage exactly one backup makes up for what was missed.
+    /// After an outage of 30 hours exactly one backup starts late.
     #[test]
     fn thirty_hours_of_outage_cost_one_late_backup(minutes in 0_i64..1_800) {
         let schedule = on(Cadence::Week);

@@ -1,4 +1,4 @@
-//! Webhooks to receivers on this machine, which count as private, and to names with made-up addresses.
+//! Webhooks to receivers on this machine, which count as private, and to names with invented addresses.
 
 mod receiver;
 mod refusing;
@@ -19,7 +19,7 @@ use crate::lookup::{Lookup, SystemLookup};
 use crate::sender::{HttpWebhooks, Limits};
 use crate::signature::new_secret;
 
-/// Path and query of the tests' URLs, which no error may repeat.
+/// The path and query of the tests' URLs. No error may repeat them.
 const PATH: &str = "/hooks/canary-path?token=canary-token";
 const KEY: [u8; 32] = [7; 32];
 const BODY: &str = r#"{"type":"backup.completed","name":"Ä"}"#;
@@ -34,7 +34,7 @@ pub(crate) fn hmac_sha256(key: &[u8], text: &[u8]) -> [u8; 32] {
     Sha256::new().chain_update(padded(0x5c)).chain_update(inner).finalize().into()
 }
 
-/// Answers lookups one after the other as a test says, whatever the host.
+/// Answers lookups of any host with the given answers, one after the other.
 struct Script(Mutex<Vec<Vec<IpAddr>>>);
 
 #[async_trait]
@@ -86,7 +86,7 @@ fn assert_discreet(shown: &str, secret: &SecretString) {
     assert!(!shown.contains("canary") && !shown.contains(secret.expose_secret()), "{shown}");
 }
 
-/// A port of this machine at which nobody answers, and whether somebody tried to connect.
+/// A port of this machine that never answers, and records connection attempts.
 struct Silence(TcpListener);
 
 impl Silence {

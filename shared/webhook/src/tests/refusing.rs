@@ -1,4 +1,4 @@
-//! URLs that lead to somewhere else than the public internet are refused when they are set and when they are used.
+//! URLs to targets outside the public internet are refused when they are set and when they are used.
 
 use super::*;
 
@@ -73,7 +73,7 @@ async fn a_name_that_changes_its_address_after_the_check_is_refused() {
     assert!(receiver.was_left_alone());
 }
 
-/// What is looked up for a connection is what is connected to: there is no second lookup that could tell otherwise.
+/// The connection uses the addresses of its only lookup. There is no second lookup with other addresses.
 #[tokio::test]
 async fn a_message_asks_for_addresses_once() {
     let script = Arc::new(Script(Mutex::new(vec![Vec::new(), vec!["127.0.0.1".parse().expect("an address")]])));
@@ -91,7 +91,7 @@ async fn a_name_without_addresses_is_refused() {
     assert_refused(&looking_up(&[&[], &[]]), &url, WebhookRefused::Unresolved).await;
 }
 
-/// A lookup that has no end.
+/// A lookup that never ends.
 struct Endless;
 
 #[async_trait]

@@ -1,4 +1,4 @@
-//! What arrives at a receiver, and what is made of its answer.
+//! Messages as they arrive at a receiver, and the results of its answers.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,7 +9,7 @@ use crate::WebhookSetupError;
 
 const NO_CONTENT: &str = "HTTP/1.1 204 No Content\r\n\r\n";
 
-/// What a receiver does that knows the key and the scheme.
+/// Verifies a message as a receiver does.
 fn verifies(seen: &Seen) -> bool {
     let signed = format!("{}.{}.{}", seen.header("webhook-id"), seen.header("webhook-timestamp"), seen.body);
     let expected = STANDARD.encode(hmac_sha256(&KEY, signed.as_bytes()));
@@ -70,7 +70,7 @@ async fn only_a_2xx_status_is_success() {
 }
 
 #[tokio::test]
-async fn a_redirect_is_not_followed_even_to_where_a_message_may_go() {
+async fn a_redirect_is_not_followed_even_to_an_allowed_target() {
     let elsewhere = Silence::new();
     for status in [301, 302, 303, 307, 308] {
         let location = format!("http://{}{PATH}", elsewhere.place());
@@ -110,12 +110,12 @@ async fn a_receiver_that_never_answers_is_not_waited_for() {
 async fn a_receiver_that_is_not_there_or_breaks_off_has_not_answered() {
     let closed = Silence::new().place();
     let reason = no_answer(&exempting(&[&closed]), &format!("http://{closed}{PATH}")).await;
-    assert_eq!(reason, "no connection to it could be made");
+    assert_eq!(reason, "no connection could be made");
 
     for answer in ["", "SSH-2.0-canary\r\n"] {
         let receiver = Receiver::answering(answer).await;
         let reason = no_answer(&exempting(&[&receiver.place]), &receiver.url()).await;
-        assert_eq!(reason, "the connection broke off, or what it sent is not HTTP");
+        assert_eq!(reason, "the connection broke off, or the answer was not HTTP");
     }
 }
 
@@ -124,12 +124,12 @@ async fn https_to_a_receiver_without_tls_does_not_fall_back() {
     let receiver = Receiver::answering(NO_CONTENT).await;
     let url = format!("https://{}{PATH}", receiver.place);
     let reason = no_answer(&exempting(&[&receiver.place]), &url).await;
-    assert_eq!(reason, "there is no TLS connection to it; is its certificate valid?");
+    assert_eq!(reason, "no TLS connection could be made; is its certificate valid?");
     assert_eq!(receiver.seen().iter().filter(|seen| seen.request_line.starts_with("POST")).count(), 0);
 }
 
 #[tokio::test]
-async fn what_cannot_be_signed_or_sent_leaves_the_receiver_alone() {
+async fn a_message_that_cannot_be_signed_or_sent_does_not_reach_the_receiver() {
     let receiver = Silence::new();
     let (webhooks, url) = (exempting(&[&receiver.place()]), format!("http://{}{PATH}", receiver.place()));
     let secret = SecretString::from("canary-secret");
@@ -141,7 +141,7 @@ async fn what_cannot_be_signed_or_sent_leaves_the_receiver_alone() {
 }
 
 #[test]
-fn a_private_target_that_is_none_is_named_by_its_place() {
+fn an_invalid_private_target_is_named_by_its_place() {
     let targets = vec!["receiver.internal:8443".to_owned(), "https://receiver.internal/canary".to_owned()];
     let error = HttpWebhooks::new(targets).err().expect("no host and port");
     assert!(matches!(error, WebhookSetupError::PrivateTarget(2)));

@@ -116,7 +116,7 @@ async fn sensitive_properties_that_the_crm_refuses_to_list_are_named() {
     assert_eq!((gap.label.as_str(), &gap.reason), ("CONTACTS", &refused.sentence));
     let sentence = "Some values or properties were not shown by the CRM of CONTACTS.";
     assert!(event.sentence().starts_with(sentence), "{}", event.sentence());
-    assert_eq!(event.subject(), "Backup completed, not everything is in it");
+    assert_eq!(event.subject(), "Backup completed, but some data is missing");
 }
 
 /// A3: a column that no answer shows is named, and the verdict says so.

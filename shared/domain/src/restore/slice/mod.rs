@@ -1,11 +1,10 @@
-//! A slice of a restore: a range of the rows to restore, the unit of fan-out. First it is planned, and once the plan is
-//! confirmed it is applied.
+//! A slice of a restore: a range of its rows, the unit of fan-out. It is planned first, and applied once the plan is
+//! confirmed.
 //!
 //! ```text
 //! waiting ─▶ planning ─▶ planned ─▶ applying ─▶ done
 //! ```
-//! Each arrow into `planning` and `applying` is the activation by a dispatch; each out of them is a commit of the run
-//! that holds the slice's lease.
+//! A dispatch activates the slice into `planning` and `applying`. The run that holds the lease commits it out of them.
 
 mod pieces;
 mod untried;
@@ -27,32 +26,32 @@ use crate::ports::crm_batch::BATCH;
 use crate::ports::ledger::{Key, Record};
 use crate::work::{RestoreRef, Work};
 
-/// Where a slice is in its life.
+/// The state of a slice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SliceState {
-    /// Nobody compares it yet: the account has as many workers as it may use.
+    /// Not queued yet: all workers of the account are busy.
     Waiting,
-    /// Queued to be compared, or being compared.
+    /// Queued or being compared.
     Planning,
-    /// Compared to its end.
+    /// Compared to the end.
     Planned,
-    /// Queued to be written, or being written.
+    /// Queued or being written.
     Applying,
-    /// Written to its end, or as far as it got when the restore ended.
+    /// Written to the end, or as far as it got when the restore ended.
     Done,
 }
 
-/// A run that has ended without saying which batches it had begun.
+/// A run that ended without reporting which batches it had begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Try {
     pub attempt: u32,
-    /// It may have begun batches up to this one (not included), counted from the beginning of the slice.
+    /// It may have begun batches below this number, counted from the beginning of the slice.
     pub until: u64,
 }
 
-/// Batches that a run may have begun beyond those that are committed.
+/// How many batches beyond the committed ones a run may have begun.
 pub const BATCHES_AHEAD: u64 = 60;
 
 /// A range of rows of a restore.
@@ -61,74 +60,66 @@ pub const BATCHES_AHEAD: u64 = 60;
 pub struct RestoreSlice {
     pub account_id: AccountId,
     pub restore_id: RestoreId,
-    /// Its place among the slices, from 0.
+    /// Counts the slices, from 0.
     pub number: u32,
-    /// The first row of it in the backup's file, from 0. An undo counts the records of the slice that it undoes.
+    /// The first row in the backup's file, from 0. In an undo: the first record of the slice that it undoes.
     pub first_row: u64,
     pub rows: u64,
-    /// Where in its life it is.
     pub state: SliceState,
-    /// Who works on it.
     pub leasing: Leasing,
-    /// When it was last put into the queue.
     pub queued_at: Timestamp,
     pub rows_planned: u64,
-    /// What the comparison has written, in order.
+    /// The plan segments, in order.
     pub segments: Vec<PlanSegment>,
-    /// What it has found.
     pub plan: PlanCounts,
-    /// How far it is written.
     pub written_to: Position,
-    /// Runs that may have begun batches beyond that.
+    /// Runs that may have begun batches beyond `written_to`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tries: Vec<Try>,
-    /// What became of what is written, in order.
+    /// The outcome files, in order.
     pub outcomes: Vec<OutcomeFile>,
-    /// The same in numbers.
     pub outcome: OutcomeCounts,
-    /// Batches beyond `written_to` that were told as a whole when the slice was settled, in order.
+    /// Batches beyond `written_to` that were reported as a whole when the slice was settled, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub told_beyond: Vec<u64>,
 }
 
-/// What a run has compared since the last commit.
+/// The comparisons of a run since its last commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Compared {
-    /// Where it began: must be the slice's rows compared.
+    /// The first compared row. Must equal the slice's `rows_planned`.
     pub from_row: u64,
     pub rows: u64,
-    /// What it wrote, unless everything was as it should be.
+    /// None if no record differs.
     pub segment: Option<PlanSegment>,
     pub counts: PlanCounts,
-    /// The slice is compared to its end.
+    /// Whether the slice is compared to its end.
     pub end: bool,
 }
 
-/// What is told of batches beyond those that are committed, after a restore has ended.
+/// The report about batches beyond the committed ones, after a restore has ended.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Settling {
-    /// Where it stands, unless there is nothing to tell.
+    /// None if there is nothing to report.
     pub file: Option<OutcomeFile>,
-    /// The same in numbers.
     pub counts: OutcomeCounts,
-    /// Batches of which every value is told, in order.
+    /// Batches whose values are all reported, in order.
     pub whole: Vec<u64>,
 }
 
-/// What a run has written to the CRM since the last commit.
+/// The writes of a run since its last commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Applied {
-    /// Where it began: must be where the slice is written to.
+    /// Must equal the slice's `written_to`.
     pub from: Position,
     pub to: Position,
-    /// What became of the values, unless there is nothing to tell.
+    /// The outcomes. None if there are none to store.
     pub file: Option<OutcomeFile>,
-    /// The same in numbers.
     pub counts: OutcomeCounts,
 }
 
 impl RestoreSlice {
-    /// A slice that nobody compares yet.
+    /// A slice that is not queued yet.
     pub fn waiting(restore: &RestoreRef, number: u32, first_row: u64, rows: u64, now: Timestamp) -> Self {
         Self {
             account_id: restore.account_id.clone(),
@@ -150,27 +141,27 @@ impl RestoreSlice {
         }
     }
 
-    /// The restore.
+    /// The ids of its restore.
     pub fn restore(&self) -> RestoreRef {
         RestoreRef { account_id: self.account_id.clone(), restore_id: self.restore_id.clone() }
     }
 
-    /// The message that gets it worked on.
+    /// The message that has it worked on.
     pub fn work(&self) -> Work {
         Work::RestoreSlice { restore: self.restore(), slice: self.number }
     }
 
-    /// Whether somebody should work on it.
+    /// Whether it is queued or being worked on.
     pub const fn is_active(&self) -> bool {
         matches!(self.state, SliceState::Planning | SliceState::Applying)
     }
 
-    /// Whether any value of it is to be written.
+    /// Whether it has values to write.
     pub fn has_changes(&self) -> bool {
         self.segments.iter().any(|segment| segment.changed > 0)
     }
 
-    /// Batches that it takes to write.
+    /// The number of its batches.
     pub fn batches(&self) -> u64 {
         self.segments.iter().map(|segment| segment.batches()).sum()
     }
@@ -181,7 +172,7 @@ impl RestoreSlice {
         before.sum::<u64>() + u64::from(position.record).div_ceil(BATCH as u64)
     }
 
-    /// Runs that may have begun batch `number` of the slice and have not told what became of it.
+    /// Runs that may have begun batch `number` and have not stored its outcome.
     pub fn tries_at(&self, number: u64) -> impl Iterator<Item = u32> + '_ {
         self.tries.iter().filter(move |earlier| number < earlier.until).map(|earlier| earlier.attempt)
     }
@@ -189,24 +180,24 @@ impl RestoreSlice {
     /// Queues it.
     ///
     /// # Errors
-    /// [`Refused`] when it is neither waiting nor planned with something to write.
+    /// [`Refused`] unless it is waiting, or planned with values to write.
     pub fn activate(&self, now: Timestamp) -> Result<Self, Refused> {
         let state = match self.state {
             SliceState::Waiting => SliceState::Planning,
             SliceState::Planned if self.has_changes() => SliceState::Applying,
-            _ => return Err(Refused::new("activating a slice", "nothing waits there")),
+            _ => return Err(Refused::new("activating a slice", "it has nothing to do")),
         };
-        // Whatever happened while it was planned, writing it starts with no attempts.
+        // Attempts of the planning do not count for the writing.
         Ok(Self { state, queued_at: now, leasing: self.leasing.progressed().released(None), ..self.clone() })
     }
 
-    /// Takes the lease. What the run before it may have begun to write is remembered.
+    /// Takes the lease. Records which batches the run before may have begun.
     ///
     /// # Errors
     /// [`NotLeased`], and nothing is changed.
     pub fn lease(&self, owner: &str, now: Timestamp, length: SignedDuration) -> Result<Self, NotLeased> {
         let mut next = Self { leasing: self.leasing.take(owner, now, length)?, queued_at: now, ..self.clone() };
-        // A lease that was given back left nothing begun.
+        // A run that gave its lease back left no batch begun.
         let dead = self.leasing.lease.as_ref().filter(|_| self.state == SliceState::Applying);
         if let Some(dead) = dead.filter(|dead| self.tries.iter().all(|earlier| earlier.attempt != dead.number)) {
             next.remember(dead.number);
@@ -220,14 +211,14 @@ impl RestoreSlice {
         self.tries.push(Try { attempt, until: committed + BATCHES_AHEAD });
     }
 
-    /// Takes over what a run has compared.
+    /// Adds the comparisons of the run with `lease`.
     ///
     /// # Errors
-    /// [`Refused`] when another run has taken over, or it does not begin where the slice stands.
+    /// [`Refused`] if another run has taken over, or the step does not begin at the slice's position.
     pub fn compared(&self, lease: u32, step: &Compared) -> Result<Self, Refused> {
         self.check("committing a comparison", SliceState::Planning, lease)?;
         if step.from_row != self.rows_planned {
-            return Err(Refused::fault("committing a comparison", "it does not begin where the slice stands"));
+            return Err(Refused::fault("committing a comparison", "it does not begin at the slice's position"));
         }
         let mut next = Self { leasing: self.leasing.progressed(), ..self.clone() };
         next.rows_planned += step.rows;
@@ -240,10 +231,10 @@ impl RestoreSlice {
         Ok(next)
     }
 
-    /// Puts other plan segments in the place of those that the comparison has written: the same records in another order.
+    /// Replaces the plan segments by others with the same records in another order.
     ///
     /// # Errors
-    /// [`Refused`] when it is not compared to its end, or is being written.
+    /// [`Refused`] if it is not compared to its end, or is being written.
     pub fn rearranged(&self, segments: Vec<PlanSegment>) -> Result<Self, Refused> {
         if self.state != SliceState::Planned {
             return Err(Refused::new("rearranging a plan", "the slice is at another step"));
@@ -251,14 +242,14 @@ impl RestoreSlice {
         Ok(Self { segments, ..self.clone() })
     }
 
-    /// Takes over what a run has written to the CRM. It is done when the last record is.
+    /// Adds the writes of the run with `lease`. The slice is done when the last record is written.
     ///
     /// # Errors
-    /// [`Refused`] when another run has taken over, or it does not begin where the slice stands.
+    /// [`Refused`] if another run has taken over, or the step does not begin at the slice's position.
     pub fn applied(&self, lease: u32, step: &Applied) -> Result<Self, Refused> {
-        self.check("committing what was written", SliceState::Applying, lease)?;
+        self.check("committing writes", SliceState::Applying, lease)?;
         if step.from != self.written_to || step.to < step.from {
-            return Err(Refused::fault("committing what was written", "it does not begin where the slice stands"));
+            return Err(Refused::fault("committing writes", "it does not begin at the slice's position"));
         }
         let mut next = self.with_outcome(step.file, &step.counts);
         next.written_to = step.to;
@@ -270,10 +261,10 @@ impl RestoreSlice {
         Ok(next)
     }
 
-    /// Ends the slice as far as it got, after its restore has ended and when nobody works on it.
+    /// Ends the slice as far as it got, after its restore has ended.
     ///
     /// # Errors
-    /// [`Refused`] when a run still may.
+    /// [`Refused`] if a run may still write.
     pub fn settled(&self, told: Settling, now: Timestamp) -> Result<Self, Refused> {
         if self.is_worked_on(now) {
             return Err(Refused::new("settling a slice", "a run may still write"));
@@ -297,16 +288,16 @@ impl RestoreSlice {
         self.lease_ends_at().is_some_and(|ends| ends > now)
     }
 
-    /// When the run that works on it, if one does, has certainly ended.
+    /// When the run that holds the lease has certainly ended. None if no run holds it.
     pub fn lease_ends_at(&self) -> Option<Timestamp> {
         self.leasing.lease.as_ref().map(|lease| lease.expires_at)
     }
 
-    /// Gives the lease back before the end, to be taken again after `wait`. Where a write may still land, the lease goes on
-    /// for as long as that can take.
+    /// Gives the lease back before the end, to be taken again after `wait`. If a write may still land, the lease lasts
+    /// until it cannot.
     ///
     /// # Errors
-    /// [`Refused`] when another run has taken over.
+    /// [`Refused`] if another run has taken over.
     pub fn released(&self, lease: u32, wait: Option<Wait>, left: Leftover, now: Timestamp) -> Result<Self, Refused> {
         if !self.is_active() || !self.leasing.is_held_by(lease) {
             return Err(Refused::new("releasing a slice", "another run has taken it over"));
@@ -322,19 +313,19 @@ impl RestoreSlice {
         Ok(next)
     }
 
-    /// Notes that it was queued again.
+    /// Records that it was queued again.
     #[must_use]
     pub fn requeued(&self, now: Timestamp) -> Self {
         Self { leasing: self.leasing.requeued(now), ..self.clone() }
     }
 
-    /// Nobody looks at it any more, as its restore has ended.
+    /// Removes it from the due work, because its restore has ended.
     #[must_use]
     pub fn dropped(&self) -> Self {
         Self { state: SliceState::Done, ..self.clone() }
     }
 
-    /// Since when it should have been worked on; None when nobody should.
+    /// Since when it has been overdue. None if it is not active.
     pub fn overdue_since(&self) -> Option<Timestamp> {
         self.is_active().then(|| self.leasing.overdue_since(self.queued_at, QUEUE_GRACE))
     }
@@ -349,7 +340,7 @@ impl RestoreSlice {
         Ok(())
     }
 
-    /// Sort-key prefix of all slices of a restore; they list in order.
+    /// Sort-key prefix of all slices of a restore. They list in order.
     pub const PREFIX: &'static str = "SLICE#";
 
     /// The partition of a restore's slices.

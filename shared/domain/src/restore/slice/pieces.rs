@@ -1,43 +1,43 @@
-//! The pieces of a slice in object storage, and places among them.
+//! The files of a slice in object storage, and positions in them.
 
 use serde::{Deserialize, Serialize};
 
 use crate::ports::crm_batch::BATCH;
 
-/// A piece of a slice's plan in object storage: one line of JSON for each record that is not as it should be.
+/// A file with a part of a slice's plan: one line of JSON for each record that differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PlanSegment {
-    /// The lease under which it was written; part of its key.
+    /// The lease of the run that wrote it. Part of its key.
     pub attempt: u32,
-    /// Records in it of which values are to be written.
+    /// Records with values to write.
     pub changed: u32,
-    /// Whether it tells of anything that is left as it is, or gone.
+    /// Whether it has records or differences that are left unchanged.
     pub skips: bool,
 }
 
 impl PlanSegment {
-    /// Batches that it takes to write.
+    /// The number of its batches.
     pub(super) fn batches(self) -> u64 {
         u64::from(self.changed).div_ceil(BATCH as u64)
     }
 }
 
-/// How far a slice is written: everything before it is.
+/// How far a slice is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Position {
     pub segment: u32,
-    /// The record in it, counting those of which values are to be written.
+    /// Counts the segment's records with values to write.
     pub record: u32,
 }
 
-/// An object in storage that tells what became of the values of some batches.
+/// A file with the outcomes of some batches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OutcomeFile {
-    /// The lease under which it was written; part of its key.
+    /// The lease of the run that wrote it. Part of its key.
     pub attempt: u32,
-    /// Whether any value in it was not written.
+    /// Whether it has a value that was not written.
     pub failures: bool,
 }

@@ -39,13 +39,13 @@ fn a_slice_is_done_when_its_last_record_is_written() {
 }
 
 #[test]
-fn what_a_dead_run_may_have_begun_is_remembered_until_it_is_behind() {
+fn batches_that_a_dead_run_may_have_begun_are_remembered_until_they_are_committed() {
     let dead = applying().lease("b", at(2), MINUTE).expect("free");
     let taken_over = dead.lease("c", at(62), MINUTE).expect("ran out");
     assert_eq!(taken_over.tries_at(0).collect::<Vec<_>>(), [2]);
     assert_eq!(taken_over.tries_at(BATCHES_AHEAD).count(), 0);
     assert!(dead.applied(3, &applied(0, 100)).is_err() && taken_over.applied(2, &applied(0, 100)).is_err());
-    // A run that has told of everything leaves nothing to remember, another one does.
+    // A run that reported all its batches leaves nothing to remember.
     let clean = taken_over.released(3, None, Leftover::Nothing, at(63)).expect("held");
     assert_eq!(clean.tries.len(), 1);
     assert_eq!(taken_over.released(3, None, Leftover::Untold, at(63)).expect("held").tries.len(), 2);
@@ -53,7 +53,7 @@ fn what_a_dead_run_may_have_begun_is_remembered_until_it_is_behind() {
 }
 
 #[test]
-fn nobody_takes_over_while_a_write_may_still_land() {
+fn no_run_takes_over_while_a_write_may_still_land() {
     let leased = applying().lease("b", at(2), MINUTE).expect("free");
     let left = leased.released(2, None, Leftover::Unanswered, at(3)).expect("held");
     let landed = at(3) + WRITE_MARGIN;

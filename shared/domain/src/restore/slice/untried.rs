@@ -1,4 +1,4 @@
-//! What of a slice's plan nobody has tried to write, after the restore has ended.
+//! Planned values of a slice that no run has tried to write, after the restore has ended.
 
 use std::collections::HashSet;
 
@@ -8,26 +8,26 @@ use crate::ports::crm_batch::BATCH;
 use crate::restore::difference::Difference;
 use crate::restore::plan::PlannedRecord;
 
-/// A plan segment of which some values were not tried.
+/// A plan segment with values that were not tried.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Untried {
-    /// Its place among the segments of the slice.
+    /// Its place among the slice's segments.
     pub segment: u32,
-    /// The lease under which it was written; part of its key.
+    /// The lease of the run that wrote it. Part of its key.
     pub attempt: u32,
-    /// Records with values to write that are committed.
+    /// Committed records with values to write.
     committed: u32,
     /// The batch of its first record.
     first_batch: u64,
-    /// Batches beyond the committed ones that are told as a whole.
+    /// Batches beyond the committed ones that are reported as a whole.
     told: Vec<u64>,
-    /// Records with values to write that were looked at.
+    /// Records with values to write that were passed so far.
     seen: u32,
 }
 
 impl RestoreSlice {
-    /// The plan segments of which values were not tried, in order. Only a slice that is settled, or that no run has ever
-    /// written, knows.
+    /// The plan segments with values that were not tried, in order. Only valid for a slice that is settled, or that no
+    /// run has ever written.
     pub fn untried(&self) -> Vec<Untried> {
         let mut first_batch = 0;
         let mut untried = Vec::new();
@@ -42,8 +42,8 @@ impl RestoreSlice {
         untried
     }
 
-    /// The place of the outcome object that was written when the slice was settled; None when there was nothing to tell. Its
-    /// lease number is above those of all runs on the slice.
+    /// The outcome file that was written when the slice was settled, with its place. None if there was nothing to
+    /// report. Its lease number is above those of all runs on the slice.
     pub fn settled_file(&self) -> Option<(u32, OutcomeFile)> {
         let files = (0_u32..).zip(self.outcomes.iter().copied());
         files.last().filter(|(_, file)| file.attempt > self.leasing.last_number)
@@ -51,8 +51,8 @@ impl RestoreSlice {
 }
 
 impl Untried {
-    /// The values of the segment's next record that were not tried; `unclear` are those that may have been written. To be asked
-    /// for every record of the segment, in order.
+    /// The values of the segment's next record that were not tried. `unclear` are values that may have been written.
+    /// Must be called for every record of the segment, in order.
     pub fn of<'a>(
         &mut self,
         record: &'a PlannedRecord,
@@ -63,7 +63,7 @@ impl Untried {
         values.iter().filter(move |value| !unclear.contains(&(record.id, value.property)))
     }
 
-    /// Passes a record with values to write. Returns whether all of them are told.
+    /// Passes a record with values to write. Returns whether they are all reported.
     fn passes_told(&mut self) -> bool {
         let place = self.seen;
         self.seen += 1;
@@ -99,7 +99,7 @@ mod tests {
         RestoreSlice { segments, written_to, told_beyond, ..waiting }
     }
 
-    /// So many records for each segment, of which some have nothing to write.
+    /// Segments of these numbers of records, some of which have nothing to write.
     fn segments(sizes: &[u64]) -> Vec<Vec<PlannedRecord>> {
         let value = |property| Difference { property, before: "a".to_owned(), target: "b".to_owned() };
         let mut ids = 1..;
@@ -139,9 +139,9 @@ mod tests {
     }
 
     proptest! {
-        /// R6: every value of a plan is committed, told as a whole batch, unclear, or not tried, and never two of them.
+        /// R6: every planned value is exactly one of these: committed, reported with its batch, unclear, or not tried.
         #[test]
-        fn what_nobody_tried_is_the_plan_without_what_is_told(
+        fn untried_values_are_the_planned_ones_that_are_not_reported(
             sizes in prop::collection::vec(0_u64..400, 0..5),
             committed in 0_u64..12,
             whole in prop::collection::btree_set(0_u64..14, 0..4),
