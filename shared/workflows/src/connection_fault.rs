@@ -64,7 +64,7 @@ mod tests {
     use std::sync::Arc;
 
     use domain::backup::Backup;
-    use in_memory::faults::{Fault, Faults};
+    use in_memory::faults::{Fault, Faults, Sweep};
     use in_memory::{ManualClock, MemoryLedger, MemoryQueue};
     use jiff::SignedDuration;
 
@@ -143,17 +143,20 @@ mod tests {
         let (ledger, backup) = running().await;
         end(&*counted.worker().wrap(ledger), &backup, End::Failed(&token_refused())).await;
 
-        for nth in 1..=counted.calls() {
-            let (ledger, backup) = running().await;
-            let (faults, failure) = (Faults::at(nth, Fault::CallHeld), token_refused());
-            let slow = faults.worker().wrap(ledger.clone());
-            let connecting = async {
-                faults.until_struck().await;
-                connect_anew(&*ledger, backup.created_at + SECOND).await;
-                faults.release();
-            };
-            tokio::join!(end(&*slow, &backup, End::Failed(&failure)), connecting);
-            assert_eq!(fault(&*ledger).await, None, "{:?}", faults.struck());
-        }
+        let sweep = Sweep::expecting(1).up_to(counted.calls());
+        sweep
+            .of(Fault::CallHeld, async |faults| {
+                let (ledger, backup) = running().await;
+                let failure = token_refused();
+                let slow = faults.worker().wrap(ledger.clone());
+                let connecting = async {
+                    faults.until_struck().await;
+                    connect_anew(&*ledger, backup.created_at + SECOND).await;
+                    faults.release();
+                };
+                tokio::join!(end(&*slow, &backup, End::Failed(&failure)), connecting);
+                assert_eq!(fault(&*ledger).await, None, "{:?}", faults.struck());
+            })
+            .await;
     }
 }

@@ -77,7 +77,7 @@ mod tests {
 
     use domain::audit::AuditEntry;
     use domain::ids::AccountId;
-    use in_memory::faults::{Fault, Faults};
+    use in_memory::faults::{Fault, Sweep};
     use in_memory::{ManualClock, MemoryLedger, MemoryQueue, MemoryStorage};
     use jiff::SignedDuration;
 
@@ -167,20 +167,22 @@ mod tests {
     async fn of_two_who_delete_at_the_same_moment_one_is_in_the_audit_log() {
         let backup = completed();
         // Backup, commit.
-        for nth in 1..=2 {
-            let world = World::with(&backup).await;
-            let faults = Faults::at(nth, Fault::CallHeld);
-            let ledger = faults.worker().wrap(world.ledger.clone());
-            let fast = async {
-                faults.until_struck().await;
-                let deleted = world.delete(&backup).await;
-                faults.release();
-                deleted
-            };
-            let (late, first) = tokio::join!(world.delete_over(&*ledger, &backup), fast);
-            assert_eq!(late.expect("deleted"), first.expect("deleted"));
-            assert_eq!(world.deletions().await.len(), 1);
-        }
+        let sweep = Sweep::expecting(2).up_to(2);
+        sweep
+            .of(Fault::CallHeld, async |faults| {
+                let world = World::with(&backup).await;
+                let ledger = faults.worker().wrap(world.ledger.clone());
+                let fast = async {
+                    faults.until_struck().await;
+                    let deleted = world.delete(&backup).await;
+                    faults.release();
+                    deleted
+                };
+                let (late, first) = tokio::join!(world.delete_over(&*ledger, &backup), fast);
+                assert_eq!(late.expect("deleted"), first.expect("deleted"));
+                assert_eq!(world.deletions().await.len(), 1);
+            })
+            .await;
     }
 
     #[tokio::test]

@@ -7,7 +7,7 @@ use domain::backup::{BackupEvent, EXPIRY_NOTICE};
 use domain::lease::LEASE_LENGTH;
 use domain::lease::QUEUE_GRACE;
 use domain::notification::channel::Channel;
-use in_memory::faults::{Fault, Faults, Worker};
+use in_memory::faults::{Fault, Faults, Sweep, Worker};
 use in_memory::{ManualClock, MemoryDeadLetters, MemoryLedger, MemoryQueue};
 
 use super::*;
@@ -170,35 +170,36 @@ async fn an_archive_that_is_swept_late_is_told_of_all_the_same() {
 async fn of_two_rounds_at_the_same_moment_one_tells_of_an_expiry() {
     let counted = Faults::none();
     World::expiring().await.recover(&counted.worker()).round().await.expect("no faults");
-    for nth in 1..=counted.calls() {
-        let world = World::expiring().await;
-        let faults = Faults::at(nth, Fault::CallHeld);
-        let slow = world.recover(&faults.worker());
-        let fast = async {
-            faults.until_struck().await;
-            world.round().await;
-            faults.release();
-        };
-        let (late, ()) = tokio::join!(slow.round(), fast);
-        assert_eq!(late.expect("no faults").failed, 0, "{:?}", faults.struck());
-        assert_eq!(world.inbox().await.len(), 1, "{:?}", faults.struck());
-    }
+    let sweep = Sweep::expecting(1).up_to(counted.calls());
+    sweep
+        .of(Fault::CallHeld, async |faults| {
+            let world = World::expiring().await;
+            let slow = world.recover(&faults.worker());
+            let fast = async {
+                faults.until_struck().await;
+                world.round().await;
+                faults.release();
+            };
+            let (late, ()) = tokio::join!(slow.round(), fast);
+            assert_eq!(late.expect("no faults").failed, 0, "{:?}", faults.struck());
+            assert_eq!(world.inbox().await.len(), 1, "{:?}", faults.struck());
+        })
+        .await;
 }
 
 #[tokio::test]
 async fn whatever_goes_wrong_an_expiry_is_told_once() {
     for fault in FAULTS {
-        for nth in 1.. {
-            let world = World::expiring().await;
-            let faults = Faults::at(nth, fault);
-            world.run_out(&faults).await;
-            let inbox = world.inbox().await;
-            assert_eq!(inbox.len(), 1, "{:?}", faults.struck());
-            assert!(world.is_queued(&inbox[0].work()), "{:?}", faults.struck());
-            if faults.struck().is_empty() {
-                break;
-            }
-        }
+        let sweep = Sweep::expecting(1);
+        sweep
+            .of(fault, async |faults| {
+                let world = World::expiring().await;
+                world.run_out(&faults).await;
+                let inbox = world.inbox().await;
+                assert_eq!(inbox.len(), 1, "{:?}", faults.struck());
+                assert!(world.is_queued(&inbox[0].work()), "{:?}", faults.struck());
+            })
+            .await;
     }
 }
 
@@ -244,18 +245,17 @@ async fn a_notification_that_was_set_aside_makes_no_other() {
 async fn whatever_goes_wrong_work_that_was_set_aside_is_told_once_and_expiries_are_too() {
     let backup = samples::queued(2).reference();
     for fault in FAULTS {
-        for nth in 1.. {
-            let world = World::expiring().await;
-            world.dead_letters.set_aside(&Work::Discover { backup: backup.clone() });
-            let faults = Faults::at(nth, fault);
-            world.run_out(&faults).await;
-            let inbox = world.inbox().await;
-            assert_eq!(inbox.len(), 2, "{:?}", faults.struck());
-            assert!(inbox.iter().all(|told| world.is_queued(&told.work())), "{:?}", faults.struck());
-            if faults.struck().is_empty() {
-                break;
-            }
-        }
+        let sweep = Sweep::expecting(1);
+        sweep
+            .of(fault, async |faults| {
+                let world = World::expiring().await;
+                world.dead_letters.set_aside(&Work::Discover { backup: backup.clone() });
+                world.run_out(&faults).await;
+                let inbox = world.inbox().await;
+                assert_eq!(inbox.len(), 2, "{:?}", faults.struck());
+                assert!(inbox.iter().all(|told| world.is_queued(&told.work())), "{:?}", faults.struck());
+            })
+            .await;
     }
 }
 
@@ -298,21 +298,23 @@ async fn a_list_that_cannot_be_read_does_not_hold_up_the_others() {
     World::expiring().await.recover(&counted.worker()).round().await.expect("no faults");
 
     let (mut lists, mut held_up) = (0, 0);
-    for nth in 1..=counted.calls() {
-        let world = World::expiring().await;
-        let faults = Faults::at(nth, Fault::CallFails);
-        let round = world.recover(&faults.worker()).round().await;
-        if faults.struck()[0].call != "Ledger::due" {
-            continue;
-        }
-        lists += 1;
-        assert!(round.is_err(), "what cannot be read is no quiet success");
-        if world.inbox().await.is_empty() {
-            held_up += 1;
-            world.round().await;
-            assert_eq!(world.inbox().await.len(), 1, "in the next minute");
-        }
-    }
+    let sweep = Sweep::expecting(1).up_to(counted.calls());
+    sweep
+        .of(Fault::CallFails, async |faults| {
+            let world = World::expiring().await;
+            let round = world.recover(&faults.worker()).round().await;
+            if faults.struck()[0].call != "Ledger::due" {
+                return;
+            }
+            lists += 1;
+            assert!(round.is_err(), "what cannot be read is no quiet success");
+            if world.inbox().await.is_empty() {
+                held_up += 1;
+                world.round().await;
+                assert_eq!(world.inbox().await.len(), 1, "in the next minute");
+            }
+        })
+        .await;
     assert_eq!((lists, held_up), (DUE_SHARDS, 1), "only the list that it is on holds it up");
 }
 
@@ -320,16 +322,19 @@ async fn a_list_that_cannot_be_read_does_not_hold_up_the_others() {
 async fn dead_letters_that_cannot_be_seen_hold_nothing_up() {
     let counted = Faults::none();
     World::expiring().await.recover(&counted.worker()).round().await.expect("no faults");
-    for nth in 1..=counted.calls() {
-        let world = World::expiring().await;
-        let faults = Faults::at(nth, Fault::CallFails);
-        let round = world.recover(&faults.worker()).round().await;
-        if faults.struck()[0].call == "DeadLetters::peek" {
-            assert_eq!((round.expect("the rest is done").failed, world.inbox().await.len()), (0, 1));
-            return;
-        }
-    }
-    panic!("nobody looked at what was set aside");
+    let mut looks = 0;
+    let sweep = Sweep::expecting(1).up_to(counted.calls());
+    sweep
+        .of(Fault::CallFails, async |faults| {
+            let world = World::expiring().await;
+            let round = world.recover(&faults.worker()).round().await;
+            if faults.struck()[0].call == "DeadLetters::peek" {
+                assert_eq!((round.expect("the rest is done").failed, world.inbox().await.len()), (0, 1));
+                looks += 1;
+            }
+        })
+        .await;
+    assert_eq!(looks, 1, "each round looks once at what was set aside");
 }
 
 /// D3: nobody waits for a round after a run was killed, and a run that lives is not stalled.

@@ -8,7 +8,7 @@ use domain::ports::ledger::{self, Change};
 use domain::restore::{DroppedProperty, Restore, RestoreEvent, RestoreState};
 use domain::work::RestoreRef;
 use faults::crm::{Period, Trouble};
-use in_memory::faults::{Fault, Faults};
+use in_memory::faults::{Fault, Faults, Sweep};
 use jiff::SignedDuration;
 
 use crate::scenario::{OBJECT, Scenario, Setup, all_fans, record, stages};
@@ -162,23 +162,25 @@ async fn no_stage_stays_empty_wherever_a_run_dies_before_a_stop() {
     let before = Scenario::calls_before(&hundred()).await;
     for fault in [Fault::WorkerDies, Fault::AnswerLost] {
         let mut stopped = 0;
-        for nth in before + 1.. {
-            let faults = Faults::at(nth, fault);
-            let scenario = Scenario::in_memory(Setup { faults: faults.clone(), ..hundred() }).await;
-            let restore = scenario.planned().await;
-            scenario.world.confirm(&restore).await.expect("planned");
-            while faults.struck().is_empty() && scenario.world.step().await {}
-            if faults.struck().is_empty() {
-                break;
-            }
-            if scenario.world.stop(&restore).await.is_ok() {
-                stopped += 1;
-            }
-            scenario.world.restore_to_rest(&restore).await;
-            assert_eq!(empty_stages(&scenario), [0; 0], "{:?}", faults.struck());
-            scenario.assert_tidy(&restore, 1).await;
-            undone(&scenario, &restore).await;
-        }
+        let sweep = Sweep::expecting(1).after(before);
+        sweep
+            .of(fault, async |faults| {
+                let scenario = Scenario::in_memory(Setup { faults: faults.clone(), ..hundred() }).await;
+                let restore = scenario.planned().await;
+                scenario.world.confirm(&restore).await.expect("planned");
+                while faults.struck().is_empty() && scenario.world.step().await {}
+                if faults.struck().is_empty() {
+                    return;
+                }
+                if scenario.world.stop(&restore).await.is_ok() {
+                    stopped += 1;
+                }
+                scenario.world.restore_to_rest(&restore).await;
+                assert_eq!(empty_stages(&scenario), [0; 0], "{:?}", faults.struck());
+                scenario.assert_tidy(&restore, 1).await;
+                undone(&scenario, &restore).await;
+            })
+            .await;
         assert!(stopped > 10, "{fault:?}: {stopped}");
     }
 }
@@ -186,22 +188,18 @@ async fn no_stage_stays_empty_wherever_a_run_dies_before_a_stop() {
 /// The run that gives values back after a stop dies as well, at every call in turn.
 #[tokio::test(start_paused = true)]
 async fn no_stage_stays_empty_wherever_the_run_dies_that_ends_the_restore() {
-    let mut died = 0;
-    for nth in 1.. {
-        let faults = Faults::at(nth, Fault::WorkerDies);
-        let (mut scenario, restore) = between(Trouble::DailyLimit, SignedDuration::from_mins(1)).await;
-        scenario.world.settings.faults = faults.clone();
-        scenario.world.stop(&restore).await.expect("it runs");
-        scenario.rest_until(&restore, RestoreState::Stopped).await;
-        assert_eq!(empty_stages(&scenario), [0; 0], "{:?}", faults.struck());
-        scenario.world.settings.faults = Faults::none();
-        undone(&scenario, &restore).await;
-        if faults.struck().is_empty() {
-            break;
-        }
-        died += 1;
-    }
-    assert!(died > 20, "{died}");
+    let sweep = Sweep::expecting(1);
+    sweep
+        .of(Fault::WorkerDies, async |faults| {
+            let (mut scenario, restore) = between(Trouble::DailyLimit, SignedDuration::from_mins(1)).await;
+            scenario.world.settings.faults = faults.clone();
+            scenario.world.stop(&restore).await.expect("it runs");
+            scenario.rest_until(&restore, RestoreState::Stopped).await;
+            assert_eq!(empty_stages(&scenario), [0; 0], "{:?}", faults.struck());
+            scenario.world.settings.faults = Faults::none();
+            undone(&scenario, &restore).await;
+        })
+        .await;
 }
 
 /// R2: the property was given up by another run after this one's had cleared its stages and died. They stayed empty, also
@@ -210,22 +208,24 @@ async fn no_stage_stays_empty_wherever_the_run_dies_that_ends_the_restore() {
 async fn a_stage_that_a_dead_run_has_cleared_gets_a_value_although_its_property_was_given_up_meanwhile() {
     let before = Scenario::calls_before(&hundred()).await;
     let mut given_up = 0;
-    for nth in before + 1.. {
-        let faults = Faults::at(nth, Fault::WorkerDies);
-        let scenario = Scenario::in_memory(Setup { faults: faults.clone(), ..hundred() }).await;
-        let world = &scenario.world;
-        let restore = scenario.planned().await;
-        world.confirm(&restore).await.expect("planned");
-        while faults.struck().is_empty() && world.step().await {}
-        if faults.struck().is_empty() {
-            break;
-        }
-        given_up += u64::from(give_up_cities(&scenario, &restore).await);
-        world.crm.change(OBJECT, |object| object.refuse("city", Some("lead"), "STAGE_REFUSED"));
-        scenario.rest_until(&restore, RestoreState::Completed).await;
-        assert_eq!(empty_stages(&scenario), [0; 0], "{:?}", faults.struck());
-        undone(&scenario, &restore).await;
-    }
+    let sweep = Sweep::expecting(1).after(before);
+    sweep
+        .of(Fault::WorkerDies, async |faults| {
+            let scenario = Scenario::in_memory(Setup { faults: faults.clone(), ..hundred() }).await;
+            let world = &scenario.world;
+            let restore = scenario.planned().await;
+            world.confirm(&restore).await.expect("planned");
+            while faults.struck().is_empty() && world.step().await {}
+            if faults.struck().is_empty() {
+                return;
+            }
+            given_up += u64::from(give_up_cities(&scenario, &restore).await);
+            world.crm.change(OBJECT, |object| object.refuse("city", Some("lead"), "STAGE_REFUSED"));
+            scenario.rest_until(&restore, RestoreState::Completed).await;
+            assert_eq!(empty_stages(&scenario), [0; 0], "{:?}", faults.struck());
+            undone(&scenario, &restore).await;
+        })
+        .await;
     assert!(given_up > 10, "{given_up}");
 }
 

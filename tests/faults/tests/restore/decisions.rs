@@ -6,7 +6,7 @@ use domain::account::Account;
 use domain::ports::ledger::{self, Change};
 use domain::restore::{PLAN_LIFETIME, RestoreState, UNDO_LIFETIME};
 use futures_util::future::Either;
-use in_memory::faults::{Fault, Faults};
+use in_memory::faults::{Fault, Sweep};
 use jiff::SignedDuration;
 use workflows::restore::ask::AskError;
 use workflows::restore::decide::{DecideError, DecideRestore};
@@ -58,43 +58,45 @@ async fn of_two_restores_confirmed_at_the_same_moment_one_runs_and_the_other_is_
 #[tokio::test(start_paused = true)]
 async fn a_plan_is_not_confirmed_while_the_account_moves_to_another_portal() {
     let mut refused = 0;
-    for nth in 1.. {
-        let scenario = Scenario::in_memory(Setup::default()).await;
-        let world = &scenario.world;
-        let restore = scenario.planned().await;
-        let faults = Faults::at(nth, Fault::CallHeld);
-        let decides = DecideRestore {
-            ledger: faults.worker().wrap(world.ledger.clone()),
-            queue: world.queue.clone(),
-            clock: world.clock.clone(),
-        };
-        let act = world.act("confirm-restore");
-        let moves = async {
-            faults.until_struck().await;
-            let key = Account::key_of(&world.account);
-            let loaded = ledger::load::<Account>(&*world.ledger, &key).await.expect("readable").expect("present");
-            let mut moved = loaded.record.clone();
-            moved.crm_connection.as_mut().expect("connected").portal_id += 1;
-            let confirmed = world.restore(&restore).await.confirmation.is_some();
-            world.ledger.commit(&[Change::replace(&loaded, &moved)]).await.expect("nobody else changes it");
-            faults.release();
-            confirmed
-        };
-        let answer = decides.confirm(&restore, &act, None);
-        let answer = match futures_util::future::select(pin!(answer), pin!(moves)).await {
-            // It was held nowhere.
-            Either::Left((answer, _)) => {
-                answer.expect("planned");
-                break;
+    let sweep = Sweep::expecting(1);
+    sweep
+        .of(Fault::CallHeld, async |faults| {
+            let scenario = Scenario::in_memory(Setup::default()).await;
+            let world = &scenario.world;
+            let restore = scenario.planned().await;
+            let decides = DecideRestore {
+                ledger: faults.worker().wrap(world.ledger.clone()),
+                queue: world.queue.clone(),
+                clock: world.clock.clone(),
+            };
+            let act = world.act("confirm-restore");
+            let moves = async {
+                faults.until_struck().await;
+                let key = Account::key_of(&world.account);
+                let loaded = ledger::load::<Account>(&*world.ledger, &key).await.expect("readable").expect("present");
+                let mut moved = loaded.record.clone();
+                moved.crm_connection.as_mut().expect("connected").portal_id += 1;
+                let confirmed = world.restore(&restore).await.confirmation.is_some();
+                world.ledger.commit(&[Change::replace(&loaded, &moved)]).await.expect("nobody else changes it");
+                faults.release();
+                confirmed
+            };
+            let answer = decides.confirm(&restore, &act, None);
+            let answer = match futures_util::future::select(pin!(answer), pin!(moves)).await {
+                // It was held nowhere.
+                Either::Left((answer, _)) => {
+                    answer.expect("planned");
+                    return;
+                }
+                Either::Right((confirmed, answer)) => (confirmed, answer.await),
+            };
+            match answer {
+                (false, Err(DecideError::OtherPortal)) => refused += 1,
+                (true, Ok(_)) => {}
+                (confirmed, answer) => panic!("confirmed before: {confirmed}, {answer:?} at {:?}", faults.struck()),
             }
-            Either::Right((confirmed, answer)) => (confirmed, answer.await),
-        };
-        match answer {
-            (false, Err(DecideError::OtherPortal)) => refused += 1,
-            (true, Ok(_)) => {}
-            (confirmed, answer) => panic!("confirmed before: {confirmed}, {answer:?} at {:?}", faults.struck()),
-        }
-    }
+        })
+        .await;
     assert!(refused > 2, "{refused}");
 }
 

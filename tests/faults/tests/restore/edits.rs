@@ -3,7 +3,7 @@
 use domain::budget::CallLimits;
 use domain::restore::RestoreState;
 use faults::crm::{Edit, Period, Trouble};
-use in_memory::faults::{Fault, Faults};
+use in_memory::faults::{Fault, Faults, Sweep};
 use jiff::SignedDuration;
 
 use crate::scenario::{OBJECT, PROPERTIES, Scenario, Setup, Values, record};
@@ -85,35 +85,33 @@ async fn an_undo_leaves_what_somebody_has_edited_after_its_plan_unless_told_othe
 
 #[tokio::test(start_paused = true)]
 async fn an_edit_between_a_death_and_the_run_after_it_is_what_an_undo_goes_back_to() {
-    let counted = Faults::none();
-    drop(Scenario::in_memory(Setup { faults: counted.clone(), ..Setup::default() }).await);
+    let before = Scenario::calls_before(&Setup::default()).await;
     let mut edited = 0;
-    for nth in counted.calls() + 1.. {
-        let faults = Faults::at(nth, Fault::WorkerDies);
-        let scenario = Scenario::in_memory(Setup { faults: faults.clone(), ..Setup::default() }).await;
-        let world = &scenario.world;
-        let restore = world.ask_restore(&scenario.backup, OBJECT, &PROPERTIES).await.expect("accepted");
-        scenario.rest_until(&restore, RestoreState::Planned).await;
-        let died_before = !faults.struck().is_empty();
-        world.confirm(&restore).await.expect("planned");
-        while faults.struck().is_empty() && world.step().await {}
-        if faults.struck().is_empty() {
-            break;
-        }
-        // Only what no run has told of yet is looked at again.
-        let untold = world.slices(&restore).await.iter().all(|slice| slice.outcomes.is_empty());
-        if died_before || !untold || world.restore(&restore).await.state != RestoreState::Applying {
-            continue;
-        }
-        edited += 1;
-        world.crm.edit(OBJECT, record(0), "email", "edited@example.com");
+    let sweep = Sweep::expecting(1).after(before);
+    sweep
+        .of(Fault::WorkerDies, async |faults| {
+            let scenario = Scenario::in_memory(Setup { faults: faults.clone(), ..Setup::default() }).await;
+            let world = &scenario.world;
+            let restore = world.ask_restore(&scenario.backup, OBJECT, &PROPERTIES).await.expect("accepted");
+            scenario.rest_until(&restore, RestoreState::Planned).await;
+            let died_before = !faults.struck().is_empty();
+            world.confirm(&restore).await.expect("planned");
+            while faults.struck().is_empty() && world.step().await {}
+            // Only records whose outcome no run has committed yet are read again.
+            let uncommitted = world.slices(&restore).await.iter().all(|slice| slice.outcomes.is_empty());
+            if died_before || !uncommitted || world.restore(&restore).await.state != RestoreState::Applying {
+                return;
+            }
+            edited += 1;
+            world.crm.edit(OBJECT, record(0), "email", "edited@example.com");
 
-        scenario.rest_until(&restore, RestoreState::Completed).await;
-        scenario.assert_values(&scenario.good);
-        let undo = scenario.undo_planned(&restore, false).await;
-        scenario.carried_out(&undo).await;
-        scenario.assert_values(&with(&scenario.damaged, &[(0, "edited@example.com")]));
-    }
+            scenario.rest_until(&restore, RestoreState::Completed).await;
+            scenario.assert_values(&scenario.good);
+            let undo = scenario.undo_planned(&restore, false).await;
+            scenario.carried_out(&undo).await;
+            scenario.assert_values(&with(&scenario.damaged, &[(0, "edited@example.com")]));
+        })
+        .await;
     assert!(edited > 10, "deaths before, between and after reads, pre-images and writes: {edited}");
 }
 
@@ -136,20 +134,19 @@ async fn an_edit_between_reading_and_writing_is_all_that_can_be_lost() {
 async fn an_edit_after_the_plan_is_what_an_undo_goes_back_to_wherever_a_run_dies() {
     let setup = Setup { records: 100, ..Setup::default() };
     let before = Scenario::calls_before(&setup).await;
-    for nth in (before + 1..).step_by(2) {
-        let faults = Faults::at(nth, Fault::WorkerDies);
-        let scenario = Scenario::in_memory(Setup { faults: faults.clone(), ..setup.clone() }).await;
-        let restore = scenario.planned().await;
-        scenario.world.crm.edit(OBJECT, record(0), "email", "edited@example.com");
-        scenario.carried_out(&restore).await;
-        scenario.assert_values(&scenario.good);
-        let undo = scenario.undo_planned(&restore, false).await;
-        scenario.carried_out(&undo).await;
-        scenario.assert_values(&with(&scenario.damaged, &[(0, "edited@example.com")]));
-        if faults.struck().is_empty() {
-            break;
-        }
-    }
+    let sweep = Sweep::expecting(1).every(2).after(before);
+    sweep
+        .of(Fault::WorkerDies, async |faults| {
+            let scenario = Scenario::in_memory(Setup { faults, ..setup.clone() }).await;
+            let restore = scenario.planned().await;
+            scenario.world.crm.edit(OBJECT, record(0), "email", "edited@example.com");
+            scenario.carried_out(&restore).await;
+            scenario.assert_values(&scenario.good);
+            let undo = scenario.undo_planned(&restore, false).await;
+            scenario.carried_out(&undo).await;
+            scenario.assert_values(&with(&scenario.damaged, &[(0, "edited@example.com")]));
+        })
+        .await;
 }
 
 /// A run dies when it is about to write, or has written; somebody edits a value; the run after it dies too.
@@ -170,24 +167,26 @@ async fn an_edit_between_two_deaths_is_what_an_undo_goes_back_to() {
         write += 1;
     }
     for first in [write, write + 1] {
-        for second in (first + 1..).step_by(3) {
-            let faults = Faults::script([(first, Fault::WorkerDies), (second, Fault::WorkerDies)]);
-            let scenario = Scenario::in_memory(Setup { faults: faults.clone(), ..setup.clone() }).await;
-            let world = &scenario.world;
-            let restore = scenario.planned().await;
-            world.confirm(&restore).await.expect("planned");
-            while faults.struck().is_empty() && world.step().await {}
-            world.crm.edit(OBJECT, record(0), "email", "edited@example.com");
-            scenario.rest_until(&restore, RestoreState::Completed).await;
-            scenario.assert_values(&scenario.good);
-            let undo = scenario.undo_planned(&restore, false).await;
-            scenario.carried_out(&undo).await;
-            scenario.assert_values(&with(&scenario.damaged, &[(0, "edited@example.com")]));
-            if faults.struck().len() < 2 {
-                assert!(second > first + 10, "{second}");
-                break;
-            }
-        }
+        let deaths = |second| Faults::script([(first, Fault::WorkerDies), (second, Fault::WorkerDies)]);
+        let sweep = Sweep::expecting(1).every(3).after(first);
+        sweep
+            .of_scripts(deaths, async |faults| {
+                let scenario = Scenario::in_memory(Setup { faults: faults.clone(), ..setup.clone() }).await;
+                let world = &scenario.world;
+                let restore = scenario.planned().await;
+                world.confirm(&restore).await.expect("planned");
+                while faults.struck().is_empty() && world.step().await {}
+                if faults.struck().is_empty() {
+                    return;
+                }
+                world.crm.edit(OBJECT, record(0), "email", "edited@example.com");
+                scenario.rest_until(&restore, RestoreState::Completed).await;
+                scenario.assert_values(&scenario.good);
+                let undo = scenario.undo_planned(&restore, false).await;
+                scenario.carried_out(&undo).await;
+                scenario.assert_values(&with(&scenario.damaged, &[(0, "edited@example.com")]));
+            })
+            .await;
     }
 }
 

@@ -2,7 +2,7 @@
 
 use domain::restore::RestoreState;
 use domain::work::RestoreRef;
-use in_memory::faults::{Fault, Faults};
+use in_memory::faults::{Fault, Faults, Sweep};
 
 use crate::scenario::{OBJECT, Scenario, Setup, Values, record};
 
@@ -47,26 +47,29 @@ async fn until_the_first_death(scenario: &Scenario, faults: &Faults, edit_first:
     (!faults.struck().is_empty()).then_some(restore)
 }
 
-/// Where the calls of a restore begin that was planned, and where they end.
-async fn calls_of_writing() -> std::ops::Range<u64> {
+/// How many calls are made until a restore is planned, and until it is carried out.
+async fn calls_of_writing() -> (u64, u64) {
     let faults = Faults::none();
     let scenario = Scenario::in_memory(Setup { faults: faults.clone(), ..small() }).await;
     let restore = scenario.planned().await;
-    let first = faults.calls() + 1;
+    let before = faults.calls();
     scenario.carried_out(&restore).await;
-    first..faults.calls() + 1
+    (before, faults.calls())
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_edit_after_the_plan_is_what_an_undo_goes_back_to_wherever_a_run_dies() {
     let mut died = 0;
-    for nth in calls_of_writing().await {
-        let faults = Faults::at(nth, Fault::WorkerDies);
-        let scenario = Scenario::in_memory(Setup { faults: faults.clone(), ..small() }).await;
-        let Some(restore) = until_the_first_death(&scenario, &faults, true).await else { continue };
-        died += 1;
-        goes_back_to_the_edit(&scenario, &restore).await;
-    }
+    let (before, last) = calls_of_writing().await;
+    let sweep = Sweep::expecting(1).after(before).up_to(last);
+    sweep
+        .of(Fault::WorkerDies, async |faults| {
+            let scenario = Scenario::in_memory(Setup { faults: faults.clone(), ..small() }).await;
+            let Some(restore) = until_the_first_death(&scenario, &faults, true).await else { return };
+            died += 1;
+            goes_back_to_the_edit(&scenario, &restore).await;
+        })
+        .await;
     assert!(died > 10, "{died} deaths");
 }
 
@@ -81,7 +84,8 @@ async fn is_half_written(scenario: &Scenario, restore: &RestoreRef) -> bool {
 #[tokio::test(start_paused = true)]
 async fn an_edit_between_two_deaths_is_what_an_undo_goes_back_to() {
     let mut died_twice = 0;
-    for nth in calls_of_writing().await {
+    let (before, last) = calls_of_writing().await;
+    for nth in before + 1..=last {
         for apart in (1..).step_by(2) {
             let faults = Faults::script([(nth, Fault::WorkerDies), (nth + apart, Fault::WorkerDies)]);
             let scenario = Scenario::in_memory(Setup { faults: faults.clone(), ..small() }).await;

@@ -1,9 +1,9 @@
 //! The CRM refuses, ignores or changes what it is sent.
 
 use domain::restore::RestoreState;
-use faults::World;
 use faults::crm::PropertyRules;
-use in_memory::faults::{Fault, Faults};
+use faults::{SimulatedObject, World};
+use in_memory::faults::{Fault, Sweep};
 
 use crate::scenario::{OBJECT, Scenario, Setup, Values, all_fans, damage_every_email, record, stages};
 
@@ -24,11 +24,8 @@ async fn one_bad_record_in_a_hundred_costs_few_calls_and_the_others_are_restored
     for names_faults in [true, false] {
         for nth in [0, 37, 99] {
             let scenario = Scenario::in_memory(hundred()).await;
-            // Longer than any other, and so only this record's.
-            let bad = scenario.good.get(&key(nth, "email")).cloned();
-            let Some(bad) = bad.filter(|bad| scenario.good.values().filter(|value| *value == bad).count() == 1) else {
-                continue;
-            };
+            let bad = scenario.good.get(&key(nth, "email")).cloned().expect("an address");
+            assert_eq!(scenario.good.values().filter(|value| **value == bad).count(), 1, "only this record has it");
             scenario.world.crm.change(OBJECT, |object| {
                 object.names_faults = names_faults;
                 object.refuse("email", Some(&bad), "INVALID_EMAIL");
@@ -147,25 +144,24 @@ async fn a_stage_that_a_dead_run_has_cleared_is_put_back_when_it_cannot_be_set()
     let setup = Setup { records: 100, prepare: stages, damage: all_fans, ..Setup::default() };
     let before = Scenario::calls_before(&setup).await;
     for code in ["INVALID_OPTION", "READ_ONLY_VALUE"] {
-        for nth in before + 1.. {
-            let faults = Faults::at(nth, Fault::WorkerDies);
-            let scenario = Scenario::in_memory(Setup { faults: faults.clone(), ..setup.clone() }).await;
-            let restore = scenario.planned().await;
-            scenario.world.crm.change(OBJECT, |object| object.refuse_from("city", Some("customer"), code, 3));
-            scenario.carried_out(&restore).await;
-            let found = scenario.values();
-            let empty = (0..100).filter(|nth| nth % 3 != 2 && !found.contains_key(&key(*nth, "city")));
-            assert_eq!(empty.collect::<Vec<_>>(), [0; 0], "{code} after {:?}", faults.struck());
-            let undo = scenario.undo_planned(&restore, false).await;
-            scenario.world.crm.change(OBJECT, faults::SimulatedObject::accept_all);
-            if scenario.world.restore(&undo).await.plan.expect("planned").counts.changed > 0 {
-                scenario.carried_out(&undo).await;
-            }
-            scenario.assert_values(&scenario.damaged);
-            if faults.struck().is_empty() {
-                break;
-            }
-        }
+        let sweep = Sweep::expecting(1).after(before);
+        sweep
+            .of(Fault::WorkerDies, async |faults| {
+                let scenario = Scenario::in_memory(Setup { faults: faults.clone(), ..setup.clone() }).await;
+                let restore = scenario.planned().await;
+                scenario.world.crm.change(OBJECT, |object| object.refuse_from("city", Some("customer"), code, 3));
+                scenario.carried_out(&restore).await;
+                let found = scenario.values();
+                let empty = (0..100).filter(|nth| nth % 3 != 2 && !found.contains_key(&key(*nth, "city")));
+                assert_eq!(empty.collect::<Vec<_>>(), [0; 0], "{code} after {:?}", faults.struck());
+                let undo = scenario.undo_planned(&restore, false).await;
+                scenario.world.crm.change(OBJECT, SimulatedObject::accept_all);
+                if scenario.world.restore(&undo).await.plan.expect("planned").counts.changed > 0 {
+                    scenario.carried_out(&undo).await;
+                }
+                scenario.assert_values(&scenario.damaged);
+            })
+            .await;
     }
 }
 
@@ -247,30 +243,28 @@ async fn properties_that_cannot_be_restored_are_told_with_their_reason_and_the_o
 /// what was there.
 #[tokio::test(start_paused = true)]
 async fn a_value_that_the_crm_changes_is_told_and_undone_also_after_a_death() {
-    let counted = Faults::none();
-    drop(Scenario::in_memory(Setup { faults: counted.clone(), ..Setup::default() }).await);
-    for nth in (counted.calls() + 1..).step_by(2) {
-        let faults = Faults::at(nth, Fault::WorkerDies);
-        let scenario = Scenario::in_memory(Setup { faults: faults.clone(), ..Setup::default() }).await;
-        rules(&scenario.world, "email", |rules| rules.normalise = Some(str::to_lowercase));
-        let restore = scenario.planned().await;
-        scenario.carried_out(&restore).await;
-        let lower: Values = scenario
-            .good
-            .iter()
-            .map(|(key, value)| {
-                let touched = scenario.damaged.get(key) != Some(value) && key.1 == "email";
-                (key.clone(), if touched { value.to_lowercase() } else { value.clone() })
-            })
-            .collect();
-        scenario.assert_values(&lower);
-        let undo = scenario.undo_planned(&restore, false).await;
-        scenario.carried_out(&undo).await;
-        scenario.assert_values(&scenario.damaged);
-        if faults.struck().is_empty() {
-            break;
-        }
-    }
+    let before = Scenario::calls_before(&Setup::default()).await;
+    let sweep = Sweep::expecting(1).every(2).after(before);
+    sweep
+        .of(Fault::WorkerDies, async |faults| {
+            let scenario = Scenario::in_memory(Setup { faults, ..Setup::default() }).await;
+            rules(&scenario.world, "email", |rules| rules.normalise = Some(str::to_lowercase));
+            let restore = scenario.planned().await;
+            scenario.carried_out(&restore).await;
+            let lower: Values = scenario
+                .good
+                .iter()
+                .map(|(key, value)| {
+                    let touched = scenario.damaged.get(key) != Some(value) && key.1 == "email";
+                    (key.clone(), if touched { value.to_lowercase() } else { value.clone() })
+                })
+                .collect();
+            scenario.assert_values(&lower);
+            let undo = scenario.undo_planned(&restore, false).await;
+            scenario.carried_out(&undo).await;
+            scenario.assert_values(&scenario.damaged);
+        })
+        .await;
 }
 
 #[tokio::test(start_paused = true)]

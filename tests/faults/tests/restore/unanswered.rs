@@ -9,7 +9,7 @@ use domain::work::RestoreRef;
 use faults::Pace;
 use faults::crm::{LATEST_LANDING, Period, Trouble};
 use in_memory::MemoryLedger;
-use in_memory::faults::{Fault, Faults};
+use in_memory::faults::{Fault, Sweep};
 use jiff::SignedDuration;
 
 use crate::meddled::{Meddled, Meddling};
@@ -72,14 +72,16 @@ async fn values_are_right_whichever_write_lands_late_or_loses_its_answer() {
         let calm = Scenario::in_memory(setup.clone()).await;
         calm.there_and_back().await;
         let updates = calm.world.crm.calls(UPDATES);
-        assert!(updates >= 4, "{updates}");
         for trouble in late.into_iter().chain([Trouble::AnswerLost]) {
-            for nth in 1..=updates {
-                let scenario = Scenario::in_memory(setup.clone()).await;
-                scenario.world.crm.trouble(Period::CallsOf(UPDATES, nth..nth + 1), trouble);
-                scenario.there_and_back().await;
-                assert_eq!(scenario.world.crm.struck(), 1, "{trouble:?} at update {nth}");
-            }
+            let sweep = Sweep::expecting(4).up_to(updates);
+            sweep
+                .at_calls(async |nth| {
+                    let scenario = Scenario::in_memory(setup.clone()).await;
+                    scenario.world.crm.trouble(Period::CallsOf(UPDATES, nth..nth + 1), trouble);
+                    scenario.there_and_back().await;
+                    scenario.world.crm.struck() == 1
+                })
+                .await;
         }
     }
 }
@@ -89,16 +91,15 @@ async fn values_are_right_whichever_write_lands_late_or_loses_its_answer() {
 async fn values_are_right_when_a_run_dies_while_its_write_is_under_way() {
     let before = Scenario::calls_before(&staged()).await;
     let mut landed = 0;
-    for nth in before + 1.. {
-        let faults = Faults::at(nth, Fault::WorkerDies);
-        let scenario = Scenario::in_memory(Setup { faults: faults.clone(), ..staged() }).await;
-        scenario.world.crm.trouble(Period::CallsOf(UPDATES, 1..4), Trouble::Late(LATEST_LANDING));
-        scenario.there_and_back().await;
-        landed += scenario.world.crm.struck();
-        if faults.struck().is_empty() {
-            break;
-        }
-    }
+    let sweep = Sweep::expecting(1).after(before);
+    sweep
+        .of(Fault::WorkerDies, async |faults| {
+            let scenario = Scenario::in_memory(Setup { faults, ..staged() }).await;
+            scenario.world.crm.trouble(Period::CallsOf(UPDATES, 1..4), Trouble::Late(LATEST_LANDING));
+            scenario.there_and_back().await;
+            landed += scenario.world.crm.struck();
+        })
+        .await;
     assert!(landed > 100, "{landed}");
 }
 

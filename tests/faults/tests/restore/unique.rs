@@ -4,7 +4,7 @@ use domain::ids::RecordId;
 use domain::ports::crm_batch::SideEffect;
 use faults::World;
 use faults::crm::Edit;
-use in_memory::faults::{Fault, Faults};
+use in_memory::faults::{Fault, Sweep};
 
 use crate::scenario::{OBJECT, Scenario, Setup, record};
 
@@ -59,14 +59,12 @@ async fn exchanged_addresses_are_restored_and_exchanged_again_by_an_undo() {
 async fn exchanged_addresses_are_restored_whichever_call_a_run_dies_at() {
     let before = Scenario::calls_before(&setup()).await;
     for fault in [Fault::WorkerDies, Fault::AnswerLost] {
-        for nth in before + 1.. {
-            let faults = Faults::at(nth, fault);
-            let scenario = Scenario::in_memory(Setup { faults: faults.clone(), ..setup() }).await;
-            scenario.there_and_back().await;
-            if faults.struck().is_empty() {
-                break;
-            }
-        }
+        let sweep = Sweep::expecting(1).after(before);
+        sweep
+            .of(fault, async |faults| {
+                Scenario::in_memory(Setup { faults, ..setup() }).await.there_and_back().await;
+            })
+            .await;
     }
 }
 

@@ -5,7 +5,8 @@ use domain::gap::{Gap, Missing};
 use domain::ports::storage::BlobReader;
 use domain::restore::RestoreState;
 use domain::work::RestoreRef;
-use in_memory::faults::{Fault, Faults};
+use faults::SimulatedObject;
+use in_memory::faults::{Fault, Sweep};
 
 use crate::scenario::{OBJECT, PROPERTIES, Scenario, Setup, Values, damage_every_email, record};
 
@@ -94,27 +95,29 @@ async fn what_a_dead_run_wrote_of_a_record_that_cannot_be_read_now_is_told_as_un
     let setup = Setup { records: 100, damage: damage_every_email, ..Setup::default() };
     let before = Scenario::calls_before(&setup).await;
     let mut unclear = 0;
-    for nth in before + 1.. {
-        let faults = Faults::at(nth, Fault::WorkerDies);
-        let scenario = Scenario::in_memory(Setup { faults: faults.clone(), ..setup.clone() }).await;
-        let world = &scenario.world;
-        let restore = scenario.planned().await;
-        world.confirm(&restore).await.expect("planned");
-        while faults.struck().is_empty() && world.step().await {}
-        if faults.struck().is_empty() {
-            break;
-        }
-        world.crm.change(OBJECT, |object| (0..50).for_each(|nth| object.make_unreadable(record(nth))));
-        scenario.rest_until(&restore, RestoreState::Completed).await;
-        unclear += world.import(&restore).await.expect("it wrote").outcome.values_unclear;
+    let sweep = Sweep::expecting(1).after(before);
+    sweep
+        .of(Fault::WorkerDies, async |faults| {
+            let scenario = Scenario::in_memory(Setup { faults: faults.clone(), ..setup.clone() }).await;
+            let world = &scenario.world;
+            let restore = scenario.planned().await;
+            world.confirm(&restore).await.expect("planned");
+            while faults.struck().is_empty() && world.step().await {}
+            if faults.struck().is_empty() {
+                return;
+            }
+            world.crm.change(OBJECT, |object| (0..50).for_each(|nth| object.make_unreadable(record(nth))));
+            scenario.rest_until(&restore, RestoreState::Completed).await;
+            unclear += world.import(&restore).await.expect("it wrote").outcome.values_unclear;
 
-        world.crm.change(OBJECT, faults::SimulatedObject::show_all);
-        let undo = scenario.undo_planned(&restore, false).await;
-        if world.restore(&undo).await.plan.expect("planned").counts.changed > 0 {
-            scenario.carried_out(&undo).await;
-        }
-        scenario.assert_values(&scenario.damaged);
-    }
+            world.crm.change(OBJECT, SimulatedObject::show_all);
+            let undo = scenario.undo_planned(&restore, false).await;
+            if world.restore(&undo).await.plan.expect("planned").counts.changed > 0 {
+                scenario.carried_out(&undo).await;
+            }
+            scenario.assert_values(&scenario.damaged);
+        })
+        .await;
     assert!(unclear > 0, "no run died between a write and its commit");
 }
 

@@ -4,19 +4,20 @@
 //! and strikes at chosen ones. A [`Worker`] stands for one run of a function: the ports that it wraps are its only way
 //! to the world, and when it dies they go silent, as those of a killed process do.
 //!
-//! A test tries every place at which something can go wrong by going on until a run was spared:
+//! A test tries every place at which something can go wrong with a [`Sweep`]:
 //! ```
 //! # use std::sync::Arc;
 //! # use domain::ports::ledger::{Change, DueList, Key, Ledger, LedgerError};
-//! # use in_memory::{MemoryLedger, faults::{Fault, Faults}};
+//! # use in_memory::{MemoryLedger, faults::{Fault, Sweep}};
 //! # async fn workflow(ledger: Arc<dyn Ledger>) -> Result<(), LedgerError> {
 //! #     let (key, body, due_in) = (Key::new("a", "b"), Some(serde_json::json!({})), DueList::Work);
 //! #     ledger.commit(&[Change { key, expected: None, body, format: 1, due_at: None, due_in, forget_at: None }]).await
 //! # }
 //! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
-//! for nth in 1.. {
+//! // The workflow makes one call.
+//! let sweep = Sweep::expecting(1);
+//! sweep.of(Fault::WorkerDies, async |faults| {
 //!     let ledger = Arc::new(MemoryLedger::new());
-//!     let faults = Faults::at(nth, Fault::WorkerDies);
 //!     // Deliver the message again until a worker gets through.
 //!     loop {
 //!         let worker = faults.worker();
@@ -26,16 +27,16 @@
 //!         }
 //!     }
 //!     assert_eq!(ledger.all().len(), 1, "after {:?}", faults.struck());
-//!     if faults.struck().is_empty() {
-//!         break;
-//!     }
-//! }
+//! }).await;
 //! # });
 //! ```
 
 mod crm;
 mod outlets;
 mod ports;
+mod sweep;
+
+pub use sweep::Sweep;
 
 use std::collections::BTreeMap;
 use std::future::pending;
@@ -156,6 +157,11 @@ impl Faults {
     /// The faults that have struck, in order.
     pub fn struck(&self) -> Vec<Struck> {
         self.progress.borrow().struck.clone()
+    }
+
+    /// The last call of the script.
+    fn last_call(&self) -> u64 {
+        self.script.keys().next_back().copied().unwrap_or_default()
     }
 
     /// Returns when a fault has struck.

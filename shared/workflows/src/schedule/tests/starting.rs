@@ -1,6 +1,6 @@
 //! Runs that are due: what they start, and that each starts it once.
 
-use in_memory::faults::{Fault, Faults};
+use in_memory::faults::{Fault, Faults, Sweep};
 
 use super::*;
 
@@ -57,25 +57,27 @@ async fn of_two_rounds_at_the_same_moment_one_starts_the_backup() {
     assert!(counted.calls() > 8, "the lists of all shards, and what is done about what is due");
 
     // The slow round is held at each of its calls in turn while the other one does all of its own.
-    for nth in 1..=counted.calls() {
-        let world = World::due().await;
-        let faults = Faults::at(nth, Fault::CallHeld);
-        let slow = world.starting_as(&faults.worker());
-        let fast = async {
-            faults.until_struck().await;
-            let started = world.round().await;
-            faults.release();
-            started
-        };
+    let sweep = Sweep::expecting(1).up_to(counted.calls());
+    sweep
+        .of(Fault::CallHeld, async |faults| {
+            let world = World::due().await;
+            let slow = world.starting_as(&faults.worker());
+            let fast = async {
+                faults.until_struck().await;
+                let started = world.round().await;
+                faults.release();
+                started
+            };
 
-        let (late, first) = tokio::join!(slow.round(world.round_ends()), fast);
+            let (late, first) = tokio::join!(slow.round(world.round_ends()), fast);
 
-        let struck = faults.struck();
-        assert_eq!(late.expect("no error").started + first.started, 1, "{struck:?}");
-        assert_eq!((world.backups().await.len(), world.discoveries().len()), (1, 1), "{struck:?}");
-        assert_eq!(world.starts_in_the_audit_log().await.len(), 1, "{struck:?}");
-        assert_eq!(world.next_run_at().await, first_run() + WEEK, "{struck:?}");
-    }
+            let struck = faults.struck();
+            assert_eq!(late.expect("no error").started + first.started, 1, "{struck:?}");
+            assert_eq!((world.backups().await.len(), world.discoveries().len()), (1, 1), "{struck:?}");
+            assert_eq!(world.starts_in_the_audit_log().await.len(), 1, "{struck:?}");
+            assert_eq!(world.next_run_at().await, first_run() + WEEK, "{struck:?}");
+        })
+        .await;
 }
 
 #[tokio::test]
