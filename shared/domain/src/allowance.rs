@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn while_one_runs_nobody_else_gets_it_and_they_are_told_when() {
+    fn a_running_backup_keeps_the_allowance_and_others_learn_until_when() {
         let taken = free().take(&backup(1), DAY, NOW).expect("free");
         let refused = taken.take(&backup(2), DAY, NOW + DAY * 3);
         assert_eq!(refused, Err(NotAllowed::Running { running: backup(1), next_at: NOW + DAY }));

@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_deployment_did_by_itself_is_told_once_and_under_the_name_of_who_asked() {
+    fn an_event_of_the_deployment_is_audited_once_under_its_requester() {
         let failure = crate::Failure::new("crm-token-refused", "Connect again.");
         let backup_id = crate::ids::BackupId::new(NOW, [3; 10]);
         let event = Event::BackupFailed { backup_id: backup_id.clone(), failure };

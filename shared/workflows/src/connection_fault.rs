@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_the_next_backup_would_meet_again_is_noted() {
+    async fn a_lasting_failure_is_noted_on_the_connection() {
         for kind in LASTING {
             let (ledger, backup) = running().await;
             let failure = Failure::new(kind, "It cannot go on.");
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_may_pass_says_nothing_about_the_connection() {
+    async fn a_passing_failure_is_not_noted_on_the_connection() {
         let may_pass = ["crm-unavailable", "storage-refused", "backup-took-too-long"];
         for failure in may_pass.map(|kind| Failure::new(kind, "It cannot go on.")) {
             let (ledger, backup) = running().await;
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_token_that_was_replaced_while_a_backup_ran_is_not_blamed_for_its_failure() {
+    async fn a_token_that_is_replaced_during_a_backup_is_not_blamed() {
         let (ledger, backup) = running().await;
         connect_anew(&*ledger, backup.created_at + SECOND).await;
         end(&*ledger, &backup, End::Failed(&token_refused())).await;
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn nor_is_one_that_is_replaced_while_the_failure_is_noted() {
+    async fn a_token_that_is_replaced_while_a_failure_is_noted_is_not_blamed() {
         let counted = Faults::none();
         let (ledger, backup) = running().await;
         end(&*counted.worker().wrap(ledger), &backup, End::Failed(&token_refused())).await;

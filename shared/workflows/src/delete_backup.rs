@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn of_two_who_delete_at_the_same_moment_one_is_in_the_audit_log() {
+    async fn one_of_two_deletions_at_the_same_moment_is_audited() {
         let backup = completed();
         // Backup, commit.
         let sweep = Sweep::expecting(2).up_to(2);
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_has_no_archive_has_none_to_delete() {
+    async fn a_backup_without_an_archive_cannot_be_deleted() {
         let cancelled = samples::exporting(1).apply(BackupEvent::Cancelled, samples::NOW).expect("running");
         for backup in [samples::queued(1), samples::exporting(1), samples::assembling(1), cancelled] {
             let world = World::with(&backup).await;

@@ -26,7 +26,7 @@ fn discovering() -> Backup {
 }
 
 #[test]
-fn it_cannot_be_assembled_before_everything_was_added_and_exported() {
+fn a_backup_cannot_be_assembled_before_all_objects_are_exported() {
     let backup = discovering().apply(ADDED, at(2)).expect("discovering");
     let backup = backup.apply(BackupEvent::ObjectExported, at(3)).expect("exported early");
     assert_eq!(backup.state, BackupState::Discovering);

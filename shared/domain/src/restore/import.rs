@@ -149,7 +149,7 @@ mod tests {
 
     /// D6: a notification said "not restored: 0" next to an errors.csv with rows, and an undo was listed as a restore.
     #[test]
-    fn what_was_not_restored_is_counted_once_for_everybody() {
+    fn values_that_were_not_restored_are_counted_once() {
         let property =
             PropertyCounts { set: 10, cleared: 2, cannot_be_set: 3, not_shown: 1, ..PropertyCounts::default() };
         let counts =

@@ -49,7 +49,7 @@ fn switching_on_again_changes_nothing_and_another_cadence_keeps_the_weekday() {
 }
 
 #[test]
-fn who_switches_it_on_again_is_whose_backups_it_makes() {
+fn a_schedule_makes_backups_for_the_user_who_switched_it_on_last() {
     let other = Requester { subject: "user-2".into(), email: Some("ada@example.com".into()) };
     for every in [Cadence::Week, Cadence::TwoWeeks] {
         let taken_over = on(Cadence::Week).switched_on(every, &other, BERLIN, NOW);

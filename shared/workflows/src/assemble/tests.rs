@@ -50,7 +50,7 @@ impl World {
 }
 
 #[tokio::test]
-async fn completing_uses_the_allowance_up_tells_and_forgets_that_the_crm_had_refused() {
+async fn completing_a_backup_uses_its_allowance_and_clears_the_connection_fault() {
     let world = World::new().await;
     let backup = world.backup.reference();
     let archive = samples::archive(1, world.clock.now() + ARCHIVE_LIFETIME);
@@ -75,7 +75,7 @@ async fn completing_uses_the_allowance_up_tells_and_forgets_that_the_crm_had_ref
 }
 
 #[tokio::test]
-async fn completing_all_happens_or_nothing_of_it() {
+async fn a_backup_is_completed_in_whole_or_not_at_all() {
     for fault in [Fault::CallFails, Fault::AnswerLost, Fault::WorkerDies] {
         let sweep = Sweep::expecting(1);
         sweep

@@ -69,7 +69,7 @@ fn told(changed: &Changed) -> Option<String> {
 }
 
 #[tokio::test]
-async fn a_new_webhook_gets_a_secret_that_is_told_once() {
+async fn a_new_webhook_gets_a_secret_that_is_shown_once() {
     let world = World::with_account().await;
 
     let set = world.change(&webhook(HOOK, false)).await.expect("allowed");
@@ -129,7 +129,7 @@ async fn a_webhook_can_be_removed_and_what_is_not_named_stays() {
 }
 
 #[tokio::test]
-async fn every_change_is_in_the_audit_log_and_a_refused_one_is_not_told_as_done() {
+async fn every_change_of_an_account_is_audited_and_a_refused_one_is_not() {
     let world = World::with_account().await;
     world.change(&webhook(HOOK, false)).await.expect("allowed");
     world.webhooks.refuse(OTHER, WebhookRefused::Private);
@@ -141,7 +141,7 @@ async fn every_change_is_in_the_audit_log_and_a_refused_one_is_not_told_as_done(
 }
 
 #[tokio::test]
-async fn an_account_that_nobody_has_created_is_created_by_who_may() {
+async fn an_unknown_account_is_created_by_an_operator_alone() {
     let world = World::with_account().await;
     let act = Act { account_id: samples::account_id("43"), ..samples::act("change-account") };
     let change = AccountChange { tier: Some(samples::tier("enterprise")), ..AccountChange::default() };
@@ -204,7 +204,7 @@ async fn the_secret_of_a_webhook_is_stored_before_its_url() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_two_changes_at_the_same_moment_the_url_that_stays_has_the_secret_that_was_told_for_it() {
+async fn two_webhook_changes_at_the_same_moment_leave_a_url_with_its_own_secret() {
     for other in [OTHER, HOOK] {
         assert_the_stored_secret_is_told(other).await;
     }

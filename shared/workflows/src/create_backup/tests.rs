@@ -84,7 +84,7 @@ async fn an_accepted_backup_is_queued_for_discovery() {
 }
 
 #[tokio::test]
-async fn of_two_requests_at_the_same_moment_one_wins_and_the_other_is_told() {
+async fn one_of_two_backup_requests_at_the_same_moment_wins() {
     let world = World::with_connected_account().await;
     // The slow one has read account and allowance when the fast one begins, and commits after it.
     let faults = Faults::at(3, Fault::CallHeld);
@@ -106,7 +106,7 @@ async fn of_two_requests_at_the_same_moment_one_wins_and_the_other_is_told() {
 
 /// D2: whatever the slow one had read by the time at which the fast one was done.
 #[tokio::test(start_paused = true)]
-async fn the_same_key_twice_at_the_same_moment_gets_the_same_backup_twice() {
+async fn two_requests_with_one_key_at_the_same_moment_get_one_backup() {
     // Account, allowance, what the key stands for, commit.
     let sweep = Sweep::expecting(4).up_to(4);
     sweep
@@ -132,7 +132,7 @@ async fn the_same_key_twice_at_the_same_moment_gets_the_same_backup_twice() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_fifty_requests_at_the_same_moment_one_wins_and_the_others_learn_what_runs_and_until_when() {
+async fn one_of_fifty_backup_requests_at_the_same_moment_wins() {
     let (world, interval) = World::with_plan("enterprise").await;
     // Each has read account and allowance before any of them commits.
     let faults: Vec<_> = (0..50).map(|_| Faults::at(3, Fault::CallHeld)).collect();
@@ -230,7 +230,7 @@ async fn accounts_that_are_unknown_or_not_connected_have_no_backups() {
 }
 
 #[tokio::test]
-async fn whatever_fails_on_the_way_repeating_the_request_makes_one_backup() {
+async fn a_request_that_is_repeated_after_any_fault_makes_one_backup() {
     for fault in [Fault::CallFails, Fault::AnswerLost, Fault::WorkerDies] {
         let sweep = Sweep::expecting(1);
         sweep

@@ -19,14 +19,14 @@ async fn nothing_is_published(world: &World, damage: Damage) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_archive_that_is_not_what_was_put_together_is_not_published() {
+async fn a_broken_archive_is_not_published() {
     for damage in [Damage::Altered(0), Damage::Cut(1), Damage::Cut(10)] {
         nothing_is_published(&SMALL.calm().await, damage).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn neither_is_one_that_was_made_in_parts() {
+async fn a_broken_archive_that_was_made_in_parts_is_not_published() {
     for damage in [Damage::Altered(0), Damage::Cut(1)] {
         let objects = vec![samples::long_notes("contacts", 1_350, 8_000), samples::long_notes("deals", 150, 8_000)];
         nothing_is_published(&in_memory(objects, Settings::default()).await, damage).await;

@@ -224,7 +224,7 @@ async fn told(world: &World, backup: &BackupRef) -> Event {
 
 /// What stays unexplained is short: it is said, each range is read again once, and the backup can be repeated once.
 #[tokio::test(start_paused = true)]
-async fn what_stays_unexplained_is_said_and_may_be_repeated_once() {
+async fn what_stays_unexplained_is_reported_and_may_be_repeated_once() {
     let mut contacts = samples::many_contacts(RECORDS, Cursors::Ids);
     contacts.phantoms = [samples::beside(id(2_500))].into();
     let world = world(contacts, 4).await;

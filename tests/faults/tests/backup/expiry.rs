@@ -27,7 +27,7 @@ async fn the_account_is_told_once(world: &World) -> u64 {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_account_is_told_once_whatever_strikes() {
+async fn a_fault_at_any_call_leaves_one_notification_of_an_expiry() {
     let calm = TINY.calm().await;
     let before = the_account_is_told_once(&calm).await;
     for fault in [Fault::CallFails, Fault::AnswerLost, Fault::WorkerDies] {

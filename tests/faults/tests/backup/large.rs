@@ -42,7 +42,7 @@ async fn calls_of_assembly() -> (u64, u64) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_holds_what_the_crm_holds() {
+async fn a_large_archive_holds_what_the_crm_holds() {
     let world = world(Settings::default()).await;
     let backup = world.request().await;
     let ended = world.to_the_end(&backup).await;
@@ -55,7 +55,7 @@ async fn it_holds_what_the_crm_holds() {
 
 /// S3 refuses parts and copies that are too small; most emulators, and storage in memory, are not asked here.
 #[tokio::test]
-async fn its_parts_are_such_as_a_strict_storage_accepts() {
+async fn a_strict_storage_accepts_the_parts_of_a_large_archive() {
     with_bucket(LOCALSTACK_S3, async |storage, _| {
         let clock = samples::clock(Pace::Real);
         let world = World::new(Arc::new(MemoryLedger::new()), clock, objects(), Settings::default()).await;
@@ -69,7 +69,7 @@ async fn its_parts_are_such_as_a_strict_storage_accepts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_is_the_same_whatever_goes_wrong_while_it_is_made() {
+async fn a_fault_in_the_assembly_leaves_a_large_archive_as_it_is() {
     let calm = archive_of(&world(Settings::default()).await).await;
     let (before, last) = calls_of_assembly().await;
     for (shift, fault) in [(0, Fault::CallFails), (1, Fault::AnswerLost), (3, Fault::WorkerDies)] {
@@ -93,7 +93,7 @@ async fn it_is_the_same_whatever_goes_wrong_while_it_is_made() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_is_made_in_many_runs_where_each_is_over_soon() {
+async fn a_large_archive_is_assembled_by_many_short_runs() {
     let settings = Settings { assemble_run: SignedDuration::from_millis(100), ..Settings::default() };
     let world = world(settings).await;
     let backup = world.request().await;

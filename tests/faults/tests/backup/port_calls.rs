@@ -29,23 +29,23 @@ async fn the_archive_is_that_of_the_calm_run(case: Case, stride: u64, expected: 
 }
 
 #[tokio::test(start_paused = true)]
-async fn at_every_call_of_a_small_backup() {
+async fn a_fault_at_any_call_leaves_a_small_archive_as_it_is() {
     the_archive_is_that_of_the_calm_run(SMALL, 1, 1).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn at_many_calls_while_an_object_is_split() {
+async fn a_fault_while_an_object_is_split_leaves_the_archive_as_it_is() {
     the_archive_is_that_of_the_calm_run(SPLIT, 5, 1).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn at_every_call_while_an_object_falls_back_to_one_worker() {
+async fn a_fault_during_the_fallback_to_one_worker_leaves_the_archive_as_it_is() {
     the_archive_is_that_of_the_calm_run(FALLBACK, 1, 1).await;
 }
 
 /// M-9: whoever loads again after a conflict finds what is right, also where the commit was its own.
 #[tokio::test(start_paused = true)]
-async fn a_commit_that_was_made_and_is_told_as_a_conflict_changes_no_archive() {
+async fn a_commit_that_is_made_and_answered_with_a_conflict_changes_no_archive() {
     for case in [SMALL, FALLBACK] {
         let calm = calm_archive(&case.calm().await).await;
         let mut overtaken = 0;
@@ -64,17 +64,17 @@ async fn a_commit_that_was_made_and_is_told_as_a_conflict_changes_no_archive() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn at_many_calls_while_parts_are_read_once_more() {
+async fn a_fault_while_parts_are_read_once_more_leaves_the_archive_as_it_is() {
     the_archive_is_that_of_the_calm_run(ONCE_MORE, 2, 1).await;
 }
 
 #[tokio::test]
-async fn at_every_call_of_a_tiny_backup_on_dynamodb_local() {
+async fn a_fault_at_any_call_leaves_a_tiny_archive_as_it_is_on_dynamodb_local() {
     on_dynamodb_local(TINY, 1, 1).await;
 }
 
 #[tokio::test]
-async fn at_some_calls_of_a_small_backup_on_dynamodb_local() {
+async fn a_fault_leaves_a_small_archive_as_it_is_on_dynamodb_local() {
     on_dynamodb_local(Case { run_seconds: 10, ..SMALL }, 53, 1).await;
 }
 

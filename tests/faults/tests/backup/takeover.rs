@@ -26,7 +26,7 @@ async fn lasted(case: Case, faults: &Arc<Faults>) -> SignedDuration {
 
 /// D3: discovery, export, closing and assembly are taken over within 90 seconds, wherever they were killed.
 #[tokio::test(start_paused = true)]
-async fn whichever_run_is_killed_another_one_goes_on_soon() {
+async fn a_killed_run_of_a_backup_is_replaced_soon() {
     let quick = Case { run_seconds: 290, ..SMALL };
     for case in [quick, SPLIT] {
         let calm = lasted(case, &Faults::none()).await;
@@ -46,7 +46,7 @@ async fn whichever_run_is_killed_another_one_goes_on_soon() {
 
 /// D3: while nobody has taken over yet, the progress says what the backup waits for.
 #[tokio::test(start_paused = true)]
-async fn the_progress_tells_of_a_run_that_was_cut_off() {
+async fn the_progress_shows_that_a_run_was_cut_off() {
     let mut told = 0;
     let sweep = Sweep::expecting(1).every(20).after(19);
     sweep

@@ -126,7 +126,7 @@ async fn a_day_and_an_hour_without_the_crm_fail_the_backup_and_say_since_when() 
 
 /// B4: one refusal is not the truth, at whatever call it comes.
 #[tokio::test(start_paused = true)]
-async fn a_single_refusal_at_any_call_changes_nothing() {
+async fn a_single_refusal_at_any_call_changes_no_archive() {
     for trouble in [Trouble::TokenRefused, Trouble::ScopeMissing, Trouble::Forbidden, Trouble::NotFound] {
         for case in [SMALL, FALLBACK] {
             let calm = calm_archive(&case.calm().await).await;

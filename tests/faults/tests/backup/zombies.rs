@@ -70,32 +70,32 @@ async fn a_late_worker_changes_nothing(case: Case, stride: u64, expected: u64) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn at_every_call_of_a_small_backup() {
+async fn a_late_worker_changes_no_small_backup() {
     a_late_worker_changes_nothing(SMALL, 1, 1).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn at_many_calls_while_an_object_is_split() {
+async fn a_late_worker_changes_no_backup_while_an_object_is_split() {
     a_late_worker_changes_nothing(SPLIT, 3, 1).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn at_every_call_while_an_object_falls_back_to_one_worker() {
+async fn a_late_worker_changes_no_backup_during_the_fallback_to_one_worker() {
     a_late_worker_changes_nothing(FALLBACK, 1, 1).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn at_some_calls_while_parts_are_read_once_more() {
+async fn a_late_worker_changes_no_backup_while_parts_are_read_once_more() {
     a_late_worker_changes_nothing(ONCE_MORE, 3, 1).await;
 }
 
 #[tokio::test]
-async fn at_every_call_of_a_tiny_backup_on_dynamodb_local() {
+async fn a_late_worker_changes_no_tiny_backup_on_dynamodb_local() {
     on_dynamodb_local(TINY, 1, 1).await;
 }
 
 #[tokio::test]
-async fn at_some_calls_of_a_small_backup_on_dynamodb_local() {
+async fn a_late_worker_changes_no_small_backup_on_dynamodb_local() {
     on_dynamodb_local(SMALL, 47, 1).await;
 }
 

@@ -195,14 +195,14 @@ impl Subject {
 const FORMS: [Form; 3] = [Form::LastId, Form::NextId, Form::Opaque];
 
 #[tokio::test(start_paused = true)]
-async fn the_small_crm() {
+async fn the_simulated_crm_keeps_the_contract() {
     for form in FORMS {
         small(form, false).holds(form).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_sandbox_behind_the_real_client() {
+async fn the_sandbox_behind_the_real_client_keeps_the_contract() {
     for form in FORMS {
         sandbox(form, false).await.holds(form).await;
     }

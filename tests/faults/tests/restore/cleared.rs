@@ -54,7 +54,7 @@ async fn between(trouble: Trouble, lasts: SignedDuration) -> (Scenario, RestoreR
 /// A stage that somebody clears while a write gets no answer looks like one that the restore has cleared itself. Only that
 /// it has put nothing down about clearing it tells the two apart.
 #[tokio::test(start_paused = true)]
-async fn a_stage_that_somebody_clears_before_an_undo_goes_on_stays_empty() {
+async fn a_stage_that_a_person_clears_before_an_undo_goes_on_stays_empty() {
     let scenario = Scenario::in_memory(hundred()).await;
     let world = &scenario.world;
     let restore = scenario.planned().await;
@@ -81,7 +81,7 @@ async fn a_stage_that_somebody_clears_before_an_undo_goes_on_stays_empty() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_cleared_is_set_once_the_trouble_is_over() {
+async fn a_cleared_stage_is_set_once_the_trouble_is_over() {
     let hour = SignedDuration::from_hours(1);
     for trouble in [Trouble::DailyLimit, Trouble::Unavailable, Trouble::Malformed] {
         let (scenario, restore) = between(trouble, hour).await;
@@ -93,7 +93,7 @@ async fn what_is_cleared_is_set_once_the_trouble_is_over() {
 
 /// R3: a stop in that gap ended the restore with empty stages, told as unclear.
 #[tokio::test(start_paused = true)]
-async fn what_is_cleared_when_a_restore_is_stopped_is_set_or_put_back() {
+async fn a_cleared_stage_is_set_or_put_back_when_the_restore_is_stopped() {
     let minute = SignedDuration::from_mins(1);
     for trouble in [Trouble::DailyLimit, Trouble::Unavailable, Trouble::TokenRefused] {
         for refused in [false, true] {
@@ -116,7 +116,7 @@ async fn what_is_cleared_when_a_restore_is_stopped_is_set_or_put_back() {
 /// Nothing can be written with a token that is refused. What was cleared is told with the value that it had, and the restore
 /// ends all the same.
 #[tokio::test(start_paused = true)]
-async fn what_is_cleared_when_a_token_is_refused_for_good_is_told_with_its_old_value() {
+async fn a_cleared_stage_is_reported_with_its_old_value_when_the_token_is_refused() {
     let (scenario, restore) = between(Trouble::TokenRefused, SignedDuration::from_hours(2)).await;
     let began = scenario.world.clock.now();
     scenario.rest_until(&restore, RestoreState::Failed).await;
@@ -205,7 +205,7 @@ async fn no_stage_stays_empty_wherever_the_run_dies_that_ends_the_restore() {
 /// R2: the property was given up by another run after this one's had cleared its stages and died. They stayed empty, also
 /// after an undo.
 #[tokio::test(start_paused = true)]
-async fn a_stage_that_a_dead_run_has_cleared_gets_a_value_although_its_property_was_given_up_meanwhile() {
+async fn a_stage_that_a_dead_run_cleared_gets_a_value_after_its_property_is_dropped() {
     let before = Scenario::calls_before(&hundred()).await;
     let mut given_up = 0;
     let sweep = Sweep::expecting(1).after(before);

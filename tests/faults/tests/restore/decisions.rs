@@ -35,7 +35,7 @@ async fn a_plan_is_confirmed_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_two_restores_confirmed_at_the_same_moment_one_runs_and_the_other_is_told_which() {
+async fn one_of_two_restores_confirmed_at_the_same_moment_runs() {
     let scenario = Scenario::in_memory(Setup::default()).await;
     let (first, second) = (scenario.planned().await, scenario.planned().await);
     let (one, other) = tokio::join!(scenario.world.confirm(&first), scenario.world.confirm(&second));
@@ -139,7 +139,7 @@ async fn what_is_done_when_a_restore_is_stopped_stays_done_and_can_be_undone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_undo_is_asked_for_once_of_what_has_written_and_is_none_itself() {
+async fn a_restore_that_has_written_is_undone_once() {
     let scenario = Scenario::in_memory(Setup::default()).await;
     let world = &scenario.world;
     let restore = scenario.planned().await;

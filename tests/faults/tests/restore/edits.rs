@@ -36,7 +36,7 @@ async fn an_edit_between_plan_and_confirmation_is_overwritten_reported_and_given
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_undo_leaves_what_somebody_has_edited_since_unless_told_otherwise() {
+async fn an_undo_leaves_later_edits_unless_the_request_includes_them() {
     for include_edited in [false, true] {
         let scenario = Scenario::in_memory(Setup::default()).await;
         let restore = scenario.planned().await;
@@ -61,7 +61,7 @@ async fn an_undo_leaves_what_somebody_has_edited_since_unless_told_otherwise() {
 
 /// R1: what was edited between the undo's plan and its confirmation was overwritten, and no undo could give it back.
 #[tokio::test(start_paused = true)]
-async fn an_undo_leaves_what_somebody_has_edited_after_its_plan_unless_told_otherwise() {
+async fn an_undo_leaves_edits_after_its_plan_unless_the_request_includes_them() {
     for include_edited in [false, true] {
         let scenario = Scenario::in_memory(Setup::default()).await;
         let restore = scenario.planned().await;

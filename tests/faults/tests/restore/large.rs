@@ -44,7 +44,7 @@ fn all_nowhere(world: &World) {
 
 /// R6: the whole way, with runs that end after one source as soon as the report is made.
 #[tokio::test(start_paused = true)]
-async fn of_many_records_every_refused_value_is_listed_over_many_runs() {
+async fn every_refused_value_of_many_records_is_listed_over_many_runs() {
     let records = records(50_000);
     let setup = Setup { records, workers: 2, prepare: cities, damage: all_nowhere, ..Setup::default() };
     let mut scenario = Scenario::in_memory(setup).await;

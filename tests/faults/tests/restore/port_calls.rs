@@ -28,19 +28,19 @@ async fn values_are_right_whatever_strikes(setup: Setup, stride: u64, expected: 
 }
 
 #[tokio::test(start_paused = true)]
-async fn at_every_call_of_a_small_restore_and_its_undo() {
+async fn a_fault_at_any_call_of_a_restore_and_its_undo_costs_no_value() {
     values_are_right_whatever_strikes(Setup::default(), 1, 1).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn at_every_call_while_stages_go_backwards() {
+async fn a_fault_while_stages_go_backwards_costs_no_value() {
     let setup = Setup { records: 130, prepare: stages, damage: all_fans, ..Setup::default() };
     values_are_right_whatever_strikes(setup, 1, 1).await;
 }
 
 /// Two workers die, one after the other, at calls that are a little apart.
 #[tokio::test(start_paused = true)]
-async fn at_every_call_and_once_more_soon_after_it() {
+async fn two_deaths_soon_after_each_other_cost_no_value() {
     let setup = Setup { records: 130, prepare: stages, damage: all_fans, ..Setup::default() };
     let before = Scenario::calls_before(&setup).await;
     for apart in [1, 5, 11] {
@@ -56,7 +56,7 @@ async fn at_every_call_and_once_more_soon_after_it() {
 
 /// A worker dies, and before another one takes over, somebody stops the restore. What was written is undone.
 #[tokio::test(start_paused = true)]
-async fn at_every_call_of_a_restore_that_is_stopped() {
+async fn a_restore_that_is_stopped_after_a_death_can_be_undone() {
     let staged = Setup { prepare: stages, damage: all_fans, ..Setup::default() };
     for setup in [staged, Setup::default()] {
         let before = Scenario::calls_before(&setup).await;
@@ -90,14 +90,14 @@ async fn at_every_call_of_a_restore_that_is_stopped() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn at_every_call_when_runs_end_early() {
+async fn a_fault_in_short_runs_of_a_restore_costs_no_value() {
     let setup = Setup { records: 1_200, run_seconds: 1, ..Setup::default() };
     values_are_right_whatever_strikes(setup, 3, 1).await;
 }
 
 /// M-9: whoever loads again after a conflict finds what is right, also where the commit was its own.
 #[tokio::test(start_paused = true)]
-async fn a_commit_that_was_made_and_is_told_as_a_conflict_changes_no_value() {
+async fn a_commit_that_is_made_and_answered_with_a_conflict_costs_no_value() {
     let setup = Setup { records: 130, prepare: stages, damage: all_fans, ..Setup::default() };
     let before = Scenario::calls_before(&setup).await;
     let mut overtaken = 0;
@@ -115,7 +115,7 @@ async fn a_commit_that_was_made_and_is_told_as_a_conflict_changes_no_value() {
 /// A run dies with as many batches written and not committed as there can be. All of them are remembered: an undo gives back
 /// every value.
 #[tokio::test(start_paused = true)]
-async fn at_some_calls_of_a_restore_with_many_batches_under_way() {
+async fn a_death_with_many_batches_under_way_costs_no_value() {
     let setup = Setup { records: 9_000, damage: damage_every_email, ..Setup::default() };
     let counted = Faults::none();
     let calm = Scenario::in_memory(Setup { faults: counted.clone(), ..setup.clone() }).await;
@@ -133,7 +133,7 @@ async fn at_some_calls_of_a_restore_with_many_batches_under_way() {
 }
 
 #[tokio::test]
-async fn at_some_calls_on_dynamodb_local() {
+async fn a_fault_in_a_restore_costs_no_value_on_dynamodb_local() {
     with_tables(DYNAMODB_LOCAL, async |ledger, _| {
         let ledger = Arc::new(ledger);
         let setup = Setup { records: 130, ..Setup::default() };

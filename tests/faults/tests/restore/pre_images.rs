@@ -58,7 +58,7 @@ async fn calls_of_writing() -> (u64, u64) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_edit_after_the_plan_is_what_an_undo_goes_back_to_wherever_a_run_dies() {
+async fn an_undo_goes_back_to_an_edit_before_a_death() {
     let mut died = 0;
     let (before, last) = calls_of_writing().await;
     let sweep = Sweep::expecting(1).after(before).up_to(last);
@@ -82,7 +82,7 @@ async fn is_half_written(scenario: &Scenario, restore: &RestoreRef) -> bool {
 
 /// The second death is at every other call behind the first one, until the restore ends before it.
 #[tokio::test(start_paused = true)]
-async fn an_edit_between_two_deaths_is_what_an_undo_goes_back_to() {
+async fn an_undo_goes_back_to_an_edit_between_two_deaths() {
     let mut died_twice = 0;
     let (before, last) = calls_of_writing().await;
     for nth in before + 1..=last {

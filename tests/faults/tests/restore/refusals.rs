@@ -204,7 +204,7 @@ async fn a_stage_goes_backwards_by_being_cleared_first() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn values_that_are_no_options_any_more_are_told_by_the_plan_and_stay() {
+async fn values_that_are_not_options_now_are_in_the_plan_and_stay() {
     let setup = Setup { records: 100, prepare: stages, damage: all_fans, ..Setup::default() };
     let scenario = Scenario::in_memory(setup).await;
     scenario.world.crm.change(OBJECT, |object| object.define_options("city", &["customer", "fan"]));
@@ -219,7 +219,7 @@ async fn values_that_are_no_options_any_more_are_told_by_the_plan_and_stay() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn properties_that_cannot_be_restored_are_told_with_their_reason_and_the_others_are_restored() {
+async fn properties_that_cannot_be_restored_are_listed_with_a_reason() {
     let scenario = Scenario::in_memory(Setup::default()).await;
     scenario.world.crm.change(OBJECT, |object| {
         object.archive_property("other");
@@ -242,7 +242,7 @@ async fn properties_that_cannot_be_restored_are_told_with_their_reason_and_the_o
 /// The CRM keeps addresses in lower case, in which the backup does not hold all of them. Whatever dies, an undo gives back
 /// what was there.
 #[tokio::test(start_paused = true)]
-async fn a_value_that_the_crm_changes_is_told_and_undone_also_after_a_death() {
+async fn a_value_that_the_crm_changes_is_undone_after_a_death() {
     let before = Scenario::calls_before(&Setup::default()).await;
     let sweep = Sweep::expecting(1).every(2).after(before);
     sweep

@@ -29,7 +29,7 @@ async fn lasted(faults: &Arc<Faults>) -> SignedDuration {
 
 /// D3: begin, comparing, summing up, writing and concluding are taken over within 90 seconds, wherever they were killed.
 #[tokio::test(start_paused = true)]
-async fn whichever_run_is_killed_another_one_goes_on_soon() {
+async fn a_killed_run_of_a_restore_is_replaced_soon() {
     let before = Scenario::calls_before(&Setup::default()).await;
     let calm = lasted(&Faults::none()).await;
     let mut late = Vec::new();

@@ -63,7 +63,7 @@ async fn a_failure_that_several_workers_find_is_concluded_once() {
 
 /// R6: what a run had written behind a batch that was refused was told as unclear, although the run knew better.
 #[tokio::test(start_paused = true)]
-async fn what_was_written_behind_a_refused_batch_is_told_as_what_it_is() {
+async fn values_written_behind_a_refused_batch_are_reported_as_restored() {
     let setup = || Setup { records: 1_000, damage: damage_every_email, ..Setup::default() };
     let calm = Scenario::in_memory(setup()).await;
     let restore = calm.planned().await;
@@ -162,7 +162,7 @@ async fn a_day_and_an_hour_without_the_crm_fail_the_restore_and_free_the_lock() 
 
 /// B4: one refusal is not the truth, at whatever call of a restore and its undo it comes.
 #[tokio::test(start_paused = true)]
-async fn a_single_refusal_at_any_call_changes_nothing() {
+async fn a_single_refusal_at_any_call_costs_no_value() {
     let calm = Scenario::in_memory(Setup::default()).await;
     let before = calm.world.crm.all_calls();
     calm.there_and_back().await;

@@ -56,7 +56,7 @@ async fn exchanged_addresses_are_restored_and_exchanged_again_by_an_undo() {
 /// D11: addresses are cleared before they are set, so a run may die in between. Then they are set by the next one, and an
 /// undo knows what was there.
 #[tokio::test(start_paused = true)]
-async fn exchanged_addresses_are_restored_whichever_call_a_run_dies_at() {
+async fn exchanged_addresses_are_restored_after_a_fault_at_any_call() {
     let before = Scenario::calls_before(&setup()).await;
     for fault in [Fault::WorkerDies, Fault::AnswerLost] {
         let sweep = Sweep::expecting(1).after(before);
@@ -70,7 +70,7 @@ async fn exchanged_addresses_are_restored_whichever_call_a_run_dies_at() {
 
 /// D11: the address of a record is in use by one that the backup does not know. All other values are restored.
 #[tokio::test(start_paused = true)]
-async fn an_address_that_a_new_record_has_is_told_with_a_word_of_its_own() {
+async fn an_address_of_a_new_record_is_reported_as_taken() {
     for names_faults in [true, false] {
         let scenario = Scenario::in_memory(setup()).await;
         let taken = scenario.good[&(record(2).0, "email".to_owned())].clone();

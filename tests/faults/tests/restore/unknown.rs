@@ -21,7 +21,7 @@ async fn told(scenario: &Scenario, restore: &RestoreRef, code: &str) -> usize {
 
 /// A2, A3: a value that the token may not see was planned as if the CRM had none, and then written blindly.
 #[tokio::test(start_paused = true)]
-async fn a_property_that_the_crm_does_not_show_is_left_alone_and_told_by_the_plan() {
+async fn a_property_that_the_crm_does_not_show_is_left_alone() {
     let scenario = Scenario::in_memory(Setup::default()).await;
     scenario.world.crm.change(OBJECT, |object| object.hide("city"));
     let restore = scenario.planned().await;
@@ -42,7 +42,7 @@ async fn a_property_that_the_crm_does_not_show_is_left_alone_and_told_by_the_pla
 /// A2: between plan and confirmation the token loses the right to see a value. Nothing is overwritten that no pre-image
 /// holds.
 #[tokio::test(start_paused = true)]
-async fn a_value_that_is_not_shown_any_more_when_it_would_be_written_is_left_alone() {
+async fn a_value_that_is_hidden_after_the_plan_is_left_alone() {
     let scenario = Scenario::in_memory(Setup::default()).await;
     let restore = scenario.planned().await;
     let city = scenario.world.review(&restore).await.plan.expect("planned").properties[1].1;
@@ -91,7 +91,7 @@ async fn a_record_that_cannot_be_read_is_not_a_deleted_one() {
 /// A1: wherever a run dies, and although the records cannot be read by the run that goes on, an undo gives back what was
 /// there.
 #[tokio::test(start_paused = true)]
-async fn what_a_dead_run_wrote_of_a_record_that_cannot_be_read_now_is_told_as_unclear_and_undone() {
+async fn a_dead_runs_write_to_a_record_that_is_now_unreadable_is_unclear() {
     let setup = Setup { records: 100, damage: damage_every_email, ..Setup::default() };
     let before = Scenario::calls_before(&setup).await;
     let mut unclear = 0;

@@ -64,11 +64,11 @@ async fn a_late_worker_changes_nothing(setup: Setup, stride: u64, expected: u64)
 }
 
 #[tokio::test(start_paused = true)]
-async fn at_every_call_of_a_small_restore() {
+async fn a_late_worker_changes_no_small_restore() {
     a_late_worker_changes_nothing(Setup::default(), 1, 1).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn at_many_calls_when_runs_end_early() {
+async fn a_late_worker_changes_no_restore_with_short_runs() {
     a_late_worker_changes_nothing(Setup { records: 900, run_seconds: 1, ..Setup::default() }, 3, 1).await;
 }

@@ -59,7 +59,7 @@ impl Due {
 }
 
 #[tokio::test]
-async fn every_schedule_starts_one_backup_whatever_strikes() {
+async fn a_fault_at_any_call_leaves_one_backup_of_each_schedule() {
     for fault in [Fault::CallFails, Fault::AnswerLost, Fault::WorkerDies] {
         let sweep = Sweep::expecting(1);
         sweep

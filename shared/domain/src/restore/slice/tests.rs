@@ -53,7 +53,7 @@ fn what_a_dead_run_may_have_begun_is_remembered_until_it_is_behind() {
 }
 
 #[test]
-fn nobody_takes_over_while_a_write_may_still_land() {
+fn no_run_takes_a_slice_over_while_a_write_may_still_land() {
     let leased = applying().lease("b", at(2), MINUTE).expect("free");
     let left = leased.released(2, None, Leftover::Unanswered, at(3)).expect("held");
     let landed = at(3) + WRITE_MARGIN;

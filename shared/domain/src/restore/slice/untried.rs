@@ -141,7 +141,7 @@ mod tests {
     proptest! {
         /// R6: every value of a plan is committed, told as a whole batch, unclear, or not tried, and never two of them.
         #[test]
-        fn what_nobody_tried_is_the_plan_without_what_is_told(
+        fn untried_values_are_the_plan_without_the_reported_ones(
             sizes in prop::collection::vec(0_u64..400, 0..5),
             committed in 0_u64..12,
             whole in prop::collection::btree_set(0_u64..14, 0..4),

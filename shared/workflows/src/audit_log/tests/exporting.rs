@@ -105,7 +105,7 @@ async fn an_export_that_takes_too_long_is_given_up_without_a_trace() {
 
 /// Nobody holds a link of which the audit log knows nothing.
 #[tokio::test]
-async fn whatever_goes_wrong_there_is_no_link_without_an_entry() {
+async fn a_fault_at_any_call_leaves_no_audit_link_without_an_entry() {
     for fault in [Fault::CallFails, Fault::AnswerLost, Fault::WorkerDies] {
         let sweep = Sweep::expecting(1);
         sweep

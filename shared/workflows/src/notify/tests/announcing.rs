@@ -7,7 +7,7 @@ use in_memory::faults::{Fault, Faults, Sweep};
 use super::*;
 
 #[tokio::test]
-async fn an_account_is_told_by_every_channel_that_it_has() {
+async fn a_notification_goes_by_every_channel_of_the_account() {
     let world = World::new().await;
 
     let told = world.announce().await;
@@ -49,7 +49,7 @@ async fn a_channel_that_the_account_or_the_deployment_does_not_have_gets_nothing
 }
 
 #[tokio::test]
-async fn what_is_announced_twice_is_told_once() {
+async fn a_notification_announced_twice_is_sent_once() {
     let world = World::new().await;
     let told = world.announce().await;
     world.notify().announce(&told.reference()).await.expect("no faults");
@@ -60,7 +60,7 @@ async fn what_is_announced_twice_is_told_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_announced_by_two_at_the_same_moment_is_told_once() {
+async fn a_notification_announced_twice_at_the_same_moment_is_sent_once() {
     let counted = Faults::none();
     let world = World::new().await;
     let told = world.tell().await;

@@ -19,7 +19,7 @@ async fn run_out(world: &World, faults: &Arc<Faults>) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whatever_goes_wrong_every_channel_gets_the_notification() {
+async fn every_channel_gets_the_notification_after_a_fault_at_any_call() {
     for fault in [Fault::CallFails, Fault::AnswerLost, Fault::WorkerDies] {
         let sweep = Sweep::expecting(1);
         sweep

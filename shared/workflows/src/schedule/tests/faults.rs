@@ -30,7 +30,7 @@ async fn run_out(world: &World, faults: &Arc<Faults>) -> Vec<Struck> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whatever_goes_wrong_a_run_starts_one_backup() {
+async fn a_scheduled_run_starts_one_backup_after_a_fault_at_any_call() {
     for fault in FAULTS {
         let sweep = Sweep::expecting(1);
         sweep
@@ -55,7 +55,7 @@ async fn whatever_goes_wrong_a_run_starts_one_backup() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whatever_goes_wrong_a_run_that_is_left_out_is_told_once() {
+async fn a_skipped_run_is_announced_once_after_a_fault_at_any_call() {
     for fault in FAULTS {
         let sweep = Sweep::expecting(1);
         sweep
@@ -75,7 +75,7 @@ async fn whatever_goes_wrong_a_run_that_is_left_out_is_told_once() {
 }
 
 #[tokio::test]
-async fn a_list_that_cannot_be_read_does_not_hold_up_the_others() {
+async fn a_list_of_due_schedules_that_cannot_be_read_does_not_hold_up_the_others() {
     let counted = Faults::none();
     let world = World::due().await;
     world.starting_as(&counted.worker()).round(world.round_ends()).await.expect("no faults");
@@ -132,7 +132,7 @@ async fn refused_token() -> World {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_connection_that_is_mended_before_its_run_is_left_out_gets_the_backup() {
+async fn a_connection_that_is_mended_before_its_run_is_skipped_gets_the_backup() {
     let counted = Faults::none();
     let world = refused_token().await;
     world.starting_as(&counted.worker()).round(world.round_ends()).await.expect("no faults");

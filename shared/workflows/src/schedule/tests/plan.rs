@@ -42,7 +42,7 @@ async fn an_operators_change_of_the_plan_stops_the_schedule_in_the_same_transact
 }
 
 #[tokio::test]
-async fn a_plan_that_has_schedules_too_leaves_it_on() {
+async fn a_change_to_another_plan_with_schedules_leaves_a_schedule_on() {
     let world = World::scheduled().await;
     let before = world.schedule().await;
     change_plan(&connecting(&world), "unlimited").await;
@@ -67,7 +67,7 @@ async fn a_run_that_waits_starts_as_soon_as_a_larger_plan_allows_it() {
 }
 
 #[tokio::test]
-async fn a_run_that_finds_the_plan_gone_stops_the_schedule_and_says_so() {
+async fn a_run_that_finds_the_plan_gone_stops_the_schedule() {
     let world = World::due().await;
     world.edit_account(|account| account.tier = samples::tier("professional")).await;
 
@@ -102,7 +102,7 @@ async fn a_schedule_that_is_switched_on_while_the_plan_goes_is_off_afterwards() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_schedule_is_not_switched_on_by_who_has_lost_the_plan_meanwhile() {
+async fn an_account_that_loses_the_plan_meanwhile_cannot_switch_a_schedule_on() {
     // Account, schedule, commit.
     let sweep = Sweep::expecting(3).up_to(3);
     sweep

@@ -5,7 +5,7 @@ use in_memory::faults::{Fault, Faults, Sweep};
 use super::*;
 
 #[tokio::test]
-async fn a_run_that_is_due_starts_a_backup_for_whoever_switched_the_schedule_on() {
+async fn a_run_that_is_due_starts_a_backup_for_the_user_who_switched_it_on() {
     let world = World::scheduled().await;
     world.clock.set(first_run() - SignedDuration::from_secs(1));
     assert_eq!(world.round().await, Started::default());
@@ -50,7 +50,7 @@ async fn a_rule_that_fires_again_starts_nothing_more() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_two_rounds_at_the_same_moment_one_starts_the_backup() {
+async fn one_of_two_scheduling_rounds_at_the_same_moment_starts_the_backup() {
     let counted = Faults::none();
     let world = World::due().await;
     world.starting_as(&counted.worker()).round(world.round_ends()).await.expect("no faults");
