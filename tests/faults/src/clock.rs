@@ -4,10 +4,9 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use domain::ports::clock::Clock;
+use in_memory::lock;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
-
-use crate::lock;
 
 /// How time passes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -21,10 +21,3 @@ pub use crm::{SimulatedCrm, SimulatedObject};
 pub use exported::{Exported, Table};
 pub use latency::{Latent, Storage};
 pub use world::{CRM, Copies, FailedMessages, OTHER_CRM, Settings, TOKEN, World};
-
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
-/// Locks `mutex`. A test that panicked while it held the lock has failed already.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}

@@ -6,9 +6,8 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use domain::ports::ledger::{Change, DueList, Key, Ledger, LedgerError, ListPage, ListRequest, Stored};
 use jiff::Timestamp;
+use in_memory::lock;
 use serde_json::{Value, json};
-
-use crate::lock;
 
 /// The member that the next version adds to every object that it writes.
 const LATER: &str = "fromNextVersion";

@@ -18,6 +18,7 @@ use domain::ports::call_gate::CallGate;
 use domain::ports::clock::Clock;
 use domain::ports::crm::{Crm, CrmConnector, CrmError, CrmErrorKind, CrmTarget};
 use domain::ports::ledger::Ledger;
+use in_memory::lock;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -27,7 +28,7 @@ use self::oracle::{Oracle, Writer};
 use self::sending::Client;
 pub use self::trouble::{LATEST_LANDING, Moment, Period, Trouble};
 pub use self::writes::{Edit, PropertyRules};
-use crate::{SimulatedClock, Table, lock};
+use crate::{SimulatedClock, Table};
 
 /// What a call takes.
 const LATENCY: SignedDuration = SignedDuration::from_millis(300);
@@ -122,8 +123,8 @@ impl SimulatedCrm {
         lock(&self.state).portal_id = portal_id;
     }
 
-    /// Holds every write from now on against what `ledger` says of the account's restores: one of them holds the restore
-    /// lock, a run of it may still write, and none begins a batch once the restore was stopped or has failed.
+    /// Holds every write from now on against what `ledger` says of the account's restores: one of them holds the
+    /// restore lock, a run of it may still write, and none begins a batch once the restore was stopped or has failed.
     pub fn watch(&self, ledger: Arc<dyn Ledger>, account: AccountId) {
         // One that is watched already stays so.
         let _ = self.oracle.set(Oracle::new(ledger, account));

@@ -1,5 +1,6 @@
-//! What must be true at every write that lands in the CRM, as the ledger has it at that moment: a restore of the account
-//! holds the restore lock, one of its runs may still write, and nothing is begun once it was stopped or has failed.
+//! What must be true at every write that lands in the CRM, as the ledger has it at that moment: a restore of the
+//! account holds the restore lock, one of its runs may still write, and nothing is begun once it was stopped or has
+//! failed.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
@@ -11,9 +12,8 @@ use domain::restore::lock::RestoreLock;
 use domain::restore::slice::RestoreSlice;
 use domain::restore::{Restore, RestoreState};
 use domain::work::RestoreRef;
+use in_memory::lock;
 use jiff::{SignedDuration, Timestamp};
-
-use crate::lock;
 
 /// Batches that one run has under way at the same time, and may finish after a stop.
 const UNDER_WAY: usize = 8;

@@ -10,10 +10,10 @@ use domain::ports::call_gate::{CallGate, RefusedPolicy};
 use domain::ports::clock::Clock;
 use domain::ports::crm::{CrmError, CrmErrorKind};
 use domain::ports::crm_batch::{BatchUpdate, RecordUpdate};
+use in_memory::lock;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{LATENCY, SimulatedCrm, State, Trouble, Writer, trouble};
-use crate::lock;
 
 /// The pause after the limit per day is used up, as the CRM names none.
 const DAILY_PAUSE: SignedDuration = SignedDuration::from_mins(15);

@@ -9,12 +9,12 @@ use domain::ports::clock::Clock;
 use domain::ports::ledger::{self, DUE_SHARDS, DueList, Key, Record, Stored};
 use domain::restore::Restore;
 use domain::restore::slice::RestoreSlice;
+use in_memory::lock;
 use jiff::{SignedDuration, Timestamp};
 use workflows::dispatch::WorkerCap;
 use workflows::recover::{LOOK_AHEAD, Recover};
 
 use super::World;
-use crate::lock;
 
 /// recover-stalled runs once in this time.
 const EVERY: SignedDuration = SignedDuration::from_mins(1);

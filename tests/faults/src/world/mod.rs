@@ -20,7 +20,7 @@ use domain::ports::ledger::{self, Ledger};
 use domain::tier::TierName;
 use domain::work::{BackupRef, Work};
 use in_memory::faults::{Faults, Worker};
-use in_memory::{MemoryQueue, MemoryStorage, MemoryTokens};
+use in_memory::{MemoryQueue, MemoryStorage, MemoryTokens, lock};
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 use workflows::cancel_backup::{self, CancelError};
@@ -30,7 +30,7 @@ use workflows::dispatch;
 use workflows::run::Patience;
 
 use self::telling::{Outlets, new_webhook_secret};
-use crate::{Exported, Latent, SimulatedClock, SimulatedCrm, SimulatedObject, Storage, lock};
+use crate::{Exported, Latent, SimulatedClock, SimulatedCrm, SimulatedObject, Storage};
 
 /// More deliveries and waits than any backup of a test takes; beyond it goes round in circles.
 const MOST_STEPS: u32 = 30_000;
