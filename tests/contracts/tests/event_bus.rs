@@ -99,7 +99,7 @@ async fn an_event_bus_that_may_recover_is_unavailable() {
         (entry_failed("InternalFailure"), "InternalFailure"),
         (entry_failed("InternalException"), "InternalException"),
         (call_failed(400, "ThrottlingException"), "ThrottlingException (HTTP 400)"),
-        // A permission that somebody may still grant.
+        // A permission that an operator may still grant.
         (call_failed(400, "AccessDeniedException"), "AccessDeniedException (HTTP 400)"),
         (call_failed(500, "InternalException"), "InternalException (HTTP 500)"),
     ];

@@ -106,7 +106,7 @@ async fn a_mailer_that_may_recover_is_unavailable() {
         (400, "LimitExceededException"),
         (400, "ThrottlingException"),
         (400, "SendingPausedException"),
-        // A permission that somebody may still grant.
+        // A permission that an operator may still grant.
         (403, "AccessDeniedException"),
         (500, "InternalFailure"),
         (503, "ServiceUnavailable"),

@@ -1,4 +1,4 @@
-//! A clock for simulations: time passes when the simulation says so.
+//! A clock for simulations: time passes when the simulation lets it.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -18,7 +18,7 @@ pub enum Pace {
     Real,
 }
 
-/// Tells the time of a simulation that began at a given moment.
+/// The clock of a simulation that began at a given moment.
 #[derive(Debug)]
 pub struct SimulatedClock {
     pace: Pace,
@@ -46,7 +46,7 @@ impl SimulatedClock {
         }
     }
 
-    /// Sets it forward, or back, by so much. Whoever waits goes on waiting for as long as before.
+    /// Moves the clock forward, or back. Waits take as long as before.
     pub fn jump(&self, by: SignedDuration) {
         *lock(&self.skipped) += by;
     }

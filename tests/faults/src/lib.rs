@@ -5,7 +5,7 @@
 //! time pass in between, so that days take no time. What comes out is an [`Exported`] archive, to be compared with
 //! what the CRM holds or with what another run has made.
 //!
-//! `tests/` asks the same of every run, whatever was done to it: the archive of the calm run, or a visible end.
+//! `tests/` asks the same of every run after every fault: the archive of the calm run, or a visible end.
 
 mod clock;
 pub mod crm;

@@ -70,7 +70,7 @@ impl State {
         found.ok_or_else(|| trouble::not_found(object))
     }
 
-    /// Counts a call, lets people do what they do just before it, and tells what is wrong at the moment.
+    /// Counts a call, makes the edits that come just before it, and returns the trouble that it meets.
     fn called(&mut self, name: &'static str, at: &(String, String), now: Timestamp) -> Option<Trouble> {
         self.reached.insert(at.clone());
         self.objects.iter_mut().for_each(|object| object.tell_time(now));
@@ -149,7 +149,7 @@ impl SimulatedCrm {
         lock(&self.state).longest_blind
     }
 
-    /// Whatever is called in `period` meets `trouble`.
+    /// Every call in `period` meets `trouble`.
     ///
     /// # Panics
     /// When a write would land later than a restore counts on.
@@ -197,7 +197,7 @@ impl SimulatedCrm {
         lock(&self.state).script.push((moment, object, edit));
     }
 
-    /// Nothing is wrong any more, and nobody does anything just before a call. Returns how many such edits are forgotten.
+    /// Ends all trouble and forgets the edits before calls. Returns how many edits it forgets.
     pub fn calm(&self) -> usize {
         let mut state = lock(&self.state);
         state.troubles.clear();

@@ -26,7 +26,7 @@ pub(super) struct Writer {
     /// By which of its reads it has come to know a record first.
     read_by: HashMap<RecordId, u64>,
     reads: u64,
-    /// When it was last told what a record has.
+    /// When it last read each record.
     seen: HashMap<RecordId, Timestamp>,
     /// Reads of which records were written after the restore was over.
     late: BTreeSet<u64>,
@@ -74,7 +74,7 @@ impl Oracle {
         Self { ledger, account, cleared: Mutex::default() }
     }
 
-    /// Whether the updates that `writer` has sent may land `now`. The error says why not.
+    /// Whether the updates that `writer` has sent may land `now`. The error gives the reason.
     pub(super) async fn judge(
         &self,
         writer: &Mutex<Writer>,

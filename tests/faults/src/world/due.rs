@@ -19,7 +19,8 @@ use super::World;
 /// recover-stalled runs once in this time.
 const EVERY: SignedDuration = SignedDuration::from_mins(1);
 
-/// Nobody waits for longer than this. What is due later are notices that archives expire, of other worlds of the ledger too.
+/// Nobody waits for longer than this. What is due later are notices that archives expire, of other worlds of the ledger
+/// too.
 const HORIZON: SignedDuration = SignedDuration::from_hours(24 * 10);
 
 impl World {

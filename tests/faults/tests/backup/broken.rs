@@ -1,4 +1,4 @@
-//! Object storage that keeps other bytes than it was given, and says nothing.
+//! Object storage that silently keeps wrong bytes.
 
 use domain::backup::BackupState;
 use faults::{Settings, World, samples};
@@ -7,7 +7,7 @@ use in_memory::Damage;
 use crate::cases::SMALL;
 use crate::worlds::{assert_tidy, in_memory};
 
-/// The archive gets damaged while it is written: the backup fails, its account is told, and nothing can be downloaded.
+/// The archive gets damaged while it is written: the backup fails, and there is no archive to download.
 async fn nothing_is_published(world: &World, damage: Damage) {
     world.blobs.damage_when_written(".zip", damage);
     let backup = world.request().await;

@@ -146,7 +146,7 @@ async fn a_token_can_be_replaced_when_the_day_is_used_up() {
     assert_complete(&world, &world.to_the_end(&backup).await).await;
 }
 
-/// Nobody may call the account's CRM for so long.
+/// How long no run may call the account's CRM.
 async fn pause(world: &World, length: SignedDuration) -> Timestamp {
     let key = CallBudget::key_of(&world.account);
     let loaded = ledger::load::<CallBudget>(&*world.ledger, &key).await.expect("the ledger answers");

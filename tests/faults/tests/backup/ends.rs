@@ -1,5 +1,5 @@
-//! Lists that stop before their end, leave records out, or move under the reader; and what the account is told of a backup
-//! that stays short.
+//! Lists that stop before their end, leave records out, or move under the reader; and what the account is told of a
+//! backup that stays short.
 
 use domain::allowance::Allowance;
 use domain::backup::{Backup, BackupState};
@@ -142,7 +142,8 @@ async fn only_ranges_with_too_few_rows_are_read_again() {
     }
 }
 
-/// B2: with cursors that stand for a number of records, the deletion of one that was read moves another past the cursor.
+/// B2: with cursors that stand for a number of records, the deletion of one that was read moves another past the
+/// cursor.
 #[tokio::test(start_paused = true)]
 async fn what_moves_past_the_cursor_of_a_list_is_not_lost() {
     for changes in [

@@ -1,5 +1,5 @@
-//! An archive is about to expire, and a call of a port fails, or its answer is lost, or the worker dies there: at every call
-//! in turn.
+//! An archive is about to expire, and a call of a port fails, or its answer is lost, or the worker dies there: at every
+//! call in turn.
 
 use domain::backup::EXPIRY_NOTICE;
 use faults::{FailedMessages, World};

@@ -23,7 +23,7 @@ pub(crate) fn midnight() -> Timestamp {
     "2026-11-20T23:00:00Z".parse().expect("a time")
 }
 
-/// A world whose account may make so many calls a day, by its own settings.
+/// A world whose account sets this number of calls a day.
 pub(crate) async fn with_calls_a_day(per_day: u32, contacts: u64) -> World {
     let clock = Arc::new(samples::clock(Pace::Simulated));
     let limits = CallLimits { per_ten_seconds: 100, per_day };

@@ -43,7 +43,7 @@ async fn a_fault_during_the_fallback_to_one_worker_leaves_the_archive_as_it_is()
     the_archive_is_that_of_the_calm_run(FALLBACK, 1, 1).await;
 }
 
-/// M-9: whoever loads again after a conflict finds what is right, also where the commit was its own.
+/// M-9: a run that loads again after a conflict finds the right state, even if the commit was its own.
 #[tokio::test(start_paused = true)]
 async fn a_commit_that_is_made_and_answered_with_a_conflict_changes_no_archive() {
     for case in [SMALL, FALLBACK] {

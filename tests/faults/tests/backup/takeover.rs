@@ -12,7 +12,7 @@ use workflows::read_backups;
 
 use crate::cases::{Case, SMALL, SPLIT};
 
-/// So long may a run that was killed be missed.
+/// The longest delay that a killed run may cause.
 const SOON: SignedDuration = SignedDuration::from_secs(90);
 
 /// How long a backup with these faults takes.
@@ -44,7 +44,7 @@ async fn a_killed_run_of_a_backup_is_replaced_soon() {
     }
 }
 
-/// D3: while nobody has taken over yet, the progress says what the backup waits for.
+/// D3: before another run takes over, the progress shows what the backup waits for.
 #[tokio::test(start_paused = true)]
 async fn the_progress_shows_that_a_run_was_cut_off() {
     let mut told = 0;

@@ -1,5 +1,5 @@
-//! A stage goes back by being cleared first. Nothing that comes between clearing and setting it leaves it empty: a death, a
-//! lost answer, a limit, a stop, a refused token, a property that is given up.
+//! A stage goes back by being cleared first. Nothing that comes between clearing and setting it leaves it empty: a
+//! death, a lost answer, a limit, a stop, a refused token, a property that is given up.
 
 use domain::budget::CallLimits;
 use domain::lease::WaitReason;
@@ -51,8 +51,8 @@ async fn between(trouble: Trouble, lasts: SignedDuration) -> (Scenario, RestoreR
     (scenario, restore)
 }
 
-/// A stage that somebody clears while a write gets no answer looks like one that the restore has cleared itself. Only that
-/// it has put nothing down about clearing it tells the two apart.
+/// A stage that a person clears while a write gets no answer looks like one that the restore has cleared itself. The
+/// difference is that the restore has stored no note about clearing it.
 #[tokio::test(start_paused = true)]
 async fn a_stage_that_a_person_clears_before_an_undo_goes_on_stays_empty() {
     let scenario = Scenario::in_memory(hundred()).await;
@@ -91,7 +91,7 @@ async fn a_cleared_stage_is_set_once_the_trouble_is_over() {
     }
 }
 
-/// R3: a stop in that gap ended the restore with empty stages, told as unclear.
+/// R3: a stop in that gap ended the restore with empty stages, reported as unclear.
 #[tokio::test(start_paused = true)]
 async fn a_cleared_stage_is_set_or_put_back_when_the_restore_is_stopped() {
     let minute = SignedDuration::from_mins(1);
@@ -113,8 +113,8 @@ async fn a_cleared_stage_is_set_or_put_back_when_the_restore_is_stopped() {
     }
 }
 
-/// Nothing can be written with a token that is refused. What was cleared is told with the value that it had, and the restore
-/// ends all the same.
+/// Nothing can be written with a token that is refused. What was cleared is told with the value that it had, and the
+/// restore ends all the same.
 #[tokio::test(start_paused = true)]
 async fn a_cleared_stage_is_reported_with_its_old_value_when_the_token_is_refused() {
     let (scenario, restore) = between(Trouble::TokenRefused, SignedDuration::from_hours(2)).await;
@@ -132,7 +132,7 @@ async fn a_cleared_stage_is_reported_with_its_old_value_when_the_token_is_refuse
     undone(&scenario, &restore).await;
 }
 
-/// Other apps use up the calls of every day. The lock is freed in the end, or nobody could ever restore again.
+/// Other apps use up the calls of every day. The lock is freed in the end, so that restores are possible again.
 #[tokio::test(start_paused = true)]
 async fn a_stopped_restore_without_any_calls_ends_after_three_days() {
     let days = SignedDuration::from_hours(5 * 24);
@@ -156,7 +156,7 @@ async fn a_stopped_restore_without_any_calls_ends_after_three_days() {
     undone(&scenario, &restore).await;
 }
 
-/// A worker dies or loses an answer anywhere, and then somebody stops the restore.
+/// A worker dies or loses an answer anywhere, and then a user stops the restore.
 #[tokio::test(start_paused = true)]
 async fn no_stage_stays_empty_wherever_a_run_dies_before_a_stop() {
     let before = Scenario::calls_before(&hundred()).await;
@@ -202,8 +202,8 @@ async fn no_stage_stays_empty_wherever_the_run_dies_that_ends_the_restore() {
         .await;
 }
 
-/// R2: the property was given up by another run after this one's had cleared its stages and died. They stayed empty, also
-/// after an undo.
+/// R2: the property was given up by another run after this one's had cleared its stages and died. They stayed empty,
+/// also after an undo.
 #[tokio::test(start_paused = true)]
 async fn a_stage_that_a_dead_run_cleared_gets_a_value_after_its_property_is_dropped() {
     let before = Scenario::calls_before(&hundred()).await;
@@ -240,8 +240,8 @@ async fn give_up_cities(scenario: &Scenario, restore: &RestoreRef) -> bool {
     true
 }
 
-/// The share of the day is used up in the middle of a restore, wherever that is: then nothing is left cleared until the next
-/// day begins.
+/// The share of the day is used up in the middle of a restore, wherever that is: then nothing is left cleared until the
+/// next day begins.
 #[tokio::test(start_paused = true)]
 async fn no_stage_is_empty_while_the_next_day_is_waited_for() {
     let calm = Scenario::in_memory(hundred()).await;

@@ -149,7 +149,7 @@ async fn a_restore_that_has_written_is_undone_once() {
     let again = world.ask_undo(&restore, false).await;
     assert!(matches!(&again, Err(AskError::UndoExists(undo)) if *undo == first.restore_id), "{again:?}");
 
-    // A plan that nobody confirmed in time is in nobody's way.
+    // A plan that was not confirmed in time holds up no other plan.
     world.clock.pass(PLAN_LIFETIME).await;
     let second = scenario.undo_planned(&restore, false).await;
     scenario.carried_out(&second).await;

@@ -149,7 +149,7 @@ async fn an_edit_after_the_plan_is_what_an_undo_goes_back_to_wherever_a_run_dies
         .await;
 }
 
-/// A run dies when it is about to write, or has written; somebody edits a value; the run after it dies too.
+/// A run dies when it is about to write, or has written; a person edits a value; the run after it dies too.
 #[tokio::test(start_paused = true)]
 async fn an_edit_between_two_deaths_is_what_an_undo_goes_back_to() {
     let setup = Setup { records: 100, ..Setup::default() };
@@ -190,8 +190,8 @@ async fn an_edit_between_two_deaths_is_what_an_undo_goes_back_to() {
     }
 }
 
-/// M-3: at low call shares minutes passed between reading a batch and writing it. What was edited then was lost, and an undo
-/// knew nothing of it.
+/// M-3: at low call shares minutes passed between reading a batch and writing it. What was edited then was lost, and an
+/// undo knew nothing of it.
 #[tokio::test(start_paused = true)]
 async fn what_was_read_long_ago_is_read_again_before_it_is_written_over() {
     for per_ten_seconds in [2, 12, 100] {
@@ -213,7 +213,7 @@ async fn what_was_read_long_ago_is_read_again_before_it_is_written_over() {
     }
 }
 
-/// The same when somebody edits a value in that time: its pre-image is the edited value.
+/// The same when a person edits a value in that time: its pre-image is the edited value.
 #[tokio::test(start_paused = true)]
 async fn an_edit_while_a_write_waits_for_its_turn_is_what_an_undo_goes_back_to() {
     let scenario = Scenario::in_memory(Setup { records: 100, ..Setup::default() }).await;

@@ -1,5 +1,5 @@
-//! A call of a port fails, or its answer is lost, or the worker dies there: at every call in turn, from the request of a
-//! restore to the end of its undo.
+//! A call of a port fails, or its answer is lost, or the worker dies there: at every call in turn, from the request of
+//! a restore to the end of its undo.
 
 use std::sync::Arc;
 
@@ -54,7 +54,7 @@ async fn two_deaths_soon_after_each_other_cost_no_value() {
     }
 }
 
-/// A worker dies, and before another one takes over, somebody stops the restore. What was written is undone.
+/// A worker dies, and before another one takes over, a user stops the restore. An undo gives back the state before.
 #[tokio::test(start_paused = true)]
 async fn a_restore_that_is_stopped_after_a_death_can_be_undone() {
     let staged = Setup { prepare: stages, damage: all_fans, ..Setup::default() };
@@ -95,7 +95,7 @@ async fn a_fault_in_short_runs_of_a_restore_costs_no_value() {
     values_are_right_whatever_strikes(setup, 3, 1).await;
 }
 
-/// M-9: whoever loads again after a conflict finds what is right, also where the commit was its own.
+/// M-9: a run that loads again after a conflict finds the right state, even if the commit was its own.
 #[tokio::test(start_paused = true)]
 async fn a_commit_that_is_made_and_answered_with_a_conflict_costs_no_value() {
     let setup = Setup { records: 130, prepare: stages, damage: all_fans, ..Setup::default() };
@@ -112,8 +112,8 @@ async fn a_commit_that_is_made_and_answered_with_a_conflict_costs_no_value() {
     assert!(overtaken > 20, "{overtaken} commits");
 }
 
-/// A run dies with as many batches written and not committed as there can be. All of them are remembered: an undo gives back
-/// every value.
+/// A run dies with as many batches written and not committed as there can be. All of them are remembered: an undo gives
+/// back every value.
 #[tokio::test(start_paused = true)]
 async fn a_death_with_many_batches_under_way_costs_no_value() {
     let setup = Setup { records: 9_000, damage: damage_every_email, ..Setup::default() };

@@ -13,7 +13,7 @@ fn small() -> Setup {
     Setup { records: 130, ..Setup::default() }
 }
 
-/// What the CRM held when the restore began to write, with the first record as somebody has edited it.
+/// What the CRM held when the restore began to write, with the edit of the first record.
 fn with_edit(scenario: &Scenario) -> Values {
     let mut values = scenario.damaged.clone();
     values.insert((record(0).0, "email".to_owned()), EDITED.to_owned());
@@ -24,7 +24,7 @@ fn edit(scenario: &Scenario) {
     scenario.world.crm.edit(OBJECT, record(0), "email", EDITED);
 }
 
-/// The restore ends well, and an undo gives back what was there before, the edit included.
+/// The restore completes, and an undo gives back the state before, with the edit.
 async fn goes_back_to_the_edit(scenario: &Scenario, restore: &RestoreRef) {
     scenario.rest_until(restore, RestoreState::Completed).await;
     scenario.assert_values(&scenario.good);
@@ -33,7 +33,7 @@ async fn goes_back_to_the_edit(scenario: &Scenario, restore: &RestoreRef) {
     scenario.assert_values(&with_edit(scenario));
 }
 
-/// Plans and confirms; goes on until the first death. None where there was none, or where it came too early.
+/// Plans and confirms; goes on until the first death. None without a death after the plan.
 async fn until_the_first_death(scenario: &Scenario, faults: &Faults, edit_first: bool) -> Option<RestoreRef> {
     let restore = scenario.planned().await;
     if !faults.struck().is_empty() {
@@ -73,7 +73,7 @@ async fn an_undo_goes_back_to_an_edit_before_a_death() {
     assert!(died > 10, "{died} deaths");
 }
 
-/// Whether a pre-image is stored that no commit tells of.
+/// Whether a pre-image is stored that no commit names.
 async fn is_half_written(scenario: &Scenario, restore: &RestoreRef) -> bool {
     let untold = scenario.world.slices(restore).await.iter().all(|slice| slice.outcomes.is_empty());
     let is_stored = scenario.world.blobs.keys("restores/").iter().any(|key| key.contains("/pre-images/"));

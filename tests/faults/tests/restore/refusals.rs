@@ -82,8 +82,8 @@ async fn a_property_that_the_crm_keeps_refusing_is_dropped() {
     assert!(emails.into_iter().all(|(key, value)| found.get(key) == Some(value)));
 }
 
-/// D11, R5: with 100 bad addresses among 2,000, the property was given up after 50 of them, and some 1,000 good values with
-/// it.
+/// D11, R5: with 100 bad addresses among 2,000, the property was given up after 50 of them, and some 1,000 good values
+/// with it.
 #[tokio::test(start_paused = true)]
 async fn bad_values_do_not_cost_the_good_values_of_their_property() {
     let prepare = |world: &World| {
@@ -137,8 +137,8 @@ async fn a_value_that_was_refused_is_not_sent_again_for_other_records() {
     assert!(errors.iter().all(|line| line[1] == "city" && line[4].starts_with("INVALID_CITY")));
 }
 
-/// A run dies between clearing a stage and setting it, and the target is refused by then: the stage gets back what it had,
-/// also where its property was given up meanwhile.
+/// A run dies between clearing a stage and setting it, and the target is refused by then: the stage gets back what it
+/// had, also where its property was given up meanwhile.
 #[tokio::test(start_paused = true)]
 async fn a_stage_that_a_dead_run_has_cleared_is_put_back_when_it_cannot_be_set() {
     let setup = Setup { records: 100, prepare: stages, damage: all_fans, ..Setup::default() };
@@ -239,8 +239,8 @@ async fn properties_that_cannot_be_restored_are_listed_with_a_reason() {
     assert!(emails.into_iter().all(|(key, value)| found.get(key) == Some(value)));
 }
 
-/// The CRM keeps addresses in lower case, in which the backup does not hold all of them. Whatever dies, an undo gives back
-/// what was there.
+/// The CRM keeps addresses in lower case, in which the backup does not hold all of them. Whatever dies, an undo gives
+/// back what was there.
 #[tokio::test(start_paused = true)]
 async fn a_value_that_the_crm_changes_is_undone_after_a_death() {
     let before = Scenario::calls_before(&Setup::default()).await;

@@ -92,7 +92,7 @@ pub(crate) fn lines<T: serde::Serialize>(values: impl IntoIterator<Item = T>) ->
 }
 
 impl Reporting {
-    /// One that is being concluded: every value of its plan was refused.
+    /// A restore that is being concluded: every value of its plan was refused.
     pub(crate) async fn errors(setup: &Setup) -> Self {
         let reporting = Self::without_sources(setup, RestoreState::Concluding).await;
         for place in 0..setup.sources {
@@ -103,7 +103,7 @@ impl Reporting {
         reporting
     }
 
-    /// One whose plan is summed up: it leaves every value as it is.
+    /// A restore whose plan is summed up: it leaves every value as it is.
     async fn skipped(setup: &Setup) -> Self {
         let reporting = Self::without_sources(setup, RestoreState::Summarising).await;
         for place in 0..setup.sources {
@@ -232,7 +232,7 @@ impl Reporting {
         self.world.import(&self.restore).await.expect("it has written")
     }
 
-    /// Goes on until so many sources are in the report, or more.
+    /// Goes on until at least `sources` sources are in the report.
     async fn until_done(&self, sources: u64) {
         let work = self.world.restore(&self.restore).await.work().expect("at a step");
         self.world.queue.send(&[work], std::time::Duration::ZERO).await.expect("memory takes it");
@@ -246,7 +246,7 @@ impl Reporting {
     }
 }
 
-/// R6: a report that was not made before one run's end was given up, and nobody was told.
+/// R6: a report that was not made before one run's end was silently given up.
 #[tokio::test(start_paused = true)]
 async fn a_report_takes_as_many_runs_as_it_needs_and_has_the_same_bytes() {
     let one_run = Reporting::errors(&Setup::large()).await;
@@ -281,7 +281,8 @@ async fn what_a_plan_leaves_as_it_is_is_listed_over_several_runs_too() {
     }
 }
 
-/// Goes through the calls of a report, `stride` at a time; `expected` faults of each kind strike. The bytes stay the same.
+/// Goes through the calls of a report, `stride` at a time; `expected` faults of each kind strike. Its bytes stay the
+/// same.
 async fn same_bytes_whatever_strikes(setup: Setup, stride: u64, expected: u64) {
     let calm = Reporting::errors(&Setup { run: Setup::large().run, ..setup.clone() }).await.made().await;
     for (place, fault) in (0..).zip([Fault::CallFails, Fault::AnswerLost, Fault::WorkerDies]) {
@@ -311,7 +312,7 @@ async fn a_fault_at_many_calls_of_an_upload_costs_no_row_and_leaves_no_upload_be
     same_bytes_whatever_strikes(Setup { sources: 4, rows: 15, length: 200_000, ..Setup::in_short_runs() }, 5, 1).await;
 }
 
-/// A run is frozen for so long that others finish the report, and then goes on.
+/// A run is frozen until others have finished the report, and then goes on.
 #[tokio::test(start_paused = true)]
 async fn a_late_run_changes_nothing_in_a_report() {
     let setup = Setup { sources: 4, rows: 15, length: 200_000, ..Setup::in_short_runs() };
@@ -337,7 +338,7 @@ async fn a_late_run_changes_nothing_in_a_report() {
         .await;
 }
 
-/// What a report is made of is gone: the import says so, and counts what it knows.
+/// The sources of a report are gone: the import gives the reason, and counts what it knows.
 #[tokio::test(start_paused = true)]
 async fn a_report_that_cannot_be_made_is_missed_in_plain_words() {
     let gone = |reporting: &Reporting| storage_keys::outcome(&reporting.restore, 0, 7, 1);
@@ -386,7 +387,7 @@ async fn a_report_whose_beginning_is_gone_begins_again() {
     }
 }
 
-/// A run has completed the report and died before it could say so.
+/// A run has completed the report and died before its commit.
 #[tokio::test(start_paused = true)]
 async fn a_report_that_a_dead_run_has_finished_is_not_made_again() {
     let expected = Reporting::errors(&Setup::large()).await.made().await;

@@ -1,4 +1,4 @@
-//! Somebody stops a restore while a run is at work.
+//! A user stops a restore while a run is at work.
 
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use crate::zombies::until_frozen;
 /// Batches that a run has under way at the same time.
 const UNDER_WAY: u64 = 8;
 
-/// A run is frozen at a call; meanwhile somebody stops the restore, and others work for five seconds. Then the run goes on:
-/// it finishes what it has begun and begins nothing. The CRM of these worlds holds each write against the lock.
+/// A run is frozen at a call; meanwhile a user stops the restore, and others work for five seconds. Then the run goes
+/// on: it finishes what it has begun and begins nothing. The CRM of these worlds holds each write against the lock.
 #[tokio::test(start_paused = true)]
 async fn a_run_begins_nothing_after_a_stop_and_the_lock_waits_for_it() {
     let setup = Setup { records: 3_000, damage: damage_every_email, ..Setup::default() };

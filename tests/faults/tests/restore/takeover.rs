@@ -10,7 +10,7 @@ use jiff::SignedDuration;
 
 use crate::scenario::{OBJECT, PROPERTIES, Scenario, Setup};
 
-/// So long may a run that was killed be missed.
+/// The longest delay that a killed run may cause.
 const SOON: SignedDuration = SignedDuration::from_secs(90);
 
 /// How long planning and carrying out take together with these faults.
@@ -27,7 +27,8 @@ async fn lasted(faults: &Arc<Faults>) -> SignedDuration {
     planned.duration_since(asked) + ended.duration_since(confirmed)
 }
 
-/// D3: begin, comparing, summing up, writing and concluding are taken over within 90 seconds, wherever they were killed.
+/// D3: begin, comparing, summing up, writing and concluding are taken over within 90 seconds, wherever they were
+/// killed.
 #[tokio::test(start_paused = true)]
 async fn a_killed_run_of_a_restore_is_replaced_soon() {
     let before = Scenario::calls_before(&Setup::default()).await;

@@ -40,7 +40,7 @@ async fn a_token_that_is_revoked_half_way_fails_the_restore_visibly_and_frees_th
     scenario.assert_values(&scenario.damaged);
 }
 
-/// Two workers find the token revoked, one after the other; the restore ends once, and everything that was written is told.
+/// Two workers find the token revoked, one after the other; the restore ends once, and all writes are reported.
 #[tokio::test(start_paused = true)]
 async fn a_failure_that_several_workers_find_is_concluded_once() {
     for seconds in [1, 2, 3, 5, 8] {
@@ -61,7 +61,7 @@ async fn a_failure_that_several_workers_find_is_concluded_once() {
     }
 }
 
-/// R6: what a run had written behind a batch that was refused was told as unclear, although the run knew better.
+/// R6: values that a run had written behind a refused batch were reported as unclear; the run knew their state.
 #[tokio::test(start_paused = true)]
 async fn values_written_behind_a_refused_batch_are_reported_as_restored() {
     let setup = || Setup { records: 1_000, damage: damage_every_email, ..Setup::default() };
@@ -95,7 +95,7 @@ async fn values_written_behind_a_refused_batch_are_reported_as_restored() {
         assert_eq!(import.values_not_tried + unclear, wrong.len() as u64 - restored, "call {nth}");
         beyond += world.slices(&restore).await.iter().map(|slice| slice.told_beyond.len()).sum::<usize>();
         tried += 1;
-        // What was told is undone.
+        // The reported values are undone.
         world.clock.pass(SignedDuration::from_hours(4)).await;
         let undo = scenario.undo_planned(&restore, false).await;
         if world.restore(&undo).await.plan.expect("planned").counts.changed > 0 {

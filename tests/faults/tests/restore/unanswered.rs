@@ -1,5 +1,5 @@
-//! Writes whose answers do not come. They may land all the same, and nobody else writes until they cannot any more. Every
-//! write is held against the restore lock by the CRM of these worlds.
+//! Writes whose answers do not come. They may land all the same, and nobody else writes until they cannot any more.
+//! Every write is held against the restore lock by the CRM of these worlds.
 
 use async_trait::async_trait;
 use domain::ports::ledger::{self, Change, Ledger, LedgerError, Stored};
@@ -33,8 +33,8 @@ async fn undone(scenario: &Scenario, restore: &RestoreRef) {
     scenario.assert_values(&scenario.damaged);
 }
 
-/// R4: the first sending got no answer and the second was refused for something else. The lock was freed, somebody mended a
-/// record by hand, and the first sending landed over it.
+/// R4: the first sending got no answer and the second was refused for something else. The lock was freed, somebody
+/// mended a record by hand, and the first sending landed over it.
 #[tokio::test(start_paused = true)]
 async fn the_lock_stays_until_a_write_without_an_answer_cannot_land_any_more() {
     for refusal in [Trouble::DailyLimit, Trouble::TokenRefused, Trouble::ScopeMissing, Trouble::Forbidden] {
@@ -103,8 +103,8 @@ async fn values_are_right_when_a_run_dies_while_its_write_is_under_way() {
     assert!(landed > 100, "{landed}");
 }
 
-/// Every answer to a write comes too late, until the restore is stopped: it ends when nothing can land any more, and what
-/// has landed is undone.
+/// Every answer to a write comes too late, until the restore is stopped: it ends when nothing can land any more, and
+/// what has landed is undone.
 #[tokio::test(start_paused = true)]
 async fn a_restore_without_any_answer_is_stopped_and_undone() {
     for setup in [staged(), one_batch()] {
@@ -143,8 +143,8 @@ impl Meddling for NoRenewals {
     }
 }
 
-/// M18: narrowing down a hundred bad values takes longer than a lease lasts. No call is made in its last 25 seconds, so that
-/// even an answer that comes late, and a write that lands late, come before anybody else may write.
+/// M18: narrowing down a hundred bad values takes longer than a lease lasts. No call is made in its last 25 seconds, so
+/// that even an answer that comes late, and a write that lands late, come before anybody else may write.
 #[tokio::test(start_paused = true)]
 async fn nothing_is_written_in_the_last_seconds_of_a_lease() {
     let scenario = Scenario::on(Meddled::new(NoRenewals), Pace::Simulated, one_batch()).await;

@@ -53,8 +53,8 @@ async fn exchanged_addresses_are_restored_and_exchanged_again_by_an_undo() {
     assert!(calls <= 2 * (2 + 2), "two batches each way, one of them with values to free and to set last: {calls}");
 }
 
-/// D11: addresses are cleared before they are set, so a run may die in between. Then they are set by the next one, and an
-/// undo knows what was there.
+/// D11: addresses are cleared before they are set, so a run may die in between. Then they are set by the next one, and
+/// an undo knows what was there.
 #[tokio::test(start_paused = true)]
 async fn exchanged_addresses_are_restored_after_a_fault_at_any_call() {
     let before = Scenario::calls_before(&setup()).await;

@@ -62,7 +62,7 @@ async fn a_value_that_is_hidden_after_the_plan_is_left_alone() {
     scenario.assert_values(&scenario.damaged);
 }
 
-/// A1: records that the CRM could not give for a moment were told as deleted and left damaged.
+/// A1: records that the CRM could not give for a moment were reported as deleted and stayed damaged.
 #[tokio::test(start_paused = true)]
 async fn a_record_that_cannot_be_read_is_not_a_deleted_one() {
     let scenario = Scenario::in_memory(Setup::default()).await;
@@ -88,8 +88,8 @@ async fn a_record_that_cannot_be_read_is_not_a_deleted_one() {
     assert!(named.iter().all(|(_, code)| *code == "UNREADABLE"), "{named:?}");
 }
 
-/// A1: wherever a run dies, and although the records cannot be read by the run that goes on, an undo gives back what was
-/// there.
+/// A1: wherever a run dies, and although the records cannot be read by the run that goes on, an undo gives back what
+/// was there.
 #[tokio::test(start_paused = true)]
 async fn a_dead_runs_write_to_a_record_that_is_now_unreadable_is_unclear() {
     let setup = Setup { records: 100, damage: damage_every_email, ..Setup::default() };
@@ -152,7 +152,7 @@ async fn values_that_the_backup_does_not_know_cannot_be_restored() {
     assert_eq!(only(&found, "email"), only(&scenario.good, "email"));
 }
 
-/// M-2: a record that an answer left out was told as deleted, and an undo passed over what had been written of it.
+/// M-2: a record that an answer left out was reported as deleted, and an undo left its new values.
 #[tokio::test(start_paused = true)]
 async fn a_record_that_the_answer_to_a_write_leaves_out_is_looked_at() {
     let scenario = Scenario::in_memory(Setup { records: 100, damage: damage_every_email, ..Setup::default() }).await;
@@ -167,7 +167,8 @@ async fn a_record_that_the_answer_to_a_write_leaves_out_is_looked_at() {
     scenario.assert_values(&scenario.damaged);
 }
 
-/// The same where the CRM does not show by then what it holds: nobody knows whether it was written, and an undo looks at it.
+/// The same where the CRM hides the value after the write: it is unclear whether it was written, and an undo looks at
+/// it.
 #[tokio::test(start_paused = true)]
 async fn a_value_that_is_not_shown_after_it_was_written_is_unclear_and_undone() {
     let scenario = Scenario::in_memory(Setup { records: 100, damage: damage_every_email, ..Setup::default() }).await;

@@ -1,5 +1,5 @@
-//! A worker is frozen at a call of a port, long enough for its lease to run out; another one takes over and finishes; then
-//! the first goes on as if nothing had been: at every call in turn.
+//! A worker is frozen at a call of a port, long enough for its lease to run out; another one takes over and finishes;
+//! then the first goes on as if nothing had been: at every call in turn.
 
 use std::pin::Pin;
 

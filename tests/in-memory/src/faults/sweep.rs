@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::{Fault, Faults};
 
-/// Repeats a run with a fault at one call after the other. It fails when too few faults strike: a test whose ports are not
-/// wrapped, or whose run ends before the calls in question, does not pass.
+/// Repeats a run with a fault at one call after the other. It fails when too few faults strike: a test whose ports are
+/// not wrapped, or whose run ends before the calls in question, does not pass.
 #[derive(Debug, Clone)]
 #[must_use = "a sweep runs when it is awaited"]
 pub struct Sweep {
@@ -41,8 +41,8 @@ impl Sweep {
         Self { last: Some(call), ..self }
     }
 
-    /// Only the expected faults have to strike, as runs like this one do not always make the same number of calls. Without
-    /// this, a fault at each call of the calm run has to strike.
+    /// Only the expected faults have to strike, as runs like this one do not always make the same number of calls.
+    /// Without this, a fault at each call of the calm run has to strike.
     pub fn where_calls_vary(self) -> Self {
         Self { varies: true, ..self }
     }
@@ -56,8 +56,8 @@ impl Sweep {
     }
 
     /// Runs once without faults to count the calls, unless [`up_to`](Self::up_to) gives their number. Then runs with
-    /// `script(nth)` for each call. After the last call of the calm run it goes on for as long as faults strike. A script
-    /// has struck when all of its faults have.
+    /// `script(nth)` for each call. After the last call of the calm run it goes on for as long as faults strike. A
+    /// script has struck when all of its faults have.
     ///
     /// # Panics
     /// When too few faults strike.
@@ -74,8 +74,8 @@ impl Sweep {
         .await;
     }
 
-    /// Does `run` for each call [up to](Self::up_to) the last one. It makes a fault strike at that call by its own means,
-    /// and returns whether the fault did.
+    /// Does `run` for each call [up to](Self::up_to) the last one. It makes a fault strike at that call by its own
+    /// means, and returns whether the fault did.
     ///
     /// # Panics
     /// When too few faults strike.
