@@ -143,7 +143,7 @@ mod tests {
         let (ledger, backup) = running().await;
         end(&*counted.worker().wrap(ledger), &backup, End::Failed(&token_refused())).await;
 
-        let sweep = Sweep::expecting(1).up_to(counted.calls());
+        let sweep = Sweep::expecting(4).up_to(counted.calls());
         sweep
             .of(Fault::CallHeld, async |faults| {
                 let (ledger, backup) = running().await;

@@ -164,7 +164,7 @@ async fn an_unknown_account_is_created_by_an_operator_alone() {
 #[tokio::test]
 async fn the_secret_of_a_webhook_is_stored_before_its_url() {
     for fault in [Fault::CallFails, Fault::AnswerLost, Fault::WorkerDies] {
-        let sweep = Sweep::expecting(1);
+        let sweep = Sweep::expecting(7);
         sweep
             .of(fault, async |faults| {
                 let world = World::with_account().await;
@@ -222,7 +222,7 @@ async fn assert_the_stored_secret_is_told(other: &str) {
     };
     quiet.change(&samples::act("change-account"), false, &webhook(HOOK, false), samples::NOW).await.expect("allowed");
 
-    let sweep = Sweep::expecting(1).up_to(counted.calls());
+    let sweep = Sweep::expecting(6).up_to(counted.calls());
     sweep
         .of(Fault::CallHeld, async |faults| {
             let world = World::with_account().await;

@@ -232,7 +232,7 @@ async fn accounts_that_are_unknown_or_not_connected_have_no_backups() {
 #[tokio::test]
 async fn a_request_that_is_repeated_after_any_fault_makes_one_backup() {
     for fault in [Fault::CallFails, Fault::AnswerLost, Fault::WorkerDies] {
-        let sweep = Sweep::expecting(1);
+        let sweep = Sweep::expecting(5);
         sweep
             .of(fault, async |faults| {
                 let world = World::with_connected_account().await;

@@ -170,7 +170,7 @@ async fn the_expiry_of_an_archive_that_is_swept_late_is_announced() {
 async fn one_of_two_rounds_at_the_same_moment_announces_an_expiry() {
     let counted = Faults::none();
     World::expiring().await.recover(&counted.worker()).round().await.expect("no faults");
-    let sweep = Sweep::expecting(1).up_to(counted.calls());
+    let sweep = Sweep::expecting(13).up_to(counted.calls());
     sweep
         .of(Fault::CallHeld, async |faults| {
             let world = World::expiring().await;
@@ -190,7 +190,7 @@ async fn one_of_two_rounds_at_the_same_moment_announces_an_expiry() {
 #[tokio::test]
 async fn an_expiry_is_announced_once_after_a_fault_at_any_call() {
     for fault in FAULTS {
-        let sweep = Sweep::expecting(1);
+        let sweep = Sweep::expecting(60);
         sweep
             .of(fault, async |faults| {
                 let world = World::expiring().await;
@@ -245,7 +245,7 @@ async fn a_notification_that_was_set_aside_makes_no_other() {
 async fn work_that_was_set_aside_is_announced_once_after_a_fault_at_any_call() {
     let backup = samples::queued(2).reference();
     for fault in FAULTS {
-        let sweep = Sweep::expecting(1);
+        let sweep = Sweep::expecting(75);
         sweep
             .of(fault, async |faults| {
                 let world = World::expiring().await;
@@ -298,7 +298,7 @@ async fn a_list_of_due_work_that_cannot_be_read_does_not_hold_up_the_others() {
     World::expiring().await.recover(&counted.worker()).round().await.expect("no faults");
 
     let (mut lists, mut held_up) = (0, 0);
-    let sweep = Sweep::expecting(1).up_to(counted.calls());
+    let sweep = Sweep::expecting(13).up_to(counted.calls());
     sweep
         .of(Fault::CallFails, async |faults| {
             let world = World::expiring().await;
@@ -323,7 +323,7 @@ async fn dead_letters_that_cannot_be_read_hold_nothing_up() {
     let counted = Faults::none();
     World::expiring().await.recover(&counted.worker()).round().await.expect("no faults");
     let mut looks = 0;
-    let sweep = Sweep::expecting(1).up_to(counted.calls());
+    let sweep = Sweep::expecting(13).up_to(counted.calls());
     sweep
         .of(Fault::CallFails, async |faults| {
             let world = World::expiring().await;

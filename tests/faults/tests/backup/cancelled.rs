@@ -91,24 +91,24 @@ async fn a_cancelled_backup_stays_cancelled(case: Case, stride: u64, expected: u
 
 #[tokio::test(start_paused = true)]
 async fn a_small_backup_that_is_cancelled_at_any_call_stays_cancelled() {
-    a_cancelled_backup_stays_cancelled(SMALL, 1, 1).await;
+    a_cancelled_backup_stays_cancelled(SMALL, 1, 250).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_backup_that_is_cancelled_while_an_object_is_split_stays_cancelled() {
-    a_cancelled_backup_stays_cancelled(SPLIT, 5, 1).await;
+    a_cancelled_backup_stays_cancelled(SPLIT, 5, 60).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_backup_that_is_cancelled_during_the_fallback_to_one_worker_stays_cancelled() {
-    a_cancelled_backup_stays_cancelled(FALLBACK, 3, 1).await;
+    a_cancelled_backup_stays_cancelled(FALLBACK, 3, 50).await;
 }
 
 #[tokio::test]
 async fn a_backup_that_is_cancelled_stays_cancelled_on_dynamodb_local() {
     with_tables(DYNAMODB_LOCAL, async |ledger, _| {
         let ledger: Arc<dyn Ledger> = Arc::new(ledger);
-        let sweep = SMALL.sweep(41, 1).where_calls_vary().after(2);
+        let sweep = SMALL.sweep(41, 6).where_calls_vary().after(2);
         sweep
             .of(Fault::CallHeld, async |faults| {
                 let world = SMALL.on(ledger.clone(), faults, FailedMessages::ComeBack).await;

@@ -51,7 +51,7 @@ async fn completes(world: &World) {
 #[tokio::test(start_paused = true)]
 async fn wherever_a_change_breaks_off_no_token_is_sent_to_the_other_address() {
     for fault in [Fault::CallFails, Fault::AnswerLost, Fault::WorkerDies] {
-        let sweep = Sweep::expecting(1).up_to(calls_of_a_change().await);
+        let sweep = Sweep::expecting(9).up_to(calls_of_a_change().await);
         sweep
             .of(fault, async |faults| {
                 let world = SMALL.calm().await;

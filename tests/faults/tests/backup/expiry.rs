@@ -32,7 +32,7 @@ async fn a_fault_at_any_call_leaves_one_notification_of_an_expiry() {
     let before = the_account_is_told_once(&calm).await;
     for fault in [Fault::CallFails, Fault::AnswerLost, Fault::WorkerDies] {
         let mut failed = [FailedMessages::ComeBack, FailedMessages::AreLost].into_iter().cycle();
-        let sweep = Sweep::expecting(1).after(before);
+        let sweep = Sweep::expecting(50).after(before);
         sweep
             .of(fault, async |faults| {
                 let failed = failed.next().expect("endless");

@@ -73,7 +73,7 @@ async fn a_fault_in_the_assembly_leaves_a_large_archive_as_it_is() {
     let calm = archive_of(&world(Settings::default()).await).await;
     let (before, last) = calls_of_assembly().await;
     for (shift, fault) in [(0, Fault::CallFails), (1, Fault::AnswerLost), (3, Fault::WorkerDies)] {
-        let sweep = Sweep::expecting(1).every(4).after(before + shift).up_to(last + shift);
+        let sweep = Sweep::expecting(9).every(4).after(before + shift).up_to(last + shift);
         sweep
             .of(fault, async |faults| {
                 let world = world(Settings { faults: faults.clone(), ..Settings::default() }).await;
@@ -108,7 +108,7 @@ async fn a_large_archive_is_assembled_by_many_short_runs() {
 async fn a_late_assembler_changes_nothing() {
     let calm = archive_of(&world(Settings::default()).await).await;
     let (before, last) = calls_of_assembly().await;
-    let sweep = Sweep::expecting(1).every(3).after(before).up_to(last);
+    let sweep = Sweep::expecting(12).every(3).after(before).up_to(last);
     sweep
         .of(Fault::CallHeld, async |faults| {
             let world = world(Settings { faults, ..Settings::default() }).await;

@@ -125,13 +125,17 @@ async fn a_backup_that_is_not_done_after_six_days_fails() {
 #[tokio::test(start_paused = true)]
 async fn a_refused_rate_pauses_everyone_and_costs_nothing_else() {
     let pause = SignedDuration::from_secs(10);
-    for nth in 2..30 {
-        let world = SMALL.calm().await;
-        world.crm.trouble(Period::Calls(nth..nth + 2), Trouble::RateLimit(pause));
-        let backup = world.request().await;
-        assert_complete(&world, &world.to_the_end(&backup).await).await;
-        assert_tidy(&world, &backup).await;
-    }
+    let sweep = SMALL.sweep(1, 28).after(1).up_to(29);
+    sweep
+        .at_calls(async |nth| {
+            let world = SMALL.calm().await;
+            world.crm.trouble(Period::Calls(nth..nth + 2), Trouble::RateLimit(pause));
+            let backup = world.request().await;
+            assert_complete(&world, &world.to_the_end(&backup).await).await;
+            assert_tidy(&world, &backup).await;
+            world.crm.struck() > 0
+        })
+        .await;
 }
 
 /// C3: an account whose limits the CRM has raised uses them without being connected again.

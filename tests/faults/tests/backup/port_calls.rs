@@ -30,17 +30,17 @@ async fn the_archive_is_that_of_the_calm_run(case: Case, stride: u64, expected: 
 
 #[tokio::test(start_paused = true)]
 async fn a_fault_at_any_call_leaves_a_small_archive_as_it_is() {
-    the_archive_is_that_of_the_calm_run(SMALL, 1, 1).await;
+    the_archive_is_that_of_the_calm_run(SMALL, 1, 250).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_fault_while_an_object_is_split_leaves_the_archive_as_it_is() {
-    the_archive_is_that_of_the_calm_run(SPLIT, 5, 1).await;
+    the_archive_is_that_of_the_calm_run(SPLIT, 5, 60).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_fault_during_the_fallback_to_one_worker_leaves_the_archive_as_it_is() {
-    the_archive_is_that_of_the_calm_run(FALLBACK, 1, 1).await;
+    the_archive_is_that_of_the_calm_run(FALLBACK, 1, 150).await;
 }
 
 /// M-9: a run that loads again after a conflict finds the right state, even if the commit was its own.
@@ -49,7 +49,7 @@ async fn a_commit_that_is_made_and_answered_with_a_conflict_changes_no_archive()
     for case in [SMALL, FALLBACK] {
         let calm = calm_archive(&case.calm().await).await;
         let mut overtaken = 0;
-        let sweep = case.sweep(1, 1);
+        let sweep = case.sweep(1, 150);
         sweep
             .of(Fault::Overtaken, async |faults| {
                 let world = case.in_memory(faults.clone(), FailedMessages::ComeBack).await;
@@ -65,17 +65,17 @@ async fn a_commit_that_is_made_and_answered_with_a_conflict_changes_no_archive()
 
 #[tokio::test(start_paused = true)]
 async fn a_fault_while_parts_are_read_once_more_leaves_the_archive_as_it_is() {
-    the_archive_is_that_of_the_calm_run(ONCE_MORE, 2, 1).await;
+    the_archive_is_that_of_the_calm_run(ONCE_MORE, 2, 130).await;
 }
 
 #[tokio::test]
 async fn a_fault_at_any_call_leaves_a_tiny_archive_as_it_is_on_dynamodb_local() {
-    on_dynamodb_local(TINY, 1, 1).await;
+    on_dynamodb_local(TINY, 1, 80).await;
 }
 
 #[tokio::test]
 async fn a_fault_leaves_a_small_archive_as_it_is_on_dynamodb_local() {
-    on_dynamodb_local(Case { run_seconds: 10, ..SMALL }, 53, 1).await;
+    on_dynamodb_local(Case { run_seconds: 10, ..SMALL }, 53, 4).await;
 }
 
 async fn on_dynamodb_local(case: Case, stride: u64, expected: u64) {

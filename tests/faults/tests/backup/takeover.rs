@@ -31,7 +31,7 @@ async fn a_killed_run_of_a_backup_is_replaced_soon() {
     for case in [quick, SPLIT] {
         let calm = lasted(case, &Faults::none()).await;
         let mut late = Vec::new();
-        let sweep = case.sweep(1, 1);
+        let sweep = case.sweep(1, 150);
         sweep
             .of(Fault::WorkerDies, async |faults| {
                 let more = lasted(case, &faults).await - calm;
@@ -48,7 +48,7 @@ async fn a_killed_run_of_a_backup_is_replaced_soon() {
 #[tokio::test(start_paused = true)]
 async fn the_progress_shows_that_a_run_was_cut_off() {
     let mut told = 0;
-    let sweep = Sweep::expecting(1).every(20).after(19);
+    let sweep = Sweep::expecting(13).every(20).after(19);
     sweep
         .of(Fault::WorkerDies, async |faults| {
             let world = SMALL.in_memory(faults.clone(), FailedMessages::AreLost).await;

@@ -71,32 +71,32 @@ async fn a_late_worker_changes_nothing(case: Case, stride: u64, expected: u64) {
 
 #[tokio::test(start_paused = true)]
 async fn a_late_worker_changes_no_small_backup() {
-    a_late_worker_changes_nothing(SMALL, 1, 1).await;
+    a_late_worker_changes_nothing(SMALL, 1, 250).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_late_worker_changes_no_backup_while_an_object_is_split() {
-    a_late_worker_changes_nothing(SPLIT, 3, 1).await;
+    a_late_worker_changes_nothing(SPLIT, 3, 95).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_late_worker_changes_no_backup_during_the_fallback_to_one_worker() {
-    a_late_worker_changes_nothing(FALLBACK, 1, 1).await;
+    a_late_worker_changes_nothing(FALLBACK, 1, 150).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_late_worker_changes_no_backup_while_parts_are_read_once_more() {
-    a_late_worker_changes_nothing(ONCE_MORE, 3, 1).await;
+    a_late_worker_changes_nothing(ONCE_MORE, 3, 85).await;
 }
 
 #[tokio::test]
 async fn a_late_worker_changes_no_tiny_backup_on_dynamodb_local() {
-    on_dynamodb_local(TINY, 1, 1).await;
+    on_dynamodb_local(TINY, 1, 80).await;
 }
 
 #[tokio::test]
 async fn a_late_worker_changes_no_small_backup_on_dynamodb_local() {
-    on_dynamodb_local(SMALL, 47, 1).await;
+    on_dynamodb_local(SMALL, 47, 5).await;
 }
 
 async fn on_dynamodb_local(case: Case, stride: u64, expected: u64) {

@@ -162,7 +162,7 @@ async fn no_stage_stays_empty_wherever_a_run_dies_before_a_stop() {
     let before = Scenario::calls_before(&hundred()).await;
     for fault in [Fault::WorkerDies, Fault::AnswerLost] {
         let mut stopped = 0;
-        let sweep = Sweep::expecting(1).after(before);
+        let sweep = Sweep::expecting(90).after(before);
         sweep
             .of(fault, async |faults| {
                 let scenario = Scenario::in_memory(Setup { faults: faults.clone(), ..hundred() }).await;
@@ -188,7 +188,7 @@ async fn no_stage_stays_empty_wherever_a_run_dies_before_a_stop() {
 /// The run that gives values back after a stop dies as well, at every call in turn.
 #[tokio::test(start_paused = true)]
 async fn no_stage_stays_empty_wherever_the_run_dies_that_ends_the_restore() {
-    let sweep = Sweep::expecting(1);
+    let sweep = Sweep::expecting(90);
     sweep
         .of(Fault::WorkerDies, async |faults| {
             let (mut scenario, restore) = between(Trouble::DailyLimit, SignedDuration::from_mins(1)).await;
@@ -208,7 +208,7 @@ async fn no_stage_stays_empty_wherever_the_run_dies_that_ends_the_restore() {
 async fn a_stage_that_a_dead_run_cleared_gets_a_value_after_its_property_is_dropped() {
     let before = Scenario::calls_before(&hundred()).await;
     let mut given_up = 0;
-    let sweep = Sweep::expecting(1).after(before);
+    let sweep = Sweep::expecting(90).after(before);
     sweep
         .of(Fault::WorkerDies, async |faults| {
             let scenario = Scenario::in_memory(Setup { faults: faults.clone(), ..hundred() }).await;

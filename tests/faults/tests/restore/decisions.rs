@@ -58,7 +58,7 @@ async fn one_of_two_restores_confirmed_at_the_same_moment_runs() {
 #[tokio::test(start_paused = true)]
 async fn a_plan_is_not_confirmed_while_the_account_moves_to_another_portal() {
     let mut refused = 0;
-    let sweep = Sweep::expecting(1);
+    let sweep = Sweep::expecting(4);
     sweep
         .of(Fault::CallHeld, async |faults| {
             let scenario = Scenario::in_memory(Setup::default()).await;

@@ -87,7 +87,7 @@ async fn an_undo_leaves_edits_after_its_plan_unless_the_request_includes_them() 
 async fn an_edit_between_a_death_and_the_run_after_it_is_what_an_undo_goes_back_to() {
     let before = Scenario::calls_before(&Setup::default()).await;
     let mut edited = 0;
-    let sweep = Sweep::expecting(1).after(before);
+    let sweep = Sweep::expecting(95).after(before);
     sweep
         .of(Fault::WorkerDies, async |faults| {
             let scenario = Scenario::in_memory(Setup { faults: faults.clone(), ..Setup::default() }).await;
@@ -134,7 +134,7 @@ async fn an_edit_between_reading_and_writing_is_all_that_can_be_lost() {
 async fn an_edit_after_the_plan_is_what_an_undo_goes_back_to_wherever_a_run_dies() {
     let setup = Setup { records: 100, ..Setup::default() };
     let before = Scenario::calls_before(&setup).await;
-    let sweep = Sweep::expecting(1).every(2).after(before);
+    let sweep = Sweep::expecting(85).every(2).after(before);
     sweep
         .of(Fault::WorkerDies, async |faults| {
             let scenario = Scenario::in_memory(Setup { faults, ..setup.clone() }).await;
@@ -168,7 +168,7 @@ async fn an_edit_between_two_deaths_is_what_an_undo_goes_back_to() {
     }
     for first in [write, write + 1] {
         let deaths = |second| Faults::script([(first, Fault::WorkerDies), (second, Fault::WorkerDies)]);
-        let sweep = Sweep::expecting(1).every(3).after(first);
+        let sweep = Sweep::expecting(50).every(3).after(first);
         sweep
             .of_scripts(deaths, async |faults| {
                 let scenario = Scenario::in_memory(Setup { faults: faults.clone(), ..setup.clone() }).await;

@@ -29,13 +29,13 @@ async fn values_are_right_whatever_strikes(setup: Setup, stride: u64, expected: 
 
 #[tokio::test(start_paused = true)]
 async fn a_fault_at_any_call_of_a_restore_and_its_undo_costs_no_value() {
-    values_are_right_whatever_strikes(Setup::default(), 1, 1).await;
+    values_are_right_whatever_strikes(Setup::default(), 1, 190).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_fault_while_stages_go_backwards_costs_no_value() {
     let setup = Setup { records: 130, prepare: stages, damage: all_fans, ..Setup::default() };
-    values_are_right_whatever_strikes(setup, 1, 1).await;
+    values_are_right_whatever_strikes(setup, 1, 200).await;
 }
 
 /// Two workers die, one after the other, at calls that are a little apart.
@@ -45,7 +45,7 @@ async fn two_deaths_soon_after_each_other_cost_no_value() {
     let before = Scenario::calls_before(&setup).await;
     for apart in [1, 5, 11] {
         let deaths = |nth| Faults::script([(nth, Fault::WorkerDies), (nth + apart, Fault::WorkerDies)]);
-        let sweep = Sweep::expecting(1).after(before);
+        let sweep = Sweep::expecting(200).after(before);
         sweep
             .of_scripts(deaths, async |faults| {
                 Scenario::in_memory(Setup { faults, ..setup.clone() }).await.there_and_back().await;
@@ -61,7 +61,7 @@ async fn a_restore_that_is_stopped_after_a_death_can_be_undone() {
     for setup in [staged, Setup::default()] {
         let before = Scenario::calls_before(&setup).await;
         let mut stopped = 0;
-        let sweep = Sweep::expecting(1).after(before);
+        let sweep = Sweep::expecting(95).after(before);
         sweep
             .of(Fault::WorkerDies, async |faults| {
                 let scenario = Scenario::in_memory(Setup { faults: faults.clone(), ..setup.clone() }).await;
@@ -92,7 +92,7 @@ async fn a_restore_that_is_stopped_after_a_death_can_be_undone() {
 #[tokio::test(start_paused = true)]
 async fn a_fault_in_short_runs_of_a_restore_costs_no_value() {
     let setup = Setup { records: 1_200, run_seconds: 1, ..Setup::default() };
-    values_are_right_whatever_strikes(setup, 3, 1).await;
+    values_are_right_whatever_strikes(setup, 3, 90).await;
 }
 
 /// M-9: a run that loads again after a conflict finds the right state, even if the commit was its own.
@@ -101,7 +101,7 @@ async fn a_commit_that_is_made_and_answered_with_a_conflict_costs_no_value() {
     let setup = Setup { records: 130, prepare: stages, damage: all_fans, ..Setup::default() };
     let before = Scenario::calls_before(&setup).await;
     let mut overtaken = 0;
-    let sweep = Sweep::expecting(1).after(before);
+    let sweep = Sweep::expecting(200).after(before);
     sweep
         .of(Fault::Overtaken, async |faults| {
             Scenario::in_memory(Setup { faults: faults.clone(), ..setup.clone() }).await.there_and_back().await;
@@ -139,7 +139,7 @@ async fn a_fault_in_a_restore_costs_no_value_on_dynamodb_local() {
         let setup = Setup { records: 130, ..Setup::default() };
         let before = Scenario::calls_before(&setup).await;
         for (place, fault) in (0_u64..).zip(FAULTS) {
-            let sweep = Sweep::expecting(1).every(17).after(before + place).where_calls_vary();
+            let sweep = Sweep::expecting(10).every(17).after(before + place).where_calls_vary();
             sweep
                 .of(fault, async |faults| {
                     let setup = Setup { faults, ..setup.clone() };

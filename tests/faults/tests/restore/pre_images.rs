@@ -61,7 +61,7 @@ async fn calls_of_writing() -> (u64, u64) {
 async fn an_undo_goes_back_to_an_edit_before_a_death() {
     let mut died = 0;
     let (before, last) = calls_of_writing().await;
-    let sweep = Sweep::expecting(1).after(before).up_to(last);
+    let sweep = Sweep::expecting(40).after(before).up_to(last);
     sweep
         .of(Fault::WorkerDies, async |faults| {
             let scenario = Scenario::in_memory(Setup { faults: faults.clone(), ..small() }).await;

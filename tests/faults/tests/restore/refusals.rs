@@ -144,7 +144,7 @@ async fn a_stage_that_a_dead_run_has_cleared_is_put_back_when_it_cannot_be_set()
     let setup = Setup { records: 100, prepare: stages, damage: all_fans, ..Setup::default() };
     let before = Scenario::calls_before(&setup).await;
     for code in ["INVALID_OPTION", "READ_ONLY_VALUE"] {
-        let sweep = Sweep::expecting(1).after(before);
+        let sweep = Sweep::expecting(400).after(before);
         sweep
             .of(Fault::WorkerDies, async |faults| {
                 let scenario = Scenario::in_memory(Setup { faults: faults.clone(), ..setup.clone() }).await;
@@ -244,7 +244,7 @@ async fn properties_that_cannot_be_restored_are_listed_with_a_reason() {
 #[tokio::test(start_paused = true)]
 async fn a_value_that_the_crm_changes_is_undone_after_a_death() {
     let before = Scenario::calls_before(&Setup::default()).await;
-    let sweep = Sweep::expecting(1).every(2).after(before);
+    let sweep = Sweep::expecting(95).every(2).after(before);
     sweep
         .of(Fault::WorkerDies, async |faults| {
             let scenario = Scenario::in_memory(Setup { faults, ..Setup::default() }).await;

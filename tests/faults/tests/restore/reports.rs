@@ -304,12 +304,12 @@ async fn same_bytes_whatever_strikes(setup: Setup, stride: u64, expected: u64) {
 
 #[tokio::test(start_paused = true)]
 async fn a_fault_at_any_call_costs_no_row_of_a_report_and_doubles_none() {
-    same_bytes_whatever_strikes(Setup { sources: 4, ..Setup::small_in_short_runs() }, 1, 1).await;
+    same_bytes_whatever_strikes(Setup { sources: 4, ..Setup::small_in_short_runs() }, 1, 65).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_fault_at_many_calls_of_an_upload_costs_no_row_and_leaves_no_upload_behind() {
-    same_bytes_whatever_strikes(Setup { sources: 4, rows: 15, length: 200_000, ..Setup::in_short_runs() }, 5, 1).await;
+    same_bytes_whatever_strikes(Setup { sources: 4, rows: 15, length: 200_000, ..Setup::in_short_runs() }, 5, 14).await;
 }
 
 /// A run is frozen until others have finished the report, and then goes on.
@@ -317,7 +317,7 @@ async fn a_fault_at_many_calls_of_an_upload_costs_no_row_and_leaves_no_upload_be
 async fn a_late_run_changes_nothing_in_a_report() {
     let setup = Setup { sources: 4, rows: 15, length: 200_000, ..Setup::in_short_runs() };
     let expected = Reporting::errors(&Setup { run: Setup::large().run, ..setup.clone() }).await.made().await;
-    let sweep = Sweep::expecting(1).every(8);
+    let sweep = Sweep::expecting(9).every(8);
     sweep
         .of(Fault::CallHeld, async |faults| {
             let reporting = Reporting::errors(&Setup { faults: faults.clone(), ..setup.clone() }).await;

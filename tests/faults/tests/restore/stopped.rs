@@ -22,7 +22,7 @@ async fn a_run_begins_nothing_after_a_stop_and_the_lock_waits_for_it() {
     let before = counted.calls();
     drop(calm);
     let (mut stopped, mut most) = (0, 0);
-    let sweep = Sweep::expecting(1).every(13).after(before);
+    let sweep = Sweep::expecting(14).every(13).after(before);
     sweep
         .of(Fault::CallHeld, async |faults| {
             let scenario = Scenario::in_memory(Setup { faults: faults.clone(), ..setup.clone() }).await;

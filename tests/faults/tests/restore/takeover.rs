@@ -34,7 +34,7 @@ async fn a_killed_run_of_a_restore_is_replaced_soon() {
     let before = Scenario::calls_before(&Setup::default()).await;
     let calm = lasted(&Faults::none()).await;
     let mut late = Vec::new();
-    let sweep = Sweep::expecting(1).after(before);
+    let sweep = Sweep::expecting(95).after(before);
     sweep
         .of(Fault::WorkerDies, async |faults| {
             let more = lasted(&faults).await - calm;

@@ -167,7 +167,7 @@ async fn a_single_refusal_at_any_call_costs_no_value() {
     let before = calm.world.crm.all_calls();
     calm.there_and_back().await;
     for trouble in [Trouble::TokenRefused, Trouble::ScopeMissing, Trouble::Forbidden, Trouble::NotFound] {
-        let sweep = Sweep::expecting(1).after(before).up_to(calm.world.crm.all_calls());
+        let sweep = Sweep::expecting(15).after(before).up_to(calm.world.crm.all_calls());
         sweep
             .at_calls(async |nth| {
                 let scenario = Scenario::in_memory(Setup::default()).await;

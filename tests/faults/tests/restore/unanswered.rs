@@ -91,7 +91,7 @@ async fn values_are_right_whichever_write_lands_late_or_loses_its_answer() {
 async fn values_are_right_when_a_run_dies_while_its_write_is_under_way() {
     let before = Scenario::calls_before(&staged()).await;
     let mut landed = 0;
-    let sweep = Sweep::expecting(1).after(before);
+    let sweep = Sweep::expecting(200).after(before);
     sweep
         .of(Fault::WorkerDies, async |faults| {
             let scenario = Scenario::in_memory(Setup { faults, ..staged() }).await;

@@ -59,7 +59,7 @@ async fn exchanged_addresses_are_restored_and_exchanged_again_by_an_undo() {
 async fn exchanged_addresses_are_restored_after_a_fault_at_any_call() {
     let before = Scenario::calls_before(&setup()).await;
     for fault in [Fault::WorkerDies, Fault::AnswerLost] {
-        let sweep = Sweep::expecting(1).after(before);
+        let sweep = Sweep::expecting(200).after(before);
         sweep
             .of(fault, async |faults| {
                 Scenario::in_memory(Setup { faults, ..setup() }).await.there_and_back().await;

@@ -95,7 +95,7 @@ async fn a_dead_runs_write_to_a_record_that_is_now_unreadable_is_unclear() {
     let setup = Setup { records: 100, damage: damage_every_email, ..Setup::default() };
     let before = Scenario::calls_before(&setup).await;
     let mut unclear = 0;
-    let sweep = Sweep::expecting(1).after(before);
+    let sweep = Sweep::expecting(80).after(before);
     sweep
         .of(Fault::WorkerDies, async |faults| {
             let scenario = Scenario::in_memory(Setup { faults: faults.clone(), ..setup.clone() }).await;

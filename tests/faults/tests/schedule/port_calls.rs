@@ -61,7 +61,7 @@ impl Due {
 #[tokio::test]
 async fn a_fault_at_any_call_leaves_one_backup_of_each_schedule() {
     for fault in [Fault::CallFails, Fault::AnswerLost, Fault::WorkerDies] {
-        let sweep = Sweep::expecting(1);
+        let sweep = Sweep::expecting(45);
         sweep
             .of(fault, async |faults| {
                 let due = Due::some().await;

@@ -107,7 +107,7 @@ async fn an_export_that_takes_too_long_is_given_up_without_a_trace() {
 #[tokio::test]
 async fn a_fault_at_any_call_leaves_no_audit_link_without_an_entry() {
     for fault in [Fault::CallFails, Fault::AnswerLost, Fault::WorkerDies] {
-        let sweep = Sweep::expecting(1);
+        let sweep = Sweep::expecting(4);
         sweep
             .of(fault, async |faults| {
                 let (world, objects) = (World::with(&entries(1)).await, Arc::new(MemoryStorage::new()));

@@ -66,7 +66,7 @@ async fn a_notification_announced_twice_at_the_same_moment_is_sent_once() {
     let told = world.tell().await;
     world.notify_as(&counted.worker()).announce(&told.reference()).await.expect("no faults");
 
-    let sweep = Sweep::expecting(1).up_to(counted.calls());
+    let sweep = Sweep::expecting(20).up_to(counted.calls());
     sweep
         .of(Fault::CallHeld, async |faults| {
             let world = World::new().await;

@@ -21,7 +21,7 @@ async fn run_out(world: &World, faults: &Arc<Faults>) {
 #[tokio::test(start_paused = true)]
 async fn every_channel_gets_the_notification_after_a_fault_at_any_call() {
     for fault in [Fault::CallFails, Fault::AnswerLost, Fault::WorkerDies] {
-        let sweep = Sweep::expecting(1);
+        let sweep = Sweep::expecting(30);
         sweep
             .of(fault, async |faults| {
                 // The receiver fails once by itself, so that a second attempt belongs to what can go wrong.

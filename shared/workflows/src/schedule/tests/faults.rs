@@ -32,7 +32,7 @@ async fn run_out(world: &World, faults: &Arc<Faults>) -> Vec<Struck> {
 #[tokio::test(start_paused = true)]
 async fn a_scheduled_run_starts_one_backup_after_a_fault_at_any_call() {
     for fault in FAULTS {
-        let sweep = Sweep::expecting(1);
+        let sweep = Sweep::expecting(40);
         sweep
             .of(fault, async |faults| {
                 let world = World::due().await;
@@ -57,7 +57,7 @@ async fn a_scheduled_run_starts_one_backup_after_a_fault_at_any_call() {
 #[tokio::test(start_paused = true)]
 async fn a_skipped_run_is_announced_once_after_a_fault_at_any_call() {
     for fault in FAULTS {
-        let sweep = Sweep::expecting(1);
+        let sweep = Sweep::expecting(40);
         sweep
             .of(fault, async |faults| {
                 let world = World::due().await;
@@ -81,7 +81,7 @@ async fn a_list_of_due_schedules_that_cannot_be_read_does_not_hold_up_the_others
     world.starting_as(&counted.worker()).round(world.round_ends()).await.expect("no faults");
 
     let (mut lists, mut held_up) = (0, 0);
-    let sweep = Sweep::expecting(1).up_to(counted.calls());
+    let sweep = Sweep::expecting(13).up_to(counted.calls());
     sweep
         .of(Fault::CallFails, async |faults| {
             let world = World::due().await;
@@ -136,7 +136,7 @@ async fn a_connection_that_is_mended_before_its_run_is_skipped_gets_the_backup()
     let counted = Faults::none();
     let world = refused_token().await;
     world.starting_as(&counted.worker()).round(world.round_ends()).await.expect("no faults");
-    let sweep = Sweep::expecting(1).up_to(counted.calls());
+    let sweep = Sweep::expecting(12).up_to(counted.calls());
     sweep
         .of(Fault::CallHeld, async |faults| {
             let world = refused_token().await;

@@ -57,7 +57,7 @@ async fn one_of_two_scheduling_rounds_at_the_same_moment_starts_the_backup() {
     assert!(counted.calls() > 8, "the lists of all shards, and what is done about what is due");
 
     // The slow round is held at each of its calls in turn while the other one does all of its own.
-    let sweep = Sweep::expecting(1).up_to(counted.calls());
+    let sweep = Sweep::expecting(13).up_to(counted.calls());
     sweep
         .of(Fault::CallHeld, async |faults| {
             let world = World::due().await;
