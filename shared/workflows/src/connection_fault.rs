@@ -56,7 +56,7 @@ mod tests {
 
     use domain::FailureKind;
     use domain::backup::Backup;
-    use in_memory::faults::{Fault, Faults};
+    use in_memory::faults::{Fault, Faults, Sweep};
     use in_memory::{ManualClock, MemoryLedger, MemoryQueue};
     use jiff::SignedDuration;
 
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_the_next_backup_would_meet_again_is_noted() {
+    async fn a_lasting_failure_is_noted_on_the_connection() {
         for kind in FailureKind::ALL.iter().filter(|kind| kind.pauses_schedules()) {
             let (ledger, backup) = running().await;
             let failure = Failure::new(kind.clone(), "It cannot go on.");
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_may_pass_says_nothing_about_the_connection() {
+    async fn a_passing_failure_is_not_noted_on_the_connection() {
         let may_pass = FailureKind::ALL.iter().filter(|kind| !kind.pauses_schedules());
         for failure in may_pass.map(|kind| Failure::new(kind.clone(), "It cannot go on.")) {
             let (ledger, backup) = running().await;
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_token_that_was_replaced_while_a_backup_ran_is_not_blamed_for_its_failure() {
+    async fn a_token_that_is_replaced_during_a_backup_is_not_blamed() {
         let (ledger, backup) = running().await;
         connect_anew(&*ledger, backup.created_at + SECOND).await;
         end(&*ledger, &backup, End::Failed(&token_refused())).await;
@@ -130,22 +130,25 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn nor_is_one_that_is_replaced_while_the_failure_is_noted() {
+    async fn a_token_that_is_replaced_while_a_failure_is_noted_is_not_blamed() {
         let counted = Faults::none();
         let (ledger, backup) = running().await;
         end(&*counted.worker().wrap(ledger), &backup, End::Failed(&token_refused())).await;
 
-        for nth in 1..=counted.calls() {
-            let (ledger, backup) = running().await;
-            let (faults, failure) = (Faults::at(nth, Fault::CallHeld), token_refused());
-            let slow = faults.worker().wrap(ledger.clone());
-            let connecting = async {
-                faults.until_struck().await;
-                connect_anew(&*ledger, backup.created_at + SECOND).await;
-                faults.release();
-            };
-            tokio::join!(end(&*slow, &backup, End::Failed(&failure)), connecting);
-            assert_eq!(fault(&*ledger).await, None, "{:?}", faults.struck());
-        }
+        let sweep = Sweep::expecting(4).up_to(counted.calls());
+        sweep
+            .of(Fault::CallHeld, async |faults| {
+                let (ledger, backup) = running().await;
+                let failure = token_refused();
+                let slow = faults.worker().wrap(ledger.clone());
+                let connecting = async {
+                    faults.until_struck().await;
+                    connect_anew(&*ledger, backup.created_at + SECOND).await;
+                    faults.release();
+                };
+                tokio::join!(end(&*slow, &backup, End::Failed(&failure)), connecting);
+                assert_eq!(fault(&*ledger).await, None, "{:?}", faults.struck());
+            })
+            .await;
     }
 }

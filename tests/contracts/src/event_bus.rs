@@ -1,4 +1,4 @@
-//! What every event bus does. See [`domain::ports::outlets`] for the contract; it says nothing about order.
+//! What every event bus does. See [`domain::ports::outlets`] for the contract; it promises no order.
 
 use domain::ports::outlets::{BusEvent, EventBus, OutletError};
 use serde_json::{Value, json};
@@ -30,7 +30,7 @@ pub async fn events_arrive_as_they_were(bus: &dyn EventBus, subscriber: &impl Su
     assert_eq!(events, [("Backup Completed".to_owned(), completed), ("Backup Failed".to_owned(), failed)]);
 }
 
-/// An event without a detail type, or whose detail is no JSON object, is refused and reaches nobody.
+/// An event without a detail type, or whose detail is no JSON object, is refused and not delivered.
 ///
 /// # Panics
 /// When the bus breaks its contract.

@@ -22,7 +22,7 @@ fn mail(to: &str, subject: &str) -> Mail {
     }
 }
 
-/// A mail arrives as it was, at its recipient and nobody else.
+/// A mail arrives unchanged, at its recipient alone.
 ///
 /// # Panics
 /// When the mailer breaks its contract.
@@ -49,7 +49,7 @@ pub async fn a_subject_is_one_line(mailer: &dyn Mailer, mailbox: &impl Mailbox) 
     assert_eq!(subjects, ["Backup Bcc: second@taken.example completed"]);
 }
 
-/// A refused mail is told as such, by an error that does not name the address.
+/// A refused mail is an error of its own that does not name the address.
 ///
 /// # Panics
 /// When the mailer breaks its contract.

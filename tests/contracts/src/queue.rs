@@ -1,4 +1,4 @@
-//! What every queue does. See [`domain::ports::queue`] for the contract; it says nothing about order.
+//! What every queue does. See [`domain::ports::queue`] for the contract; it promises no order.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! A server that answers from a script, for what no emulator can be brought to say.
+//! A server that answers from a script, for answers that no emulator gives.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;

@@ -80,7 +80,7 @@ async fn an_event_names_its_bus_source_and_time() {
 }
 
 #[tokio::test]
-async fn what_would_be_refused_again_is_refused_at_once() {
+async fn an_event_that_would_be_refused_again_is_refused() {
     let answers = [
         (entry_failed("MalformedDetail"), "MalformedDetail"),
         (entry_failed("NotAuthorizedForSourceException"), "NotAuthorizedForSourceException"),
@@ -93,13 +93,13 @@ async fn what_would_be_refused_again_is_refused_at_once() {
 }
 
 #[tokio::test]
-async fn what_may_be_taken_later_is_unavailable() {
+async fn an_event_bus_that_may_recover_is_unavailable() {
     let answers = [
         (entry_failed("ThrottlingException"), "ThrottlingException"),
         (entry_failed("InternalFailure"), "InternalFailure"),
         (entry_failed("InternalException"), "InternalException"),
         (call_failed(400, "ThrottlingException"), "ThrottlingException (HTTP 400)"),
-        // A permission that somebody may still grant.
+        // A permission that an operator may still grant.
         (call_failed(400, "AccessDeniedException"), "AccessDeniedException (HTTP 400)"),
         (call_failed(500, "InternalException"), "InternalException (HTTP 500)"),
     ];

@@ -87,7 +87,7 @@ async fn mails_are_plain_text_in_utf_8_from_the_deployments_address() {
 }
 
 #[tokio::test]
-async fn what_would_be_refused_again_is_refused_at_once() {
+async fn a_mail_that_would_be_refused_again_is_refused() {
     let answers = [(400, "MessageRejected"), (400, "BadRequestException"), (404, "NotFoundException")];
     for (status, code) in answers {
         let server = ScriptedServer::answering([failed(status, code)]).await;
@@ -100,13 +100,13 @@ async fn what_would_be_refused_again_is_refused_at_once() {
 }
 
 #[tokio::test]
-async fn what_may_be_taken_later_is_unavailable() {
+async fn a_mailer_that_may_recover_is_unavailable() {
     let answers = [
         (429, "TooManyRequestsException"),
         (400, "LimitExceededException"),
         (400, "ThrottlingException"),
         (400, "SendingPausedException"),
-        // A permission that somebody may still grant.
+        // A permission that an operator may still grant.
         (403, "AccessDeniedException"),
         (500, "InternalFailure"),
         (503, "ServiceUnavailable"),

@@ -18,7 +18,7 @@ async fn the_latest_token_comes_back_on_ministack() {
 }
 
 #[tokio::test]
-async fn a_secret_that_somebody_else_has_written_is_an_error_that_does_not_show_it() {
+async fn a_foreign_secret_is_an_error_that_hides_it() {
     for value in ["pat-secret", r#"{"token":"pat-secret"}"#, r#"{"baseUrl":["pat-secret"],"token":"x"}"#] {
         let body = json!({ "Name": "7", "SecretString": value }).to_string();
         let server = ScriptedServer::answering([Answer { status: 200, body }]).await;

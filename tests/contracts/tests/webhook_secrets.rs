@@ -18,7 +18,7 @@ async fn the_latest_key_comes_back_on_ministack() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_not_taken_is_an_error_that_does_not_show_it() {
+async fn a_webhook_key_that_is_refused_is_an_error_that_hides_it() {
     let body = json!({ "__type": "InvalidParameterException", "message": "whsec_private is too long." }).to_string();
     let server = ScriptedServer::answering([Answer { status: 400, body }]).await;
     let secrets = connect(&server.url()).await.webhook_secrets("webhook-secrets/");

@@ -11,7 +11,7 @@ use dev_stack::stack::Stack;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::journey::stack_folder;
+use crate::stack_folder::stack_folder;
 
 /// The domain events of an account; no longer collected when dropped.
 #[derive(Debug)]

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use crate::aws::Aws;
 use crate::portal::Portal;
+use crate::stack_folder::stack_folder;
 
 /// How long a backup of a few thousand records may take, with all other journeys on their way on a slow machine.
 pub const PATIENCE: Duration = Duration::from_mins(6);
@@ -68,11 +69,6 @@ pub fn oidc_stack(stack: &Stack) -> Result<Option<OidcStack>> {
 /// Whether nothing may be left out for what the machine lacks.
 pub fn is_all_required() -> bool {
     env::var("REQUIRE_ALL").as_deref() == Ok("1")
-}
-
-/// The folder with the stack's logs and the emulator's files.
-pub fn stack_folder() -> PathBuf {
-    PathBuf::from(env::var_os(STACK_FILE).unwrap_or_default()).with_extension("")
 }
 
 /// An account id that no other journey has or had.

@@ -15,4 +15,5 @@ pub mod problem;
 pub mod readers;
 pub mod receiver;
 pub mod restoring;
+pub mod stack_folder;
 pub mod truth;

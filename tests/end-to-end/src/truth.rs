@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_changed_is_told_and_what_was_only_written() {
+    fn changed_and_rewritten_records_are_reported() {
         let (before, mut after) = (truth(), truth());
         let mut change = |id: u64, name: &str, value: &str| {
             if let Some(record) = after.records.get_mut(&id) {

@@ -4,10 +4,11 @@ use std::fs;
 
 use dev_stack::api::Api;
 use dev_stack::failure::{OrFailure, Result};
-use end_to_end::journey::{Journey, PATIENCE, expect, stack_folder};
+use end_to_end::journey::{Journey, PATIENCE, expect};
 use end_to_end::patience::eventually;
 use end_to_end::portal::TOKEN_PREFIX;
 use end_to_end::problem::assert_problem;
+use end_to_end::stack_folder::stack_folder;
 use serde_json::json;
 use ureq::http::Method;
 

@@ -1,13 +1,12 @@
-//! A clock for simulations: time passes when the simulation says so.
+//! A clock for simulations: time passes when the simulation lets it.
 
 use std::sync::Mutex;
 use std::time::Duration;
 
 use domain::ports::clock::Clock;
+use in_memory::lock;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
-
-use crate::lock;
 
 /// How time passes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,7 +18,7 @@ pub enum Pace {
     Real,
 }
 
-/// Tells the time of a simulation that began at a given moment.
+/// The clock of a simulation that began at a given moment.
 #[derive(Debug)]
 pub struct SimulatedClock {
     pace: Pace,
@@ -47,7 +46,7 @@ impl SimulatedClock {
         }
     }
 
-    /// Sets it forward, or back, by so much. Whoever waits goes on waiting for as long as before.
+    /// Moves the clock forward, or back. Waits take as long as before.
     pub fn jump(&self, by: SignedDuration) {
         *lock(&self.skipped) += by;
     }

@@ -35,7 +35,7 @@ impl Exported {
     /// piece against the manifest.
     ///
     /// # Panics
-    /// When there is none, or anything does not agree.
+    /// When there is no archive, or a part does not agree with the rest.
     pub(crate) async fn read(objects: &(impl BlobReader + ?Sized), backup: &Backup) -> Self {
         let zip = zip(objects, backup).await;
         let manifest_key = &backup.archive.as_ref().expect("an archive").manifest_key;
@@ -66,7 +66,7 @@ impl Exported {
     /// A file, value by value.
     ///
     /// # Panics
-    /// When there is no such file, it is not CSV, or it is not what the manifest says.
+    /// When there is no such file, it is not CSV, or it contradicts the manifest.
     pub fn table(&self, name: &str) -> Table {
         let table = Table::parse(self.files.get(name).unwrap_or_else(|| panic!("no file {name}")));
         let stated = self.manifest.files.iter().find(|file| file.name == name).expect("every file is in the manifest");

@@ -5,7 +5,7 @@
 //! time pass in between, so that days take no time. What comes out is an [`Exported`] archive, to be compared with
 //! what the CRM holds or with what another run has made.
 //!
-//! `tests/` asks the same of every run, whatever was done to it: the archive of the calm run, or a visible end.
+//! `tests/` asks the same of every run after every fault: the archive of the calm run, or a visible end.
 
 mod clock;
 pub mod crm;
@@ -21,10 +21,3 @@ pub use crm::{SimulatedCrm, SimulatedObject};
 pub use exported::{Exported, Table};
 pub use latency::{Latent, Storage};
 pub use world::{CRM, Copies, FailedMessages, OTHER_CRM, Settings, TOKEN, World};
-
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
-/// Locks `mutex`. A test that panicked while it held the lock has failed already.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}

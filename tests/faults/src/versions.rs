@@ -1,14 +1,14 @@
-//! A ledger on which functions of two versions work while a deployment is under way, and one with records of a later version.
+//! A ledger on which functions of two versions work while a deployment is under way, and one with records of a later
+//! version.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use domain::ports::ledger::{Change, DueList, Key, Ledger, LedgerError, ListPage, ListRequest, Stored};
+use in_memory::lock;
 use jiff::Timestamp;
 use serde_json::{Value, json};
-
-use crate::lock;
 
 /// The member that the next version adds to every object that it writes.
 const LATER: &str = "fromNextVersion";
@@ -19,8 +19,8 @@ const NOT_OBJECTS: [&str; 4] = ["cursor", "remembered", "hiddenValues", "refusal
 /// Members that the present version leaves out where it sees nothing in them.
 const LEFT_OUT: [&str; 2] = ["trouble", "closeTrouble"];
 
-/// Every other commit, as a seed decides, is by the next version, which adds a member at every depth of every record that it
-/// writes. All others are by the present version, which must lose none of them.
+/// Every other commit, as a seed decides, is by the next version, which adds a member at every depth of every record
+/// that it writes. All others are by the present version, which must lose none of them.
 pub struct TwoVersions {
     ledger: Arc<dyn Ledger>,
     random: Mutex<fastrand::Rng>,

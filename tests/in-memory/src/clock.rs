@@ -1,4 +1,4 @@
-//! A clock that stands until somebody moves it.
+//! A clock that stands until a test moves it.
 
 use std::sync::Mutex;
 
@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::lock;
 
-/// Tells the time that the test has set.
+/// Shows the time that the test has set.
 #[derive(Debug)]
 pub struct ManualClock(Mutex<Timestamp>);
 

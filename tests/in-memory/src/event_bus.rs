@@ -8,7 +8,8 @@ use serde_json::{Map, Value};
 
 use crate::lock;
 
-/// Keeps events. Refuses those that EventBridge refuses: without a detail type, or with a detail that is no JSON object.
+/// Keeps events. Refuses those that EventBridge refuses: without a detail type, or with a detail that is no JSON
+/// object.
 #[derive(Debug, Default)]
 pub struct MemoryEventBus(Mutex<Vec<BusEvent>>);
 

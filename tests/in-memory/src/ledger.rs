@@ -48,7 +48,7 @@ fn stored((key, item): (&Key, &Item)) -> Stored {
     Stored { key: key.clone(), version: item.version, body: item.body.clone(), format: item.format }
 }
 
-/// Refuses what `DynamoDB` refuses whatever it holds.
+/// Refuses the changes that `DynamoDB` refuses independently of its content.
 fn check(changes: &[Change]) -> Result<(), LedgerError> {
     let refused = |why: &str| Err(LedgerError::Refused(why.to_owned()));
     if changes.len() > MAX_CHANGES {

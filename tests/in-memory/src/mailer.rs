@@ -20,7 +20,7 @@ struct State {
 }
 
 impl MemoryMailer {
-    /// Nothing sent, and nobody refused.
+    /// Nothing sent, and no address refused.
     pub fn new() -> Self {
         Self::default()
     }

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use crate::lock;
 
-/// A message that nobody has received yet.
+/// A message that no worker has received yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Queued {
     /// What to look at.
@@ -46,13 +46,13 @@ impl MemoryQueue {
         Some(messages.remove(place).work)
     }
 
-    /// When the next message may be received, or None when there is none. A test moves its clock there.
+    /// When the next message may be received; None for an empty queue. A test moves its clock there.
     pub fn next_available_at(&self) -> Option<Timestamp> {
         let messages = lock(&self.messages);
         first(&messages).map(|place| messages[place].available_at)
     }
 
-    /// What nobody has received yet, in the order of sending.
+    /// The messages that no worker has received yet, in the order of sending.
     pub fn queued(&self) -> Vec<Queued> {
         lock(&self.messages).clone()
     }

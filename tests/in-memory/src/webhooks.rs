@@ -24,7 +24,7 @@ pub struct WebhookAttempt {
     pub outcome: Result<(), WebhookError>,
 }
 
-/// Keeps messages instead of sending them, and answers as the test has told it to; with success unless told otherwise.
+/// Keeps messages instead of sending them. Answers with success, unless the test has set another answer.
 #[derive(Debug, Default)]
 pub struct MemoryWebhooks(Mutex<State>);
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use domain::ports::ledger::{Change, DueList, Key, Ledger, LedgerError};
 use in_memory::MemoryLedger;
-use in_memory::faults::{Armed, Fault, Faults};
+use in_memory::faults::{Armed, Fault, Faults, Sweep};
 
 fn change(sort: &str) -> Change {
     let body = Some(serde_json::json!({}));
@@ -136,4 +136,44 @@ async fn a_frozen_worker_goes_on_after_a_while() {
     let outcome = worker.run(put_two(&*worker.wrap(ledger.clone()))).await;
     assert!(matches!(outcome, Some(Ok(()))));
     assert_eq!((begun.elapsed().as_secs(), sorts(&ledger).len()), (70, 2));
+}
+
+#[tokio::test]
+async fn a_sweep_tries_every_call_of_the_calm_run() {
+    let (mut struck, mut runs) = (Vec::new(), 0);
+    let sweep = Sweep::expecting(2);
+    sweep
+        .of(Fault::CallFails, async |faults| {
+            let worker = faults.worker();
+            drop(worker.run(put_two(&*worker.wrap(Arc::new(MemoryLedger::new())))).await);
+            struck.extend(faults.struck().into_iter().map(|struck| struck.nth));
+            runs += 1;
+        })
+        .await;
+    assert_eq!((struck, runs), (vec![1, 2], 4), "the calm run, two with a fault, and one that was spared");
+}
+
+#[tokio::test]
+#[should_panic(expected = "0 faults struck, 2 are expected")]
+async fn a_sweep_over_a_port_that_is_not_wrapped_fails() {
+    let sweep = Sweep::expecting(2);
+    sweep.of(Fault::CallFails, async |_| put_two(&MemoryLedger::new()).await.expect("no fault strikes")).await;
+}
+
+#[tokio::test]
+#[should_panic(expected = "0 faults struck, 1 are expected")]
+async fn a_sweep_that_begins_behind_the_last_call_fails() {
+    let sweep = Sweep::expecting(1).after(2);
+    sweep
+        .of(Fault::CallFails, async |faults| {
+            let worker = faults.worker();
+            drop(worker.run(put_two(&*worker.wrap(Arc::new(MemoryLedger::new())))).await);
+        })
+        .await;
+}
+
+#[tokio::test]
+#[should_panic(expected = "1 faults struck of 2")]
+async fn a_sweep_that_misses_a_call_fails() {
+    Sweep::expecting(1).up_to(2).at_calls(async |nth| nth == 1).await;
 }

@@ -15,7 +15,7 @@ async fn send(webhooks: &dyn Webhooks, url: &str) -> Result<(), WebhookError> {
 }
 
 #[tokio::test]
-async fn the_first_attempts_fail_as_told_and_all_are_kept() {
+async fn the_first_webhook_attempts_fail_as_set_and_all_are_kept() {
     let webhooks = MemoryWebhooks::failing_first([WebhookError::Status(503), WebhookError::NoAnswer("timed out")]);
 
     let mut outcomes = Vec::new();

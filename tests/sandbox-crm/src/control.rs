@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::config::{IgnoredWrites, LimitOverrides, PortalConfig};
 use crate::faults::Faults;
 use crate::portal::{Portal, Violations};
-use crate::server::Portals;
+use crate::portals::Portals;
 use crate::truth::{NewProperty, RecordChanges, RecordState, TruthRecord};
 use crate::variants::Variants;
 

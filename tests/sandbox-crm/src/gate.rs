@@ -14,16 +14,16 @@ use crate::api::errors::{ApiError, correlation_id, rate_limit};
 use crate::api::reply::Reply;
 use crate::api::{ApiRequest, answer, damaged};
 use crate::calls::Call;
-use crate::config::Limits;
 use crate::conformance::{Answered, Exchange};
 use crate::data::clock::now;
 use crate::encoding::{accepts_gzip, compressed, with_half_surrogates};
 use crate::faults::{CallFacts, Fault, Faults, ScriptedFault};
 use crate::limits::{CallKind, Left};
 use crate::listener::Cut;
+use crate::plan::Limits;
 use crate::portal::Portal;
+use crate::portals::Portals;
 use crate::route::{Endpoint, route};
-use crate::server::Portals;
 
 /// Larger bodies are refused; no batch comes near it.
 const LARGEST_BODY: usize = 32 * 1024 * 1024;

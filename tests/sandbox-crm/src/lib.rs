@@ -41,6 +41,7 @@ mod api;
 mod calls;
 mod catalog;
 mod config;
+mod config_error;
 pub mod conformance;
 mod control;
 mod data;
@@ -50,7 +51,9 @@ mod gate;
 mod json;
 mod limits;
 mod listener;
+mod plan;
 mod portal;
+mod portals;
 mod property;
 mod property_set;
 mod route;
@@ -61,10 +64,11 @@ mod variants;
 
 pub use calls::{Call, CallReport, EndpointCalls, Second};
 pub use config::{
-    ConditionalRequirement, ConfigError, CustomObject, IdSpacing, IgnoredWrites, LimitOverrides, Limits, Plan,
-    PortalConfig, SandboxConfig,
+    ConditionalRequirement, CustomObject, IdSpacing, IgnoredWrites, LimitOverrides, PortalConfig, SandboxConfig,
 };
+pub use config_error::ConfigError;
 pub use faults::{Churn, Cursors, Fault, Faults, ScriptedFault};
+pub use plan::{Limits, Plan};
 pub use portal::{Portal, Violations};
 pub use property::{Choice, Kind, Sensitivity};
 pub use property_set::PropertySet;

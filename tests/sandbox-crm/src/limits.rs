@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-use crate::config::Limits;
+use crate::plan::Limits;
 
 /// Which limit a call draws on. Every call also draws on the daily one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,7 +113,7 @@ fn drop_older(window: &mut VecDeque<Instant>, now: Instant, length: Duration) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Plan;
+    use crate::plan::Plan;
 
     fn admit(limiter: &mut Limiter, kind: CallKind, limits: &Limits, millis: u64) -> (Result<(), Policy>, Left) {
         // The day is irrelevant here but must not change.

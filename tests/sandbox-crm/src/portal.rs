@@ -12,7 +12,8 @@ use serde::Serialize;
 use crate::api::reply::Reply;
 use crate::calls::{Call, CallLog, CallReport};
 use crate::catalog::{CONVERSATIONS, STANDARD};
-use crate::config::{ConditionalRequirement, ConfigError, IgnoredWrites, LimitOverrides, Limits, PortalConfig};
+use crate::config::{ConditionalRequirement, IgnoredWrites, LimitOverrides, PortalConfig};
+use crate::config_error::ConfigError;
 use crate::conformance::{self, Exchange};
 use crate::data::base::Base;
 use crate::data::layout::Layout;
@@ -22,6 +23,7 @@ use crate::data::random::{hash_of, mix};
 use crate::data::store::{Changes, Store};
 use crate::faults::{CallFacts, FaultState, Faults, ScriptedFault};
 use crate::limits::{CallKind, Left, Limiter, Policy};
+use crate::plan::Limits;
 use crate::schema::Schema;
 use crate::variants::Variants;
 

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::data::meaning::Meaning;
 use crate::data::random::hash_of;
-use crate::data::values::Meaning;
 
 /// How carefully a property's values must be handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -1,9 +1,7 @@
 //! The server process: its portals, and the port that it listens on.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -11,13 +9,13 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::config::{ConfigError, PortalConfig, SandboxConfig};
+use crate::config::{PortalConfig, SandboxConfig};
+use crate::config_error::ConfigError;
 use crate::listener::{Cut, CuttableListener};
 use crate::portal::Portal;
+use crate::portals::Portals;
 use crate::{control, gate};
 
-/// The id of the first portal that is not given one.
-const FIRST_PORTAL_ID: u64 = 14_000_000;
 /// How long calls under way may take to end when the server stops.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -30,69 +28,6 @@ pub enum StartError {
     /// The port cannot be listened on.
     #[error("cannot listen on port {port}: {source}")]
     Listen { port: u16, source: io::Error },
-}
-
-/// All portals of a server; clones are the same.
-#[derive(Debug, Clone)]
-pub(crate) struct Portals {
-    inner: Arc<PortalsInner>,
-}
-
-#[derive(Debug)]
-struct PortalsInner {
-    default_portal: u64,
-    known_tokens_only: bool,
-    by_id: RwLock<BTreeMap<u64, Portal>>,
-}
-
-impl Portals {
-    fn new(config: &SandboxConfig) -> Result<Self, ConfigError> {
-        let portal_id = config.default_portal.portal_id.unwrap_or(FIRST_PORTAL_ID);
-        let inner = PortalsInner {
-            default_portal: portal_id,
-            known_tokens_only: config.known_tokens_only,
-            by_id: RwLock::default(),
-        };
-        let portals = Self { inner: Arc::new(inner) };
-        portals.add(&config.default_portal)?;
-        Ok(portals)
-    }
-
-    pub(crate) fn add(&self, config: &PortalConfig) -> Result<Portal, ConfigError> {
-        let mut by_id = self.inner.by_id.write().unwrap_or_else(PoisonError::into_inner);
-        let next = by_id.last_key_value().map_or(FIRST_PORTAL_ID, |(last, _)| last + 1);
-        let portal_id = config.portal_id.unwrap_or(next);
-        if by_id.contains_key(&portal_id) {
-            return Err(ConfigError::PortalTaken(portal_id));
-        }
-        let token = config.token.clone().unwrap_or_else(|| format!("pat-eu1-sandbox-{portal_id}"));
-        if by_id.values().any(|portal| portal.token() == token) {
-            return Err(ConfigError::TokenTaken);
-        }
-        let portal = Portal::new(portal_id, token, config)?;
-        by_id.insert(portal_id, portal.clone());
-        Ok(portal)
-    }
-
-    pub(crate) fn all(&self) -> Vec<Portal> {
-        self.inner.by_id.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
-    }
-
-    pub(crate) fn by_id(&self, portal_id: u64) -> Option<Portal> {
-        self.inner.by_id.read().unwrap_or_else(PoisonError::into_inner).get(&portal_id).cloned()
-    }
-
-    pub(crate) fn default_portal(&self) -> Option<Portal> {
-        self.by_id(self.inner.default_portal)
-    }
-
-    /// The portal that a token belongs to.
-    pub(crate) fn by_token(&self, token: &str) -> Option<Portal> {
-        let by_id = self.inner.by_id.read().unwrap_or_else(PoisonError::into_inner);
-        let known = by_id.values().find(|portal| portal.token() == token);
-        let default = (!self.inner.known_tokens_only).then(|| by_id.get(&self.inner.default_portal)).flatten();
-        known.or(default).cloned()
-    }
 }
 
 /// A running server. Dropping it stops it at once; [`Sandbox::shutdown`] lets calls under way end.

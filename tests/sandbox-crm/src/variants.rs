@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::Plan;
+use crate::plan::Plan;
 
 /// Names of properties per object.
 pub type PropertyNames = BTreeMap<String, BTreeSet<String>>;

@@ -39,7 +39,7 @@ fn part_of(text: &str, mut part: Value) -> Value {
 
 /// A6, C6: it also says what its readers must know of the values.
 #[test]
-fn it_has_the_fields_that_are_documented() {
+fn a_manifest_has_the_documented_fields() {
     let sample = two_segments();
     let manifest: Value = serde_json::from_slice(&in_the_zip(&sample)).expect("JSON");
     let [header, first, second] = ["hs_object_id,firstname,notes\r\n", "7,Anna,\r\n9,Ünal,\r\n", "12,\"a,b\",\r\n"];

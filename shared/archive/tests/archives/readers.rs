@@ -107,7 +107,7 @@ fn anyone_can_check_an_archive_by_its_manifest() {
 }
 
 #[test]
-fn info_zip_accepts_it() {
+fn info_zip_accepts_an_archive() {
     let Some(unzip) = find(&["unzip"]) else { return };
     let zip = Scratch::with("account.zip", &Sample::of(&account()).zip());
     let said = String::from_utf8_lossy(&run(Command::new(unzip).arg("-t").arg(zip.path()), b"")).into_owned();
@@ -115,7 +115,7 @@ fn info_zip_accepts_it() {
 }
 
 #[test]
-fn seven_zip_accepts_it_without_a_warning() {
+fn seven_zip_accepts_an_archive_without_a_warning() {
     let Some(seven_zip) = find(&["7z", "7zz", "7za"]) else { return };
     let zip = Scratch::with("account.zip", &Sample::of(&account()).zip());
     let said = String::from_utf8_lossy(&run(Command::new(seven_zip).arg("t").arg(zip.path()), b"")).into_owned();

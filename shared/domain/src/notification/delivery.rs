@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn pauses_grow_until_it_is_given_up_after_seven_attempts() {
+    fn pauses_grow_until_a_delivery_is_given_up_after_seven_attempts() {
         let (mut delivery, mut now, mut pauses) = (new(), NOW, Vec::new());
         while delivery.state == DeliveryState::Pending {
             let tried = delivery.begin(now).expect("due");

@@ -47,7 +47,7 @@ fn each_person_has_their_own_reading_mark() {
 }
 
 #[test]
-fn it_is_announced_once_and_forgotten_after_ninety_days() {
+fn a_notification_is_announced_once_and_forgotten_after_ninety_days() {
     let new = notification(completed());
     assert!(new.due_at().is_some());
     let announced = new.announced(NOW).expect("new");

@@ -77,7 +77,7 @@ mod tests {
 
     use domain::audit::AuditEntry;
     use domain::ids::AccountId;
-    use in_memory::faults::{Fault, Faults};
+    use in_memory::faults::{Fault, Sweep};
     use in_memory::{ManualClock, MemoryLedger, MemoryQueue, MemoryStorage};
     use jiff::SignedDuration;
 
@@ -166,27 +166,29 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn of_two_who_delete_at_the_same_moment_one_is_in_the_audit_log() {
+    async fn one_of_two_deletions_at_the_same_moment_is_audited() {
         let backup = completed();
         // Backup, commit.
-        for nth in 1..=2 {
-            let world = World::with(&backup).await;
-            let faults = Faults::at(nth, Fault::CallHeld);
-            let ledger = faults.worker().wrap(world.ledger.clone());
-            let fast = async {
-                faults.until_struck().await;
-                let deleted = world.delete(&backup).await;
-                faults.release();
-                deleted
-            };
-            let (late, first) = tokio::join!(world.delete_over(&*ledger, &backup), fast);
-            assert_eq!(late.expect("deleted"), first.expect("deleted"));
-            assert_eq!(world.deletions().await.len(), 1);
-        }
+        let sweep = Sweep::expecting(2).up_to(2);
+        sweep
+            .of(Fault::CallHeld, async |faults| {
+                let world = World::with(&backup).await;
+                let ledger = faults.worker().wrap(world.ledger.clone());
+                let fast = async {
+                    faults.until_struck().await;
+                    let deleted = world.delete(&backup).await;
+                    faults.release();
+                    deleted
+                };
+                let (late, first) = tokio::join!(world.delete_over(&*ledger, &backup), fast);
+                assert_eq!(late.expect("deleted"), first.expect("deleted"));
+                assert_eq!(world.deletions().await.len(), 1);
+            })
+            .await;
     }
 
     #[tokio::test]
-    async fn what_has_no_archive_has_none_to_delete() {
+    async fn a_backup_without_an_archive_cannot_be_deleted() {
         let cancelled = samples::exporting(1).apply(BackupEvent::Cancelled, samples::NOW).expect("running");
         for backup in [samples::queued(1), samples::exporting(1), samples::assembling(1), cancelled] {
             let world = World::with(&backup).await;

@@ -1,6 +1,6 @@
 use domain::audit::SECRET_CHANGE_BEGUN;
 use domain::ports::ledger::LedgerError;
-use in_memory::faults::{Fault, Faults};
+use in_memory::faults::{Fault, Faults, Sweep};
 use in_memory::{ManualClock, MemoryLedger, MemoryQueue, MemoryWebhookSecrets, MemoryWebhooks};
 use secrecy::ExposeSecret;
 
@@ -69,7 +69,7 @@ fn told(changed: &Changed) -> Option<String> {
 }
 
 #[tokio::test]
-async fn a_new_webhook_gets_a_secret_that_is_told_once() {
+async fn a_new_webhook_gets_a_secret_that_is_shown_once() {
     let world = World::with_account().await;
 
     let set = world.change(&webhook(HOOK, false)).await.expect("allowed");
@@ -129,7 +129,7 @@ async fn a_webhook_can_be_removed_and_what_is_not_named_stays() {
 }
 
 #[tokio::test]
-async fn every_change_is_in_the_audit_log_and_a_refused_one_is_not_told_as_done() {
+async fn every_change_of_an_account_is_audited_and_a_refused_one_is_not() {
     let world = World::with_account().await;
     world.change(&webhook(HOOK, false)).await.expect("allowed");
     world.webhooks.refuse(OTHER, WebhookRefused::Private);
@@ -141,7 +141,7 @@ async fn every_change_is_in_the_audit_log_and_a_refused_one_is_not_told_as_done(
 }
 
 #[tokio::test]
-async fn an_account_that_nobody_has_created_is_created_by_who_may() {
+async fn an_unknown_account_is_created_by_an_operator_alone() {
     let world = World::with_account().await;
     let act = Act { account_id: samples::account_id("43"), ..samples::act("change-account") };
     let change = AccountChange { tier: Some(samples::tier("enterprise")), ..AccountChange::default() };
@@ -164,42 +164,47 @@ async fn an_account_that_nobody_has_created_is_created_by_who_may() {
 #[tokio::test]
 async fn the_secret_of_a_webhook_is_stored_before_its_url() {
     for fault in [Fault::CallFails, Fault::AnswerLost, Fault::WorkerDies] {
-        for nth in 1.. {
-            let world = World::with_account().await;
-            let faults = Faults::at(nth, fault);
-            let worker = faults.worker();
-            let connecting = ChangeAccount {
-                ledger: worker.wrap(world.ledger.clone()),
-                webhooks: worker.wrap(world.webhooks.clone()),
-                webhook_secrets: worker.wrap(world.secrets.clone()),
-                ..world.connecting()
-            };
-            let (act, change) = (samples::act("change-account"), webhook(HOOK, false));
+        let sweep = Sweep::expecting(7);
+        sweep
+            .of(fault, async |faults| {
+                let world = World::with_account().await;
+                let worker = faults.worker();
+                let connecting = ChangeAccount {
+                    ledger: worker.wrap(world.ledger.clone()),
+                    webhooks: worker.wrap(world.webhooks.clone()),
+                    webhook_secrets: worker.wrap(world.secrets.clone()),
+                    ..world.connecting()
+                };
+                let (act, change) = (samples::act("change-account"), webhook(HOOK, false));
 
-            let changed = worker.run(connecting.change(&act, false, &change, samples::NOW)).await;
+                let changed = worker.run(connecting.change(&act, false, &change, samples::NOW)).await;
 
-            let is_set = world.account().await.notification_targets.webhook.is_some();
-            let has_secret = world.stored_secret().await.is_some();
-            assert!(has_secret || !is_set, "{fault:?} at {:?}", faults.struck());
-            assert!(!has_secret || world.is_told_that_a_secret_changes().await, "{fault:?} at {:?}", faults.struck());
-            match changed {
-                Some(Ok(changed)) => assert_eq!((is_set, told(&changed)), (true, world.stored_secret().await)),
-                Some(Err(ChangeError::Ledger(error))) => assert!(matches!(error, LedgerError::Unavailable(_))),
-                Some(Err(ChangeError::Webhook(_) | ChangeError::Secrets(_))) | None => assert!(!is_set || has_secret),
-                Some(Err(error)) => panic!("{error}"),
-            }
-            if faults.struck().is_empty() {
-                break;
-            }
-            // Doing it again, with a new secret in case the one before was not told, ends with one that is known.
-            let again = world.change(&webhook(HOOK, true)).await.expect("no faults any more");
-            assert_eq!(told(&again), world.stored_secret().await);
-        }
+                let is_set = world.account().await.notification_targets.webhook.is_some();
+                let has_secret = world.stored_secret().await.is_some();
+                assert!(has_secret || !is_set, "{fault:?} at {:?}", faults.struck());
+                assert!(
+                    !has_secret || world.is_told_that_a_secret_changes().await,
+                    "{fault:?} at {:?}",
+                    faults.struck()
+                );
+                match changed {
+                    Some(Ok(changed)) => assert_eq!((is_set, told(&changed)), (true, world.stored_secret().await)),
+                    Some(Err(ChangeError::Ledger(error))) => assert!(matches!(error, LedgerError::Unavailable(_))),
+                    Some(Err(ChangeError::Webhook(_) | ChangeError::Secrets(_))) | None => {
+                        assert!(!is_set || has_secret)
+                    }
+                    Some(Err(error)) => panic!("{error}"),
+                }
+                // Doing it again, with a new secret in case the one before was not told, ends with one that is known.
+                let again = world.change(&webhook(HOOK, true)).await.expect("no faults any more");
+                assert_eq!(told(&again), world.stored_secret().await);
+            })
+            .await;
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_two_changes_at_the_same_moment_the_url_that_stays_has_the_secret_that_was_told_for_it() {
+async fn two_webhook_changes_at_the_same_moment_leave_a_url_with_its_own_secret() {
     for other in [OTHER, HOOK] {
         assert_the_stored_secret_is_told(other).await;
     }
@@ -217,29 +222,31 @@ async fn assert_the_stored_secret_is_told(other: &str) {
     };
     quiet.change(&samples::act("change-account"), false, &webhook(HOOK, false), samples::NOW).await.expect("allowed");
 
-    for nth in 1..=counted.calls() {
-        let world = World::with_account().await;
-        let faults = Faults::at(nth, Fault::CallHeld);
-        let worker = faults.worker();
-        let slow = ChangeAccount {
-            ledger: worker.wrap(world.ledger.clone()),
-            webhook_secrets: worker.wrap(world.secrets.clone()),
-            ..world.connecting()
-        };
-        let act = samples::act("change-account");
-        let change = webhook(HOOK, false);
-        let fast = async {
-            faults.until_struck().await;
-            let changed = world.change(&webhook(other, false)).await.expect("allowed");
-            faults.release();
-            changed
-        };
+    let sweep = Sweep::expecting(6).up_to(counted.calls());
+    sweep
+        .of(Fault::CallHeld, async |faults| {
+            let world = World::with_account().await;
+            let worker = faults.worker();
+            let slow = ChangeAccount {
+                ledger: worker.wrap(world.ledger.clone()),
+                webhook_secrets: worker.wrap(world.secrets.clone()),
+                ..world.connecting()
+            };
+            let act = samples::act("change-account");
+            let change = webhook(HOOK, false);
+            let fast = async {
+                faults.until_struck().await;
+                let changed = world.change(&webhook(other, false)).await.expect("allowed");
+                faults.release();
+                changed
+            };
 
-        let (slow, fast) = tokio::join!(slow.change(&act, false, &change, samples::NOW), fast);
+            let (slow, fast) = tokio::join!(slow.change(&act, false, &change, samples::NOW), fast);
 
-        let stays = world.account().await.notification_targets.webhook;
-        let slow = told(&slow.expect("allowed"));
-        let last = if stays.as_deref() == Some(HOOK) { slow.or_else(|| told(&fast)) } else { told(&fast) };
-        assert_eq!(last, world.stored_secret().await, "{other}: {:?}", faults.struck());
-    }
+            let stays = world.account().await.notification_targets.webhook;
+            let slow = told(&slow.expect("allowed"));
+            let last = if stays.as_deref() == Some(HOOK) { slow.or_else(|| told(&fast)) } else { told(&fast) };
+            assert_eq!(last, world.stored_secret().await, "{other}: {:?}", faults.struck());
+        })
+        .await;
 }

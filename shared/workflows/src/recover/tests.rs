@@ -7,7 +7,7 @@ use domain::backup::{BackupEvent, EXPIRY_NOTICE};
 use domain::lease::LEASE_LENGTH;
 use domain::lease::QUEUE_GRACE;
 use domain::notification::channel::Channel;
-use in_memory::faults::{Fault, Faults, Worker};
+use in_memory::faults::{Fault, Faults, Sweep, Worker};
 use in_memory::{ManualClock, MemoryDeadLetters, MemoryLedger, MemoryQueue};
 
 use super::*;
@@ -98,7 +98,7 @@ fn told() -> Notification {
 }
 
 #[tokio::test]
-async fn two_days_before_its_end_an_account_is_told_once_that_an_archive_expires() {
+async fn an_archive_is_announced_once_two_days_before_it_expires() {
     let world = World::expiring().await;
     let notice_at = world.clock.now();
     world.clock.set(notice_at - SECOND);
@@ -122,7 +122,7 @@ async fn two_days_before_its_end_an_account_is_told_once_that_an_archive_expires
 }
 
 #[tokio::test]
-async fn after_an_outage_nobody_is_told_that_an_archive_will_expire_that_has() {
+async fn an_archive_that_expired_during_an_outage_is_not_announced() {
     for (late, notices) in [(expires_at() - SECOND, 1), (expires_at(), 0)] {
         let world = World::expiring().await;
         world.clock.set(late);
@@ -134,7 +134,7 @@ async fn after_an_outage_nobody_is_told_that_an_archive_will_expire_that_has() {
 }
 
 #[tokio::test]
-async fn nobody_is_told_of_the_end_of_an_archive_that_was_deleted() {
+async fn the_expiry_of_a_deleted_archive_is_not_announced() {
     let deleted = swept().apply(BackupEvent::ArchiveDeleted(samples::requester()), samples::NOW).expect("completed");
     let world = World::with(std::slice::from_ref(&deleted)).await;
     world.clock.set(samples::NOW + SignedDuration::from_mins(5));
@@ -151,7 +151,7 @@ async fn nobody_is_told_of_the_end_of_an_archive_that_was_deleted() {
 }
 
 #[tokio::test]
-async fn an_archive_that_is_swept_late_is_told_of_all_the_same() {
+async fn the_expiry_of_an_archive_that_is_swept_late_is_announced() {
     let unswept = samples::completed(1, expires_at());
     let world = World::with(std::slice::from_ref(&unswept)).await;
     world.clock.set(expires_at() - EXPIRY_NOTICE);
@@ -167,43 +167,44 @@ async fn an_archive_that_is_swept_late_is_told_of_all_the_same() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_two_rounds_at_the_same_moment_one_tells_of_an_expiry() {
+async fn one_of_two_rounds_at_the_same_moment_announces_an_expiry() {
     let counted = Faults::none();
     World::expiring().await.recover(&counted.worker()).round().await.expect("no faults");
-    for nth in 1..=counted.calls() {
-        let world = World::expiring().await;
-        let faults = Faults::at(nth, Fault::CallHeld);
-        let slow = world.recover(&faults.worker());
-        let fast = async {
-            faults.until_struck().await;
-            world.round().await;
-            faults.release();
-        };
-        let (late, ()) = tokio::join!(slow.round(), fast);
-        assert_eq!(late.expect("no faults").failed, 0, "{:?}", faults.struck());
-        assert_eq!(world.inbox().await.len(), 1, "{:?}", faults.struck());
-    }
-}
-
-#[tokio::test]
-async fn whatever_goes_wrong_an_expiry_is_told_once() {
-    for fault in FAULTS {
-        for nth in 1.. {
+    let sweep = Sweep::expecting(13).up_to(counted.calls());
+    sweep
+        .of(Fault::CallHeld, async |faults| {
             let world = World::expiring().await;
-            let faults = Faults::at(nth, fault);
-            world.run_out(&faults).await;
-            let inbox = world.inbox().await;
-            assert_eq!(inbox.len(), 1, "{:?}", faults.struck());
-            assert!(world.is_queued(&inbox[0].work()), "{:?}", faults.struck());
-            if faults.struck().is_empty() {
-                break;
-            }
-        }
+            let slow = world.recover(&faults.worker());
+            let fast = async {
+                faults.until_struck().await;
+                world.round().await;
+                faults.release();
+            };
+            let (late, ()) = tokio::join!(slow.round(), fast);
+            assert_eq!(late.expect("no faults").failed, 0, "{:?}", faults.struck());
+            assert_eq!(world.inbox().await.len(), 1, "{:?}", faults.struck());
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn an_expiry_is_announced_once_after_a_fault_at_any_call() {
+    for fault in FAULTS {
+        let sweep = Sweep::expecting(60);
+        sweep
+            .of(fault, async |faults| {
+                let world = World::expiring().await;
+                world.run_out(&faults).await;
+                let inbox = world.inbox().await;
+                assert_eq!(inbox.len(), 1, "{:?}", faults.struck());
+                assert!(world.is_queued(&inbox[0].work()), "{:?}", faults.struck());
+            })
+            .await;
     }
 }
 
 #[tokio::test]
-async fn work_that_was_set_aside_is_told_once_of_each_backup() {
+async fn work_that_was_set_aside_is_announced_once_for_each_backup() {
     let world = World::with::<Backup>(&[]).await;
     let (first, second) = (samples::queued(1).reference(), samples::queued(2).reference());
     world.dead_letters.set_aside(&Work::Discover { backup: first.clone() });
@@ -241,21 +242,20 @@ async fn a_notification_that_was_set_aside_makes_no_other() {
 }
 
 #[tokio::test]
-async fn whatever_goes_wrong_work_that_was_set_aside_is_told_once_and_expiries_are_too() {
+async fn work_that_was_set_aside_is_announced_once_after_a_fault_at_any_call() {
     let backup = samples::queued(2).reference();
     for fault in FAULTS {
-        for nth in 1.. {
-            let world = World::expiring().await;
-            world.dead_letters.set_aside(&Work::Discover { backup: backup.clone() });
-            let faults = Faults::at(nth, fault);
-            world.run_out(&faults).await;
-            let inbox = world.inbox().await;
-            assert_eq!(inbox.len(), 2, "{:?}", faults.struck());
-            assert!(inbox.iter().all(|told| world.is_queued(&told.work())), "{:?}", faults.struck());
-            if faults.struck().is_empty() {
-                break;
-            }
-        }
+        let sweep = Sweep::expecting(75);
+        sweep
+            .of(fault, async |faults| {
+                let world = World::expiring().await;
+                world.dead_letters.set_aside(&Work::Discover { backup: backup.clone() });
+                world.run_out(&faults).await;
+                let inbox = world.inbox().await;
+                assert_eq!(inbox.len(), 2, "{:?}", faults.struck());
+                assert!(inbox.iter().all(|told| world.is_queued(&told.work())), "{:?}", faults.struck());
+            })
+            .await;
     }
 }
 
@@ -293,43 +293,48 @@ async fn a_delivery_of_which_the_message_was_lost_is_queued_again_until_it_has_e
 }
 
 #[tokio::test]
-async fn a_list_that_cannot_be_read_does_not_hold_up_the_others() {
+async fn a_list_of_due_work_that_cannot_be_read_does_not_hold_up_the_others() {
     let counted = Faults::none();
     World::expiring().await.recover(&counted.worker()).round().await.expect("no faults");
 
     let (mut lists, mut held_up) = (0, 0);
-    for nth in 1..=counted.calls() {
-        let world = World::expiring().await;
-        let faults = Faults::at(nth, Fault::CallFails);
-        let round = world.recover(&faults.worker()).round().await;
-        if faults.struck()[0].call != "Ledger::due" {
-            continue;
-        }
-        lists += 1;
-        assert!(round.is_err(), "what cannot be read is no quiet success");
-        if world.inbox().await.is_empty() {
-            held_up += 1;
-            world.round().await;
-            assert_eq!(world.inbox().await.len(), 1, "in the next minute");
-        }
-    }
+    let sweep = Sweep::expecting(13).up_to(counted.calls());
+    sweep
+        .of(Fault::CallFails, async |faults| {
+            let world = World::expiring().await;
+            let round = world.recover(&faults.worker()).round().await;
+            if faults.struck()[0].call != "Ledger::due" {
+                return;
+            }
+            lists += 1;
+            assert!(round.is_err(), "what cannot be read is no quiet success");
+            if world.inbox().await.is_empty() {
+                held_up += 1;
+                world.round().await;
+                assert_eq!(world.inbox().await.len(), 1, "in the next minute");
+            }
+        })
+        .await;
     assert_eq!((lists, held_up), (DUE_SHARDS, 1), "only the list that it is on holds it up");
 }
 
 #[tokio::test]
-async fn dead_letters_that_cannot_be_seen_hold_nothing_up() {
+async fn dead_letters_that_cannot_be_read_hold_nothing_up() {
     let counted = Faults::none();
     World::expiring().await.recover(&counted.worker()).round().await.expect("no faults");
-    for nth in 1..=counted.calls() {
-        let world = World::expiring().await;
-        let faults = Faults::at(nth, Fault::CallFails);
-        let round = world.recover(&faults.worker()).round().await;
-        if faults.struck()[0].call == "DeadLetters::peek" {
-            assert_eq!((round.expect("the rest is done").failed, world.inbox().await.len()), (0, 1));
-            return;
-        }
-    }
-    panic!("nobody looked at what was set aside");
+    let mut looks = 0;
+    let sweep = Sweep::expecting(13).up_to(counted.calls());
+    sweep
+        .of(Fault::CallFails, async |faults| {
+            let world = World::expiring().await;
+            let round = world.recover(&faults.worker()).round().await;
+            if faults.struck()[0].call == "DeadLetters::peek" {
+                assert_eq!((round.expect("the rest is done").failed, world.inbox().await.len()), (0, 1));
+                looks += 1;
+            }
+        })
+        .await;
+    assert_eq!(looks, 1, "each round looks once at what was set aside");
 }
 
 /// D3: nobody waits for a round after a run was killed, and a run that lives is not stalled.

@@ -166,7 +166,7 @@ async fn a_schedule_is_off_until_it_is_switched_on_and_shows_when_it_runs_next()
 }
 
 #[tokio::test]
-async fn switching_it_on_again_changes_nothing() {
+async fn switching_a_schedule_on_again_changes_nothing() {
     let world = World::scheduled().await;
     let before = world.schedule().await;
     world.clock.advance(HOUR * 30);
@@ -179,7 +179,7 @@ async fn switching_it_on_again_changes_nothing() {
 }
 
 #[tokio::test]
-async fn one_that_is_off_starts_nothing() {
+async fn a_schedule_that_is_off_starts_nothing() {
     let world = World::scheduled().await;
 
     let off = world.set(OFF).await.expect("always possible");

@@ -38,8 +38,8 @@ fn as_it_arrived(mail: &Value) -> Mail {
     Mail { to: to.join(","), subject: text("Subject"), text: text("BodyText") }
 }
 
-/// Runs `case` with a sender of mails on `backend`, in an AWS account of its own that is as new ones are: it may send to
-/// verified addresses only, which are those of [`TAKEN_DOMAIN`].
+/// Runs `case` with a sender of mails on `backend`, in an AWS account of its own that is as new ones are: it may send
+/// to verified addresses only, which are those of [`TAKEN_DOMAIN`].
 ///
 /// # Panics
 /// When the case does, or the account cannot be prepared or tidied up.

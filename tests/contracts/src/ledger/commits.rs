@@ -162,7 +162,7 @@ pub async fn one_of_several_transactions_at_once_wins(ledger: &dyn Ledger) {
     }
 }
 
-/// Who of [`RIVALS`] won. All others must have been told so.
+/// Which of [`RIVALS`] won. All others must have got a conflict.
 async fn race(ledger: &dyn Ledger, changes: impl Fn(usize) -> Vec<Change>) -> usize {
     let attempts: Vec<_> = (0..RIVALS).map(&changes).collect();
     let outcomes = join_all(attempts.iter().map(|changes| ledger.commit(changes))).await;

@@ -54,8 +54,8 @@ pub async fn a_record_keeps_its_format(ledger: &dyn Ledger) {
     assert_eq!(listed.records.iter().map(|record| record.format).collect::<Vec<_>>(), [8, 1, 1]);
 }
 
-/// A format above those that the present code reads is told apart from everything else, and a record that was stored in a
-/// later one than it writes does not go back to an earlier one.
+/// A format above those that the present code reads is told apart from everything else, and a record that was stored in
+/// a later one than it writes does not go back to an earlier one.
 ///
 /// # Panics
 /// When the ledger breaks its contract.
@@ -110,7 +110,7 @@ pub async fn what_a_later_version_has_added_stays(ledger: &dyn Ledger) {
     assert_eq!(get(ledger, &key("a")).await.expect("written").body, expected);
 }
 
-/// One record that cannot be read is told by itself, with its key, and the others of the list are there.
+/// A list names the key of a record that cannot be read, and contains the others.
 ///
 /// # Panics
 /// When the ledger breaks its contract.

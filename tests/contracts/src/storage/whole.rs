@@ -63,7 +63,7 @@ pub async fn a_source_is_read_unless_it_has_changed(blobs: &dyn Storage) {
     assert_eq!(blobs.read_source(&from("t/c", &etag)).await, Err(StorageError::Absent("t/c".to_owned())));
 }
 
-/// An object is not written over, and its `ETag` tells contents apart.
+/// An object is not overwritten, and different contents have different `ETag`s.
 ///
 /// # Panics
 /// When the storage breaks its contract.

@@ -7,10 +7,10 @@ use domain::ports::crm::{Census, Crm, CrmAccount, CrmError, ListedProperties, Pa
 use domain::ports::crm_batch::{BatchRead, BatchUpdate, PropertyDefinition, RecordUpdate};
 use domain::property::ObjectDefinition;
 use domain::rows::RowBuffer;
+use in_memory::lock;
 use jiff::Timestamp;
 
 use super::{Client, trouble};
-use crate::lock;
 
 #[async_trait]
 impl Crm for Client {

@@ -11,7 +11,7 @@ pub struct Entry {
     pub what: Happened,
 }
 
-/// What happened. An empty value is none.
+/// What happened. An empty value means that there is no value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Happened {
     /// People have given it a value.

@@ -18,6 +18,7 @@ use domain::ports::call_gate::CallGate;
 use domain::ports::clock::Clock;
 use domain::ports::crm::{Crm, CrmConnector, CrmError, CrmErrorKind, CrmTarget};
 use domain::ports::ledger::Ledger;
+use in_memory::lock;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -27,7 +28,7 @@ use self::oracle::{Oracle, Writer};
 use self::sending::Client;
 pub use self::trouble::{LATEST_LANDING, Moment, Period, Trouble};
 pub use self::writes::{Edit, PropertyRules};
-use crate::{SimulatedClock, Table, lock};
+use crate::{SimulatedClock, Table};
 
 /// What a call takes.
 const LATENCY: SignedDuration = SignedDuration::from_millis(300);
@@ -69,7 +70,7 @@ impl State {
         found.ok_or_else(|| trouble::not_found(object))
     }
 
-    /// Counts a call, lets people do what they do just before it, and tells what is wrong at the moment.
+    /// Counts a call, makes the edits that come just before it, and returns the trouble that it meets.
     fn called(&mut self, name: &'static str, at: &(String, String), now: Timestamp) -> Option<Trouble> {
         self.reached.insert(at.clone());
         self.objects.iter_mut().for_each(|object| object.tell_time(now));
@@ -122,8 +123,8 @@ impl SimulatedCrm {
         lock(&self.state).portal_id = portal_id;
     }
 
-    /// Holds every write from now on against what `ledger` says of the account's restores: one of them holds the restore
-    /// lock, a run of it may still write, and none begins a batch once the restore was stopped or has failed.
+    /// Holds every write from now on against what `ledger` says of the account's restores: one of them holds the
+    /// restore lock, a run of it may still write, and none begins a batch once the restore was stopped or has failed.
     pub fn watch(&self, ledger: Arc<dyn Ledger>, account: AccountId) {
         // One that is watched already stays so.
         let _ = self.oracle.set(Oracle::new(ledger, account));
@@ -148,7 +149,7 @@ impl SimulatedCrm {
         lock(&self.state).longest_blind
     }
 
-    /// Whatever is called in `period` meets `trouble`.
+    /// Every call in `period` meets `trouble`.
     ///
     /// # Panics
     /// When a write would land later than a restore counts on.
@@ -196,7 +197,7 @@ impl SimulatedCrm {
         lock(&self.state).script.push((moment, object, edit));
     }
 
-    /// Nothing is wrong any more, and nobody does anything just before a call. Returns how many such edits are forgotten.
+    /// Ends all trouble and forgets the edits before calls. Returns how many edits it forgets.
     pub fn calm(&self) -> usize {
         let mut state = lock(&self.state);
         state.troubles.clear();

@@ -43,7 +43,7 @@ pub enum Otherwise {
     /// It starts at the beginning.
     Restarts,
     Refused,
-    /// It leaves out so many records without saying so.
+    /// It silently leaves out this number of records.
     Skips(usize),
     /// It starts at the beginning, and where it should when asked again.
     RestartsOnce,
@@ -84,7 +84,8 @@ pub struct SimulatedObject {
     pub unreadable: BTreeSet<RecordId>,
     /// Records that the list leaves out; searches and counts know them.
     pub unlisted: BTreeSet<RecordId>,
-    /// Ids that counts and searches know though there are no such records, as if their index never learned of a deletion.
+    /// Ids that counts and searches know though there are no such records, as if their index never learned of a
+    /// deletion.
     pub phantoms: BTreeSet<RecordId>,
     /// The page, counted as in [`SimulatedObject::at_page`], that shows no next cursor once, whatever follows.
     pub ends_once: Option<u64>,

@@ -1,5 +1,6 @@
-//! What must be true at every write that lands in the CRM, as the ledger has it at that moment: a restore of the account
-//! holds the restore lock, one of its runs may still write, and nothing is begun once it was stopped or has failed.
+//! What must be true at every write that lands in the CRM, as the ledger has it at that moment: a restore of the
+//! account holds the restore lock, one of its runs may still write, and nothing is begun once it was stopped or has
+//! failed.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
@@ -11,9 +12,8 @@ use domain::restore::lock::RestoreLock;
 use domain::restore::slice::RestoreSlice;
 use domain::restore::{Restore, RestoreState};
 use domain::work::RestoreRef;
+use in_memory::lock;
 use jiff::{SignedDuration, Timestamp};
-
-use crate::lock;
 
 /// Batches that one run has under way at the same time, and may finish after a stop.
 const UNDER_WAY: usize = 8;
@@ -26,7 +26,7 @@ pub(super) struct Writer {
     /// By which of its reads it has come to know a record first.
     read_by: HashMap<RecordId, u64>,
     reads: u64,
-    /// When it was last told what a record has.
+    /// When it last read each record.
     seen: HashMap<RecordId, Timestamp>,
     /// Reads of which records were written after the restore was over.
     late: BTreeSet<u64>,
@@ -74,7 +74,7 @@ impl Oracle {
         Self { ledger, account, cleared: Mutex::default() }
     }
 
-    /// Whether the updates that `writer` has sent may land `now`. The error says why not.
+    /// Whether the updates that `writer` has sent may land `now`. The error gives the reason.
     pub(super) async fn judge(
         &self,
         writer: &Mutex<Writer>,

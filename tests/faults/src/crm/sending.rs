@@ -1,5 +1,5 @@
-//! How a client sends calls: through the gate, never waiting longer for an answer than the real one does, and again where
-//! none has come.
+//! How a client sends calls: through the gate, never waiting longer for an answer than the real one does, and again
+//! where none has come.
 
 use std::sync::{Arc, Mutex};
 
@@ -10,10 +10,10 @@ use domain::ports::call_gate::{CallGate, RefusedPolicy};
 use domain::ports::clock::Clock;
 use domain::ports::crm::{CrmError, CrmErrorKind};
 use domain::ports::crm_batch::{BatchUpdate, RecordUpdate};
+use in_memory::lock;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{LATENCY, SimulatedCrm, State, Trouble, Writer, trouble};
-use crate::lock;
 
 /// The pause after the limit per day is used up, as the CRM names none.
 const DAILY_PAUSE: SignedDuration = SignedDuration::from_mins(15);
@@ -52,7 +52,7 @@ enum Fate {
     Answered,
     /// It arrives, and its answer is lost.
     Unheard,
-    /// It arrives so long after it was sent, and its answer comes too late.
+    /// The call arrives this time after it was sent, and its answer comes too late.
     Late(SignedDuration),
     /// It never arrives: the client was frozen for too long.
     Lost,
@@ -160,14 +160,14 @@ impl Client {
         answer
     }
 
-    /// The same at a moment to come, whatever becomes of the client until then.
+    /// The same at a moment to come, even if the client is gone by then.
     fn land_at(&self, moment: Timestamp, object: &ObjectType, updates: &[RecordUpdate]) {
         let (crm, writer) = (self.crm.clone(), self.writer.clone());
         let (object, updates) = (object.clone(), updates.to_vec());
         lock(&crm.state).landings.push(moment);
         tokio::spawn(async move {
             crm.clock.pass_until(moment).await;
-            // Nobody hears the answer.
+            // The answer reaches no client.
             drop(crm.land(&writer, &object, &updates).await);
             let landings = &mut lock(&crm.state).landings;
             let place = landings.iter().position(|landing| *landing == moment);

@@ -14,7 +14,8 @@ pub enum Period {
     Times(Range<Timestamp>),
     /// For a number of calls, counted from 1 over all methods.
     Calls(Range<u64>),
-    /// For a number of the calls of a method of [`Crm`](domain::ports::crm::Crm), such as `update_batch`, counted from 1.
+    /// For a number of the calls of a method of [`Crm`](domain::ports::crm::Crm), such as `update_batch`, counted from
+    /// 1.
     CallsOf(&'static str, Range<u64>),
 }
 
@@ -67,15 +68,15 @@ pub enum Trouble {
     NotFound,
     /// What is asked for is done, and the answer is lost on its way. The client sends the call again.
     AnswerLost,
-    /// No answer comes for as long as the client waits, and then it sends the call again. What was to be written is written
-    /// so long after the call was sent, whatever became of the client: at most [`LATEST_LANDING`].
+    /// No answer comes for as long as the client waits, and then it sends the call again. What was to be written is
+    /// written so long after the call was sent, whatever became of the client: at most [`LATEST_LANDING`].
     Late(SignedDuration),
 }
 
-/// A write lands at most so long after it was sent, since the CRM gives up on a call before that. A restore counts on it.
+/// The longest time between sending a write and its landing, as the CRM ends a call before that. Restores rely on it.
 pub const LATEST_LANDING: SignedDuration = SignedDuration::from_secs(24);
 
-/// After how long the client of a CRM that is down says it makes sense to try again.
+/// When the client of a CRM that is down suggests another attempt.
 const RETRY_AFTER: SignedDuration = SignedDuration::from_secs(30);
 
 fn error(kind: CrmErrorKind, sentence: impl Into<String>) -> CrmError {

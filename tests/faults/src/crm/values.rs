@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use domain::ids::{ObjectType, RecordId};
 
-/// What is hard to keep: by CSV, by UTF-8, by spreadsheets and by whoever trims.
+/// Values that CSV, UTF-8, spreadsheets or trimming could change.
 const NAUGHTY: [&str; 18] = [
     "plain",
     "Müller & Söhne, GmbH",
@@ -41,10 +41,10 @@ pub(super) fn value(object: &ObjectType, id: RecordId, property: &str, length: u
     }
 }
 
-/// So many characters make DEFLATE's window forget what it has seen before.
+/// This number of characters makes DEFLATE's window forget what it has seen before.
 const LONGEST_TEXT: usize = 4 << 20;
 
-/// The property whose values have the length that the object says.
+/// The property whose values have the length that the object sets.
 pub(super) const LONG_TEXT: &str = "notes";
 
 /// Printable characters that hardly compress: a piece of a text that is made once.

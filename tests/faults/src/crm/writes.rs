@@ -46,12 +46,12 @@ pub struct PropertyRules {
     pub multiple: bool,
     /// A change to an earlier option is ignored without a word, unless the value is cleared first.
     pub forward_only: bool,
-    /// What its definition says of it.
+    /// The definition.
     pub side_effect: Option<SideEffect>,
     /// Every write is ignored without a word.
     pub ignores_writes: bool,
-    /// No two records may have the same value. A batch in which a record is to get what another one has is refused, also
-    /// where that one is to lose it in the same batch.
+    /// No two records may have the same value. A batch in which a record is to get what another one has is refused,
+    /// also where that one is to lose it in the same batch.
     pub unique: bool,
     /// The form in which the CRM keeps a value.
     pub normalise: Option<fn(&str) -> String>,
@@ -67,7 +67,7 @@ pub(super) struct Writes {
     archived_properties: Vec<Property>,
     rules: BTreeMap<String, PropertyRules>,
     refused_records: BTreeMap<RecordId, String>,
-    /// Not shown from so many batches of updates on.
+    /// Hidden after this number of batches of updates.
     hidden: HashMap<String, u64>,
     unreadable: HashSet<RecordId>,
     unmentioned: HashSet<RecordId>,
@@ -114,12 +114,13 @@ impl SimulatedObject {
         self.writes.refused_records.insert(id, code.to_owned());
     }
 
-    /// Leaves the values of a property out of what is read and written by batches, as for a token that may not see them.
+    /// Leaves the values of a property out of what is read and written by batches, as for a token that may not see
+    /// them.
     pub fn hide(&mut self, property: &str) {
         self.hide_from(property, 0);
     }
 
-    /// The same once so many batches of updates were made.
+    /// The same after this number of batches of updates.
     pub fn hide_from(&mut self, property: &str, batches: u64) {
         self.writes.hidden.insert(property.to_owned(), batches);
     }
@@ -240,7 +241,7 @@ impl SimulatedObject {
         Ok(present.chain(archived).map(definition).collect())
     }
 
-    /// Each record once, the highest id first, since the order is nobody's to rely on.
+    /// Each record once, the highest id first, as no test may rely on the order.
     pub(super) fn read_batch(
         &mut self,
         request: &BatchRead<'_>,

@@ -8,9 +8,11 @@ pub use objects::Storage;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::{Pace, lock};
+use in_memory::lock;
 
-/// A call takes less than so many milliseconds.
+use crate::Pace;
+
+/// A call takes less than this number of milliseconds.
 const MILLIS: u64 = 8;
 
 /// A port behind a wire. With the real clock the wire has no length.

@@ -32,9 +32,9 @@ struct Told {
 }
 
 impl World {
-    /// R6: every value of the plan of a restore that has ended is in exactly one of restored, right already, skipped, failed,
-    /// unclear and not tried, in the counts of its import and in the rows of its errors.csv alike. Nothing is asked of a
-    /// restore that has not written.
+    /// R6: every value of the plan of a restore that has ended is in exactly one of restored, right already, skipped,
+    /// failed, unclear and not tried, in the counts of its import and in the rows of its errors.csv alike. Nothing is
+    /// asked of a restore that has not written.
     ///
     /// # Panics
     /// When it is not so.

@@ -9,6 +9,7 @@ use domain::ports::queue::WorkQueue;
 use domain::work::Work;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use in_memory::faults::Worker;
+use in_memory::lock;
 use jiff::SignedDuration;
 use workflows::backup::assemble::Assemble;
 use workflows::backup::discover::Discover;
@@ -19,7 +20,6 @@ use workflows::restore::RestoreWork;
 use workflows::run::{Run, StepError};
 
 use super::{Copies, FailedMessages, World};
-use crate::lock;
 
 /// The calls that an object's close takes at most, all of them searches of an account with little to spend.
 const CLOSE_RUN: SignedDuration = SignedDuration::from_mins(4);

@@ -9,17 +9,18 @@ use domain::ports::clock::Clock;
 use domain::ports::ledger::{self, DUE_SHARDS, DueList, Key, Record, Stored};
 use domain::restore::Restore;
 use domain::restore::slice::RestoreSlice;
+use in_memory::lock;
 use jiff::{SignedDuration, Timestamp};
 use workflows::backup::dispatch::WorkerCap;
 use workflows::recover::{LOOK_AHEAD, Recover};
 
 use super::World;
-use crate::lock;
 
 /// recover-stalled runs once in this time.
 const EVERY: SignedDuration = SignedDuration::from_mins(1);
 
-/// Nobody waits for longer than this. What is due later are notices that archives expire, of other worlds of the ledger too.
+/// Nobody waits for longer than this. What is due later are notices that archives expire, of other worlds of the ledger
+/// too.
 const HORIZON: SignedDuration = SignedDuration::from_hours(24 * 10);
 
 impl World {

@@ -20,7 +20,7 @@ use domain::ports::ledger::{self, Ledger};
 use domain::tier::TierName;
 use domain::work::{BackupRef, Work};
 use in_memory::faults::{Faults, Worker};
-use in_memory::{MemoryQueue, MemoryStorage, MemoryTokens};
+use in_memory::{MemoryQueue, MemoryStorage, MemoryTokens, lock};
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 use workflows::backup::cancel::{self, CancelError};
@@ -30,15 +30,15 @@ use workflows::change_account::{AccountChange, ChangeAccount, ChangeError, Chang
 use workflows::run::Patience;
 
 use self::telling::{Outlets, new_webhook_secret};
-use crate::{Exported, Latent, SimulatedClock, SimulatedCrm, SimulatedObject, Storage, lock};
+use crate::{Exported, Latent, SimulatedClock, SimulatedCrm, SimulatedObject, Storage};
 
-/// More deliveries and waits than any backup of a test takes; beyond it goes round in circles.
+/// More deliveries and waits than any backup of a test takes; a test with more does not end.
 const MOST_STEPS: u32 = 30_000;
 
 /// Where the account's CRM is.
 pub const CRM: &str = "https://crm.test";
 
-/// Another address that it has, to which accounts may be connected too.
+/// Another address of the same CRM.
 pub const OTHER_CRM: &str = "https://other.crm.test";
 
 /// The token that accounts are first connected with.
@@ -65,7 +65,7 @@ pub enum FailedMessages {
     /// It is delivered again when its visibility time-out is over.
     ComeBack,
     AreLost,
-    /// It is set aside, where nobody but an operator looks.
+    /// It is set aside for an operator.
     AreSetAside,
 }
 
@@ -387,7 +387,7 @@ impl World {
 }
 
 impl Drop for World {
-    /// A write that should not have been made fails the test, also where nobody looks after it.
+    /// A write that should not have been made fails the test, even if the test does not check it.
     fn drop(&mut self) {
         if !std::thread::panicking() {
             self.crm.assert_writes_were_allowed();

@@ -1,4 +1,4 @@
-//! What an account is told of what became of its backups and restores, and what its audit log says of them.
+//! The notifications about backups and restores, and their entries in the audit log.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -41,7 +41,7 @@ pub(super) fn new_webhook_secret() -> SecretString {
     SecretString::from("whsec_")
 }
 
-/// The backup or the restore of which an event tells, and None for one that tells of something else.
+/// The backup or the restore that an event is about; None for other events.
 fn about(event: &Event) -> Option<&str> {
     match event {
         Event::BackupCompleted { backup_id, .. }
@@ -144,7 +144,7 @@ impl World {
         self.assert_in_audit_log_once(id, &actions).await;
     }
 
-    /// The end of a completed backup was told, and after it, once too, that its archive is about to expire.
+    /// There is one notification of the end of a completed backup, and then one that its archive is about to expire.
     ///
     /// # Panics
     /// When that is not so.
@@ -152,7 +152,7 @@ impl World {
         self.assert_told(backup.backup_id.as_str(), &["backup-completed", "backup-expiring"]).await;
     }
 
-    /// Of `id` these `events` were told and no others, each once in the inbox and at least once on the bus.
+    /// The notifications about `id` are these `events`, each once in the inbox and at least once on the bus.
     async fn assert_told(&self, id: &str, events: &[&str]) {
         let struck = self.settings.faults.struck();
         let notifications = self.notifications().await;

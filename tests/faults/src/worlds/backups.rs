@@ -1,4 +1,5 @@
-//! A backup, and what must be true of it: its archive holds what the CRM held, names what it lacks, and nothing else is left.
+//! A backup, and what must be true of it: its archive holds what the CRM held, names what it lacks, and nothing else is
+//! left.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -102,7 +103,8 @@ fn assert_no_other_files(exported: &Exported, tables: &BTreeMap<String, Table>) 
     assert!(strange.is_empty(), "files of no object: {strange:?}");
 }
 
-/// What an archive holds of an object is what the CRM held at some moment of the time in between, and the manifest says so.
+/// What an archive holds of an object is what the CRM held at some moment of the time in between, and the manifest says
+/// so.
 fn assert_object(
     plan: &ObjectPlan,
     history: &History,

@@ -8,14 +8,14 @@ use std::fmt;
 pub struct Coverage(BTreeMap<String, u64>);
 
 impl Coverage {
-    /// `what` has happened so many times more.
+    /// Counts `what` this number of times.
     pub fn add(&mut self, what: impl Into<String>, times: u64) {
         if times > 0 {
             *self.0.entry(what.into()).or_default() += times;
         }
     }
 
-    /// Adds a world: whatever happened in it counts once.
+    /// Adds a world: each thing that happened in it counts once.
     pub fn add_world(&mut self, world: &Self) {
         for what in world.0.keys() {
             self.add(what.clone(), 1);

@@ -1,7 +1,7 @@
 //! Makes a world up from a number.
 //!
-//! A world is of one theme, so that what must come together for a rare fault does come together often enough; within the theme
-//! everything is left to chance.
+//! A world is of one theme, so that what must come together for a rare fault does come together often enough; within
+//! the theme everything is left to chance.
 
 use fastrand::Rng;
 
@@ -74,7 +74,7 @@ fn weighted<T: Copy>(random: &mut Rng, of: &[(T, u32)]) -> T {
     of[0].0
 }
 
-/// One in so many.
+/// True once in `many` draws.
 fn one_in(random: &mut Rng, many: u32) -> bool {
     random.u32(..many) == 0
 }
@@ -332,7 +332,7 @@ impl Maker {
         Way { planning, reviewed, called_off, refusals, writing }
     }
 
-    /// A call gets no answer, its second sending is refused, somebody stops the restore, and then the first one lands.
+    /// A call gets no answer, its second sending is refused, a user stops the restore, and then the first one lands.
     fn stopped_with_a_write_under_way(&mut self, writing: &mut Phase) {
         let random = &mut self.random;
         let from = random.u64(1..12);
@@ -439,7 +439,7 @@ impl Maker {
             12 => Act::End,
             13..=15 => Act::Again(self.random.u64(..12)),
             16 => Act::LoseMessages,
-            // From the beginning: what is hidden between a read and a write is told as a write that was ignored.
+            // From the beginning: what is hidden between a read and a write is reported as an ignored write.
             17 => return Event::At(0, Act::Hide(self.random.usize(..objects[0].properties.len()))),
             18 => Act::Lock(self.random.u64(..objects[0].records.max(1))),
             _ => Act::ShowAll,

@@ -7,7 +7,7 @@ use domain::ids::RecordId;
 use crate::crm::{Entry, Happened};
 use crate::{SimulatedCrm, SimulatedObject};
 
-/// A moment: so many entries of the journal were there.
+/// A moment, as the number of entries of the journal.
 pub(super) type Mark = usize;
 
 /// A record's property.

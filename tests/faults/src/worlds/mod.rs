@@ -1,7 +1,7 @@
 //! Whole worlds, made up from a number, and one oracle for all of them.
 //!
-//! A [`WorldPlan`] says what a world is like and what happens in it, [`walk`] goes through it and panics when something is
-//! not as it must be, and [`shrink`] makes a plan that fails smaller.
+//! A [`WorldPlan`] says what a world is like and what happens in it, [`walk`] goes through it and panics when something
+//! is not as it must be, and [`shrink`] makes a plan that fails smaller.
 
 mod backups;
 mod coverage;

@@ -109,7 +109,7 @@ pub(super) fn is_option(kind: Kind, value: &str) -> bool {
     }
 }
 
-/// Makes a property what its kind says.
+/// Sets a property up for its kind.
 fn shape(object: &mut SimulatedObject, kind: Kind, name: &str) {
     for (nth, id) in object.ids().into_iter().enumerate() {
         if let Some(value) = kind.first(nth, id) {

@@ -1,5 +1,5 @@
-//! What happens in a world, as plain data: who is there, what goes wrong, and what is done one after the other. The simplest
-//! of everything is the default and is not written down, so a small world is a short line.
+//! What happens in a world, as plain data: who is there, what goes wrong, and what is done one after the other. The
+//! simplest of everything is the default and is not written down, so a small world is a short line.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +9,8 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
-/// Milliseconds that a run of restore-chunk has at least: a batch takes several calls, and is read and written in one run.
+/// Milliseconds that a run of restore-chunk has at least: a batch takes several calls, and is read and written in one
+/// run.
 pub const SHORTEST_RESTORE_RUN: u64 = 3_000;
 
 /// A whole world.
@@ -76,10 +77,10 @@ pub struct ObjectPlan {
     #[serde(skip_serializing_if = "is_default")]
     pub cursors: Lists,
     pub properties: Vec<Kind>,
-    /// The CRM does not say which values it refuses.
+    /// The CRM does not name the values that it refuses.
     #[serde(skip_serializing_if = "is_default")]
     pub silent_refusals: bool,
-    /// Records that nobody can read, by their place.
+    /// Unreadable records, by their place.
     #[serde(skip_serializing_if = "is_default")]
     pub unreadable: Vec<u64>,
     /// The list of records ends early once: at this page, that of discovery included.
@@ -128,7 +129,7 @@ pub enum Kind {
     Stage,
     /// No two records have the same.
     Unique,
-    /// Nobody can write it.
+    /// It is read-only.
     Fixed,
     /// The CRM does not show it.
     Hidden,
@@ -189,7 +190,7 @@ pub struct Way {
     /// What people change between plan and confirmation.
     #[serde(skip_serializing_if = "is_default")]
     pub reviewed: Vec<Edits>,
-    /// Somebody calls the plan off.
+    /// A user calls the plan off.
     #[serde(skip_serializing_if = "is_default")]
     pub called_off: bool,
     /// What the CRM refuses while it is written.
@@ -236,7 +237,7 @@ pub enum PortFault {
     AnswerLost,
     WorkerDies,
     WorkerDiesAfterwards,
-    /// For so many seconds.
+    /// Its length in seconds.
     WorkerFrozen(u16),
 }
 
@@ -250,7 +251,7 @@ pub struct TroublePlan {
     pub from: u64,
     /// For how many calls.
     pub calls: u64,
-    /// Instead, for so many minutes from the beginning of the phase.
+    /// Instead, its length in minutes from the beginning of the phase.
     #[serde(skip_serializing_if = "is_default")]
     pub minutes: u32,
 }
@@ -269,7 +270,7 @@ pub enum CrmTrouble {
     Forbidden,
     NotFound,
     AnswerLost,
-    /// The call arrives as late after it was sent as it can, when nobody waits for an answer any more.
+    /// The call arrives as late after it was sent as it can, when the client has stopped waiting.
     Late,
 }
 
@@ -344,7 +345,7 @@ impl Why {
 /// Something that happens in a phase.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Event {
-    /// So many milliseconds after the phase has begun.
+    /// Milliseconds after the beginning of the phase.
     At(u64, Act),
     /// People change records just before the CRM answers a call of this method, counted from 1 in the phase.
     Before(Method, u64, Edits),
@@ -376,9 +377,9 @@ impl Method {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Act {
     Edit(Edits),
-    /// The clock jumps, by so many milliseconds.
+    /// The clock jumps by this number of milliseconds.
     Jump(i64),
-    /// Somebody cancels the backup, or stops the restore.
+    /// A user cancels the backup, or stops the restore.
     End,
     /// A message that was delivered before comes again, by its place from the last one on.
     Again(u64),
@@ -402,7 +403,7 @@ pub struct Edits {
     /// The first of the records, by its place.
     #[serde(skip_serializing_if = "is_default")]
     pub first: u64,
-    /// Every so many records more; 0 for no more.
+    /// One more in this number of records; 0 for no more.
     #[serde(skip_serializing_if = "is_default")]
     pub every: u64,
     /// What is done to each.

@@ -172,7 +172,7 @@ impl Walk<'_> {
         })
     }
 
-    /// The plan says of each wanted value what is true of it, and nothing of others. Returns it.
+    /// The plan is right about each wanted value and contains no others. Returns it.
     async fn assert_planned(&mut self, asked: &Asked, planned: &Restore) -> Vec<PlannedRecord> {
         let mut records = Vec::new();
         for slice in self.world.slices(&asked.restore).await {
@@ -244,7 +244,7 @@ impl Walk<'_> {
         let skipped =
             record.and_then(|record| record.skipped.iter().find(|skipped| skipped.difference.property == place));
         if let Some(skipped) = skipped {
-            // Records that are created meanwhile have values that are none of the options.
+            // Records that are created meanwhile have values outside the options.
             let is_option = people::is_option(kind, &skipped.difference.target);
             if skipped.why == WhySkipped::CannotBeSet {
                 assert!(!is_option, "a value is called no option that is one: {key:?}");

@@ -1,11 +1,11 @@
-//! Makes a plan smaller for as long as it fails: leaves out what can be left out and lowers numbers, on the plan as it is
-//! written down, so that nothing has to be said about single parts of it.
+//! Makes a plan smaller for as long as it fails: leaves out what can be left out and lowers numbers, on the plan as it
+//! is written down, so that nothing has to be said about single parts of it.
 
 use serde_json::Value;
 
 use super::plan::WorldPlan;
 
-/// Tries smaller plans, at most `most` of them, and returns the smallest of which `fails` says that it fails, too.
+/// Tries smaller plans, at most `most` of them, and returns the smallest that still fails.
 ///
 /// # Panics
 /// Never: a plan is JSON.

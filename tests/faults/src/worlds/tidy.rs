@@ -1,5 +1,5 @@
-//! What must be true whenever nothing is left to do: nothing is held, nothing is open, nothing is overdue, nothing lies about
-//! that nothing names, and everything was told once.
+//! What must be true whenever nothing is left to do: nothing is held, nothing is open, nothing is overdue, nothing lies
+//! about that nothing names, and everything was told once.
 
 use domain::backup::Backup;
 use domain::ports::clock::Clock;
@@ -40,7 +40,7 @@ impl Walk<'_> {
         assert!(self.plan.failed == Failed::AreSetAside || told.len() <= most, "told too often: {told:?}");
     }
 
-    /// What became of a restore is told once, and the audit log has each decision about it once.
+    /// The account is notified once of the end of a restore, and the audit log has each decision once.
     async fn assert_restore_told(&self, restore: &RestoreRef) {
         let record = self.world.restore(restore).await;
         if record.state == RestoreState::Planned {

@@ -1,4 +1,4 @@
-//! What an undo should give back, by the history of the records alone: not by what the restore has told.
+//! What an undo should give back, by the history of the records alone: not by the restore's own report.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +19,7 @@ pub(super) struct Overwritten {
     pub(super) is_changed: bool,
 }
 
-/// Tells the values that a restore makes itself from those of others.
+/// Separates the values that a restore makes from those of others.
 pub(super) struct Own<'a> {
     pub(super) comparison: Comparison,
     pub(super) kind: Kind,
@@ -44,7 +44,7 @@ pub(super) fn overwritten(history: &History, key: &Key, (from, to): (Mark, Mark)
         if history.is_own(key, from, change.place) {
             continue;
         }
-        // Who reads just before somebody edits, and writes just afterwards, knows the value from before the edit.
+        // A run that reads just before an edit and writes just after it knows the value from before the edit.
         let read = history.last_read(key.0, change.place).map(|read| history.value(key, read));
         let known: BTreeSet<String> = read.into_iter().chain([change.before.to_owned()]).collect();
         foreign.push((change.before.to_owned(), known));
@@ -53,7 +53,7 @@ pub(super) fn overwritten(history: &History, key: &Key, (from, to): (Mark, Mark)
     let mut before: BTreeSet<String> = last.map(|(value, _)| BTreeSet::from([value.clone()])).unwrap_or_default();
     let raced = foreign.iter().filter(|(_, known)| known.len() > 1);
     before.extend(raced.flat_map(|(_, known)| known.clone()));
-    // Somebody has cleared what a run was about to clear, or that run has: nobody can tell.
+    // A person has cleared the value that a run was about to clear, or the run has: both look the same.
     if own.may_be_cleared && before.contains("") {
         before.extend(history.values(key, from, to).into_iter().filter(|value| !own.may_be(value)));
     }

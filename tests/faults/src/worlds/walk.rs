@@ -1,4 +1,5 @@
-//! Goes through a world: does one step after the other, with all that goes wrong meanwhile, and asks the oracle after each.
+//! Goes through a world: does one step after the other, with all that goes wrong meanwhile, and asks the oracle after
+//! each.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -71,7 +72,7 @@ pub(super) struct Walk<'a> {
     pub(super) carried: Vec<Carried>,
     /// All backups, each of which has ended.
     pub(super) backups: Vec<BackupRef>,
-    /// All restores, plans that nobody has confirmed too.
+    /// All restores, with unconfirmed plans.
     pub(super) asked: Vec<RestoreRef>,
 }
 
@@ -85,7 +86,7 @@ pub(super) enum Subject {
 /// Goes through a whole world and returns what it has met.
 ///
 /// # Panics
-/// When the oracle has something to say.
+/// When the oracle finds an error.
 pub async fn walk(plan: &WorldPlan) -> Coverage {
     fastrand::seed(plan.seed);
     contention::repeat_pauses(plan.seed);
@@ -173,7 +174,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Lets everything go on until nothing is left to do, while what `phase` says goes wrong.
+    /// Lets everything go on until nothing is left to do, with the troubles of `phase`.
     ///
     /// # Panics
     /// When nothing ever is.
@@ -315,7 +316,7 @@ async fn happen(plan: &WorldPlan, world: &World, phase: &Phase, subject: &Subjec
     }
 }
 
-/// Does what `act` says, and returns a word for it if it has changed anything.
+/// Does `act`, and returns a word for it if it has changed anything.
 async fn act_now(plan: &WorldPlan, world: &World, act: &Act, subject: &Subject) -> Option<&'static str> {
     let object = plan.objects.first()?;
     let name = object.name.object_type();

@@ -1,5 +1,5 @@
-//! What must be true of a restore that has ended: every planned value is accounted for once, what is told of it is what the CRM
-//! holds, and nothing else was touched.
+//! What must be true of a restore that has ended: every planned value is accounted for once, what is told of it is what
+//! the CRM holds, and nothing else was touched.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -146,7 +146,7 @@ impl Walk<'_> {
             return;
         };
         assert_eq!(outcome.target, told.target, "an outcome has a wrong target: {:?}", told.key);
-        // What an undo has left to whoever edited it is not to be undone again.
+        // An undo leaves later edits alone; those values are not undone again.
         let is_left = |code: &str| ended.asked.is_undo && code == reasons::EDITED_SINCE;
         if found.is_changed && !matches!(&outcome.fate, Fate::Failed { code, .. } if is_left(code)) {
             let before = &outcome.before;
@@ -177,7 +177,7 @@ impl Walk<'_> {
                 let raced = found.before.len() > 1 || history.is_edited(told.key, from, to);
                 let left = now.as_deref().unwrap_or(&outcome.before);
                 let fits = !found.is_changed || comparison.same(&found.left, left);
-                // Nobody can tell a value that the CRM has made of a dead run's write from one that somebody has typed.
+                // A value that the CRM has made of a dead run's write cannot be told from a person's edit.
                 let unknowable = kind == Kind::Lower && code == reasons::EDITED_SINCE
                     || history.existence(told.key.0, from, to) != Existence::Always;
                 assert!(
@@ -230,13 +230,13 @@ impl Walk<'_> {
             reasons::PROPERTY_DROPPED => refused,
             code => refused && ended.way.refusals.iter().any(|refusal| refusal.why.code() == code),
         };
-        // Where the CRM does not say which value it refuses, all values of the record are told.
+        // Where the CRM does not name the refused value, all values of the record are reported.
         let silent = self.plan.objects[ended.asked.object].silent_refusals;
         let is_explained = is_explained || silent && !ended.way.refusals.is_empty();
         assert!(is_explained, "a value failed for no reason: {key:?}, {code}");
     }
 
-    /// An undo overwrites what it was planned over, or what it has made itself; not what somebody has typed since.
+    /// An undo overwrites what it was planned over, or what it has made itself; never a later edit of a person.
     fn assert_edits_spared(ended: &Ended<'_>, told: &Told<'_>, sent: &[Sent<'_>], own: &Own<'_>) {
         let history = &ended.history;
         for change in sent.iter().filter(|sent| sent.before != sent.after) {
@@ -291,7 +291,8 @@ impl Walk<'_> {
         let freezes = writing.faults.iter().any(|fault| matches!(fault.fault, PortFault::WorkerFrozen(_)));
         let is_smooth =
             !freezes && writing.troubles.is_empty() && self.plan.per_ten_seconds == 0 && self.plan.per_day == 0;
-        // What was cleared on the way gets a value after the stop. That nothing else is written then, the CRM itself looks at.
+        // What was cleared on the way gets a value after the stop. That nothing else is written then, the CRM itself
+        // looks at.
         let gives_back =
             ended.asked.wanted.keys().any(|key| self.known(ended.asked.object, &key.1).1.is_cleared_on_the_way());
         if let Some(stopped) = ended.restore.stopped.as_ref().filter(|_| is_smooth && !gives_back) {

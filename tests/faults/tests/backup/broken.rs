@@ -1,4 +1,4 @@
-//! Object storage that keeps other bytes than it was given, and says nothing.
+//! Object storage that silently keeps wrong bytes.
 
 use domain::backup::BackupState;
 use faults::{Settings, World, samples};
@@ -7,7 +7,7 @@ use in_memory::Damage;
 use crate::cases::SMALL;
 use crate::worlds::{assert_tidy, in_memory};
 
-/// The archive gets damaged while it is written: the backup fails, its account is told, and nothing can be downloaded.
+/// The archive gets damaged while it is written: the backup fails, and there is no archive to download.
 async fn nothing_is_published(world: &World, damage: Damage) {
     world.blobs.damage_when_written(".zip", damage);
     let backup = world.request().await;
@@ -19,14 +19,14 @@ async fn nothing_is_published(world: &World, damage: Damage) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_archive_that_is_not_what_was_put_together_is_not_published() {
+async fn a_broken_archive_is_not_published() {
     for damage in [Damage::Altered(0), Damage::Cut(1), Damage::Cut(10)] {
         nothing_is_published(&SMALL.calm().await, damage).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn neither_is_one_that_was_made_in_parts() {
+async fn a_broken_archive_that_was_made_in_parts_is_not_published() {
     for damage in [Damage::Altered(0), Damage::Cut(1)] {
         let objects = vec![samples::long_notes("contacts", 1_350, 8_000), samples::long_notes("deals", 150, 8_000)];
         nothing_is_published(&in_memory(objects, Settings::default()).await, damage).await;

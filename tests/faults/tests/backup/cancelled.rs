@@ -8,7 +8,7 @@ use domain::ports::ledger::Ledger;
 use domain::storage_keys;
 use domain::work::BackupRef;
 use faults::{FailedMessages, World};
-use in_memory::faults::{Fault, Faults};
+use in_memory::faults::Fault;
 use workflows::backup::cancel::{self, CancelError};
 
 use crate::cases::{Case, FALLBACK, SMALL, SPLIT};
@@ -36,10 +36,10 @@ async fn cancel(world: &World, backup: &BackupRef) -> bool {
     }
 }
 
-/// Returns whether there was a call to cancel the backup at.
-async fn it_stays_cancelled(world: &World, meanwhile: Meanwhile) -> bool {
+/// Cancels a backup while a worker is frozen, and lets the worker go on.
+async fn it_stays_cancelled(world: &World, meanwhile: Meanwhile) {
     let backup = world.request().await;
-    let Some(frozen) = until_frozen(world).await else { return false };
+    let Some(frozen) = until_frozen(world).await else { return };
     let cancelled = cancel(world, &backup).await;
     let next = match meanwhile {
         Meanwhile::Nothing => None,
@@ -74,47 +74,46 @@ async fn it_stays_cancelled(world: &World, meanwhile: Meanwhile) -> bool {
         }
     }
     assert!(cancel(world, &backup).await == cancelled, "cancelling again gives the same answer");
-    true
 }
 
-async fn at_calls(case: Case, stride: usize) {
+async fn a_cancelled_backup_stays_cancelled(case: Case, stride: u64, expected: u64) {
     for meanwhile in [Meanwhile::Nothing, Meanwhile::TheNextBackup] {
-        for nth in (1..).step_by(stride) {
-            let faults = Faults::at(nth, Fault::CallHeld);
-            let world = case.in_memory(faults, FailedMessages::ComeBack).await;
-            if !it_stays_cancelled(&world, meanwhile).await {
-                break;
-            }
-        }
+        let sweep = case.sweep(stride, expected);
+        sweep
+            .of(Fault::CallHeld, async |faults| {
+                let world = case.in_memory(faults, FailedMessages::ComeBack).await;
+                it_stays_cancelled(&world, meanwhile).await;
+            })
+            .await;
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn at_every_call_of_a_small_backup() {
-    at_calls(SMALL, 1).await;
+async fn a_small_backup_that_is_cancelled_at_any_call_stays_cancelled() {
+    a_cancelled_backup_stays_cancelled(SMALL, 1, 250).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn at_many_calls_while_an_object_is_split() {
-    at_calls(SPLIT, 5).await;
+async fn a_backup_that_is_cancelled_while_an_object_is_split_stays_cancelled() {
+    a_cancelled_backup_stays_cancelled(SPLIT, 5, 60).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn at_many_calls_while_an_object_falls_back_to_one_worker() {
-    at_calls(FALLBACK, 3).await;
+async fn a_backup_that_is_cancelled_during_the_fallback_to_one_worker_stays_cancelled() {
+    a_cancelled_backup_stays_cancelled(FALLBACK, 3, 50).await;
 }
 
 #[tokio::test]
-async fn at_some_calls_on_dynamodb_local() {
+async fn a_backup_that_is_cancelled_stays_cancelled_on_dynamodb_local() {
     with_tables(DYNAMODB_LOCAL, async |ledger, _| {
         let ledger: Arc<dyn Ledger> = Arc::new(ledger);
-        for nth in (3..).step_by(41) {
-            let faults = Faults::at(nth, Fault::CallHeld);
-            let world = SMALL.on(ledger.clone(), faults, FailedMessages::ComeBack).await;
-            if !it_stays_cancelled(&world, Meanwhile::TheNextBackup).await {
-                break;
-            }
-        }
+        let sweep = SMALL.sweep(41, 6).where_calls_vary().after(2);
+        sweep
+            .of(Fault::CallHeld, async |faults| {
+                let world = SMALL.on(ledger.clone(), faults, FailedMessages::ComeBack).await;
+                it_stays_cancelled(&world, Meanwhile::TheNextBackup).await;
+            })
+            .await;
     })
     .await;
 }

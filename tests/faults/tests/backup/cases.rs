@@ -7,7 +7,7 @@ use domain::ids::RecordId;
 use domain::ports::ledger::Ledger;
 use faults::crm::Cursors;
 use faults::{Exported, FailedMessages, Settings, SimulatedObject, World, samples};
-use in_memory::faults::Faults;
+use in_memory::faults::{Faults, Sweep};
 use jiff::SignedDuration;
 
 use crate::worlds::{assert_consistent, assert_one_archive, assert_tidy, assert_true, in_memory, on_ledger};
@@ -64,6 +64,13 @@ impl Case {
     pub(crate) fn settings(self, faults: Arc<Faults>, failed: FailedMessages) -> Settings {
         let export_run = SignedDuration::from_secs(self.run_seconds);
         Settings { workers: self.workers, export_run, faults, failed, ..Settings::default() }
+    }
+
+    /// A sweep over its calls, `stride` at a time, in which at least `expected` faults strike.
+    pub(crate) fn sweep(self, stride: u64, expected: u64) -> Sweep {
+        let sweep = Sweep::expecting(expected).every(stride);
+        // Workers that split an object do not always need the same number of calls.
+        if self.workers > 1 { sweep.where_calls_vary() } else { sweep }
     }
 
     /// Its settings when nothing goes wrong.

@@ -52,6 +52,7 @@ async fn world(seed: u64) -> World {
 
 #[tokio::test(start_paused = true)]
 async fn the_archive_holds_what_the_crm_holds() {
+    let (mut struck, mut troubled) = (0, 0);
     for seed in 0..250 {
         let world = world(seed).await;
         let backup = world.request().await;
@@ -65,5 +66,8 @@ async fn the_archive_holds_what_the_crm_holds() {
         assert_one_archive(&world, &ended);
         assert!(world.may_begin_another().await);
         world.assert_backup_told(&backup).await;
+        struck += world.settings.faults.struck().len();
+        troubled += usize::from(world.crm.struck() > 0);
     }
+    assert!(struck > 150 && troubled > 50, "{struck} faults, {troubled} worlds with trouble of the CRM");
 }

@@ -14,7 +14,7 @@ use domain::work::BackupRef;
 use faults::crm::{Period, Trouble};
 use faults::{CRM, OTHER_CRM, Settings, SimulatedCrm, TOKEN, World, samples};
 use in_memory::MemoryLedger;
-use in_memory::faults::{Fault, Faults, Worker};
+use in_memory::faults::{Fault, Faults, Sweep, Worker};
 use jiff::{SignedDuration, Timestamp};
 use workflows::backup::read;
 use workflows::change_account::{ChangeError, Changed};
@@ -51,22 +51,24 @@ async fn completes(world: &World) {
 #[tokio::test(start_paused = true)]
 async fn wherever_a_change_breaks_off_no_token_is_sent_to_the_other_address() {
     for fault in [Fault::CallFails, Fault::AnswerLost, Fault::WorkerDies] {
-        for nth in 1..=calls_of_a_change().await {
-            let world = SMALL.calm().await;
-            let faults = Faults::at(nth, fault);
-            let worker = faults.worker();
-            let broken_off = worker.run(change(&world, &worker)).await;
-            assert!(!matches!(broken_off, Some(Ok(_))), "{:?}", faults.struck());
+        let sweep = Sweep::expecting(9).up_to(calls_of_a_change().await);
+        sweep
+            .of(fault, async |faults| {
+                let world = SMALL.calm().await;
+                let worker = faults.worker();
+                let broken_off = worker.run(change(&world, &worker)).await;
+                assert!(!matches!(broken_off, Some(Ok(_))), "{:?}", faults.struck());
 
-            let backup = world.request().await;
-            world.to_the_end(&backup).await;
-            assert_each_token_at_its_own_address(&world);
-            assert_tidy(&world, &backup).await;
+                let backup = world.request().await;
+                world.to_the_end(&backup).await;
+                assert_each_token_at_its_own_address(&world);
+                assert_tidy(&world, &backup).await;
 
-            change(&world, &faults.worker()).await.expect("connected");
-            completes(&world).await;
-            assert_each_token_at_its_own_address(&world);
-        }
+                change(&world, &faults.worker()).await.expect("connected");
+                completes(&world).await;
+                assert_each_token_at_its_own_address(&world);
+            })
+            .await;
     }
 }
 
@@ -144,7 +146,7 @@ async fn a_token_can_be_replaced_when_the_day_is_used_up() {
     assert_complete(&world, &world.to_the_end(&backup).await).await;
 }
 
-/// Nobody may call the account's CRM for so long.
+/// How long no run may call the account's CRM.
 async fn pause(world: &World, length: SignedDuration) -> Timestamp {
     let key = CallBudget::key_of(&world.account);
     let loaded = ledger::load::<CallBudget>(&*world.ledger, &key).await.expect("the ledger answers");

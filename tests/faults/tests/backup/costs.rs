@@ -10,8 +10,8 @@ use in_memory::{CountingLedger, MemoryLedger};
 /// Records, over pages of a hundred.
 const RECORDS: u64 = 120_000;
 
-/// M-6: what a worker looks at every two seconds does not grow with the chunks that there are: those are read only where a
-/// place is free.
+/// M-6: what a worker looks at every two seconds does not grow with the chunks that there are: those are read only
+/// where a place is free.
 #[tokio::test(start_paused = true)]
 async fn workers_do_not_read_all_chunks_while_all_places_are_taken() {
     let ledger = Arc::new(CountingLedger::new(Arc::new(MemoryLedger::new())));

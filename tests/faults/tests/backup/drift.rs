@@ -126,8 +126,9 @@ async fn anything_at_any_time_loses_nothing() {
     }
 }
 
-/// The date of a creation can be set by an import, so what was created meanwhile cannot be counted for certain. An import with
-/// old dates, while others delete as many records, looks like a loss: the ranges that lack records are read again.
+/// The date of a creation can be set by an import, so what was created meanwhile cannot be counted for certain. An
+/// import with old dates, while others delete as many records, looks like a loss: the ranges that lack records are read
+/// again.
 #[tokio::test(start_paused = true)]
 async fn an_import_with_old_dates_is_found_by_counting_and_read() {
     let world = world().await;

@@ -1,5 +1,5 @@
-//! Lists that stop before their end, leave records out, or move under the reader; and what the account is told of a backup
-//! that stays short.
+//! Lists that stop before their end, leave records out, or move under the reader; and what the account is told of a
+//! backup that stays short.
 
 use domain::allowance::Allowance;
 use domain::backup::{Backup, BackupState};
@@ -142,7 +142,8 @@ async fn only_ranges_with_too_few_rows_are_read_again() {
     }
 }
 
-/// B2: with cursors that stand for a number of records, the deletion of one that was read moves another past the cursor.
+/// B2: with cursors that stand for a number of records, the deletion of one that was read moves another past the
+/// cursor.
 #[tokio::test(start_paused = true)]
 async fn what_moves_past_the_cursor_of_a_list_is_not_lost() {
     for changes in [
@@ -224,7 +225,7 @@ async fn told(world: &World, backup: &BackupRef) -> Event {
 
 /// What stays unexplained is short: it is said, each range is read again once, and the backup can be repeated once.
 #[tokio::test(start_paused = true)]
-async fn what_stays_unexplained_is_said_and_may_be_repeated_once() {
+async fn what_stays_unexplained_is_reported_and_may_be_repeated_once() {
     let mut contacts = samples::many_contacts(RECORDS, Cursors::Ids);
     contacts.phantoms = [samples::beside(id(2_500))].into();
     let world = world(contacts, 4).await;

@@ -60,7 +60,7 @@ async fn what_an_account_does_not_offer_is_left_out_and_named() {
     }
 }
 
-/// B2: what the last backup held and this one may not read is a warning that nobody can overlook.
+/// B2: an object of the last backup that this one may not read is a warning.
 #[tokio::test(start_paused = true)]
 async fn what_the_last_backup_held_is_warned_of() {
     let world = SMALL.calm().await;
@@ -73,7 +73,7 @@ async fn what_the_last_backup_held_is_warned_of() {
     assert!(event.subject().starts_with("Warning"));
 }
 
-/// B10 of the product: a custom object that is not listed any more, without any refusal, is told of as well.
+/// B10 of the product: a custom object that is not listed any more, without any refusal, is reported as well.
 #[tokio::test(start_paused = true)]
 async fn an_object_type_that_vanishes_is_warned_of() {
     let world = SMALL.calm().await;
@@ -119,7 +119,7 @@ async fn sensitive_properties_that_the_crm_refuses_to_list_are_named() {
     assert_eq!(event.subject(), "Backup completed, but some data is missing");
 }
 
-/// A3: a column that no answer shows is named, and the verdict says so.
+/// A3: a column that no answer shows is named, and the verdict is short.
 #[tokio::test(start_paused = true)]
 async fn values_that_are_not_shown_are_named() {
     let world = SMALL.calm().await;

@@ -7,7 +7,7 @@ use domain::backup::{BackupState, LONGEST_RUN};
 use domain::ports::clock::Clock;
 use faults::{Pace, Settings, SimulatedObject, World, samples};
 use in_memory::MemoryLedger;
-use in_memory::faults::{Fault, Faults};
+use in_memory::faults::{Fault, Sweep};
 use jiff::SignedDuration;
 
 use crate::cases::archive_of;
@@ -27,22 +27,22 @@ async fn world(settings: Settings) -> World {
     in_memory(objects(), settings).await
 }
 
-/// The calls of a calm run during which the archive is made.
-async fn calls_of_assembly() -> std::ops::Range<u64> {
+/// How many calls a calm run makes before its archive is made, and until it is.
+async fn calls_of_assembly() -> (u64, u64) {
     let world = world(Settings::default()).await;
     let backup = world.request().await;
     while world.backup(&backup).await.state != BackupState::Assembling {
         world.deliver_one().await;
     }
-    let first = world.settings.faults.calls() + 1;
+    let before = world.settings.faults.calls();
     while world.backup(&backup).await.state != BackupState::Completed {
         world.deliver_one().await;
     }
-    first..world.settings.faults.calls() + 1
+    (before, world.settings.faults.calls())
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_holds_what_the_crm_holds() {
+async fn a_large_archive_holds_what_the_crm_holds() {
     let world = world(Settings::default()).await;
     let backup = world.request().await;
     let ended = world.to_the_end(&backup).await;
@@ -55,7 +55,7 @@ async fn it_holds_what_the_crm_holds() {
 
 /// S3 refuses parts and copies that are too small; most emulators, and storage in memory, are not asked here.
 #[tokio::test]
-async fn its_parts_are_such_as_a_strict_storage_accepts() {
+async fn a_strict_storage_accepts_the_parts_of_a_large_archive() {
     with_bucket(LOCALSTACK_S3, async |storage, _| {
         let clock = samples::clock(Pace::Real);
         let world = World::new(Arc::new(MemoryLedger::new()), clock, objects(), Settings::default()).await;
@@ -69,29 +69,31 @@ async fn its_parts_are_such_as_a_strict_storage_accepts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_is_the_same_whatever_goes_wrong_while_it_is_made() {
+async fn a_fault_in_the_assembly_leaves_a_large_archive_as_it_is() {
     let calm = archive_of(&world(Settings::default()).await).await;
-    let calls = calls_of_assembly().await;
+    let (before, last) = calls_of_assembly().await;
     for (shift, fault) in [(0, Fault::CallFails), (1, Fault::AnswerLost), (3, Fault::WorkerDies)] {
-        for nth in calls.clone().step_by(4) {
-            let faults = Faults::at(nth + shift, fault);
-            let world = world(Settings { faults: faults.clone(), ..Settings::default() }).await;
-            let backup = world.request().await;
-            let ended = world.to_the_end(&backup).await;
+        let sweep = Sweep::expecting(9).every(4).after(before + shift).up_to(last + shift);
+        sweep
+            .of(fault, async |faults| {
+                let world = world(Settings { faults: faults.clone(), ..Settings::default() }).await;
+                let backup = world.request().await;
+                let ended = world.to_the_end(&backup).await;
 
-            let what = faults.struck();
-            assert_eq!(ended.state, BackupState::Completed, "{what:?}: {:?}", ended.failure);
-            assert!(world.exported(&backup).await.files == calm.files, "{what:?}");
-            assert_one_archive(&world, &ended);
-            // An upload that was begun without anybody learning of it is ended by a lifecycle rule.
-            assert!(world.blobs.open_uploads() <= 1, "{what:?}");
-            world.assert_backup_told(&backup).await;
-        }
+                let what = faults.struck();
+                assert_eq!(ended.state, BackupState::Completed, "{what:?}: {:?}", ended.failure);
+                assert!(world.exported(&backup).await.files == calm.files, "{what:?}");
+                assert_one_archive(&world, &ended);
+                // An upload whose beginning no run has learned of is ended by a lifecycle rule.
+                assert!(world.blobs.open_uploads() <= 1, "{what:?}");
+                world.assert_backup_told(&backup).await;
+            })
+            .await;
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_is_made_in_many_runs_where_each_is_over_soon() {
+async fn a_large_archive_is_assembled_by_many_short_runs() {
     let settings = Settings { assemble_run: SignedDuration::from_millis(100), ..Settings::default() };
     let world = world(settings).await;
     let backup = world.request().await;
@@ -105,21 +107,25 @@ async fn it_is_made_in_many_runs_where_each_is_over_soon() {
 #[tokio::test(start_paused = true)]
 async fn a_late_assembler_changes_nothing() {
     let calm = archive_of(&world(Settings::default()).await).await;
-    for nth in calls_of_assembly().await.step_by(3) {
-        let world = world(Settings { faults: Faults::at(nth, Fault::CallHeld), ..Settings::default() }).await;
-        let backup = world.request().await;
-        let frozen = until_frozen(&world).await.expect("such a call");
-        let ended = world.to_the_end(&backup).await;
-        let finished = world.exported(&backup).await;
-        assert!(finished.files == calm.files);
+    let (before, last) = calls_of_assembly().await;
+    let sweep = Sweep::expecting(12).every(3).after(before).up_to(last);
+    sweep
+        .of(Fault::CallHeld, async |faults| {
+            let world = world(Settings { faults, ..Settings::default() }).await;
+            let backup = world.request().await;
+            let frozen = until_frozen(&world).await.expect("such a call");
+            let ended = world.to_the_end(&backup).await;
+            let finished = world.exported(&backup).await;
+            assert!(finished.files == calm.files);
 
-        world.settings.faults.release();
-        frozen.await;
-        world.to_the_end(&backup).await;
+            world.settings.faults.release();
+            frozen.await;
+            world.to_the_end(&backup).await;
 
-        assert_eq!(world.backup(&backup).await.archive, ended.archive);
-        assert_eq!(world.exported(&backup).await, finished);
-        assert_one_archive(&world, &ended);
-        world.assert_backup_told(&backup).await;
-    }
+            assert_eq!(world.backup(&backup).await.archive, ended.archive);
+            assert_eq!(world.exported(&backup).await, finished);
+            assert_one_archive(&world, &ended);
+            world.assert_backup_told(&backup).await;
+        })
+        .await;
 }

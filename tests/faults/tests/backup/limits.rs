@@ -23,7 +23,7 @@ pub(crate) fn midnight() -> Timestamp {
     "2026-11-20T23:00:00Z".parse().expect("a time")
 }
 
-/// A world whose account may make so many calls a day, by its own settings.
+/// A world whose account sets this number of calls a day.
 pub(crate) async fn with_calls_a_day(per_day: u32, contacts: u64) -> World {
     let clock = Arc::new(samples::clock(Pace::Simulated));
     let limits = CallLimits { per_ten_seconds: 100, per_day };
@@ -125,13 +125,17 @@ async fn a_backup_that_is_not_done_after_six_days_fails() {
 #[tokio::test(start_paused = true)]
 async fn a_refused_rate_pauses_everyone_and_costs_nothing_else() {
     let pause = SignedDuration::from_secs(10);
-    for nth in 2..30 {
-        let world = SMALL.calm().await;
-        world.crm.trouble(Period::Calls(nth..nth + 2), Trouble::RateLimit(pause));
-        let backup = world.request().await;
-        assert_complete(&world, &world.to_the_end(&backup).await).await;
-        assert_tidy(&world, &backup).await;
-    }
+    let sweep = SMALL.sweep(1, 28).after(1).up_to(29);
+    sweep
+        .at_calls(async |nth| {
+            let world = SMALL.calm().await;
+            world.crm.trouble(Period::Calls(nth..nth + 2), Trouble::RateLimit(pause));
+            let backup = world.request().await;
+            assert_complete(&world, &world.to_the_end(&backup).await).await;
+            assert_tidy(&world, &backup).await;
+            world.crm.struck() > 0
+        })
+        .await;
 }
 
 /// C3: an account whose limits the CRM has raised uses them without being connected again.

@@ -11,88 +11,87 @@ use crate::cases::{Case, FALLBACK, ONCE_MORE, SMALL, SPLIT, TINY, archive_of, ca
 const FAULTS: [Fault; 3] = [Fault::CallFails, Fault::AnswerLost, Fault::WorkerDies];
 const FAILED: [FailedMessages; 2] = [FailedMessages::ComeBack, FailedMessages::AreLost];
 
-/// Goes through the calls of a backup, `stride` at a time, until no fault strikes any more.
-async fn the_archive_is_that_of_the_calm_run(case: Case, stride: usize) {
+/// Goes through the calls of a backup, `stride` at a time; `expected` faults of each kind strike.
+async fn the_archive_is_that_of_the_calm_run(case: Case, stride: u64, expected: u64) {
     let calm = calm_archive(&case.calm().await).await;
     for (place, fault) in FAULTS.into_iter().enumerate() {
-        for nth in (1_usize..).step_by(stride) {
-            let faults = Faults::at(nth as u64, fault);
-            let failed = FAILED[(nth / stride + place) % 2];
-            let world = case.in_memory(faults.clone(), failed).await;
-            let archive = archive_of(&world).await;
-            assert!(archive.files == calm.files, "{:?}, failed messages {failed:?}", faults.struck());
-            if faults.struck().is_empty() {
-                break;
-            }
-        }
+        let mut failed = FAILED.into_iter().cycle().skip(place);
+        let sweep = case.sweep(stride, expected);
+        sweep
+            .of(fault, async |faults| {
+                let failed = failed.next().expect("endless");
+                let world = case.in_memory(faults.clone(), failed).await;
+                let archive = archive_of(&world).await;
+                assert!(archive.files == calm.files, "{:?}, failed messages {failed:?}", faults.struck());
+            })
+            .await;
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn at_every_call_of_a_small_backup() {
-    the_archive_is_that_of_the_calm_run(SMALL, 1).await;
+async fn a_fault_at_any_call_leaves_a_small_archive_as_it_is() {
+    the_archive_is_that_of_the_calm_run(SMALL, 1, 250).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn at_many_calls_while_an_object_is_split() {
-    the_archive_is_that_of_the_calm_run(SPLIT, 5).await;
+async fn a_fault_while_an_object_is_split_leaves_the_archive_as_it_is() {
+    the_archive_is_that_of_the_calm_run(SPLIT, 5, 60).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn at_every_call_while_an_object_falls_back_to_one_worker() {
-    the_archive_is_that_of_the_calm_run(FALLBACK, 1).await;
+async fn a_fault_during_the_fallback_to_one_worker_leaves_the_archive_as_it_is() {
+    the_archive_is_that_of_the_calm_run(FALLBACK, 1, 150).await;
 }
 
-/// M-9: whoever loads again after a conflict finds what is right, also where the commit was its own.
+/// M-9: a run that loads again after a conflict finds the right state, even if the commit was its own.
 #[tokio::test(start_paused = true)]
-async fn a_commit_that_was_made_and_is_told_as_a_conflict_changes_no_archive() {
+async fn a_commit_that_is_made_and_answered_with_a_conflict_changes_no_archive() {
     for case in [SMALL, FALLBACK] {
         let calm = calm_archive(&case.calm().await).await;
         let mut overtaken = 0;
-        for nth in 1.. {
-            let faults = Faults::at(nth, Fault::Overtaken);
-            let world = case.in_memory(faults.clone(), FailedMessages::ComeBack).await;
-            let archive = archive_of(&world).await;
-            let struck = faults.struck();
-            assert!(archive.files == calm.files, "{struck:?}");
-            overtaken += usize::from(struck.first().is_some_and(|struck| struck.call == "Ledger::commit"));
-            if struck.is_empty() {
-                break;
-            }
-        }
+        let sweep = case.sweep(1, 150);
+        sweep
+            .of(Fault::Overtaken, async |faults| {
+                let world = case.in_memory(faults.clone(), FailedMessages::ComeBack).await;
+                let archive = archive_of(&world).await;
+                let struck = faults.struck();
+                assert!(archive.files == calm.files, "{struck:?}");
+                overtaken += usize::from(struck.first().is_some_and(|struck| struck.call == "Ledger::commit"));
+            })
+            .await;
         assert!(overtaken > 30, "{overtaken} commits");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn at_many_calls_while_parts_are_read_once_more() {
-    the_archive_is_that_of_the_calm_run(ONCE_MORE, 2).await;
+async fn a_fault_while_parts_are_read_once_more_leaves_the_archive_as_it_is() {
+    the_archive_is_that_of_the_calm_run(ONCE_MORE, 2, 130).await;
 }
 
 #[tokio::test]
-async fn at_every_call_of_a_tiny_backup_on_dynamodb_local() {
-    on_dynamodb_local(TINY, 1).await;
+async fn a_fault_at_any_call_leaves_a_tiny_archive_as_it_is_on_dynamodb_local() {
+    on_dynamodb_local(TINY, 1, 80).await;
 }
 
 #[tokio::test]
-async fn at_some_calls_of_a_small_backup_on_dynamodb_local() {
-    on_dynamodb_local(Case { run_seconds: 10, ..SMALL }, 53).await;
+async fn a_fault_leaves_a_small_archive_as_it_is_on_dynamodb_local() {
+    on_dynamodb_local(Case { run_seconds: 10, ..SMALL }, 53, 4).await;
 }
 
-async fn on_dynamodb_local(case: Case, stride: usize) {
+async fn on_dynamodb_local(case: Case, stride: u64, expected: u64) {
     with_tables(DYNAMODB_LOCAL, async |ledger, _| {
         let ledger = Arc::new(ledger);
         let calm = calm_archive(&case.on(ledger.clone(), Faults::none(), FailedMessages::ComeBack).await).await;
-        for (place, fault) in FAULTS.into_iter().enumerate() {
-            for nth in (1 + place as u64 % stride as u64..).step_by(stride) {
-                let faults = Faults::at(nth, fault);
-                let world = case.on(ledger.clone(), faults.clone(), FAILED[place % 2]).await;
-                let archive = archive_of(&world).await;
-                assert!(archive.files == calm.files, "{:?}", faults.struck());
-                if faults.struck().is_empty() {
-                    break;
-                }
-            }
+        for (place, fault) in (0_u64..).zip(FAULTS) {
+            let failed = if place % 2 == 0 { FailedMessages::ComeBack } else { FailedMessages::AreLost };
+            let sweep = case.sweep(stride, expected).where_calls_vary().after(place % stride);
+            sweep
+                .of(fault, async |faults| {
+                    let world = case.on(ledger.clone(), faults.clone(), failed).await;
+                    let archive = archive_of(&world).await;
+                    assert!(archive.files == calm.files, "{:?}", faults.struck());
+                })
+                .await;
         }
     })
     .await;

@@ -28,7 +28,7 @@ async fn nothing_is_twice_and_nothing_is_missing(world: &World) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_after_the_other() {
+async fn a_backup_is_complete_when_every_message_comes_twice_in_a_row() {
     for workers in [1, 4] {
         let world = in_memory(objects(), settings(Copies::TwoInARow, workers, 2)).await;
         nothing_is_twice_and_nothing_is_missing(&world).await;
@@ -36,7 +36,7 @@ async fn one_after_the_other() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn at_once() {
+async fn a_backup_is_complete_when_every_message_comes_twice_at_once() {
     for seed in 0..20 {
         for workers in [1, 4] {
             let world = in_memory(objects(), Settings { seed, ..settings(Copies::TwoAtOnce, workers, 2) }).await;
@@ -46,7 +46,7 @@ async fn at_once() {
 }
 
 #[tokio::test]
-async fn on_dynamodb_local() {
+async fn a_backup_is_complete_when_every_message_comes_twice_on_dynamodb_local() {
     with_tables(DYNAMODB_LOCAL, async |ledger, _| {
         let ledger = Arc::new(ledger);
         for copies in [Copies::TwoInARow, Copies::TwoAtOnce] {

@@ -21,8 +21,8 @@ pub(crate) async fn on_ledger(ledger: Arc<dyn Ledger>, objects: Vec<SimulatedObj
     World::new(ledger, samples::clock(Pace::Real), objects, settings).await
 }
 
-/// The account is free and knows of the backup's end, nothing is queued or open, and nothing is left of the backup but what
-/// its state says.
+/// The account is free and knows of the backup's end, nothing is queued or open, and nothing is left of the backup but
+/// what its state says.
 pub(crate) async fn assert_tidy(world: &World, backup: &BackupRef) {
     world.assert_backup_told(backup).await;
     assert!(world.may_begin_another().await, "the allowance is free");

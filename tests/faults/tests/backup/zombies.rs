@@ -28,11 +28,10 @@ pub(crate) async fn until_frozen(world: &World) -> Option<Frozen<'_>> {
     }
 }
 
-/// Freezes a worker at call `nth`, finishes the backup without it, asks for another one, and lets it go on. Returns
-/// whether there was such a call.
-async fn nothing_changes(world: &World, calm: &Exported) -> bool {
+/// Freezes a worker at call `nth`, finishes the backup without it, asks for another one, and lets it go on.
+async fn nothing_changes(world: &World, calm: &Exported) {
     let backup = world.request().await;
-    let Some(frozen) = until_frozen(world).await else { return false };
+    let Some(frozen) = until_frozen(world).await else { return };
     let ended = world.to_the_end(&backup).await;
     assert_eq!(ended.state, BackupState::Completed, "{:?}", ended.failure);
     let finished = world.exported(&backup).await;
@@ -57,61 +56,60 @@ async fn nothing_changes(world: &World, calm: &Exported) -> bool {
         "swept after {:?}",
         world.settings.faults.struck()
     );
-    true
 }
 
-async fn a_late_worker_changes_nothing(case: Case, stride: usize) {
+async fn a_late_worker_changes_nothing(case: Case, stride: u64, expected: u64) {
     let calm = calm_archive(&case.calm().await).await;
-    for nth in (1..).step_by(stride) {
-        let faults = Faults::at(nth, Fault::CallHeld);
-        let world = case.in_memory(faults.clone(), FailedMessages::ComeBack).await;
-        if !nothing_changes(&world, &calm).await {
-            break;
-        }
-    }
+    let sweep = case.sweep(stride, expected);
+    sweep
+        .of(Fault::CallHeld, async |faults| {
+            let world = case.in_memory(faults, FailedMessages::ComeBack).await;
+            nothing_changes(&world, &calm).await;
+        })
+        .await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn at_every_call_of_a_small_backup() {
-    a_late_worker_changes_nothing(SMALL, 1).await;
+async fn a_late_worker_changes_no_small_backup() {
+    a_late_worker_changes_nothing(SMALL, 1, 250).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn at_many_calls_while_an_object_is_split() {
-    a_late_worker_changes_nothing(SPLIT, 3).await;
+async fn a_late_worker_changes_no_backup_while_an_object_is_split() {
+    a_late_worker_changes_nothing(SPLIT, 3, 95).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn at_every_call_while_an_object_falls_back_to_one_worker() {
-    a_late_worker_changes_nothing(FALLBACK, 1).await;
+async fn a_late_worker_changes_no_backup_during_the_fallback_to_one_worker() {
+    a_late_worker_changes_nothing(FALLBACK, 1, 150).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn at_some_calls_while_parts_are_read_once_more() {
-    a_late_worker_changes_nothing(ONCE_MORE, 3).await;
+async fn a_late_worker_changes_no_backup_while_parts_are_read_once_more() {
+    a_late_worker_changes_nothing(ONCE_MORE, 3, 85).await;
 }
 
 #[tokio::test]
-async fn at_every_call_of_a_tiny_backup_on_dynamodb_local() {
-    on_dynamodb_local(TINY, 1).await;
+async fn a_late_worker_changes_no_tiny_backup_on_dynamodb_local() {
+    on_dynamodb_local(TINY, 1, 80).await;
 }
 
 #[tokio::test]
-async fn at_some_calls_of_a_small_backup_on_dynamodb_local() {
-    on_dynamodb_local(SMALL, 47).await;
+async fn a_late_worker_changes_no_small_backup_on_dynamodb_local() {
+    on_dynamodb_local(SMALL, 47, 5).await;
 }
 
-async fn on_dynamodb_local(case: Case, stride: usize) {
+async fn on_dynamodb_local(case: Case, stride: u64, expected: u64) {
     with_tables(DYNAMODB_LOCAL, async |ledger, _| {
         let ledger = Arc::new(ledger);
         let calm = calm_archive(&case.on(ledger.clone(), Faults::none(), FailedMessages::ComeBack).await).await;
-        for nth in (1..).step_by(stride) {
-            let faults = Faults::at(nth, Fault::CallHeld);
-            let world = case.on(ledger.clone(), faults, FailedMessages::ComeBack).await;
-            if !nothing_changes(&world, &calm).await {
-                break;
-            }
-        }
+        let sweep = case.sweep(stride, expected).where_calls_vary();
+        sweep
+            .of(Fault::CallHeld, async |faults| {
+                let world = case.on(ledger.clone(), faults, FailedMessages::ComeBack).await;
+                nothing_changes(&world, &calm).await;
+            })
+            .await;
     })
     .await;
 }

@@ -38,7 +38,7 @@ impl Account {
         Self::of(&config).await
     }
 
-    /// As `config` says.
+    /// An account with this `config`.
     pub(crate) async fn of(config: &PortalConfig) -> Self {
         let sandbox = Sandbox::start(SandboxConfig::default()).await.expect("a free port");
         let portal = sandbox.add_portal(config).expect("a valid portal");
@@ -56,7 +56,7 @@ impl Account {
         Self { _sandbox: sandbox, portal, world }
     }
 
-    /// From now on the `nth` call, counted from 0, meets what `fault` says.
+    /// From now on the `nth` call, counted from 0, meets `fault`.
     pub(crate) fn script(&self, nth: u64, fault: ScriptedFault) {
         let skip = u32::try_from(nth).expect("a test makes few calls");
         self.portal.reset_calls();

@@ -1,5 +1,5 @@
-//! Any single call of a backup and of a restore is answered with anything that HubSpot has been seen to answer. The result
-//! is that of a calm run, byte by byte, or it names what is missing.
+//! Any single call of a backup and of a restore is answered with anything that HubSpot has been seen to answer. The
+//! result is that of a calm run, byte by byte, or it names what is missing.
 
 use domain::backup::BackupState;
 use domain::gap::Missing;

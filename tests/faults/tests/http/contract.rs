@@ -1,5 +1,5 @@
-//! What every CRM does that workflows are tested with: the small one of this crate, and the sandbox behind the real client.
-//! Both pass the same suite, so a test with one says something about the other.
+//! What every CRM does that workflows are tested with: the small one of this crate, and the sandbox behind the real
+//! client. Both pass the same suite, so a test with one holds for the other.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -137,7 +137,8 @@ impl Subject {
         assert_eq!(seen, self.ids);
     }
 
-    /// A list whose cursors are ids can be started above any of them; one that starts at its cursor shows that record first.
+    /// A list whose cursors are ids can be started above any of them; one that starts at its cursor shows that record
+    /// first.
     async fn starts_in_the_middle(&self, form: Form) {
         let answer = self.page(&Cursor::AfterId(self.ids[99]), PageSource::List).await;
         match form {
@@ -195,14 +196,14 @@ impl Subject {
 const FORMS: [Form; 3] = [Form::LastId, Form::NextId, Form::Opaque];
 
 #[tokio::test(start_paused = true)]
-async fn the_small_crm() {
+async fn the_simulated_crm_keeps_the_contract() {
     for form in FORMS {
         small(form, false).holds(form).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_sandbox_behind_the_real_client() {
+async fn the_sandbox_behind_the_real_client_keeps_the_contract() {
     for form in FORMS {
         sandbox(form, false).await.holds(form).await;
     }

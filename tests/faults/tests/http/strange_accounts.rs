@@ -1,4 +1,5 @@
-//! Accounts at the edges of what there is: empty ones, tokens that see little or nothing, names of a hundred odd characters.
+//! Accounts at the edges of what there is: empty ones, tokens that see little or nothing, names of a hundred odd
+//! characters.
 
 use std::collections::BTreeMap;
 
@@ -73,8 +74,8 @@ async fn a_thousand_odd_property_names_lose_no_value() {
     }
 }
 
-/// M-7: half a surrogate is no character and cannot stand in a CSV file. It becomes U+FFFD, and the manifest says in how many
-/// values of which object.
+/// M-7: half a surrogate is no character and cannot stand in a CSV file. It becomes U+FFFD, and the manifest says in
+/// how many values of which object.
 #[tokio::test(start_paused = true)]
 async fn values_that_are_no_valid_unicode_are_counted_in_the_manifest() {
     let account = Account::of(&unlimited().with_records(OBJECT, 230).with_records("companies", 3)).await;

@@ -5,8 +5,8 @@ use in_memory::Damage;
 
 use crate::scenario::{OBJECT, PROPERTIES, Scenario, Setup};
 
-/// Whichever bit of the file is another one, and wherever the archive ends too early: the plan fails and says why, and nothing
-/// is written.
+/// Whichever bit of the file is another one, and wherever the archive ends too early: the plan fails and says why, and
+/// nothing is written.
 #[tokio::test(start_paused = true)]
 async fn nothing_is_restored_from_an_archive_that_is_not_what_its_manifest_says() {
     let calm = Scenario::in_memory(Setup::default()).await;

@@ -14,7 +14,7 @@ async fn values_become_what_the_backup_holds_and_an_undo_gives_back_the_state_be
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_plan_tells_what_it_would_do_and_does_nothing() {
+async fn a_plan_lists_its_writes_and_writes_nothing() {
     let scenario = Scenario::in_memory(Setup::default()).await;
     let restore = scenario.planned().await;
     scenario.assert_values(&scenario.damaged);
@@ -55,7 +55,7 @@ async fn calls_are_as_many_as_the_records_need() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn records_that_are_gone_are_told_and_left_alone() {
+async fn records_that_are_gone_are_listed_and_left_alone() {
     let scenario = Scenario::in_memory(Setup::default()).await;
     scenario.world.crm.change(OBJECT, |object| {
         object.edit(Edit::Delete(record(0)));

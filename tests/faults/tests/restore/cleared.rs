@@ -1,5 +1,5 @@
-//! A stage goes back by being cleared first. Nothing that comes between clearing and setting it leaves it empty: a death, a
-//! lost answer, a limit, a stop, a refused token, a property that is given up.
+//! A stage goes back by being cleared first. Nothing that comes between clearing and setting it leaves it empty: a
+//! death, a lost answer, a limit, a stop, a refused token, a property that is given up.
 
 use domain::budget::CallLimits;
 use domain::lease::WaitReason;
@@ -8,7 +8,7 @@ use domain::ports::ledger::{self, Change};
 use domain::restore::{DroppedProperty, Restore, RestoreEvent, RestoreState};
 use domain::work::RestoreRef;
 use faults::crm::{Period, Trouble};
-use in_memory::faults::{Fault, Faults};
+use in_memory::faults::{Fault, Faults, Sweep};
 use jiff::SignedDuration;
 
 use crate::scenario::{OBJECT, Scenario, Setup, all_fans, record, stages};
@@ -51,10 +51,10 @@ async fn between(trouble: Trouble, lasts: SignedDuration) -> (Scenario, RestoreR
     (scenario, restore)
 }
 
-/// A stage that somebody clears while a write gets no answer looks like one that the restore has cleared itself. Only that
-/// it has put nothing down about clearing it tells the two apart.
+/// A stage that a person clears while a write gets no answer looks like one that the restore has cleared itself. The
+/// difference is that the restore has stored no note about clearing it.
 #[tokio::test(start_paused = true)]
-async fn a_stage_that_somebody_clears_before_an_undo_goes_on_stays_empty() {
+async fn a_stage_that_a_person_clears_before_an_undo_goes_on_stays_empty() {
     let scenario = Scenario::in_memory(hundred()).await;
     let world = &scenario.world;
     let restore = scenario.planned().await;
@@ -81,7 +81,7 @@ async fn a_stage_that_somebody_clears_before_an_undo_goes_on_stays_empty() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_cleared_is_set_once_the_trouble_is_over() {
+async fn a_cleared_stage_is_set_once_the_trouble_is_over() {
     let hour = SignedDuration::from_hours(1);
     for trouble in [Trouble::DailyLimit, Trouble::Unavailable, Trouble::Malformed] {
         let (scenario, restore) = between(trouble, hour).await;
@@ -91,9 +91,9 @@ async fn what_is_cleared_is_set_once_the_trouble_is_over() {
     }
 }
 
-/// R3: a stop in that gap ended the restore with empty stages, told as unclear.
+/// R3: a stop in that gap ended the restore with empty stages, reported as unclear.
 #[tokio::test(start_paused = true)]
-async fn what_is_cleared_when_a_restore_is_stopped_is_set_or_put_back() {
+async fn a_cleared_stage_is_set_or_put_back_when_the_restore_is_stopped() {
     let minute = SignedDuration::from_mins(1);
     for trouble in [Trouble::DailyLimit, Trouble::Unavailable, Trouble::TokenRefused] {
         for refused in [false, true] {
@@ -113,10 +113,10 @@ async fn what_is_cleared_when_a_restore_is_stopped_is_set_or_put_back() {
     }
 }
 
-/// Nothing can be written with a token that is refused. What was cleared is told with the value that it had, and the restore
-/// ends all the same.
+/// Nothing can be written with a token that is refused. What was cleared is told with the value that it had, and the
+/// restore ends all the same.
 #[tokio::test(start_paused = true)]
-async fn what_is_cleared_when_a_token_is_refused_for_good_is_told_with_its_old_value() {
+async fn a_cleared_stage_is_reported_with_its_old_value_when_the_token_is_refused() {
     let (scenario, restore) = between(Trouble::TokenRefused, SignedDuration::from_hours(2)).await;
     let began = scenario.world.clock.now();
     scenario.rest_until(&restore, RestoreState::Failed).await;
@@ -132,7 +132,7 @@ async fn what_is_cleared_when_a_token_is_refused_for_good_is_told_with_its_old_v
     undone(&scenario, &restore).await;
 }
 
-/// Other apps use up the calls of every day. The lock is freed in the end, or nobody could ever restore again.
+/// Other apps use up the calls of every day. The lock is freed in the end, so that restores are possible again.
 #[tokio::test(start_paused = true)]
 async fn a_stopped_restore_without_any_calls_ends_after_three_days() {
     let days = SignedDuration::from_hours(5 * 24);
@@ -156,29 +156,31 @@ async fn a_stopped_restore_without_any_calls_ends_after_three_days() {
     undone(&scenario, &restore).await;
 }
 
-/// A worker dies or loses an answer anywhere, and then somebody stops the restore.
+/// A worker dies or loses an answer anywhere, and then a user stops the restore.
 #[tokio::test(start_paused = true)]
 async fn no_stage_stays_empty_wherever_a_run_dies_before_a_stop() {
     let before = Scenario::calls_before(&hundred()).await;
     for fault in [Fault::WorkerDies, Fault::AnswerLost] {
         let mut stopped = 0;
-        for nth in before + 1.. {
-            let faults = Faults::at(nth, fault);
-            let scenario = Scenario::in_memory(Setup { faults: faults.clone(), ..hundred() }).await;
-            let restore = scenario.planned().await;
-            scenario.world.confirm(&restore).await.expect("planned");
-            while faults.struck().is_empty() && scenario.world.step().await {}
-            if faults.struck().is_empty() {
-                break;
-            }
-            if scenario.world.stop(&restore).await.is_ok() {
-                stopped += 1;
-            }
-            scenario.world.restore_to_rest(&restore).await;
-            assert_eq!(empty_stages(&scenario), [0; 0], "{:?}", faults.struck());
-            scenario.assert_tidy(&restore, 1).await;
-            undone(&scenario, &restore).await;
-        }
+        let sweep = Sweep::expecting(90).after(before);
+        sweep
+            .of(fault, async |faults| {
+                let scenario = Scenario::in_memory(Setup { faults: faults.clone(), ..hundred() }).await;
+                let restore = scenario.planned().await;
+                scenario.world.confirm(&restore).await.expect("planned");
+                while faults.struck().is_empty() && scenario.world.step().await {}
+                if faults.struck().is_empty() {
+                    return;
+                }
+                if scenario.world.stop(&restore).await.is_ok() {
+                    stopped += 1;
+                }
+                scenario.world.restore_to_rest(&restore).await;
+                assert_eq!(empty_stages(&scenario), [0; 0], "{:?}", faults.struck());
+                scenario.assert_tidy(&restore, 1).await;
+                undone(&scenario, &restore).await;
+            })
+            .await;
         assert!(stopped > 10, "{fault:?}: {stopped}");
     }
 }
@@ -186,46 +188,44 @@ async fn no_stage_stays_empty_wherever_a_run_dies_before_a_stop() {
 /// The run that gives values back after a stop dies as well, at every call in turn.
 #[tokio::test(start_paused = true)]
 async fn no_stage_stays_empty_wherever_the_run_dies_that_ends_the_restore() {
-    let mut died = 0;
-    for nth in 1.. {
-        let faults = Faults::at(nth, Fault::WorkerDies);
-        let (mut scenario, restore) = between(Trouble::DailyLimit, SignedDuration::from_mins(1)).await;
-        scenario.world.settings.faults = faults.clone();
-        scenario.world.stop(&restore).await.expect("it runs");
-        scenario.rest_until(&restore, RestoreState::Stopped).await;
-        assert_eq!(empty_stages(&scenario), [0; 0], "{:?}", faults.struck());
-        scenario.world.settings.faults = Faults::none();
-        undone(&scenario, &restore).await;
-        if faults.struck().is_empty() {
-            break;
-        }
-        died += 1;
-    }
-    assert!(died > 20, "{died}");
+    let sweep = Sweep::expecting(90);
+    sweep
+        .of(Fault::WorkerDies, async |faults| {
+            let (mut scenario, restore) = between(Trouble::DailyLimit, SignedDuration::from_mins(1)).await;
+            scenario.world.settings.faults = faults.clone();
+            scenario.world.stop(&restore).await.expect("it runs");
+            scenario.rest_until(&restore, RestoreState::Stopped).await;
+            assert_eq!(empty_stages(&scenario), [0; 0], "{:?}", faults.struck());
+            scenario.world.settings.faults = Faults::none();
+            undone(&scenario, &restore).await;
+        })
+        .await;
 }
 
-/// R2: the property was given up by another run after this one's had cleared its stages and died. They stayed empty, also
-/// after an undo.
+/// R2: the property was given up by another run after this one's had cleared its stages and died. They stayed empty,
+/// also after an undo.
 #[tokio::test(start_paused = true)]
-async fn a_stage_that_a_dead_run_has_cleared_gets_a_value_although_its_property_was_given_up_meanwhile() {
+async fn a_stage_that_a_dead_run_cleared_gets_a_value_after_its_property_is_dropped() {
     let before = Scenario::calls_before(&hundred()).await;
     let mut given_up = 0;
-    for nth in before + 1.. {
-        let faults = Faults::at(nth, Fault::WorkerDies);
-        let scenario = Scenario::in_memory(Setup { faults: faults.clone(), ..hundred() }).await;
-        let world = &scenario.world;
-        let restore = scenario.planned().await;
-        world.confirm(&restore).await.expect("planned");
-        while faults.struck().is_empty() && world.step().await {}
-        if faults.struck().is_empty() {
-            break;
-        }
-        given_up += u64::from(give_up_cities(&scenario, &restore).await);
-        world.crm.change(OBJECT, |object| object.refuse("city", Some("lead"), "STAGE_REFUSED"));
-        scenario.rest_until(&restore, RestoreState::Completed).await;
-        assert_eq!(empty_stages(&scenario), [0; 0], "{:?}", faults.struck());
-        undone(&scenario, &restore).await;
-    }
+    let sweep = Sweep::expecting(90).after(before);
+    sweep
+        .of(Fault::WorkerDies, async |faults| {
+            let scenario = Scenario::in_memory(Setup { faults: faults.clone(), ..hundred() }).await;
+            let world = &scenario.world;
+            let restore = scenario.planned().await;
+            world.confirm(&restore).await.expect("planned");
+            while faults.struck().is_empty() && world.step().await {}
+            if faults.struck().is_empty() {
+                return;
+            }
+            given_up += u64::from(give_up_cities(&scenario, &restore).await);
+            world.crm.change(OBJECT, |object| object.refuse("city", Some("lead"), "STAGE_REFUSED"));
+            scenario.rest_until(&restore, RestoreState::Completed).await;
+            assert_eq!(empty_stages(&scenario), [0; 0], "{:?}", faults.struck());
+            undone(&scenario, &restore).await;
+        })
+        .await;
     assert!(given_up > 10, "{given_up}");
 }
 
@@ -240,8 +240,8 @@ async fn give_up_cities(scenario: &Scenario, restore: &RestoreRef) -> bool {
     true
 }
 
-/// The share of the day is used up in the middle of a restore, wherever that is: then nothing is left cleared until the next
-/// day begins.
+/// The share of the day is used up in the middle of a restore, wherever that is: then nothing is left cleared until the
+/// next day begins.
 #[tokio::test(start_paused = true)]
 async fn no_stage_is_empty_while_the_next_day_is_waited_for() {
     let calm = Scenario::in_memory(hundred()).await;

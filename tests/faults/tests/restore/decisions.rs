@@ -7,7 +7,7 @@ use domain::backup::NoArchive;
 use domain::ports::ledger::{self, Change};
 use domain::restore::{PLAN_LIFETIME, RestoreState, UNDO_LIFETIME};
 use futures_util::future::Either;
-use in_memory::faults::{Fault, Faults};
+use in_memory::faults::{Fault, Sweep};
 use jiff::SignedDuration;
 use workflows::restore::ask::AskError;
 use workflows::restore::decide::{DecideError, DecideRestore};
@@ -36,7 +36,7 @@ async fn a_plan_is_confirmed_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_two_restores_confirmed_at_the_same_moment_one_runs_and_the_other_is_told_which() {
+async fn one_of_two_restores_confirmed_at_the_same_moment_runs() {
     let scenario = Scenario::in_memory(Setup::default()).await;
     let (first, second) = (scenario.planned().await, scenario.planned().await);
     let (one, other) = tokio::join!(scenario.world.confirm(&first), scenario.world.confirm(&second));
@@ -59,43 +59,45 @@ async fn of_two_restores_confirmed_at_the_same_moment_one_runs_and_the_other_is_
 #[tokio::test(start_paused = true)]
 async fn a_plan_is_not_confirmed_while_the_account_moves_to_another_portal() {
     let mut refused = 0;
-    for nth in 1.. {
-        let scenario = Scenario::in_memory(Setup::default()).await;
-        let world = &scenario.world;
-        let restore = scenario.planned().await;
-        let faults = Faults::at(nth, Fault::CallHeld);
-        let decides = DecideRestore {
-            ledger: faults.worker().wrap(world.ledger.clone()),
-            queue: world.queue.clone(),
-            clock: world.clock.clone(),
-        };
-        let act = world.act("confirm-restore");
-        let moves = async {
-            faults.until_struck().await;
-            let key = Account::key_of(&world.account);
-            let loaded = ledger::load::<Account>(&*world.ledger, &key).await.expect("readable").expect("present");
-            let mut moved = loaded.record.clone();
-            moved.crm_connection.as_mut().expect("connected").portal_id += 1;
-            let confirmed = world.restore(&restore).await.confirmation.is_some();
-            world.ledger.commit(&[Change::replace(&loaded, &moved)]).await.expect("nobody else changes it");
-            faults.release();
-            confirmed
-        };
-        let answer = decides.confirm(&restore, &act, None);
-        let answer = match futures_util::future::select(pin!(answer), pin!(moves)).await {
-            // It was held nowhere.
-            Either::Left((answer, _)) => {
-                answer.expect("planned");
-                break;
+    let sweep = Sweep::expecting(4);
+    sweep
+        .of(Fault::CallHeld, async |faults| {
+            let scenario = Scenario::in_memory(Setup::default()).await;
+            let world = &scenario.world;
+            let restore = scenario.planned().await;
+            let decides = DecideRestore {
+                ledger: faults.worker().wrap(world.ledger.clone()),
+                queue: world.queue.clone(),
+                clock: world.clock.clone(),
+            };
+            let act = world.act("confirm-restore");
+            let moves = async {
+                faults.until_struck().await;
+                let key = Account::key_of(&world.account);
+                let loaded = ledger::load::<Account>(&*world.ledger, &key).await.expect("readable").expect("present");
+                let mut moved = loaded.record.clone();
+                moved.crm_connection.as_mut().expect("connected").portal_id += 1;
+                let confirmed = world.restore(&restore).await.confirmation.is_some();
+                world.ledger.commit(&[Change::replace(&loaded, &moved)]).await.expect("nobody else changes it");
+                faults.release();
+                confirmed
+            };
+            let answer = decides.confirm(&restore, &act, None);
+            let answer = match futures_util::future::select(pin!(answer), pin!(moves)).await {
+                // It was held nowhere.
+                Either::Left((answer, _)) => {
+                    answer.expect("planned");
+                    return;
+                }
+                Either::Right((confirmed, answer)) => (confirmed, answer.await),
+            };
+            match answer {
+                (false, Err(DecideError::OtherPortal)) => refused += 1,
+                (true, Ok(_)) => {}
+                (confirmed, answer) => panic!("confirmed before: {confirmed}, {answer:?} at {:?}", faults.struck()),
             }
-            Either::Right((confirmed, answer)) => (confirmed, answer.await),
-        };
-        match answer {
-            (false, Err(DecideError::OtherPortal)) => refused += 1,
-            (true, Ok(_)) => {}
-            (confirmed, answer) => panic!("confirmed before: {confirmed}, {answer:?} at {:?}", faults.struck()),
-        }
-    }
+        })
+        .await;
     assert!(refused > 2, "{refused}");
 }
 
@@ -138,7 +140,7 @@ async fn what_is_done_when_a_restore_is_stopped_stays_done_and_can_be_undone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_undo_is_asked_for_once_of_what_has_written_and_is_none_itself() {
+async fn a_restore_that_has_written_is_undone_once() {
     let scenario = Scenario::in_memory(Setup::default()).await;
     let world = &scenario.world;
     let restore = scenario.planned().await;
@@ -148,7 +150,7 @@ async fn an_undo_is_asked_for_once_of_what_has_written_and_is_none_itself() {
     let again = world.ask_undo(&restore, false).await;
     assert!(matches!(&again, Err(AskError::UndoExists(undo)) if *undo == first.restore_id), "{again:?}");
 
-    // A plan that nobody confirmed in time is in nobody's way.
+    // A plan that was not confirmed in time holds up no other plan.
     world.clock.pass(PLAN_LIFETIME).await;
     let second = scenario.undo_planned(&restore, false).await;
     scenario.carried_out(&second).await;

@@ -3,7 +3,7 @@
 use domain::budget::CallLimits;
 use domain::restore::RestoreState;
 use faults::crm::{Edit, Period, Trouble};
-use in_memory::faults::{Fault, Faults};
+use in_memory::faults::{Fault, Faults, Sweep};
 use jiff::SignedDuration;
 
 use crate::scenario::{OBJECT, PROPERTIES, Scenario, Setup, Values, record};
@@ -36,7 +36,7 @@ async fn an_edit_between_plan_and_confirmation_is_overwritten_reported_and_given
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_undo_leaves_what_somebody_has_edited_since_unless_told_otherwise() {
+async fn an_undo_leaves_later_edits_unless_the_request_includes_them() {
     for include_edited in [false, true] {
         let scenario = Scenario::in_memory(Setup::default()).await;
         let restore = scenario.planned().await;
@@ -61,7 +61,7 @@ async fn an_undo_leaves_what_somebody_has_edited_since_unless_told_otherwise() {
 
 /// R1: what was edited between the undo's plan and its confirmation was overwritten, and no undo could give it back.
 #[tokio::test(start_paused = true)]
-async fn an_undo_leaves_what_somebody_has_edited_after_its_plan_unless_told_otherwise() {
+async fn an_undo_leaves_edits_after_its_plan_unless_the_request_includes_them() {
     for include_edited in [false, true] {
         let scenario = Scenario::in_memory(Setup::default()).await;
         let restore = scenario.planned().await;
@@ -85,35 +85,33 @@ async fn an_undo_leaves_what_somebody_has_edited_after_its_plan_unless_told_othe
 
 #[tokio::test(start_paused = true)]
 async fn an_edit_between_a_death_and_the_run_after_it_is_what_an_undo_goes_back_to() {
-    let counted = Faults::none();
-    drop(Scenario::in_memory(Setup { faults: counted.clone(), ..Setup::default() }).await);
+    let before = Scenario::calls_before(&Setup::default()).await;
     let mut edited = 0;
-    for nth in counted.calls() + 1.. {
-        let faults = Faults::at(nth, Fault::WorkerDies);
-        let scenario = Scenario::in_memory(Setup { faults: faults.clone(), ..Setup::default() }).await;
-        let world = &scenario.world;
-        let restore = world.ask_restore(&scenario.backup, OBJECT, &PROPERTIES).await.expect("accepted");
-        scenario.rest_until(&restore, RestoreState::Planned).await;
-        let died_before = !faults.struck().is_empty();
-        world.confirm(&restore).await.expect("planned");
-        while faults.struck().is_empty() && world.step().await {}
-        if faults.struck().is_empty() {
-            break;
-        }
-        // Only what no run has told of yet is looked at again.
-        let untold = world.slices(&restore).await.iter().all(|slice| slice.outcomes.is_empty());
-        if died_before || !untold || world.restore(&restore).await.state != RestoreState::Applying {
-            continue;
-        }
-        edited += 1;
-        world.crm.edit(OBJECT, record(0), "email", "edited@example.com");
+    let sweep = Sweep::expecting(95).after(before);
+    sweep
+        .of(Fault::WorkerDies, async |faults| {
+            let scenario = Scenario::in_memory(Setup { faults: faults.clone(), ..Setup::default() }).await;
+            let world = &scenario.world;
+            let restore = world.ask_restore(&scenario.backup, OBJECT, &PROPERTIES).await.expect("accepted");
+            scenario.rest_until(&restore, RestoreState::Planned).await;
+            let died_before = !faults.struck().is_empty();
+            world.confirm(&restore).await.expect("planned");
+            while faults.struck().is_empty() && world.step().await {}
+            // Only records whose outcome no run has committed yet are read again.
+            let uncommitted = world.slices(&restore).await.iter().all(|slice| slice.outcomes.is_empty());
+            if died_before || !uncommitted || world.restore(&restore).await.state != RestoreState::Applying {
+                return;
+            }
+            edited += 1;
+            world.crm.edit(OBJECT, record(0), "email", "edited@example.com");
 
-        scenario.rest_until(&restore, RestoreState::Completed).await;
-        scenario.assert_values(&scenario.good);
-        let undo = scenario.undo_planned(&restore, false).await;
-        scenario.carried_out(&undo).await;
-        scenario.assert_values(&with(&scenario.damaged, &[(0, "edited@example.com")]));
-    }
+            scenario.rest_until(&restore, RestoreState::Completed).await;
+            scenario.assert_values(&scenario.good);
+            let undo = scenario.undo_planned(&restore, false).await;
+            scenario.carried_out(&undo).await;
+            scenario.assert_values(&with(&scenario.damaged, &[(0, "edited@example.com")]));
+        })
+        .await;
     assert!(edited > 10, "deaths before, between and after reads, pre-images and writes: {edited}");
 }
 
@@ -136,23 +134,22 @@ async fn an_edit_between_reading_and_writing_is_all_that_can_be_lost() {
 async fn an_edit_after_the_plan_is_what_an_undo_goes_back_to_wherever_a_run_dies() {
     let setup = Setup { records: 100, ..Setup::default() };
     let before = Scenario::calls_before(&setup).await;
-    for nth in (before + 1..).step_by(2) {
-        let faults = Faults::at(nth, Fault::WorkerDies);
-        let scenario = Scenario::in_memory(Setup { faults: faults.clone(), ..setup.clone() }).await;
-        let restore = scenario.planned().await;
-        scenario.world.crm.edit(OBJECT, record(0), "email", "edited@example.com");
-        scenario.carried_out(&restore).await;
-        scenario.assert_values(&scenario.good);
-        let undo = scenario.undo_planned(&restore, false).await;
-        scenario.carried_out(&undo).await;
-        scenario.assert_values(&with(&scenario.damaged, &[(0, "edited@example.com")]));
-        if faults.struck().is_empty() {
-            break;
-        }
-    }
+    let sweep = Sweep::expecting(85).every(2).after(before);
+    sweep
+        .of(Fault::WorkerDies, async |faults| {
+            let scenario = Scenario::in_memory(Setup { faults, ..setup.clone() }).await;
+            let restore = scenario.planned().await;
+            scenario.world.crm.edit(OBJECT, record(0), "email", "edited@example.com");
+            scenario.carried_out(&restore).await;
+            scenario.assert_values(&scenario.good);
+            let undo = scenario.undo_planned(&restore, false).await;
+            scenario.carried_out(&undo).await;
+            scenario.assert_values(&with(&scenario.damaged, &[(0, "edited@example.com")]));
+        })
+        .await;
 }
 
-/// A run dies when it is about to write, or has written; somebody edits a value; the run after it dies too.
+/// A run dies when it is about to write, or has written; a person edits a value; the run after it dies too.
 #[tokio::test(start_paused = true)]
 async fn an_edit_between_two_deaths_is_what_an_undo_goes_back_to() {
     let setup = Setup { records: 100, ..Setup::default() };
@@ -170,29 +167,31 @@ async fn an_edit_between_two_deaths_is_what_an_undo_goes_back_to() {
         write += 1;
     }
     for first in [write, write + 1] {
-        for second in (first + 1..).step_by(3) {
-            let faults = Faults::script([(first, Fault::WorkerDies), (second, Fault::WorkerDies)]);
-            let scenario = Scenario::in_memory(Setup { faults: faults.clone(), ..setup.clone() }).await;
-            let world = &scenario.world;
-            let restore = scenario.planned().await;
-            world.confirm(&restore).await.expect("planned");
-            while faults.struck().is_empty() && world.step().await {}
-            world.crm.edit(OBJECT, record(0), "email", "edited@example.com");
-            scenario.rest_until(&restore, RestoreState::Completed).await;
-            scenario.assert_values(&scenario.good);
-            let undo = scenario.undo_planned(&restore, false).await;
-            scenario.carried_out(&undo).await;
-            scenario.assert_values(&with(&scenario.damaged, &[(0, "edited@example.com")]));
-            if faults.struck().len() < 2 {
-                assert!(second > first + 10, "{second}");
-                break;
-            }
-        }
+        let deaths = |second| Faults::script([(first, Fault::WorkerDies), (second, Fault::WorkerDies)]);
+        let sweep = Sweep::expecting(50).every(3).after(first);
+        sweep
+            .of_scripts(deaths, async |faults| {
+                let scenario = Scenario::in_memory(Setup { faults: faults.clone(), ..setup.clone() }).await;
+                let world = &scenario.world;
+                let restore = scenario.planned().await;
+                world.confirm(&restore).await.expect("planned");
+                while faults.struck().is_empty() && world.step().await {}
+                if faults.struck().is_empty() {
+                    return;
+                }
+                world.crm.edit(OBJECT, record(0), "email", "edited@example.com");
+                scenario.rest_until(&restore, RestoreState::Completed).await;
+                scenario.assert_values(&scenario.good);
+                let undo = scenario.undo_planned(&restore, false).await;
+                scenario.carried_out(&undo).await;
+                scenario.assert_values(&with(&scenario.damaged, &[(0, "edited@example.com")]));
+            })
+            .await;
     }
 }
 
-/// M-3: at low call shares minutes passed between reading a batch and writing it. What was edited then was lost, and an undo
-/// knew nothing of it.
+/// M-3: at low call shares minutes passed between reading a batch and writing it. What was edited then was lost, and an
+/// undo knew nothing of it.
 #[tokio::test(start_paused = true)]
 async fn what_was_read_long_ago_is_read_again_before_it_is_written_over() {
     for per_ten_seconds in [2, 12, 100] {
@@ -214,7 +213,7 @@ async fn what_was_read_long_ago_is_read_again_before_it_is_written_over() {
     }
 }
 
-/// The same when somebody edits a value in that time: its pre-image is the edited value.
+/// The same when a person edits a value in that time: its pre-image is the edited value.
 #[tokio::test(start_paused = true)]
 async fn an_edit_while_a_write_waits_for_its_turn_is_what_an_undo_goes_back_to() {
     let scenario = Scenario::in_memory(Setup { records: 100, ..Setup::default() }).await;

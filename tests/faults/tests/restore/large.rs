@@ -20,10 +20,10 @@ use jiff::SignedDuration;
 use crate::reports::{Reporting, Setup as Report, lines, refused};
 use crate::scenario::{OBJECT, Scenario, Setup};
 
-/// Every so many records one is refused.
+/// One record in this number is refused.
 const REFUSED_EVERY: usize = 20;
 
-/// How many records are restored: so many, unless the environment says otherwise (`RESTORE_RECORDS`).
+/// How many records are restored: `usually`, unless `RESTORE_RECORDS` is set.
 fn records(usually: u64) -> u64 {
     std::env::var("RESTORE_RECORDS").ok().and_then(|records| records.parse().ok()).unwrap_or(usually)
 }
@@ -44,7 +44,7 @@ fn all_nowhere(world: &World) {
 
 /// R6: the whole way, with runs that end after one source as soon as the report is made.
 #[tokio::test(start_paused = true)]
-async fn of_many_records_every_refused_value_is_listed_over_many_runs() {
+async fn every_refused_value_of_many_records_is_listed_over_many_runs() {
     let records = records(50_000);
     let setup = Setup { records, workers: 2, prepare: cities, damage: all_nowhere, ..Setup::default() };
     let mut scenario = Scenario::in_memory(setup).await;
@@ -73,13 +73,13 @@ const ROWS: u64 = LINES / REFUSED_EVERY as u64;
 /// The length of a value that was refused.
 const LENGTH: usize = 8_000;
 
-/// Storage that makes outcomes up when they are read, and keeps of a report only which rows its parts have. So the memory of
-/// the process is that of the run that makes the report.
+/// Storage that makes outcomes up when they are read, and keeps of a report only which rows its parts have. So the
+/// memory of the process is that of the run that makes the report.
 #[derive(Debug)]
 struct MadeUp {
     others: Arc<MemoryStorage>,
     parts: Mutex<BTreeMap<u16, Part>>,
-    /// The latest rows that filled no part. The ones before are read by nobody.
+    /// The latest rows that filled no part. No reader needs the ones before.
     rest: Mutex<Option<(String, Bytes)>>,
     completed: Mutex<Option<(u64, u64)>>,
 }
@@ -203,7 +203,7 @@ fn peak() -> Option<u64> {
     line.trim().strip_suffix(" kB")?.parse().ok()
 }
 
-/// Makes the report of so many records, in runs of `run`. Returns its bytes and how many runs it took.
+/// Makes a report in runs of `run`. Returns its bytes and the number of runs.
 async fn reported(records: u64, run: SignedDuration) -> (u64, u64) {
     let sources = u32::try_from(records / LINES).expect("not so many");
     let rows = u32::try_from(ROWS).expect("few");
@@ -221,8 +221,9 @@ async fn reported(records: u64, run: SignedDuration) -> (u64, u64) {
     (bytes, reporting.world.deliveries() - before)
 }
 
-/// R6: the report of many records of which 5% were refused, in many runs and in one, takes no more memory than that of few.
-/// Memory is that of a process of its own. [benchmarks.md](../../../../docs/benchmarks.md) says what a million takes.
+/// R6: the report of many records of which 5% were refused, in many runs and in one, takes no more memory than that of
+/// few. Memory is that of a process of its own. [benchmarks.md](../../../../docs/benchmarks.md) says what a million
+/// takes.
 #[test]
 fn a_report_of_many_records_takes_no_more_memory_than_that_of_few() {
     let program = std::env::current_exe().expect("this program");

@@ -1,5 +1,5 @@
-//! Restores in which things go wrong: whatever is killed, repeated, lost or late, values become what the backup holds, and
-//! an undo gives back the state before.
+//! Restores in which work is killed, repeated, lost or late: values become what the backup holds, and an undo gives
+//! back the state before.
 
 mod broken;
 mod calm;

@@ -1,4 +1,4 @@
-//! A ledger that somebody meddles with: just before a commit, or instead of it.
+//! A ledger that a test changes just before a commit, or instead of it.
 
 use std::sync::Arc;
 

@@ -2,7 +2,7 @@
 
 use domain::restore::RestoreState;
 use domain::work::RestoreRef;
-use in_memory::faults::{Fault, Faults};
+use in_memory::faults::{Fault, Faults, Sweep};
 
 use crate::scenario::{OBJECT, Scenario, Setup, Values, record};
 
@@ -13,7 +13,7 @@ fn small() -> Setup {
     Setup { records: 130, ..Setup::default() }
 }
 
-/// What the CRM held when the restore began to write, with the first record as somebody has edited it.
+/// What the CRM held when the restore began to write, with the edit of the first record.
 fn with_edit(scenario: &Scenario) -> Values {
     let mut values = scenario.damaged.clone();
     values.insert((record(0).0, "email".to_owned()), EDITED.to_owned());
@@ -24,7 +24,7 @@ fn edit(scenario: &Scenario) {
     scenario.world.crm.edit(OBJECT, record(0), "email", EDITED);
 }
 
-/// The restore ends well, and an undo gives back what was there before, the edit included.
+/// The restore completes, and an undo gives back the state before, with the edit.
 async fn goes_back_to_the_edit(scenario: &Scenario, restore: &RestoreRef) {
     scenario.rest_until(restore, RestoreState::Completed).await;
     scenario.assert_values(&scenario.good);
@@ -33,7 +33,7 @@ async fn goes_back_to_the_edit(scenario: &Scenario, restore: &RestoreRef) {
     scenario.assert_values(&with_edit(scenario));
 }
 
-/// Plans and confirms; goes on until the first death. None where there was none, or where it came too early.
+/// Plans and confirms; goes on until the first death. None without a death after the plan.
 async fn until_the_first_death(scenario: &Scenario, faults: &Faults, edit_first: bool) -> Option<RestoreRef> {
     let restore = scenario.planned().await;
     if !faults.struck().is_empty() {
@@ -47,30 +47,33 @@ async fn until_the_first_death(scenario: &Scenario, faults: &Faults, edit_first:
     (!faults.struck().is_empty()).then_some(restore)
 }
 
-/// Where the calls of a restore begin that was planned, and where they end.
-async fn calls_of_writing() -> std::ops::Range<u64> {
+/// How many calls are made until a restore is planned, and until it is carried out.
+async fn calls_of_writing() -> (u64, u64) {
     let faults = Faults::none();
     let scenario = Scenario::in_memory(Setup { faults: faults.clone(), ..small() }).await;
     let restore = scenario.planned().await;
-    let first = faults.calls() + 1;
+    let before = faults.calls();
     scenario.carried_out(&restore).await;
-    first..faults.calls() + 1
+    (before, faults.calls())
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_edit_after_the_plan_is_what_an_undo_goes_back_to_wherever_a_run_dies() {
+async fn an_undo_goes_back_to_an_edit_before_a_death() {
     let mut died = 0;
-    for nth in calls_of_writing().await {
-        let faults = Faults::at(nth, Fault::WorkerDies);
-        let scenario = Scenario::in_memory(Setup { faults: faults.clone(), ..small() }).await;
-        let Some(restore) = until_the_first_death(&scenario, &faults, true).await else { continue };
-        died += 1;
-        goes_back_to_the_edit(&scenario, &restore).await;
-    }
+    let (before, last) = calls_of_writing().await;
+    let sweep = Sweep::expecting(40).after(before).up_to(last);
+    sweep
+        .of(Fault::WorkerDies, async |faults| {
+            let scenario = Scenario::in_memory(Setup { faults: faults.clone(), ..small() }).await;
+            let Some(restore) = until_the_first_death(&scenario, &faults, true).await else { return };
+            died += 1;
+            goes_back_to_the_edit(&scenario, &restore).await;
+        })
+        .await;
     assert!(died > 10, "{died} deaths");
 }
 
-/// Whether a pre-image is stored that no commit tells of.
+/// Whether a pre-image is stored that no commit names.
 async fn is_half_written(scenario: &Scenario, restore: &RestoreRef) -> bool {
     let untold = scenario.world.slices(restore).await.iter().all(|slice| slice.outcomes.is_empty());
     let is_stored = scenario.world.blobs.keys("restores/").iter().any(|key| key.contains("/pre-images/"));
@@ -79,9 +82,10 @@ async fn is_half_written(scenario: &Scenario, restore: &RestoreRef) -> bool {
 
 /// The second death is at every other call behind the first one, until the restore ends before it.
 #[tokio::test(start_paused = true)]
-async fn an_edit_between_two_deaths_is_what_an_undo_goes_back_to() {
+async fn an_undo_goes_back_to_an_edit_between_two_deaths() {
     let mut died_twice = 0;
-    for nth in calls_of_writing().await {
+    let (before, last) = calls_of_writing().await;
+    for nth in before + 1..=last {
         for apart in (1..).step_by(2) {
             let faults = Faults::script([(nth, Fault::WorkerDies), (nth + apart, Fault::WorkerDies)]);
             let scenario = Scenario::in_memory(Setup { faults: faults.clone(), ..small() }).await;

@@ -1,9 +1,9 @@
 //! The CRM refuses, ignores or changes what it is sent.
 
 use domain::restore::RestoreState;
-use faults::World;
 use faults::crm::PropertyRules;
-use in_memory::faults::{Fault, Faults};
+use faults::{SimulatedObject, World};
+use in_memory::faults::{Fault, Sweep};
 
 use crate::scenario::{OBJECT, Scenario, Setup, Values, all_fans, damage_every_email, record, stages};
 
@@ -24,11 +24,8 @@ async fn one_bad_record_in_a_hundred_costs_few_calls_and_the_others_are_restored
     for names_faults in [true, false] {
         for nth in [0, 37, 99] {
             let scenario = Scenario::in_memory(hundred()).await;
-            // Longer than any other, and so only this record's.
-            let bad = scenario.good.get(&key(nth, "email")).cloned();
-            let Some(bad) = bad.filter(|bad| scenario.good.values().filter(|value| *value == bad).count() == 1) else {
-                continue;
-            };
+            let bad = scenario.good.get(&key(nth, "email")).cloned().expect("an address");
+            assert_eq!(scenario.good.values().filter(|value| **value == bad).count(), 1, "only this record has it");
             scenario.world.crm.change(OBJECT, |object| {
                 object.names_faults = names_faults;
                 object.refuse("email", Some(&bad), "INVALID_EMAIL");
@@ -85,8 +82,8 @@ async fn a_property_that_the_crm_keeps_refusing_is_dropped() {
     assert!(emails.into_iter().all(|(key, value)| found.get(key) == Some(value)));
 }
 
-/// D11, R5: with 100 bad addresses among 2,000, the property was given up after 50 of them, and some 1,000 good values with
-/// it.
+/// D11, R5: with 100 bad addresses among 2,000, the property was given up after 50 of them, and some 1,000 good values
+/// with it.
 #[tokio::test(start_paused = true)]
 async fn bad_values_do_not_cost_the_good_values_of_their_property() {
     let prepare = |world: &World| {
@@ -140,32 +137,31 @@ async fn a_value_that_was_refused_is_not_sent_again_for_other_records() {
     assert!(errors.iter().all(|line| line[1] == "city" && line[4].starts_with("INVALID_CITY")));
 }
 
-/// A run dies between clearing a stage and setting it, and the target is refused by then: the stage gets back what it had,
-/// also where its property was given up meanwhile.
+/// A run dies between clearing a stage and setting it, and the target is refused by then: the stage gets back what it
+/// had, also where its property was given up meanwhile.
 #[tokio::test(start_paused = true)]
 async fn a_stage_that_a_dead_run_has_cleared_is_put_back_when_it_cannot_be_set() {
     let setup = Setup { records: 100, prepare: stages, damage: all_fans, ..Setup::default() };
     let before = Scenario::calls_before(&setup).await;
     for code in ["INVALID_OPTION", "READ_ONLY_VALUE"] {
-        for nth in before + 1.. {
-            let faults = Faults::at(nth, Fault::WorkerDies);
-            let scenario = Scenario::in_memory(Setup { faults: faults.clone(), ..setup.clone() }).await;
-            let restore = scenario.planned().await;
-            scenario.world.crm.change(OBJECT, |object| object.refuse_from("city", Some("customer"), code, 3));
-            scenario.carried_out(&restore).await;
-            let found = scenario.values();
-            let empty = (0..100).filter(|nth| nth % 3 != 2 && !found.contains_key(&key(*nth, "city")));
-            assert_eq!(empty.collect::<Vec<_>>(), [0; 0], "{code} after {:?}", faults.struck());
-            let undo = scenario.undo_planned(&restore, false).await;
-            scenario.world.crm.change(OBJECT, faults::SimulatedObject::accept_all);
-            if scenario.world.restore(&undo).await.plan.expect("planned").counts.changed > 0 {
-                scenario.carried_out(&undo).await;
-            }
-            scenario.assert_values(&scenario.damaged);
-            if faults.struck().is_empty() {
-                break;
-            }
-        }
+        let sweep = Sweep::expecting(400).after(before);
+        sweep
+            .of(Fault::WorkerDies, async |faults| {
+                let scenario = Scenario::in_memory(Setup { faults: faults.clone(), ..setup.clone() }).await;
+                let restore = scenario.planned().await;
+                scenario.world.crm.change(OBJECT, |object| object.refuse_from("city", Some("customer"), code, 3));
+                scenario.carried_out(&restore).await;
+                let found = scenario.values();
+                let empty = (0..100).filter(|nth| nth % 3 != 2 && !found.contains_key(&key(*nth, "city")));
+                assert_eq!(empty.collect::<Vec<_>>(), [0; 0], "{code} after {:?}", faults.struck());
+                let undo = scenario.undo_planned(&restore, false).await;
+                scenario.world.crm.change(OBJECT, SimulatedObject::accept_all);
+                if scenario.world.restore(&undo).await.plan.expect("planned").counts.changed > 0 {
+                    scenario.carried_out(&undo).await;
+                }
+                scenario.assert_values(&scenario.damaged);
+            })
+            .await;
     }
 }
 
@@ -208,7 +204,7 @@ async fn a_stage_goes_backwards_by_being_cleared_first() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn values_that_are_no_options_any_more_are_told_by_the_plan_and_stay() {
+async fn values_that_are_not_options_now_are_in_the_plan_and_stay() {
     let setup = Setup { records: 100, prepare: stages, damage: all_fans, ..Setup::default() };
     let scenario = Scenario::in_memory(setup).await;
     scenario.world.crm.change(OBJECT, |object| object.define_options("city", &["customer", "fan"]));
@@ -223,7 +219,7 @@ async fn values_that_are_no_options_any_more_are_told_by_the_plan_and_stay() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn properties_that_cannot_be_restored_are_told_with_their_reason_and_the_others_are_restored() {
+async fn properties_that_cannot_be_restored_are_listed_with_a_reason() {
     let scenario = Scenario::in_memory(Setup::default()).await;
     scenario.world.crm.change(OBJECT, |object| {
         object.archive_property("other");
@@ -243,34 +239,32 @@ async fn properties_that_cannot_be_restored_are_told_with_their_reason_and_the_o
     assert!(emails.into_iter().all(|(key, value)| found.get(key) == Some(value)));
 }
 
-/// The CRM keeps addresses in lower case, in which the backup does not hold all of them. Whatever dies, an undo gives back
-/// what was there.
+/// The CRM keeps addresses in lower case, in which the backup does not hold all of them. Whatever dies, an undo gives
+/// back what was there.
 #[tokio::test(start_paused = true)]
-async fn a_value_that_the_crm_changes_is_told_and_undone_also_after_a_death() {
-    let counted = Faults::none();
-    drop(Scenario::in_memory(Setup { faults: counted.clone(), ..Setup::default() }).await);
-    for nth in (counted.calls() + 1..).step_by(2) {
-        let faults = Faults::at(nth, Fault::WorkerDies);
-        let scenario = Scenario::in_memory(Setup { faults: faults.clone(), ..Setup::default() }).await;
-        rules(&scenario.world, "email", |rules| rules.normalise = Some(str::to_lowercase));
-        let restore = scenario.planned().await;
-        scenario.carried_out(&restore).await;
-        let lower: Values = scenario
-            .good
-            .iter()
-            .map(|(key, value)| {
-                let touched = scenario.damaged.get(key) != Some(value) && key.1 == "email";
-                (key.clone(), if touched { value.to_lowercase() } else { value.clone() })
-            })
-            .collect();
-        scenario.assert_values(&lower);
-        let undo = scenario.undo_planned(&restore, false).await;
-        scenario.carried_out(&undo).await;
-        scenario.assert_values(&scenario.damaged);
-        if faults.struck().is_empty() {
-            break;
-        }
-    }
+async fn a_value_that_the_crm_changes_is_undone_after_a_death() {
+    let before = Scenario::calls_before(&Setup::default()).await;
+    let sweep = Sweep::expecting(95).every(2).after(before);
+    sweep
+        .of(Fault::WorkerDies, async |faults| {
+            let scenario = Scenario::in_memory(Setup { faults, ..Setup::default() }).await;
+            rules(&scenario.world, "email", |rules| rules.normalise = Some(str::to_lowercase));
+            let restore = scenario.planned().await;
+            scenario.carried_out(&restore).await;
+            let lower: Values = scenario
+                .good
+                .iter()
+                .map(|(key, value)| {
+                    let touched = scenario.damaged.get(key) != Some(value) && key.1 == "email";
+                    (key.clone(), if touched { value.to_lowercase() } else { value.clone() })
+                })
+                .collect();
+            scenario.assert_values(&lower);
+            let undo = scenario.undo_planned(&restore, false).await;
+            scenario.carried_out(&undo).await;
+            scenario.assert_values(&scenario.damaged);
+        })
+        .await;
 }
 
 #[tokio::test(start_paused = true)]

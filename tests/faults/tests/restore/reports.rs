@@ -21,9 +21,11 @@ use domain::storage_keys;
 use domain::work::RestoreRef;
 use faults::{FailedMessages, Pace, Settings, World, samples};
 use in_memory::MemoryLedger;
-use in_memory::faults::{Fault, Faults};
+use in_memory::faults::{Fault, Faults, Sweep};
 use jiff::SignedDuration;
 use serde_json::json;
+
+use crate::zombies::until_frozen;
 
 /// How large a report is, and how it is made.
 #[derive(Clone)]
@@ -90,7 +92,7 @@ pub(crate) fn lines<T: serde::Serialize>(values: impl IntoIterator<Item = T>) ->
 }
 
 impl Reporting {
-    /// One that is being concluded: every value of its plan was refused.
+    /// A restore that is being concluded: every value of its plan was refused.
     pub(crate) async fn errors(setup: &Setup) -> Self {
         let reporting = Self::without_sources(setup, RestoreState::Concluding).await;
         for place in 0..setup.sources {
@@ -101,7 +103,7 @@ impl Reporting {
         reporting
     }
 
-    /// One whose plan is summed up: it leaves every value as it is.
+    /// A restore whose plan is summed up: it leaves every value as it is.
     async fn skipped(setup: &Setup) -> Self {
         let reporting = Self::without_sources(setup, RestoreState::Summarising).await;
         for place in 0..setup.sources {
@@ -230,7 +232,7 @@ impl Reporting {
         self.world.import(&self.restore).await.expect("it has written")
     }
 
-    /// Goes on until so many sources are in the report, or more.
+    /// Goes on until at least `sources` sources are in the report.
     async fn until_done(&self, sources: u64) {
         let work = self.world.restore(&self.restore).await.work().expect("at a step");
         self.world.queue.send(&[work], std::time::Duration::ZERO).await.expect("memory takes it");
@@ -244,7 +246,7 @@ impl Reporting {
     }
 }
 
-/// R6: a report that was not made before one run's end was given up, and nobody was told.
+/// R6: a report that was not made before one run's end was silently given up.
 #[tokio::test(start_paused = true)]
 async fn a_report_takes_as_many_runs_as_it_needs_and_has_the_same_bytes() {
     let one_run = Reporting::errors(&Setup::large()).await;
@@ -279,81 +281,64 @@ async fn what_a_plan_leaves_as_it_is_is_listed_over_several_runs_too() {
     }
 }
 
-/// Strikes at calls of a port while a report is made, `stride` apart, and asks for the same bytes.
-async fn same_bytes_whatever_strikes(setup: Setup, stride: usize, at_least: usize) {
-    let expected = Reporting::errors(&Setup { run: Setup::large().run, ..setup.clone() }).await.made().await;
-    let mut struck = 0;
+/// Goes through the calls of a report, `stride` at a time; `expected` faults of each kind strike. Its bytes stay the
+/// same.
+async fn same_bytes_whatever_strikes(setup: Setup, stride: u64, expected: u64) {
+    let calm = Reporting::errors(&Setup { run: Setup::large().run, ..setup.clone() }).await.made().await;
     for (place, fault) in (0..).zip([Fault::CallFails, Fault::AnswerLost, Fault::WorkerDies]) {
-        for nth in (1 + place..).step_by(stride) {
-            let faults = Faults::at(nth, fault);
-            let failed = if nth % 2 == 0 { FailedMessages::ComeBack } else { FailedMessages::AreLost };
-            let reporting = Reporting::errors(&Setup { faults: faults.clone(), failed, ..setup.clone() }).await;
-            let (made, what) = (reporting.made().await, format!("{:?}", faults.struck()));
-            assert!(made == expected, "{} bytes of {} after {what}", made.len(), expected.len());
-            reporting.assert_nothing_is_left(&what);
-            let import = reporting.import().await;
-            assert_eq!((import.state, import.values_not_tried), (RestoreState::Completed, 0), "{what}");
-            if faults.struck().is_empty() {
-                break;
-            }
-            struck += 1;
-        }
+        let mut failed = [FailedMessages::ComeBack, FailedMessages::AreLost].into_iter().cycle();
+        let sweep = Sweep::expecting(expected).every(stride).after(place);
+        sweep
+            .of(fault, async |faults| {
+                let failed = failed.next().expect("endless");
+                let reporting = Reporting::errors(&Setup { faults: faults.clone(), failed, ..setup.clone() }).await;
+                let (made, what) = (reporting.made().await, format!("{:?}", faults.struck()));
+                assert!(made == calm, "{} bytes of {} after {what}", made.len(), calm.len());
+                reporting.assert_nothing_is_left(&what);
+                let import = reporting.import().await;
+                assert_eq!((import.state, import.values_not_tried), (RestoreState::Completed, 0), "{what}");
+            })
+            .await;
     }
-    assert!(struck >= at_least, "{struck} faults struck");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_fault_at_any_call_costs_no_row_of_a_report_and_doubles_none() {
-    same_bytes_whatever_strikes(Setup { sources: 4, ..Setup::small_in_short_runs() }, 1, 150).await;
+    same_bytes_whatever_strikes(Setup { sources: 4, ..Setup::small_in_short_runs() }, 1, 65).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_fault_at_many_calls_of_an_upload_costs_no_row_and_leaves_no_upload_behind() {
-    same_bytes_whatever_strikes(Setup { sources: 4, rows: 15, length: 200_000, ..Setup::in_short_runs() }, 5, 25).await;
+    same_bytes_whatever_strikes(Setup { sources: 4, rows: 15, length: 200_000, ..Setup::in_short_runs() }, 5, 14).await;
 }
 
-/// A run is frozen for so long that others finish the report, and then goes on.
+/// A run is frozen until others have finished the report, and then goes on.
 #[tokio::test(start_paused = true)]
 async fn a_late_run_changes_nothing_in_a_report() {
     let setup = Setup { sources: 4, rows: 15, length: 200_000, ..Setup::in_short_runs() };
     let expected = Reporting::errors(&Setup { run: Setup::large().run, ..setup.clone() }).await.made().await;
-    let mut held = 0;
-    for nth in (1..).step_by(8) {
-        let faults = Faults::at(nth, Fault::CallHeld);
-        let reporting = Reporting::errors(&Setup { faults: faults.clone(), ..setup.clone() }).await;
-        let world = &reporting.world;
-        let work = world.restore(&reporting.restore).await.work().expect("at a step");
-        world.queue.send(std::slice::from_ref(&work), std::time::Duration::ZERO).await.expect("memory takes it");
-        let mut late = Box::pin(world.step());
-        let mut more = true;
-        while more && faults.struck().is_empty() {
-            tokio::select! {
-                biased;
-                stepped = &mut late => {
-                    more = stepped;
-                    late = Box::pin(world.step());
-                }
-                () = faults.until_struck() => {}
-            }
-        }
-        if faults.struck().is_empty() {
-            break;
-        }
-        held += 1;
-        world.restore_to_rest(&reporting.restore).await;
-        let import = reporting.import().await;
-        faults.release();
-        late.await;
-        world.restore_to_rest(&reporting.restore).await;
-        assert_eq!(reporting.import().await, import, "{:?}", faults.struck());
-        let key = import.errors_key.expect("there is a report");
-        assert!(world.blobs.read(&key, None).await.expect("in storage") == expected, "{:?}", faults.struck());
-        reporting.assert_nothing_is_left(&format!("{:?}", faults.struck()));
-    }
-    assert!(held > 5, "{held}");
+    let sweep = Sweep::expecting(9).every(8);
+    sweep
+        .of(Fault::CallHeld, async |faults| {
+            let reporting = Reporting::errors(&Setup { faults: faults.clone(), ..setup.clone() }).await;
+            let world = &reporting.world;
+            let work = world.restore(&reporting.restore).await.work().expect("at a step");
+            world.queue.send(&[work], std::time::Duration::ZERO).await.expect("memory takes it");
+            let Some(late) = until_frozen(world).await else { return };
+            world.restore_to_rest(&reporting.restore).await;
+            let import = reporting.import().await;
+            faults.release();
+            late.await;
+            world.restore_to_rest(&reporting.restore).await;
+            assert_eq!(reporting.import().await, import, "{:?}", faults.struck());
+            let key = import.errors_key.expect("there is a report");
+            assert!(world.blobs.read(&key, None).await.expect("in storage") == expected, "{:?}", faults.struck());
+            reporting.assert_nothing_is_left(&format!("{:?}", faults.struck()));
+        })
+        .await;
 }
 
-/// What a report is made of is gone: the import says so, and counts what it knows.
+/// The sources of a report are gone: the import gives the reason, and counts what it knows.
 #[tokio::test(start_paused = true)]
 async fn a_report_that_cannot_be_made_is_missed_in_plain_words() {
     let gone = |reporting: &Reporting| storage_keys::outcome(&reporting.restore, 0, 7, 1);
@@ -402,7 +387,7 @@ async fn a_report_whose_beginning_is_gone_begins_again() {
     }
 }
 
-/// A run has completed the report and died before it could say so.
+/// A run has completed the report and died before its commit.
 #[tokio::test(start_paused = true)]
 async fn a_report_that_a_dead_run_has_finished_is_not_made_again() {
     let expected = Reporting::errors(&Setup::large()).await.made().await;

@@ -179,8 +179,8 @@ impl Scenario {
         assert!(wrong.is_empty(), "{wrong:?} after {:?}", self.world.settings.faults.struck());
     }
 
-    /// The account knows of the restore's end, nothing is queued, the lock is free, every slice is done, and there is an
-    /// import of each restore that wrote.
+    /// The account knows of the restore's end, nothing is queued, the lock is free, every slice is done, and there is
+    /// an import of each restore that wrote.
     pub(crate) async fn assert_tidy(&self, restore: &RestoreRef, imports: usize) {
         let struck = self.world.settings.faults.struck();
         assert_eq!(self.world.queue.queued(), [], "{struck:?}");

@@ -1,5 +1,5 @@
-//! Writes whose answers do not come. They may land all the same, and nobody else writes until they cannot any more. Every
-//! write is held against the restore lock by the CRM of these worlds.
+//! Writes whose answers do not come. They may land all the same, and nobody else writes until they cannot any more.
+//! Every write is held against the restore lock by the CRM of these worlds.
 
 use async_trait::async_trait;
 use domain::ports::ledger::{self, Change, Ledger, LedgerError, Stored};
@@ -9,7 +9,7 @@ use domain::work::RestoreRef;
 use faults::Pace;
 use faults::crm::{LATEST_LANDING, Period, Trouble};
 use in_memory::MemoryLedger;
-use in_memory::faults::{Fault, Faults};
+use in_memory::faults::{Fault, Sweep};
 use jiff::SignedDuration;
 
 use crate::meddled::{Meddled, Meddling};
@@ -33,8 +33,8 @@ async fn undone(scenario: &Scenario, restore: &RestoreRef) {
     scenario.assert_values(&scenario.damaged);
 }
 
-/// R4: the first sending got no answer and the second was refused for something else. The lock was freed, somebody mended a
-/// record by hand, and the first sending landed over it.
+/// R4: the first sending got no answer and the second was refused for something else. The lock was freed, somebody
+/// mended a record by hand, and the first sending landed over it.
 #[tokio::test(start_paused = true)]
 async fn the_lock_stays_until_a_write_without_an_answer_cannot_land_any_more() {
     for refusal in [Trouble::DailyLimit, Trouble::TokenRefused, Trouble::ScopeMissing, Trouble::Forbidden] {
@@ -72,14 +72,16 @@ async fn values_are_right_whichever_write_lands_late_or_loses_its_answer() {
         let calm = Scenario::in_memory(setup.clone()).await;
         calm.there_and_back().await;
         let updates = calm.world.crm.calls(UPDATES);
-        assert!(updates >= 4, "{updates}");
         for trouble in late.into_iter().chain([Trouble::AnswerLost]) {
-            for nth in 1..=updates {
-                let scenario = Scenario::in_memory(setup.clone()).await;
-                scenario.world.crm.trouble(Period::CallsOf(UPDATES, nth..nth + 1), trouble);
-                scenario.there_and_back().await;
-                assert_eq!(scenario.world.crm.struck(), 1, "{trouble:?} at update {nth}");
-            }
+            let sweep = Sweep::expecting(4).up_to(updates);
+            sweep
+                .at_calls(async |nth| {
+                    let scenario = Scenario::in_memory(setup.clone()).await;
+                    scenario.world.crm.trouble(Period::CallsOf(UPDATES, nth..nth + 1), trouble);
+                    scenario.there_and_back().await;
+                    scenario.world.crm.struck() == 1
+                })
+                .await;
         }
     }
 }
@@ -89,21 +91,20 @@ async fn values_are_right_whichever_write_lands_late_or_loses_its_answer() {
 async fn values_are_right_when_a_run_dies_while_its_write_is_under_way() {
     let before = Scenario::calls_before(&staged()).await;
     let mut landed = 0;
-    for nth in before + 1.. {
-        let faults = Faults::at(nth, Fault::WorkerDies);
-        let scenario = Scenario::in_memory(Setup { faults: faults.clone(), ..staged() }).await;
-        scenario.world.crm.trouble(Period::CallsOf(UPDATES, 1..4), Trouble::Late(LATEST_LANDING));
-        scenario.there_and_back().await;
-        landed += scenario.world.crm.struck();
-        if faults.struck().is_empty() {
-            break;
-        }
-    }
+    let sweep = Sweep::expecting(200).after(before);
+    sweep
+        .of(Fault::WorkerDies, async |faults| {
+            let scenario = Scenario::in_memory(Setup { faults, ..staged() }).await;
+            scenario.world.crm.trouble(Period::CallsOf(UPDATES, 1..4), Trouble::Late(LATEST_LANDING));
+            scenario.there_and_back().await;
+            landed += scenario.world.crm.struck();
+        })
+        .await;
     assert!(landed > 100, "{landed}");
 }
 
-/// Every answer to a write comes too late, until the restore is stopped: it ends when nothing can land any more, and what
-/// has landed is undone.
+/// Every answer to a write comes too late, until the restore is stopped: it ends when nothing can land any more, and
+/// what has landed is undone.
 #[tokio::test(start_paused = true)]
 async fn a_restore_without_any_answer_is_stopped_and_undone() {
     for setup in [staged(), one_batch()] {
@@ -142,8 +143,8 @@ impl Meddling for NoRenewals {
     }
 }
 
-/// M18: narrowing down a hundred bad values takes longer than a lease lasts. No call is made in its last 25 seconds, so that
-/// even an answer that comes late, and a write that lands late, come before anybody else may write.
+/// M18: narrowing down a hundred bad values takes longer than a lease lasts. No call is made in its last 25 seconds, so
+/// that even an answer that comes late, and a write that lands late, come before anybody else may write.
 #[tokio::test(start_paused = true)]
 async fn nothing_is_written_in_the_last_seconds_of_a_lease() {
     let scenario = Scenario::on(Meddled::new(NoRenewals), Pace::Simulated, one_batch()).await;

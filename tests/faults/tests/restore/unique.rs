@@ -4,7 +4,7 @@ use domain::ids::RecordId;
 use domain::ports::crm_batch::SideEffect;
 use faults::World;
 use faults::crm::Edit;
-use in_memory::faults::{Fault, Faults};
+use in_memory::faults::{Fault, Sweep};
 
 use crate::scenario::{OBJECT, Scenario, Setup, record};
 
@@ -53,26 +53,24 @@ async fn exchanged_addresses_are_restored_and_exchanged_again_by_an_undo() {
     assert!(calls <= 2 * (2 + 2), "two batches each way, one of them with values to free and to set last: {calls}");
 }
 
-/// D11: addresses are cleared before they are set, so a run may die in between. Then they are set by the next one, and an
-/// undo knows what was there.
+/// D11: addresses are cleared before they are set, so a run may die in between. Then they are set by the next one, and
+/// an undo knows what was there.
 #[tokio::test(start_paused = true)]
-async fn exchanged_addresses_are_restored_whichever_call_a_run_dies_at() {
+async fn exchanged_addresses_are_restored_after_a_fault_at_any_call() {
     let before = Scenario::calls_before(&setup()).await;
     for fault in [Fault::WorkerDies, Fault::AnswerLost] {
-        for nth in before + 1.. {
-            let faults = Faults::at(nth, fault);
-            let scenario = Scenario::in_memory(Setup { faults: faults.clone(), ..setup() }).await;
-            scenario.there_and_back().await;
-            if faults.struck().is_empty() {
-                break;
-            }
-        }
+        let sweep = Sweep::expecting(200).after(before);
+        sweep
+            .of(fault, async |faults| {
+                Scenario::in_memory(Setup { faults, ..setup() }).await.there_and_back().await;
+            })
+            .await;
     }
 }
 
 /// D11: the address of a record is in use by one that the backup does not know. All other values are restored.
 #[tokio::test(start_paused = true)]
-async fn an_address_that_a_new_record_has_is_told_with_a_word_of_its_own() {
+async fn an_address_of_a_new_record_is_reported_as_taken() {
     for names_faults in [true, false] {
         let scenario = Scenario::in_memory(setup()).await;
         let taken = scenario.good[&(record(2).0, "email".to_owned())].clone();

@@ -5,7 +5,8 @@ use domain::gap::{Gap, Missing};
 use domain::ports::storage::BlobReader;
 use domain::restore::RestoreState;
 use domain::work::RestoreRef;
-use in_memory::faults::{Fault, Faults};
+use faults::SimulatedObject;
+use in_memory::faults::{Fault, Sweep};
 
 use crate::scenario::{OBJECT, PROPERTIES, Scenario, Setup, Values, damage_every_email, record};
 
@@ -20,7 +21,7 @@ async fn told(scenario: &Scenario, restore: &RestoreRef, code: &str) -> usize {
 
 /// A2, A3: a value that the token may not see was planned as if the CRM had none, and then written blindly.
 #[tokio::test(start_paused = true)]
-async fn a_property_that_the_crm_does_not_show_is_left_alone_and_told_by_the_plan() {
+async fn a_property_that_the_crm_does_not_show_is_left_alone() {
     let scenario = Scenario::in_memory(Setup::default()).await;
     scenario.world.crm.change(OBJECT, |object| object.hide("city"));
     let restore = scenario.planned().await;
@@ -41,7 +42,7 @@ async fn a_property_that_the_crm_does_not_show_is_left_alone_and_told_by_the_pla
 /// A2: between plan and confirmation the token loses the right to see a value. Nothing is overwritten that no pre-image
 /// holds.
 #[tokio::test(start_paused = true)]
-async fn a_value_that_is_not_shown_any_more_when_it_would_be_written_is_left_alone() {
+async fn a_value_that_is_hidden_after_the_plan_is_left_alone() {
     let scenario = Scenario::in_memory(Setup::default()).await;
     let restore = scenario.planned().await;
     let city = scenario.world.review(&restore).await.plan.expect("planned").properties[1].1;
@@ -61,7 +62,7 @@ async fn a_value_that_is_not_shown_any_more_when_it_would_be_written_is_left_alo
     scenario.assert_values(&scenario.damaged);
 }
 
-/// A1: records that the CRM could not give for a moment were told as deleted and left damaged.
+/// A1: records that the CRM could not give for a moment were reported as deleted and stayed damaged.
 #[tokio::test(start_paused = true)]
 async fn a_record_that_cannot_be_read_is_not_a_deleted_one() {
     let scenario = Scenario::in_memory(Setup::default()).await;
@@ -87,34 +88,36 @@ async fn a_record_that_cannot_be_read_is_not_a_deleted_one() {
     assert!(named.iter().all(|(_, code)| *code == "UNREADABLE"), "{named:?}");
 }
 
-/// A1: wherever a run dies, and although the records cannot be read by the run that goes on, an undo gives back what was
-/// there.
+/// A1: wherever a run dies, and although the records cannot be read by the run that goes on, an undo gives back what
+/// was there.
 #[tokio::test(start_paused = true)]
-async fn what_a_dead_run_wrote_of_a_record_that_cannot_be_read_now_is_told_as_unclear_and_undone() {
+async fn a_dead_runs_write_to_a_record_that_is_now_unreadable_is_unclear() {
     let setup = Setup { records: 100, damage: damage_every_email, ..Setup::default() };
     let before = Scenario::calls_before(&setup).await;
     let mut unclear = 0;
-    for nth in before + 1.. {
-        let faults = Faults::at(nth, Fault::WorkerDies);
-        let scenario = Scenario::in_memory(Setup { faults: faults.clone(), ..setup.clone() }).await;
-        let world = &scenario.world;
-        let restore = scenario.planned().await;
-        world.confirm(&restore).await.expect("planned");
-        while faults.struck().is_empty() && world.step().await {}
-        if faults.struck().is_empty() {
-            break;
-        }
-        world.crm.change(OBJECT, |object| (0..50).for_each(|nth| object.make_unreadable(record(nth))));
-        scenario.rest_until(&restore, RestoreState::Completed).await;
-        unclear += world.import(&restore).await.expect("it wrote").outcome.values_unclear;
+    let sweep = Sweep::expecting(80).after(before);
+    sweep
+        .of(Fault::WorkerDies, async |faults| {
+            let scenario = Scenario::in_memory(Setup { faults: faults.clone(), ..setup.clone() }).await;
+            let world = &scenario.world;
+            let restore = scenario.planned().await;
+            world.confirm(&restore).await.expect("planned");
+            while faults.struck().is_empty() && world.step().await {}
+            if faults.struck().is_empty() {
+                return;
+            }
+            world.crm.change(OBJECT, |object| (0..50).for_each(|nth| object.make_unreadable(record(nth))));
+            scenario.rest_until(&restore, RestoreState::Completed).await;
+            unclear += world.import(&restore).await.expect("it wrote").outcome.values_unclear;
 
-        world.crm.change(OBJECT, faults::SimulatedObject::show_all);
-        let undo = scenario.undo_planned(&restore, false).await;
-        if world.restore(&undo).await.plan.expect("planned").counts.changed > 0 {
-            scenario.carried_out(&undo).await;
-        }
-        scenario.assert_values(&scenario.damaged);
-    }
+            world.crm.change(OBJECT, SimulatedObject::show_all);
+            let undo = scenario.undo_planned(&restore, false).await;
+            if world.restore(&undo).await.plan.expect("planned").counts.changed > 0 {
+                scenario.carried_out(&undo).await;
+            }
+            scenario.assert_values(&scenario.damaged);
+        })
+        .await;
     assert!(unclear > 0, "no run died between a write and its commit");
 }
 
@@ -149,7 +152,7 @@ async fn values_that_the_backup_does_not_know_cannot_be_restored() {
     assert_eq!(only(&found, "email"), only(&scenario.good, "email"));
 }
 
-/// M-2: a record that an answer left out was told as deleted, and an undo passed over what had been written of it.
+/// M-2: a record that an answer left out was reported as deleted, and an undo left its new values.
 #[tokio::test(start_paused = true)]
 async fn a_record_that_the_answer_to_a_write_leaves_out_is_looked_at() {
     let scenario = Scenario::in_memory(Setup { records: 100, damage: damage_every_email, ..Setup::default() }).await;
@@ -164,7 +167,8 @@ async fn a_record_that_the_answer_to_a_write_leaves_out_is_looked_at() {
     scenario.assert_values(&scenario.damaged);
 }
 
-/// The same where the CRM does not show by then what it holds: nobody knows whether it was written, and an undo looks at it.
+/// The same where the CRM hides the value after the write: it is unclear whether it was written, and an undo looks at
+/// it.
 #[tokio::test(start_paused = true)]
 async fn a_value_that_is_not_shown_after_it_was_written_is_unclear_and_undone() {
     let scenario = Scenario::in_memory(Setup { records: 100, damage: damage_every_email, ..Setup::default() }).await;

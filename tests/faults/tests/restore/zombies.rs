@@ -1,11 +1,11 @@
-//! A worker is frozen at a call of a port, long enough for its lease to run out; another one takes over and finishes; then
-//! the first goes on as if nothing had been: at every call in turn.
+//! A worker is frozen at a call of a port, long enough for its lease to run out; another one takes over and finishes;
+//! then the first goes on as if nothing had been: at every call in turn.
 
 use std::pin::Pin;
 
 use domain::restore::RestoreState;
 use faults::World;
-use in_memory::faults::{Fault, Faults};
+use in_memory::faults::{Fault, Sweep};
 
 use crate::scenario::{Scenario, Setup};
 
@@ -24,9 +24,8 @@ pub(crate) async fn until_frozen(world: &World) -> Option<Frozen<'_>> {
     }
 }
 
-/// Freezes a worker at a call of a restore that is under way, finishes without it, and lets it go on. Returns whether
-/// there was such a call.
-async fn nothing_changes(scenario: &Scenario) -> bool {
+/// Freezes a worker at a call of a restore that is under way, finishes without it, and lets it go on.
+async fn nothing_changes(scenario: &Scenario) {
     let world = &scenario.world;
     let restore = scenario.world.ask_restore(&scenario.backup, crate::scenario::OBJECT, &crate::scenario::PROPERTIES);
     let restore = restore.await.expect("accepted");
@@ -41,7 +40,7 @@ async fn nothing_changes(scenario: &Scenario) -> bool {
     let ended = world.restore(&restore).await;
     let import = world.import(&restore).await;
 
-    let Some(frozen) = frozen else { return false };
+    let Some(frozen) = frozen else { return };
     world.settings.faults.release();
     frozen.await;
 
@@ -52,27 +51,24 @@ async fn nothing_changes(scenario: &Scenario) -> bool {
     let undo = scenario.undo_planned(&restore, false).await;
     scenario.carried_out(&undo).await;
     scenario.assert_values(&scenario.damaged);
-    true
 }
 
-async fn a_late_worker_changes_nothing(setup: Setup, stride: usize) {
-    let counted = Faults::none();
-    drop(Scenario::in_memory(Setup { faults: counted.clone(), ..setup.clone() }).await);
-    for nth in (counted.calls() + 1..).step_by(stride) {
-        let faults = Faults::at(nth, Fault::CallHeld);
-        let scenario = Scenario::in_memory(Setup { faults, ..setup.clone() }).await;
-        if !nothing_changes(&scenario).await {
-            break;
-        }
-    }
+async fn a_late_worker_changes_nothing(setup: Setup, stride: u64, expected: u64) {
+    let before = Scenario::calls_before(&setup).await;
+    let sweep = Sweep::expecting(expected).every(stride).after(before);
+    sweep
+        .of(Fault::CallHeld, async |faults| {
+            nothing_changes(&Scenario::in_memory(Setup { faults, ..setup.clone() }).await).await;
+        })
+        .await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn at_every_call_of_a_small_restore() {
-    a_late_worker_changes_nothing(Setup::default(), 1).await;
+async fn a_late_worker_changes_no_small_restore() {
+    a_late_worker_changes_nothing(Setup::default(), 1, 95).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn at_many_calls_when_runs_end_early() {
-    a_late_worker_changes_nothing(Setup { records: 900, run_seconds: 1, ..Setup::default() }, 3).await;
+async fn a_late_worker_changes_no_restore_with_short_runs() {
+    a_late_worker_changes_nothing(Setup { records: 900, run_seconds: 1, ..Setup::default() }, 3, 40).await;
 }

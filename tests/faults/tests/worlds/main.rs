@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use faults::worlds::{Coverage, WorldPlan, shrink, walk};
 use tokio::runtime::Builder;
 
-/// Worlds unless `WORLDS` says otherwise.
+/// How many worlds, unless `WORLDS` is set.
 const WORLDS: u64 = 1_000;
 
 /// A run of more worlds than usual goes on until it has met so many kinds of failures. Others end at the first.
@@ -74,12 +74,12 @@ struct Failing {
     said: String,
 }
 
-/// Keeps what panics say instead of printing it.
+/// Keeps the messages of panics instead of printing them.
 fn listen() {
     panic::set_hook(Box::new(|panic| SAID.set(panic.to_string())));
 }
 
-/// Goes through a world. The error is what the oracle says.
+/// Goes through a world. The error comes from the oracle.
 fn outcome(plan: &WorldPlan) -> Result<Coverage, String> {
     let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
     let walked = panic::catch_unwind(AssertUnwindSafe(|| runtime.block_on(walk(plan))));
@@ -102,7 +102,7 @@ fn smallest(failing: &Failing) -> WorldPlan {
     })
 }
 
-/// What somebody needs who looks into it.
+/// What a developer needs to look into a failure.
 fn told(failing: &Failing) -> String {
     let plan = smallest(failing);
     let said = outcome(&plan).err().unwrap_or_else(|| "not again: something in it is not repeatable".to_owned());

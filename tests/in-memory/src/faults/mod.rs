@@ -4,19 +4,20 @@
 //! and strikes at chosen ones. A [`Worker`] stands for one run of a function: the ports that it wraps are its only way
 //! to the world, and when it dies they go silent, as those of a killed process do.
 //!
-//! A test tries every place at which something can go wrong by going on until a run was spared:
+//! A test tries every place at which something can go wrong with a [`Sweep`]:
 //! ```
 //! # use std::sync::Arc;
 //! # use domain::ports::ledger::{Change, DueList, Key, Ledger, LedgerError};
-//! # use in_memory::{MemoryLedger, faults::{Fault, Faults}};
+//! # use in_memory::{MemoryLedger, faults::{Fault, Sweep}};
 //! # async fn workflow(ledger: Arc<dyn Ledger>) -> Result<(), LedgerError> {
 //! #     let (key, body, due_in) = (Key::new("a", "b"), Some(serde_json::json!({})), DueList::Work);
 //! #     ledger.commit(&[Change { key, expected: None, body, format: 1, due_at: None, due_in, forget_at: None }]).await
 //! # }
 //! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
-//! for nth in 1.. {
+//! // The workflow makes one call.
+//! let sweep = Sweep::expecting(1);
+//! sweep.of(Fault::WorkerDies, async |faults| {
 //!     let ledger = Arc::new(MemoryLedger::new());
-//!     let faults = Faults::at(nth, Fault::WorkerDies);
 //!     // Deliver the message again until a worker gets through.
 //!     loop {
 //!         let worker = faults.worker();
@@ -26,16 +27,16 @@
 //!         }
 //!     }
 //!     assert_eq!(ledger.all().len(), 1, "after {:?}", faults.struck());
-//!     if faults.struck().is_empty() {
-//!         break;
-//!     }
-//! }
+//! }).await;
 //! # });
 //! ```
 
 mod crm;
 mod outlets;
 mod ports;
+mod sweep;
+
+pub use sweep::Sweep;
 
 use std::collections::BTreeMap;
 use std::future::pending;
@@ -53,20 +54,19 @@ use crate::lock;
 pub enum Fault {
     /// The call fails and does nothing.
     CallFails,
-    /// The call does what it should, and its caller is told that it failed.
+    /// The call has its effect, and its caller gets an error.
     AnswerLost,
-    /// A commit of one record is made, and its caller is told that it met a conflict: its answer was lost, and somebody else had
-    /// changed the record when it was sent again. All other calls are made as they are; a transaction that is sent again
+    /// A commit of one record is made, and its caller gets a conflict: the answer was lost, and another writer had
+    /// changed the record when the commit was sent again. All other calls pass; a transaction that is sent again
     /// answers as it did the first time.
     Overtaken,
-    /// The worker that makes the call is gone before it is made. It gets no further call through.
+    /// The worker dies before the call is made. None of its later calls is made.
     WorkerDies,
-    /// The call does what it should, and the worker is gone before it learns of it.
+    /// The call has its effect, and the worker dies before it gets the answer.
     WorkerDiesAfterwards,
-    /// The call is held until [`Faults::release`] and then made, as that of a worker that was frozen for a while. So are
-    /// all further calls of the worker.
+    /// The worker freezes: this call and its later ones are held until [`Faults::release`], and then made.
     CallHeld,
-    /// The worker is frozen before the call for so long. So are its other calls; then it goes on as if nothing had been.
+    /// The worker freezes for this time: this call and its later ones are held, and then made.
     WorkerFrozen(Duration),
 }
 
@@ -143,7 +143,7 @@ impl Faults {
         })
     }
 
-    /// From now on these faults strike, and none that was armed before. Those of the script stay.
+    /// Replaces the armed faults. Those of the script stay.
     pub fn arm(&self, faults: Vec<Armed>) {
         self.progress.send_modify(|progress| progress.armed = faults);
     }
@@ -158,29 +158,34 @@ impl Faults {
         self.progress.borrow().struck.clone()
     }
 
+    /// The last call of the script.
+    fn last_call(&self) -> u64 {
+        self.script.keys().next_back().copied().unwrap_or_default()
+    }
+
     /// Returns when a fault has struck.
     pub async fn until_struck(&self) {
         self.until(|progress| !progress.struck.is_empty()).await;
     }
 
-    /// Lets all calls go on that are held, and holds no more.
+    /// Lets all held calls go on, and holds no more.
     pub fn release(&self) {
         self.progress.send_modify(|progress| progress.released = true);
     }
 
     async fn until(&self, reached: impl FnMut(&Progress) -> bool) {
-        // Fails only when the sender is gone, which is ours.
+        // Fails only when the sender is gone, and `self` owns it.
         drop(self.progress.subscribe().wait_for(reached).await);
     }
 
-    /// Counts a call and says what is wrong with it.
+    /// Counts a call and returns the fault that strikes at it.
     fn next(&self, call: &'static str) -> Option<Struck> {
         let mut struck = None;
         self.progress.send_modify(|progress| {
             progress.calls += 1;
             let nth = progress.calls;
             let mut fault = self.script.get(&nth).copied();
-            // Each is counted down, also where another one strikes.
+            // Each is counted down, even if another one strikes.
             progress.armed.retain_mut(|armed| {
                 let strikes = armed.strikes(call);
                 fault = fault.or(strikes.then_some(armed.fault));
@@ -197,7 +202,7 @@ impl Faults {
 #[derive(Debug)]
 pub struct Worker {
     faults: Arc<Faults>,
-    /// Held at a call; all others are held until that one is released.
+    /// Held at a call; all others wait until it is released.
     frozen: AtomicBool,
     /// No call is made before.
     frozen_until: Mutex<Option<Instant>>,
@@ -212,7 +217,7 @@ pub struct Faulty<T: ?Sized> {
     port: Arc<T>,
 }
 
-/// How a call gets through.
+/// How a call passes.
 enum Passage {
     Free,
     Fails(String),
@@ -227,8 +232,8 @@ impl Worker {
         Arc::new(Faulty { worker: self.clone(), port })
     }
 
-    /// Does `work`, which reaches the world only through ports of this worker. None when the worker died on the way:
-    /// `work` was dropped where it was.
+    /// Does `work`, which reaches the world only through ports of this worker. Returns None and drops `work` when the
+    /// worker dies.
     pub async fn run<F: Future>(&self, work: F) -> Option<F::Output> {
         let outcome = tokio::select! {
             biased;
@@ -271,7 +276,7 @@ impl Worker {
         }
     }
 
-    /// The worker is gone, and so nothing comes after.
+    /// The worker dies, and nothing comes after.
     async fn die<R>(&self) -> R {
         self.dead.store(true, Ordering::SeqCst);
         self.death.notify_one();
@@ -288,7 +293,7 @@ impl Worker {
 }
 
 impl<T: ?Sized> Faulty<T> {
-    /// Makes `call` unless the script says otherwise; `failed` makes the error of a failed call.
+    /// Makes `call` unless a fault prevents it; `failed` makes the error of a failed call.
     async fn call<R, E>(
         &self,
         name: &'static str,

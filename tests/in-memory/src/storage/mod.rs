@@ -27,12 +27,12 @@ pub struct MemoryStorage {
     state: Mutex<State>,
 }
 
-/// What happens to the bytes of an object without anybody being told: its `ETag` stays as it is.
+/// Silent damage to the bytes of an object: its `ETag` stays as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Damage {
     /// One bit of the byte at this place is another one.
     Altered(usize),
-    /// So many bytes at its end are gone.
+    /// This number of bytes at its end is missing.
     Cut(usize),
 }
 
@@ -76,7 +76,7 @@ impl MemoryStorage {
     /// Damages an object.
     ///
     /// # Panics
-    /// When there is none, or it is too small for that.
+    /// When there is no such object, or it is too small.
     pub fn damage(&self, key: &str, damage: Damage) {
         let mut state = lock(&self.state);
         let object = state.objects.get_mut(key).expect("an object to damage");
@@ -88,7 +88,7 @@ impl MemoryStorage {
         lock(&self.state).damages.push((ending.to_owned(), damage));
     }
 
-    /// Puts other bytes in the place of an object, which none of the ports allows.
+    /// Replaces the bytes of an object, which no port allows.
     pub fn tamper(&self, key: &str, bytes: impl Into<Bytes>) {
         if let Some(object) = lock(&self.state).objects.get_mut(key) {
             object.bytes = bytes.into();

@@ -3,7 +3,7 @@
 use super::definition::{
     Choices, Definition, area, checkbox, date, external, flag, number, phone, radio, select, text, time,
 };
-use crate::data::values::Meaning::{
+use crate::data::meaning::Meaning::{
     City, Company, Country, Decimal, Domain, Iban, OtherRecord, Street, Text, Url, Whole, Zip,
 };
 

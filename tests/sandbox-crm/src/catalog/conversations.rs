@@ -1,7 +1,7 @@
 //! Conversation threads. They are no CRM records: the fields of a thread stand in for properties.
 
 use super::definition::{Definition, flag, select, text, time};
-use crate::data::values::Meaning::{OtherRecord, Whole};
+use crate::data::meaning::Meaning::{OtherRecord, Whole};
 use crate::property::Source;
 
 pub(super) const DEFINITIONS: &[Definition] = &[

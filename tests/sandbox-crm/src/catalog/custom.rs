@@ -2,7 +2,7 @@
 
 use super::definition::{Choices, Definition, area, checkbox, date, external, flag, number, select, text};
 use super::system;
-use crate::data::values::Meaning::{City, Decimal, NationalId, Owner, ProductName, Text, Whole};
+use crate::data::meaning::Meaning::{City, Decimal, NationalId, Owner, ProductName, Text, Whole};
 use crate::property::Property;
 
 const STATES: Choices = &[("active", "Aktiv"), ("paused", "Pausiert"), ("ended", "Beendet")];

@@ -1,7 +1,7 @@
 //! Deals.
 
 use super::definition::{Choices, Definition, area, date, external, flag, number, radio, select, text, time};
-use crate::data::values::Meaning::{Choice, DealName, Decimal, OtherRecord, Owner, Text, Url, Whole};
+use crate::data::meaning::Meaning::{Choice, DealName, Decimal, OtherRecord, Owner, Text, Url, Whole};
 
 const PIPELINES: Choices = &[("default", "Sales Pipeline"), ("18422017", "Bestandskunden")];
 const STAGES: Choices = &[

@@ -1,7 +1,7 @@
 //! A compact way to write property definitions down.
 
+use crate::data::meaning::Meaning;
 use crate::data::random::hash_of;
-use crate::data::values::Meaning;
 use crate::property::{Choice, Kind, Property, Sensitivity, Source};
 
 /// Value and label of an option.

@@ -1,7 +1,7 @@
 //! Calls and tasks.
 
 use super::definition::{Choices, Definition, area, external, flag, html, number, phone, select, text, time};
-use crate::data::values::Meaning::{EpochMillis, OtherRecord, Owner, TaskSubject, Text, Url, Uuid, Whole};
+use crate::data::meaning::Meaning::{EpochMillis, OtherRecord, Owner, TaskSubject, Text, Url, Uuid, Whole};
 
 const DIRECTIONS: Choices = &[("INBOUND", "Inbound"), ("OUTBOUND", "Outbound")];
 const CALL_STATUS: Choices = &[

@@ -1,8 +1,8 @@
 //! Properties whose names no identifier could have. HubSpot's own pages make none of them, but imports, other apps and old
 //! accounts do.
 
+use crate::data::meaning::Meaning;
 use crate::data::random::{hash_of, mix};
-use crate::data::values::Meaning;
 use crate::property::{Property, Source};
 
 /// As long as a name may be.

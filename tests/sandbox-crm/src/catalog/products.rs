@@ -1,7 +1,7 @@
 //! Products.
 
 use super::definition::{Choices, Definition, area, flag, html, number, select, text};
-use crate::data::values::Meaning::{Colour, Decimal, NationalId, ProductName, Text, Url, Whole};
+use crate::data::meaning::Meaning::{Colour, Decimal, NationalId, ProductName, Text, Url, Whole};
 
 const TYPES: Choices = &[("inventory", "Inventory"), ("non_inventory", "Non-inventory"), ("service", "Service")];
 const STATUS: Choices = &[("active", "Active"), ("inactive", "Inactive")];

@@ -1,7 +1,7 @@
 //! Made-up properties for wide accounts and for benchmarks.
 
+use crate::data::meaning::Meaning;
 use crate::data::random::{hash_of, mix};
-use crate::data::values::Meaning;
 use crate::property::{Choice, Kind, Property, Source};
 
 /// As long as the names that people and apps give.

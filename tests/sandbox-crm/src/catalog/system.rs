@@ -1,7 +1,7 @@
 //! Properties that the CRM keeps itself, on every object.
 
 use super::definition::{Choices, Definition, checkbox, external, flag, number, select, text, time};
-use crate::data::values::Meaning::{OtherRecord, Owner, Text, Uuid, Whole};
+use crate::data::meaning::Meaning::{OtherRecord, Owner, Text, Uuid, Whole};
 use crate::property::{Property, Source};
 
 /// The property that holds the record's id.

@@ -1,7 +1,7 @@
 //! Tickets.
 
 use super::definition::{Choices, Definition, area, checkbox, external, flag, number, select, text, time};
-use crate::data::values::Meaning::{Choice, NationalId, OtherRecord, Text, TicketSubject, Url, Whole};
+use crate::data::meaning::Meaning::{Choice, NationalId, OtherRecord, Text, TicketSubject, Url, Whole};
 
 const PIPELINES: Choices = &[("0", "Support Pipeline"), ("77120", "Reklamationen")];
 const STAGES: Choices = &[("1", "New"), ("2", "Waiting on contact"), ("3", "Waiting on us"), ("4", "Closed")];

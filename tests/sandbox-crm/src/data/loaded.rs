@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::clock::{GENERATED_UNTIL, OPENED, parse_time};
-use crate::config::ConfigError;
+use crate::config_error::ConfigError;
 
 /// A record from a file.
 #[derive(Debug, Clone)]

@@ -5,6 +5,7 @@ pub(crate) mod clock;
 pub(crate) mod digits;
 pub(crate) mod layout;
 pub(crate) mod loaded;
+pub(crate) mod meaning;
 pub(crate) mod overlay;
 pub(crate) mod random;
 pub(crate) mod store;

@@ -1,7 +1,7 @@
 use domain::backup::BackupState;
 use domain::{Failure, FailureKind};
 use futures_util::future::join_all;
-use in_memory::faults::{Fault, Faults};
+use in_memory::faults::{Fault, Faults, Sweep};
 use in_memory::{ManualClock, MemoryLedger, MemoryQueue};
 use jiff::SignedDuration;
 
@@ -84,7 +84,7 @@ async fn an_accepted_backup_is_queued_for_discovery() {
 }
 
 #[tokio::test]
-async fn of_two_requests_at_the_same_moment_one_wins_and_the_other_is_told() {
+async fn one_of_two_backup_requests_at_the_same_moment_wins() {
     let world = World::with_connected_account().await;
     // The slow one has read account and allowance when the fast one begins, and commits after it.
     let faults = Faults::at(3, Fault::CallHeld);
@@ -106,31 +106,33 @@ async fn of_two_requests_at_the_same_moment_one_wins_and_the_other_is_told() {
 
 /// D2: whatever the slow one had read by the time at which the fast one was done.
 #[tokio::test(start_paused = true)]
-async fn the_same_key_twice_at_the_same_moment_gets_the_same_backup_twice() {
+async fn two_requests_with_one_key_at_the_same_moment_get_one_backup() {
     // Account, allowance, what the key stands for, commit.
-    for nth in 1..=4 {
-        let world = World::with_connected_account().await;
-        let faults = Faults::at(nth, Fault::CallHeld);
-        let slow = CreateBackup { ledger: faults.worker().wrap(world.ledger.clone()), ..world.create() };
-        let slow_request = request(1, Some("k"));
-        let fast = async {
-            faults.until_struck().await;
-            let made = world.create().create(&request(2, Some("k"))).await;
-            faults.release();
-            made
-        };
+    let sweep = Sweep::expecting(4).up_to(4);
+    sweep
+        .of(Fault::CallHeld, async |faults| {
+            let world = World::with_connected_account().await;
+            let slow = CreateBackup { ledger: faults.worker().wrap(world.ledger.clone()), ..world.create() };
+            let slow_request = request(1, Some("k"));
+            let fast = async {
+                faults.until_struck().await;
+                let made = world.create().create(&request(2, Some("k"))).await;
+                faults.release();
+                made
+            };
 
-        let (again, first) = tokio::join!(slow.create(&slow_request), fast);
+            let (again, first) = tokio::join!(slow.create(&slow_request), fast);
 
-        let first = first.expect("nothing is running");
-        assert_eq!(again.expect("the first one's answer"), first, "held at {nth}");
-        assert_eq!(world.backups().await, [first]);
-        assert_eq!(world.queue.queued().len(), 1);
-    }
+            let first = first.expect("nothing is running");
+            assert_eq!(again.expect("the first one's answer"), first, "held at {:?}", faults.struck());
+            assert_eq!(world.backups().await, [first]);
+            assert_eq!(world.queue.queued().len(), 1);
+        })
+        .await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_fifty_requests_at_the_same_moment_one_wins_and_the_others_learn_what_runs_and_until_when() {
+async fn one_of_fifty_backup_requests_at_the_same_moment_wins() {
     let (world, interval) = World::with_plan("enterprise").await;
     // Each has read account and allowance before any of them commits.
     let faults: Vec<_> = (0..50).map(|_| Faults::at(3, Fault::CallHeld)).collect();
@@ -229,29 +231,28 @@ async fn accounts_that_are_unknown_or_not_connected_have_no_backups() {
 }
 
 #[tokio::test]
-async fn whatever_fails_on_the_way_repeating_the_request_makes_one_backup() {
+async fn a_request_that_is_repeated_after_any_fault_makes_one_backup() {
     for fault in [Fault::CallFails, Fault::AnswerLost, Fault::WorkerDies] {
-        for nth in 1.. {
-            let world = World::with_connected_account().await;
-            let faults = Faults::at(nth, fault);
-            let mut answer = None;
-            for random in 0..5 {
-                let worker = faults.worker();
-                let create = CreateBackup {
-                    ledger: worker.wrap(world.ledger.clone()),
-                    queue: worker.wrap(world.queue.clone()),
-                    clock: world.clock.clone(),
-                };
-                answer = worker.run(create.create(&request(random, Some("k")))).await.and_then(Result::ok);
-                if answer.is_some() {
-                    break;
+        let sweep = Sweep::expecting(5);
+        sweep
+            .of(fault, async |faults| {
+                let world = World::with_connected_account().await;
+                let mut answer = None;
+                for random in 0..5 {
+                    let worker = faults.worker();
+                    let create = CreateBackup {
+                        ledger: worker.wrap(world.ledger.clone()),
+                        queue: worker.wrap(world.queue.clone()),
+                        clock: world.clock.clone(),
+                    };
+                    answer = worker.run(create.create(&request(random, Some("k")))).await.and_then(Result::ok);
+                    if answer.is_some() {
+                        break;
+                    }
                 }
-            }
-            assert_eq!(world.backups().await, [answer.expect("at last")], "{fault:?} at {:?}", faults.struck());
-            if faults.struck().is_empty() {
-                break;
-            }
-        }
+                assert_eq!(world.backups().await, [answer.expect("at last")], "{fault:?} at {:?}", faults.struck());
+            })
+            .await;
     }
 }
 

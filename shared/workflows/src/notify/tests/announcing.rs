@@ -2,12 +2,12 @@
 
 use Channel::{Email, EventBus, Webhook};
 use DeliveryState::Delivered;
-use in_memory::faults::{Fault, Faults};
+use in_memory::faults::{Fault, Faults, Sweep};
 
 use super::*;
 
 #[tokio::test]
-async fn an_account_is_told_by_every_channel_that_it_has() {
+async fn a_notification_goes_by_every_channel_of_the_account() {
     let world = World::new().await;
 
     let told = world.announce().await;
@@ -49,7 +49,7 @@ async fn a_channel_that_the_account_or_the_deployment_does_not_have_gets_nothing
 }
 
 #[tokio::test]
-async fn what_is_announced_twice_is_told_once() {
+async fn a_notification_announced_twice_is_sent_once() {
     let world = World::new().await;
     let told = world.announce().await;
     world.notify().announce(&told.reference()).await.expect("no faults");
@@ -60,31 +60,33 @@ async fn what_is_announced_twice_is_told_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_announced_by_two_at_the_same_moment_is_told_once() {
+async fn a_notification_announced_twice_at_the_same_moment_is_sent_once() {
     let counted = Faults::none();
     let world = World::new().await;
     let told = world.tell().await;
     world.notify_as(&counted.worker()).announce(&told.reference()).await.expect("no faults");
 
-    for nth in 1..=counted.calls() {
-        let world = World::new().await;
-        let told = world.tell().await;
-        let faults = Faults::at(nth, Fault::CallHeld);
-        let slow = world.notify_as(&faults.worker());
-        let fast = async {
-            faults.until_struck().await;
-            world.notify().announce(&told.reference()).await.expect("no faults");
-            faults.release();
-        };
-        let reference = told.reference();
-        let (late, ()) = tokio::join!(slow.announce(&reference), fast);
-        late.expect("no faults");
+    let sweep = Sweep::expecting(20).up_to(counted.calls());
+    sweep
+        .of(Fault::CallHeld, async |faults| {
+            let world = World::new().await;
+            let told = world.tell().await;
+            let slow = world.notify_as(&faults.worker());
+            let fast = async {
+                faults.until_struck().await;
+                world.notify().announce(&told.reference()).await.expect("no faults");
+                faults.release();
+            };
+            let reference = told.reference();
+            let (late, ()) = tokio::join!(slow.announce(&reference), fast);
+            late.expect("no faults");
 
-        let sent = (world.bus.published().len(), world.mailer.sent().len(), world.webhooks.attempts().len());
-        assert_eq!(sent, (1, 1, 1), "{:?}", faults.struck());
-        assert!(world.states(&told).await.iter().all(|(_, state)| *state == Delivered), "{:?}", faults.struck());
-        assert_eq!(world.audit_log().await.len(), 1, "{:?}", faults.struck());
-    }
+            let sent = (world.bus.published().len(), world.mailer.sent().len(), world.webhooks.attempts().len());
+            assert_eq!(sent, (1, 1, 1), "{:?}", faults.struck());
+            assert!(world.states(&told).await.iter().all(|(_, state)| *state == Delivered), "{:?}", faults.struck());
+            assert_eq!(world.audit_log().await.len(), 1, "{:?}", faults.struck());
+        })
+        .await;
 }
 
 #[tokio::test]

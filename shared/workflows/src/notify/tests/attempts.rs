@@ -60,7 +60,7 @@ async fn a_delivery_that_is_not_due_yet_is_not_tried() {
 }
 
 #[tokio::test]
-async fn what_will_always_fail_is_given_up_at_once() {
+async fn a_delivery_that_will_always_fail_is_given_up_at_once() {
     let world = World::with(MemoryWebhooks::failing_first([WebhookError::SecretUnusable])).await;
     let told = world.announce().await;
     let delivery = world.webhook_delivery(&told).await;
@@ -95,7 +95,7 @@ async fn a_host_that_has_no_address_now_is_looked_up_again() {
 }
 
 #[tokio::test]
-async fn after_seven_failures_the_other_channels_tell_that_it_is_given_up() {
+async fn a_delivery_is_given_up_after_seven_failures_and_announced_by_the_others() {
     let world = World::with(MemoryWebhooks::failing_first(vec![DOWN; 7])).await;
     let told = world.announce().await;
 
@@ -114,7 +114,7 @@ async fn after_seven_failures_the_other_channels_tell_that_it_is_given_up() {
 }
 
 #[tokio::test]
-async fn that_a_delivery_was_given_up_is_told_once_though_telling_it_fails_too() {
+async fn a_delivery_that_was_given_up_is_announced_once() {
     let world = World::new().await;
     world.webhooks.refuse(HOOK, WebhookRefused::Private);
     world.mailer.refuse("ada@example.com");

@@ -33,7 +33,7 @@ async fn the_requester_and_the_accounts_addresses_get_one_email_each_however_the
 }
 
 #[tokio::test]
-async fn what_nobody_has_asked_for_goes_to_the_accounts_addresses() {
+async fn a_notification_without_a_requester_goes_to_the_accounts_addresses() {
     let world = World::new().await;
     world.edit_account(|account| account.notification_targets.email = vec!["ops@example.com".to_owned()]).await;
     let event = Event::DeadLetters { step: "export".to_owned(), run_id: "a run".to_owned() };
@@ -47,7 +47,7 @@ async fn what_nobody_has_asked_for_goes_to_the_accounts_addresses() {
 }
 
 #[tokio::test]
-async fn who_has_got_it_is_left_out_when_it_is_sent_again_to_the_others() {
+async fn a_mail_is_sent_again_only_to_addresses_that_lack_it() {
     let world = World::new().await;
     let addresses = ["down@example.com", "Ops@example.com"].map(str::to_owned);
     world.edit_account(|account| account.notification_targets.email = addresses.to_vec()).await;

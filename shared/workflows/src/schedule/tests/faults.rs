@@ -2,7 +2,7 @@
 
 use domain::ports::ledger::{DUE_SHARDS, DueList, Key};
 use in_memory::MemoryDeadLetters;
-use in_memory::faults::{Fault, Faults, Struck};
+use in_memory::faults::{Fault, Faults, Struck, Sweep};
 
 use super::*;
 use crate::backup::dispatch::WorkerCap;
@@ -30,70 +30,73 @@ async fn run_out(world: &World, faults: &Arc<Faults>) -> Vec<Struck> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whatever_goes_wrong_a_run_starts_one_backup() {
+async fn a_scheduled_run_starts_one_backup_after_a_fault_at_any_call() {
     for fault in FAULTS {
-        for nth in 1.. {
-            let world = World::due().await;
-            let struck = run_out(&world, &Faults::at(nth, fault)).await;
+        let sweep = Sweep::expecting(40);
+        sweep
+            .of(fault, async |faults| {
+                let world = World::due().await;
+                let struck = run_out(&world, &faults).await;
 
-            let backups = world.backups().await;
-            let [backup] = backups.as_slice() else { panic!("one backup after {struck:?}: {backups:?}") };
-            assert!(world.discoveries().contains(&backup.reference()), "after {struck:?}");
-            assert_eq!(world.starts_in_the_audit_log().await.len(), 1, "after {struck:?}");
-            let schedule = world.schedule().await;
-            assert!(
-                matches!(&schedule.latest, Some(LatestRun::Started { backup_id, .. }) if *backup_id == backup.backup_id),
-                "after {struck:?}"
-            );
-            assert_eq!(schedule.on.map(|on| on.next_run_at), Some(first_run() + WEEK), "after {struck:?}");
-            if struck.is_empty() {
-                break;
-            }
-        }
+                let backups = world.backups().await;
+                let [backup] = backups.as_slice() else { panic!("one backup after {struck:?}: {backups:?}") };
+                assert!(world.discoveries().contains(&backup.reference()), "after {struck:?}");
+                assert_eq!(world.starts_in_the_audit_log().await.len(), 1, "after {struck:?}");
+                let schedule = world.schedule().await;
+                assert!(
+                    matches!(&schedule.latest, Some(LatestRun::Started { backup_id, .. }) if *backup_id == backup.backup_id),
+                    "after {struck:?}"
+                );
+                assert_eq!(schedule.on.map(|on| on.next_run_at), Some(first_run() + WEEK), "after {struck:?}");
+
+            })
+            .await;
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn whatever_goes_wrong_a_run_that_is_left_out_is_told_once() {
+async fn a_skipped_run_is_announced_once_after_a_fault_at_any_call() {
     for fault in FAULTS {
-        for nth in 1.. {
-            let world = World::due().await;
-            world.edit_account(|account| account.crm_connection = None).await;
-            let struck = run_out(&world, &Faults::at(nth, fault)).await;
+        let sweep = Sweep::expecting(40);
+        sweep
+            .of(fault, async |faults| {
+                let world = World::due().await;
+                world.edit_account(|account| account.crm_connection = None).await;
+                let struck = run_out(&world, &faults).await;
 
-            let inbox = world.inbox().await;
-            let [told] = inbox.as_slice() else { panic!("one notification after {struck:?}: {inbox:?}") };
-            let announced = world.queue.queued().iter().any(|message| message.work == told.work());
-            assert!(announced && world.backups().await.is_empty(), "after {struck:?}");
-            assert_eq!(world.next_run_at().await, first_run() + WEEK, "after {struck:?}");
-            if struck.is_empty() {
-                break;
-            }
-        }
+                let inbox = world.inbox().await;
+                let [told] = inbox.as_slice() else { panic!("one notification after {struck:?}: {inbox:?}") };
+                let announced = world.queue.queued().iter().any(|message| message.work == told.work());
+                assert!(announced && world.backups().await.is_empty(), "after {struck:?}");
+                assert_eq!(world.next_run_at().await, first_run() + WEEK, "after {struck:?}");
+            })
+            .await;
     }
 }
 
 #[tokio::test]
-async fn a_list_that_cannot_be_read_does_not_hold_up_the_others() {
+async fn a_list_of_due_schedules_that_cannot_be_read_does_not_hold_up_the_others() {
     let counted = Faults::none();
     let world = World::due().await;
     world.starting_as(&counted.worker()).round(world.round_ends()).await.expect("no faults");
 
     let (mut lists, mut held_up) = (0, 0);
-    for nth in 1..=counted.calls() {
-        let world = World::due().await;
-        let faults = Faults::at(nth, Fault::CallFails);
-        let round = world.starting_as(&faults.worker()).round(world.round_ends()).await;
-        if faults.struck()[0].call != "Ledger::due" {
-            continue;
-        }
-        lists += 1;
-        assert!(round.is_err(), "what cannot be read is no quiet success");
-        if world.backups().await.is_empty() {
-            held_up += 1;
-            assert_eq!(world.round().await.started, 1, "in the next minute");
-        }
-    }
+    let sweep = Sweep::expecting(13).up_to(counted.calls());
+    sweep
+        .of(Fault::CallFails, async |faults| {
+            let world = World::due().await;
+            let round = world.starting_as(&faults.worker()).round(world.round_ends()).await;
+            if faults.struck()[0].call != "Ledger::due" {
+                return;
+            }
+            lists += 1;
+            assert!(round.is_err(), "what cannot be read is no quiet success");
+            if world.backups().await.is_empty() {
+                held_up += 1;
+                assert_eq!(world.round().await.started, 1, "in the next minute");
+            }
+        })
+        .await;
     assert_eq!((lists, held_up), (DUE_SHARDS, 1), "only the list that it is on holds it up");
 }
 
@@ -129,30 +132,32 @@ async fn refused_token() -> World {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_connection_that_is_mended_before_its_run_is_left_out_gets_the_backup() {
+async fn a_connection_that_is_mended_before_its_run_is_skipped_gets_the_backup() {
     let counted = Faults::none();
     let world = refused_token().await;
     world.starting_as(&counted.worker()).round(world.round_ends()).await.expect("no faults");
-    for nth in 1..=counted.calls() {
-        let world = refused_token().await;
-        let faults = Faults::at(nth, Fault::CallHeld);
-        let slow = world.starting_as(&faults.worker());
-        let mend = async {
-            faults.until_struck().await;
-            let left_out = world.inbox().await.len();
-            world.edit_account(|account| account.crm_connection.as_mut().expect("connected").fault = None).await;
-            faults.release();
-            left_out
-        };
+    let sweep = Sweep::expecting(12).up_to(counted.calls());
+    sweep
+        .of(Fault::CallHeld, async |faults| {
+            let world = refused_token().await;
+            let slow = world.starting_as(&faults.worker());
+            let mend = async {
+                faults.until_struck().await;
+                let left_out = world.inbox().await.len();
+                world.edit_account(|account| account.crm_connection.as_mut().expect("connected").fault = None).await;
+                faults.release();
+                left_out
+            };
 
-        let (round, left_out) = tokio::join!(slow.round(world.round_ends()), mend);
+            let (round, left_out) = tokio::join!(slow.round(world.round_ends()), mend);
 
-        assert_eq!(round.map(|round| round.failed).ok(), Some(0), "{:?}", faults.struck());
-        assert_eq!(
-            (world.backups().await.len(), world.inbox().await.len()),
-            (1 - left_out, left_out),
-            "{:?}",
-            faults.struck()
-        );
-    }
+            assert_eq!(round.map(|round| round.failed).ok(), Some(0), "{:?}", faults.struck());
+            assert_eq!(
+                (world.backups().await.len(), world.inbox().await.len()),
+                (1 - left_out, left_out),
+                "{:?}",
+                faults.struck()
+            );
+        })
+        .await;
 }

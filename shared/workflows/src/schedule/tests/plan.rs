@@ -1,7 +1,7 @@
 //! Accounts that lose the plan that has schedules.
 
 use in_memory::CountingLedger;
-use in_memory::faults::{Fault, Faults};
+use in_memory::faults::{Fault, Sweep};
 
 use super::*;
 use crate::change_account::{AccountChange, ChangeAccount};
@@ -42,7 +42,7 @@ async fn an_operators_change_of_the_plan_stops_the_schedule_in_the_same_transact
 }
 
 #[tokio::test]
-async fn a_plan_that_has_schedules_too_leaves_it_on() {
+async fn a_change_to_another_plan_with_schedules_leaves_a_schedule_on() {
     let world = World::scheduled().await;
     let before = world.schedule().await;
     change_plan(&connecting(&world), "unlimited").await;
@@ -67,7 +67,7 @@ async fn a_run_that_waits_starts_as_soon_as_a_larger_plan_allows_it() {
 }
 
 #[tokio::test]
-async fn a_run_that_finds_the_plan_gone_stops_the_schedule_and_says_so() {
+async fn a_run_that_finds_the_plan_gone_stops_the_schedule() {
     let world = World::due().await;
     world.edit_account(|account| account.tier = samples::tier("professional")).await;
 
@@ -81,40 +81,44 @@ async fn a_run_that_finds_the_plan_gone_stops_the_schedule_and_says_so() {
 #[tokio::test(start_paused = true)]
 async fn a_schedule_that_is_switched_on_while_the_plan_goes_is_off_afterwards() {
     // Account; account, schedule, commit.
-    for nth in 1..=4 {
-        let world = World::with(&enterprise()).await;
-        let faults = Faults::at(nth, Fault::CallHeld);
-        let slow = ChangeAccount { ledger: faults.worker().wrap(world.ledger.clone()), ..connecting(&world) };
-        let fast = async {
-            faults.until_struck().await;
-            let set = world.set(WEEKLY).await;
-            faults.release();
-            set
-        };
+    let sweep = Sweep::expecting(4).up_to(4);
+    sweep
+        .of(Fault::CallHeld, async |faults| {
+            let world = World::with(&enterprise()).await;
+            let slow = ChangeAccount { ledger: faults.worker().wrap(world.ledger.clone()), ..connecting(&world) };
+            let fast = async {
+                faults.until_struck().await;
+                let set = world.set(WEEKLY).await;
+                faults.release();
+                set
+            };
 
-        let ((), set) = tokio::join!(change_plan(&slow, "professional"), fast);
+            let ((), set) = tokio::join!(change_plan(&slow, "professional"), fast);
 
-        assert!(set.is_ok(), "the plan is not gone yet");
-        assert_stopped(&world.schedule().await, &world.inbox().await);
-    }
+            assert!(set.is_ok(), "the plan is not gone yet");
+            assert_stopped(&world.schedule().await, &world.inbox().await);
+        })
+        .await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_schedule_is_not_switched_on_by_who_has_lost_the_plan_meanwhile() {
+async fn an_account_that_loses_the_plan_meanwhile_cannot_switch_a_schedule_on() {
     // Account, schedule, commit.
-    for nth in 1..=3 {
-        let world = World::with(&enterprise()).await;
-        let faults = Faults::at(nth, Fault::CallHeld);
-        let (slow, act) = (faults.worker().wrap(world.ledger.clone()), samples::act("change-schedule"));
-        let fast = async {
-            faults.until_struck().await;
-            change_plan(&connecting(&world), "professional").await;
-            faults.release();
-        };
+    let sweep = Sweep::expecting(3).up_to(3);
+    sweep
+        .of(Fault::CallHeld, async |faults| {
+            let world = World::with(&enterprise()).await;
+            let (slow, act) = (faults.worker().wrap(world.ledger.clone()), samples::act("change-schedule"));
+            let fast = async {
+                faults.until_struck().await;
+                change_plan(&connecting(&world), "professional").await;
+                faults.release();
+            };
 
-        let (set, ()) = tokio::join!(set(&*slow, &*world.clock, &act, WEEKLY), fast);
+            let (set, ()) = tokio::join!(set(&*slow, &*world.clock, &act, WEEKLY), fast);
 
-        assert!(matches!(set, Err(ScheduleError::NotInPlan("professional"))), "{:?}", faults.struck());
-        assert!(world.schedule().await.on.is_none() && world.inbox().await.is_empty());
-    }
+            assert!(matches!(set, Err(ScheduleError::NotInPlan("professional"))), "{:?}", faults.struck());
+            assert!(world.schedule().await.on.is_none() && world.inbox().await.is_empty());
+        })
+        .await;
 }

@@ -1,11 +1,11 @@
 //! Runs that are due: what they start, and that each starts it once.
 
-use in_memory::faults::{Fault, Faults};
+use in_memory::faults::{Fault, Faults, Sweep};
 
 use super::*;
 
 #[tokio::test]
-async fn a_run_that_is_due_starts_a_backup_for_whoever_switched_the_schedule_on() {
+async fn a_run_that_is_due_starts_a_backup_for_the_user_who_switched_it_on() {
     let world = World::scheduled().await;
     world.clock.set(first_run() - SignedDuration::from_secs(1));
     assert_eq!(world.round().await, Started::default());
@@ -50,32 +50,34 @@ async fn a_rule_that_fires_again_starts_nothing_more() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_two_rounds_at_the_same_moment_one_starts_the_backup() {
+async fn one_of_two_scheduling_rounds_at_the_same_moment_starts_the_backup() {
     let counted = Faults::none();
     let world = World::due().await;
     world.starting_as(&counted.worker()).round(world.round_ends()).await.expect("no faults");
     assert!(counted.calls() > 8, "the lists of all shards, and what is done about what is due");
 
     // The slow round is held at each of its calls in turn while the other one does all of its own.
-    for nth in 1..=counted.calls() {
-        let world = World::due().await;
-        let faults = Faults::at(nth, Fault::CallHeld);
-        let slow = world.starting_as(&faults.worker());
-        let fast = async {
-            faults.until_struck().await;
-            let started = world.round().await;
-            faults.release();
-            started
-        };
+    let sweep = Sweep::expecting(13).up_to(counted.calls());
+    sweep
+        .of(Fault::CallHeld, async |faults| {
+            let world = World::due().await;
+            let slow = world.starting_as(&faults.worker());
+            let fast = async {
+                faults.until_struck().await;
+                let started = world.round().await;
+                faults.release();
+                started
+            };
 
-        let (late, first) = tokio::join!(slow.round(world.round_ends()), fast);
+            let (late, first) = tokio::join!(slow.round(world.round_ends()), fast);
 
-        let struck = faults.struck();
-        assert_eq!(late.expect("no error").started + first.started, 1, "{struck:?}");
-        assert_eq!((world.backups().await.len(), world.discoveries().len()), (1, 1), "{struck:?}");
-        assert_eq!(world.starts_in_the_audit_log().await.len(), 1, "{struck:?}");
-        assert_eq!(world.next_run_at().await, first_run() + WEEK, "{struck:?}");
-    }
+            let struck = faults.struck();
+            assert_eq!(late.expect("no error").started + first.started, 1, "{struck:?}");
+            assert_eq!((world.backups().await.len(), world.discoveries().len()), (1, 1), "{struck:?}");
+            assert_eq!(world.starts_in_the_audit_log().await.len(), 1, "{struck:?}");
+            assert_eq!(world.next_run_at().await, first_run() + WEEK, "{struck:?}");
+        })
+        .await;
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use super::*;
 use crate::crm::{Period, SimulatedObject};
 use crate::{Pace, samples};
 
-/// Admits so many calls.
+/// Admits this number of calls.
 struct Admits(AtomicU32);
 
 #[async_trait]
@@ -27,7 +27,7 @@ impl CallGate for Admits {
     async fn daily_remaining(&self, _: u32) {}
 }
 
-/// A CRM whose first write meets `trouble`, and a client that may send so many calls.
+/// A CRM whose first write meets `trouble`, and a client with this number of calls.
 fn connected(trouble: Trouble, calls: u32) -> (SimulatedCrm, Arc<dyn Crm>) {
     let contacts = SimulatedObject::new("contacts", &["email"], 1..=5, samples::beginning());
     let crm = SimulatedCrm::new(Arc::new(samples::clock(Pace::Simulated)), vec![contacts]);
