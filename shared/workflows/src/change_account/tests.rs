@@ -191,7 +191,7 @@ async fn the_secret_of_a_webhook_is_stored_before_its_url() {
                     Some(Ok(changed)) => assert_eq!((is_set, told(&changed)), (true, world.stored_secret().await)),
                     Some(Err(ChangeError::Ledger(error))) => assert!(matches!(error, LedgerError::Unavailable(_))),
                     Some(Err(ChangeError::Webhook(_) | ChangeError::Secrets(_))) | None => {
-                        assert!(!is_set || has_secret)
+                        assert!(!is_set || has_secret);
                     }
                     Some(Err(error)) => panic!("{error}"),
                 }

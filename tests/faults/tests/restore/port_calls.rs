@@ -21,7 +21,7 @@ async fn values_are_right_whatever_strikes(setup: Setup, stride: u64, expected: 
         sweep
             .of(fault, async |faults| {
                 let failed = failed.next().expect("endless");
-                Scenario::in_memory(Setup { faults, failed, ..setup.clone() }).await.there_and_back().await;
+                Scenario::in_memory(Setup { failed, faults, ..setup.clone() }).await.there_and_back().await;
             })
             .await;
     }

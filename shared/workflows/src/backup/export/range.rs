@@ -1,4 +1,4 @@
-//! ChunkReading a range page by page, and proving that the CRM honours it.
+//! Reading a range page by page, and proving that the CRM honours it.
 //!
 //! That a list can be started at any id is unconfirmed behaviour of the CRM, so every page is held against it: ids
 //! ascend, the first is above the cursor, and the CRM's next cursor is the last id that it listed, or that id plus one.

@@ -60,7 +60,7 @@ impl ChunkReading<'_> {
         Ok(vec![self.load_object().await?.record])
     }
 
-    /// Gives a part of the chunk away if workers are free and it is worth it. ChunkReading goes on all the same: a search that
+    /// Gives a part of the chunk away if workers are free and it is worth it. Reading goes on all the same: a search that
     /// fails or takes long must not stop it.
     pub(super) async fn split_or_wait(&mut self, objects: &[ObjectExport], now: Timestamp) -> Result<(), StepError> {
         // The objects know how many chunks are open. There may be thousands of chunks, so they are read only where a place is
