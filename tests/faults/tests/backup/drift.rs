@@ -6,7 +6,7 @@ use domain::chunk::Chunk;
 use domain::ids::RecordId;
 use domain::object::{ReadMode, Verdict};
 use domain::ports::ledger;
-use faults::crm::{Change, Cursors};
+use faults::crm::{Change, Cursors, Edit, Moment};
 use faults::{Settings, World, samples};
 
 use crate::worlds::{assert_tidy, in_memory};
@@ -153,4 +153,29 @@ async fn an_import_with_old_dates_is_found_by_counting_and_read() {
     let now: BTreeSet<u64> = world.crm.truth()["contacts.csv"].ids().into_iter().collect();
     assert!(before.intersection(&now).all(|id| rows.contains(id)), "nothing that was there all the time is lost");
     assert_eq!((rows, exported.manifest.files[0].verdict), (now, Verdict::Exact));
+}
+
+/// X09: reading begins before the count, so that a record that is created just after the last page is known to be new.
+/// Nothing is read once more for it.
+#[tokio::test(start_paused = true)]
+async fn a_record_that_is_created_behind_the_last_page_is_not_looked_for() {
+    let small = || in_memory(vec![samples::many_contacts(50, Cursors::Ids)], Settings::default());
+    let calm = small().await;
+    let backup = calm.request().await;
+    calm.to_the_end(&backup).await;
+    let pages = calm.crm.calls("page");
+
+    let world = small().await;
+    let last = *samples::clumpy_ids(50).last().expect("50 ids");
+    let edit = Edit::Create(samples::beside(RecordId(last)));
+    // The first count is that of discovery, the second one is made when the object is to be closed.
+    world.crm.edit_at(Moment::CallOf("census", 2), "contacts", edit);
+    let backup = world.request().await;
+    world.to_the_end(&backup).await;
+
+    assert_eq!(world.crm.calm(), 0, "the record was created");
+    let exported = world.exported(&backup).await;
+    assert_eq!(exported.table("contacts.csv").ids().len(), 50);
+    assert_eq!(exported.manifest.files[0].verdict, Verdict::Drift);
+    assert_eq!(world.crm.calls("page"), pages);
 }
