@@ -32,7 +32,7 @@
 //! assert_eq!(placed.bytes, "hs_object_id,name\r\n7,\"Ünal, Anna\"\r\n".len() as u64);
 //! let laid_out = zip.finish(b"{}");
 //! assert!(parts::is_one_write(laid_out.bytes));
-//! let [_, parts::Piece::Object(segment), _] = &parts::pieces(&laid_out.extents)[..] else { panic!() };
+//! let [_, parts::BufferPiece::Object(segment), _] = &parts::pieces(&laid_out.extents)[..] else { panic!() };
 //! assert_eq!(segment.range, 0..packed.len() as u64);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

@@ -6,8 +6,7 @@
 //! to its place, under these rules:
 //! - A member that the new value writes itself wins.
 //! - If an object is gone, its unknown members are gone too: a lease that was given back, an entry that was removed
-//! from a
-//!   map. An object that the present code omits because it looks empty stays if it has unknown members.
+//!   from a map. An object that the present code omits because it looks empty stays if it has unknown members.
 //! - Elements of a list that did not change keep their unknown members; they are matched from both ends of the list. An
 //!   element that changed may be another one, so it keeps nothing.
 //! - The present code must read the result exactly as it would read the new value alone. Members that break this are

@@ -89,3 +89,26 @@ fn progress_of_discovery_gives_back_its_attempts() {
     }
     assert_eq!(backup.open_objects, 20);
 }
+
+#[test]
+fn an_archive_is_usable_until_it_is_deleted_or_expires() {
+    assert_eq!(queued().usable_archive(at(1)), Err(NoArchive::NotCompleted(BackupState::Queued)));
+
+    let assembling = discovering().apply(FINISHED, at(5)).expect("discovering");
+    let assembling = assembling.lease("b", at(6), MINUTE).expect("free");
+    let expires_at = at(100);
+    let (storage_key, manifest_key, etag) = ("zip".into(), "manifest".into(), ETag("e".into()));
+    let archive = Archive { storage_key, manifest_key, etag, bytes: 1, expires_at };
+    let completed = assembling.apply(BackupEvent::Completed { lease: 2, archive: archive.clone() }, at(7));
+    let completed = completed.expect("leased");
+    let last = expires_at - SignedDuration::from_nanos(1);
+    assert_eq!(completed.usable_archive(last), Ok(&archive));
+    assert_eq!(completed.usable_archive(expires_at), Err(NoArchive::Expired(expires_at)));
+
+    let by = Requester { subject: "s".into(), email: None };
+    let deleted = completed.apply(BackupEvent::ArchiveDeleted(by.clone()), at(8)).expect("usable");
+    for now in [at(8), expires_at] {
+        assert_eq!(deleted.usable_archive(now), Err(NoArchive::Deleted(at(8))));
+        assert!(deleted.apply(BackupEvent::ArchiveDeleted(by.clone()), now).is_err());
+    }
+}

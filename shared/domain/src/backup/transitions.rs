@@ -12,23 +12,39 @@ use crate::{Failure, Refused};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BackupEvent {
     /// The run with `lease` added an object and its first chunk to the ledger.
-    ObjectAdded { lease: u32 },
+    ObjectAdded {
+        lease: u32,
+    },
     /// The run with `lease` added all objects to the ledger.
-    DiscoveryFinished { lease: u32, contains_sensitive_data: bool, gaps: Vec<Gap> },
+    DiscoveryFinished {
+        lease: u32,
+        contains_sensitive_data: bool,
+        gaps: Vec<Gap>,
+    },
     /// An object is exported.
     ObjectExported,
     /// The run with `lease` decided on a layout.
-    AssemblyPlanned { lease: u32, assembly: Assembly },
+    AssemblyPlanned {
+        lease: u32,
+        assembly: Assembly,
+    },
     /// The layout cannot be used because its upload has ended. The next one starts afresh.
-    AssemblyDropped { lease: u32 },
+    AssemblyDropped {
+        lease: u32,
+    },
     /// The archive is complete and checked.
-    Completed { lease: u32, archive: Archive },
-    /// The backup failed.
+    Completed {
+        lease: u32,
+        archive: Archive,
+    },
     Failed(Failure),
     /// A user cancelled it.
     Cancelled,
     /// The run with `lease` ended before its step was done.
-    Released { lease: u32, wait: Option<Wait> },
+    Released {
+        lease: u32,
+        wait: Option<Wait>,
+    },
     /// Its step was queued again, or its export was checked.
     Requeued,
     /// Its working files were removed after its end.

@@ -156,7 +156,7 @@ impl Leasing {
         Self { attempts: 0, trouble: CrmTrouble::default(), ..self.clone() }
     }
 
-    /// Replaces the troubles.
+    /// The leasing with other troubles, after a run has met some.
     #[must_use]
     pub fn troubled(&self, trouble: CrmTrouble) -> Self {
         Self { trouble, ..self.clone() }

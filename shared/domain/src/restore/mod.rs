@@ -97,8 +97,9 @@ impl RestoreState {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "source", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub enum RestoreSource {
-    /// A backup's archive.
-    Backup { backup_id: BackupId },
+    Backup {
+        backup_id: BackupId,
+    },
     /// The values that another restore has overwritten.
     Undo {
         restore_id: RestoreId,

@@ -13,11 +13,17 @@ use crate::{Failure, Refused};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RestoreEvent {
     /// The run with `lease` added all slices to the ledger.
-    SlicesDefined { lease: u32, slices: u32 },
+    SlicesDefined {
+        lease: u32,
+        slices: u32,
+    },
     /// A slice was compared, or written, to its end.
     SliceFinished,
     /// The run with `lease` summed up the plan.
-    Planned { lease: u32, plan: Plan },
+    Planned {
+        lease: u32,
+        plan: Plan,
+    },
     /// A user confirmed the plan.
     Confirmed(Requester),
     /// A user stopped the writing.
@@ -26,16 +32,23 @@ pub enum RestoreEvent {
     Cancelled(Requester),
     /// The CRM keeps refusing a property, so it is given up.
     PropertyDropped(DroppedProperty),
-    /// The restore failed.
     Failed(Failure),
     /// The run with `lease` made the import and its report.
-    Concluded { lease: u32 },
+    Concluded {
+        lease: u32,
+    },
     /// The import's report cannot be made.
     NotConcluded(Failure),
     /// The run with `lease` stored a further piece of its step's report.
-    ReportSaved { lease: u32, report: ReportProgress },
+    ReportSaved {
+        lease: u32,
+        report: ReportProgress,
+    },
     /// The run with `lease` ended before its step was done.
-    Released { lease: u32, wait: Option<Wait> },
+    Released {
+        lease: u32,
+        wait: Option<Wait>,
+    },
     /// Its step was queued again, or its slices were checked.
     Requeued,
     /// A user requested a restore that undoes this one.

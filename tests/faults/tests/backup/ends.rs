@@ -236,7 +236,7 @@ async fn what_stays_unexplained_is_reported_and_may_be_repeated_once() {
         let event = told(&world, &read.ended.reference()).await;
         let Event::BackupCompleted { shortfalls, another_allowed, .. } = &event else { panic!("{event:?}") };
         assert_eq!((shortfalls.short.as_slice(), *another_allowed), (["CONTACTS".to_owned()].as_slice(), may_repeat));
-        assert!(event.sentence().starts_with("There are fewer records than the CRM counts of CONTACTS."));
+        assert!(event.sentence().starts_with("The backup has fewer records than the CRM counts: CONTACTS."));
         assert_eq!(event.sentence().contains("does not count against the plan"), may_repeat, "{}", event.sentence());
         assert_eq!(allowance(&world).await.used_at.is_none(), may_repeat);
     }

@@ -114,7 +114,7 @@ async fn sensitive_properties_that_the_crm_refuses_to_list_are_named() {
     let [gap] = archive.manifest.missing.as_slice() else { panic!("{:?}", archive.manifest.missing) };
     assert_eq!(gap.missing, Missing::Properties { sensitivity: Sensitivity::Sensitive });
     assert_eq!((gap.label.as_str(), &gap.reason), ("CONTACTS", &refused.sentence));
-    let sentence = "Some values or properties were not shown by the CRM of CONTACTS.";
+    let sentence = "The CRM did not show some values or properties: CONTACTS.";
     assert!(event.sentence().starts_with(sentence), "{}", event.sentence());
     assert_eq!(event.subject(), "Backup completed, but some data is missing");
 }
