@@ -25,13 +25,13 @@ const MOST_SLOTS: u32 = 4;
 /// A run leases as many slots as it will use within this time.
 const LEASE_AHEAD: SignedDuration = SignedDuration::from_secs(1);
 
-/// A slot that has been missed by more than this is given up: calls that all come late would come at once.
+/// A slot missed by more than this is given up. Otherwise all late calls would be sent at the same time.
 const LATEST_USE: SignedDuration = SignedDuration::from_secs(2);
 
-/// A call of a run that writes waits for its slot no longer, unless slots are still farther apart.
+/// The longest wait of a writing run's call for its slot, unless slots are even further apart.
 const LONGEST_WAIT_TO_WRITE: Duration = Duration::from_secs(10);
 
-/// When to ask again for a ledger that does not answer.
+/// When to ask again after the ledger did not answer.
 const CLOSED_FOR: SignedDuration = SignedDuration::from_secs(30);
 
 /// Admits the calls of one run.
@@ -47,21 +47,21 @@ pub struct LedgerCallGate {
     search: Mutex<Slots>,
     calls: AtomicU64,
     calls_refused: AtomicU64,
-    /// An `f64` by its bits.
+    /// An `f64`, stored as its bits.
     budget_used_percent: AtomicU64,
 }
 
-/// What went through a gate.
+/// Calls that went through a gate.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct GateUsage {
     pub calls: u64,
     /// Of these, calls that the CRM refused with 429.
     pub calls_refused: u64,
-    /// Share of the account's calls of the day that is used, by all runs together.
+    /// The used share of the account's daily calls, by all runs together.
     pub budget_used_percent: f64,
 }
 
-/// Slots of one kind that the run holds.
+/// Slots of one kind that the run has.
 #[derive(Default)]
 struct Slots {
     held: VecDeque<Timestamp>,
@@ -84,7 +84,7 @@ impl Slots {
 }
 
 impl LedgerCallGate {
-    /// A gate for `account` under `policy`; no call is admitted after `run_ends`.
+    /// A gate for `account` under `policy`. It admits no call after `run_ends`.
     pub fn new(
         ledger: Arc<dyn Ledger>,
         clock: Arc<dyn Clock>,
@@ -107,12 +107,12 @@ impl LedgerCallGate {
         }
     }
 
-    /// The gate of a run that may write: it admits calls only while the lease outlives the longest answer.
+    /// The gate of a run that may write: it admits a call only if the lease outlasts the longest answer.
     pub(crate) fn fenced(self, lease: Arc<LeaseEnd>) -> Self {
         Self { fence: Some(lease), ..self }
     }
 
-    /// What went through the gate so far.
+    /// Calls that went through the gate so far.
     pub fn usage(&self) -> GateUsage {
         GateUsage {
             calls: self.calls.load(Ordering::Relaxed),
@@ -121,10 +121,10 @@ impl LedgerCallGate {
         }
     }
 
-    /// Returns when an ordinary call could be sent at once. Its slot is kept for the next one.
+    /// Returns when an ordinary call could be sent at once. Its slot is kept for the next call.
     ///
     /// # Errors
-    /// [`GateClosed`] when that would be later than the run lasts.
+    /// [`GateClosed`] if that is after the end of the run.
     pub(crate) async fn slot_comes(&self) -> Result<(), GateClosed> {
         let mut slots = self.ordinary.lock().await;
         let slot = self.next_slot(CallKind::Ordinary, &mut slots).await?;
@@ -133,15 +133,16 @@ impl LedgerCallGate {
         came
     }
 
-    /// Calls that the account's budget admits within `time` in the long run.
+    /// The number of calls that the account's budget admits within `time` on average.
     pub(crate) fn calls_within(&self, time: Duration) -> f64 {
         self.policy.calls_per_second() * time.as_secs_f64()
     }
 
-    /// Checks that at least `wanted` calls are left today, or that most of the day's are, where it has fewer in all.
+    /// Checks that at least `wanted` calls are left today or, if the daily limit is smaller than that, most of the
+    /// day's calls.
     ///
     /// # Errors
-    /// [`GateClosed`], with when the day ends.
+    /// [`GateClosed`], with the end of the day.
     pub(crate) async fn check_left_today(&self, wanted: u32) -> Result<(), GateClosed> {
         let now = self.clock.now();
         let loaded = ledger::load::<CallBudget>(&*self.ledger, &CallBudget::key_of(&self.account)).await;
@@ -172,7 +173,7 @@ impl LedgerCallGate {
         Ok(grant)
     }
 
-    /// Changes the account's budget, whoever else does so at the same time.
+    /// Changes the account's budget, even if others change it at the same time.
     async fn change<T>(&self, change: impl Fn(&CallBudget, Timestamp) -> (CallBudget, T)) -> Result<T, LedgerError> {
         contention::retry(|| async {
             let now = self.clock.now();
@@ -193,7 +194,8 @@ impl LedgerCallGate {
         .await
     }
 
-    /// Waits for a slot. Of a run that writes no call waits for long: what it is about to overwrite may change meanwhile.
+    /// Waits for a slot. A call of a writing run does not wait long: the value that it is about to overwrite may change
+    /// meanwhile.
     async fn pass_until(&self, slot: Timestamp) -> Result<(), GateClosed> {
         let Ok(ahead) = Duration::try_from(slot.duration_since(self.clock.now())) else { return Ok(()) };
         let longest = LONGEST_WAIT_TO_WRITE.max(Duration::from_secs_f64(3.0 / self.policy.calls_per_second()));
@@ -233,7 +235,7 @@ impl CallGate for LedgerCallGate {
         };
         let slot = self.next_slot(kind, &mut slots).await?;
         if let Err(closed) = self.pass_until(slot).await {
-            // For whoever asks next, who is refused as well: each slot that is leased in vain puts off all others.
+            // Kept for the next call, which is refused too: each slot leased in vain delays all others.
             slots.held.push_front(slot);
             return Err(closed);
         }
@@ -246,7 +248,7 @@ impl CallGate for LedgerCallGate {
         Ok(())
     }
 
-    /// The client has logged the refusal, with the call that it was for.
+    /// The client has logged the refusal, with its call.
     async fn refused(&self, policy: RefusedPolicy, pause: SignedDuration) {
         self.calls_refused.fetch_add(1, Ordering::Relaxed);
         let changed = self
@@ -259,7 +261,7 @@ impl CallGate for LedgerCallGate {
         if let Err(error) = changed {
             tracing::warn!(%error, "call-budget.unavailable");
         }
-        // Last, since calls that wait for their slot hold these.
+        // Last, since calls that wait for their slot hold these locks.
         if policy != RefusedPolicy::Searches {
             self.ordinary.lock().await.held.clear();
         }
@@ -284,7 +286,7 @@ mod tests {
 
     /// A second of pause for all calls costs a backup more than the search was worth.
     #[tokio::test]
-    async fn a_refused_search_holds_up_no_other_call() {
+    async fn a_refused_search_delays_no_other_call() {
         let (ledger, clock): (Arc<dyn Ledger>, Arc<dyn Clock>) =
             (Arc::new(MemoryLedger::new()), Arc::new(ManualClock::at(NOW)));
         let policy = BudgetPolicy {

@@ -24,7 +24,7 @@ pub(crate) async fn noted(
     set(ledger, account, Some((failure, began))).await
 }
 
-/// The change that forgets a failure that was noted; None when there is none.
+/// The change that removes a recorded failure. None if there is no recorded failure.
 ///
 /// # Errors
 /// [`LedgerError`].
@@ -40,7 +40,7 @@ async fn set(
     let Some(loaded) = ledger::load::<Account>(ledger, &Account::key_of(account)).await? else { return Ok(None) };
     let mut next = loaded.record.clone();
     let Some(connection) = &mut next.crm_connection else { return Ok(None) };
-    // A backup that began with the token before this one says nothing about this one.
+    // A backup that began with the previous token says nothing about the present one.
     let is_outdated = noted.is_some_and(|(_, began)| connection.connected_at > began);
     let fault = noted.map(|(failure, _)| failure.clone());
     if is_outdated || connection.fault == fault {
@@ -70,7 +70,7 @@ mod tests {
         Failure::new(FailureKind::CrmTokenRefused, "The CRM refuses the token; connect the account again.")
     }
 
-    /// A connected account with a backup that runs.
+    /// A connected account with a running backup.
     async fn running() -> (Arc<MemoryLedger>, Backup) {
         let (ledger, backup) = (Arc::new(MemoryLedger::new()), samples::exporting(1));
         let changes = [Change::create(&samples::connected_account("42")), Change::create(&backup)];
@@ -89,7 +89,7 @@ mod tests {
         account.expect("readable").expect("present").record.crm_connection.expect("connected").fault
     }
 
-    /// Somebody connects the account with another token.
+    /// Connects the account with another token.
     async fn connect_anew(ledger: &dyn Ledger, at: Timestamp) {
         samples::edit::<Account>(ledger, &Account::key_of(&samples::account_id("42")), |account| {
             let connection = account.crm_connection.as_mut().expect("connected");

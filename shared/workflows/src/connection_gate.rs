@@ -1,4 +1,4 @@
-//! The call gate of the one question that connecting an account to its CRM begins with.
+//! The call gate of the first call of connecting an account to its CRM.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -15,35 +15,34 @@ use jiff::{SignedDuration, Timestamp};
 use crate::call_gate::LedgerCallGate;
 use crate::crm_session::policy_of;
 
-/// Whoever connects an account waits for an answer, so the question is not held up for longer. Long enough to get a slot
-/// beside eight workers that use a tenth of the rate; with less than that, the answer is when to try again.
+/// A person waits for the answer, so the call waits no longer than this. It is long enough to get a slot beside eight
+/// workers that use a tenth of the rate. If no slot comes in time, the answer is when to try again.
 const LONGEST_WAIT: SignedDuration = SignedDuration::from_secs(15);
 
-/// A pause after a day's calls are used up that is no longer than this was not asked for by the CRM, which then does not say
-/// when its day ends.
+/// After a day's calls are used up, a pause of at most this length was not requested by the CRM. The CRM then does not
+/// say when its day ends.
 const UNASKED_PAUSE: SignedDuration = SignedDuration::from_mins(15);
 
-/// Admits the question, as often as the client has to send it.
+/// Admits the call, with all retries of the client.
 ///
-/// An account that is connected already has a call budget, whose rate the question keeps to. It is not held up by a day
-/// that is used up: a token that was revoked must be replaceable at any time, and one call more is one call. On a first
-/// connection there is no budget, as the limits are only known from the answer.
+/// A connected account already has a call budget, and the call keeps to its rate. It ignores a used-up day: a revoked
+/// token must be replaceable at any time, and it is only one call. A first connection has no budget, since the limits
+/// are only known from the answer.
 ///
-/// What the answer says about limits is not passed on to the budget, since until it is understood the token may be
-/// another account's.
+/// The limits in the answer are not passed on to the budget: until the answer is read, the token may belong to another
+/// account.
 pub(crate) struct ConnectionGate {
     clock: Arc<dyn Clock>,
     budget: Option<LedgerCallGate>,
-    /// When to give up.
     latest: Timestamp,
-    /// When the CRM's day ends, where the account's time zone is known.
+    /// When the CRM's day ends, if the account's time zone is known.
     day_ends_at: Option<Timestamp>,
-    /// What the latest refusal of the question leads to.
+    /// The consequence of the latest refusal of the call.
     paused: Mutex<Option<GateClosed>>,
 }
 
 impl ConnectionGate {
-    /// A gate for connecting `present`, or an account that does not exist yet; it closes at `deadline` at the latest.
+    /// A gate for connecting `present`, or an account that does not exist yet. It closes at `deadline` at the latest.
     pub(crate) fn new(
         ledger: &Arc<dyn Ledger>,
         clock: &Arc<dyn Clock>,
@@ -106,9 +105,9 @@ mod tests {
     use super::*;
     use crate::samples::{self, NOW};
 
-    /// D4: what is told after HubSpot has refused the question because of a limit.
+    /// D4: the answer after HubSpot has refused the call because of a limit.
     #[tokio::test]
-    async fn a_day_that_is_used_up_ends_at_the_accounts_midnight_or_when_the_crm_says() {
+    async fn a_used_up_day_ends_at_the_accounts_midnight_or_when_the_crm_says() {
         let (ledger, clock): (Arc<dyn Ledger>, Arc<dyn Clock>) =
             (Arc::new(MemoryLedger::new()), Arc::new(ManualClock::at(NOW)));
         let berlin = samples::connected_account("42");

@@ -1,4 +1,4 @@
-//! Trying again when somebody else changed the ledger first.
+//! Retries a step when another run or request changed the ledger first.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -9,18 +9,18 @@ use domain::ports::ledger::LedgerError;
 /// How often a step is tried against others that change the same records.
 const TRIES: u32 = 40;
 
-/// What one try of load, decide and commit came to.
+/// The result of one try to load, decide and commit.
 #[derive(Debug)]
 pub enum Attempt<T> {
     Settled(T),
-    /// Somebody else was first; load again.
+    /// Another commit was first; load again.
     Lost,
 }
 
 /// Turns the answer to a commit into an attempt.
 ///
 /// # Errors
-/// What is not a conflict.
+/// Every error but a conflict.
 pub fn settle<T>(answer: Result<(), LedgerError>, value: T) -> Result<Attempt<T>, LedgerError> {
     match answer {
         Ok(()) => Ok(Attempt::Settled(value)),
@@ -30,16 +30,16 @@ pub fn settle<T>(answer: Result<(), LedgerError>, value: T) -> Result<Attempt<T>
 }
 
 thread_local! {
-    /// What pauses on this thread follow from, where they are to be the same every time.
+    /// The seed of the pauses on this thread, for a simulation that must repeat exactly.
     static PAUSES: Cell<Option<u64>> = const { Cell::new(None) };
 }
 
-/// Lets all pauses on this thread follow from `seed`, so that a simulation does the same every time.
+/// Derives all pauses on this thread from `seed`, so that a simulation repeats exactly.
 pub fn repeat_pauses(seed: u64) {
     PAUSES.set(Some(seed));
 }
 
-/// So many milliseconds are added to a pause: the clock's low digits, so that runs that collided do not collide again.
+/// Milliseconds added to a pause: the clock's low digits, so that runs that collided do not collide again.
 fn spread() -> u64 {
     if let Some(state) = PAUSES.get() {
         let next = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -50,10 +50,10 @@ fn spread() -> u64 {
     now.map_or(0, |time| u64::from(time.subsec_micros() % 20))
 }
 
-/// Repeats `step` until it is settled, pausing a little longer each time.
+/// Repeats `step` until it is settled, with a slightly longer pause each time.
 ///
 /// # Errors
-/// The step's own, and [`LedgerError::Conflict`] when others were first every time.
+/// The step's own, and [`LedgerError::Conflict`] if other commits were first every time.
 pub async fn retry<T, E, F>(mut step: impl FnMut() -> F) -> Result<T, E>
 where
     F: Future<Output = Result<Attempt<T>, E>>,

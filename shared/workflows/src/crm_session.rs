@@ -16,20 +16,19 @@ use crate::call_gate::LedgerCallGate;
 use crate::held_lease::LeaseEnd;
 use crate::run::{Run, StepError};
 
-/// Opens sessions; lives as long as the process.
+/// Opens sessions. Lives as long as the process.
 #[derive(Clone)]
 pub struct CrmSessions {
-    /// Knows the accounts' connections and call budgets.
     pub ledger: Arc<dyn Ledger>,
     pub clock: Arc<dyn Clock>,
-    /// Knows the accounts' tokens.
     pub tokens: Arc<dyn CrmTokens>,
     pub connector: Arc<dyn CrmConnector>,
-    /// Where a CRM may be. A connection made before an address was taken off this list is not used any more.
+    /// The base URLs that a CRM may have. A connection to a URL that was later removed from this list is no longer
+    /// used.
     pub base_urls: Arc<[String]>,
 }
 
-/// A client and the gate that it passes.
+/// A client and the call gate in front of it.
 pub struct CrmSession {
     pub crm: Arc<dyn Crm>,
     pub gate: Arc<LedgerCallGate>,
@@ -39,13 +38,13 @@ impl CrmSessions {
     /// A session of `run` for `account`, in the API version that its backup began with.
     ///
     /// # Errors
-    /// [`StepError::Fatal`] when the account has no CRM connection or no token, or its address is not allowed any more;
-    /// [`SecretsError::ConnectionChanging`] when its token is one of another address; others when a port failed.
+    /// [`StepError::Fatal`] if the account has no CRM connection or no token, or its base URL is no longer allowed;
+    /// [`SecretsError::ConnectionChanging`] if its token belongs to another base URL; others if a port failed.
     pub async fn open(&self, account: &AccountId, version: ApiVersion, run: &Run) -> Result<CrmSession, StepError> {
         self.open_if(account, version, run, None).await
     }
 
-    /// As [`CrmSessions::open`]; nothing is sent any more when the lease that ends at `lease` is too short for an answer.
+    /// Like [`CrmSessions::open`], but nothing is sent once the lease that ends at `lease` is too short for an answer.
     pub(crate) async fn open_fenced(
         &self,
         account: &AccountId,
@@ -70,7 +69,7 @@ impl CrmSessions {
             return Err(not_allowed());
         }
         let Some(stored) = self.tokens.token(&account.account_id).await? else { return Err(not_connected()) };
-        // A new token is stored before the new base URL is in the ledger: in between, nothing may be sent anywhere.
+        // A new token is stored before the new base URL is in the ledger. In between, nothing may be sent anywhere.
         let token = stored.for_base_url(&connection.base_url).ok_or(SecretsError::ConnectionChanging)?.clone();
         let policy = policy_of(&account, &connection);
         let gate =
@@ -86,8 +85,8 @@ impl CrmSessions {
 }
 
 impl CrmSessions {
-    /// Takes note of the limits that the CRM names now: an account can get higher ones at any time. They count from the
-    /// next session on.
+    /// Stores the limits that the CRM reports now: an account can get higher ones at any time. They apply from the next
+    /// session on.
     ///
     /// # Errors
     /// [`LedgerError`].
@@ -101,19 +100,19 @@ impl CrmSessions {
             _ => return Ok(()),
         }
         match self.ledger.commit(&[Change::replace(&loaded, &next)]).await {
-            // Somebody changes the account; the next backup takes note.
+            // The account is being changed; the next backup stores the limits.
             Err(LedgerError::Conflict) => Ok(()),
             other => other,
         }
     }
 }
 
-/// What an account may use of its CRM's call limits.
+/// The share of its CRM's call limits that an account may use.
 pub fn policy_of(account: &Account, connection: &CrmConnection) -> BudgetPolicy {
     BudgetPolicy {
         limits: connection.call_limits,
         share: account.call_share,
-        // Of a zone that this version does not know, the day is taken as UTC's; what the CRM says of it counts more.
+        // If this version does not know the zone, the day is taken as UTC's. The CRM's own information has priority.
         time_zone: TimeZone::get(&connection.time_zone).unwrap_or(TimeZone::UTC),
     }
 }
@@ -140,9 +139,9 @@ mod tests {
     use super::*;
     use crate::samples;
 
-    /// C3: an account whose calls were raised to 250 per ten seconds may use them, whatever its plan is called here.
+    /// C3: an account whose calls were raised to 250 per ten seconds may use them, with any name of its plan here.
     #[test]
-    fn what_the_crm_says_is_the_limit_of_every_plan() {
+    fn the_crms_limit_applies_to_every_plan() {
         let crm = CallLimits { per_ten_seconds: 250, per_day: 2_000_000 };
         for plan in ["starter", "professional", "enterprise", "unlimited"] {
             let account = Account { tier: TierName::parse(plan).expect("a plan"), ..samples::connected_account("42") };

@@ -1,12 +1,12 @@
-//! Writes an object whose size is not known before, without holding it in memory.
+//! Writes an object of unknown size, without holding it in memory.
 
 use bytes::Bytes;
 use domain::ports::storage::{BlobReader, BlobWriter, MultipartUploads, StorageError, UploadId, UploadedPart};
 
-/// Size of the parts in which a large object is written; S3 wants at least 5 MiB.
+/// Size of the parts in which a large object is written. S3 requires at least 5 MiB.
 const PART_BYTES: usize = 8 * 1024 * 1024;
 
-/// What writing one takes.
+/// The ports that write an object.
 #[derive(Clone, Copy)]
 pub(crate) struct ObjectPorts<'a> {
     pub(crate) reader: &'a dyn BlobReader,
@@ -14,18 +14,17 @@ pub(crate) struct ObjectPorts<'a> {
     pub(crate) uploads: &'a dyn MultipartUploads,
 }
 
-/// What of an object is stored, and goes on in another run.
+/// The stored beginning of an object, which another run can continue.
 pub(crate) struct StoredBlob {
     pub(crate) key: String,
-    /// The upload that makes it, once there is a part.
+    /// The upload that makes it, once it has a part.
     pub(crate) upload: Option<UploadId>,
-    /// How many parts there are.
     pub(crate) parts: u16,
-    /// How many bytes they have.
+    /// The size of the parts together.
     pub(crate) bytes: u64,
 }
 
-/// An object that is being written. Its key is its writer's alone.
+/// An object that is being written. No other writer uses its key.
 pub(crate) struct GrowingBlob<'a> {
     reader: &'a dyn BlobReader,
     writer: &'a dyn BlobWriter,
@@ -40,7 +39,7 @@ pub(crate) struct GrowingBlob<'a> {
 }
 
 impl<'a> GrowingBlob<'a> {
-    /// An object that will be at `key`. Nothing is written yet.
+    /// An object for `key`. Nothing is written yet.
     pub(crate) fn new(ports: ObjectPorts<'a>, key: String, content_type: &'static str) -> Self {
         let ObjectPorts { reader, writer, uploads } = ports;
         Self {
@@ -56,10 +55,10 @@ impl<'a> GrowingBlob<'a> {
         }
     }
 
-    /// An object of which an earlier run has stored `stored`, and behind it `rest`.
+    /// An object whose beginning `stored` an earlier run has stored, followed by `rest`.
     ///
     /// # Errors
-    /// [`StorageError::Absent`] when that is not there any more; others.
+    /// [`StorageError::Absent`] if the stored beginning is gone; others.
     pub(crate) async fn resumed(
         ports: ObjectPorts<'a>,
         content_type: &'static str,
@@ -71,7 +70,7 @@ impl<'a> GrowingBlob<'a> {
         if let Some(upload) = &upload {
             let found = ports.uploads.parts(&key, upload).await?;
             known = found.ok_or_else(|| StorageError::Absent(key.clone()))?;
-            // A run that has died may have written more.
+            // A run that died may have written more.
             known.retain(|part| part.number <= count);
             let size: u64 = known.iter().map(|part| part.size).sum();
             if known.len() != usize::from(count) || size != bytes {
@@ -81,23 +80,23 @@ impl<'a> GrowingBlob<'a> {
         Ok(Self { buffer: rest, size: bytes, upload, parts: known, ..Self::new(ports, key, content_type) })
     }
 
-    /// What of it is stored. [`GrowingBlob::buffer`] comes behind that.
+    /// The stored beginning. The bytes in [`GrowingBlob::buffer`] follow it.
     pub(crate) fn stored(&self) -> StoredBlob {
         let parts = u16::try_from(self.parts.len()).unwrap_or(u16::MAX);
         StoredBlob { key: self.key.clone(), upload: self.upload.clone(), parts, bytes: self.size }
     }
 
-    /// Whether there is enough for another part.
+    /// Whether the buffer has enough for another part.
     pub(crate) fn fills_a_part(&self) -> bool {
         self.buffer.len() >= PART_BYTES
     }
 
-    /// What is not written yet; add to it, then call [`GrowingBlob::flush`].
+    /// The bytes that are not yet written. Add to them, then call [`GrowingBlob::flush`].
     pub(crate) fn buffer(&mut self) -> &mut Vec<u8> {
         &mut self.buffer
     }
 
-    /// Writes what fills a part.
+    /// Writes all full parts.
     ///
     /// # Errors
     /// [`StorageError`].
@@ -108,7 +107,7 @@ impl<'a> GrowingBlob<'a> {
     /// Writes all of the buffer as a part.
     ///
     /// # Errors
-    /// [`StorageError`]; [`StorageError::Absent`] when the upload has ended.
+    /// [`StorageError`]; [`StorageError::Absent`] if the upload has ended.
     pub(crate) async fn write_part(&mut self) -> Result<(), StorageError> {
         let upload = match self.upload.take() {
             Some(upload) => upload,
@@ -123,7 +122,7 @@ impl<'a> GrowingBlob<'a> {
         Ok(())
     }
 
-    /// Gives up what was written, as far as storage answers; the lifecycle rules remove the rest.
+    /// Gives up the upload, if storage answers. The lifecycle rules remove the rest.
     pub(crate) async fn abandon(self) {
         if let Some(upload) = &self.upload
             && let Err(error) = self.uploads.abort(&self.key, upload).await
@@ -132,7 +131,7 @@ impl<'a> GrowingBlob<'a> {
         }
     }
 
-    /// Writes what is left and makes the object. Returns its key.
+    /// Writes the rest and makes the object. Returns its key.
     ///
     /// # Errors
     /// [`StorageError`].
@@ -150,7 +149,7 @@ impl<'a> GrowingBlob<'a> {
         };
         match written {
             Ok(_) => Ok(self.key),
-            // Perhaps our own write, whose answer was lost: nobody else writes at this key.
+            // Perhaps our own write, whose answer was lost: no other writer uses this key.
             Err(error @ (StorageError::AlreadyExists(_) | StorageError::Absent(_) | StorageError::Unavailable(_))) => {
                 match self.reader.head(&self.key).await? {
                     Some(info) if info.size == self.size => Ok(self.key),

@@ -1,16 +1,16 @@
-//! The lease that a run holds: renewed for as long as the run lives, so that another one soon follows a run that was killed.
+//! The lease of a run. It is renewed while the run lives, so that another run soon follows one that was killed.
 //!
-//! The renewals are polled beside the work, by the same task: whatever stops the work stops them too. They change the
-//! record's version, so each commit of a run loads the record, checks that the lease is still its own, and applies its
-//! change to what it has loaded.
+//! The renewals are polled beside the work, by the same task: anything that stops the work stops them too. They change
+//! the record's version, so each commit of a run loads the record, checks that the lease is still its own, and applies
+//! its change to the loaded record.
 //!
-//! Writes to the CRM, which checks no lease, are kept apart like this. A run knows of its lease only what the ledger has
-//! confirmed, so the lease in the ledger never ends before the run thinks so. Every request of a restore, a repeated one
-//! included, is admitted by the call gate only while that lease outlives the longest answer and what clocks differ by
-//! ([`WRITE_MARGIN`](domain::lease::WRITE_MARGIN)); after that moment nothing is awaited before the request is on its way,
-//! and its answer is given up in time. So when the lease runs out, no write of its holder is under way, and who takes over,
-//! or frees the restore lock, does so only then. A run that gives its lease back while a write may still land leaves it to
-//! run out for as long as that can take.
+//! The CRM checks no lease, so writes to it are kept apart as follows. A run only relies on a lease that the ledger has
+//! confirmed, so the lease in the ledger never ends before the run thinks so. The call gate admits a request of a
+//! restore, including a repeated one, only if that lease outlasts the longest answer plus the difference of clocks
+//! ([`WRITE_MARGIN`](domain::lease::WRITE_MARGIN)). After that moment nothing is awaited before the request is sent,
+//! and its answer is given up in time. So when the lease runs out, none of the run's writes is in progress, and only
+//! then does another run take over or free the restore lock. A run that gives its lease back while a write may still
+//! reach the CRM leaves it to run out for as long as that can take.
 
 use std::future::{Future, pending};
 use std::marker::PhantomData;
@@ -28,10 +28,10 @@ use crate::contention::{self, Attempt};
 use crate::leased::{Leasable, Leases};
 use crate::run::StepError;
 
-/// How soon a renewal is tried again that the ledger did not confirm.
+/// How soon a renewal is repeated that the ledger did not confirm.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
-/// Until when a lease lasts for certain.
+/// The time until which a lease certainly lasts.
 pub(crate) struct LeaseEnd(Mutex<Timestamp>);
 
 impl LeaseEnd {
@@ -53,18 +53,17 @@ impl LeaseEnd {
     }
 }
 
-/// What came of the wish to work on an item.
+/// The result of a request to work on an item.
 pub(crate) enum Wished<'a, T> {
-    /// The lease is this run's.
     Leased(HeldLease<'a, T>),
-    /// There is nothing to do for this run.
+    /// This run has nothing to do.
     Nothing,
     /// Too many runs in a row made no progress.
     OutOfAttempts,
 }
 
 impl<'a> Leases<'a> {
-    /// Takes the lease of the item that was loaded.
+    /// Takes the lease of the loaded item.
     pub(crate) async fn take<T: Leasable>(
         &self,
         loaded: &Versioned<T>,
@@ -97,7 +96,7 @@ pub(crate) struct HeldLease<'a, T> {
 }
 
 impl<'a, T: Leasable> HeldLease<'a, T> {
-    /// Lease `number`, which the ledger has just given until `ends`.
+    /// Lease `number`, which the ledger has just confirmed until `ends`.
     pub(crate) fn new(leases: Leases<'a>, key: Key, number: u32, ends: Timestamp) -> Self {
         Self { leases, key, number, ends: LeaseEnd::at(ends), item: PhantomData }
     }
@@ -107,12 +106,12 @@ impl<'a, T: Leasable> HeldLease<'a, T> {
         self.number
     }
 
-    /// Until when it lasts.
+    /// When it ends.
     pub(crate) fn ends(&self) -> Arc<LeaseEnd> {
         self.ends.clone()
     }
 
-    /// Does `work` and renews the lease meanwhile. Work that another run has taken over is left where it is.
+    /// Does `work` and renews the lease meanwhile. Stops the work if another run has taken over.
     ///
     /// # Errors
     /// Those of `work`, and [`StepError::TakenOver`].
@@ -126,7 +125,7 @@ impl<'a, T: Leasable> HeldLease<'a, T> {
     /// Renews the lease if it is time to.
     ///
     /// # Errors
-    /// [`StepError::TakenOver`] when another run has it; others when the ledger failed.
+    /// [`StepError::TakenOver`] if another run has it; others if the ledger failed.
     pub(crate) async fn renew_if_old(&self) -> Result<(), StepError> {
         if self.ends.outlasts(self.leases.clock.now(), LEASE_LENGTH - RENEW_EVERY) {
             return Ok(());
@@ -134,7 +133,7 @@ impl<'a, T: Leasable> HeldLease<'a, T> {
         self.renew().await.map(drop)
     }
 
-    /// Renews the lease again and again; returns when another run has it.
+    /// Renews the lease again and again. Returns when another run has it.
     async fn keep(&self) {
         let mut pause = Duration::ZERO;
         loop {
@@ -144,7 +143,7 @@ impl<'a, T: Leasable> HeldLease<'a, T> {
             pause = AGAIN_AFTER;
             match self.renew().await {
                 Ok(true) => {}
-                // The work has come to its end.
+                // The work has ended.
                 Ok(false) => pending().await,
                 Err(StepError::TakenOver(_)) => return,
                 Err(error) => tracing::warn!(%error, sort = self.key.sort, "lease.not-renewed"),
@@ -152,7 +151,7 @@ impl<'a, T: Leasable> HeldLease<'a, T> {
         }
     }
 
-    /// Whether the lease was there to be renewed; otherwise it is given back.
+    /// Renews the lease. False if it was already given back.
     async fn renew(&self) -> Result<bool, StepError> {
         let ends = contention::retry(|| async {
             let loaded = ledger::load::<T>(self.leases.ledger, &self.key).await?.ok_or(StepError::GONE)?;
@@ -163,7 +162,7 @@ impl<'a, T: Leasable> HeldLease<'a, T> {
             let renewed = leasing.renewed(self.number, self.leases.clock.now())?;
             let ends = renewed.lease.as_ref().map(|lease| lease.expires_at);
             let present = leasing.lease.as_ref().map(|lease| lease.expires_at);
-            // A commit of the work has renewed it already.
+            // A commit of the work has already renewed it.
             let is_fresh = |at: Timestamp| ends.is_some_and(|ends| ends.duration_since(at) < RENEW_EVERY / 2);
             if let Some(present) = present.filter(|at| is_fresh(*at)) {
                 return Ok(Attempt::Settled(Some(present)));

@@ -1,8 +1,8 @@
-//! Requests that a client may send again under a key of its own, and that are carried out once.
+//! Requests that a client may repeat under its own key, and that are carried out once.
 //!
-//! What the first request has made is noted under its key in the same transaction. A request looks for that note last of
-//! all that it reads, and before it is refused for any reason: whatever it has read of the first one's doing, it then finds
-//! the note as well. If it has read nothing of it, it loses the race for the commit and begins again.
+//! The result of the first request is recorded under its key in the same transaction. A request reads that record after
+//! everything else, and before it is refused for any reason: if it has read anything that the first request wrote, it
+//! also finds the record. If it has read none of it, it loses the race for the commit and begins again.
 
 use std::fmt;
 
@@ -11,10 +11,10 @@ use domain::ids::{AccountId, BackupId, RestoreId};
 use domain::ports::ledger::{self, Change, Ledger, LedgerError, Versioned};
 use jiff::{SignedDuration, Timestamp};
 
-/// How long a client's key is remembered.
+/// How long a client's key is kept.
 const KEY_REMEMBERED: SignedDuration = SignedDuration::from_hours(24);
 
-/// A client's name for one request, under which repeating it does nothing again.
+/// A client's key for one request. A request repeated under its key changes nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdempotencyKey(String);
 
@@ -38,7 +38,7 @@ impl fmt::Display for IdempotencyKey {
     }
 }
 
-/// A request's key, and what the ledger has under it.
+/// A request's key, and the ledger's record of it.
 pub(crate) struct Keyed<'a> {
     account: &'a AccountId,
     key: &'a IdempotencyKey,
@@ -46,17 +46,16 @@ pub(crate) struct Keyed<'a> {
     now: Timestamp,
 }
 
-/// What an earlier request with the same key was about.
+/// The result of an earlier request with the same key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum EarlierRequest<'a> {
-    /// It has made this backup.
     Backup(&'a BackupId),
-    /// It has made or changed a restore.
+    /// It created or changed a restore.
     Restore(&'a RestoreAct),
 }
 
 impl<'a> Keyed<'a> {
-    /// Looks a request's key up; None where it has none.
+    /// Loads the record of a request's key. None if the request has no key.
     pub(crate) async fn load(
         ledger: &dyn Ledger,
         account: &'a AccountId,
@@ -68,18 +67,18 @@ impl<'a> Keyed<'a> {
         Ok(Some(Self { account, key, noted, now }))
     }
 
-    /// The earlier request. The ledger forgets late, so the time counts and not the presence.
+    /// The earlier request. The ledger deletes late, so an expired record does not count.
     pub(crate) fn earlier(&self) -> Option<EarlierRequest<'_>> {
         let note = self.noted.as_ref().map(|noted| &noted.record).filter(|note| note.forget_at > self.now)?;
         Some(note.restore.as_ref().map_or(EarlierRequest::Backup(&note.backup_id), EarlierRequest::Restore))
     }
 
-    /// Notes that the request has made `backup`.
+    /// Records that the request created `backup`.
     pub(crate) fn note_backup(&self, backup: &BackupId) -> Change {
         self.note(backup.clone(), None)
     }
 
-    /// Notes that the request, an `action`, has made or changed `restore`.
+    /// Records that the request, an `action`, created or changed `restore`.
     pub(crate) fn note_restore(&self, action: &str, restore: &RestoreId) -> Change {
         let act = RestoreAct { action: action.to_owned(), restore_id: restore.clone() };
         self.note(IdempotentRequest::no_backup(restore), Some(act))

@@ -1,5 +1,5 @@
-//! What all items have in common that one run works on at a time: taking the lease, giving it back, and what follows when
-//! a run ends before its work is done.
+//! The common parts of all items that one run works on at a time: taking the lease, giving it back, and the
+//! consequences when a run ends before its work is done.
 
 use std::time::Duration;
 
@@ -19,23 +19,20 @@ use crate::run::{Met, Patience, Remedy, StepError, delay_until};
 
 /// An item of the ledger that one run works on at a time.
 pub(crate) trait Leasable: Record {
-    /// Its lease.
     fn leasing(&self) -> &Leasing;
 
     /// The item with another leasing.
     fn with_leasing(&self, leasing: Leasing) -> Self;
 
-    /// The item with the lease taken.
     fn leased(&self, owner: &str, now: Timestamp, length: SignedDuration) -> Result<Self, NotLeased>;
 
-    /// The item with the lease given back.
     fn released(&self, lease: u32, wait: Option<Wait>, left: Leftover, now: Timestamp) -> Result<Self, Refused>;
 
-    /// The message that gets it worked on; None when nobody should.
+    /// The message that starts work on it. None if no run should work on it.
     fn message(&self) -> Option<Work>;
 }
 
-/// The ports that items are leased through.
+/// The ports that take and give back leases.
 #[derive(Clone, Copy)]
 pub(crate) struct Leases<'a> {
     pub(crate) ledger: &'a dyn Ledger,
@@ -43,17 +40,17 @@ pub(crate) struct Leases<'a> {
     pub(crate) clock: &'a dyn Clock,
 }
 
-/// What is left to do about a run that ended before its work was done.
+/// The remaining work after a run that ended before its work was done.
 pub(crate) enum Aftermath {
-    /// Nothing: the item is queued again, or nobody's business any more.
+    /// None: the item is queued again, or no longer matters.
     Settled,
-    /// The whole must fail.
+    /// The whole backup or restore must fail.
     Fail(Failure),
 }
 
 impl Leases<'_> {
-    /// Gives lease `number` of the item at `key` back, unless another run has taken over. The item is to wait, and the CRM
-    /// has been in its way, as `wait` says.
+    /// Gives lease `number` of the item at `key` back, unless another run has taken over. `wait` is until when and why
+    /// the item waits, and how the CRM failed.
     pub(crate) async fn give_back<T: Leasable>(
         &self,
         key: &Key,
@@ -80,8 +77,8 @@ impl Leases<'_> {
         .await
     }
 
-    /// Gives the lease back because the run's time is over, and queues the item at once. A run that has `progressed` was
-    /// not in vain.
+    /// Gives the lease back because the run's time is over, and queues the item at once. A run that has `progressed`
+    /// does not count as fruitless.
     pub(crate) async fn run_over<T: Leasable>(
         &self,
         key: &Key,
@@ -93,7 +90,7 @@ impl Leases<'_> {
         self.queue_again(released.as_ref(), landing(left)).await
     }
 
-    /// What follows when a run under lease `number` ends by `error`.
+    /// Handles `error`, which ended a run under lease `number`.
     pub(crate) async fn interrupted<T: Leasable>(
         &self,
         key: &Key,
@@ -103,12 +100,12 @@ impl Leases<'_> {
         patience: &Patience,
     ) -> Result<Aftermath, StepError> {
         let now = self.clock.now();
-        // Progress has set the count of fruitless runs back, so it is read again.
+        // Progress has reset the count of fruitless runs, so it is read again.
         let present = ledger::load::<T>(self.ledger, key).await.ok().flatten().map(|loaded| loaded.record);
         let met = present.as_ref().map_or(Met { attempts: 1, ..Met::default() }, |present| present.leasing().into());
         match error.remedy(now, met, patience) {
             Remedy::Stop => {
-                // Best effort: without it the lease runs out by itself.
+                // Best effort: otherwise the lease runs out by itself.
                 let _ = self.give_back::<T>(key, number, None, left).await;
             }
             Remedy::Fail(failure) => {
@@ -120,7 +117,7 @@ impl Leases<'_> {
                 self.queue_again(released.as_ref(), delay_until(wait.until, now).max(landing(left))).await?;
             }
             Remedy::Retry(pause) => {
-                // Best effort, too: something of our own does not answer.
+                // Best effort too: one of our own services does not answer.
                 let released = self.give_back::<T>(key, number, self.gone_on(progressed), left).await;
                 self.queue_again(released.ok().flatten().or(present).as_ref(), pause.max(landing(left))).await?;
             }
@@ -146,7 +143,7 @@ impl From<&Leasing> for Met {
     }
 }
 
-/// How long nobody can take over from a run that left this.
+/// How long no other run can take over after a run that left `left` behind.
 fn landing(left: Leftover) -> Duration {
     match left {
         Leftover::Nothing | Leftover::Untold => Duration::ZERO,

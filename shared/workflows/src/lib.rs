@@ -1,5 +1,5 @@
-//! The use cases, over the ports of `domain`. Nothing here knows AWS, HTTP or HubSpot; everything here survives being
-//! run twice, late, at once, or being dropped at any point (see `docs/architecture.md`, "What must stay true").
+//! The use cases, over the ports of `domain`. No code here knows AWS, HTTP or HubSpot. Every use case may be run twice,
+//! late, at the same time as another, or be dropped at any point (see `docs/architecture.md`, "What must stay true").
 
 pub mod audit_log;
 pub mod backup;

@@ -1,13 +1,12 @@
-//! Links that people download by.
+//! Download links.
 
 use jiff::Timestamp;
 use secrecy::SecretString;
 
-/// A link to one object. Whoever holds it can download, so it lives for minutes, is made afresh every time, and nobody
-/// stores or logs it.
+/// A link to one object. Anyone who has it can download, so it lives for minutes, is made afresh for each request, and
+/// is not stored or logged.
 #[derive(Debug)]
 pub struct Link {
     pub url: SecretString,
-    /// When it stops working.
     pub expires_at: Timestamp,
 }

@@ -1,4 +1,4 @@
-//! What every run of a worker function has in common: who it is, how long it may last, and how it can fail.
+//! The common parts of every run of a worker function: its name, its time limits, and its errors.
 
 use std::time::Duration;
 
@@ -16,44 +16,43 @@ use crate::listing;
 /// One invocation of a worker function for one message.
 #[derive(Debug, Clone)]
 pub struct Run {
-    /// A name that no other run has; the owner of its leases.
+    /// A name that no other run has. It is the owner of the run's leases.
     pub owner: String,
-    /// When to begin nothing new, and to finish what was begun: a segment's last part and its commit.
+    /// From then on the run begins nothing new, and finishes its work: a segment's last part and its commit.
     pub ends: Timestamp,
-    /// When the function is stopped, whatever it is doing.
+    /// When the function is stopped in any case.
     pub stopped_at: Timestamp,
 }
 
 impl Run {
-    /// Until when an answer of the CRM is waited for that was asked for before the run's end: half of the time that is
-    /// kept for finishing.
+    /// How long to wait for an answer of the CRM to a call made before the run's end: half of the time reserved for
+    /// finishing.
     pub fn calls_end(&self) -> Timestamp {
         self.ends + self.stopped_at.duration_since(self.ends) / 2
     }
 }
 
-/// How patient workers are with the CRM.
+/// How long workers wait for the CRM.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Patience {
-    /// First pause while it is down; it doubles with every run in vain.
+    /// The first pause while the CRM is down. It doubles with every fruitless run.
     pub first_pause: Duration,
-    /// How long it may be down.
+    /// The longest outage before the work fails.
     pub outage: SignedDuration,
 }
 
-/// The longest pause between two tries while the CRM is down, unless it asks for a longer one.
+/// The longest pause between two tries while the CRM is down, unless the CRM asks for a longer one.
 const LONGEST_PAUSE: SignedDuration = SignedDuration::from_mins(5);
 
-/// How long a version is waited for that can read what is stored. A deployment takes minutes; going back to an earlier
+/// How long to wait for a version that can read the stored data. A deployment takes minutes. Going back to an earlier
 /// version, and forward again, may take a day.
 const UNREADABLE_FOR: SignedDuration = SignedDuration::from_hours(24);
 
-/// What an item has met since its last progress.
+/// The failures of an item since its last progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Met {
-    /// Runs that ended in vain, the present one included.
+    /// Fruitless runs, including the present one.
     pub attempts: u32,
-    /// How the CRM was in the way.
     pub trouble: CrmTrouble,
 }
 
@@ -66,29 +65,28 @@ pub enum StepError {
     Storage(#[from] StorageError),
     #[error(transparent)]
     Queue(#[from] QueueError),
-    /// The secret store failed.
     #[error(transparent)]
     Secrets(#[from] SecretsError),
-    /// The CRM failed, after all retries that made sense.
+    /// The CRM failed, after all useful retries.
     #[error(transparent)]
     Crm(#[from] CrmError),
-    /// Nothing will help; the backup or the restore must fail.
+    /// A retry cannot help; the backup or the restore must fail.
     #[error("{}", .0.sentence)]
     Fatal(Failure),
-    /// Another run has taken over, or the whole has ended: stop and touch nothing.
+    /// Another run has taken over, or the backup or restore has ended: stop and change nothing.
     #[error("{0}")]
     TakenOver(Refused),
 }
 
 impl StepError {
-    /// The item is not in the ledger any more.
+    /// The item is no longer in the ledger.
     pub const GONE: Self = Self::TakenOver(Refused::new("going on", "the item is gone"));
 
-    /// The backup or the restore does not want this work any more.
+    /// The backup or the restore no longer needs this work.
     pub const UNWANTED: Self = Self::TakenOver(Refused::new("going on", "the work has been ended"));
 }
 
-/// The log keeps why: a refusal that only a fault can bring about is a warning.
+/// Logs the reason. A refusal that only a fault of the code can bring about is a warning.
 impl From<Refused> for StepError {
     fn from(refused: Refused) -> Self {
         if refused.is_fault {
@@ -100,38 +98,38 @@ impl From<Refused> for StepError {
     }
 }
 
-/// What to do about a step that did not succeed.
+/// The reaction to a step that did not succeed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Remedy {
     Stop,
-    /// The backup, or the restore, fails.
     Fail(Failure),
-    /// Wait, then try again; the CRM has been in the way like this.
+    /// Wait, then try again. The second field describes how the CRM failed.
     Wait(Wait, CrmTrouble),
-    /// Try again after a pause; something of our own did not answer.
+    /// Try again after a pause. One of our own services did not answer.
     Retry(Duration),
 }
 
 impl StepError {
-    /// Whether it ended a write to the CRM that may have been made, or may still be.
+    /// Whether the error ended a write to the CRM that may have been made, or may still be.
     pub const fn may_have_landed(&self) -> bool {
         matches!(self, Self::Crm(crm) if crm.may_have_landed)
     }
 
-    /// Whether something stored could not be read that a later version can read.
+    /// Whether stored data could not be read that a later version can read.
     pub const fn is_unreadable(&self) -> bool {
         matches!(self, Self::Ledger(LedgerError::Unreadable(..)) | Self::Storage(StorageError::Unreadable(..)))
     }
 
-    /// What to do about it after what was `met` before. An outage of the CRM is waited out, and so is the time until the
-    /// version is deployed everywhere that can read what is stored. A refusal is believed when it was repeated.
+    /// The reaction to this error, given what the item has already `met`. An outage of the CRM is waited out, and so is
+    /// the time until the version that can read the stored data is deployed everywhere. A refusal is believed when it
+    /// was repeated.
     pub fn remedy(&self, now: Timestamp, met: Met, patience: &Patience) -> Remedy {
         let attempts = met.attempts;
         match self {
             Self::TakenOver(_) => Remedy::Stop,
             Self::Fatal(failure) => Remedy::Fail(failure.clone()),
             Self::Crm(error) => match &error.kind {
-                // Nothing is asked meanwhile, so an outage before it is no part of one after it.
+                // No call is sent meanwhile, so an outage before this wait is not part of one after it.
                 CrmErrorKind::NoBudget { until, reason } => {
                     let trouble = CrmTrouble { outage: None, ..met.trouble };
                     Remedy::Wait(Wait { until: *until, reason: *reason }, trouble)
@@ -161,12 +159,12 @@ impl StepError {
     }
 }
 
-/// The pause after so many runs in vain.
+/// The pause after this many fruitless runs.
 fn doubled(first: Duration, runs: u32) -> Duration {
     first * 2_u32.pow(runs.saturating_sub(1).min(10))
 }
 
-/// The CRM gives no usable answer: it is waited for, and given up in the end.
+/// The CRM gives no usable answer: wait for it, and give up in the end.
 fn outage(error: &CrmError, now: Timestamp, trouble: CrmTrouble, patience: &Patience) -> Remedy {
     let (trouble, outage) = trouble.unanswered(now);
     let gives_up_at = outage.since.saturating_add(patience.outage).unwrap_or(Timestamp::MAX);
@@ -183,7 +181,7 @@ fn outage(error: &CrmError, now: Timestamp, trouble: CrmTrouble, patience: &Pati
         CrmErrorKind::Unavailable { retry_after } => retry_after,
         _ => SignedDuration::ZERO,
     };
-    // The last try is at the end of the patience, whatever the CRM asks for.
+    // The last try is at the end of the patience, even if the CRM asks for a longer pause.
     let pause = growing_pause(patience, outage.runs).max(asked);
     let until = now.saturating_add(pause).unwrap_or(gives_up_at).min(gives_up_at);
     Remedy::Wait(Wait { until, reason: WaitReason::CrmUnavailable }, trouble)
@@ -193,7 +191,7 @@ fn growing_pause(patience: &Patience, runs: u32) -> SignedDuration {
     SignedDuration::try_from(doubled(patience.first_pause, runs)).unwrap_or(LONGEST_PAUSE).min(LONGEST_PAUSE)
 }
 
-/// Something stored cannot be read: the version that wrote it is waited for, and given up in the end.
+/// Stored data is unreadable: wait for the version that wrote it, and give up in the end.
 fn unreadable(error: &StepError, now: Timestamp, trouble: CrmTrouble, patience: &Patience) -> Remedy {
     listing::unreadable(error);
     let (trouble, spell) = trouble.unread(now);
@@ -207,11 +205,11 @@ fn unreadable(error: &StepError, now: Timestamp, trouble: CrmTrouble, patience: 
         return Remedy::Fail(Failure::new(FailureKind::StoredUnreadable, sentence));
     }
     let until = now.saturating_add(growing_pause(patience, spell.runs)).unwrap_or(gives_up_at).min(gives_up_at);
-    // A reason of its own could not be read by the version before this one.
+    // The version before this one could not read a separate reason.
     Remedy::Wait(Wait { until, reason: WaitReason::ServiceUnavailable }, trouble)
 }
 
-/// The CRM refuses the token, or what was asked for. It may have been a mistake, and the token may just have been replaced.
+/// The CRM refuses the token or the call. That may be an error of the CRM, or the token may just have been replaced.
 fn refusal(error: &CrmError, now: Timestamp, trouble: CrmTrouble) -> Remedy {
     match trouble.refused(now) {
         (trouble, Some(pause)) => {
@@ -221,8 +219,8 @@ fn refusal(error: &CrmError, now: Timestamp, trouble: CrmTrouble) -> Remedy {
     }
 }
 
-/// How long a message about work that must wait until `until` is delayed; recover-stalled wakes what waits longer than
-/// a queue can hold.
+/// The delay of a message about work that must wait until `until`. recover-stalled queues work that waits longer than a
+/// queue can keep a message.
 pub fn delay_until(until: Timestamp, now: Timestamp) -> Duration {
     Duration::try_from(until.duration_since(now)).unwrap_or(Duration::ZERO)
 }
@@ -239,7 +237,7 @@ mod tests {
         CrmError::new(kind, "The CRM is in the way.".to_owned()).into()
     }
 
-    /// Meets `error` until it is given up. Returns the pauses in seconds, and the failure.
+    /// Repeats `error` until it is given up. Returns the pauses in seconds, and the failure.
     fn pauses(error: &StepError) -> (Vec<i64>, Failure) {
         let (mut now, mut met, mut pauses) = (NOON, Met::default(), Vec::new());
         loop {
@@ -268,9 +266,9 @@ mod tests {
         assert_eq!((waited[0], waited.iter().sum::<i64>()), (2_400, 24 * 3_600));
     }
 
-    /// What a later version has written is waited for, for a day, and no attempt is used up.
+    /// Data of a later version is waited for, for a day, without using up attempts.
     #[test]
-    fn what_cannot_be_read_is_waited_for_and_told_in_the_end() {
+    fn unreadable_data_is_waited_for_and_fails_in_the_end() {
         let record = || LedgerError::Unreadable("p/s".to_owned(), "unknown variant".to_owned());
         let object = || StorageError::Unreadable("segments/1".to_owned(), "it has format 2".to_owned());
         for error in [StepError::from(record()), StepError::from(object())] {

@@ -1,4 +1,4 @@
-//! What the tests of the API's use cases begin with.
+//! The common start of the tests of the API's use cases.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -65,7 +65,7 @@ pub(crate) fn connected_account(id: &str) -> Account {
     }
 }
 
-/// Makes ids unique. The last byte is always the same, so that no id that is derived from one of them is another one.
+/// Makes ids unique. The last byte is always the same, so that no id derived from one of them equals another.
 pub(crate) fn random() -> [u8; 10] {
     static COUNT: AtomicU64 = AtomicU64::new(1);
     let mut random = [0; 10];
@@ -73,7 +73,7 @@ pub(crate) fn random() -> [u8; 10] {
     random
 }
 
-/// Something that [`requester`] does for account 42, at [`NOW`]; each with an id of its own.
+/// An act of [`requester`] for account 42, at [`NOW`]. Each has its own id.
 pub(crate) fn act(action: &'static str) -> Act {
     Act {
         account_id: account_id("42"),
@@ -127,7 +127,7 @@ pub(crate) fn archive(nth: u8, expires_at: Timestamp) -> Archive {
     }
 }
 
-/// An object of `backup` of which the CRM counts `expected` records, with its first chunk.
+/// An object of `backup` with its first chunk. The CRM counts `expected` records of it.
 pub(crate) fn discovered(backup: &Backup, name: &str, expected: Option<u64>) -> (ObjectExport, Chunk) {
     let definition = ObjectDefinition {
         object_type: ObjectType::parse(name).expect("a name"),
@@ -168,7 +168,7 @@ pub(crate) async fn edit<T: Record + Clone>(ledger: &dyn Ledger, key: &Key, chan
     ledger.commit(&[Change::replace(&loaded, &next)]).await.expect("nobody else changes it");
 }
 
-/// Changes accounts, and has no CRM to connect them to. Every webhook secret that it makes is another one.
+/// Changes accounts without a CRM to connect them to. Each webhook secret that it makes is different.
 pub(crate) fn change_account(
     ledger: Arc<dyn Ledger>,
     queue: Arc<dyn WorkQueue>,

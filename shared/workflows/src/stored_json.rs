@@ -1,4 +1,5 @@
-//! Documents in object storage that are too large for the ledger: columns, manifests, plans. Errors quote nothing of them.
+//! Documents in object storage that are too large for the ledger: columns, manifests, plans. Errors quote none of their
+//! contents.
 
 use bytes::Bytes;
 use domain::format::{self, Document, NotRead};
@@ -7,14 +8,14 @@ use domain::ports::storage::{BlobReader, BlobWriter, StorageError};
 /// Reads the document at `key`.
 ///
 /// # Errors
-/// [`StorageError`]; [`StorageError::Unreadable`] when only a later version can read it, and [`StorageError::Refused`] when
-/// none can.
+/// [`StorageError`]; [`StorageError::Unreadable`] if only a later version can read it, and [`StorageError::Refused`] if
+/// no version can.
 pub(crate) async fn read<T: Document>(reader: &dyn BlobReader, key: &str) -> Result<T, StorageError> {
     let bytes = reader.read(key, None).await?;
     format::read(&bytes).map_err(|why| not_read(key, &why))
 }
 
-/// Reads the document at `key`, one value in each line.
+/// Reads the document at `key`, one value per line.
 ///
 /// # Errors
 /// As [`read`].
@@ -34,7 +35,7 @@ pub(crate) fn lines<'a, T: Document + 'a>(
     format::lines(bytes).map(move |line| line.map_err(|why| not_read(key, &why)))
 }
 
-/// As [`read_lines`]; nothing where there is no such document.
+/// Like [`read_lines`], but empty if there is no such document.
 ///
 /// # Errors
 /// As [`read_lines`].
@@ -48,13 +49,13 @@ pub(crate) async fn read_lines_if_any<T: Document>(reader: &dyn BlobReader, key:
 /// Appends `value` as a line of its own to `lines`.
 ///
 /// # Errors
-/// [`StorageError::Refused`] when it cannot be written as JSON, which is a fault of its type.
+/// [`StorageError::Refused`] if it cannot be written as JSON, which is a fault of its type.
 pub(crate) fn add_line<T: Document>(value: &T, lines: &mut Vec<u8>) -> Result<(), StorageError> {
     format::add_line(value, lines)
         .map_err(|error| StorageError::Refused(format!("a line cannot be written: {:?}", error.classify())))
 }
 
-/// What it means that the object at `key` cannot be read.
+/// The error for an unreadable object at `key`.
 pub(crate) fn not_read(key: &str, why: &NotRead) -> StorageError {
     match why {
         NotRead::Newer { .. } | NotRead::Unknown { .. } => StorageError::Unreadable(key.to_owned(), why.to_string()),
@@ -62,7 +63,7 @@ pub(crate) fn not_read(key: &str, why: &NotRead) -> StorageError {
     }
 }
 
-/// Writes `value` to `key`, which only runs write that write the same.
+/// Writes `value` to `key`. Only runs that write the same value use this key.
 ///
 /// # Errors
 /// [`StorageError`].
@@ -76,13 +77,13 @@ pub(crate) async fn write<T: Document + Sync>(
     write_bytes(writer, key, json).await
 }
 
-/// Writes a finished document to `key`, which only runs write that write the same.
+/// Writes a finished document to `key`. Only runs that write the same document use this key.
 ///
 /// # Errors
 /// [`StorageError`].
 pub(crate) async fn write_bytes(writer: &dyn BlobWriter, key: &str, json: Vec<u8>) -> Result<(), StorageError> {
     match writer.write_new(key, Bytes::from(json), "application/json").await {
-        // Our own write whose answer was lost, or that of a run that wrote the same.
+        // Our own write, whose answer was lost, or that of a run that wrote the same.
         Ok(_) | Err(StorageError::AlreadyExists(_)) => Ok(()),
         Err(error) => Err(error),
     }
@@ -109,7 +110,7 @@ mod tests {
         read_lines(&objects, "key").now_or_never().expect("nothing to wait for")
     }
 
-    /// Either each line is read and written back the same, or all are refused in words that quote none of them.
+    /// Either each line is read and written back unchanged, or all are refused with errors that quote none of them.
     #[test]
     fn fuzz_stored_json() {
         Target::new("stored_json", Form::JsonLines, WORDS).fuzz(|document| match lines_of(document) {

@@ -1,13 +1,13 @@
-//! What every look into the dead-letter queues does. See [`domain::ports::dead_letters`] for the contract.
+//! The contract of every reader of dead-letter queues. See [`domain::ports::dead_letters`].
 
 use domain::ports::dead_letters::DeadLetters;
 use domain::work::Work;
 
 use crate::queue::some_of_everything;
 
-/// The queues whose messages are looked at, for tests.
+/// The dead-letter queues of an implementation, for tests.
 pub trait SettingAside {
-    /// Sets a message with `body` aside; where there are several queues, in another one every time.
+    /// Puts a message with `body` into a dead-letter queue. If there are several, each message goes to another one.
     fn set_aside(&self, body: &str) -> impl Future<Output = ()>;
 }
 
@@ -22,10 +22,10 @@ fn sorted(mut work: Vec<Work>) -> Vec<Work> {
     work
 }
 
-/// Work that was set aside is seen, and seen again, as it is left where it is.
+/// Work in a dead-letter queue is returned, and returned again, since it stays there.
 ///
 /// # Panics
-/// When the implementation breaks its contract.
+/// If the implementation breaks its contract.
 pub async fn work_is_seen_and_stays(dead_letters: &dyn DeadLetters, queues: &impl SettingAside) {
     assert_eq!(dead_letters.peek().await.expect("answered"), []);
     let work = some_of_everything(1);
@@ -36,10 +36,10 @@ pub async fn work_is_seen_and_stays(dead_letters: &dyn DeadLetters, queues: &imp
     }
 }
 
-/// Work that was set aside more than once is seen once.
+/// Work that is in dead-letter queues more than once is returned once.
 ///
 /// # Panics
-/// When the implementation breaks its contract.
+/// If the implementation breaks its contract.
 pub async fn the_same_work_is_seen_once(dead_letters: &dyn DeadLetters, queues: &impl SettingAside) {
     let work = &some_of_everything(0)[..1];
     for _ in 0..3 {
@@ -48,11 +48,11 @@ pub async fn the_same_work_is_seen_once(dead_letters: &dyn DeadLetters, queues: 
     assert_eq!(dead_letters.peek().await.expect("answered"), work);
 }
 
-/// Messages that are no work hide none that are.
+/// Messages that are not work do not hide others that are.
 ///
 /// # Panics
-/// When the implementation breaks its contract.
-pub async fn what_is_no_work_is_left_out(dead_letters: &dyn DeadLetters, queues: &impl SettingAside) {
+/// If the implementation breaks its contract.
+pub async fn messages_that_are_not_work_are_left_out(dead_letters: &dyn DeadLetters, queues: &impl SettingAside) {
     let work = &some_of_everything(0)[..2];
     for body in ["not JSON", "{}", r#"{"work":"unheard-of"}"#] {
         queues.set_aside(body).await;
@@ -62,11 +62,11 @@ pub async fn what_is_no_work_is_left_out(dead_letters: &dyn DeadLetters, queues:
     assert_eq!(sorted(dead_letters.peek().await.expect("answered")), sorted(work.to_vec()));
 }
 
-/// However much was set aside, some of it is seen.
+/// With any number of messages, some work is returned.
 ///
 /// # Panics
-/// When the implementation breaks its contract.
-pub async fn some_of_very_much_is_seen(dead_letters: &dyn DeadLetters, queues: &impl SettingAside) {
+/// If the implementation breaks its contract.
+pub async fn some_of_many_messages_are_seen(dead_letters: &dyn DeadLetters, queues: &impl SettingAside) {
     let work = some_of_everything(44);
     set_all_aside(queues, &work).await;
 

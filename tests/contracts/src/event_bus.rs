@@ -1,4 +1,4 @@
-//! What every event bus does. See [`domain::ports::outlets`] for the contract; it promises no order.
+//! The contract of every event bus. See [`domain::ports::outlets`]. It promises no order.
 
 use domain::ports::outlets::{BusEvent, EventBus, OutletError};
 use serde_json::{Value, json};
@@ -14,10 +14,10 @@ fn event(detail_type: &str, detail: &Value) -> BusEvent {
     BusEvent { detail_type: detail_type.to_owned(), at, detail: detail.to_string() }
 }
 
-/// Events arrive as they were published.
+/// Events arrive unchanged.
 ///
 /// # Panics
-/// When the bus breaks its contract.
+/// If the bus breaks its contract.
 pub async fn events_arrive_as_they_were(bus: &dyn EventBus, subscriber: &impl Subscriber) {
     let completed = json!({ "accountId": "77", "rows": 1_u64 << 53, "label": "größer “als” je" });
     let failed = json!({ "accountId": "7", "nested": { "list": [1, null, {}] } });
@@ -30,10 +30,10 @@ pub async fn events_arrive_as_they_were(bus: &dyn EventBus, subscriber: &impl Su
     assert_eq!(events, [("Backup Completed".to_owned(), completed), ("Backup Failed".to_owned(), failed)]);
 }
 
-/// An event without a detail type, or whose detail is no JSON object, is refused and not delivered.
+/// An event without a detail type, or with a detail that is not a JSON object, is refused and not delivered.
 ///
 /// # Panics
-/// When the bus breaks its contract.
+/// If the bus breaks its contract.
 pub async fn a_malformed_event_is_refused(bus: &dyn EventBus, subscriber: &impl Subscriber) {
     let unfinished = BusEvent { detail: r#"{"value":"#.to_owned(), ..event("Backup Completed", &Value::Null) };
     for malformed in [event("", &json!({})), event("Backup Completed", &json!(["value"])), unfinished] {

@@ -1,5 +1,4 @@
-//! A proxy that can lose an answer, or the rest of one: the request has been carried out, and its sender never learns
-//! of it.
+//! A proxy that can lose an answer, or the rest of one: the request was carried out, but its sender never learns of it.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,13 +15,13 @@ pub struct LossyProxy {
     server: JoinHandle<()>,
 }
 
-/// Which answers are to be lost.
+/// The answers to lose.
 #[derive(Debug, Default)]
 struct Losses {
     answers: u32,
-    /// How much of each still gets through.
+    /// The bytes of each that still get through.
     after_bytes: usize,
-    /// How much of the present one has got through.
+    /// The bytes of the present one that have got through.
     passed: usize,
 }
 
@@ -50,7 +49,7 @@ impl LossyProxy {
     /// A proxy of the server at `url`, which has the form `http://host:port`.
     ///
     /// # Panics
-    /// When no port is free on this machine.
+    /// If no port is free on this machine.
     pub async fn before(url: &str) -> Self {
         let target = url.trim_start_matches("http://").trim_end_matches('/').to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
@@ -65,22 +64,22 @@ impl LossyProxy {
         Self { address, losses, server }
     }
 
-    /// Where clients reach it.
+    /// The URL for clients.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Loses the next `count` answers: the connection is closed in place of each.
+    /// Loses the next `count` answers: the connection is closed instead.
     pub fn lose_answers(&self, count: u32) {
         self.cut_answers(count, 0);
     }
 
-    /// Closes the connection when `after_bytes` of an answer have got through, for each of the next `count` answers.
+    /// Closes the connection after `after_bytes` of an answer, for each of the next `count` answers.
     pub fn cut_answers(&self, count: u32, after_bytes: usize) {
         *lock(&self.losses) = Losses { answers: count, after_bytes, passed: 0 };
     }
 
-    /// How many answers are still to be lost.
+    /// How many answers will still be lost.
     pub fn still_to_lose(&self) -> u32 {
         lock(&self.losses).answers
     }
@@ -102,7 +101,7 @@ async fn serve(client: TcpStream, target: String, losses: Arc<Mutex<Losses>>) {
     }
 }
 
-/// Copies until either side ends or `admit` lets less through than there is; both connections are closed then.
+/// Copies until either side ends or `admit` admits fewer bytes than were read. Then both connections are closed.
 async fn pass(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, admit: impl Fn(usize) -> usize) {
     let mut buffer = vec![0; 64 * 1024];
     while let Ok(count @ 1..) = from.read(&mut buffer).await {

@@ -1,16 +1,16 @@
-//! What every mailer does. See [`domain::ports::outlets`] for the contract.
+//! The contract of every mailer. See [`domain::ports::outlets`].
 
 use domain::ports::outlets::{Mail, Mailer, OutletError};
 
-/// The domain whose addresses every backend takes.
+/// The domain whose addresses every backend accepts.
 pub const TAKEN_DOMAIN: &str = "taken.example";
 
 /// The address that every backend refuses.
 pub const REFUSED: &str = "nobody@refused.example";
 
-/// What was sent, seen from the other end.
+/// The mails that were sent, from the receiving end.
 pub trait Mailbox {
-    /// The mails as they arrived; `to` is every address that a mail shows, joined with commas.
+    /// The mails as they arrived. `to` is every address in a mail, joined with commas.
     fn mails(&self) -> impl Future<Output = Vec<Mail>>;
 }
 
@@ -22,10 +22,10 @@ fn mail(to: &str, subject: &str) -> Mail {
     }
 }
 
-/// A mail arrives unchanged, at its recipient alone.
+/// A mail arrives unchanged, only at its recipient.
 ///
 /// # Panics
-/// When the mailer breaks its contract.
+/// If the mailer breaks its contract.
 pub async fn a_mail_arrives_as_it_was(mailer: &dyn Mailer, mailbox: &impl Mailbox) {
     let mails = ["first@taken.example", "second@taken.example"].map(|to| mail(to, "Backup of “Ünïted” completed"));
 
@@ -39,7 +39,7 @@ pub async fn a_mail_arrives_as_it_was(mailer: &dyn Mailer, mailbox: &impl Mailbo
 /// A subject with line breaks cannot add headers.
 ///
 /// # Panics
-/// When the mailer breaks its contract.
+/// If the mailer breaks its contract.
 pub async fn a_subject_is_one_line(mailer: &dyn Mailer, mailbox: &impl Mailbox) {
     let broken = mail("first@taken.example", "Backup\r\nBcc: second@taken.example\rcompleted\n");
 
@@ -49,11 +49,11 @@ pub async fn a_subject_is_one_line(mailer: &dyn Mailer, mailbox: &impl Mailbox) 
     assert_eq!(subjects, ["Backup Bcc: second@taken.example completed"]);
 }
 
-/// A refused mail is an error of its own that does not name the address.
+/// A refused mail has an error of its own that does not contain the address.
 ///
 /// # Panics
-/// When the mailer breaks its contract.
-pub async fn a_refused_address_is_told_and_not_named(mailer: &dyn Mailer, mailbox: &impl Mailbox) {
+/// If the mailer breaks its contract.
+pub async fn a_refused_address_is_an_error_without_the_address(mailer: &dyn Mailer, mailbox: &impl Mailbox) {
     let outcome = mailer.send(&mail(REFUSED, "Backup failed")).await;
 
     let Err(OutletError::Refused(why)) = &outcome else { panic!("{outcome:?}") };

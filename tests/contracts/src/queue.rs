@@ -1,4 +1,4 @@
-//! What every queue does. See [`domain::ports::queue`] for the contract; it promises no order.
+//! The contract of every queue. See [`domain::ports::queue`]. It promises no order.
 
 use std::time::Duration;
 
@@ -8,9 +8,9 @@ use domain::notification::channel::Channel;
 use domain::ports::queue::WorkQueue;
 use domain::work::{BackupRef, NotificationRef, RestoreRef, Work};
 
-/// The other end of a queue, for tests.
+/// The receiving end of a queue, for tests.
 pub trait Receiving {
-    /// Everything that can be received now.
+    /// All work that can be received now.
     fn receive_all(&self) -> impl Future<Output = Vec<Work>>;
 }
 
@@ -64,10 +64,10 @@ fn sorted(mut work: Vec<Work>) -> Vec<Work> {
     work
 }
 
-/// All that was sent arrives as it was, however much it is.
+/// All work that was sent arrives unchanged, in any amount.
 ///
 /// # Panics
-/// When the queue breaks its contract.
+/// If the queue breaks its contract.
 pub async fn all_work_arrives(queue: &dyn WorkQueue, other_end: &impl Receiving) {
     let work = some_of_everything(23);
 
@@ -78,19 +78,19 @@ pub async fn all_work_arrives(queue: &dyn WorkQueue, other_end: &impl Receiving)
     assert_eq!(sorted(received), sorted(work));
 }
 
-/// Sending nothing is fine.
+/// Sending no work succeeds.
 ///
 /// # Panics
-/// When the queue breaks its contract.
-pub async fn nothing_to_send_is_fine(queue: &dyn WorkQueue, other_end: &impl Receiving) {
+/// If the queue breaks its contract.
+pub async fn sending_no_work_succeeds(queue: &dyn WorkQueue, other_end: &impl Receiving) {
     queue.send(&[], Duration::ZERO).await.expect("sent");
     assert_eq!(other_end.receive_all().await, []);
 }
 
-/// What is delayed is not received before, and a longer delay than a queue can hold is cut rather than refused.
+/// Delayed work is not received early, and a longer delay than a queue supports is shortened, not refused.
 ///
 /// # Panics
-/// When the queue breaks its contract.
+/// If the queue breaks its contract.
 pub async fn delayed_work_waits(queue: &dyn WorkQueue, other_end: &impl Receiving) {
     queue.send(&some_of_everything(1), Duration::from_mins(5)).await.expect("sent");
     queue.send(&some_of_everything(1), Duration::MAX).await.expect("sent");

@@ -1,4 +1,4 @@
-//! A server that answers from a script, for answers that no emulator gives.
+//! A server with scripted answers, for answers that no emulator gives.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -8,12 +8,11 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-/// One answer.
+/// An answer of the script.
 #[derive(Debug, Clone)]
 pub struct Answer {
-    /// The status line's number.
     pub status: u16,
-    /// The body, which is JSON.
+    /// A JSON text.
     pub body: String,
 }
 
@@ -35,7 +34,7 @@ impl ScriptedServer {
     /// A server with the answers of `script`.
     ///
     /// # Panics
-    /// When no port is free on this machine.
+    /// If no port is free on this machine.
     pub async fn answering(script: impl IntoIterator<Item = Answer>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound");
@@ -49,7 +48,7 @@ impl ScriptedServer {
         Self { address, state, server }
     }
 
-    /// Where clients reach it.
+    /// The URL for clients.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }

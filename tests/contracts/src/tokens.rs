@@ -1,13 +1,13 @@
-//! What every store of CRM tokens does. See [`domain::ports::secrets`] for the contract.
+//! The contract of every store of CRM tokens. See [`domain::ports::secrets`].
 
 use domain::ids::AccountId;
 use domain::ports::secrets::{CrmToken, CrmTokens};
 use secrecy::ExposeSecret;
 
-/// The latest token of an account comes back with the base URL that it was stored with, and only to that account.
+/// The latest token of an account is returned with its base URL, and only for that account.
 ///
 /// # Panics
-/// When the store breaks its contract.
+/// If the store breaks its contract.
 pub async fn the_latest_token_comes_back(tokens: &dyn CrmTokens) {
     let (ours, theirs) = (AccountId::parse("77").expect("valid"), AccountId::parse("7").expect("valid"));
     assert!(tokens.token(&ours).await.expect("answered").is_none());

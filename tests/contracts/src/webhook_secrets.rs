@@ -1,13 +1,13 @@
-//! What every store of webhooks' signing keys does. See [`domain::ports::secrets`] for the contract.
+//! The contract of every store of webhooks' signing keys. See [`domain::ports::secrets`].
 
 use domain::ids::AccountId;
 use domain::ports::secrets::WebhookSecrets;
 use secrecy::ExposeSecret;
 
-/// The latest key of an account comes back, and only to that account.
+/// The latest key of an account is returned, and only for that account.
 ///
 /// # Panics
-/// When the store breaks its contract.
+/// If the store breaks its contract.
 pub async fn the_latest_key_comes_back(secrets: &dyn WebhookSecrets) {
     let (ours, theirs) = (AccountId::parse("77").expect("valid"), AccountId::parse("7").expect("valid"));
     assert!(secrets.webhook_secret(&ours).await.expect("answered").is_none());

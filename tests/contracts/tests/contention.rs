@@ -1,4 +1,4 @@
-//! Transactions of others that are under way, and throttling: the ledger tries again for a while.
+//! Simultaneous transactions, and throttling: the ledger retries for a while.
 
 use std::collections::HashSet;
 
@@ -69,7 +69,7 @@ async fn a_record_that_stays_busy_makes_the_ledger_unavailable() {
 }
 
 #[tokio::test]
-async fn a_failed_condition_is_a_conflict_whatever_else_was_busy() {
+async fn a_failed_condition_is_a_conflict_even_if_other_records_were_busy() {
     let server = ScriptedServer::answering([cancelled(&["TransactionConflict", "ConditionalCheckFailed"])]).await;
 
     assert_eq!(commit(&server, &[write("1"), write("2")]).await, Err(LedgerError::Conflict));
@@ -77,7 +77,7 @@ async fn a_failed_condition_is_a_conflict_whatever_else_was_busy() {
 }
 
 #[tokio::test]
-async fn what_can_never_be_committed_is_refused_at_once() {
+async fn an_impossible_commit_is_refused_at_once() {
     let server = ScriptedServer::answering([cancelled(&["None", "ValidationError"])]).await;
 
     let outcome = commit(&server, &[write("1"), write("2")]).await;

@@ -1,4 +1,4 @@
-//! The contract of the look into dead-letter queues on every implementation, and a queue that cannot be looked at.
+//! The contract of readers of dead-letter queues on every implementation, and a queue that cannot be read.
 
 use contracts::backends::{MINISTACK, TestDeadLetters, connect, with_dead_letters};
 use contracts::dead_letters::{self, SettingAside};
@@ -47,8 +47,8 @@ macro_rules! on_every_implementation {
 on_every_implementation!(
     work_is_seen_and_stays,
     the_same_work_is_seen_once,
-    what_is_no_work_is_left_out,
-    some_of_very_much_is_seen,
+    messages_that_are_not_work_are_left_out,
+    some_of_many_messages_are_seen,
 );
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! The event bus's contract on every bus, and what EventBridge's answers mean.
+//! The contract of event buses on every bus, and the meaning of EventBridge's answers.
 
 use contracts::backends::{MINISTACK, TestBus, connect, with_event_bus};
 use contracts::event_bus::{self, Subscriber};
@@ -99,7 +99,7 @@ async fn an_event_bus_that_may_recover_is_unavailable() {
         (entry_failed("InternalFailure"), "InternalFailure"),
         (entry_failed("InternalException"), "InternalException"),
         (call_failed(400, "ThrottlingException"), "ThrottlingException (HTTP 400)"),
-        // A permission that an operator may still grant.
+        // An operator may still grant the missing permission.
         (call_failed(400, "AccessDeniedException"), "AccessDeniedException (HTTP 400)"),
         (call_failed(500, "InternalException"), "InternalException (HTTP 500)"),
     ];

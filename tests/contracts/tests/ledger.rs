@@ -1,4 +1,4 @@
-//! The ledger's contract on every ledger.
+//! The contract of ledgers on every ledger.
 
 use contracts::backends::{Backend, DYNAMODB_LOCAL, MINISTACK, raw_item, with_tables};
 use contracts::ledger;
@@ -39,9 +39,9 @@ async fn one_record_twice_is_refused_by_ministack() {
     on(MINISTACK, async |ledger| ledger::one_record_twice_is_refused(&ledger).await).await;
 }
 
-/// The deployed table's index and its time to live go by these attributes.
+/// The deployed table's index and its time to live use these attributes.
 #[tokio::test]
-async fn items_have_the_attributes_that_the_table_is_made_for() {
+async fn items_have_the_attributes_that_the_table_needs() {
     with_tables(DYNAMODB_LOCAL, async |ledger, tables| {
         let at = |text: &str| text.parse::<Timestamp>().expect("a time");
         let change = Change {
@@ -82,10 +82,10 @@ on_every_ledger!(
     large_records_are_kept_and_too_large_ones_refused,
     a_record_keeps_its_format,
     a_record_of_a_later_format_is_unreadable,
-    what_a_later_version_has_added_stays,
-    a_record_that_cannot_be_read_holds_up_no_other,
-    nothing_to_change_is_fine,
-    what_exists_is_not_created_again,
+    members_added_by_a_later_version_stay,
+    an_unreadable_record_delays_no_other,
+    an_empty_commit_succeeds,
+    an_existing_record_is_not_created_again,
     a_replacement_needs_the_present_version,
     a_transaction_changes_all_or_nothing,
     a_condition_alone_changes_nothing,

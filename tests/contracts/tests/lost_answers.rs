@@ -1,4 +1,4 @@
-//! Answers that are lost on the way: the SDK sends again, and must not take its own work for another writer's.
+//! Answers that are lost on the way: the SDK repeats the request, and must not take its own write for another writer's.
 
 use aws::{DynamoDbLedger, S3Storage};
 use bytes::Bytes;

@@ -1,4 +1,4 @@
-//! The mailer's contract on every mailer, and what SES's answers mean.
+//! The contract of mailers on every mailer, and the meaning of SES's answers.
 
 use aws::SesMailer;
 use contracts::backends::{MINISTACK, SentMails, connect, with_mailer};
@@ -47,7 +47,7 @@ macro_rules! on_every_mailer {
     };
 }
 
-on_every_mailer!(a_mail_arrives_as_it_was, a_subject_is_one_line, a_refused_address_is_told_and_not_named,);
+on_every_mailer!(a_mail_arrives_as_it_was, a_subject_is_one_line, a_refused_address_is_an_error_without_the_address,);
 
 fn taken() -> Answer {
     Answer { status: 200, body: json!({ "MessageId": "1" }).to_string() }
@@ -106,7 +106,7 @@ async fn a_mailer_that_may_recover_is_unavailable() {
         (400, "LimitExceededException"),
         (400, "ThrottlingException"),
         (400, "SendingPausedException"),
-        // A permission that an operator may still grant.
+        // An operator may still grant the missing permission.
         (403, "AccessDeniedException"),
         (500, "InternalFailure"),
         (503, "ServiceUnavailable"),

@@ -1,4 +1,4 @@
-//! The queue's contract on every queue.
+//! The contract of queues on every queue.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,7 +52,7 @@ macro_rules! on_every_queue {
     };
 }
 
-on_every_queue!(all_work_arrives, nothing_to_send_is_fine, delayed_work_waits);
+on_every_queue!(all_work_arrives, sending_no_work_succeeds, delayed_work_waits);
 
 #[tokio::test]
 async fn work_goes_to_the_function_that_does_it() {

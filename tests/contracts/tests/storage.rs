@@ -47,7 +47,7 @@ on_every_storage!(
     a_link_is_valid_for_a_week_at_most,
 );
 
-/// Cases that some backend does not enforce: each names the backends that do.
+/// Cases that some backends do not enforce. Each names the backends that do.
 macro_rules! on {
     ($backend:ident: $($case:ident),+ $(,)?) => {
         $(#[tokio::test]

@@ -1,4 +1,4 @@
-//! The contract of the token store on every store, and what no store can be brought to hold.
+//! The contract of the token store on every store, and secrets that are not tokens.
 
 use contracts::backends::{MINISTACK, connect, with_tokens};
 use contracts::scripted_server::{Answer, ScriptedServer};

@@ -1,16 +1,16 @@
-//! Changing bytes without knowing what they mean.
+//! Changes bytes without knowing their meaning.
 
 use std::ops::Range;
 
 use fastrand::Rng;
 
-/// Bytes that mean something in most formats.
+/// Bytes with a meaning in most formats.
 const TELLING: &[u8] = b"\0\t\n\r \"#%&'+,-./0:;<=>?@AZ[\\]_`az{}~\x7f\x80\xc0\xe2\xef\xff";
 
-/// Numbers at which fields of binary formats end.
+/// Limits of number fields in binary formats.
 const EDGES: [u64; 8] = [0, 1, 0x7f, 0xff, 0xffff, 0x7fff_ffff, 0xffff_ffff, u64::MAX];
 
-/// A copy of `input` with one to eight changes, some of which take pieces of `other`.
+/// A copy of `input` with one to eight changes, some of which use pieces of `other`.
 pub(crate) fn changed(input: &[u8], other: &[u8], words: &[&str], rng: &mut Rng) -> Vec<u8> {
     let mut bytes = input.to_vec();
     for _ in 0..=rng.usize(..4) * rng.usize(..3) {
@@ -54,7 +54,7 @@ fn flip(bytes: &mut [u8], at: usize, rng: &mut Rng) {
     }
 }
 
-/// Writes a number at which something ends, of one to eight bytes, or one next to it.
+/// Writes one of [`EDGES`], or a number next to it, in one to eight bytes.
 fn edge(bytes: &mut Vec<u8>, at: usize, rng: &mut Rng) {
     let number = EDGES.get(rng.usize(..EDGES.len())).copied().unwrap_or_default();
     let number = number.wrapping_add(rng.u64(..3)).wrapping_sub(1).to_le_bytes();
@@ -62,7 +62,7 @@ fn edge(bytes: &mut Vec<u8>, at: usize, rng: &mut Rng) {
     replace(bytes, at..at + length, &number[..length]);
 }
 
-/// A short stretch more often than a long one.
+/// A random range, more often a short one than a long one.
 fn stretch(length: usize, rng: &mut Rng) -> Range<usize> {
     let start = rng.usize(..=length);
     let most = if rng.bool() { 8 } else { length };

@@ -1,4 +1,4 @@
-//! The inputs that are in the tree.
+//! The inputs in the repository.
 
 use std::fs;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// The files of a target's corpus and their names, in the order of the names.
 ///
 /// # Panics
-/// When the folder is there and cannot be read.
+/// If the folder exists and cannot be read.
 pub(crate) fn of(target: &str) -> Vec<(String, Vec<u8>)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
@@ -17,7 +17,7 @@ pub(crate) fn of(target: &str) -> Vec<(String, Vec<u8>)> {
     paths.iter().map(|path| (name(path), fs::read(path).expect("a file of the tree"))).collect()
 }
 
-/// Keeps an input that failed in the folder for temporary files, and tells where.
+/// Saves an input that failed in the folder for temporary files, and returns its path.
 pub(crate) fn keep(target: &str, input: &[u8]) -> String {
     let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(input);
     let place = std::env::temp_dir().join(format!("crm-backup-fuzz-{target}-{hash:016x}"));

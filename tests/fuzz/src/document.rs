@@ -1,4 +1,4 @@
-//! JSON as it is written: members keep their order and may come twice.
+//! JSON as it is written: members keep their order and may occur twice.
 
 use std::fmt;
 
@@ -25,7 +25,7 @@ impl Document {
         }
     }
 
-    /// All members of this name, in their order; none where it is no object.
+    /// All members of this name, in their order. Empty if this is not an object.
     pub fn all<'d>(&'d self, name: &str) -> impl DoubleEndedIterator<Item = &'d Self> {
         let members = self.members().unwrap_or_default().iter();
         members.filter(move |(given, _)| given == name).map(|(_, value)| value)
@@ -108,7 +108,7 @@ impl<'de> Visitor<'de> for AnyDocument {
     }
 }
 
-/// How deep the brackets of a text nest, those inside of texts not counted.
+/// How deep the brackets of a JSON text nest, not counting those inside strings.
 pub fn depth(json: &[u8]) -> usize {
     let (mut depth, mut deepest, mut is_text, mut escaped) = (0_usize, 0, false, false);
     for byte in json {

@@ -1,11 +1,11 @@
-//! Changing JSON documents so that they stay JSON, mostly, and are written in all the ways in which JSON can be.
+//! Changes JSON documents so that they mostly stay JSON, and writes them in all forms that JSON allows.
 
 use std::fmt::Write as _;
 
 use fastrand::Rng;
 use serde_json::Value;
 
-/// Values that readers stumble over.
+/// Values that readers often handle wrongly.
 const ODD: [&str; 22] = [
     "null",
     "true",
@@ -31,7 +31,7 @@ const ODD: [&str; 22] = [
     "{\"\":null}",
 ];
 
-/// Texts that readers stumble over.
+/// Texts that readers often handle wrongly.
 const ODD_TEXTS: [&str; 18] = [
     "",
     " ",
@@ -53,10 +53,10 @@ const ODD_TEXTS: [&str; 18] = [
     "2026-11-22T03:00:00Z",
 ];
 
-/// A JSON document whose members keep their order, may come twice, and whose numbers are written as they were.
+/// A JSON document whose members keep their order and may occur twice, and whose numbers keep their spelling.
 #[derive(Debug, Clone)]
 enum Node {
-    /// Anything but the following, as it is written.
+    /// Any other value, as it is written.
     Raw(String),
     Text(String),
     List(Vec<Self>),
@@ -76,7 +76,7 @@ impl From<Value> for Node {
     }
 }
 
-/// A changed copy of the document `input`, some changes taking pieces of `other`; None when `input` is no JSON.
+/// A changed copy of the document `input`. Some changes use pieces of `other`. None if `input` is not JSON.
 pub(crate) fn changed(input: &[u8], other: &[u8], words: &[&str], rng: &mut Rng) -> Option<Vec<u8>> {
     let mut document = Node::from(serde_json::from_slice::<Value>(input).ok()?);
     let other = serde_json::from_slice::<Value>(other).map_or(Node::Object(Vec::new()), Node::from);
@@ -87,7 +87,7 @@ pub(crate) fn changed(input: &[u8], other: &[u8], words: &[&str], rng: &mut Rng)
     Some(Style::any(rng).document(&document, rng))
 }
 
-/// The same for a document in each line: one of the lines is changed, left out, or repeated.
+/// The same for a document in each line: one line is changed, left out, or repeated.
 pub(crate) fn changed_line(input: &[u8], other: &[u8], words: &[&str], rng: &mut Rng) -> Option<Vec<u8>> {
     let mut lines: Vec<Vec<u8>> = input.split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
     let others: Vec<&[u8]> = other.split(|byte| *byte == b'\n').collect();
@@ -128,12 +128,12 @@ impl Node {
 
     fn any(&mut self, rng: &mut Rng) -> &mut Self {
         let mut at = rng.usize(..self.count());
-        // The place is one of the document's.
+        // The place is inside the document.
         if at == 0 { self } else { self.at(&mut at).expect("there are that many nodes") }
     }
 }
 
-/// Where changes take their material from.
+/// The material of changes.
 struct Changes<'w> {
     other: Node,
     words: &'w [&'w str],
@@ -162,7 +162,7 @@ impl Changes<'_> {
         if rng.u8(..64) == 0 { word.repeat(rng.usize(1..400)) } else { word }
     }
 
-    /// A list in a list in a list, or the same of objects.
+    /// A list in a list in a list, or the same with objects.
     fn deep(&self, rng: &mut Rng) -> Node {
         let depth = rng.usize(1..400);
         let open = format!("{{{}:", Value::from(rng.choice(self.words).copied().unwrap_or("a")));
@@ -225,12 +225,12 @@ fn number_near(raw: &str, rng: &mut Rng) -> String {
     near.map_or_else(|_| rng.i64(..).to_string(), |number| number.to_string())
 }
 
-/// How a document is written.
+/// The spelling of a written document.
 struct Style {
     gap: &'static str,
-    /// One character of so many is written as an escape; 0 for none that need not be.
+    /// One in this many characters is written as an escape. With 0, only those that must be.
     escaped: u8,
-    /// Whether halves of surrogate pairs stand in texts.
+    /// Whether texts contain halves of surrogate pairs.
     halves: bool,
     mark: bool,
 }

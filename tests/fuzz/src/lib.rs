@@ -1,19 +1,19 @@
-//! A driver that feeds a parser with changed copies of real inputs, and remembers what broke.
+//! A driver that feeds a parser with changed copies of real inputs, and saves inputs that fail.
 //!
 //! It needs no nightly compiler and no instrumented build. A *target* is a check that takes bytes and panics when the
-//! parser has done what it must not. The driver takes the inputs in `corpus/<target>`, checks each as it is, and then
-//! changes them at random: bytes, words of the format, and members of JSON documents. What the check returns says what the
-//! parser made of an input; an input with a result that was not seen before is changed further. So inputs get through to
-//! the deeper parts of a parser as they do with a fuzzer that sees which lines run, though more slowly.
+//! parser breaks a rule. The driver takes the inputs in `corpus/<target>`, checks each unchanged, and then changes them
+//! at random: bytes, words of the format, and members of JSON documents. The check returns how the parser understood an
+//! input. An input with a new result is changed further. So inputs reach the deeper parts of a parser like with a
+//! fuzzer that sees which lines run, though more slowly.
 //!
 //! | variable | meaning |
 //! |---|---|
-//! | `FUZZ_SECONDS` | processor time of each target, so that a busy machine tries as many inputs; without it, 3,000 inputs |
-//! | `FUZZ_SEED` | what the random changes begin with; without it, 0, or any number where `FUZZ_SECONDS` is set |
-//! | `FUZZ_INPUTS` | how many inputs are tried, whatever time that takes |
+//! | `FUZZ_SECONDS` | processor time of each target, independent of other load; without it, 3,000 inputs |
+//! | `FUZZ_SEED` | the seed of the random changes; without it, 0, or any number if `FUZZ_SECONDS` is set |
+//! | `FUZZ_INPUTS` | how many inputs are tried, in any time |
 //!
 //! The same seed makes the same inputs in the same order. A failure prints the line that repeats it, and the smallest
-//! input that still fails, which belongs into the corpus under a name that says what it broke.
+//! input that still fails. Add this input to the corpus under a name that says what it broke.
 
 mod bytes;
 mod corpus;
@@ -39,7 +39,7 @@ const FEW_INPUTS: u64 = 3_000;
 /// Inputs that are kept for further changes.
 const MOST_KEPT: usize = 4_000;
 
-/// What inputs look like.
+/// The form of inputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
     Bytes,
@@ -51,17 +51,16 @@ pub enum Form {
 /// A parser under test.
 #[derive(Debug, Clone, Copy)]
 pub struct Target<'t> {
-    /// Its name, also that of its folder in `corpus`.
+    /// Its name, and that of its folder in `corpus`.
     pub name: &'t str,
-    /// What its inputs look like.
     pub form: Form,
     /// Texts that mean something to the parser.
     pub words: &'t [&'t str],
-    /// Bytes that the parser may allocate at once, besides a hundred for each byte of its input.
+    /// Bytes that the parser may allocate at once, plus a hundred for each byte of its input.
     pub memory: u64,
 }
 
-/// For how long to run.
+/// How long to run.
 #[derive(Debug, Clone, Copy)]
 enum Bound {
     Inputs(u64),
@@ -74,14 +73,14 @@ impl<'t> Target<'t> {
         Self { name, form, words, memory: 4 << 20 }
     }
 
-    /// Checks the corpus, and changed copies of it. What `check` returns says what the parser made of an input: the more
-    /// it tells apart, the further the changes get.
+    /// Checks the corpus, and changed copies of it. `check` returns how the parser understood an input: the more
+    /// results it distinguishes, the further the changes get.
     ///
     /// # Panics
-    /// When `check` does, or when it takes more memory or time than it may. The message has the line that repeats it.
+    /// If `check` panics, or if it uses more memory or time than allowed. The message has the line that repeats it.
     pub fn fuzz<S: Hash>(&self, check: impl Fn(&[u8]) -> S) {
         let (bound, seed) = from_environment();
-        // Not by `eprintln`, whose output is lost when the process is killed by its own stack.
+        // Not with `eprintln`: its output is lost when a stack overflow kills the process.
         let _ = writeln!(std::io::stderr(), "fuzz {}: FUZZ_SEED={seed}", self.name);
         let corpus = corpus::of(self.name);
         assert!(!corpus.is_empty(), "there is no corpus/{}", self.name);
@@ -118,7 +117,7 @@ struct Run<'t, 'c, C> {
     seen: HashSet<u64>,
     /// Inputs to change, those of the corpus first.
     kept: Vec<Vec<u8>>,
-    /// How many of them are the corpus's.
+    /// How many of them are from the corpus.
     given: usize,
     tried: u64,
 }
@@ -127,12 +126,12 @@ impl<S: Hash, C: Fn(&[u8]) -> S> Run<'_, '_, C> {
     fn is_over(&self, bound: Bound, began: Duration) -> bool {
         match bound {
             Bound::Inputs(most) => self.tried >= most,
-            // The clock is slower than some parsers.
+            // Reading the clock takes longer than some parsers.
             Bound::Time(most) => self.tried.is_multiple_of(16) && processor_time() - began >= most,
         }
     }
 
-    /// A changed copy of an input that was kept: as often one of the corpus, which come first, as any.
+    /// A changed copy of a kept input: half of the time one of the corpus, which come first, otherwise any.
     fn changed(&self, rng: &mut Rng) -> Vec<u8> {
         let pick = |rng: &mut Rng| {
             let among = if rng.bool() { self.given } else { self.kept.len() };
@@ -169,7 +168,7 @@ impl<S: Hash, C: Fn(&[u8]) -> S> Run<'_, '_, C> {
         let small = shrink::smallest(input, fails);
         let place = corpus::keep(self.target.name, &small);
         let target = self.target.name;
-        // Every crate lies in a folder of its own name.
+        // Every crate is in a folder with its own name.
         let folder = std::env::var("CARGO_MANIFEST_DIR").unwrap_or_default();
         let package = folder.rsplit('/').next().unwrap_or_default();
         let repeat = if name.is_empty() {
@@ -197,7 +196,7 @@ impl<S: Hash, C: Fn(&[u8]) -> S> Run<'_, '_, C> {
     }
 }
 
-/// How long the processor has worked for this thread.
+/// The processor time of this thread.
 fn processor_time() -> Duration {
     ClockId::CLOCK_THREAD_CPUTIME_ID.now().map(Duration::from).expect("a clock of the thread")
 }

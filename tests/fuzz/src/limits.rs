@@ -1,4 +1,4 @@
-//! What one input may cost.
+//! The limits of one input.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, Once, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Longer than any input may take on a busy machine: a parser that needs time by the square of its input's length takes
+/// Longer than any input takes on a busy machine. A parser whose time grows with the square of its input's length takes
 /// longer for the longest inputs.
 const LONGEST_CHECK: Duration = Duration::from_secs(10);
-/// After this a check is taken for endless.
+/// A check that takes longer counts as endless.
 const ENDLESS: Duration = Duration::from_mins(1);
 /// Bytes of memory for each byte of an input.
 const MEMORY_PER_BYTE: u64 = 100;
@@ -26,7 +26,7 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// Begins to watch. A check that never ends cannot be stopped, so then the process ends.
+    /// Begins to watch. An endless check cannot be stopped, so the process ends then.
     pub(crate) fn begin(target: &str, seed: u64) -> Self {
         static HOOK: Once = Once::new();
         HOOK.call_once(|| {
@@ -43,10 +43,10 @@ impl Watch {
         Self { present }
     }
 
-    /// What `check` returns for `input`.
+    /// The result of `check` for `input`.
     ///
     /// # Errors
-    /// Why it failed: its panic's message, or which limit it passed.
+    /// Why it failed: the message of its panic, or the exceeded limit.
     pub(crate) fn checked<S>(&self, input: &[u8], memory: u64, check: &impl Fn(&[u8]) -> S) -> Result<S, String> {
         self.note(input);
         let began = Instant::now();

@@ -1,11 +1,11 @@
-//! Making an input that fails smaller.
+//! Makes a failing input smaller.
 
 use std::time::{Duration, Instant};
 
-/// For how long.
+/// How long to try.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The smallest input found that still `fails`, by leaving out ever shorter stretches of it.
+/// The smallest input found that still `fails`, by leaving out shorter and shorter ranges of it.
 pub(crate) fn smallest(input: &[u8], fails: impl Fn(&[u8]) -> bool) -> Vec<u8> {
     let (mut small, began) = (input.to_vec(), Instant::now());
     let mut stretch = small.len().div_ceil(2);
@@ -21,7 +21,7 @@ pub(crate) fn smallest(input: &[u8], fails: impl Fn(&[u8]) -> bool) -> Vec<u8> {
                 at = end;
             }
         }
-        // Once more where it helped: what is left may be left out now.
+        // Repeat if it helped: the rest may be left out now.
         if small.len() == before {
             stretch /= 2;
         } else {

@@ -1,10 +1,10 @@
-//! The driver finds what it should find.
+//! Tests that the driver finds faults.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::{Form, Run, Target, Watch, shrink};
 
-/// The message of a run of `inputs` over `corpus` that fails.
+/// The failure message of a run of `inputs` over `corpus`.
 fn failure<S: std::hash::Hash>(form: Form, words: &[&str], corpus: &str, check: impl Fn(&[u8]) -> S) -> Option<String> {
     let target = Target::new("driver", form, words);
     let result = catch_unwind(AssertUnwindSafe(|| {
@@ -21,7 +21,7 @@ fn failure<S: std::hash::Hash>(form: Form, words: &[&str], corpus: &str, check: 
     result.err().map(|panic| panic.downcast_ref::<String>().cloned().unwrap_or_default())
 }
 
-/// Six right bytes are not found by chance, but one after the other.
+/// Six right bytes are found one after the other, not all at once by chance.
 #[test]
 fn results_lead_the_way_into_a_parser() {
     let told = failure(Form::Bytes, &[], "seed", |input| {
@@ -35,7 +35,7 @@ fn results_lead_the_way_into_a_parser() {
 }
 
 #[test]
-fn members_are_found_wherever_they_stand() {
+fn members_are_found_at_any_place() {
     let told = failure(Form::Json, &["deep", "text"], r#"{"a":[{"b":1}],"c":"d"}"#, |input| {
         let document = serde_json::from_slice::<serde_json::Value>(input).unwrap_or_default();
         let found = document.pointer("/a/0/deep").is_some_and(|value| value == "text");

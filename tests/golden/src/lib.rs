@@ -1,12 +1,12 @@
-//! Golden files: what each version of the code has stored, kept for ever. A file `v1/{kind}.json` is a list of things of one
-//! kind as that version wrote them, with every member and every variant that it knew; in `v0` are things as they were stored
-//! before that, without members that came later. What is in them never changes; a later version adds files in a directory of
-//! its own. See `docs/stored-records.md`.
+//! Golden files: examples of the data that each version of the code has stored, kept for ever. A file `v1/{kind}.json`
+//! is a list of values of one kind as that version wrote them, with every member and every variant that it knew. `v0`
+//! has values that were stored before that, without members that were added later. Golden files never change; a later
+//! version adds files in its own directory. See `docs/stored-records.md`.
 //!
-//! [`check`] is called by a test of the crate that a kind belongs to. It fails when the present code
-//! - cannot read something,
-//! - writes what is in the latest file of a kind in another way,
-//! - loses or changes a member of something that an earlier version wrote,
+//! A test in the crate of a kind calls [`check`]. It fails if the present code
+//! - cannot read a value,
+//! - writes a value of the latest file of a kind in another way,
+//! - loses or changes a member of a value that an earlier version wrote,
 //! - knows a member or a variant that no file has.
 
 mod watch;
@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 
 use crate::watch::{Known, Watched};
 
-/// Every kind that there are files of.
+/// Every kind with golden files.
 pub const KINDS: [&str; 26] = [
     "account",
     "allowance",
@@ -53,7 +53,7 @@ pub const KINDS: [&str; 26] = [
 /// Members that earlier versions wrote and that the present code drops on purpose, as `kind.member.member`.
 const REMOVED: [&str; 0] = [];
 
-/// An enum whose variants are told by a member of an object, as `tag` says.
+/// An enum whose variant is named by the member `tag` of an object.
 #[derive(Debug, Clone)]
 pub struct Tagged {
     name: &'static str,
@@ -62,13 +62,13 @@ pub struct Tagged {
 }
 
 impl Tagged {
-    /// The variants of `T`, which stand in the member `tag`.
+    /// The variants of `T`, which are named by the member `tag`.
     ///
     /// # Panics
-    /// When `T` is no such enum.
+    /// If `T` is not such an enum.
     pub fn of<T: DeserializeOwned>(tag: &'static str) -> Self {
         let name = std::any::type_name::<T>();
-        // The error about a word that there cannot be names all that there are.
+        // The error about an unknown variant lists all variants.
         let error = T::deserialize(json!({ tag: "`" })).err().expect("there is no such variant").to_string();
         let (_, expected) = error.split_once("expected ").unwrap_or_else(|| panic!("{name} has no tag {tag}: {error}"));
         let variants = expected.split('`').skip(1).step_by(2).map(str::to_owned).collect();
@@ -76,10 +76,10 @@ impl Tagged {
     }
 }
 
-/// Checks the files of `kind`, which hold things of type `T`. In them are enums told by a tag.
+/// Checks the files of `kind`, which contain values of type `T`. `tagged` are the tagged enums in them.
 ///
 /// # Panics
-/// When something is not as it should be; see the module.
+/// If a check fails; see the module.
 pub fn check<T: Serialize + DeserializeOwned>(kind: &str, tagged: &[Tagged]) {
     assert!(KINDS.contains(&kind), "{kind} is not listed");
     let files = files(kind);
@@ -110,15 +110,15 @@ pub fn check<T: Serialize + DeserializeOwned>(kind: &str, tagged: &[Tagged]) {
     }
 }
 
-/// Everything that the files of a kind hold.
+/// All values in the files of a kind.
 ///
 /// # Panics
-/// When a file cannot be read.
+/// If a file cannot be read.
 pub fn all(kind: &str) -> Vec<Value> {
     files(kind).iter().flat_map(|file| read(file)).collect()
 }
 
-/// The files of a kind, those of the earliest version first.
+/// The files of a kind, the earliest version first.
 fn files(kind: &str) -> Vec<PathBuf> {
     let version = |number: u32| root().join(format!("v{number}"));
     let versions = (0..).map(version).take_while(|version| version.is_dir());
@@ -134,7 +134,7 @@ fn read(file: &Path) -> Vec<Value> {
     serde_json::from_slice(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
 }
 
-/// Checks that everything in `stored`, which is at `path` of its kind, is in `written` as well. There may be more.
+/// Checks that `written` has all members of `stored`, which is at `path` of its kind. It may have more.
 fn assert_kept(stored: &Value, written: &Value, path: &str, what: &str) {
     if REMOVED.contains(&path) {
         return;
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_example_is_named() {
+    fn members_without_an_example_are_listed() {
         let missing = |values: &[Value]| {
             let known = Known::default();
             for value in values {
@@ -228,7 +228,7 @@ mod tests {
 
     #[test]
     #[should_panic = "another: x.b.c is lost or changed"]
-    fn a_member_that_is_lost_is_noticed() {
+    fn a_lost_member_is_noticed() {
         let stored = json!({ "a": 1, "b": [{ "c": 2 }] });
         assert_kept(&stored, &json!({ "a": 1, "b": [{ "c": 2, "d": 3 }], "e": 4 }), "x", "one");
         assert_kept(&stored, &json!({ "a": 1, "b": [{ "d": 3 }] }), "x", "another");

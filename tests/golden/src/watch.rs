@@ -1,4 +1,4 @@
-//! Reads a value and notes which members and variants its type knows, and which of them the value has.
+//! Reads a value and records which members and variants its type knows, and which of them the value has.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -10,12 +10,12 @@ use serde::de::{
 use serde::forward_to_deserialize_any;
 use serde_json::{Error, Value};
 
-/// Members (`Type.member`) and variants (`Type::Variant`) that are known, and whether there was an example of each.
+/// Known members (`Type.member`) and variants (`Type::Variant`), and whether there was an example of each.
 #[derive(Debug, Default)]
 pub(crate) struct Known(RefCell<BTreeMap<String, bool>>);
 
 impl Known {
-    /// Those of which there was no example.
+    /// Members and variants without an example.
     pub(crate) fn without_example(&self) -> Vec<String> {
         self.0.borrow().iter().filter(|(_, seen)| !**seen).map(|(name, _)| name.clone()).collect()
     }

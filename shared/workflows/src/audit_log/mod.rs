@@ -1,4 +1,4 @@
-//! Reading the audit log, and what is only recorded there.
+//! Lists and exports the audit log, and records acts that belong to no other change.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,22 +16,22 @@ use crate::growing_blob::{GrowingBlob, ObjectPorts};
 use crate::link::Link;
 use crate::listing;
 
-/// Entries that one request looks at at most, however few of them it is asked for.
+/// Entries that one request reads at most, even if its filter selects few of them.
 const LOOKED_AT: usize = 2_000;
 
-/// Entries that are read at once.
+/// Entries per read of the ledger.
 const PER_READ: u32 = 500;
 
 const HEADER: [&str; 10] =
     ["time", "subject", "email", "address", "action", "target", "outcome", "reason", "detail", "entryId"];
 
-/// Why the audit log is not told.
+/// Why the audit log cannot be listed or exported.
 #[derive(Debug, thiserror::Error)]
 pub enum AuditError {
     /// No operator has created the account.
     #[error("there is no such account")]
     AccountUnknown,
-    /// There is more than can be exported at once.
+    /// There are more entries than one export can write in its time.
     #[error("there is too much to export at once")]
     TooMuch,
     #[error(transparent)]
@@ -40,19 +40,19 @@ pub enum AuditError {
     Storage(#[from] StorageError),
 }
 
-/// Puts an entry into the audit log that goes with no other change. Doing so again changes nothing.
+/// Records an entry that belongs to no other change. Repeating it changes nothing.
 ///
 /// # Errors
 /// [`LedgerError`].
 pub async fn record(ledger: &dyn Ledger, entry: &AuditEntry) -> Result<(), LedgerError> {
     match ledger.commit(&[Change::create(entry)]).await {
-        // Ids are unique, so it is there already, by a sending whose answer was lost.
+        // Ids are unique: an earlier try, whose answer was lost, has created the entry.
         Ok(()) | Err(LedgerError::Conflict) => Ok(()),
         Err(error) => Err(error),
     }
 }
 
-/// Checks that there is an account to tell of: what was tried before it was created is told once it is.
+/// Checks that the account exists. Attempts recorded before its creation are listed once it exists.
 ///
 /// # Errors
 /// [`AuditError::AccountUnknown`], [`AuditError::Ledger`].
@@ -61,17 +61,17 @@ pub async fn check_account(ledger: &dyn Ledger, account: &AccountId) -> Result<(
     found.map(drop).ok_or(AuditError::AccountUnknown)
 }
 
-/// Some entries.
+/// A page of entries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditPage {
     pub entries: Vec<AuditEntry>,
-    /// What to list after for the next page, or None at the end. There can be a next page although this one is empty.
+    /// The entry to list after for the next page. None at the end. An empty page can have a next page.
     pub next: Option<AuditEntryId>,
-    /// How many are left out because the present code cannot read them.
+    /// Entries left out because the present code cannot read them.
     pub left_out: usize,
 }
 
-/// Lists an account's entries that `filter` takes, newest first: `limit` at most, those older than `after` if given.
+/// Lists an account's entries that `filter` selects, newest first: at most `limit`, older than `after` if given.
 ///
 /// # Errors
 /// [`LedgerError`].
@@ -104,23 +104,23 @@ pub async fn list(
     Ok(page)
 }
 
-/// A walk over an account's entries, from new to old.
+/// A walk over an account's entries, newest first.
 struct Walk<'a> {
     partition: String,
     after: Option<String>,
     filter: &'a AuditFilter,
     now: Timestamp,
     is_over: bool,
-    /// Entries that were met and left out, since the present code cannot read them.
+    /// Entries left out because the present code cannot read them.
     unreadable: Vec<LedgerError>,
 }
 
 impl<'a> Walk<'a> {
     fn new(account: &AccountId, filter: &'a AuditFilter, after: Option<&AuditEntryId>, now: Timestamp) -> Self {
-        // Ids begin with their time, to the millisecond: those of later ones than that of `until` are behind this one.
+        // Ids start with a millisecond timestamp, so entries later than `until` sort after this id.
         let until = filter.until.map(|until| AuditEntryId::new(until, [u8::MAX; 10]).to_string());
         let after = after.map(ToString::to_string);
-        // Whichever is older.
+        // The older of the two.
         let after = match (after, until) {
             (Some(after), Some(until)) => Some(after.min(until)),
             (after, until) => after.or(until),
@@ -128,7 +128,7 @@ impl<'a> Walk<'a> {
         Self { partition: AuditEntry::partition(account), after, filter, now, is_over: false, unreadable: Vec::new() }
     }
 
-    /// The next entries; None when there are none, or only such as are older than asked for.
+    /// The next entries. None if no entries are left, or only entries older than the filter's range.
     async fn next(&mut self, ledger: &dyn Ledger) -> Result<Option<Vec<AuditEntry>>, LedgerError> {
         if self.is_over {
             return Ok(None);
@@ -154,7 +154,7 @@ impl<'a> Walk<'a> {
         }
         self.is_over = !page.more || self.after.is_none();
         let read = entries.len();
-        // Those of one millisecond are in no order, so that of the first one asked for is read to its end.
+        // Entries of one millisecond are unordered, so read all of `from`'s millisecond.
         let from = self.filter.from.map(Timestamp::as_millisecond);
         entries.retain(|entry| from.is_none_or(|from| entry.at.as_millisecond() >= from));
         self.is_over |= entries.len() < read;
@@ -162,12 +162,12 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Exports the audit log.
+/// Exports the audit log as a CSV file.
 #[derive(Clone)]
 pub struct ExportAuditLog {
     pub ledger: Arc<dyn Ledger>,
     pub clock: Arc<dyn Clock>,
-    /// Looks at what was written.
+    /// Checks what was written.
     pub reader: Arc<dyn BlobReader>,
     pub writer: Arc<dyn BlobWriter>,
     pub uploads: Arc<dyn MultipartUploads>,
@@ -175,8 +175,8 @@ pub struct ExportAuditLog {
 }
 
 impl ExportAuditLog {
-    /// Writes the entries that `filter` takes as CSV for spreadsheets, newest first, and makes a link to it that works for
-    /// `valid_for`. Gives up at `ends`.
+    /// Writes the entries that `filter` selects as CSV for spreadsheets, newest first, and makes a link to the file
+    /// that works for `valid_for`. Gives up at `ends`.
     ///
     /// # Errors
     /// [`AuditError`].
@@ -212,7 +212,7 @@ impl ExportAuditLog {
     ) -> Result<(), AuditError> {
         let mut walk = Walk::new(account, filter, None, self.clock.now());
         while let Some(batch) = walk.next(&*self.ledger).await? {
-            // A file that lacks something would look as if it were whole.
+            // An incomplete file would look complete.
             if let Some(unreadable) = walk.unreadable.pop() {
                 return Err(unreadable.into());
             }

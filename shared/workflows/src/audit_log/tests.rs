@@ -1,4 +1,4 @@
-//! What all tests of the audit log begin with, and how it is listed.
+//! The common start of all tests of the audit log, and the tests of listing it.
 
 mod exporting;
 
@@ -38,7 +38,7 @@ impl World {
         list(&*self.ledger, &*self.clock, &account, filter, after, limit).await.expect("readable")
     }
 
-    /// Which of `entries` the filter takes, as their places, in the order of the list.
+    /// The places in `entries` of those that the filter selects, in the order of the list.
     async fn places(&self, entries: &[AuditEntry], filter: &AuditFilter) -> Vec<usize> {
         let page = self.page(filter, None, usize::MAX).await;
         assert_eq!(page.next, None);
@@ -47,7 +47,7 @@ impl World {
     }
 }
 
-/// An act at this time after [`samples::NOW`].
+/// An act at `after` past [`samples::NOW`].
 fn act_at(after: SignedDuration, action: &'static str) -> Act {
     let at = samples::NOW + after;
     Act { at, entry_id: AuditEntryId::new(at, samples::random()), ..samples::act(action) }
@@ -74,7 +74,7 @@ async fn entries_list_from_new_to_old_over_pages() {
 }
 
 #[tokio::test]
-async fn entries_are_filtered_by_what_who_and_what_came_of_it() {
+async fn entries_are_filtered_by_action_person_and_outcome() {
     let grace = Requester { subject: "user-2".to_owned(), email: Some("Grace@example.com".to_owned()) };
     let refused = Reason { kind: "forbidden".to_owned(), sentence: "Not allowed.".to_owned() };
     let entries = [
@@ -105,7 +105,7 @@ async fn entries_are_filtered_by_what_who_and_what_came_of_it() {
 }
 
 #[tokio::test]
-async fn a_range_of_time_holds_its_begin_and_not_its_end() {
+async fn a_range_of_time_includes_its_beginning_and_not_its_end() {
     let entries = entries(5);
     let world = World::with(&entries).await;
     let range = |from: Option<usize>, until: Option<usize>| AuditFilter {
@@ -132,7 +132,7 @@ async fn a_range_of_time_holds_its_begin_and_not_its_end() {
 #[tokio::test]
 async fn a_range_that_begins_or_ends_within_a_millisecond_is_exact_too() {
     let micros = SignedDuration::from_micros;
-    // The lowest id, which is read last and in a batch of its own, is neither the first nor the last in time.
+    // The lowest id is read last, in a batch of its own. It is neither the first nor the last in time.
     let read = usize::try_from(PER_READ).expect("few");
     let mut entries = vec![act_at(micros(500), "read").succeeded(None)];
     entries.extend((0..read - 1).map(|_| act_at(micros(700), "read").succeeded(None)));
@@ -162,7 +162,7 @@ async fn a_page_after_an_entry_does_not_leave_the_range() {
 }
 
 #[tokio::test]
-async fn what_should_be_forgotten_is_left_out_though_the_ledger_has_it_still() {
+async fn an_expired_entry_is_left_out_before_the_ledger_deletes_it() {
     let entries = entries(2);
     let world = World::with(&entries).await;
     world.clock.set(entries[0].forget_at);
@@ -170,7 +170,7 @@ async fn what_should_be_forgotten_is_left_out_though_the_ledger_has_it_still() {
 }
 
 #[tokio::test]
-async fn a_request_looks_at_so_many_entries_and_says_where_to_go_on() {
+async fn a_request_reads_a_limited_number_of_entries_and_returns_where_to_continue() {
     let rare = act_at(SignedDuration::ZERO, "rare").succeeded(None);
     let mut all = vec![rare.clone()];
     all.extend(entries(u32::try_from(LOOKED_AT).expect("few") + 1).into_iter().skip(1));
@@ -192,7 +192,7 @@ async fn another_accounts_entries_are_not_listed() {
 }
 
 #[tokio::test]
-async fn an_entry_that_is_recorded_again_is_there_once_and_as_it_was() {
+async fn an_entry_recorded_twice_exists_once_and_unchanged() {
     let world = World::with(&[]).await;
     let entry = act_at(SECOND, "read").succeeded(None);
     let other = AuditEntry { action: "other".to_owned(), ..entry.clone() };
@@ -203,7 +203,7 @@ async fn an_entry_that_is_recorded_again_is_there_once_and_as_it_was() {
 }
 
 #[tokio::test]
-async fn the_ledger_replaces_no_entry() {
+async fn the_ledger_refuses_to_replace_an_entry() {
     let entry = act_at(SECOND, "read").succeeded(None);
     let world = World::with(std::slice::from_ref(&entry)).await;
     let loaded = ledger::load::<AuditEntry>(&*world.ledger, &ledger::Record::key(&entry)).await;

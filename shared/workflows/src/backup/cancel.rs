@@ -12,18 +12,17 @@ use crate::backup::ending::{self, End, EndError, Ended};
 /// Why a backup could not be cancelled.
 #[derive(Debug, thiserror::Error)]
 pub enum CancelError {
-    /// The account has no such backup.
     #[error("there is no such backup")]
     Unknown,
-    /// It has completed or failed, which does not change any more.
+    /// It has completed or failed, which is final.
     #[error("the backup has ended")]
     Ended(Box<Backup>),
-    /// The ledger failed; the backup may have been cancelled.
+    /// The ledger failed. The backup may have been cancelled.
     #[error(transparent)]
     Ledger(LedgerError),
 }
 
-/// Cancels a backup. Cancelling it again gives the same answer.
+/// Cancels a backup. Repeating it gives the same answer.
 ///
 /// # Errors
 /// [`CancelError`].

@@ -1,4 +1,4 @@
-//! Deleting a backup's archive before it expires. The backup stays in the list.
+//! Deletes a backup's archive before it expires. The backup stays in the list.
 
 use std::time::Duration;
 
@@ -15,22 +15,21 @@ use crate::contention::{self, Attempt};
 /// Why an archive was not deleted.
 #[derive(Debug, thiserror::Error)]
 pub enum DeleteError {
-    /// The account has no such backup.
     #[error("there is no such backup")]
     Unknown,
     /// The backup has no archive: it is still running, or ended without one.
     #[error("the backup has no archive")]
     NotCompleted(BackupState),
-    /// The archive expired then and is gone.
+    /// The archive expired at this time and is gone.
     #[error("the archive expired at {0}")]
     Expired(Timestamp),
-    /// The ledger failed; the archive may have been deleted.
+    /// The ledger failed. The archive may have been deleted.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
 }
 
-/// Deletes the archive of `backup`: no link to it is made any more from now on, and its objects go within moments.
-/// Deleting it again gives the same answer.
+/// Deletes the archive of `backup`. No further link to it is made, and its objects are deleted within moments.
+/// Repeating it gives the same answer.
 ///
 /// # Errors
 /// [`DeleteError`].
@@ -43,7 +42,7 @@ pub async fn delete(
 ) -> Result<Backup, DeleteError> {
     let deleted = contention::retry(|| try_delete(ledger, clock, backup, act)).await?;
     tracing::info!(account.id = %backup.account_id, backup.id = %backup.backup_id, "backup.archive-deleted");
-    // If this is lost, recover-stalled queues it.
+    // If this message is lost, recover-stalled queues the work.
     if let Err(error) = queue.send(&[Work::Sweep { backup: backup.clone() }], Duration::ZERO).await {
         tracing::warn!(%error, backup.id = %backup.backup_id, "backup.sweep-not-queued");
     }
@@ -127,14 +126,14 @@ mod tests {
         samples::NOW + SignedDuration::from_hours(14 * 24)
     }
 
-    /// A backup of which what it needed while it ran is removed.
+    /// A completed backup whose temporary data is already removed.
     fn completed() -> Backup {
         let completed = samples::completed(1, expires_at());
         completed.apply(BackupEvent::Swept, samples::NOW).expect("it has ended")
     }
 
     #[tokio::test]
-    async fn a_deleted_archive_cannot_be_downloaded_any_more_and_is_swept() {
+    async fn a_deleted_archive_can_no_longer_be_downloaded_and_is_swept() {
         let (backup, now) = (completed(), samples::NOW + SignedDuration::from_hours(1));
         let world = World::with(&backup).await;
         world.link(&backup).await.expect("there is an archive");
@@ -166,7 +165,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_of_two_deletions_at_the_same_moment_is_audited() {
+    async fn one_of_two_simultaneous_deletions_is_audited() {
         let backup = completed();
         // Backup, commit.
         let sweep = Sweep::expecting(2).up_to(2);
@@ -199,7 +198,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_archive_that_has_expired_is_gone_already() {
+    async fn an_expired_archive_is_already_gone() {
         let backup = completed();
         let world = World::with(&backup).await;
         world.clock.set(expires_at());
@@ -211,7 +210,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_unknown_backup_and_that_of_another_account_are_the_same() {
+    async fn an_unknown_backup_and_another_accounts_backup_give_the_same_answer() {
         let backup = completed();
         let world = World::with(&backup).await;
         let elsewhere = Backup { account_id: AccountId::parse("43").expect("digits"), ..backup.clone() };

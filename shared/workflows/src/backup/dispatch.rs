@@ -1,7 +1,7 @@
-//! Gives an account's worker places to chunks that wait for one.
+//! Gives an account's worker places to waiting chunks.
 //!
-//! The cap is soft: two dispatches at once may each fill the last place. It exists so that one large account neither
-//! takes all workers nor starts more of them than the CRM's rate can feed.
+//! The cap is soft: two simultaneous dispatches may each fill the last place. Its purpose is that one large account
+//! neither takes all workers nor starts more of them than the CRM's rate can feed.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -20,12 +20,12 @@ use domain::work::BackupRef;
 use crate::listing;
 use crate::run::StepError;
 
-/// Workers that one account's backup may have at once. About `rate × latency` of them saturate the CRM: 19 calls a
-/// second at 300 ms need 6.
+/// Workers that one account's backup may have at the same time. About `rate × latency` of them saturate the CRM: 19
+/// calls a second at 300 ms need 6.
 #[derive(Debug, Clone, Copy)]
 pub struct WorkerCap(pub usize);
 
-/// All chunks of a backup that count: those of the objects' present generations.
+/// The valid chunks of a backup: those of the objects' present generations.
 ///
 /// # Errors
 /// [`LedgerError`].
@@ -55,8 +55,8 @@ pub async fn objects(ledger: &dyn Ledger, backup: &BackupId) -> Result<Vec<Objec
     Ok(objects.into_iter().map(|object| object.record).collect())
 }
 
-/// The segments of an object that count, in record order: those of its present generation, without those of ranges that
-/// were read again after them.
+/// The valid segments of an object, in record order: those of its present generation, without those of ranges that were
+/// read again later.
 ///
 /// # Errors
 /// [`LedgerError`].
@@ -75,11 +75,11 @@ pub async fn present_segments(ledger: &dyn Ledger, object: &ObjectExport) -> Res
     Ok(segments)
 }
 
-/// While the backup exports, activates and queues as many waiting chunks as there are free places, those of the largest
-/// objects first, since they take longest.
+/// While the backup exports, activates and queues as many waiting chunks as there are free places. Chunks of the
+/// largest objects come first, since they take longest.
 ///
 /// # Errors
-/// [`StepError`]; some chunks may have been activated. Repeating it is fine.
+/// [`StepError`]. Some chunks may have been activated. Repeating it is safe.
 pub async fn dispatch(
     ledger: &dyn Ledger,
     queue: &dyn WorkQueue,
@@ -91,7 +91,7 @@ pub async fn dispatch(
     if parent.is_none_or(|parent| parent.record.state != BackupState::Exporting) {
         return Ok(());
     }
-    // What cannot be read holds up none of the others.
+    // An unreadable chunk does not delay the others.
     let partition = Backup::partition(&backup.backup_id);
     let objects = ledger::list_each::<ObjectExport>(ledger, &partition, ObjectExport::PREFIX).await?;
     let objects: Vec<_> = listing::readable(objects).map(|object| object.record).collect();
@@ -105,7 +105,7 @@ pub async fn dispatch(
         let Ok(ready) = chunk.record.activate(clock.now()) else { continue };
         match ledger.commit(&[Change::replace(&chunk, &ready)]).await {
             Ok(()) => activated.push(ready.work()),
-            // Somebody else has dispatched it.
+            // Another run has dispatched it.
             Err(LedgerError::Conflict) => {}
             Err(error) => return Err(error.into()),
         }

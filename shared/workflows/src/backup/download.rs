@@ -1,4 +1,5 @@
-//! A link to a backup's archive. Links live for minutes and are made afresh every time; nobody stores or logs them.
+//! Links to a backup's archive. They live for minutes and are made afresh for each request. They are not stored or
+//! logged.
 
 use std::time::Duration;
 
@@ -13,10 +14,9 @@ use jiff::tz::TimeZone;
 use crate::audit_log;
 use crate::link::Link;
 
-/// Why there is no link.
+/// Why no link was made.
 #[derive(Debug, thiserror::Error)]
 pub enum DownloadError {
-    /// The account has no such backup.
     #[error("there is no such backup")]
     Unknown,
     #[error(transparent)]
@@ -27,8 +27,8 @@ pub enum DownloadError {
     Storage(#[from] StorageError),
 }
 
-/// Makes a link to the archive of `backup` that works for `valid_for`, but not longer than the archive lives. The audit log
-/// has the entry before anybody has the link.
+/// Makes a link to the archive of `backup` that works for `valid_for`, but no longer than the archive lives. The audit
+/// log has the entry before the caller gets the link.
 ///
 /// # Errors
 /// [`DownloadError`].
@@ -44,7 +44,7 @@ pub async fn link(
     let backup = loaded.ok_or(DownloadError::Unknown)?.record;
     let now = clock.now();
     let archive = backup.usable_archive(now)?;
-    // Links are valid for whole seconds, one at least.
+    // A link is valid for whole seconds, at least one.
     let seconds_left = u64::try_from(archive.expires_at.duration_since(now).as_secs()).unwrap_or(0).max(1);
     let valid_for = valid_for.min(Duration::from_secs(seconds_left));
     let url = links.link(&archive.storage_key, &file_name(&backup), valid_for).await?;
@@ -52,8 +52,8 @@ pub async fn link(
     Ok(Link { url, expires_at: (now + valid_for).min(archive.expires_at) })
 }
 
-/// What browsers save the archive as: the account, and the second (UTC) at which the backup was asked for, so that two of a
-/// day do not overwrite each other.
+/// The file name that browsers save the archive under: the account, and the second (UTC) of the request for the backup,
+/// so that two archives of one day do not overwrite each other.
 fn file_name(backup: &Backup) -> String {
     let asked_at = backup.created_at.to_zoned(TimeZone::UTC).strftime("%Y-%m-%d-%H%M%SZ");
     format!("crm-backup-{}-{asked_at}.zip", backup.account_id)
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
     use crate::samples;
 
-    /// Makes links that say what they were asked for.
+    /// Makes links that contain the arguments of the request.
     #[derive(Default)]
     struct Links(Mutex<u32>);
 
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_request_gets_a_fresh_link_to_a_file_with_a_speaking_name() {
+    async fn every_request_gets_a_fresh_link_to_a_file_with_a_descriptive_name() {
         let backup = samples::completed(1, samples::NOW + SignedDuration::from_hours(14 * 24));
         let links = Links::default();
         for nth in 1..=2 {
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_link_does_not_outlive_the_archive_and_there_is_none_after_it() {
+    async fn a_link_does_not_outlive_the_archive_and_an_expired_archive_has_no_link() {
         let expires_at = samples::NOW + SignedDuration::from_hours(1);
         let backup = samples::completed(1, expires_at);
         let links = Links::default();

@@ -1,8 +1,8 @@
-//! How a backup ends other than by its archive: it fails, or somebody cancels it.
+//! The endings of a backup without an archive: it fails, or a user cancels it.
 //!
-//! Ending is one transaction: the backup reaches its last state, the account's allowance is as it was before, and it stands
-//! in the inbox or in the audit log who or what ended it. Workers that are still busy notice it at their next look at the
-//! ledger; what they wrote is swept.
+//! Ending is one transaction: the backup reaches its last state, the account's allowance is restored, and the inbox or
+//! the audit log records who or what ended it. Workers that are still busy notice it when they next read the ledger.
+//! The data that they wrote is swept.
 
 use std::time::Duration;
 
@@ -22,19 +22,18 @@ use crate::contention::{self, Attempt};
 use crate::notify;
 use crate::run::StepError;
 
-/// What became of the wish to end a backup.
+/// The result of an attempt to end a backup.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ended {
-    /// It ended by this.
+    /// This attempt ended it.
     Done(Backup),
-    /// It had ended before, perhaps by the same wish; this is how.
+    /// It had already ended in this way, perhaps by an earlier try of the same attempt.
     AlreadyEnded(Backup),
 }
 
 /// Why a backup could not be ended.
 #[derive(Debug, thiserror::Error)]
 pub enum EndError {
-    /// There is no such backup.
     #[error("there is no such backup")]
     Absent,
     #[error(transparent)]
@@ -50,10 +49,10 @@ impl From<EndError> for StepError {
     }
 }
 
-/// How a backup is ended.
+/// How a backup is to end.
 #[derive(Debug, Clone, Copy)]
 pub enum End<'a> {
-    /// It cannot go on.
+    /// It cannot continue.
     Failed(&'a Failure),
     Cancelled(&'a Act),
 }
@@ -75,7 +74,7 @@ pub async fn end(
         if let Some(told) = &told {
             notify::announce_soon(queue, told).await;
         }
-        // If this is lost, recover-stalled queues it.
+        // If this message is lost, recover-stalled queues the work.
         if let Err(error) = queue.send(&[Work::Sweep { backup: backup.clone() }], Duration::ZERO).await {
             tracing::warn!(%error, backup.id = %backup.backup_id, "backup.sweep-not-queued");
         }
@@ -83,7 +82,7 @@ pub async fn end(
     Ok(ended)
 }
 
-/// Says how it ended. The template counts the lines named `backup.failed`; its alarm hangs on that name.
+/// Logs how it ended. The template counts the lines named `backup.failed`; its alarm depends on that name.
 fn log_end(backup: &BackupRef, failure: Option<&Failure>) {
     let (account, id) = (&backup.account_id, &backup.backup_id);
     if let Some(failure) = failure {
@@ -93,7 +92,7 @@ fn log_end(backup: &BackupRef, failure: Option<&Failure>) {
     }
 }
 
-/// Ends a backup as failed, if it has not ended yet.
+/// Ends a backup as failed, unless it has already ended.
 ///
 /// # Errors
 /// [`EndError`].
@@ -107,8 +106,8 @@ pub async fn fail(
     end(ledger, queue, clock, backup, End::Failed(&failure)).await.map(|_| ())
 }
 
-/// Queues the sweep once more if the backup has ended, after a run that was under way at that moment: what it wrote may
-/// have come after the sweep.
+/// Queues the sweep again if the backup has ended, for a run that was still working at that time: it may have written
+/// data after the first sweep.
 pub(crate) async fn sweep_if_ended(
     ledger: &dyn Ledger,
     queue: &dyn WorkQueue,
@@ -163,7 +162,7 @@ fn failed(backup: &Backup, failure: &Failure, now: Timestamp) -> Notification {
     Notification::new(account, backup.backup_id.random(), event, requester, now)
 }
 
-/// The change that gives the account's allowance back, unless it names another backup already.
+/// The change that gives the account's allowance back, unless another backup already has it.
 pub(crate) async fn give_allowance_back(
     ledger: &dyn Ledger,
     backup: &BackupRef,
@@ -175,7 +174,8 @@ pub(crate) async fn give_allowance_back(
     }))
 }
 
-/// The change that uses the account's allowance up when `backup` completes, and whether it counts against the plan.
+/// The change that uses up the account's allowance when `backup` completes, and whether the backup counts against the
+/// plan.
 pub(crate) async fn use_allowance_up(
     ledger: &dyn Ledger,
     backup: &BackupRef,

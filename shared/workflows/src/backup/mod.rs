@@ -1,14 +1,14 @@
-//! Backups: requesting and ending them, reading all records, laying the archive out, and what users see.
+//! Backups: requesting and ending them, reading all records, making the archive, and showing them to users.
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`create`], [`cancel`], [`delete`] | requests that change something |
-//! | [`read`], [`download`] | requests that show something |
+//! | [`create`], [`cancel`], [`delete`] | requests that change a backup |
+//! | [`read`], [`download`] | requests that read backups |
 //! | [`discover`] | finds object types and properties, and makes the first chunks |
 //! | [`export`] | reads chunks into segments, proves that they are complete, closes objects |
-//! | [`assemble`] | makes the archive from the segments, and removes what is no longer needed |
-//! | [`ending`] | fails or cancels a backup wherever it is |
-//! | [`dispatch`] | queues waiting chunks where worker places are free |
+//! | [`assemble`] | makes the archive from the segments, and removes temporary data |
+//! | [`ending`] | fails or cancels a backup in any state |
+//! | [`dispatch`] | queues waiting chunks if worker places are free |
 
 pub mod assemble;
 pub mod cancel;

@@ -1,5 +1,5 @@
-//! A step of a backup that one run does at a time: discovery, assembly. What they have in common: taking the lease,
-//! changing the backup under it, and giving it back when the run ends before the step is done.
+//! The steps of a backup that one run does at a time, discovery and assembly: taking the lease, changing the backup
+//! under it, and giving the lease back when the run ends before the step is done.
 
 use domain::backup::{Backup, BackupEvent};
 use domain::lease::Leftover;
@@ -17,7 +17,7 @@ use crate::held_lease::{HeldLease, Wished};
 use crate::leased::{Aftermath, Leasable, Leases};
 use crate::run::{Patience, Run, StepError};
 
-/// A backup at such a step, and the ports to change it.
+/// A backup at such a step, and the ports that change it.
 #[derive(Clone, Copy)]
 pub(crate) struct BackupStep<'a> {
     pub(crate) ledger: &'a dyn Ledger,
@@ -45,7 +45,7 @@ impl Leasable for Backup {
 }
 
 impl<'a> BackupStep<'a> {
-    /// The backup, or None when there is none.
+    /// Loads the backup.
     pub(crate) async fn load(&self) -> Result<Option<Versioned<Backup>>, LedgerError> {
         ledger::load::<Backup>(self.ledger, &Backup::key_of(self.backup)).await
     }
@@ -54,8 +54,8 @@ impl<'a> BackupStep<'a> {
         Leases { ledger: self.ledger, queue: self.queue, clock: self.clock }
     }
 
-    /// Takes the lease of the step that `loaded` is at. None when there is nothing to do for this
-    /// run; after too many fruitless runs the backup has then failed, by `out_of_attempts`.
+    /// Takes the lease of the step that `loaded` is at. None if this run has nothing to do. After too many fruitless
+    /// runs the backup fails with `out_of_attempts`, and the result is None too.
     pub(crate) async fn lease(
         &self,
         loaded: &Versioned<Backup>,
@@ -75,10 +75,10 @@ impl<'a> BackupStep<'a> {
         }
     }
 
-    /// Applies `event`, whoever else changes the backup at the same time, and returns the backup as it is then.
+    /// Applies `event`, even if others change the backup at the same time, and returns the changed backup.
     ///
     /// # Errors
-    /// [`StepError::TakenOver`] when the event is refused or the backup is gone; others when the ledger failed.
+    /// [`StepError::TakenOver`] if the event is refused or the backup is gone; others if the ledger failed.
     pub(crate) async fn apply(&self, event: BackupEvent) -> Result<Backup, StepError> {
         contention::retry(|| async {
             let Some(loaded) = self.load().await? else { return Err(StepError::GONE) };
@@ -88,16 +88,16 @@ impl<'a> BackupStep<'a> {
         .await
     }
 
-    /// The backup after `event`, not committed yet.
+    /// The backup after `event`, not yet committed.
     ///
     /// # Errors
-    /// [`StepError::TakenOver`] when the event is refused.
+    /// [`StepError::TakenOver`] if the event is refused.
     pub(crate) fn after(&self, loaded: &Versioned<Backup>, event: BackupEvent) -> Result<Backup, StepError> {
         Ok(loaded.record.apply(event, self.clock.now())?)
     }
 
-    /// What follows when a run under `lease` ends by `error` before the step is done. A run that has `progressed` was not
-    /// in vain.
+    /// Handles `error`, which ended a run under `lease` before the step was done. A run that has `progressed` does not
+    /// count as fruitless.
     ///
     /// # Errors
     /// [`StepError`] when the message should be delivered again.
@@ -119,8 +119,8 @@ impl<'a> BackupStep<'a> {
         }
     }
 
-    /// What follows when the time of a run under `lease` is over before the step is done. A run that has `progressed` was
-    /// not in vain.
+    /// Handles the end of the time of a run under `lease` before the step was done. A run that has `progressed` does
+    /// not count as fruitless.
     ///
     /// # Errors
     /// [`StepError`] when the message should be delivered again.
@@ -131,7 +131,7 @@ impl<'a> BackupStep<'a> {
     /// Ends the backup as failed.
     ///
     /// # Errors
-    /// [`StepError`] when the ledger failed.
+    /// [`StepError`] if the ledger failed.
     pub(crate) async fn fail(&self, failure: Failure) -> Result<(), StepError> {
         Ok(ending::fail(self.ledger, self.queue, self.clock, self.backup, failure).await?)
     }

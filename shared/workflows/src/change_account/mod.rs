@@ -1,12 +1,12 @@
-//! Creating an account, connecting it to its CRM, and its settings: plan, share of the CRM's calls, and who is told what
-//! happens.
+//! Creates an account, connects it to its CRM, and changes its settings: plan, share of the CRM's calls, and the
+//! receivers of notifications.
 //!
-//! A connection is only stored once it works: the CRM is asked who the token belongs to, then the audit log is told that it
-//! is about to change, then the token goes to the secret store, together with its base URL, then everything else to the ledger. If that fails half-way, a token of the
-//! same portal was replaced and nothing else; if that is one of another base URL, nothing is sent to either until the
-//! change is made again. An account stays with the portal it was first connected to, since its backups are of that portal;
-//! should two first connections race with tokens of different portals, one is refused, and discovery checks the portal
-//! again.
+//! A connection is stored only after it was tested. First the CRM returns the token's portal. Then the audit log
+//! records that the token is about to change. Then the token is stored in the secret store, together with its base URL,
+//! and then everything else in the ledger. If this fails half-way, at most the token was replaced, by one of the same
+//! portal. If the new token is for another base URL, nothing is sent to either URL until the change is made again. An
+//! account stays with its first portal, since its backups are of that portal. If two first connections race with tokens
+//! of different portals, one is refused, and discovery checks the portal again.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,16 +30,15 @@ use crate::connection_gate::ConnectionGate;
 use crate::contention::{self, Attempt};
 use crate::{audit_log, notify, schedule};
 
-/// What to change about an account. What is None stays as it is.
+/// A change of an account. A field that is None stays unchanged.
 #[derive(Debug, Clone, Default)]
 pub struct AccountChange {
-    /// The connection to the CRM.
     pub connection: Option<ConnectionChange>,
     /// Share of the CRM's limit per ten seconds, in percent from 1 to 100.
     pub burst_percent: Option<u8>,
     /// Share of the CRM's limit per day, in percent from 1 to 100.
     pub daily_percent: Option<u8>,
-    /// What the account may do. Only an operator says that.
+    /// The account's plan. Only an operator changes it.
     pub tier: Option<TierName>,
     /// E-mail addresses that get notifications.
     pub email: Option<Vec<String>>,
@@ -48,7 +47,7 @@ pub struct AccountChange {
 }
 
 impl AccountChange {
-    /// What is changed, for the audit log: names, and no values but the plan's.
+    /// The changed settings, for the audit log: their names, and no values but the plan's.
     fn told(&self, created: bool) -> Option<String> {
         let plan = self.tier.map(|tier| format!("plan {}", tier.as_str()));
         let parts = [
@@ -63,7 +62,7 @@ impl AccountChange {
         (!all.is_empty()).then(|| all.join(", "))
     }
 
-    /// Changes everything but the connection, which has to be proven first.
+    /// Changes everything but the connection, which has to be tested first.
     fn apply_to(&self, account: &mut Account) {
         account.call_share.burst_percent = self.burst_percent.unwrap_or(account.call_share.burst_percent);
         account.call_share.daily_percent = self.daily_percent.unwrap_or(account.call_share.daily_percent);
@@ -78,33 +77,33 @@ impl AccountChange {
     }
 }
 
-/// What to change about the webhook.
+/// A change of the webhook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WebhookChange {
-    /// There shall be none.
+    /// The account gets no webhook.
     Removed,
-    /// Notifications go to this URL. Another URL than before gets a new secret, since whoever runs the one before knows
-    /// that one; so does the same URL if `new_secret` says so.
+    /// Notifications go to this URL. Another URL than before gets a new secret, since the operator of the old URL knows
+    /// the old secret. The same URL gets one if `new_secret` is set.
     Set {
         /// An absolute https URL.
         url: String,
-        /// Whether to sign with a new secret in any case.
+        /// Whether to make a new secret in any case.
         new_secret: bool,
     },
 }
 
-/// What to change about the connection. The first one needs a base URL and a token; another base URL needs a token too,
-/// since a stored one is only sent to the base URL that it was stored with.
+/// A change of the connection. The first connection needs a base URL and a token. Another base URL needs a token too,
+/// since a stored token is only sent to the base URL that it was stored with.
 #[derive(Debug, Clone, Default)]
 pub struct ConnectionChange {
     /// Scheme, host and port, exactly as in the deployment's allow-list.
     pub base_url: Option<String>,
-    /// The CRM API's version; at first the newest.
+    /// The CRM API's version. The newest by default for a first connection.
     pub api_version: Option<ApiVersion>,
     pub token: Option<SecretString>,
 }
 
-/// Why an account was not changed. Nothing was, unless it says so.
+/// Why an account was not changed. Nothing has changed, unless the variant says otherwise.
 #[derive(Debug, thiserror::Error)]
 pub enum ChangeError {
     /// No operator has created the account.
@@ -113,10 +112,10 @@ pub enum ChangeError {
     /// The deployment does not connect to that base URL.
     #[error("the base URL is not one of this deployment's")]
     BaseUrlNotAllowed,
-    /// The account is not connected yet, so a base URL must be given.
+    /// The account is not connected yet, so a base URL is required.
     #[error("a base URL is needed")]
     BaseUrlMissing,
-    /// No token is stored that could be used with that base URL, so one must be given.
+    /// No stored token may be used with that base URL, so a token is required.
     #[error("a token is needed")]
     TokenMissing,
     /// The token belongs to another portal than the account.
@@ -128,37 +127,36 @@ pub enum ChangeError {
     /// The webhook's URL is not allowed.
     #[error(transparent)]
     Webhook(#[from] WebhookRefused),
-    /// The secret store failed; the token may have been stored.
+    /// The secret store failed. The token may have been stored.
     #[error(transparent)]
     Secrets(#[from] SecretsError),
-    /// The ledger failed; the change may have been made.
+    /// The ledger failed. The change may have been made.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
 }
 
-/// An account as it is now.
+/// The account after a change.
 #[derive(Debug, Clone)]
 pub struct Changed {
     pub account: Account,
-    /// Whether it did not exist before.
+    /// Whether the change created it.
     pub created: bool,
-    /// What webhooks are signed with from now on, if that has changed. Nobody is told again.
+    /// The new signing secret of webhooks, if it has changed. It is not returned again.
     pub webhook_secret: Option<SecretString>,
 }
 
-/// Creates and connects accounts.
+/// Creates, connects and changes accounts.
 #[derive(Clone)]
 pub struct ChangeAccount {
     pub ledger: Arc<dyn Ledger>,
     pub tokens: Arc<dyn CrmTokens>,
-    /// Keeps what webhooks are signed with.
+    /// Keeps the signing secrets of webhooks.
     pub webhook_secrets: Arc<dyn WebhookSecrets>,
-    /// Knows which webhooks are allowed.
+    /// Decides which webhook URLs are allowed.
     pub webhooks: Arc<dyn Webhooks>,
-    /// Makes a secret to sign webhooks with.
+    /// Makes a signing secret for webhooks.
     pub new_webhook_secret: fn() -> SecretString,
     pub queue: Arc<dyn WorkQueue>,
-    /// Makes clients of the CRM.
     pub connector: Arc<dyn CrmConnector>,
     pub clock: Arc<dyn Clock>,
     /// The base URLs that accounts may be connected to.
@@ -175,8 +173,8 @@ pub async fn read(ledger: &dyn Ledger, account: &AccountId) -> Result<Account, C
 }
 
 impl ChangeAccount {
-    /// Changes the account that `act` is about, and creates it if it does not exist and `may_create` says so. The CRM is
-    /// asked nothing after `deadline`.
+    /// Changes the account of `act`, and creates it if it does not exist and `may_create` is set. Calls the CRM no
+    /// longer than until `deadline`.
     ///
     /// # Errors
     /// [`ChangeError`].
@@ -200,7 +198,7 @@ impl ChangeAccount {
             Some(wanted) => Some(self.connect(act, present.as_ref(), wanted, deadline).await?),
             None => None,
         };
-        // One for all tries, so that the one that is told is the one that is stored.
+        // One secret for all tries, so that the returned secret is the stored one.
         let secret = NewSecret { secret: (self.new_webhook_secret)(), is_stored: AtomicBool::new(false) };
         let (changed, told) = contention::retry(|| self.try_store(act, change, connection.as_ref(), &secret)).await?;
         if let Some(told) = &told {
@@ -215,7 +213,7 @@ impl ChangeAccount {
         Ok(changed)
     }
 
-    /// Asks the CRM whether the connection works, and stores the token if so.
+    /// Tests the connection with a call to the CRM, and stores the token if it works.
     async fn connect(
         &self,
         act: &Act,
@@ -293,8 +291,8 @@ impl ChangeAccount {
         Ok(contention::settle(self.ledger.commit(&changes).await, (stored, told))?)
     }
 
-    /// Stores `secret` for the webhook where it needs a new one, before anything is sent there. Every try does it again: of
-    /// two changes at the same moment, the one that is committed last has stored its own last.
+    /// Stores `secret` for the webhook if it needs a new one, before the first notification is sent there. Every try
+    /// stores it again: of two simultaneous changes, the one that commits last has also stored its secret last.
     async fn webhook_secret(
         &self,
         act: &Act,
@@ -314,8 +312,8 @@ impl ChangeAccount {
     }
 }
 
-/// A secret that was made for a change, and whether a try of it has stored it: then it is told, whoever else has set the same
-/// URL in between.
+/// A secret made for a change, and whether a try of the change has stored it. If so, it is returned, even if another
+/// change has set the same URL in between.
 struct NewSecret {
     secret: SecretString,
     is_stored: AtomicBool,

@@ -69,7 +69,7 @@ fn told(changed: &Changed) -> Option<String> {
 }
 
 #[tokio::test]
-async fn a_new_webhook_gets_a_secret_that_is_shown_once() {
+async fn a_new_webhook_gets_a_secret_that_is_returned_once() {
     let world = World::with_account().await;
 
     let set = world.change(&webhook(HOOK, false)).await.expect("allowed");
@@ -112,7 +112,7 @@ async fn a_webhook_that_is_not_allowed_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_webhook_can_be_removed_and_what_is_not_named_stays() {
+async fn a_webhook_can_be_removed_and_other_settings_stay() {
     let world = World::with_account().await;
     let email = vec!["ops@example.com".to_owned()];
     let change = AccountChange { email: Some(email.clone()), ..webhook(HOOK, false) };
@@ -141,7 +141,7 @@ async fn every_change_of_an_account_is_audited_and_a_refused_one_is_not() {
 }
 
 #[tokio::test]
-async fn an_unknown_account_is_created_by_an_operator_alone() {
+async fn only_an_operator_creates_an_unknown_account() {
     let world = World::with_account().await;
     let act = Act { account_id: samples::account_id("43"), ..samples::act("change-account") };
     let change = AccountChange { tier: Some(samples::tier("enterprise")), ..AccountChange::default() };
@@ -159,8 +159,8 @@ async fn an_unknown_account_is_created_by_an_operator_alone() {
     assert_eq!(created.account.tier.as_str(), "starter", "the most restricted plan until somebody says otherwise");
 }
 
-/// Whatever goes wrong, the account never sends to a URL for which no secret was made before, and no secret changes of which
-/// the audit log does not say who was about to change it.
+/// With any fault, the account never sends to a URL before a secret was made for it, and no secret changes before the
+/// audit log has an entry for the person who is about to change it.
 #[tokio::test]
 async fn the_secret_of_a_webhook_is_stored_before_its_url() {
     for fault in [Fault::CallFails, Fault::AnswerLost, Fault::WorkerDies] {
@@ -195,7 +195,8 @@ async fn the_secret_of_a_webhook_is_stored_before_its_url() {
                     }
                     Some(Err(error)) => panic!("{error}"),
                 }
-                // Doing it again, with a new secret in case the one before was not told, ends with one that is known.
+                // Repeating the change, with a new secret in case the earlier one was not returned, ends with a known
+                // secret.
                 let again = world.change(&webhook(HOOK, true)).await.expect("no faults any more");
                 assert_eq!(told(&again), world.stored_secret().await);
             })
@@ -204,13 +205,13 @@ async fn the_secret_of_a_webhook_is_stored_before_its_url() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn two_webhook_changes_at_the_same_moment_leave_a_url_with_its_own_secret() {
+async fn two_simultaneous_webhook_changes_leave_a_url_with_its_own_secret() {
     for other in [OTHER, HOOK] {
         assert_the_stored_secret_is_told(other).await;
     }
 }
 
-/// Sets HOOK, and while that is held at each of its calls in turn, `other`.
+/// Sets HOOK and, while that change is held at each of its calls in turn, `other`.
 async fn assert_the_stored_secret_is_told(other: &str) {
     let counted = Faults::none();
     let worker = counted.worker();

@@ -1,46 +1,46 @@
-//! Lists of which the present code cannot read every record: one of them holds up none of the others. What is left out is
-//! logged, and told by whoever shows the list.
+//! Lists in which the present code cannot read every record. An unreadable record does not delay the others. It is
+//! logged, and callers report the number of records left out.
 
 use std::collections::HashSet;
 
 use domain::ports::ledger::{self, DueList, Key, Ledger, LedgerError, Record, Stored, Versioned};
 use jiff::Timestamp;
 
-/// The records that could be read, and how many could not.
+/// The readable records, and the number of unreadable ones.
 pub(crate) struct Readable<T> {
     pub(crate) records: Vec<T>,
     pub(crate) left_out: usize,
 }
 
-/// The records of a page that can be read.
+/// The readable records of a page.
 pub(crate) fn of_page<T: Record>(stored: Vec<Stored>) -> Readable<T> {
     let all = stored.len();
     let records: Vec<T> = readable(stored.into_iter().map(ledger::read::<T>)).map(|loaded| loaded.record).collect();
     Readable { left_out: all - records.len(), records }
 }
 
-/// Those of `read` that could be read; the others are logged.
+/// The readable records among `read`. The others are logged.
 pub(crate) fn readable<T>(
     read: impl IntoIterator<Item = Result<Versioned<T>, LedgerError>>,
 ) -> impl Iterator<Item = Versioned<T>> {
     read.into_iter().filter_map(|read| read.map_err(|error| unreadable(&error)).ok())
 }
 
-/// Says in the log that something stored cannot be read. Whoever runs the deployment can put an alarm on this line.
+/// Logs that stored data is unreadable. Operators can put an alarm on this line.
 pub(crate) fn unreadable(error: &dyn std::fmt::Display) {
     tracing::error!(%error, "stored.unreadable");
 }
 
-/// The id in the sort key of the last record of a page, whether it could be read or not.
+/// The id in the sort key of the last record of a page, readable or not.
 pub(crate) fn last_id<I, E>(stored: &[Stored], prefix: &str, parse: impl FnOnce(&str) -> Result<I, E>) -> Option<I> {
     stored.last()?.key.sort.strip_prefix(prefix).and_then(|id| parse(id).ok())
 }
 
-/// So many keys of a shard are asked for at once, those among them that stay due.
+/// The most due keys of a shard requested at once, including those that stay due.
 const MOST_DUE: u32 = 10_000;
 
-/// What is due in one shard of a list, each key once. What stays due although it was looked at is passed over, so that it
-/// holds up nothing behind it.
+/// The due keys of one shard of a list, each once. Keys that stay due after they were handled are skipped, so that they
+/// do not delay the keys behind them.
 pub(crate) struct DueKeys {
     list: DueList,
     shard: u8,
@@ -52,7 +52,7 @@ pub(crate) struct DueKeys {
 }
 
 impl DueKeys {
-    /// What is due in `shard` of `list`, `page` keys at a time.
+    /// The due keys in `shard` of `list`, `page` keys at a time.
     pub(crate) fn new(list: DueList, shard: u8, page: u32) -> Self {
         Self { list, shard, page, seen: HashSet::new(), stuck: 0, may_be_more: true }
     }
@@ -75,7 +75,7 @@ impl DueKeys {
         }
     }
 
-    /// Whether there may be keys that have not been handed out.
+    /// Whether more keys may be due than were returned so far.
     pub(crate) const fn may_be_more(&self) -> bool {
         self.may_be_more
     }

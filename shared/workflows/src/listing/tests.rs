@@ -1,4 +1,4 @@
-//! Lists in which something cannot be read: the rest of each list is there, and what is due is done.
+//! Lists with unreadable records: the rest of each list is returned, and due work is done.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ use crate::recover::Recover;
 use crate::schedule::{ScheduleWish, StartScheduled};
 use crate::{samples, schedule};
 
-/// More than what is due in one shard is looked at at once.
+/// More than one read of a shard's due keys returns.
 const MANY: usize = 250;
 
 struct World {
@@ -42,7 +42,7 @@ impl World {
         Self { ledger: Arc::new(MemoryLedger::new()), queue, clock }
     }
 
-    /// Stores changes, in a format of a later version where `later` says so.
+    /// Stores changes, in a format of a later version if `later` is set.
     async fn commit(&self, changes: Vec<Change>, later: bool) {
         let changes: Vec<_> = changes
             .into_iter()
@@ -69,17 +69,17 @@ fn account(nth: usize) -> AccountId {
     samples::account_id(&(1_000 + nth).to_string())
 }
 
-/// A backup of an account of its own that somebody should have worked on since [`samples::NOW`].
+/// A backup of its own account that has been due since [`samples::NOW`].
 fn queued(nth: usize) -> Backup {
     let backup = BackupRef { account_id: account(nth), backup_id: BackupId::new(samples::NOW, samples::random()) };
     Backup { account_id: backup.account_id, backup_id: backup.backup_id, ..samples::queued(1) }
 }
 
-/// The shard of everything that is due here.
+/// The shard of all due records in these tests.
 const SHARD: u8 = 3;
 
 #[tokio::test]
-async fn what_cannot_be_read_holds_up_nothing_that_is_due_behind_it() {
+async fn unreadable_records_do_not_delay_due_records_behind_them() {
     let world = World::new();
     let mut backups = (0..).map(queued).filter(|backup| due_shard(&backup.key()) == SHARD);
     let unreadable: Vec<_> = backups.by_ref().take(MANY).collect();
@@ -98,7 +98,7 @@ async fn what_cannot_be_read_holds_up_nothing_that_is_due_behind_it() {
 }
 
 #[tokio::test]
-async fn a_schedule_that_cannot_be_read_holds_up_no_other() {
+async fn an_unreadable_schedule_delays_no_other() {
     let world = World::new();
     let mut later = Vec::new();
     let accounts = (0..).map(account).filter(|account| due_shard(&Schedule::key_of(account)) == SHARD);
@@ -132,9 +132,9 @@ async fn a_schedule_that_cannot_be_read_holds_up_no_other() {
     assert_eq!((round.started, round.failed), (1, MANY as u64));
 }
 
-/// Pages leave it out, say so, and go on behind it, also where it is the last one of a page.
+/// Pages leave unreadable records out, count them, and continue behind them, even at the end of a page.
 #[tokio::test]
-async fn pages_leave_out_what_cannot_be_read_and_say_so() {
+async fn pages_leave_unreadable_records_out_and_count_them() {
     let world = World::new();
     world.commit(vec![Change::create(&samples::connected_account("42"))], false).await;
     let at = |nth: i64| samples::NOW + SignedDuration::from_mins(nth);
@@ -167,9 +167,9 @@ async fn pages_leave_out_what_cannot_be_read_and_say_so() {
     assert!(matches!(read, Err(inbox::InboxError::Ledger(LedgerError::Unreadable(..)))), "{read:?}");
 }
 
-/// The list of the audit log goes on; a file that lacks an entry would look as if it were whole.
+/// The list of the audit log continues. A file without an entry would look complete.
 #[tokio::test]
-async fn the_audit_log_is_listed_without_what_cannot_be_read_and_not_exported() {
+async fn an_audit_log_with_unreadable_entries_is_listed_but_not_exported() {
     let world = World::new();
     let mut entries = Vec::new();
     for nth in 0..4_u8 {
@@ -197,9 +197,9 @@ async fn the_audit_log_is_listed_without_what_cannot_be_read_and_not_exported() 
     assert!(objects.keys("").is_empty());
 }
 
-/// A chunk that cannot be read takes no other chunk's place.
+/// An unreadable chunk does not take another chunk's place.
 #[tokio::test]
-async fn chunks_are_dispatched_beside_one_that_cannot_be_read() {
+async fn chunks_are_dispatched_beside_an_unreadable_one() {
     let world = World::new();
     let backup = samples::exporting(1);
     let (object, chunk) = samples::discovered(&backup, "contacts", Some(1_000));

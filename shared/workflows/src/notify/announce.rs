@@ -1,4 +1,4 @@
-//! Giving every channel its delivery.
+//! Creates a delivery for every channel of a notification.
 
 use domain::account::Account;
 use domain::audit::AuditEntry;
@@ -13,8 +13,8 @@ use crate::contention::{self, Attempt};
 use crate::run::StepError;
 
 impl Notify {
-    /// Makes the deliveries of a notification and the entry of the audit log that belongs to it, in one transaction, and
-    /// tries the deliveries. One that was announced before is left alone.
+    /// Creates the deliveries of a notification and its entry in the audit log in one transaction, and tries the
+    /// deliveries. Does nothing if the notification was announced before.
     ///
     /// # Errors
     /// [`StepError`] when the message should be delivered again.
@@ -41,7 +41,7 @@ impl Notify {
         Ok(contention::settle(self.ledger.commit(&changes).await, made)?)
     }
 
-    /// By which channels a notification goes. That one could not be delivered is told by the others.
+    /// The channels of a notification. A notification that one channel failed goes by the others.
     fn channels(&self, notification: &Notification, account: Option<&Account>) -> Vec<Channel> {
         let targets = account.map(|account| account.notification_targets.clone()).unwrap_or_default();
         let has_address = notification.requester.as_ref().is_some_and(|requester| requester.email.is_some());

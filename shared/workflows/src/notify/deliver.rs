@@ -1,4 +1,4 @@
-//! Making a delivery.
+//! Makes a delivery.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -17,12 +17,11 @@ use super::{Notify, announce_soon, payload};
 use crate::contention::{self, Attempt};
 use crate::run::{StepError, delay_until};
 
-/// What became of an attempt to deliver.
+/// The result of an attempt to deliver.
 pub(super) enum Delivered {
     There,
-    /// There is nobody to deliver to any more.
+    /// The delivery no longer has a recipient.
     Nobody,
-    /// It did not arrive.
     Failed(FailedAttempt),
 }
 
@@ -33,8 +32,8 @@ impl Delivered {
 }
 
 impl Notify {
-    /// Tries to deliver a notification by one channel, if that is due. A failure is noted, and tried again later; what is
-    /// given up is told by the other channels.
+    /// Tries to deliver a notification by one channel, if the delivery is due. A failure is recorded, and tried again
+    /// later. If a delivery is given up, a notification by the other channels says so.
     ///
     /// # Errors
     /// [`StepError`] when the message should be delivered again.
@@ -49,7 +48,7 @@ impl Notify {
             None => Delivered::Nobody,
         };
         let requester = loaded.and_then(|loaded| match loaded.record.event {
-            // That a delivery failed is told once, and not again when telling that fails.
+            // A failed delivery creates one notification. If that one fails too, it creates no further one.
             Event::DeliveryGivenUp { .. } => None,
             _ => Some(loaded.record.requester),
         });
@@ -108,7 +107,7 @@ impl Notify {
         let secret = match self.secrets.webhook_secret(&notification.account_id).await {
             Ok(Some(secret)) => secret,
             Ok(None) => return of_webhook(Err(WebhookError::SecretUnusable)),
-            // An attempt like any other that failed, so that there is an end to them.
+            // Counted as a failed attempt, so that the attempts come to an end.
             Err(error) => {
                 tracing::warn!(%error, notification.id = %notification.notification_id, "delivery.secret-unreadable");
                 return Delivered::failed("the webhook's secret could not be read".to_owned(), true);
@@ -123,7 +122,7 @@ impl Notify {
         of_webhook(self.webhooks.send(url, message).await)
     }
 
-    /// Notes what became of an attempt. When it was the last one, the notification that tells so comes second.
+    /// Records the result of an attempt. If it was the last one, the notification about the failure comes second.
     async fn note(
         &self,
         reference: &NotificationRef,
@@ -156,7 +155,7 @@ impl Notify {
         Ok(contention::settle(self.ledger.commit(&changes).await, (next, told))?)
     }
 
-    /// Queues the next attempt, if it is soon; recover-stalled sees to those that are later.
+    /// Queues the next attempt if it is soon. recover-stalled queues the later ones.
     async fn again(&self, delivery: &Delivery) {
         let pause = delay_until(delivery.next_at, self.clock.now());
         if delivery.state != DeliveryState::Pending || pause > LONGEST_DELAY || pause == Duration::ZERO {
@@ -175,8 +174,8 @@ fn of_outlet(answer: Result<(), OutletError>) -> Delivered {
     }
 }
 
-/// A receiver may be mended, and a name be looked up again. A secret that is no key, and a URL that is not allowed, stay so
-/// until somebody sets the webhook anew.
+/// A receiver may recover, and a name can be looked up again. A malformed secret, and a URL that is not allowed, stay
+/// so until the webhook is set again.
 fn of_webhook(answer: Result<(), WebhookError>) -> Delivered {
     match answer {
         Ok(()) => Delivered::There,

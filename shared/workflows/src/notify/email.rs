@@ -1,4 +1,4 @@
-//! E-mails: who gets them, and what is in them.
+//! E-mails: their recipients and contents.
 
 use std::collections::BTreeMap;
 
@@ -12,8 +12,8 @@ use super::Notify;
 use super::deliver::Delivered;
 
 impl Notify {
-    /// Sends a notification to everybody whom `delivery` has not reached yet, all at the same time, so that a recipient who
-    /// is slow or refused holds up nobody else.
+    /// Sends a notification to every address that `delivery` has not reached yet, all at the same time, so that a slow
+    /// or refused recipient does not delay the others.
     pub(super) async fn send_mails(
         &self,
         delivery: &Delivery,
@@ -58,8 +58,8 @@ impl Notify {
     }
 }
 
-/// The addresses of the account and of who had asked, by their spelling in small letters: nobody gets it twice, however
-/// their address is written.
+/// The addresses of the account and of the requester, keyed by their lower-case spelling, so that an address in two
+/// spellings gets one e-mail.
 fn recipients(notification: &Notification, account: Option<&Account>) -> BTreeMap<String, String> {
     let named = account.map(|account| account.notification_targets.email.clone()).unwrap_or_default();
     let requester = notification.requester.as_ref().and_then(|requester| requester.email.clone());

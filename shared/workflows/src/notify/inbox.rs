@@ -1,4 +1,4 @@
-//! The inbox: an account's notifications, as its people read them.
+//! The inbox: an account's notifications and who has read them.
 
 use domain::account::Account;
 use domain::ids::{AccountId, NotificationId};
@@ -11,35 +11,35 @@ use domain::work::NotificationRef;
 use crate::contention::{self, Attempt};
 use crate::listing;
 
-/// Unread notifications are counted among this many of the newest; more than an account gets in 90 days.
+/// Unread notifications are counted among this many of the newest: more than an account gets in 90 days.
 const COUNTED: u32 = 1_000;
 
-/// Why there is nothing to show.
+/// Why the inbox or a notification cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum InboxError {
     /// No operator has created the account.
     #[error("there is no such account")]
     AccountUnknown,
-    /// The account has no such notification, or not any more.
+    /// The account has no such notification, or no longer has it.
     #[error("there is no such notification")]
     Unknown,
     #[error(transparent)]
     Ledger(#[from] LedgerError),
 }
 
-/// Some of an account's notifications.
+/// A page of an account's notifications.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InboxPage {
     pub notifications: Vec<Notification>,
-    /// What to list after for the next page, or None at the end.
+    /// The notification to list after for the next page. None at the end.
     pub next: Option<NotificationId>,
-    /// How many of all, not only of these, the reader has not read.
+    /// Notifications that the reader has not read, in the whole inbox and not only on this page.
     pub unread: usize,
-    /// How many are left out because the present code cannot read them.
+    /// Notifications left out because the present code cannot read them.
     pub left_out: usize,
 }
 
-/// A notification and how it was delivered.
+/// A notification and its deliveries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Told {
     pub notification: Notification,
@@ -47,8 +47,8 @@ pub struct Told {
     pub deliveries: Vec<Delivery>,
 }
 
-/// Lists an account's notifications, newest first: `limit` at most, those older than `after` if given. `reader` is the
-/// subject for whom the unread ones are counted.
+/// Lists an account's notifications, newest first: at most `limit`, older than `after` if given. Unread notifications
+/// are counted for the subject `reader`.
 ///
 /// # Errors
 /// [`InboxError`].
@@ -69,7 +69,7 @@ pub async fn list(
     Ok(InboxPage { unread, ..page })
 }
 
-/// Those that are kept of a page. None of them is counted as unread.
+/// The notifications of a page that are still kept. Notifications left out do not count as unread.
 async fn newest(
     ledger: &dyn Ledger,
     clock: &dyn Clock,
@@ -89,7 +89,7 @@ async fn newest(
     let last = listing::last_id(&page.records, Notification::PREFIX, NotificationId::parse);
     let listing::Readable { records: mut notifications, left_out } = listing::of_page::<Notification>(page.records);
     notifications.retain(|notification| !notification.is_forgotten(now));
-    // Ids ascend with the time, but for those of dead letters: a page of which nothing is kept is the last one.
+    // Ids ascend with time, except those of dead letters. So a page without a kept notification is the last one.
     let next = last.filter(|_| page.more && notifications.len() + left_out > 0);
     Ok(InboxPage { notifications, next, unread: 0, left_out })
 }
@@ -107,7 +107,7 @@ pub async fn read(ledger: &dyn Ledger, clock: &dyn Clock, reference: &Notificati
     Ok(Told { notification, deliveries: deliveries.into_iter().map(|loaded| loaded.record).collect() })
 }
 
-/// Notes that `reader` has read a notification, or takes that back.
+/// Marks a notification as read or unread by `reader`.
 ///
 /// # Errors
 /// [`InboxError`].

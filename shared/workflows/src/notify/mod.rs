@@ -1,8 +1,8 @@
-//! Telling people and programs what happened.
+//! Notifies people and programs of events.
 //!
-//! Whatever makes something come true puts the [`Notification`] into the ledger in the same transaction, and calls
-//! [`announce_soon`] afterwards. deliver-notifications then gives every channel its delivery ([`Notify::announce`]) and
-//! makes the deliveries ([`Notify::deliver`]). If a message is lost, recover-stalled sends it again.
+//! The transaction that makes an event true also puts the [`Notification`] into the ledger, and [`announce_soon`]
+//! follows. Then deliver-notifications creates a delivery for every channel ([`Notify::announce`]) and makes the
+//! deliveries ([`Notify::deliver`]). If a message is lost, recover-stalled sends it again.
 
 mod announce;
 mod deliver;
@@ -25,18 +25,17 @@ use jiff::SignedDuration;
 /// Announces and delivers notifications.
 #[derive(Clone)]
 pub struct Notify {
-    /// Knows what is to be told.
     pub ledger: Arc<dyn Ledger>,
-    /// Takes messages about further attempts.
+    /// Receives messages about further attempts.
     pub queue: Arc<dyn WorkQueue>,
     pub clock: Arc<dyn Clock>,
     pub bus: Arc<dyn EventBus>,
-    /// E-mail; None where the deployment has no sender's address.
+    /// E-mail. None if the deployment has no sender address.
     pub mailer: Option<Arc<dyn Mailer>>,
     pub webhooks: Arc<dyn Webhooks>,
-    /// What webhooks are signed with.
+    /// The signing secrets of webhooks.
     pub secrets: Arc<dyn WebhookSecrets>,
-    /// Where the API answers, without a trailing slash: what links in e-mails begin with.
+    /// The base URL of the API, without a trailing slash. Links in e-mails begin with it.
     pub api_url: String,
     /// The first pause between two attempts.
     pub first_pause: Duration,

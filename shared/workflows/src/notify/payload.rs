@@ -1,14 +1,14 @@
-//! What programs are told: the same JSON on the event bus and in webhooks.
+//! The JSON for programs, the same on the event bus and in webhooks.
 
 use domain::ids::{AccountId, NotificationId};
 use domain::notification::{Event, Notification};
 use jiff::Timestamp;
 use serde::Serialize;
 
-/// Goes up when a member changes its meaning or goes away; members may be added without that.
+/// Goes up when a member is removed or changes its meaning. Adding a member does not change it.
 const SCHEMA_VERSION: u32 = 1;
 
-/// The envelope; the event's own members stand beside its.
+/// The envelope. The event's own members stand beside its members.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Payload<'a> {

@@ -1,4 +1,4 @@
-//! What all tests of notifications begin with.
+//! The common start of all tests of notifications.
 
 mod announcing;
 mod attempts;
@@ -41,7 +41,7 @@ struct World {
 }
 
 impl World {
-    /// An account with a webhook, whose receiver is `webhooks`.
+    /// An account with a webhook whose receiver is `webhooks`.
     async fn with(webhooks: MemoryWebhooks) -> Self {
         let clock = Arc::new(ManualClock::at(samples::NOW));
         let world = Self {
@@ -95,7 +95,7 @@ impl World {
         samples::edit(&*self.ledger, &Account::key_of(&samples::account_id("42")), change).await;
     }
 
-    /// `event` comes true now, by the wish of `requester`.
+    /// Makes `event` true now, with `requester` as the person who requested it.
     async fn tell_to(&self, event: Event, requester: Option<Requester>) -> Notification {
         let (account, now) = (samples::account_id("42"), self.clock.now());
         let told = Notification::new(account, samples::random(), event, requester, now);
@@ -103,26 +103,26 @@ impl World {
         told
     }
 
-    /// A backup of [`samples::requester`] is completed.
+    /// Completes a backup of [`samples::requester`].
     async fn tell(&self) -> Notification {
         self.tell_to(completed(), Some(samples::requester())).await
     }
 
-    /// The same, and it is announced.
+    /// Completes a backup and announces it.
     async fn announce(&self) -> Notification {
         let told = self.tell().await;
         self.notify().announce(&told.reference()).await.expect("no faults");
         told
     }
 
-    /// Does what is queued and may be received by now.
+    /// Handles the queued messages that can be received now.
     async fn work_off(&self, notify: &Notify) {
         while let Some(work) = self.queue.receive() {
             handle(notify, work).await.expect("no faults");
         }
     }
 
-    /// Lets `times` minutes pass, each with its messages and its look at what is overdue.
+    /// Lets `times` minutes pass. Every minute handles its messages and its overdue work.
     async fn minutes_pass(&self, times: u32) {
         for _ in 0..times {
             self.clock.advance(MINUTE);
@@ -151,7 +151,7 @@ impl World {
         samples::records(&*self.ledger, &Delivery::prefix(&of.notification_id)).await
     }
 
-    /// How far the deliveries are, in order of their channels' words: e-mail, event bus, webhook.
+    /// The states of the deliveries, in order of their channels' slugs: e-mail, event bus, webhook.
     async fn states(&self, of: &Notification) -> Vec<(Channel, DeliveryState)> {
         let deliveries = self.deliveries(of).await;
         deliveries.into_iter().map(|delivery| (delivery.channel, delivery.state)).collect()
@@ -171,7 +171,7 @@ impl World {
     }
 }
 
-/// As deliver-notifications does.
+/// Handles one message like deliver-notifications.
 async fn handle(notify: &Notify, work: Work) -> Result<(), StepError> {
     match work {
         Work::Announce { notification } => notify.announce(&notification).await,

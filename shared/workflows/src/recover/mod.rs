@@ -1,8 +1,8 @@
-//! recover-stalled: every minute, queues again what nobody is working on, and tells accounts of archives that are about to
-//! expire and of work that was set aside.
+//! recover-stalled: every minute, queues stalled work again, and notifies accounts of archives that are about to expire
+//! and of work in the dead-letter queues.
 //!
-//! Messages may be lost and functions may die anywhere; what is unfinished has a due time in the ledger, and whatever
-//! is past it gets a new message. Queueing something twice does no harm, so nothing here needs to be exact.
+//! Messages may be lost and functions may die at any point. Unfinished work has a due time in the ledger, and overdue
+//! work gets a new message. Queueing an item twice does no harm, so nothing here needs to be exact.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,44 +31,42 @@ use crate::notify;
 use crate::restore;
 use crate::run::{StepError, delay_until};
 
-/// Rounds are a minute apart, or a little more. What will be due before the next one gets its message now, to be delivered
-/// when it is: so nobody waits for a round when a run was killed. Where the run lives, its lease is renewed by then, and
-/// the message finds nothing to do.
+/// Rounds are a minute apart, or a little more. Work that becomes due before the next round gets its message now,
+/// delayed until it is due. So the work of a killed run does not wait for a round. If the run lives, it has renewed its
+/// lease by then, and the message finds nothing to do.
 pub const LOOK_AHEAD: SignedDuration = SignedDuration::from_secs(75);
 
-/// Records looked at per shard and round, not counting those that cannot be looked at; the rest is due in the next round too.
+/// Records handled per shard and round, not counting those that cannot be handled. The rest is still due in the next
+/// round.
 const PER_SHARD: u32 = 200;
 
-/// The use case.
+/// Runs recover-stalled.
 pub struct Recover {
-    /// Knows what is due.
     pub ledger: Arc<dyn Ledger>,
     pub queue: Arc<dyn WorkQueue>,
     pub clock: Arc<dyn Clock>,
-    /// How many workers a backup may have.
     pub cap: WorkerCap,
-    /// Messages that were set aside.
+    /// Work in the dead-letter queues.
     pub dead_letters: Arc<dyn DeadLetters>,
 }
 
-/// What a round has found, for metrics.
+/// The findings of a round, for metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Recovered {
-    /// Items that were due.
     pub due: u64,
     /// How long the oldest of them had been due.
     pub oldest: SignedDuration,
-    /// Items that could not be looked at; they are due in the next round too.
+    /// Items that could not be handled. They are still due in the next round.
     pub failed: u64,
 }
 
 impl Recover {
-    /// Looks at everything that is due, all shards at the same time, and at what was set aside.
+    /// Handles all due work, all shards at the same time, and the dead letters.
     ///
     /// # Errors
-    /// [`StepError`] when a list of due work itself cannot be read; what is on the others has been looked at.
+    /// [`StepError`] if a list of due work cannot be read. The work on the other lists has been handled.
     pub async fn round(&self) -> Result<Recovered, StepError> {
-        // To the end of each: a list that cannot be read holds up what is on it and nothing else.
+        // Every shard is completed: an unreadable list only delays its own items.
         let shards = futures_util::future::join_all((0..DUE_SHARDS).map(|shard| self.shard(shard)));
         let (shards, told) = futures_util::future::join(shards, self.tell_of_dead_letters()).await;
         if let Err(error) = told {
@@ -80,7 +78,7 @@ impl Recover {
     async fn shard(&self, shard: u8) -> Result<Recovered, StepError> {
         let mut recovered = Recovered::default();
         let mut due = DueKeys::new(DueList::Work, shard, PER_SHARD);
-        // What fails stays first in the list, so as many others are looked at behind it.
+        // Items that fail stay first in the list, so the same number of others is read behind them.
         loop {
             let keys = due.next(&*self.ledger, self.clock.now() + LOOK_AHEAD).await?;
             let failed_before = recovered.failed;
@@ -110,7 +108,7 @@ impl Recover {
         }
     }
 
-    /// Looks at one item. Returns since when nobody has worked on it, or None if all is well: the list may lag.
+    /// Handles one item. Returns since when it has been stalled. None if it is not: the list may lag.
     async fn look_at(&self, key: &Key) -> Result<Option<Timestamp>, StepError> {
         let Some(stored) = self.ledger.get(key).await? else { return Ok(None) };
         match DueKind::of(key)? {
@@ -133,7 +131,7 @@ impl Recover {
         let backup = chunk.record.backup();
         let parent = ledger::load::<Backup>(&*self.ledger, &Backup::key_of(&backup)).await?;
         let ended = parent.is_none_or(|parent| parent.record.state.is_terminal());
-        // A chunk of a backup that has ended, or of a void generation, is never looked at again.
+        // A chunk of an ended backup, or of a void generation, is never handled again.
         let next = if ended || self.is_void(&chunk.record).await? {
             chunk.record.dropped()
         } else {
@@ -147,8 +145,8 @@ impl Recover {
         Ok(lives.then_some(since))
     }
 
-    /// Sends the message of an item that will be due soon; what waits has one that comes when the wait is over, and what was
-    /// queued again and nobody has taken since has one in the queue.
+    /// Sends the message of an item that becomes due soon. A waiting item has a message that arrives at the end of its
+    /// wait, and an item that was queued again and not yet taken has one in the queue.
     async fn look_ahead<T: Leasable>(&self, item: &T, now: Timestamp) -> Result<Option<Timestamp>, StepError> {
         let leasing = item.leasing();
         match item.message() {
@@ -159,7 +157,7 @@ impl Recover {
         }
     }
 
-    /// Sends `work` for when it is due, if that is before the next round. Nobody was late.
+    /// Sends `work`, delayed until it is due, if that is before the next round. The work was not stalled.
     async fn send_ahead(
         &self,
         due: Option<Timestamp>,
@@ -215,7 +213,7 @@ impl Recover {
             self.queue.send(&[work], Duration::ZERO).await?;
             return Ok(loaded.record.overdue_since());
         }
-        // An export is looked at every few minutes without being stalled: a dispatch may have been lost.
+        // An export is checked every few minutes without being stalled: a dispatch may have been lost.
         if loaded.record.state == BackupState::Exporting {
             dispatch::dispatch(&*self.ledger, &*self.queue, &*self.clock, &backup, self.cap).await?;
         }
@@ -229,7 +227,7 @@ impl Recover {
             return self.look_ahead(&slice.record, now).await;
         };
         let parent = ledger::load::<Restore>(&*self.ledger, &Restore::key_of(&slice.record.restore())).await?;
-        // While a restore is concluded, its slices are settled by that step.
+        // While a restore is being concluded, that step settles its slices.
         let ended = parent.is_none_or(|parent| parent.record.state.is_terminal());
         let next = if ended { slice.record.dropped() } else { slice.record.requeued(now) };
         self.replace(Change::replace(&slice, &next)).await?;
@@ -258,12 +256,12 @@ impl Recover {
             self.queue.send(&[work], Duration::ZERO).await?;
             return Ok(loaded.record.overdue_since());
         }
-        // Slices are looked at every few minutes without being stalled: a dispatch may have been lost.
+        // Slices are checked every few minutes without being stalled: a dispatch may have been lost.
         restore::dispatch(&*self.ledger, &*self.queue, now, &restore).await?;
         Ok(None)
     }
 
-    /// Tells an account that an archive is about to expire. Nobody was late.
+    /// Notifies an account that an archive is about to expire. This is not stalled work.
     async fn tell_of_expiry(&self, loaded: &Versioned<Backup>, now: Timestamp) -> Result<Option<Timestamp>, StepError> {
         let backup = &loaded.record;
         let Ok(next) = backup.apply(BackupEvent::ExpiryTold, now) else { return Ok(None) };
@@ -276,7 +274,7 @@ impl Recover {
         changes.extend(told.as_ref().map(Change::create));
         match (self.ledger.commit(&changes).await, told) {
             (Ok(()), Some(told)) => notify::announce_soon(&*self.queue, &told).await,
-            // Somebody else tells it, or there is nothing to tell any more.
+            // Another round creates the notification, or it is no longer needed.
             (Ok(()), None) | (Err(LedgerError::Conflict), _) => {}
             (Err(error), _) => return Err(error.into()),
         }
@@ -292,22 +290,22 @@ impl Recover {
         Ok(Some(since))
     }
 
-    /// Most deliveries that are due have waited for longer than a queue can hold a message, which is nobody's fault.
+    /// Most due deliveries have waited for longer than a queue can keep a message, which is normal.
     async fn look_at_delivery(&self, stored: Stored) -> Result<Option<Timestamp>, StepError> {
         let loaded = ledger::read::<Delivery>(stored)?;
         let now = self.clock.now();
         if is_due(&loaded.record, now) {
-            // Deliveries that nobody makes would otherwise stay first in the list and keep everything else from its turn.
+            // Otherwise deliveries that are not made would stay first in the list, in front of everything else.
             self.replace(Change::replace(&loaded, &loaded.record.requeued(now))).await?;
             self.queue.send(&[loaded.record.work()], Duration::ZERO).await?;
         }
         Ok(None)
     }
 
-    /// Tells accounts of work of theirs that was set aside, of each backup and each restore once.
+    /// Notifies accounts of their work in the dead-letter queues, once for each backup and each restore.
     async fn tell_of_dead_letters(&self) -> Result<(), StepError> {
         for work in self.dead_letters.peek().await? {
-            // What was to be told and was set aside itself is not told of again.
+            // Notifications in the dead-letter queues create no further notification.
             if matches!(work, Work::Announce { .. } | Work::Deliver { .. }) {
                 continue;
             }
@@ -323,7 +321,7 @@ impl Recover {
 
     async fn replace(&self, change: Change) -> Result<(), StepError> {
         match self.ledger.commit(&[change]).await {
-            // Somebody works on it after all.
+            // A run is working on it after all.
             Ok(()) | Err(LedgerError::Conflict) => Ok(()),
             Err(error) => Err(error.into()),
         }

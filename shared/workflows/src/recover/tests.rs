@@ -1,5 +1,4 @@
-//! What recover-stalled tells: archives that are about to expire, work that was set aside, and what was lost on its way to
-//! being told.
+//! The notifications of recover-stalled: archives that are about to expire, dead letters, and lost announcements.
 
 mod crowds;
 
@@ -34,7 +33,7 @@ impl World {
         world
     }
 
-    /// A completed backup of which the archive is about to expire.
+    /// A completed backup whose archive is about to expire.
     async fn expiring() -> Self {
         let world = Self::with(&[swept()]).await;
         world.clock.set(expires_at() - EXPIRY_NOTICE);
@@ -57,7 +56,7 @@ impl World {
         recovered
     }
 
-    /// Rounds with `faults` on the way, a minute apart, until what was lost is found again.
+    /// Runs rounds with `faults` at the ports, a minute apart, until all lost work is found again.
     async fn run_out(&self, faults: &Arc<Faults>) {
         for _ in 0..5 {
             let worker = faults.worker();
@@ -74,7 +73,7 @@ impl World {
         self.queue.queued().iter().any(|message| message.work == *work)
     }
 
-    /// How much will be due at any time.
+    /// The number of items that will ever be due.
     async fn ever_due(&self) -> usize {
         let lists = (0..DUE_SHARDS).map(|shard| self.ledger.due(DueList::Work, shard, Timestamp::MAX, 100));
         let lists = futures_util::future::join_all(lists).await;
@@ -86,12 +85,12 @@ fn expires_at() -> Timestamp {
     samples::NOW + SignedDuration::from_hours(14 * 24)
 }
 
-/// A completed backup of which what it needed while it ran is removed.
+/// A completed backup whose temporary data is already removed.
 fn swept() -> Backup {
     samples::completed(1, expires_at()).apply(BackupEvent::Swept, samples::NOW).expect("it has ended")
 }
 
-/// A notification of something that happened at [`samples::NOW`].
+/// A notification of an event at [`samples::NOW`].
 fn told() -> Notification {
     let event = Event::DeadLetters { step: "export".to_owned(), run_id: "a run".to_owned() };
     Notification::new(samples::account_id("42"), samples::random(), event, None, samples::NOW)
@@ -128,7 +127,7 @@ async fn an_archive_that_expired_during_an_outage_is_not_announced() {
         world.clock.set(late);
         world.round().await;
         assert_eq!(world.inbox().await.len(), notices, "{late}");
-        // A notification until it is announced; the backup never again.
+        // A notification is due until it is announced. The backup is never due again.
         assert_eq!(world.ever_due().await, notices, "{late}");
     }
 }
@@ -167,7 +166,7 @@ async fn the_expiry_of_an_archive_that_is_swept_late_is_announced() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_of_two_rounds_at_the_same_moment_announces_an_expiry() {
+async fn one_of_two_simultaneous_rounds_announces_an_expiry() {
     let counted = Faults::none();
     World::expiring().await.recover(&counted.worker()).round().await.expect("no faults");
     let sweep = Sweep::expecting(13).up_to(counted.calls());
@@ -231,7 +230,7 @@ async fn work_that_was_set_aside_is_announced_once_for_each_backup() {
 }
 
 #[tokio::test]
-async fn a_notification_that_was_set_aside_makes_no_other() {
+async fn a_dead_letter_about_a_notification_creates_no_other() {
     let world = World::with::<Backup>(&[]).await;
     let notification = told().reference();
     world.dead_letters.set_aside(&Work::Deliver { notification: notification.clone(), channel: Channel::Webhook });
@@ -260,7 +259,7 @@ async fn work_that_was_set_aside_is_announced_once_after_a_fault_at_any_call() {
 }
 
 #[tokio::test]
-async fn an_announcement_that_was_lost_is_queued_again_after_a_while() {
+async fn a_lost_announcement_is_queued_again_after_a_while() {
     let told = told();
     let world = World::with(std::slice::from_ref(&told)).await;
     let due = told.due_at().expect("not announced");
@@ -272,7 +271,7 @@ async fn an_announcement_that_was_lost_is_queued_again_after_a_while() {
 }
 
 #[tokio::test]
-async fn a_delivery_of_which_the_message_was_lost_is_queued_again_until_it_has_ended() {
+async fn a_delivery_whose_message_was_lost_is_queued_again_until_it_has_ended() {
     let (told, now) = (told(), samples::NOW);
     let delivery = Delivery::new(&told.reference(), Channel::Webhook, now);
     let world = World::with(std::slice::from_ref(&delivery)).await;
@@ -293,7 +292,7 @@ async fn a_delivery_of_which_the_message_was_lost_is_queued_again_until_it_has_e
 }
 
 #[tokio::test]
-async fn a_list_of_due_work_that_cannot_be_read_does_not_hold_up_the_others() {
+async fn an_unreadable_list_of_due_work_does_not_delay_the_others() {
     let counted = Faults::none();
     World::expiring().await.recover(&counted.worker()).round().await.expect("no faults");
 
@@ -319,7 +318,7 @@ async fn a_list_of_due_work_that_cannot_be_read_does_not_hold_up_the_others() {
 }
 
 #[tokio::test]
-async fn dead_letters_that_cannot_be_read_hold_nothing_up() {
+async fn unreadable_dead_letter_queues_delay_no_other_work() {
     let counted = Faults::none();
     World::expiring().await.recover(&counted.worker()).round().await.expect("no faults");
     let mut looks = 0;
@@ -337,7 +336,7 @@ async fn dead_letters_that_cannot_be_read_hold_nothing_up() {
     assert_eq!(looks, 1, "each round looks once at what was set aside");
 }
 
-/// D3: nobody waits for a round after a run was killed, and a run that lives is not stalled.
+/// D3: the work of a killed run does not wait for a round, and a run that lives is not stalled.
 #[tokio::test]
 async fn a_lease_that_runs_out_before_the_next_round_gets_its_message_ahead() {
     let assembling = samples::exporting(1).apply(BackupEvent::ObjectExported, samples::NOW).expect("exporting");

@@ -1,5 +1,5 @@
-//! Arranges a plan so that records which exchange unique values are written in one batch. Only there can such values be
-//! cleared before they are set.
+//! Arranges a plan so that records that exchange unique values are written in one batch. Only within a batch can such
+//! values be cleared before they are set.
 
 use domain::ports::crm_batch::BATCH;
 use domain::ports::ledger::{Change, Versioned};
@@ -15,7 +15,7 @@ use super::definition::Definition;
 use crate::run::StepError;
 use crate::stored_json;
 
-/// A slice whose plan is longer is left as it is, since all of it is held in memory.
+/// A slice with a longer plan stays unchanged, since its whole plan is read into memory.
 const LONGEST_PLAN: usize = 32 * 1024 * 1024;
 
 /// A plan segment that is being written.
@@ -27,7 +27,6 @@ struct GrowingSegment {
 }
 
 impl RestoreWork {
-    /// The slices, arranged.
     pub(super) async fn arranged(
         &self,
         restore: &Restore,
@@ -57,7 +56,7 @@ impl RestoreWork {
         if order.is_sorted() {
             return Ok(slice.record);
         }
-        // No run compares the slice any more, so a number above its leases is nobody else's.
+        // No run compares the slice any more, so no run uses a number above its leases.
         let attempt = slice.record.leasing.last_number + lease;
         let mut segments = Vec::new();
         let mut segment = GrowingSegment::default();
@@ -80,7 +79,7 @@ impl RestoreWork {
         Ok(next)
     }
 
-    /// All records of a slice's plan; None where they are too many.
+    /// All records of a slice's plan. None if there are too many.
     async fn planned_records(
         &self,
         restore: &Restore,
@@ -101,7 +100,7 @@ impl RestoreWork {
     }
 }
 
-/// What a record holds, about.
+/// The approximate bytes of a record.
 fn bytes_of(record: &PlannedRecord) -> usize {
     let values = record.differences.iter().chain(record.skipped.iter().map(|skipped| &skipped.difference));
     let values = values.map(|value| value.before.len() + value.target.len() + size_of_val(value));
@@ -116,7 +115,7 @@ impl GrowingSegment {
         Ok(())
     }
 
-    /// Segments end with a batch, so that none is cut.
+    /// Segments end with a batch, so that no batch is cut.
     fn is_full(&self) -> bool {
         let full = self.changed >= SEGMENT_RECORDS || self.lines.len() >= SEGMENT_BYTES;
         full && (self.changed as usize).is_multiple_of(BATCH)

@@ -1,5 +1,5 @@
-//! Requests for a restore: from a backup, or as the undo of another restore. What can be refused at once is refused here;
-//! what the CRM has to say comes with the plan.
+//! Requests for a restore: from a backup, or as the undo of another restore. Requests that can be refused at once are
+//! refused here. Refusals of the CRM come with the plan.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,111 +22,106 @@ use super::definition::manifest;
 use crate::contention::{self, Attempt};
 use crate::idempotency::{EarlierRequest, IdempotencyKey, Keyed};
 
-/// Asks for restores.
+/// Accepts requests for restores.
 #[derive(Clone)]
 pub struct AskRestore {
     pub ledger: Arc<dyn Ledger>,
     pub reader: Arc<dyn BlobReader>,
-    /// Takes the new restore's first work.
+    /// Receives the new restore's first work.
     pub queue: Arc<dyn WorkQueue>,
     pub clock: Arc<dyn Clock>,
 }
 
-/// A wish for a restore from a backup, by somebody who may have one.
+/// A request for a restore from a backup. The caller's right is already checked.
 #[derive(Debug, Clone)]
 pub struct Wish {
-    /// Who wishes it, for which account.
+    /// The person who requests it, and the account.
     pub act: Act,
     pub backup_id: BackupId,
     pub object_type: String,
     pub properties: Vec<String>,
-    /// The client's key, where it gave one.
     pub idempotency_key: Option<IdempotencyKey>,
     /// Makes the new restore's id unique.
     pub random: [u8; 10],
 }
 
-/// A wish to undo a restore, by somebody who may.
+/// A request to undo a restore. The caller's right is already checked.
 #[derive(Debug, Clone)]
 pub struct UndoWish {
     pub restore: RestoreRef,
     pub act: Act,
-    /// Also where somebody has edited the value since.
+    /// Whether to undo values that were edited since, too.
     pub include_edited: bool,
-    /// The client's key, where it gave one.
     pub idempotency_key: Option<IdempotencyKey>,
     /// Makes the new restore's id unique.
     pub random: [u8; 10],
 }
 
-/// Why there is no new restore. Nothing was changed.
+/// Why no restore was created. Nothing has changed.
 #[derive(Debug, thiserror::Error)]
 pub enum AskError {
     /// No operator has created the account.
     #[error("there is no such account")]
     AccountUnknown,
-    /// The account has no CRM connection.
     #[error("the account is not connected to a CRM")]
     NotConnected,
-    /// The account has no such backup.
     #[error("there is no such backup")]
     BackupUnknown,
     #[error(transparent)]
     NoArchive(#[from] NoArchive),
-    /// The values are of another portal than the one that the account is connected to.
+    /// The values are of another portal than the account's.
     #[error("the values are of portal {of}, and the account is connected to {connected}")]
     OtherPortal {
-        /// Of which portal the values are.
+        /// The portal of the values.
         of: u64,
-        /// Which one the account is connected to.
+        /// The portal of the account.
         connected: u64,
     },
     /// Conversations cannot be restored.
     #[error("the object cannot be restored")]
     NotRestorable,
-    /// The backup has no file of the object; it has files of these.
+    /// The backup has no file of the object. It has files of these objects.
     #[error("the backup does not hold the object")]
     ObjectUnknown(Vec<String>),
-    /// The backup's file has no such properties.
+    /// The backup's file does not have these properties.
     #[error("the backup does not hold {} of the properties", .0.len())]
     PropertiesUnknown(Vec<String>),
-    /// The account has no such restore.
     #[error("there is no such restore")]
     RestoreUnknown,
-    /// The restore to undo is still under way, or has written nothing.
+    /// The restore to undo is still running, or has written nothing.
     #[error("the restore has not ended")]
     NotEnded,
-    /// The restore to undo has never written anything.
+    /// The restore to undo has written nothing.
     #[error("the restore has written nothing")]
     NothingWritten,
     /// The restore to undo is an undo itself.
     #[error("an undo cannot be undone")]
     IsUndo,
-    /// Another undo of the same restore is under way.
+    /// Another undo of the same restore is running.
     #[error("the restore {0} undoes it")]
     UndoExists(RestoreId),
     /// Another restore has undone it.
     #[error("the restore {0} has undone it")]
     Undone(RestoreId),
-    /// What the restore has overwritten is not kept any more, since then.
+    /// The overwritten values have been deleted since this time.
     #[error("it could be undone until {0}")]
     UndoExpired(Timestamp),
-    /// The key belongs to another request.
+    /// The key was used for another request.
     #[error("the key belongs to another request")]
     KeyTaken,
-    /// The ledger failed. The restore may have been made; the same request with the same key tells.
+    /// The ledger failed. The restore may have been created. Repeating the request with the same key gives the answer.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
     #[error(transparent)]
     Storage(#[from] StorageError),
 }
 
-/// The object type that HubSpot has no record endpoint for.
+/// The object type for which HubSpot has no record endpoint.
 const CONVERSATIONS: &str = "conversations";
 
 impl AskRestore {
-    /// Makes a restore whose plan begins at once, or finds the one that an earlier request with the same key has made, in
-    /// whatever state it is.
+    /// Creates a restore and begins its plan, or returns the one that an earlier request with the same key created, in
+    /// its present state.
     ///
     /// # Errors
     /// [`AskError`].
@@ -136,8 +131,8 @@ impl AskRestore {
         self.asked(&new, asked).await
     }
 
-    /// Makes a restore that undoes another one, whose plan begins at once; or finds the one that an earlier request with
-    /// the same key has made.
+    /// Creates a restore that undoes another one and begins its plan, or returns the one that an earlier request with
+    /// the same key created.
     ///
     /// # Errors
     /// [`AskError`].
@@ -147,8 +142,7 @@ impl AskRestore {
         self.asked(&new, asked).await
     }
 
-    /// Begins the restore that was asked for, if it is a new one. It may have been made although the answer to its commit was
-    /// lost.
+    /// Begins the requested restore, if it is new. It may have been created although the answer to its commit was lost.
     async fn asked(&self, new: &RestoreRef, asked: Result<Restore, AskError>) -> Result<Restore, AskError> {
         let restore = match asked {
             Err(AskError::Ledger(LedgerError::Unavailable(why))) => {
@@ -194,7 +188,7 @@ impl AskRestore {
         self.settle(&changes, restore).await
     }
 
-    /// The object that is wished, and its label, if `backup` holds what is wished.
+    /// The requested object and its label, if `backup` contains the requested values.
     async fn restorable(
         &self,
         backup: &BackupRef,
@@ -250,7 +244,7 @@ impl AskRestore {
         self.settle(&changes, restore).await
     }
 
-    /// The restore that an earlier request with the same key has made, if there was one and it was the same request.
+    /// The restore that an earlier request with the same key created, if that request was the same.
     async fn made_before(
         &self,
         keyed: Option<&Keyed<'_>>,
@@ -271,7 +265,7 @@ impl AskRestore {
 
     async fn settle(&self, changes: &[Change], restore: Restore) -> Result<Attempt<Restore>, AskError> {
         match self.ledger.commit(changes).await {
-            // A commit of ours was made although its answer said otherwise.
+            // Our own commit succeeded, although its answer said otherwise.
             Err(LedgerError::Conflict) => Ok(match self.load(&restore.reference()).await? {
                 Some(made) => Attempt::Settled(made),
                 None => Attempt::Lost,
@@ -300,7 +294,7 @@ impl AskRestore {
         let Some(earlier) = &original.undone_by else { return Ok(()) };
         let reference = RestoreRef { account_id: original.account_id.clone(), restore_id: earlier.clone() };
         let undo = ledger::load::<Restore>(&*self.ledger, &Restore::key_of(&reference)).await?;
-        // One that ended half-way leaves something to undo; what it has taken back already is as it should be.
+        // An undo that ended half-way leaves values to undo. Those that it has already undone are as they should be.
         match undo.map(|undo| undo.record) {
             Some(undo) if undo.state == RestoreState::Completed => Err(AskError::Undone(earlier.clone())),
             Some(undo) if undo.is_open(self.clock.now()) => Err(AskError::UndoExists(earlier.clone())),
@@ -308,10 +302,10 @@ impl AskRestore {
         }
     }
 
-    /// Whether a restore can be undone now.
+    /// Checks whether a restore can be undone now.
     ///
     /// # Errors
-    /// [`AskError`]: why it cannot be, or what has failed.
+    /// [`AskError`]: why it cannot be undone, or which port failed.
     pub async fn may_be_undone(&self, restore: &Restore) -> Result<(), AskError> {
         self.may_undo(restore, &self.connection(&restore.account_id).await?).await
     }
@@ -341,7 +335,7 @@ fn same_portal(of: u64, connection: &CrmConnection) -> Result<(), AskError> {
     if of == connected { Ok(()) } else { Err(AskError::OtherPortal { of, connected }) }
 }
 
-/// The object, its label, and the check that the backup holds all properties.
+/// The object and its label, after checking that the backup contains all properties.
 fn chosen_object(manifest: &Manifest, wish: &Wish) -> Result<(ObjectType, String), AskError> {
     let file = manifest.files.iter().find(|file| file.object_type.as_str() == wish.object_type);
     let Some(file) = file else {

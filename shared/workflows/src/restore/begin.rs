@@ -1,5 +1,5 @@
-//! Begins a plan: asks the CRM what the properties are now, settles where the values come from, and puts the slices into
-//! the ledger.
+//! Begins a plan: reads the CRM's present properties, settles the source of the values, and adds the slices to the
+//! ledger.
 
 use std::collections::HashSet;
 
@@ -22,17 +22,16 @@ use super::{MOST_SLICES, RestoreWork, dispatch};
 use crate::run::{Run, StepError};
 use crate::stored_json;
 
-/// Rows of a slice at least. Slices begin at multiples of a batch, so that they cost no call more than one slice would.
+/// The fewest rows of a slice. Slices begin at multiples of a batch, so that several slices need no more calls than
+/// one.
 const LEAST_ROWS: u64 = 50_000;
 
-/// A range of rows.
 struct Range {
     first: u64,
     rows: u64,
 }
 
 impl RestoreWork {
-    /// Defines the restore and its slices.
     pub(super) async fn begin(&self, restore: &Restore, lease: u32, run: &Run) -> Result<(), StepError> {
         let session = self.sessions.open(&restore.account_id, restore.api_version, run).await?;
         let crm = &*session.crm;
@@ -125,7 +124,7 @@ impl RestoreWork {
         Ok((Definition { properties, values }, ranges.collect()))
     }
 
-    /// Puts the slices that are missing into the ledger.
+    /// Adds the missing slices to the ledger.
     async fn add_slices(&self, restore: &RestoreRef, ranges: &[Range]) -> Result<(), StepError> {
         let present = dispatch::slices(self.ledger(), restore).await?;
         let present: HashSet<u32> = present.into_iter().map(|slice| slice.record.number).collect();
@@ -195,7 +194,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slices_are_whole_batches_of_all_rows_and_not_many() {
+    fn slices_are_few_and_contain_whole_batches_of_all_rows() {
         for rows in [0, 1, 99, 50_000, 50_001, 123_456, 5_000_000, 5_000_001, 50_000_000] {
             let ranges = ranges_of(rows);
             assert!(ranges.len() as u64 <= MOST_SLICES, "{rows}");

@@ -1,4 +1,4 @@
-//! Reads what runs have put down about values before they wrote them.
+//! Reads the values that runs stored before they wrote them.
 
 use domain::restore::Restore;
 use domain::restore::begun::{BegunValue, BegunValues};
@@ -14,16 +14,16 @@ use crate::stored_json;
 /// Rounds in which a batch clears values: unique ones first, then stages.
 pub(super) const ROUNDS_OF_CLEARING: [u8; 2] = [1, 2];
 
-/// What was begun of a batch.
+/// The values of a batch that runs have begun to write.
 #[derive(Default)]
 pub(super) struct BegunBatch {
     pub(super) values: BegunValues,
-    /// The latest run that has begun it; 0 where none has.
+    /// The latest run that has begun it. 0 if no run has.
     pub(super) last_attempt: u32,
 }
 
 impl RestoreWork {
-    /// What the runs `attempts`, in their order, have put down about a batch of `slice`.
+    /// The records that the runs `attempts` stored, in order of the runs, about a batch of `slice`.
     ///
     /// # Errors
     /// [`StepError::Storage`].

@@ -1,4 +1,4 @@
-//! Plans a slice: reads the present values of its records, a hundred per call, and writes down what differs.
+//! Plans a slice: reads the present values of its records, a hundred per call, and stores the differences.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
@@ -25,11 +25,11 @@ use crate::contention;
 use crate::run::{Run, StepError};
 use crate::stored_json;
 
-/// Records to write in one plan segment. Whole batches, so that segments cost no calls.
+/// Records to write in one plan segment: whole batches, so that segments need no extra calls.
 pub(super) const SEGMENT_RECORDS: u32 = 4_000;
-/// Bytes of one plan segment, about: a run that applies it holds it in memory.
+/// The approximate bytes of one plan segment. A run that applies it reads it into memory.
 pub(super) const SEGMENT_BYTES: usize = 4 * 1024 * 1024;
-/// Rows after which a comparison is committed although it found little.
+/// Rows after which a comparison is committed even if it found few differences.
 const COMMIT_ROWS: u64 = 50_000;
 
 /// Records to compare in one call, and room for their values.
@@ -48,7 +48,7 @@ struct ComparedBatch {
     _room: Option<Taken>,
 }
 
-/// What is compared and not committed yet.
+/// Compared records that are not committed yet.
 struct ComparedGroup {
     rows: u64,
     changed: u32,
@@ -69,11 +69,11 @@ struct SliceComparison<'a> {
     room: Room,
 }
 
-/// How often a run looks whether the plan is still wanted.
+/// How often a run checks whether the plan is still needed.
 const LOOK_EVERY: SignedDuration = SignedDuration::from_secs(5);
 
 impl RestoreWork {
-    /// Compares what is left of the slice at `key`.
+    /// Compares the rest of the slice at `key`.
     pub(super) async fn compare(
         &self,
         restore: &Restore,
@@ -104,14 +104,14 @@ impl RestoreWork {
 
 impl SliceComparison<'_> {
     async fn through(&self, source: Source<'_>, run: &Run, usage: &mut RestoreUsage) -> Result<Ending, StepError> {
-        // The end of the source comes as an item of its own, so that it is told from the end of the run.
+        // The end of the source is an item of its own, to distinguish it from the end of the run.
         let batches = stream::unfold(Some(source), async |source| {
             let mut source = source?;
             if self.work.now() >= run.ends {
                 return None;
             }
             match source.next_batch().await {
-                // Waited for before the next batch is read, so that no more of them lie in memory than there is room for.
+                // Waits before the next batch is read, so that memory contains no more batches than there is room for.
                 Ok(Some(batch)) => {
                     let room = self.room.take(bytes_of(&batch)).await;
                     Some((Ok(Some(RoomyBatch { batch, room })), Some(source)))
@@ -123,7 +123,7 @@ impl SliceComparison<'_> {
         pipeline::run(batches, |batch| self.compare(batch), |results| self.commit_all(results, usage)).await
     }
 
-    /// Compares one batch; one call.
+    /// Compares one batch with one call.
     async fn compare(&self, batch: Option<RoomyBatch>) -> Result<ComparedBatch, StepError> {
         let mut counts = PlanCounts::of(self.definition.properties.len());
         let Some(RoomyBatch { batch: Batch { rows, records: wanted }, room }) = batch else {
@@ -151,7 +151,7 @@ impl SliceComparison<'_> {
         Ok(ComparedBatch { rows: Some(rows), records, counts, _room: Some(room) })
     }
 
-    /// Ends the run when somebody has cancelled the restore, or it has failed.
+    /// Ends the run if the restore was cancelled or has failed.
     async fn check_wanted(&self) -> Result<(), StepError> {
         let now = self.work.now();
         {
@@ -165,7 +165,7 @@ impl SliceComparison<'_> {
         if restore.state == RestoreState::Planning { Ok(()) } else { Err(StepError::UNWANTED) }
     }
 
-    /// Commits what is compared, in order.
+    /// Commits the compared records in order.
     async fn commit_all(
         &self,
         mut results: mpsc::Receiver<Result<ComparedBatch, StepError>>,
@@ -241,7 +241,7 @@ impl SliceComparison<'_> {
     }
 }
 
-/// Bytes of the values that a batch wants. What the CRM holds of them is about as long.
+/// The bytes of a batch's wanted values. The CRM's present values are about as long.
 fn bytes_of(batch: &Batch) -> usize {
     let values = batch.records.iter().flat_map(|record| &record.values);
     values.map(|value| 2 * value.target.len()).sum()
@@ -265,39 +265,39 @@ impl ComparedGroup {
 }
 
 impl RestoreWork {
-    /// Writes lines to a key that holds this run's lease.
+    /// Writes lines to a key that contains this run's lease.
     pub(super) async fn put_lines(&self, key: &str, lines: Vec<u8>) -> Result<(), StepError> {
         stored_json::write_bytes(&*self.writer, key, lines).await?;
         Ok(())
     }
 }
 
-/// What the CRM says of a record.
+/// The CRM's answer about a record.
 #[derive(Clone, Copy)]
 pub(super) enum Presence {
     /// It is in this row.
     Row(usize),
-    /// It exists and could not be read.
+    /// It exists but could not be read.
     Unreadable,
-    /// It is not there any more.
+    /// It no longer exists.
     Gone(Gone),
 }
 
-/// What the CRM holds of some records now. What it does not show is not known, and never taken for empty.
+/// The CRM's present values of some records. A value that it does not return is unknown, and never taken for empty.
 pub(super) struct Present {
     rows: RowBuffer,
     row_of: HashMap<RecordId, usize>,
-    /// The column of each property, by its place.
+    /// The column of each property, by the property's place.
     column_of: Vec<Option<usize>>,
     merged_into: HashMap<RecordId, RecordId>,
     unreadable: HashSet<RecordId>,
-    /// A record that nobody asked for, where there is one.
+    /// A record that was not requested, if there is one.
     stranger: Option<RecordId>,
     missing: usize,
 }
 
 impl Present {
-    /// Reads the restorable properties of `ids`; one call.
+    /// Reads the restorable properties of `ids` with one call.
     pub(super) async fn read(
         crm: &dyn Crm,
         restore: &Restore,
@@ -328,7 +328,7 @@ impl Present {
         Ok(Self { rows, row_of, column_of, merged_into, unreadable, stranger, missing })
     }
 
-    /// What the CRM says of a record.
+    /// The CRM's answer about a record.
     pub(super) fn find(&self, id: RecordId) -> Presence {
         match self.row_of.get(&id) {
             Some(row) => Presence::Row(*row),
@@ -337,20 +337,21 @@ impl Present {
         }
     }
 
-    /// The value of a property by its place: empty for null, None where the CRM has not shown it.
+    /// The value of a property by its place: empty for null, None if the CRM has not returned it.
     pub(super) fn value(&self, row: usize, place: u16) -> Option<&str> {
         let column = self.column_of.get(usize::from(place)).copied().flatten()?;
         self.rows.is_shown(row, column).then(|| self.rows.value(row, column))
     }
 
-    /// The places of the properties that the record has values of, as far as the CRM shows them.
+    /// The places of the properties that the CRM returned with a value.
     fn places(&self, row: usize) -> Vec<u16> {
         let places = (0_u16..).zip(&self.column_of).map(|(place, _)| place);
         places.filter(|&place| self.value(row, place).is_some_and(|value| !value.is_empty())).collect()
     }
 
-    /// Where a record went that is not there any more. The CRM answers a merged record under another id, and names its
-    /// former ids in a property; where it does not, a single answer that nobody asked for tells.
+    /// The fate of a record that no longer exists. The CRM returns a merged record under another id, with its former
+    /// ids in a property. If no property names it, and it is the only missing record, a returned record that was not
+    /// requested is taken for the merged one.
     fn whereabouts(&self, id: RecordId) -> Gone {
         let into = self.merged_into.get(&id).copied().or(self.stranger.filter(|_| self.missing == 1));
         into.map_or(Gone::Deleted, |into| Gone::Merged { into })

@@ -1,5 +1,6 @@
-//! Ends a restore that has written: waits until no run can write any more, tells what dead runs may have written, makes the
-//! report of what was not restored, and in one transaction ends the restore, makes the import and frees the lock.
+//! Ends a restore that has written: waits until no run can write any more, reports the values that dead runs may have
+//! written, makes the report of values not restored, and in one transaction ends the restore, creates the import and
+//! frees the lock.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -25,30 +26,29 @@ use crate::notify;
 use crate::run::{Run, StepError};
 use crate::stored_json;
 
-/// How soon to look again whether the runs that may still write have ended. Most give their lease back within seconds.
+/// How soon to check again whether the runs that may still write have ended. Most give their lease back within seconds.
 const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(5);
 
-/// Why there is no errors.csv, where it cannot be made.
+/// Why errors.csv is missing, if it cannot be made.
 const NO_LIST: &str = "The list of what was not restored could not be made: a part of what it is made of is not kept any more, \
                        or cannot be read or written. The counts of the import are right. A new restore from the same backup \
                        finds what is left.";
 
-/// Why there is none, where the restore could not be concluded.
+/// Why errors.csv is missing, if the restore could not be concluded.
 const NOT_PUT_TOGETHER: &str = "What became of the last values could not be put together, so there is no list of what was not \
                                 restored. Values that the import counts as not tried may have been written. A new restore from \
                                 the same backup finds what is left.";
 
-/// What an import tells beside its counts.
+/// The report of an import.
 enum ErrorsFile {
     Nothing,
-    /// It is at this key.
     At(String),
-    /// It cannot be made; a sentence says why.
+    /// It cannot be made. The sentence says why.
     Missing(&'static str),
 }
 
 impl RestoreWork {
-    /// Concludes a restore, as far as the run's time allows, or comes back when a run may still write.
+    /// Concludes a restore within the run's time, or comes back later if a run may still write.
     pub(super) async fn conclude(&self, restore: &Restore, lease: u32, run: &Run) -> Result<Ending, StepError> {
         let reference = restore.reference();
         let slices = dispatch::slices(self.ledger(), &reference).await?;
@@ -62,7 +62,7 @@ impl RestoreWork {
             settled.push(self.settle(restore, slice, lease).await?);
         }
         let outcome = sum(&settled);
-        // A slice that ended before its last batch may have nothing to tell all the same.
+        // A slice that ended before its last batch may have no errors nevertheless.
         let file = if Import::of(restore, &outcome, None, now).not_restored().is_any() {
             self.errors(restore, &settled, lease, run).await?
         } else {
@@ -73,7 +73,7 @@ impl RestoreWork {
         Ok(Ending::Finished)
     }
 
-    /// Ends the restore by `event`: the import, the lock and the notification go with it in one transaction.
+    /// Ends the restore by `event`. The import, the lock and the notification change in the same transaction.
     async fn end(
         &self,
         reference: &RestoreRef,
@@ -116,14 +116,14 @@ impl RestoreWork {
         Ok(())
     }
 
-    /// Ends a restore of which a slice cannot be settled. That is only found out when no run can write any more.
+    /// Ends a restore with a slice that cannot be settled. That is only known when no run can write any more.
     pub(super) async fn give_up(&self, restore: &RestoreRef, failure: Failure) -> Result<(), StepError> {
         let outcome = told_so_far(self.ledger(), restore).await?;
         self.end(restore, RestoreEvent::NotConcluded(failure), (&outcome, &ErrorsFile::Missing(NOT_PUT_TOGETHER))).await
     }
 
-    /// Ends a slice as far as it got. Of batches that are not committed, what the run that wrote them knew is told. What a
-    /// dead run was about to write is told as unclear, so that an undo looks at it.
+    /// Ends a slice at its last commit. Batches that are not committed are reported with the outcomes that their run
+    /// stored. Values that a dead run was about to write are reported as unclear, so that an undo checks them.
     async fn settle(
         &self,
         restore: &Restore,
@@ -134,7 +134,7 @@ impl RestoreWork {
             return Ok(slice.record);
         }
         let Beyond { lines, failures, mut told } = self.beyond(restore, &slice.record).await?;
-        // No run leases the slice any more, so a number above its leases is nobody else's.
+        // No run leases the slice any more, so no run uses a number above its leases.
         let attempt = slice.record.leasing.last_number + lease;
         if !lines.is_empty() {
             told.file = Some(OutcomeFile { attempt, failures });
@@ -147,7 +147,7 @@ impl RestoreWork {
         Ok(settled)
     }
 
-    /// What is to be told of the batches that are not committed.
+    /// The outcomes of the batches that are not committed.
     async fn beyond(&self, restore: &Restore, slice: &RestoreSlice) -> Result<Beyond, StepError> {
         let committed = slice.batches_before(slice.written_to);
         let dead = slice.leasing.lease.as_ref().map(|lease| lease.number);
@@ -175,7 +175,7 @@ impl RestoreWork {
         Ok(beyond)
     }
 
-    /// What runs knew of batches of a slice that they could not commit, with the number of the latest run that did.
+    /// The outcomes that runs stored of batches that they could not commit, with the number of the latest such run.
     async fn uncommitted(
         &self,
         restore: &Restore,
@@ -193,8 +193,8 @@ impl RestoreWork {
         Ok(uncommitted)
     }
 
-    /// Makes the report of what was not restored; None when the run's time is over first. A restore ends without a report
-    /// that cannot be made, and says so, rather than not at all.
+    /// Makes the report of values not restored. None if the run's time ends first. If the report cannot be made, the
+    /// restore ends without it and says so.
     async fn errors(
         &self,
         restore: &Restore,
@@ -221,7 +221,7 @@ impl RestoreWork {
     }
 }
 
-/// What is told of the batches of a slice that are not committed.
+/// The outcomes of a slice's batches that are not committed.
 #[derive(Default)]
 struct Beyond {
     lines: Vec<u8>,
@@ -236,7 +236,7 @@ impl Beyond {
         Ok(stored_json::add_line(outcome, &mut self.lines)?)
     }
 
-    /// Adds a batch of which a run knew everything.
+    /// Adds a batch whose run stored all outcomes.
     fn add_known(&mut self, known: &UncommittedBatch) -> Result<(), StepError> {
         self.told.counts.add(&known.counts);
         self.told.whole.push(known.batch);
@@ -255,7 +255,7 @@ fn import(ended: &Restore, outcome: &OutcomeCounts, file: &ErrorsFile, now: Time
     }
 }
 
-/// What became of the values that slices have told of.
+/// The outcomes reported by slices so far.
 ///
 /// # Errors
 /// [`LedgerError`].
@@ -272,7 +272,7 @@ fn sum(slices: &[RestoreSlice]) -> OutcomeCounts {
     outcome
 }
 
-/// What the account is told of a restore that has ended; nothing of one that was cancelled, since whoever did that knows.
+/// The notification of a restore that has ended. None for a cancelled one, since the person who cancelled it knows.
 pub(super) fn told(ended: &Restore, import: Option<&Import>, now: Timestamp) -> Option<Notification> {
     let (restore_id, name) = (ended.restore_id.clone(), Import::name_of(ended));
     let event = match (&ended.failure, ended.state) {
@@ -293,7 +293,7 @@ pub(super) fn told(ended: &Restore, import: Option<&Import>, now: Timestamp) -> 
     Some(Notification::new(ended.account_id.clone(), ended.restore_id.random(), event, Some(by.clone()), now))
 }
 
-/// Says how it ended. The template counts the lines named `restore.failed`; its alarm hangs on that name.
+/// Logs how it ended. The template counts the lines named `restore.failed`; its alarm depends on that name.
 pub(super) fn log_end(ended: &Restore) {
     let (account, id) = (&ended.account_id, &ended.restore_id);
     if let Some(failure) = &ended.failure {

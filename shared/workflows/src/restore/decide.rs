@@ -1,4 +1,4 @@
-//! What people decide about a restore: confirm its plan, cancel it, stop it.
+//! People's decisions about a restore: confirm its plan, cancel it, stop it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use crate::contention::{self, Attempt};
 use crate::idempotency::{EarlierRequest, IdempotencyKey, Keyed};
 
-/// Carries decisions out.
+/// Carries out decisions about restores.
 #[derive(Clone)]
 pub struct DecideRestore {
     pub ledger: Arc<dyn Ledger>,
@@ -26,36 +26,31 @@ pub struct DecideRestore {
     pub clock: Arc<dyn Clock>,
 }
 
-/// Why a decision was not carried out. Nothing was changed.
+/// Why a decision was not carried out. Nothing has changed.
 #[derive(Debug, thiserror::Error)]
 pub enum DecideError {
-    /// The account has no such restore.
     #[error("there is no such restore")]
     Unknown,
-    /// The plan is still being made.
     #[error("the plan is not ready")]
     PlanNotReady,
-    /// The plan could be confirmed until then.
+    /// The plan could be confirmed until this time.
     #[error("the plan expired at {0}")]
     PlanExpired(Timestamp),
-    /// The plan writes nothing.
     #[error("there is nothing to restore")]
     NothingToRestore,
-    /// It was confirmed before.
     #[error("the restore was confirmed before")]
     AlreadyConfirmed,
-    /// Another restore of the account runs.
     #[error("the restore {0} is running")]
     Running(RestoreId),
-    /// The account is connected to another portal than the one that the plan is of.
+    /// The account is now connected to another portal than the plan's.
     #[error("the account is connected to another portal")]
     OtherPortal,
     #[error("the restore has ended")]
     Ended(RestoreState),
-    /// It writes nothing yet, so it can be cancelled but not stopped.
+    /// It has not begun to write, so it can be cancelled but not stopped.
     #[error("the restore is not running")]
     NotRunning,
-    /// The key belongs to another request.
+    /// The key was used for another request.
     #[error("the key belongs to another request")]
     KeyTaken,
     /// The ledger failed. The decision may have been carried out.
@@ -64,8 +59,8 @@ pub enum DecideError {
 }
 
 impl DecideRestore {
-    /// Confirms a plan: takes the account's restore lock and begins to write. Confirming it again with the same key gives
-    /// the restore as it is by then.
+    /// Confirms a plan: takes the account's restore lock and begins to write. Repeating it with the same key returns
+    /// the restore in its present state.
     ///
     /// # Errors
     /// [`DecideError`].
@@ -76,7 +71,7 @@ impl DecideRestore {
         key: Option<&IdempotencyKey>,
     ) -> Result<Restore, DecideError> {
         let confirmed = match contention::retry(|| self.try_confirm(restore, act, key)).await {
-            // The commit may have been made although its answer was lost.
+            // The commit may have succeeded although its answer was lost.
             Err(DecideError::Ledger(LedgerError::Unavailable(why))) => {
                 let present = self.load(restore).await?.record;
                 let ours = present.confirmation.as_ref().is_some_and(|decision| decision.by == act.by);
@@ -104,7 +99,7 @@ impl DecideRestore {
         if let Some(earlier) = keyed.as_ref().and_then(Keyed::earlier) {
             let is_same = matches!(earlier, EarlierRequest::Restore(earlier)
                 if earlier.action == act.action && earlier.restore_id == restore.restore_id);
-            // As it is now: it was read before the note was.
+            // Its present state: the restore was read before the record of the key.
             return if is_same {
                 Ok(Attempt::Settled(self.load(restore).await?.record))
             } else {
@@ -137,7 +132,7 @@ impl DecideRestore {
         Ok(loaded.record.take(&restore.restore_id).map(|taken| Change::replace(&loaded, &taken)))
     }
 
-    /// Cancels a restore that has not begun to write. Cancelling it again gives the same answer.
+    /// Cancels a restore that has not begun to write. Repeating it gives the same answer.
     ///
     /// # Errors
     /// [`DecideError`].
@@ -155,7 +150,7 @@ impl DecideRestore {
         .await
     }
 
-    /// Stops a restore that writes. What is written stays written. Stopping it again gives the same answer.
+    /// Stops a restore that writes. Written values stay written. Repeating it gives the same answer.
     ///
     /// # Errors
     /// [`DecideError`].
@@ -214,7 +209,7 @@ fn may_confirm(restore: &Restore, now: Timestamp) -> Result<(), DecideError> {
     }
 }
 
-/// A request that passed all checks is refused by the transitions: the two rules disagree, and a retry cannot help.
+/// The transitions refuse a request that passed all checks: the two rules disagree, and a retry cannot help.
 fn disagree(refused: Refused) -> DecideError {
     tracing::error!(%refused, "restore.decision-refused");
     DecideError::Ledger(LedgerError::Conflict)

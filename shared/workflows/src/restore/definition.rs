@@ -1,5 +1,5 @@
-//! What is restored: the properties, and where the values come from. Written once, when the slices are defined, and read
-//! by every run.
+//! The definition of a restore: its properties, and the source of the values. Written once, together with the slices,
+//! and read by every run.
 
 use archive::manifest::{Manifest, ManifestError, Part};
 use domain::format::Document;
@@ -12,36 +12,34 @@ use serde::{Deserialize, Serialize};
 
 use crate::stored_json;
 
-/// What is restored.
+/// The definition of a restore.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Definition {
     /// In the order of the request.
     pub(crate) properties: Vec<RestoredProperty>,
-    /// Where the values come from.
     pub(crate) values: Values,
 }
 
-/// Where the values come from.
+/// The source of the values.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "from", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub(crate) enum Values {
     /// One file of an archive.
     Archive {
         storage_key: String,
-        /// Which bytes it must still have.
+        /// The archive must still have this `ETag`.
         etag: ETag,
-        /// Columns of the file, the record id among them.
+        /// The number of columns of the file, including the record id.
         columns: usize,
-        /// The column of each property.
         column_of: Vec<usize>,
-        /// The parts of the file that hold rows.
+        /// The parts of the file that contain rows.
         parts: Vec<Part>,
     },
     /// The outcomes of another restore.
     Outcomes {
         restore: RestoreRef,
-        /// Also where somebody has edited the value since.
+        /// Whether to undo values that were edited since, too.
         include_edited: bool,
     },
 }
@@ -66,11 +64,11 @@ impl Definition {
     }
 }
 
-/// The manifest at `key`.
+/// Reads the manifest at `key`.
 ///
 /// # Errors
-/// [`StorageError`]; [`StorageError::Unreadable`] when only a later version can read it, and [`StorageError::Refused`] when
-/// it cannot be relied on.
+/// [`StorageError`]; [`StorageError::Unreadable`] if only a later version can read it, and [`StorageError::Refused`] if
+/// it is invalid.
 pub(crate) async fn manifest(reader: &dyn BlobReader, key: &str) -> Result<Manifest, StorageError> {
     let bytes = reader.read(key, None).await?;
     Manifest::parse(&bytes).map_err(|error| match error {

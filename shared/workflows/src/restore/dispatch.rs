@@ -1,4 +1,4 @@
-//! Gives a restore's worker places to slices that wait for one.
+//! Gives a restore's worker places to waiting slices.
 
 use std::time::Duration;
 
@@ -13,8 +13,8 @@ use super::RestoreWork;
 use crate::listing;
 use crate::run::StepError;
 
-/// Slices of a restore that are worked on at the same time. One run with eight calls under way saturates an account whose
-/// CRM answers within 400 ms; a second one covers the moments in which the first commits.
+/// Slices of a restore that are worked on at the same time. One run with eight calls in progress saturates an account
+/// whose CRM answers within 400 ms. A second one uses the moments in which the first commits.
 const WORKERS: usize = 2;
 
 /// All slices of a restore, in order.
@@ -28,10 +28,10 @@ pub(super) async fn slices(
     ledger::list(ledger, &RestoreSlice::partition(&restore.restore_id), RestoreSlice::PREFIX).await
 }
 
-/// Activates and queues as many waiting slices as there are free places. Repeating it is fine.
+/// Activates and queues as many waiting slices as there are free places. Repeating it is safe.
 ///
 /// # Errors
-/// [`StepError`]; some slices may have been activated.
+/// [`StepError`]. Some slices may have been activated.
 pub(crate) async fn dispatch(
     ledger: &dyn Ledger,
     queue: &dyn WorkQueue,
@@ -44,7 +44,7 @@ pub(crate) async fn dispatch(
         Some(RestoreState::Applying) => (SliceState::Planned, SliceState::Applying),
         _ => return Ok(()),
     };
-    // What cannot be read holds up none of the others.
+    // An unreadable slice does not delay the others.
     let partition = RestoreSlice::partition(&restore.restore_id);
     let slices = ledger::list_each::<RestoreSlice>(ledger, &partition, RestoreSlice::PREFIX).await?;
     let slices: Vec<Versioned<RestoreSlice>> = listing::readable(slices).collect();
@@ -58,7 +58,7 @@ pub(crate) async fn dispatch(
         let Ok(ready) = slice.record.activate(now) else { continue };
         match ledger.commit(&[Change::replace(slice, &ready)]).await {
             Ok(()) => activated.push(ready.work()),
-            // Somebody else has dispatched it.
+            // Another run has dispatched it.
             Err(LedgerError::Conflict) => {}
             Err(error) => return Err(error.into()),
         }

@@ -1,16 +1,16 @@
-//! Restoring property values: planning, carrying plans out, and putting together what became of them.
+//! Restores property values: makes plans, carries them out, and collects the outcomes.
 //!
 //! | module | what it does |
 //! |---|---|
 //! | [`ask`], [`decide`] | requests: plan, undo; confirm, cancel, stop |
-//! | `begin` | defines what is restored, and the slices |
-//! | `begun` | what earlier runs have put down about values before they wrote them |
+//! | `begin` | writes the definition and the slices |
+//! | `begun` | reads the values that earlier runs stored before they wrote them |
 //! | `compare` | plans a slice: rows to restore against present values |
 //! | `sum_up` | makes the plan that people review |
-//! | `apply` | writes a slice: read again, pre-image, update, compare what came back |
+//! | `apply` | writes a slice: read again, pre-image, update, compare the returned values |
 //! | `conclude` | ends a restore that has written: settles slices, errors.csv, import, lock |
-//! | `report` | skipped.csv and errors.csv, over as many runs as they take |
-//! | [`review`] | what users see |
+//! | `report` | skipped.csv and errors.csv, over several runs if needed |
+//! | [`review`] | shows restores and imports to users |
 //!
 //! A restore has at most [`MOST_SLICES`] slices. One run works on a slice with several calls under way at once, so one or
 //! two runs are enough to use the whole call budget.
@@ -59,35 +59,31 @@ use crate::leased::{Aftermath, Leasable, Leases};
 use crate::notify;
 use crate::run::{Patience, Run, StepError};
 
-/// Slices that a restore has at most.
+/// The most slices of a restore.
 pub const MOST_SLICES: u64 = 100;
 
-/// The use case.
+/// Plans restores and carries them out.
 pub struct RestoreWork {
-    /// Opens the CRM; its ledger and clock are used for the rest too.
+    /// Opens the CRM. The rest of the work uses its ledger and clock too.
     pub sessions: CrmSessions,
     pub queue: Arc<dyn WorkQueue>,
-    /// Reads archives, plans and outcomes.
     pub reader: Arc<dyn BlobReader>,
-    /// Writes plans, pre-images and outcomes.
     pub writer: Arc<dyn BlobWriter>,
     pub uploads: Arc<dyn MultipartUploads>,
-    /// How long the CRM is waited for.
     pub patience: Patience,
 }
 
-/// What a run has done, for metrics.
+/// The work of a run, for metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct RestoreUsage {
     /// Records compared or written.
     pub records: u64,
-    /// What it used of the call budget.
     pub gate: GateUsage,
 }
 
-/// How a run on a slice, or on the restore's own step, ended without trouble.
+/// How a run on a slice, or on the restore's own step, ended without an error.
 enum Ending {
-    /// The step is finished, or there is nothing to do for a while.
+    /// The step is finished, or has no work for a while.
     Finished,
     /// The run's time is over.
     RunOver,
@@ -148,8 +144,8 @@ impl RestoreWork {
         Leases { ledger: self.ledger(), queue: &*self.queue, clock: &*self.sessions.clock }
     }
 
-    /// Does the restore's next step that one run does: defines its slices, sums its plan up, or concludes it. While its
-    /// slices are worked on, sees to it that they are.
+    /// Does the restore's next step that one run does: defines its slices, sums up its plan, or concludes it. While its
+    /// slices are in work, queues those that wait.
     ///
     /// # Errors
     /// [`StepError`] when the message should be delivered again.
@@ -203,14 +199,14 @@ impl RestoreWork {
         }
     }
 
-    /// Ends what was begun of the report of a restore that was cancelled, or has failed, before that was finished.
+    /// Ends the unfinished report of a restore that was cancelled or has failed.
     async fn drop_report(&self, restore: &Restore) {
         if let (true, Some(report)) = (restore.state.is_terminal(), &restore.report) {
             self.abort(report).await;
         }
     }
 
-    /// Works on one slice for as long as the run lasts: compares it, or writes it.
+    /// Works on one slice until it is done or the run ends: compares it, or writes it.
     ///
     /// # Errors
     /// [`StepError`] when the message should be delivered again.
@@ -222,7 +218,7 @@ impl RestoreWork {
             (RestoreState::Planning, SliceState::Planning) | (RestoreState::Applying, SliceState::Applying)
         );
         if !belongs {
-            // The run that finished the slice may have died before it gave the free place away.
+            // The run that finished the slice may have died before it gave the free place to another slice.
             self.after_slice(restore).await?;
             return Ok(usage);
         }
@@ -242,14 +238,14 @@ impl RestoreWork {
         } else {
             let apply = Box::pin(async { Ok(self.apply(&parent, &key, &held, run, &mut usage).await) });
             let applied = held.during(apply).await;
-            // Of a lease that another run has, nothing is left to give back.
+            // Another run has the lease, so this run has nothing to give back.
             applied.unwrap_or_else(|lost| Err((lost, Leftover::Nothing)))
         };
         self.after_run(restore, &key, lease, done, (run, usage.records > 0)).await?;
         Ok(usage)
     }
 
-    /// What follows from how a run on a slice has ended.
+    /// Handles the end of a run on a slice.
     async fn after_run(
         &self,
         restore: &RestoreRef,
@@ -270,13 +266,13 @@ impl RestoreWork {
             && crm.kind.is_unavailable()
             && self.now() >= run.ends
         {
-            // Of a run that got on, the call that was under way when its time was over says nothing about the CRM.
+            // The run made progress and its time is over, so the unfinished call is no evidence against the CRM.
             return self.leases().run_over::<RestoreSlice>(key, lease, progressed, left).await;
         }
         tracing::warn!(%error, restore.id = %restore.restore_id, "restore.slice-interrupted");
         let leases = self.leases();
         match leases.interrupted::<RestoreSlice>(key, lease, &error, (progressed, left), &self.patience).await? {
-            // Perhaps somebody has stopped it: then it can be concluded the sooner.
+            // If the restore was stopped meanwhile, it can be concluded sooner.
             Aftermath::Settled => self.after_slice(restore).await,
             Aftermath::Fail(failure) => self.fail(restore, failure).await,
         }
@@ -296,7 +292,7 @@ impl RestoreWork {
         Ok(parent.map(|parent| parent.record).zip(slice))
     }
 
-    /// What may follow from a slice that is finished: a place is free, or the whole restore goes on.
+    /// The consequences of a finished slice: a place is free, or the whole restore continues.
     async fn after_slice(&self, restore: &RestoreRef) -> Result<(), StepError> {
         let loaded = ledger::load::<Restore>(self.ledger(), &Restore::key_of(restore)).await?;
         let Some(loaded) = loaded.map(|loaded| loaded.record) else { return Ok(()) };
@@ -306,10 +302,10 @@ impl RestoreWork {
         self.dispatch(restore).await
     }
 
-    /// Applies `event`, whoever else changes the restore at the same time, and returns the restore as it is then.
+    /// Applies `event`, even if others change the restore at the same time, and returns the changed restore.
     ///
     /// # Errors
-    /// [`StepError::TakenOver`] when the event is refused or the restore is gone.
+    /// [`StepError::TakenOver`] if the event is refused or the restore is gone.
     async fn apply_event(&self, restore: &RestoreRef, event: RestoreEvent) -> Result<Restore, StepError> {
         contention::retry(|| async {
             let loaded = self.load(restore).await?;
@@ -323,20 +319,20 @@ impl RestoreWork {
         ledger::load::<Restore>(self.ledger(), &Restore::key_of(restore)).await?.ok_or(StepError::GONE)
     }
 
-    /// Ends the restore as failed: at once if it has written nothing, else it is concluded first.
+    /// Ends the restore as failed: at once if it has written nothing, otherwise after it was concluded.
     ///
     /// # Errors
-    /// [`StepError`] when the ledger failed.
+    /// [`StepError`] if the ledger failed.
     pub(crate) async fn fail(&self, restore: &RestoreRef, failure: Failure) -> Result<(), StepError> {
         fail(&self.leases(), restore, failure).await
     }
 }
 
-/// Ends a restore as failed: at once if it has written nothing, else it is concluded first. One that has ended, or is being
-/// concluded for whatever reason, stays as it is.
+/// Ends a restore as failed: at once if it has written nothing, otherwise after it was concluded. A restore that has
+/// ended, or is being concluded for any reason, stays unchanged.
 ///
 /// # Errors
-/// [`StepError`] when the ledger failed.
+/// [`StepError`] if the ledger failed.
 pub(crate) async fn fail(leases: &Leases<'_>, restore: &RestoreRef, failure: Failure) -> Result<(), StepError> {
     let failed = contention::retry(|| async {
         let loaded = ledger::load::<Restore>(leases.ledger, &Restore::key_of(restore)).await?;
@@ -374,7 +370,7 @@ fn out_of_attempts() -> Failure {
     )
 }
 
-/// The change that frees the account's restore lock, unless another restore holds it.
+/// The change that frees the account's restore lock, unless another restore has it.
 async fn free_lock(ledger: &dyn Ledger, restore: &Restore) -> Result<Option<Change>, ledger::LedgerError> {
     let loaded = ledger::load::<RestoreLock>(ledger, &RestoreLock::key_of(&restore.account_id)).await?;
     Ok(loaded.and_then(|loaded| {

@@ -1,4 +1,4 @@
-//! Several calls under way at once, their results in order, and commits that do not hold the next calls up.
+//! Several calls in progress at once, with their results in order, and commits that do not delay the next calls.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -9,15 +9,16 @@ use futures_util::future::{self, Either};
 use futures_util::{Stream, StreamExt};
 use tokio::sync::{Semaphore, mpsc};
 
-/// Pieces of work under way at the same time.
+/// Items in work at the same time.
 pub(super) const AT_ONCE: usize = 8;
 
-/// Results that wait for the one that takes them.
+/// Results that wait for `take`.
 const WAITING: usize = 4;
 
-/// Does `work` on the items, several at once, and hands what comes of it to `take`, in the order of the items and while
-/// work on later ones goes on. After the first error, or when `take` has ended, nothing new is begun; what was begun is
-/// finished, never dropped half-way. Work that was begun goes on while results wait for `take`, so that no answer is missed.
+/// Does `work` on the items, several at once, and passes the results to `take`, in the order of the items and while
+/// work on later ones continues. After the first error, or when `take` has ended, no new work begins. Work that was
+/// begun is always finished, never dropped half-way. It also continues while results wait for `take`, so that no answer
+/// is missed.
 pub(super) async fn run<I, O, E, F, G, T>(
     items: impl Stream<Item = Result<I, E>>,
     work: impl Fn(I) -> F,
@@ -30,9 +31,9 @@ where
     let (sender, receiver) = mpsc::channel(WAITING);
     let stop = AtomicBool::new(false);
     let working = async {
-        // Ends with this block, so that `take` learns that nothing more comes.
+        // Dropped at the end of this block, so that `take` learns that no more results come.
         let sender = sender;
-        // Nothing more is begun while so many results are under way or wait here.
+        // No more work begins while this many results are in progress or wait here.
         let room = Semaphore::new(AT_ONCE);
         let fitting = items.then(async |item| {
             if let Ok(place) = room.acquire().await {
@@ -61,7 +62,7 @@ where
                     }
                     room.add_permits(1);
                 }
-                // Nobody takes results any more.
+                // `take` accepts no more results.
                 Either::Left((Err(_), _)) => {
                     stop.store(true, Ordering::Relaxed);
                     room.add_permits(finished.len());
@@ -90,8 +91,8 @@ mod tests {
 
     use super::*;
 
-    /// Works on 100 items of which `bad` fails; later items are done sooner. Returns the results taken and the items
-    /// that were begun but not finished.
+    /// Works on 100 items of which `bad` fails. Later items are done sooner. Returns the results passed to `take` and
+    /// the items that were begun but not finished.
     async fn worked(bad: u64, most: usize) -> (Vec<Result<u64, u64>>, usize) {
         let (begun, finished) = (Mutex::new(0), Mutex::new(0));
         let work = async |item: u64| {
@@ -115,9 +116,9 @@ mod tests {
         (taken, begun - finished)
     }
 
-    /// M-8: work that was begun stood still while a commit was waited for, and answers seemed to come too late.
+    /// M-8: work that was begun stood still during a commit, and answers seemed to come too late.
     #[tokio::test(start_paused = true)]
-    async fn work_goes_on_while_results_wait_to_be_taken() {
+    async fn work_continues_while_results_wait() {
         let began = tokio::time::Instant::now();
         let late = Mutex::new(0);
         let work = async |item: u64| {
@@ -140,7 +141,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn results_come_in_order_and_nothing_is_dropped_half_way() {
+    async fn results_come_in_order_and_no_work_is_dropped_half_way() {
         let (taken, dropped) = worked(200, usize::MAX).await;
         assert_eq!((taken, dropped), ((0..100).map(Ok).collect(), 0));
 

@@ -1,4 +1,4 @@
-//! What users see of restores and imports.
+//! Shows restores and imports to users.
 
 use std::time::Duration;
 
@@ -30,29 +30,26 @@ use crate::link::Link;
 use crate::listing;
 use crate::stored_json;
 
-/// Why an import has no errors.csv that does not say so itself: it was stored before imports did.
+/// Why an import without its own reason has no errors.csv: it was stored before imports had a reason.
 const NO_LIST_BEFORE: &str = "The list of what was not restored could not be made when the restore ended. The counts of the import \
                               are right. A new restore from the same backup finds what is left.";
 
-/// Why there is nothing to show.
+/// Why a restore, an import or a report cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReviewError {
     /// No operator has created the account.
     #[error("there is no such account")]
     AccountUnknown,
-    /// The account has no such restore.
     #[error("there is no such restore")]
     RestoreUnknown,
-    /// The account has no such import.
     #[error("there is no such import")]
     ImportUnknown,
-    /// The plan is still being made.
     #[error("the plan is not ready")]
     PlanNotReady,
-    /// There is nothing to report, so there is no such file.
+    /// The report has no rows, so there is no file.
     #[error("there is no such report")]
     NoReport,
-    /// There is something to report, and the report could not be made; a sentence for people.
+    /// The report has rows but could not be made. The sentence is for people.
     #[error("the report could not be made")]
     ReportMissing(String),
     #[error(transparent)]
@@ -65,51 +62,49 @@ pub enum ReviewError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewestFirst<T> {
     pub items: Vec<T>,
-    /// The last item's id, if there are more behind it.
+    /// The last item's id, if more items follow.
     pub next: Option<RestoreId>,
-    /// How many are left out because the present code cannot read them.
+    /// Items left out because the present code cannot read them.
     pub left_out: usize,
 }
 
-/// A restore in all detail.
+/// A restore with its plan, progress and outcome.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Review {
     pub restore: Restore,
-    /// Its plan, once made and as long as it is kept.
+    /// Its plan, once made and while it is kept.
     pub plan: Option<PlanReview>,
-    /// How far it is, while it is under way.
     pub progress: Option<Progress>,
-    /// What became of it, or what did so far; None before it is confirmed.
+    /// Its outcome so far. None before it is confirmed.
     pub outcome: Option<OutcomeCounts>,
-    /// Set when nobody can do anything for it at the moment.
+    /// Set if no run can work on it at the moment.
     pub waiting: Option<Waiting>,
 }
 
-/// A plan, as people review it.
+/// A plan for people to review.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PlanReview {
     pub plan: Plan,
     pub properties: Vec<(RestoredProperty, PropertyCounts)>,
-    /// The first records that would change; none once they are not kept any more.
+    /// The first records that would change. Empty once they are no longer kept.
     pub samples: Vec<Sample>,
-    /// What to think of before confirming.
     pub warnings: Vec<Warning>,
-    /// How long carrying it out takes at the account's limits, about.
+    /// The approximate time that it takes at the account's limits.
     pub estimate: Duration,
 }
 
-/// Something to think of before confirming.
+/// A warning before confirming.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Warning {
-    /// A stable word for programs.
+    /// A stable slug for programs.
     pub kind: &'static str,
-    /// The property that it is about, if it is about one.
+    /// The property that it is about, if any.
     pub property: Option<String>,
     /// A sentence for people.
     pub sentence: String,
 }
 
-/// How far a restore is with its present step.
+/// The progress of a restore's present step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Progress {
     /// Records compared, or written.
@@ -130,7 +125,7 @@ impl Progress {
     }
 }
 
-/// An account's restores, newest first, behind the one named by `after`.
+/// An account's restores, newest first, behind `after`.
 ///
 /// # Errors
 /// [`ReviewError`].
@@ -143,7 +138,7 @@ pub async fn restores(
     page(ledger, account, Restore::PREFIX, after, limit).await
 }
 
-/// An account's imports, newest first, behind the one named by `after`.
+/// An account's imports, newest first, behind `after`.
 ///
 /// # Errors
 /// [`ReviewError`].
@@ -212,7 +207,7 @@ async fn load(ledger: &dyn Ledger, reference: &RestoreRef) -> Result<Restore, Re
     Ok(loaded.ok_or(ReviewError::RestoreUnknown)?.record)
 }
 
-/// What became of it, or what did so far. Slices are kept for some months only; then the import knows.
+/// The outcome of a restore so far. Slices are kept for some months only; after that it is in the import.
 async fn outcome(
     ledger: &dyn Ledger,
     restore: &Restore,
@@ -244,7 +239,7 @@ fn progress(restore: &Restore, slices: &[RestoreSlice]) -> Option<Progress> {
     }
 }
 
-/// None once the plan is not kept any more.
+/// None once the plan is no longer kept.
 async fn plan_review(
     reader: &dyn BlobReader,
     restore: &Restore,
@@ -275,7 +270,7 @@ async fn plan_review(
     Ok(Some(PlanReview { plan: plan.clone(), properties, samples, warnings, estimate }))
 }
 
-/// How long so many calls take: at the rate per ten seconds, and no more on a day than the account may make.
+/// How long these calls take: at the rate per ten seconds, and within the account's daily limit.
 fn estimate(calls: u64, policy: &BudgetPolicy) -> Duration {
     #[expect(clippy::cast_precision_loss, reason = "an estimate needs no more precision")]
     let at_rate = calls as f64 / policy.calls_per_second();
@@ -352,7 +347,7 @@ fn side_effect(effect: SideEffect, label: &str) -> (&'static str, String) {
     }
 }
 
-/// One import, and the restore that it was.
+/// One import, and its restore.
 ///
 /// # Errors
 /// [`ReviewError`].
@@ -362,7 +357,7 @@ pub async fn import(ledger: &dyn Ledger, reference: &RestoreRef) -> Result<(Impo
     Ok((import, load(ledger, reference).await?))
 }
 
-/// A link to the report of what an import has not restored.
+/// A link to the report of values that an import has not restored.
 ///
 /// # Errors
 /// [`ReviewError`].
@@ -386,7 +381,8 @@ pub async fn errors_link(
     Ok(link)
 }
 
-/// A link to the report of what a plan leaves as it is. The audit log has the entry before anybody has the link.
+/// A link to the report of values that a plan leaves unchanged. The audit log has the entry before the caller gets the
+/// link.
 ///
 /// # Errors
 /// [`ReviewError`].

@@ -1,31 +1,31 @@
-//! Memory for the values of batches under way. Each value is held several times over: wanted or planned, read, sent, answered. So
-//! a run has room for so many bytes of them, and a batch that finds none waits until others are done.
+//! Memory for the values of batches in progress. Each value is in memory several times: wanted or planned, read, sent,
+//! answered. So a run has room for a limited number of bytes, and a batch that finds no room waits until others are
+//! done.
 
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Values of so many bytes may be under way, about.
+/// The approximate bytes of values that may be in progress.
 const ROOM: usize = 24 * 1024 * 1024;
-/// What room is counted in.
+/// The unit of room, in bytes.
 const UNIT: usize = 1024;
 
 /// The room of one run.
 pub(super) struct Room(Arc<Semaphore>);
 
-/// Room that a batch has, until it is dropped.
+/// The room of a batch. Dropping it frees the room.
 pub(super) struct Taken {
-    /// None only where the semaphore is closed, which nobody does.
+    /// None only if the semaphore is closed, which never happens.
     _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Room {
-    /// All of it free.
     pub(super) fn new() -> Self {
         Self(Arc::new(Semaphore::new(ROOM / UNIT)))
     }
 
-    /// Waits until there is room for values of so many bytes; those that are too large for it go alone.
+    /// Waits until there is room for values of this many bytes. A batch that is larger than all room goes alone.
     pub(super) async fn take(&self, bytes: usize) -> Taken {
         let units = u32::try_from((bytes / UNIT).min(ROOM / UNIT)).unwrap_or(u32::MAX);
         Taken { _permit: self.0.clone().acquire_many_owned(units).await.ok() }
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn batches_wait_for_room_and_none_is_too_large_to_go_alone() {
+    async fn batches_wait_for_room_and_a_too_large_one_goes_alone() {
         let room = Room::new();
         let first = room.take(ROOM / 2).await;
         let second = room.take(ROOM / 2).await;

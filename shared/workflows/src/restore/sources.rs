@@ -1,4 +1,4 @@
-//! Where the values to restore come from, a batch of records at a time: one file of an archive, read straight out of
+//! The sources of the values to restore, one batch of records at a time: one file of an archive, read straight out of
 //! the zip, or the outcomes of another restore.
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -22,17 +22,17 @@ use super::definition::{Definition, Values};
 use crate::run::StepError;
 use crate::stored_json;
 
-/// Packed bytes that are read at once. The rows that they inflate to are held in memory, so not many: rows of a thousand
-/// properties that are mostly unset take sixty bytes packed, and four hundred times that once they are read.
+/// Packed bytes read at once. The rows that they inflate to are in memory, so the number is small: rows of a thousand
+/// mostly unset properties have sixty bytes packed, and four hundred times that once they are read.
 const PIECE: u64 = 128 * 1024;
 
-/// Ids of rows that are remembered, so that a record is compared once although two pages of a list named it. Such pages are
-/// close to each other.
+/// Ids of rows that are remembered, so that a record on two pages of a list is compared once. Such pages are close to
+/// each other.
 const REMEMBERED: usize = 20_000;
 
 /// Rows or outcomes that were read, and the records among them.
 pub(super) struct Batch {
-    /// How many rows; repeated ones count too.
+    /// The number of rows, including repeated ones.
     pub(super) rows: u64,
     /// The records, each once.
     pub(super) records: Vec<Wanted>,
@@ -45,10 +45,10 @@ pub(super) enum Source<'a> {
 }
 
 impl<'a> Source<'a> {
-    /// What is left of `slice`.
+    /// Opens the rest of `slice`.
     ///
     /// # Errors
-    /// [`StepError`] when the ledger failed.
+    /// [`StepError`] if the ledger failed.
     pub(super) async fn open(
         ledger: &dyn Ledger,
         reader: &'a dyn BlobReader,
@@ -84,10 +84,10 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// The next records, up to a batch of them; None at the end.
+    /// The next records, up to a batch of them. None at the end.
     ///
     /// # Errors
-    /// [`StepError`]; [`StepError::Fatal`] when the source is not what it should be.
+    /// [`StepError`]; [`StepError::Fatal`] if the source is invalid.
     pub(super) async fn next_batch(&mut self) -> Result<Option<Batch>, StepError> {
         match self {
             Self::Archive(source) => source.next_batch().await,
@@ -107,12 +107,12 @@ pub(super) struct ArchiveSource<'a> {
     /// The property of each wanted column.
     places: Vec<u16>,
     rows: VecDeque<ArchivedRow>,
-    /// Rows to hand out, those in `rows` among them.
+    /// Rows still to return, including those in `rows`.
     left: u64,
     recent: Recent,
 }
 
-/// The last ids, for telling repeated ones.
+/// The latest ids, to recognize repeated ones.
 #[derive(Default)]
 struct Recent {
     known: HashSet<RecordId>,
@@ -120,7 +120,7 @@ struct Recent {
 }
 
 impl Recent {
-    /// Whether `id` was not among the last ones.
+    /// Whether `id` is not among the latest ones.
     fn is_new(&mut self, id: RecordId) -> bool {
         if !self.known.insert(id) {
             return false;
@@ -135,7 +135,6 @@ impl Recent {
     }
 }
 
-/// A part that is being read.
 struct PartReader {
     inflate: SliceReader,
     next: u64,
@@ -207,7 +206,7 @@ impl<'a> ArchiveSource<'a> {
         let packed = match self.reader.read_source(&source).await {
             Err(StorageError::Absent(_) | StorageError::Changed(_)) => return Err(archive_gone()),
             Err(refused @ StorageError::Refused(_)) => {
-                // The manifest has bytes of an archive that ends before them.
+                // The manifest names bytes behind the end of the archive.
                 let present = self.reader.head(self.storage_key).await?;
                 let is_shorter = present.is_some_and(|info| info.size < range.end);
                 return Err(if is_shorter { broken() } else { refused.into() });
@@ -252,7 +251,7 @@ impl OutcomeSource<'_> {
                 lines => lines?,
             };
             self.next_file += 1;
-            // Places are those in this file alone, so that a run that goes on merges the same lines.
+            // Places within this file only, so that a run that continues merges the same lines.
             let mut places = HashMap::new();
             for outcome in outcomes {
                 self.add(outcome, &mut places);
@@ -265,11 +264,11 @@ impl OutcomeSource<'_> {
         Ok((!records.is_empty()).then_some(Batch { rows: records.len() as u64, records }))
     }
 
-    /// Adds an outcome to its record. A value that was written twice goes back to what was there before the first write.
+    /// Adds an outcome to its record. A value that was written twice goes back to its value before the first write.
     fn add(&mut self, outcome: ValueOutcome, places: &mut HashMap<RecordId, usize>) {
         let Some(after) = outcome.after().map(str::to_owned) else { return };
         let mut ours = vec![after];
-        // A run that died may have been between clearing the value and setting it.
+        // A run may have died between clearing the value and setting it.
         let property = self.properties.get(usize::from(outcome.property));
         if property.is_some_and(RestoredProperty::is_cleared_on_the_way) && outcome.fate == Fate::Unclear {
             ours.push(String::new());
@@ -298,7 +297,6 @@ fn add_value(record: &mut Wanted, value: WantedValue) {
     }
 }
 
-/// The ids of a batch.
 pub(super) fn ids(batch: &[Wanted]) -> Vec<RecordId> {
     batch.iter().map(|wanted| wanted.id).collect()
 }
@@ -332,9 +330,9 @@ mod tests {
 
     use super::*;
 
-    /// A9: a record that came on two pages of an opaque list was compared twice, and "251 of the 250 records" were undone.
+    /// A9: a record on two pages of an opaque list was compared twice, and "251 of the 250 records" were undone.
     #[test]
-    fn a_row_that_was_there_a_moment_ago_is_not_a_record_of_its_own() {
+    fn a_repeated_row_is_not_a_record_of_its_own() {
         let mut recent = Recent::default();
         let ids = [1, 2, 3, 2, 4, 1];
         let new: Vec<u64> = ids.into_iter().filter(|id| recent.is_new(RecordId(*id))).collect();
@@ -344,7 +342,7 @@ mod tests {
         assert!(recent.is_new(RecordId(1)));
     }
 
-    /// A9: a value that was written twice is one value to undo, and goes back to what was there before the first write.
+    /// A9: a value that was written twice is one value to undo, and goes back to its value before the first write.
     #[test]
     fn a_value_that_was_written_twice_is_undone_once() {
         let storage = MemoryStorage::new();

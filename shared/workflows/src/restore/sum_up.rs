@@ -1,4 +1,4 @@
-//! Sums a plan up: counts, samples, and a report of what it leaves as it is.
+//! Sums up a plan: counts, samples, and a report of the values that it leaves unchanged.
 
 use domain::format::Document;
 use domain::ids::RecordId;
@@ -14,52 +14,52 @@ use super::{Ending, RestoreWork, dispatch};
 use crate::run::{Run, StepError};
 use crate::stored_json;
 
-/// Records that a plan shows before and after.
+/// Records in a plan's samples, with their values before and after.
 const SAMPLES: usize = 20;
-/// Characters of a value that a sample shows.
+/// Characters of a value in a sample.
 const SAMPLE_CHARS: usize = 200;
-/// Values of a record that a sample shows. With the characters of a value it bounds the answer that shows them all: API
-/// Gateway's is 10 MB at most and Lambda's 6 MB.
+/// Values of a record in a sample. Together with the characters of a value this limits the size of the answer with all
+/// samples: at most 10 MB for API Gateway and 6 MB for Lambda.
 const SAMPLE_VALUES: usize = 50;
 
-/// A record as it is and as it would be.
+/// A record before and after the restore.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Sample {
     pub record_id: RecordId,
-    /// What would change, as far as it is shown.
+    /// Some of the values that would change.
     pub values: Vec<SampleValue>,
     /// How many more values would change.
     pub more_values: usize,
 }
 
-/// The samples of a plan, as they are stored.
+/// The samples of a plan, as stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Samples(pub(crate) Vec<Sample>);
 
 impl Document for Samples {}
 
-/// A value as it is and as it would be; long ones are cut.
+/// A value before and after the restore. Long ones are cut.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SampleValue {
     pub property: String,
-    /// The value now; empty for none.
+    /// The present value. Empty if it has none.
     pub before: String,
-    /// The value afterwards; empty for none.
+    /// The value afterwards. Empty if it has none.
     pub after: String,
 }
 
 impl std::fmt::Debug for SampleValue {
-    // Property values are not shown in logs or panics.
+    // Property values must not be in logs or panics.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("SampleValue").field("property", &self.property).finish_non_exhaustive()
     }
 }
 
 impl RestoreWork {
-    /// Makes the plan of a restore whose slices are all compared, as far as the run's time allows.
+    /// Makes the plan of a restore whose slices are all compared, within the run's time.
     pub(super) async fn sum_up(&self, restore: &Restore, lease: u32, run: &Run) -> Result<Ending, StepError> {
         let reference = restore.reference();
         let definition = Definition::of(&*self.reader, restore).await?;
@@ -67,7 +67,7 @@ impl RestoreWork {
         let slices = if restore.report.is_none() {
             self.arranged(restore, &definition, slices, lease).await?
         } else {
-            // An earlier run has arranged them, and has told of some of them.
+            // An earlier run has arranged them, and has already reported some of them.
             slices.into_iter().map(|slice| slice.record).collect()
         };
         let (properties, sources) = (&definition.properties, skipped(&reference, &slices));

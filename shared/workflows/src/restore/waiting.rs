@@ -1,4 +1,4 @@
-//! What a restore waits for.
+//! The waits of a restore.
 
 use domain::lease::Leasing;
 use domain::lease::WaitReason;
@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::backup::read::Waiting;
 
-/// What a restore waits for: its own next step, or the first of its slices if none of them is being worked on.
+/// The wait of a restore: that of its own next step, or the earliest of its slices if no run is working on any of them.
 pub(super) fn of(restore: &Restore, slices: &[RestoreSlice], now: Timestamp) -> Option<Waiting> {
     match restore.state {
         RestoreState::Queued | RestoreState::Summarising | RestoreState::Concluding => to_come(&restore.leasing, now),
@@ -21,7 +21,7 @@ pub(super) fn of(restore: &Restore, slices: &[RestoreSlice], now: Timestamp) -> 
     }
 }
 
-/// A wait that people should know of. That one run ends and the next begins is none.
+/// A wait to show to people. The moment between two runs does not count as one.
 fn to_come(leasing: &Leasing, now: Timestamp) -> Option<Waiting> {
     let between_runs = leasing.lease.is_none()
         && leasing.wait.is_some_and(|wait| matches!(wait.reason, WaitReason::RunOver | WaitReason::RunsEnding));

@@ -16,31 +16,31 @@ pub use self::start::{StartScheduled, Started};
 
 use crate::contention::{self, Attempt};
 
-/// What somebody wants of a schedule.
+/// A requested change of a schedule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ScheduleWish {
     pub enabled: bool,
-    /// How often; None as it is.
+    /// How often it runs. None leaves it unchanged.
     pub every: Option<Cadence>,
 }
 
-/// Why a schedule is neither shown nor changed.
+/// Why a schedule cannot be read or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum ScheduleError {
     /// No operator has created the account.
     #[error("there is no such account")]
     AccountUnknown,
-    /// The account has no CRM connection, from which its time zone is known.
+    /// The account has no CRM connection, which has the time zone.
     #[error("the account is not connected to a CRM")]
     NotConnected,
-    /// The account's plan, of this name, has no schedules.
+    /// The account's plan, with this name, has no schedules.
     #[error("the plan '{0}' has no schedules")]
     NotInPlan(&'static str),
     #[error(transparent)]
     Ledger(#[from] LedgerError),
 }
 
-/// An account's schedule; off where it was never switched on.
+/// An account's schedule. Off if it was never switched on.
 ///
 /// # Errors
 /// [`ScheduleError`].
@@ -52,7 +52,7 @@ pub async fn read(ledger: &dyn Ledger, account: &AccountId) -> Result<Schedule, 
     Ok(loaded.map_or_else(|| Schedule::off(account.clone()), |loaded| loaded.record))
 }
 
-/// Switches a schedule on or off, or changes how often it runs. Doing so again changes nothing.
+/// Switches a schedule on or off, or changes how often it runs. Repeating it changes nothing.
 ///
 /// # Errors
 /// [`ScheduleError`].
@@ -92,14 +92,14 @@ async fn try_set(
         (true, Cadence::TwoWeeks) => "on, every two weeks",
     };
     let mut changes = vec![write, Change::create(&act.succeeded(told.to_owned()))];
-    // Who loses the plan at the same moment loses the schedule: whichever of the two commits comes second finds an account
-    // that has changed. So it is written as it is, and not only looked at.
+    // An account that loses its plan at the same time loses the schedule too: the second of the two commits finds a
+    // changed account. So the account is written unchanged, and not only read.
     changes.push(Change::replace(&account, &account.record));
     Ok(contention::settle(ledger.commit(&changes).await, next)?)
 }
 
-/// What a change of `account` means for its schedule: one that is on is stopped if the plan has none any more, with the
-/// notification that says so, and a run that waits is looked at anew, since the plan may allow it earlier.
+/// The consequences of a change of `account` for its schedule. A schedule that is on is stopped if the plan no longer
+/// has schedules, with a notification. A waiting run is checked again, since the plan may allow it earlier.
 ///
 /// # Errors
 /// [`LedgerError`].

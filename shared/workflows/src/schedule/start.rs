@@ -1,8 +1,8 @@
-//! start-scheduled-backups: starts what is due, each run of each schedule once.
+//! start-scheduled-backups: starts the scheduled backups that are due, each run of each schedule once.
 //!
-//! A run is one transaction that moves the schedule on and makes the backup, so however often the rule fires and however
-//! many of these run at the same time, one of them wins. What is due is found by the index, at a cost of three reads for
-//! each backup that is started.
+//! A run is one transaction that moves the schedule on and creates the backup. So if the rule fires twice, or several
+//! rounds run at the same time, only one of them wins. The index finds the due schedules, at a cost of three reads for
+//! each started backup.
 
 use std::sync::Arc;
 
@@ -28,20 +28,20 @@ use crate::listing::{self, DueKeys};
 use crate::notify;
 use crate::run::StepError;
 
-/// Schedules that are asked for at once, per shard; more where as many that could not be looked at are first in the list.
+/// Schedules requested at once, per shard. More if the same number of schedules at the start of the list cannot be
+/// handled.
 const PER_PAGE: u32 = 100;
 
-/// Schedules of one shard that are looked at at the same time.
+/// Schedules of one shard that are handled at the same time.
 const AT_A_TIME: usize = 4;
 
-/// How soon to look again whether the backup that runs has ended.
+/// How soon to check again whether the running backup has ended.
 const LOOK_AGAIN: SignedDuration = SignedDuration::from_mins(1);
 
-/// The use case.
+/// Runs start-scheduled-backups.
 pub struct StartScheduled {
-    /// Knows what is due.
     pub ledger: Arc<dyn Ledger>,
-    /// Takes the first work of new backups.
+    /// Receives the first work of new backups.
     pub queue: Arc<dyn WorkQueue>,
     pub clock: Arc<dyn Clock>,
     pub random: fn() -> [u8; 10],
@@ -49,22 +49,20 @@ pub struct StartScheduled {
     pub audit_kept_for: SignedDuration,
 }
 
-/// What a round has come to.
+/// The counts of a round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Started {
-    /// Backups that were started.
     pub started: u64,
-    /// Runs that were left out, schedules that were stopped among them.
+    /// Runs that were skipped, including those of stopped schedules.
     pub skipped: u64,
-    /// Runs that wait for the allowance.
     pub waiting: u64,
-    /// Schedules that could not be looked at; they are due in the next round too.
+    /// Schedules that could not be handled. They are still due in the next round.
     pub failed: u64,
 }
 
-/// What became of a schedule that was listed as due.
+/// The result for a schedule that was listed as due.
 enum DueOutcome {
-    /// It was not due after all; somebody else was first, or the list lags.
+    /// It was not due after all: another round was first, or the list lags.
     NotDue,
     Started(Box<Backup>),
     Skipped(Box<Notification>),
@@ -72,14 +70,14 @@ enum DueOutcome {
 }
 
 impl StartScheduled {
-    /// Looks at everything that is due, all shards at the same time, and begins nothing after `ends`: the rest is due in
-    /// the next round.
+    /// Handles all due schedules, all shards at the same time, and begins nothing after `ends`. The rest is still due
+    /// in the next round.
     ///
     /// # Errors
-    /// [`StepError`] when a list of what is due cannot be read; what is on the others has been looked at.
+    /// [`StepError`] if a list of due schedules cannot be read. The schedules on the other lists have been handled.
     pub async fn round(&self, ends: Timestamp) -> Result<Started, StepError> {
         let shards = (0..DUE_SHARDS).map(|shard| self.shard(shard, ends));
-        // To the end of each: a list that cannot be read holds up what is on it and nothing else.
+        // Every shard is completed: an unreadable list only delays its own items.
         let rounds = futures_util::future::join_all(shards).await;
         rounds.into_iter().try_fold(Started::default(), |all, round| Ok(all.and(round?)))
     }
@@ -88,7 +86,7 @@ impl StartScheduled {
         let mut all = Started::default();
         let now = self.clock.now();
         let mut due = DueKeys::new(DueList::Schedules, shard, PER_PAGE);
-        // What fails stays first in the list, so as many others are looked at behind it.
+        // Items that fail stay first in the list, so the same number of others is read behind them.
         while self.clock.now() < ends {
             let keys = due.next(&*self.ledger, now).await?;
             if keys.is_empty() {
@@ -204,7 +202,7 @@ impl StartScheduled {
         let next = schedule.record.skipped(failure.clone(), &on.time_zone, now)?;
         let next_run_at = next.on.as_ref().map(|on| on.next_run_at);
         let told = skipped(&schedule.record, Event::ScheduleSkipped { failure, next_run_at }, now);
-        // Who mends the connection at the same moment gets the backup.
+        // If the connection is repaired at the same time, the backup starts.
         let changes = [Change::replace(schedule, &next), Change::create(&told), Change::unchanged(account)];
         self.settle(&changes, DueOutcome::Skipped(Box::new(told))).await
     }
@@ -213,7 +211,7 @@ impl StartScheduled {
         Ok(contention::settle(self.ledger.commit(changes).await, fate)?)
     }
 
-    /// The act of whoever has switched the schedule on, done for them.
+    /// The act of the person who switched the schedule on, done on their behalf.
     fn act(&self, on: &SwitchedOn, new: &BackupRef, now: Timestamp) -> Act {
         Act {
             account_id: new.account_id.clone(),
@@ -227,7 +225,7 @@ impl StartScheduled {
     }
 }
 
-/// Why the CRM cannot be reached, as far as that is known before trying.
+/// Why the CRM cannot be reached, if that is known before trying.
 fn broken_connection(account: &Account) -> Option<Failure> {
     match &account.crm_connection {
         None => Some(Failure::new(

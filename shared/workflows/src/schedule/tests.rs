@@ -1,4 +1,4 @@
-//! Switching schedules on and off, and what all tests of schedules begin with.
+//! Switching schedules on and off, and the common start of all tests of schedules.
 
 mod faults;
 mod plan;
@@ -42,7 +42,7 @@ impl World {
         world
     }
 
-    /// An account whose schedule was switched on at [`samples::NOW`], to run every week.
+    /// An account whose weekly schedule was switched on at [`samples::NOW`].
     async fn scheduled() -> Self {
         let world = Self::with(&enterprise()).await;
         world.set(WEEKLY).await.expect("the plan has schedules");
@@ -99,13 +99,13 @@ impl World {
         samples::records(&*self.ledger, Notification::PREFIX).await
     }
 
-    /// What the audit log says about backups that started by themselves.
+    /// The audit log's entries about scheduled backups.
     async fn starts_in_the_audit_log(&self) -> Vec<AuditEntry> {
         let entries = samples::audit_log(&*self.ledger).await;
         entries.into_iter().filter(|entry| entry.action == "start-scheduled-backup").collect()
     }
 
-    /// The backups of which the first work is queued.
+    /// The backups whose first work is queued.
     fn discoveries(&self) -> Vec<BackupRef> {
         let discovered = |message: in_memory::Queued| match message.work {
             Work::Discover { backup } => Some(backup),
@@ -114,7 +114,7 @@ impl World {
         self.queue.queued().into_iter().filter_map(discovered).collect()
     }
 
-    /// A backup that somebody asks for by hand.
+    /// A backup that a user requests by hand.
     async fn backup_by_hand(&self) -> Backup {
         let (ledger, queue, clock) = (self.ledger.clone(), self.queue.clone(), self.clock.clone());
         let act = samples::act("create-backup");
@@ -122,7 +122,7 @@ impl World {
         CreateBackup { ledger, queue, clock }.create(&request).await.expect("allowed")
     }
 
-    /// What `backup` means for the allowance once it completes.
+    /// Completes `backup` in the account's allowance only.
     async fn complete(&self, backup: &Backup) {
         let key = Allowance::key_of(&backup.account_id);
         samples::edit::<Allowance>(&*self.ledger, &key, |allowance| {
@@ -204,7 +204,7 @@ async fn only_an_account_whose_plan_has_schedules_can_switch_one_on() {
 }
 
 #[tokio::test]
-async fn an_account_that_is_unknown_or_not_connected_has_no_schedule() {
+async fn an_unknown_or_unconnected_account_has_no_schedule() {
     let world = World::with(&Account { crm_connection: None, ..enterprise() }).await;
     assert!(matches!(world.set(WEEKLY).await, Err(ScheduleError::NotConnected)));
     assert!(world.schedule().await.on.is_none());

@@ -7,11 +7,11 @@ use domain::storage_keys::{ARCHIVES, SEGMENTS};
 
 use super::{Backend, connect, finally, random_name};
 
-/// Runs `case` with a bucket on `backend` that is removed afterwards; the bucket's name comes
-/// second. Keys of a case begin with `t/`, or are those of a backup.
+/// Runs `case` with a bucket on `backend` that is removed afterwards, and the bucket's name. Keys of a case begin with
+/// `t/`, or belong to a backup.
 ///
 /// # Panics
-/// When the case does, or the bucket cannot be made or removed.
+/// If the case panics, or the bucket cannot be created or removed.
 pub async fn with_bucket(backend: Backend, case: impl AsyncFnOnce(S3Storage, String)) {
     let Some(url) = backend.url() else { return };
     let aws = connect(&url).await;

@@ -11,7 +11,7 @@ use super::{Backend, connect, finally, random_name};
 /// The name of the rule and of its target.
 const RULE: &str = "to-queue";
 
-/// A bus of one case, whose events of this product a rule passes on to a queue.
+/// A bus of one case. A rule passes this product's events on to a queue.
 #[derive(Debug)]
 pub struct TestBus {
     events: Client,
@@ -46,10 +46,10 @@ impl TestBus {
         queues.delete_queue().queue_url(queue_url).send().await.expect("queue removed");
     }
 
-    /// The events that have arrived, each as EventBridge passes it on, in any order.
+    /// The events that have arrived, each in EventBridge's form, in any order.
     ///
     /// # Panics
-    /// When the queue does not answer, or a message is not JSON.
+    /// If the queue does not answer, or a message is not JSON.
     pub async fn receive(&self) -> Vec<Value> {
         let mut received = Vec::new();
         loop {
@@ -69,7 +69,7 @@ impl TestBus {
 /// Runs `case` with an event bus on `backend` that is removed afterwards.
 ///
 /// # Panics
-/// When the case does, or the bus cannot be made or removed.
+/// If the case panics, or the bus cannot be created or removed.
 pub async fn with_event_bus(backend: Backend, case: impl AsyncFnOnce(EventBridgeBus, &TestBus)) {
     let Some(url) = backend.url() else { return };
     let aws = connect(&url).await;

@@ -20,7 +20,7 @@ impl SentMails {
     /// The mails in the order of sending.
     ///
     /// # Panics
-    /// When the emulator does not tell.
+    /// If the emulator does not list them.
     pub fn all(&self) -> Vec<Mail> {
         let Self { emulator, account } = self;
         let request = ureq::get(format!("{emulator}/_ministack/ses/messages?account={account}"));
@@ -38,11 +38,11 @@ fn as_it_arrived(mail: &Value) -> Mail {
     Mail { to: to.join(","), subject: text("Subject"), text: text("BodyText") }
 }
 
-/// Runs `case` with a sender of mails on `backend`, in an AWS account of its own that is as new ones are: it may send
-/// to verified addresses only, which are those of [`TAKEN_DOMAIN`].
+/// Runs `case` with a mailer on `backend`, in its own AWS account in the state of a new one: it may send to verified
+/// addresses only, which are those of [`TAKEN_DOMAIN`].
 ///
 /// # Panics
-/// When the case does, or the account cannot be prepared or tidied up.
+/// If the case panics, or the account cannot be prepared or tidied up.
 pub async fn with_mailer(backend: Backend, case: impl AsyncFnOnce(SesMailer, &SentMails)) {
     let Some(emulator) = backend.url() else { return };
     let account = random_account();

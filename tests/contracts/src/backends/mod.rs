@@ -1,4 +1,4 @@
-//! The emulators, and tables, buckets, queues, buses and mails of one case each.
+//! The emulators, and tables, buckets, queues, buses and mails for one case each.
 
 mod buckets;
 mod event_buses;
@@ -36,10 +36,10 @@ pub const MINISTACK: Backend = Backend { name: "MiniStack", variable: "TEST_MINI
 pub const LOCALSTACK_S3: Backend = Backend { name: "LocalStack S3", variable: "TEST_LOCALSTACK_S3_URL" };
 
 impl Backend {
-    /// Where it is, or None, said aloud, when it is not running.
+    /// The URL of the emulator. Prints a notice and returns None if it is not running.
     ///
     /// # Panics
-    /// When it is not running and `REQUIRE_ALL=1`.
+    /// If it is not running and `REQUIRE_ALL=1`.
     pub fn url(self) -> Option<String> {
         let url = std::env::var(self.variable).ok().filter(|url| !url.is_empty());
         if url.is_none() {
@@ -51,13 +51,13 @@ impl Backend {
     }
 }
 
-/// The connection to the emulator at `url`. Emulators take any credentials, and keep accounts and regions apart by
+/// The connection to the emulator at `url`. Emulators accept any credentials, and separate accounts and regions by
 /// them.
 pub async fn connect(url: &str) -> Aws {
     connect_as(url, "test").await
 }
 
-/// Like [`connect`], with an access key; 12 digits are the number of an AWS account.
+/// Like [`connect`], with an access key. 12 digits are the number of an AWS account.
 async fn connect_as(url: &str, access_key: &str) -> Aws {
     let loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .endpoint_url(url)
@@ -76,9 +76,9 @@ fn random_account() -> String {
     format!("{:012}", uuid::Uuid::new_v4().as_u128() % 1_000_000_000_000)
 }
 
-/// Does `case`, then `cleanup` also when the case panicked, then goes on panicking.
+/// Runs `case`, then `cleanup` even if the case panicked, then passes the panic on.
 ///
-/// Both are boxed by the caller, as the SDK's futures are large.
+/// The caller boxes both, since the SDK's futures are large.
 async fn finally(case: impl Future<Output = ()> + Unpin, cleanup: impl Future<Output = ()> + Unpin) {
     let outcome = AssertUnwindSafe(case).catch_unwind().await;
     cleanup.await;

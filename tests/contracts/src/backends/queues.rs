@@ -9,7 +9,7 @@ use domain::work::Work;
 
 use super::{Backend, connect, finally, random_name};
 
-/// The queues of one case, seen from the other end.
+/// The receiving ends of the queues of one case.
 #[derive(Debug)]
 pub struct TestQueues {
     client: Client,
@@ -25,7 +25,7 @@ pub struct TestQueues {
     pub notify: String,
 }
 
-/// Makes a queue and returns its URL.
+/// Creates a queue and returns its URL.
 async fn create(client: &Client, kind: &str) -> String {
     let made = client.create_queue().queue_name(random_name(kind)).send().await.expect("queue made");
     made.queue_url.expect("a new queue has a URL")
@@ -55,10 +55,10 @@ impl TestQueues {
         }
     }
 
-    /// What can be received now from the queue at `url`, in any order.
+    /// The work that can be received now from the queue at `url`, in any order.
     ///
     /// # Panics
-    /// When the queue does not answer, or a message is not work.
+    /// If the queue does not answer, or a message is not work.
     pub async fn receive(&self, url: &str) -> Vec<Work> {
         let mut received = Vec::new();
         loop {
@@ -74,10 +74,10 @@ impl TestQueues {
         }
     }
 
-    /// How many messages wait for their delay to end in the queue at `url`.
+    /// How many delayed messages the queue at `url` has.
     ///
     /// # Panics
-    /// When the queue does not answer.
+    /// If the queue does not answer.
     pub async fn delayed(&self, url: &str) -> u32 {
         let name = QueueAttributeName::ApproximateNumberOfMessagesDelayed;
         let request = self.client.get_queue_attributes().queue_url(url).attribute_names(name.clone());
@@ -86,10 +86,10 @@ impl TestQueues {
     }
 }
 
-/// Runs `case` with a queue for every function on `backend`, which are removed afterwards.
+/// Runs `case` with a queue for every function on `backend`. The queues are removed afterwards.
 ///
 /// # Panics
-/// When the case does, or the queues cannot be made or removed.
+/// If the case panics, or the queues cannot be created or removed.
 pub async fn with_queues(backend: Backend, case: impl AsyncFnOnce(SqsQueues, &TestQueues)) {
     let Some(url) = backend.url() else { return };
     let aws = connect(&url).await;
@@ -109,7 +109,7 @@ impl TestDeadLetters {
     /// Puts a message with `body` into one of the queues, and the next one into the other.
     ///
     /// # Panics
-    /// When the queue does not take it.
+    /// If the queue does not accept it.
     pub async fn set_aside(&self, body: &str) {
         let url = &self.urls[self.sent.fetch_add(1, Ordering::Relaxed) % self.urls.len()];
         self.client.send_message().queue_url(url).message_body(body).send().await.expect("sent");
@@ -122,10 +122,10 @@ impl TestDeadLetters {
     }
 }
 
-/// Runs `case` with two dead-letter queues on `backend`, which are removed afterwards.
+/// Runs `case` with two dead-letter queues on `backend`. The queues are removed afterwards.
 ///
 /// # Panics
-/// When the case does, or the queues cannot be made or removed.
+/// If the case panics, or the queues cannot be created or removed.
 pub async fn with_dead_letters(backend: Backend, case: impl AsyncFnOnce(SqsDeadLetters, &TestDeadLetters)) {
     let Some(url) = backend.url() else { return };
     let aws = connect(&url).await;

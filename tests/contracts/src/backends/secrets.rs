@@ -6,10 +6,10 @@ use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType};
 
 use super::{Backend, connect, finally, random_name};
 
-/// Runs `case` with a store of tokens on `backend` whose secrets are removed afterwards.
+/// Runs `case` with a store of tokens on `backend`. Its secrets are removed afterwards.
 ///
 /// # Panics
-/// When the case does, or the secrets cannot be removed.
+/// If the case panics, or the secrets cannot be removed.
 pub async fn with_tokens(backend: Backend, case: impl AsyncFnOnce(SecretsManagerTokens)) {
     let Some(url) = backend.url() else { return };
     let aws = connect(&url).await;
@@ -18,10 +18,10 @@ pub async fn with_tokens(backend: Backend, case: impl AsyncFnOnce(SecretsManager
     finally(Box::pin(case(aws.tokens(prefix))), Box::pin(removed)).await;
 }
 
-/// Runs `case` with a store of webhooks' signing keys on `backend` whose secrets are removed afterwards.
+/// Runs `case` with a store of webhooks' signing keys on `backend`. Its secrets are removed afterwards.
 ///
 /// # Panics
-/// When the case does, or the secrets cannot be removed.
+/// If the case panics, or the secrets cannot be removed.
 pub async fn with_webhook_secrets(backend: Backend, case: impl AsyncFnOnce(SecretsManagerWebhookSecrets)) {
     let Some(url) = backend.url() else { return };
     let aws = connect(&url).await;

@@ -14,10 +14,10 @@ use domain::ports::ledger::Key;
 
 use super::{Backend, connect, finally, random_name};
 
-/// Runs `case` with a ledger on `backend` whose tables are removed afterwards; the tables' names come second.
+/// Runs `case` with a ledger on `backend` and the names of its tables. The tables are removed afterwards.
 ///
 /// # Panics
-/// When the case does, or the tables cannot be made or removed.
+/// If the case panics, or the tables cannot be created or removed.
 pub async fn with_tables(backend: Backend, case: impl AsyncFnOnce(DynamoDbLedger, LedgerTables)) {
     let Some(url) = backend.url() else { return };
     let aws = connect(&url).await;
@@ -32,11 +32,11 @@ pub async fn with_tables(backend: Backend, case: impl AsyncFnOnce(DynamoDbLedger
     finally(Box::pin(case(aws.ledger(tables.clone()), tables.clone())), removed).await;
 }
 
-/// An item of a table on `backend` as `DynamoDB` shows it: its attributes' names and, where they are texts or numbers,
-/// their values.
+/// An item of a table on `backend` in `DynamoDB`'s form: the names of its attributes, and the values of those that are
+/// texts or numbers.
 ///
 /// # Panics
-/// When there is no such item.
+/// If there is no such item.
 pub async fn raw_item(backend: Backend, table: &str, key: &Key) -> BTreeMap<String, Option<String>> {
     let aws = connect(&backend.url().expect("set, as there is a table")).await;
     let get = Client::new(aws.sdk_config()).get_item().table_name(table);
@@ -49,10 +49,10 @@ pub async fn raw_item(backend: Backend, table: &str, key: &Key) -> BTreeMap<Stri
     answer.item.expect("an item").into_iter().map(|(name, value)| (name, text(value))).collect()
 }
 
-/// Makes the tables as infra/template.yaml does.
+/// Creates the tables like infra/template.yaml.
 ///
 /// # Panics
-/// When one of them cannot be made.
+/// If one of them cannot be created.
 pub async fn create_tables(client: &Client, tables: &LedgerTables) {
     let due = GlobalSecondaryIndex::builder()
         .index_name(DUE_INDEX)

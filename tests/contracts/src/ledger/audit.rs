@@ -19,11 +19,11 @@ fn newest_first(account: &str) -> ListRequest {
     }
 }
 
-/// What was created can be read, and lists newest first, page by page, apart from what other accounts did and from
+/// Created records can be read, and list newest first, page by page, without those of other accounts and without
 /// records of the same names in other partitions.
 ///
 /// # Panics
-/// When the ledger breaks its contract.
+/// If the ledger breaks its contract.
 pub async fn audit_records_list_newest_first(ledger: &dyn Ledger) {
     for sort in ["02", "01", "03"] {
         commit(ledger, &[write(&entry("42", sort), None, json!({ "action": sort }))]).await;
@@ -40,10 +40,10 @@ pub async fn audit_records_list_newest_first(ledger: &dyn Ledger) {
     assert!(first.more && !rest.more);
 }
 
-/// A transaction of records of both kinds changes all of them or none, whichever of them is not as expected.
+/// A transaction of records of both kinds changes all of them or none, whichever condition fails.
 ///
 /// # Panics
-/// When the ledger breaks its contract.
+/// If the ledger breaks its contract.
 pub async fn audit_records_share_a_transaction_with_others(ledger: &dyn Ledger) {
     let (changed, taken) = (Key::new("ACCOUNT#42", "ALLOWANCE"), entry("42", "00"));
     commit(ledger, &[write(&changed, None, json!({ "n": 1 })), write(&taken, None, json!({}))]).await;
@@ -61,11 +61,11 @@ pub async fn audit_records_share_a_transaction_with_others(ledger: &dyn Ledger) 
     assert!(version(ledger, &entry("42", "01")).await.is_some());
 }
 
-/// What stands in the audit log stays as it is: neither alone nor among other changes is it replaced, by whomever has
-/// read it, and what was to change together with it does not change.
+/// An entry of the audit log never changes: it is replaced neither alone nor in a transaction, even by a caller that
+/// has read it. Other changes in that transaction are not made either.
 ///
 /// # Panics
-/// When the ledger breaks its contract.
+/// If the ledger breaks its contract.
 pub async fn audit_records_are_never_replaced(ledger: &dyn Ledger) {
     let (key, other) = (entry("42", "01"), Key::new("ACCOUNT#42", "BACKUP#1"));
     commit(ledger, &[write(&key, None, json!({ "outcome": "refused" }))]).await;

@@ -6,19 +6,19 @@ use serde_json::json;
 
 use super::{check, commit, get, version, write};
 
-/// A commit of nothing succeeds.
+/// A commit without changes succeeds.
 ///
 /// # Panics
-/// When the ledger breaks its contract.
-pub async fn nothing_to_change_is_fine(ledger: &dyn Ledger) {
+/// If the ledger breaks its contract.
+pub async fn an_empty_commit_succeeds(ledger: &dyn Ledger) {
     assert_eq!(ledger.commit(&[]).await, Ok(()));
 }
 
-/// A record that exists is not created again, and stays as it was.
+/// A record that exists is not created again, and stays unchanged.
 ///
 /// # Panics
-/// When the ledger breaks its contract.
-pub async fn what_exists_is_not_created_again(ledger: &dyn Ledger) {
+/// If the ledger breaks its contract.
+pub async fn an_existing_record_is_not_created_again(ledger: &dyn Ledger) {
     let key = Key::new("p", "s");
     commit(ledger, &[write(&key, None, json!({ "by": "first" }))]).await;
 
@@ -29,10 +29,10 @@ pub async fn what_exists_is_not_created_again(ledger: &dyn Ledger) {
     assert_eq!(stored.body, json!({ "by": "first" }));
 }
 
-/// Only who has seen the present version replaces it, and every commit raises it.
+/// Only a caller that has read the present version replaces it, and every commit raises the version.
 ///
 /// # Panics
-/// When the ledger breaks its contract.
+/// If the ledger breaks its contract.
 pub async fn a_replacement_needs_the_present_version(ledger: &dyn Ledger) {
     let key = Key::new("p", "s");
     commit(ledger, &[write(&key, None, json!({ "n": 1 }))]).await;
@@ -51,10 +51,10 @@ pub async fn a_replacement_needs_the_present_version(ledger: &dyn Ledger) {
     assert_eq!((stored.version, stored.body), (second, json!({ "n": 2 })));
 }
 
-/// One condition that does not hold keeps a whole transaction from happening.
+/// If one condition fails, the whole transaction fails.
 ///
 /// # Panics
-/// When the ledger breaks its contract.
+/// If the ledger breaks its contract.
 pub async fn a_transaction_changes_all_or_nothing(ledger: &dyn Ledger) {
     let (old, new, other) = (Key::new("p", "old"), Key::new("p", "new"), Key::new("q", "other"));
     commit(ledger, &[write(&old, None, json!({ "n": 1 })), write(&other, None, json!({}))]).await;
@@ -70,10 +70,10 @@ pub async fn a_transaction_changes_all_or_nothing(ledger: &dyn Ledger) {
     assert!(version(ledger, &new).await.is_some());
 }
 
-/// A change without a body holds a commit to a record's version and leaves the record alone.
+/// A change without a body only checks a record's version and leaves the record unchanged.
 ///
 /// # Panics
-/// When the ledger breaks its contract.
+/// If the ledger breaks its contract.
 pub async fn a_condition_alone_changes_nothing(ledger: &dyn Ledger) {
     let (held, absent, new) = (Key::new("p", "held"), Key::new("p", "absent"), Key::new("q", "new"));
     commit(ledger, &[write(&held, None, json!({}))]).await;
@@ -95,10 +95,10 @@ pub async fn a_condition_alone_changes_nothing(ledger: &dyn Ledger) {
     assert_eq!((version(ledger, &held).await, version(ledger, &absent).await), (seen, None));
 }
 
-/// A transaction takes [`MAX_CHANGES`] changes, and refuses more.
+/// A transaction accepts [`MAX_CHANGES`] changes, and refuses more.
 ///
 /// # Panics
-/// When the ledger breaks its contract.
+/// If the ledger breaks its contract.
 pub async fn the_size_of_a_transaction_is_bounded(ledger: &dyn Ledger) {
     let place = |n: usize| Key::new(format!("p{}", n % 7), format!("{n:03}"));
     let changes = |count: usize| (0..count).map(|n| write(&place(n), None, json!({ "n": n }))).collect::<Vec<_>>();
@@ -111,10 +111,10 @@ pub async fn the_size_of_a_transaction_is_bounded(ledger: &dyn Ledger) {
     assert!(version(ledger, &place(MAX_CHANGES - 1)).await.is_some());
 }
 
-/// A transaction does not name one record twice. DynamoDB Local does not enforce it.
+/// A transaction cannot contain one record twice. DynamoDB Local does not enforce it.
 ///
 /// # Panics
-/// When the ledger breaks its contract.
+/// If the ledger breaks its contract.
 pub async fn one_record_twice_is_refused(ledger: &dyn Ledger) {
     let key = Key::new("p", "s");
     let twice = ledger.commit(&[write(&key, None, json!({})), check(&key, None)]).await;
@@ -125,10 +125,10 @@ pub async fn one_record_twice_is_refused(ledger: &dyn Ledger) {
 const ROUNDS: u64 = 25;
 const RIVALS: usize = 4;
 
-/// Of several that replace one version at once exactly one wins, every time.
+/// Of several simultaneous replacements of one version exactly one wins, every time.
 ///
 /// # Panics
-/// When the ledger breaks its contract.
+/// If the ledger breaks its contract.
 pub async fn one_of_several_at_once_wins(ledger: &dyn Ledger) {
     let key = Key::new("p", "s");
     let mut expected = None;
@@ -140,10 +140,10 @@ pub async fn one_of_several_at_once_wins(ledger: &dyn Ledger) {
     }
 }
 
-/// The same for transactions that meet in one of their records.
+/// The same for transactions that share one record.
 ///
 /// # Panics
-/// When the ledger breaks its contract.
+/// If the ledger breaks its contract.
 pub async fn one_of_several_transactions_at_once_wins(ledger: &dyn Ledger) {
     let shared = Key::new("p", "shared");
     let own = |round: u64, rival: usize| Key::new("q", format!("{round}-{rival}"));
@@ -162,7 +162,7 @@ pub async fn one_of_several_transactions_at_once_wins(ledger: &dyn Ledger) {
     }
 }
 
-/// Which of [`RIVALS`] won. All others must have got a conflict.
+/// The index of the winner among [`RIVALS`]. All others must have got a conflict.
 async fn race(ledger: &dyn Ledger, changes: impl Fn(usize) -> Vec<Change>) -> usize {
     let attempts: Vec<_> = (0..RIVALS).map(&changes).collect();
     let outcomes = join_all(attempts.iter().map(|changes| ledger.commit(changes))).await;

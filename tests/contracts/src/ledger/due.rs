@@ -1,4 +1,4 @@
-//! What is due.
+//! Lists of due records.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{check, commit, due, version};
 
-/// How often a list is asked for that may lag, every 50 ms.
+/// How often a list that may lag is read, every 50 ms.
 const LOOKS: u32 = 100;
 
 fn at(second: i64) -> Timestamp {
@@ -22,7 +22,7 @@ async fn list_of(ledger: &dyn Ledger, list: DueList, shard: u8, now: Timestamp) 
     ledger.due(list, shard, now, 100).await.expect("the ledger answers")
 }
 
-/// Waits until the list of due work of `shard` is `expected`: it may lag.
+/// Waits until the list of due work of `shard` is `expected`, since it may lag.
 async fn expect(ledger: &dyn Ledger, shard: u8, now: Timestamp, expected: &[&Key]) {
     expect_in(ledger, DueList::Work, shard, now, expected).await;
 }
@@ -45,10 +45,10 @@ fn keys(shard: u8, count: usize) -> Vec<Key> {
     some.filter(|key| due_shard(key) == shard).take(count).collect()
 }
 
-/// Due records list earliest first, from the moment at which they are due and not before, up to the limit.
+/// Due records list earliest first, from their due time on and not before, up to the limit.
 ///
 /// # Panics
-/// When the ledger breaks its contract.
+/// If the ledger breaks its contract.
 pub async fn due_records_list_earliest_first(ledger: &dyn Ledger) {
     let keys = keys(3, 4);
     let [late, early, middle, never] = &keys[..] else { unreachable!("four keys") };
@@ -68,10 +68,10 @@ pub async fn due_records_list_earliest_first(ledger: &dyn Ledger) {
     assert!(first.iter().eq([early]), "{first:?}");
 }
 
-/// A record is due in its own shard and in no other.
+/// A record is due in its own shard only.
 ///
 /// # Panics
-/// When the ledger breaks its contract.
+/// If the ledger breaks its contract.
 pub async fn due_records_are_spread_over_shards(ledger: &dyn Ledger) {
     let by_shard: Vec<_> = (0..DUE_SHARDS).map(|shard| keys(shard, 2)).collect();
     let changes: Vec<_> = by_shard.iter().flatten().map(|key| due(key, None, Some(at(0)))).collect();
@@ -93,10 +93,10 @@ pub async fn due_records_are_spread_over_shards(ledger: &dyn Ledger) {
     }
 }
 
-/// A record is due in its own list and in no other, in every shard.
+/// A record is due in its own list only, in every shard.
 ///
 /// # Panics
-/// When the ledger breaks its contract.
+/// If the ledger breaks its contract.
 pub async fn due_records_are_in_their_own_list(ledger: &dyn Ledger) {
     for shard in 0..DUE_SHARDS {
         let keys = keys(shard, DueList::ALL.len());
@@ -110,10 +110,10 @@ pub async fn due_records_are_in_their_own_list(ledger: &dyn Ledger) {
     }
 }
 
-/// A record's place in the due list follows every commit, and only commits that write it.
+/// A record's place in the due list follows every commit that writes it, and no other.
 ///
 /// # Panics
-/// When the ledger breaks its contract.
+/// If the ledger breaks its contract.
 pub async fn due_times_move_and_go(ledger: &dyn Ledger) {
     let keys = keys(5, 2);
     let [moved, other] = &keys[..] else { unreachable!("two keys") };
@@ -137,7 +137,7 @@ pub async fn due_times_move_and_go(ledger: &dyn Ledger) {
 /// Times between two milliseconds are never listed early.
 ///
 /// # Panics
-/// When the ledger breaks its contract.
+/// If the ledger breaks its contract.
 pub async fn nothing_is_due_too_early(ledger: &dyn Ledger) {
     let keys = keys(1, 1);
     let due_at = at(10) + SignedDuration::from_nanos(1_000_001);

@@ -26,10 +26,10 @@ fn sorts(page: &ListPage) -> Vec<&str> {
     page.records.iter().map(|stored| stored.key.sort.as_str()).collect()
 }
 
-/// A partition lists in the order of its sort keys' bytes, or in the opposite one, and holds nothing else.
+/// A partition lists in the order of its sort keys' bytes, or in the opposite order, and lists no other records.
 ///
 /// # Panics
-/// When the ledger breaks its contract.
+/// If the ledger breaks its contract.
 pub async fn a_partition_lists_in_order_both_ways(ledger: &dyn Ledger) {
     fill(ledger).await;
 
@@ -41,10 +41,10 @@ pub async fn a_partition_lists_in_order_both_ways(ledger: &dyn Ledger) {
     assert_eq!(list(ledger, &empty).await, ListPage { records: Vec::new(), more: false });
 }
 
-/// A prefix keeps everything else out.
+/// A list with a prefix contains no other records.
 ///
 /// # Panics
-/// When the ledger breaks its contract.
+/// If the ledger breaks its contract.
 pub async fn a_prefix_keeps_everything_else_out(ledger: &dyn Ledger) {
     fill(ledger).await;
 
@@ -54,11 +54,11 @@ pub async fn a_prefix_keeps_everything_else_out(ledger: &dyn Ledger) {
     assert!(sorts(&list(ledger, &all_of("C", false)).await).is_empty());
 }
 
-/// A list starts behind the given sort key, in its own direction, whether or not there is a record under that key and
-/// whether or not it has the prefix.
+/// A list starts behind the given sort key, in its own direction, even if there is no record at that key and even if
+/// the key does not have the prefix.
 ///
 /// # Panics
-/// When the ledger breaks its contract.
+/// If the ledger breaks its contract.
 pub async fn a_list_starts_behind_a_key(ledger: &dyn Ledger) {
     fill(ledger).await;
     let cases: [(&str, &str, &[&str], &[&str]); 8] = [
@@ -78,11 +78,11 @@ pub async fn a_list_starts_behind_a_key(ledger: &dyn Ledger) {
     }
 }
 
-/// A list holds at most as many records as asked for, and says when there may be more; page by page everything comes
+/// A list has at most the requested number of records, and reports if there may be more. Page by page, all records come
 /// once and in order.
 ///
 /// # Panics
-/// When the ledger breaks its contract.
+/// If the ledger breaks its contract.
 pub async fn pages_make_the_whole_list(ledger: &dyn Ledger) {
     fill(ledger).await;
     for newest_first in [false, true] {
@@ -107,7 +107,7 @@ pub async fn pages_make_the_whole_list(ledger: &dyn Ledger) {
 /// Records of several megabytes together come in one list.
 ///
 /// # Panics
-/// When the ledger breaks its contract.
+/// If the ledger breaks its contract.
 pub async fn a_list_may_be_megabytes(ledger: &dyn Ledger) {
     let sorts_in_order: Vec<_> = (0..12).map(|n| format!("{n:02}")).collect();
     for sort in &sorts_in_order {

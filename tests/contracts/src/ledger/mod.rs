@@ -1,4 +1,4 @@
-//! What every ledger does. See [`domain::ports::ledger`] for the contract.
+//! The contract of every ledger. See [`domain::ports::ledger`].
 
 mod audit;
 mod commits;
@@ -31,12 +31,12 @@ fn write(key: &Key, expected: Option<u64>, body: Value) -> Change {
     }
 }
 
-/// A change that only needs `expected`.
+/// A change that only checks `expected`.
 fn check(key: &Key, expected: Option<u64>) -> Change {
     Change { key: key.clone(), expected, body: None, format: 1, due_at: None, due_in: DueList::Work, forget_at: None }
 }
 
-/// A change that writes something under `key`, due at `due_at`.
+/// A change that writes a body under `key`, due at `due_at`.
 fn due(key: &Key, expected: Option<u64>, due_at: Option<Timestamp>) -> Change {
     Change { due_at, ..write(key, expected, json!({})) }
 }

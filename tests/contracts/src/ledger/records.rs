@@ -1,22 +1,22 @@
-//! Single records: what goes in comes out.
+//! Single records: they are read as they were written.
 
 use domain::ports::ledger::{Key, Ledger, LedgerError};
 use serde_json::json;
 
 use super::{commit, get, write};
 
-/// Nothing is where nothing was written.
+/// A record that was never written is None.
 ///
 /// # Panics
-/// When the ledger breaks its contract.
+/// If the ledger breaks its contract.
 pub async fn an_absent_record_is_none(ledger: &dyn Ledger) {
     assert_eq!(get(ledger, &Key::new("p", "absent")).await, None);
 }
 
-/// Text of every script, numbers to the last digit, null and emptiness survive.
+/// Text in every script, numbers to the last digit, null and empty values survive.
 ///
 /// # Panics
-/// When the ledger breaks its contract.
+/// If the ledger breaks its contract.
 pub async fn a_record_comes_back_as_it_was_written(ledger: &dyn Ledger) {
     let key = Key::new("BACKUP#ü", "OBJECT#日本語#😀");
     let body = json!({
@@ -33,10 +33,10 @@ pub async fn a_record_comes_back_as_it_was_written(ledger: &dyn Ledger) {
     assert_eq!(stored.body, body);
 }
 
-/// A record of 300 KB is fine; one that exceeds 400 KB is refused for good, and nothing is written.
+/// A record of 300 KB is accepted. One over 400 KB is refused for good, and nothing is written.
 ///
 /// # Panics
-/// When the ledger breaks its contract.
+/// If the ledger breaks its contract.
 pub async fn large_records_are_kept_and_too_large_ones_refused(ledger: &dyn Ledger) {
     let (large, too_large) = (Key::new("p", "large"), Key::new("p", "too-large"));
     let body = |size: usize| json!({ "text": "ä".repeat(size / 2) });

@@ -37,10 +37,10 @@ async fn stored(ledger: &dyn Ledger, name: &str, format: u32, body: Value) {
     commit(ledger, &[Change { format, ..write(&key(name), None, body) }]).await;
 }
 
-/// A record has the format that it was last written in, alone and in lists.
+/// A record has the format in which it was last written, alone and in lists.
 ///
 /// # Panics
-/// When the ledger breaks its contract.
+/// If the ledger breaks its contract.
 pub async fn a_record_keeps_its_format(ledger: &dyn Ledger) {
     stored(ledger, "a", 7, json!({})).await;
     stored(ledger, "b", 1, json!({})).await;
@@ -54,11 +54,11 @@ pub async fn a_record_keeps_its_format(ledger: &dyn Ledger) {
     assert_eq!(listed.records.iter().map(|record| record.format).collect::<Vec<_>>(), [8, 1, 1]);
 }
 
-/// A format above those that the present code reads is told apart from everything else, and a record that was stored in
-/// a later one than it writes does not go back to an earlier one.
+/// A format above those that the present code reads is an error of its own. A record stored in a later format than the
+/// present code writes does not go back to an earlier one.
 ///
 /// # Panics
-/// When the ledger breaks its contract.
+/// If the ledger breaks its contract.
 pub async fn a_record_of_a_later_format_is_unreadable(ledger: &dyn Ledger) {
     for format in 1..=4 {
         let name = format.to_string();
@@ -76,11 +76,11 @@ pub async fn a_record_of_a_later_format_is_unreadable(ledger: &dyn Ledger) {
     assert_eq!(get(ledger, &key("new")).await.expect("written").format, 2);
 }
 
-/// What the present code does not know of a record is written back with what it changes, and goes with what it removes.
+/// Unknown members of a record are written back when it changes, and are removed with the value that contains them.
 ///
 /// # Panics
-/// When the ledger breaks its contract.
-pub async fn what_a_later_version_has_added_stays(ledger: &dyn Ledger) {
+/// If the ledger breaks its contract.
+pub async fn members_added_by_a_later_version_stay(ledger: &dyn Ledger) {
     let body = json!({
         "name": "a",
         "lease": { "number": 1, "renewedBy": { "host": "ü" } },
@@ -110,11 +110,11 @@ pub async fn what_a_later_version_has_added_stays(ledger: &dyn Ledger) {
     assert_eq!(get(ledger, &key("a")).await.expect("written").body, expected);
 }
 
-/// A list names the key of a record that cannot be read, and contains the others.
+/// A list contains the key of an unreadable record, and all other records.
 ///
 /// # Panics
-/// When the ledger breaks its contract.
-pub async fn a_record_that_cannot_be_read_holds_up_no_other(ledger: &dyn Ledger) {
+/// If the ledger breaks its contract.
+pub async fn an_unreadable_record_delays_no_other(ledger: &dyn Ledger) {
     let known = |name: &str| Known { name: name.to_owned(), lease: None, steps: Vec::new() };
     commit(ledger, &[Change::create(&known("a")), Change::create(&known("c"))]).await;
     stored(ledger, "b", 9, json!({ "name": "b" })).await;

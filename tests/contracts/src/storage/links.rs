@@ -9,10 +9,10 @@ use tokio::net::TcpStream;
 
 use super::{TYPE, noise};
 
-/// A link downloads its object under the name given, and is not shown by accident.
+/// A link downloads its object under the given name, and browsers do not display the object.
 ///
 /// # Panics
-/// When the storage breaks its contract.
+/// If the storage breaks its contract.
 pub async fn a_link_downloads_an_object(blobs: &(impl DownloadLinks + BlobWriter)) {
     let bytes = noise(1, 50_000);
     blobs.write_new("t/a.zip", bytes.clone(), TYPE).await.expect("written");
@@ -29,7 +29,7 @@ pub async fn a_link_downloads_an_object(blobs: &(impl DownloadLinks + BlobWriter
 /// A link downloads no other object. LocalStack does not check signatures.
 ///
 /// # Panics
-/// When the storage breaks its contract.
+/// If the storage breaks its contract.
 pub async fn a_link_downloads_no_other_object(blobs: &(impl DownloadLinks + BlobWriter)) {
     for key in ["t/a.zip", "t/b.zip"] {
         blobs.write_new(key, noise(1, 10), TYPE).await.expect("written");
@@ -44,13 +44,13 @@ pub async fn a_link_downloads_no_other_object(blobs: &(impl DownloadLinks + Blob
 /// A link cannot be valid for longer than a week.
 ///
 /// # Panics
-/// When the storage breaks its contract.
+/// If the storage breaks its contract.
 pub async fn a_link_is_valid_for_a_week_at_most(blobs: &impl DownloadLinks) {
     let too_long = blobs.link("t/a.zip", "a.zip", Duration::from_hours(7 * 24 + 1)).await;
     assert!(matches!(too_long, Err(StorageError::Refused(_))));
 }
 
-/// Head and body of the answer to a GET of `url`.
+/// The head and the body of the answer to a GET of `url`.
 async fn fetch(url: &str) -> (String, Vec<u8>) {
     let (host, path) = url.strip_prefix("http://").and_then(|rest| rest.split_once('/')).expect("an http link");
     let mut stream = TcpStream::connect(host).await.expect("connected");

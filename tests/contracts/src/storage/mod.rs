@@ -1,4 +1,4 @@
-//! What every object storage does. See [`domain::ports::storage`] for the contract.
+//! The contract of every object storage. See [`domain::ports::storage`].
 
 mod links;
 mod multipart;
@@ -11,7 +11,7 @@ pub use whole::*;
 use bytes::Bytes;
 use domain::ports::storage::{BlobReader, BlobSweeper, BlobWriter, MultipartUploads};
 
-/// Everything that storage does apart from links.
+/// All ports of storage except links.
 pub trait Storage: BlobReader + BlobWriter + MultipartUploads + BlobSweeper {}
 
 impl<T: BlobReader + BlobWriter + MultipartUploads + BlobSweeper> Storage for T {}
@@ -19,7 +19,7 @@ impl<T: BlobReader + BlobWriter + MultipartUploads + BlobSweeper> Storage for T 
 const MIB: usize = 1024 * 1024;
 const TYPE: &str = "application/octet-stream";
 
-/// `length` bytes that differ from place to place and from `seed` to `seed`.
+/// `length` bytes that differ at every place and for every `seed`.
 fn noise(seed: u8, length: usize) -> Bytes {
     let mut state = u32::from(seed).wrapping_mul(0x9e37_79b9) | 1;
     let next = || {

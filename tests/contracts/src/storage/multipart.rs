@@ -21,10 +21,10 @@ fn absent(key: &str) -> StorageError {
     StorageError::Absent(key.to_owned())
 }
 
-/// Parts written in any order make an object, and the upload is over with that.
+/// Parts written in any order make an object. That ends the upload.
 ///
 /// # Panics
-/// When the storage breaks its contract.
+/// If the storage breaks its contract.
 pub async fn parts_make_an_object(blobs: &dyn Storage) {
     let (first, second) = (noise(1, 5 * MIB), noise(2, 1_000));
     let upload = begin(blobs, "t/a").await;
@@ -45,10 +45,10 @@ pub async fn parts_make_an_object(blobs: &dyn Storage) {
     assert_eq!(blobs.write_part("t/a", &upload, 8, second).await, Err(absent("t/a")));
 }
 
-/// A part that is written again replaces the former one.
+/// A part that is written again replaces the earlier one.
 ///
 /// # Panics
-/// When the storage breaks its contract.
+/// If the storage breaks its contract.
 pub async fn a_part_written_again_replaces_the_former(blobs: &dyn Storage) {
     let upload = begin(blobs, "t/a").await;
     let former = write(blobs, "t/a", &upload, 1, &noise(1, 500)).await;
@@ -65,10 +65,10 @@ pub async fn a_part_written_again_replaces_the_former(blobs: &dyn Storage) {
 /// Ranges of other objects become parts without passing through the caller.
 ///
 /// # Panics
-/// When the storage breaks its contract.
+/// If the storage breaks its contract.
 pub async fn ranges_of_objects_become_parts(blobs: &dyn Storage) {
     let source = noise(3, 6 * MIB);
-    // A name that has to be encoded on its way.
+    // A key that must be encoded in the request.
     let key = "t/segments/ü +%25&?.deflate";
     let etag = put(blobs, key, &source).await;
     let upload = begin(blobs, "t/archive").await;
@@ -83,10 +83,10 @@ pub async fn ranges_of_objects_become_parts(blobs: &dyn Storage) {
     assert_eq!(read(blobs, "t/archive").await, joined(&[&source.slice(1_000..), &source.slice(..1_000)]));
 }
 
-/// A copy is refused when its source is another object than meant. LocalStack does not enforce it.
+/// A copy is refused if its source is not the expected object. LocalStack does not enforce it.
 ///
 /// # Panics
-/// When the storage breaks its contract.
+/// If the storage breaks its contract.
 pub async fn copies_need_the_source_that_was_meant(blobs: &dyn Storage) {
     put(blobs, "t/source", &noise(3, 6 * MIB)).await;
     let upload = begin(blobs, "t/archive").await;
@@ -99,10 +99,10 @@ pub async fn copies_need_the_source_that_was_meant(blobs: &dyn Storage) {
     assert_eq!(blobs.parts("t/archive", &upload).await, Ok(Some(Vec::new())));
 }
 
-/// A copy is refused when its source is gone or shorter than the range, or the range is empty.
+/// A copy is refused if its source is gone or shorter than the range, or if the range is empty.
 ///
 /// # Panics
-/// When the storage breaks its contract.
+/// If the storage breaks its contract.
 pub async fn copies_need_a_source_with_that_range(blobs: &dyn Storage) {
     let etag = put(blobs, "t/source", &noise(3, 6 * MIB)).await;
     let upload = begin(blobs, "t/archive").await;
@@ -119,10 +119,10 @@ pub async fn copies_need_a_source_with_that_range(blobs: &dyn Storage) {
     assert_eq!(blobs.parts("t/archive", &upload).await, Ok(Some(Vec::new())));
 }
 
-/// An upload does not replace an object that is there when it is completed.
+/// Completing an upload does not replace an existing object.
 ///
 /// # Panics
-/// When the storage breaks its contract.
+/// If the storage breaks its contract.
 pub async fn an_upload_does_not_replace_an_object(blobs: &dyn Storage) {
     let upload = begin(blobs, "t/a").await;
     let part = write(blobs, "t/a", &upload, 1, &noise(1, 500)).await;
@@ -135,10 +135,10 @@ pub async fn an_upload_does_not_replace_an_object(blobs: &dyn Storage) {
     assert_eq!(blobs.abort("t/a", &upload).await, Ok(()));
 }
 
-/// Completing names parts that are there; what was refused can still be completed.
+/// Completing an upload needs parts that exist. After a refusal the upload can still be completed.
 ///
 /// # Panics
-/// When the storage breaks its contract.
+/// If the storage breaks its contract.
 pub async fn completing_names_parts_that_are_there(blobs: &dyn Storage) {
     let upload = begin(blobs, "t/a").await;
     let one = write(blobs, "t/a", &upload, 1, &noise(1, 5 * MIB)).await;
@@ -150,10 +150,10 @@ pub async fn completing_names_parts_that_are_there(blobs: &dyn Storage) {
     blobs.complete_new("t/a", &upload, &[one, two]).await.expect("complete");
 }
 
-/// An upload that was ended, or that never was, is absent; ending it again is fine.
+/// An upload that was aborted, or never existed, is absent. Aborting it again succeeds.
 ///
 /// # Panics
-/// When the storage breaks its contract.
+/// If the storage breaks its contract.
 pub async fn an_aborted_upload_is_over(blobs: &dyn Storage) {
     let upload = begin(blobs, "t/a").await;
     let part = write(blobs, "t/a", &upload, 1, &noise(1, 500)).await;
@@ -166,10 +166,10 @@ pub async fn an_aborted_upload_is_over(blobs: &dyn Storage) {
     assert_eq!(blobs.head("t/a").await, Ok(None));
 }
 
-/// Uploads below a prefix are ended; others go on, and finished objects stay.
+/// Uploads below a prefix are aborted. Others continue, and finished objects stay.
 ///
 /// # Panics
-/// When the storage breaks its contract.
+/// If the storage breaks its contract.
 pub async fn all_uploads_below_a_prefix_are_aborted(blobs: &dyn Storage) {
     let (one, other) = (begin(blobs, "t/a.1").await, begin(blobs, "t/a.2").await);
     write(blobs, "t/a.1", &one, 1, &noise(1, 500)).await;
@@ -185,10 +185,10 @@ pub async fn all_uploads_below_a_prefix_are_aborted(blobs: &dyn Storage) {
     assert!(blobs.abort_all("").await.is_err());
 }
 
-/// Completing names parts in order, and at least one. MiniStack does not enforce it.
+/// Completing an upload needs its parts in order, and at least one. MiniStack does not enforce it.
 ///
 /// # Panics
-/// When the storage breaks its contract.
+/// If the storage breaks its contract.
 pub async fn completing_names_parts_in_order(blobs: &dyn Storage) {
     let upload = begin(blobs, "t/a").await;
     let one = write(blobs, "t/a", &upload, 1, &noise(1, 5 * MIB)).await;
@@ -201,10 +201,10 @@ pub async fn completing_names_parts_in_order(blobs: &dyn Storage) {
     assert_eq!(blobs.head("t/a").await, Ok(None));
 }
 
-/// All parts but the last must have 5 MiB. MiniStack does not enforce it.
+/// All parts but the last must have at least 5 MiB. MiniStack does not enforce it.
 ///
 /// # Panics
-/// When the storage breaks its contract.
+/// If the storage breaks its contract.
 pub async fn small_parts_are_refused_unless_last(blobs: &dyn Storage) {
     let upload = begin(blobs, "t/a").await;
     let small = write(blobs, "t/a", &upload, 1, &noise(1, 5 * MIB - 1)).await;
@@ -219,7 +219,7 @@ pub async fn small_parts_are_refused_unless_last(blobs: &dyn Storage) {
 /// Ranges are copied only from sources larger than 5 MiB. Neither MiniStack nor LocalStack enforces it.
 ///
 /// # Panics
-/// When the storage breaks its contract.
+/// If the storage breaks its contract.
 pub async fn ranges_of_small_objects_are_not_copied(blobs: &dyn Storage) {
     let etag = put(blobs, "t/source", &noise(3, 5 * MIB)).await;
     let upload = begin(blobs, "t/archive").await;

@@ -6,10 +6,10 @@ use futures_util::{StreamExt, stream};
 
 use super::{Storage, TYPE, noise, put, read};
 
-/// Nothing is where nothing was written.
+/// An object that was never written is absent.
 ///
 /// # Panics
-/// When the storage breaks its contract.
+/// If the storage breaks its contract.
 pub async fn an_absent_object_is_absent(blobs: &dyn Storage) {
     assert_eq!(blobs.head("t/absent").await, Ok(None));
     for range in [None, Some(0..1)] {
@@ -17,10 +17,10 @@ pub async fn an_absent_object_is_absent(blobs: &dyn Storage) {
     }
 }
 
-/// An object is read as it was written, whole and in ranges, and an empty one too.
+/// Objects are read as they were written, whole and in ranges, including an empty one.
 ///
 /// # Panics
-/// When the storage breaks its contract.
+/// If the storage breaks its contract.
 pub async fn objects_are_read_as_they_were_written(blobs: &dyn Storage) {
     let bytes = noise(1, 100_000);
     let etag = put(blobs, "t/a", &bytes).await;
@@ -36,10 +36,10 @@ pub async fn objects_are_read_as_they_were_written(blobs: &dyn Storage) {
     assert_eq!(read(blobs, "t/empty").await, Bytes::new());
 }
 
-/// A range that is empty or not inside of the object is refused rather than cut.
+/// A range that is empty or not inside the object is refused, not cut.
 ///
 /// # Panics
-/// When the storage breaks its contract.
+/// If the storage breaks its contract.
 pub async fn ranges_outside_of_the_object_are_refused(blobs: &dyn Storage) {
     put(blobs, "t/a", &noise(1, 1_000)).await;
     for range in [0..0, 7..7, 0..1_001, 999..1_001, 1_000..1_001, 5_000..6_000] {
@@ -48,10 +48,10 @@ pub async fn ranges_outside_of_the_object_are_refused(blobs: &dyn Storage) {
     }
 }
 
-/// A range of an object is read as long as the object is the one that was meant.
+/// A range is read only while the object is the expected one.
 ///
 /// # Panics
-/// When the storage breaks its contract.
+/// If the storage breaks its contract.
 pub async fn a_source_is_read_unless_it_has_changed(blobs: &dyn Storage) {
     let bytes = noise(1, 1_000);
     let etag = put(blobs, "t/a", &bytes).await;
@@ -66,7 +66,7 @@ pub async fn a_source_is_read_unless_it_has_changed(blobs: &dyn Storage) {
 /// An object is not overwritten, and different contents have different `ETag`s.
 ///
 /// # Panics
-/// When the storage breaks its contract.
+/// If the storage breaks its contract.
 pub async fn an_object_is_not_written_over(blobs: &dyn Storage) {
     let (one, two) = (noise(1, 1_000), noise(2, 1_000));
     let etag = put(blobs, "t/a", &one).await;
@@ -78,10 +78,10 @@ pub async fn an_object_is_not_written_over(blobs: &dyn Storage) {
     assert_eq!(read(blobs, "t/a").await, one);
 }
 
-/// Of several that write one object at once exactly one wins.
+/// Of several simultaneous writes of one object exactly one wins.
 ///
 /// # Panics
-/// When the storage breaks its contract.
+/// If the storage breaks its contract.
 pub async fn one_writer_of_several_at_once_wins(blobs: &dyn Storage) {
     for round in 0..10 {
         let key = format!("t/{round}");
@@ -93,10 +93,10 @@ pub async fn one_writer_of_several_at_once_wins(blobs: &dyn Storage) {
     }
 }
 
-/// A sweep takes every object and every unfinished upload below its prefix and nothing else, and can be repeated.
+/// A sweep removes every object and every unfinished upload below its prefix and nothing else. It can be repeated.
 ///
 /// # Panics
-/// When the storage breaks its contract.
+/// If the storage breaks its contract.
 pub async fn a_sweep_takes_what_is_below_its_prefix(blobs: &dyn Storage) {
     for key in ["t/a/1", "t/a/2/3", "t/ab", "t/b/1"] {
         put(blobs, key, &noise(1, 10)).await;
@@ -118,7 +118,7 @@ pub async fn a_sweep_takes_what_is_below_its_prefix(blobs: &dyn Storage) {
 /// A sweep of everything is refused.
 ///
 /// # Panics
-/// When the storage breaks its contract.
+/// If the storage breaks its contract.
 pub async fn a_sweep_needs_a_prefix(blobs: &dyn Storage) {
     put(blobs, "t/a", &noise(1, 10)).await;
 
@@ -128,10 +128,10 @@ pub async fn a_sweep_needs_a_prefix(blobs: &dyn Storage) {
     assert!(blobs.head("t/a").await.expect("answered").is_some());
 }
 
-/// A sweep goes on after the thousand that one request can list and delete.
+/// A sweep continues after the thousand objects that one request can list and delete.
 ///
 /// # Panics
-/// When the storage breaks its contract.
+/// If the storage breaks its contract.
 pub async fn a_sweep_takes_more_than_a_thousand(blobs: &dyn Storage) {
     let keys: Vec<_> = (0..1_003).map(|n| format!("t/many/{n:04}")).collect();
     let writes = keys.iter().map(|key| blobs.write_new(key, Bytes::from_static(b"x"), TYPE));

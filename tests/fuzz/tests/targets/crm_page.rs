@@ -1,5 +1,5 @@
-//! Pages of records: the same ids and values as `serde_json` finds, nothing empty that the document does not say is
-//! empty, and no way to nest deeper than the stack.
+//! Pages of records: the same ids and values as `serde_json` finds, no value empty unless the document says so, and no
+//! nesting that overflows the stack.
 
 use domain::ids::RecordId;
 use domain::rows::RowBuffer;
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use fuzz::document::{Document, depth};
 
-/// Sorted otherwise than by name, and among them the names of members that mean something elsewhere in a page.
+/// Not sorted by name, and with names of members that have another meaning elsewhere in a page.
 const COLUMNS: [&str; 8] = ["email", "createdate", "a,b", "after", "next", "properties", "größe", "hs_object_id"];
 
 const WORDS: &[&str] = &[
@@ -31,9 +31,9 @@ const WORDS: &[&str] = &[
     "archived",
 ];
 
-/// Documents as deep as this are read.
+/// Documents of this depth are read.
 const READ: usize = 60;
-/// Documents as deep as this are refused.
+/// Documents of this depth are refused.
 const TOO_DEEP: usize = 140;
 
 #[test]
@@ -41,7 +41,7 @@ fn fuzz_crm_page() {
     Target::new("crm_page", Form::Json, WORDS).fuzz(|input| (check(input, Shape::Nested), check(input, Shape::Flat)));
 }
 
-/// What was read: where it was refused, or how many rows and values there are.
+/// The result: where the page was refused, or how many rows and values it has.
 type Seen = (Option<usize>, usize, usize, bool);
 
 fn check(input: &[u8], shape: Shape) -> Seen {
@@ -65,24 +65,24 @@ fn check(input: &[u8], shape: Shape) -> Seen {
     (refused, rows.len().min(8), shown, matches!(read, Ok(Some(_))))
 }
 
-/// Half a surrogate pair is mended, and numbers may have any size.
+/// Half a surrogate pair is repaired, and numbers may have any size.
 fn may_be_read(error: &str) -> bool {
     ["surrogate", "hex escape", "number out of range"].iter().any(|word| error.contains(word))
 }
 
-/// A page as the API's description has it.
+/// A page in the form of the API's description.
 struct Page<'d> {
     records: Vec<Record<'d>>,
     next: Option<&'d Document>,
 }
 
-/// A record: its id, and of each column what the document says.
+/// A record: its id, and the document's cell for each column.
 type Record<'d> = (RecordId, Vec<Cell<'d>>);
 
 enum Cell<'d> {
-    /// The document does not speak of it.
+    /// The document does not contain it.
     NotShown,
-    /// The document says that there is none.
+    /// The document says that there is no value.
     None,
     Value(&'d Document),
 }
@@ -114,7 +114,7 @@ fn record_of(record: &Document, shape: Shape) -> Option<Record<'_>> {
         }
     }
     if shape == Shape::Flat {
-        // Threads leave out what is empty.
+        // Threads leave empty values out.
         cells.iter_mut().filter(|cell| matches!(cell, Cell::NotShown)).for_each(|cell| *cell = Cell::None);
     }
     Some((*ids.last()?, cells))
@@ -145,7 +145,7 @@ fn assert_same(rows: &RowBuffer, next: Option<&str>, page: &Page<'_>) {
     }
 }
 
-/// Whether `text` is how `value` is read: a text as itself, and everything else as its JSON text.
+/// Whether `value` is read as `text`: a string as itself, any other value as its JSON text.
 fn is_text(text: Option<&str>, value: Option<&Document>) -> bool {
     match (text, value) {
         (None, None | Some(Document::Null)) => true,

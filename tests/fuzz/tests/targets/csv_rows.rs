@@ -1,4 +1,4 @@
-//! Rows of a backup's CSV: any bytes in pieces of any size, and rows that were written come back.
+//! Rows of a backup's CSV: any bytes in pieces of any size are read safely, and written rows are read back.
 
 use archive::csv;
 use archive::manifest::Part;
@@ -52,8 +52,8 @@ fn read(plain: &[u8], piece: usize, skip: u64) -> Result<Vec<ArchivedRow>, Damag
     Ok(rows)
 }
 
-/// The rows of a file that has as many cells in each line as there are columns, and a number in the first; None where the
-/// reader need not take it.
+/// The rows of a file whose lines all have as many cells as there are columns, with a number in the first. None if the
+/// reader may refuse the file.
 fn expected(lines: &[Vec<Vec<u8>>]) -> Option<Vec<ArchivedRow>> {
     let row = |line: &Vec<Vec<u8>>| {
         let [id, _, last] = line.as_slice() else { return None };
@@ -64,7 +64,7 @@ fn expected(lines: &[Vec<Vec<u8>>]) -> Option<Vec<ArchivedRow>> {
     lines.iter().map(row).collect()
 }
 
-/// Values written as a segment are those that come out of it.
+/// Values written as a segment are read back from it.
 fn written_is_read(input: &[u8]) {
     let text = String::from_utf8_lossy(&input[..input.len().min(4_096)]);
     let values: Vec<&str> = text.split('|').collect();

@@ -1,4 +1,5 @@
-//! Ids and names: each that is taken is written back as it was, and leads out of no place that it becomes a part of.
+//! Ids and names: each accepted one is written back unchanged, and cannot leave the path or URL that it becomes a part
+//! of.
 
 use domain::ids::{AccountId, AuditEntryId, BackupId, MalformedId, NotificationId, ObjectType, RecordId, RestoreId};
 use domain::tier::TierName;
@@ -48,7 +49,7 @@ fn fuzz_ids() {
     });
 }
 
-/// Whether the text is an id, which then is the text, also where it is stored.
+/// Whether the text is an id. If so, the id equals the text, also when stored.
 fn taken<T: DeserializeOwned + Into<String>>(text: &str, parse: fn(&str) -> Result<T, MalformedId>) -> bool {
     let parsed: Option<String> = parse(text).ok().map(Into::into);
     let stored: Option<String> = serde_json::from_value::<T>(text.into()).ok().map(Into::into);

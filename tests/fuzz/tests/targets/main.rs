@@ -1,5 +1,5 @@
-//! One file for each parser of bytes from outside that can be called from another crate. The others have their targets
-//! beside them, in the tests of their crates.
+//! One file for each parser of bytes from outside that can be called from another crate. The targets of other parsers
+//! are in the tests of their crates.
 
 mod crm_page;
 mod csv_rows;

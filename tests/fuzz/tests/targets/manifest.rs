@@ -1,4 +1,4 @@
-//! Manifests: what is taken adds up, has places inside of an archive, and is written back as it was read.
+//! Manifests: an accepted one adds up, has places inside an archive, and is written back unchanged.
 
 use archive::manifest::{Manifest, ManifestError};
 use fuzz::{Form, Target};

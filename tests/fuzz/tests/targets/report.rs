@@ -1,4 +1,4 @@
-//! Reports for people: each cell comes back, and none is a formula, wherever a spreadsheet splits the line.
+//! Reports for people: each cell is read back, and no cell is a formula, wherever a spreadsheet splits the line.
 
 use archive::report::write_line;
 use fuzz::{Form, Target};
@@ -30,7 +30,7 @@ fn fuzz_report() {
             defused += usize::from(shown != *cell);
         }
         let line = std::str::from_utf8(&out).expect("text");
-        // Spreadsheets that split at semicolons know nothing of quotes inside of a part.
+        // Spreadsheets that split at semicolons ignore quotes inside a part.
         let parts = line.split(CELL_ENDS).skip(usize::from(cells.first().is_some_and(|cell| is_number(cell))));
         for part in parts {
             let part = part.trim_start_matches('"');
@@ -44,14 +44,14 @@ fn is_formula(cell: &str) -> bool {
     cell.trim_start_matches([' ', '"', '\t', '\r', '\n']).starts_with(FORMULA_STARTS)
 }
 
-/// A plain number, which a spreadsheet shows as such.
+/// Whether a cell is a plain number, which a spreadsheet shows as such.
 fn is_number(cell: &str) -> bool {
     cell.ends_with(|last: char| last.is_ascii_digit() || last == '.')
         && cell.chars().all(|char| char.is_ascii_digit() || "+-.eE".contains(char))
         && cell.parse::<f64>().is_ok()
 }
 
-/// The line of docs/admin.md that gives values back: one `'` less wherever a formula would follow.
+/// The shell line of docs/admin.md that restores values: removes one `'` wherever a formula would follow.
 fn armed(shown: &str) -> String {
     let mut cell = String::new();
     let mut before = None;

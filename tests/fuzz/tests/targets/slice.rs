@@ -1,4 +1,4 @@
-//! Slices of a zip: what is inflated is what the manifest states, and no more than that.
+//! Slices of a zip: the inflated bytes are those that the manifest states, and no more.
 
 use std::fmt::Write as _;
 
@@ -8,18 +8,18 @@ use flate2::{Crc, Decompress, FlushDecompress};
 use fuzz::{Form, Target};
 use sha2::{Digest, Sha256};
 
-/// Plain bytes that are looked at.
+/// The most plain bytes that are checked.
 const MOST: usize = 1 << 20;
-/// The reader inflates so many bytes at once.
+/// The reader inflates this many bytes at once.
 const STEP: usize = 64 * 1024;
 
 #[test]
 fn fuzz_slice() {
     let words = ["\x03\0", "\0\0\0\u{7f}\u{7f}", "\0\0", "hs_object_id"];
-    // The check itself holds several copies of what is inflated.
+    // The check itself has several copies of the inflated bytes.
     let target = Target { memory: 16 << 20, ..Target::new("slice", Form::Bytes, &words) };
     target.fuzz(|input| {
-        // More would be seen only by a reader that takes more than it may.
+        // Only a reader that reads too much would notice further bytes.
         let short = part_of(&[b'x'; 100]);
         let mut plain = Vec::new();
         let read = SliceReader::new(&short).read(input, &mut plain);
@@ -63,8 +63,8 @@ fn part_of(plain: &[u8]) -> Part {
     Part { offset: 0, length, rows: 1, first_id: None, last_id: None, crc32: crc.sum(), sha256, place: None }
 }
 
-/// All that the bytes hold, inflated at once; None where they are no stretch of a DEFLATE stream without an end, or hold
-/// more than [`MOST`].
+/// All bytes, inflated at once. None if they are not a range of a DEFLATE stream without its end, or inflate to more
+/// than [`MOST`].
 fn inflated(packed: &[u8]) -> Option<Vec<u8>> {
     let (mut plain, mut inflate) = (Vec::with_capacity(MOST), Decompress::new(false));
     let status = inflate.decompress_vec(packed, &mut plain, FlushDecompress::None);

@@ -1,5 +1,5 @@
-//! Lines of plans, outcomes and pre-images, and the records beside them: each that is read is written back the same, in
-//! one line.
+//! Lines of plans, outcomes and pre-images, and the records beside them: each that is read is written back unchanged,
+//! in one line.
 
 use std::collections::BTreeSet;
 use std::mem::discriminant;
@@ -62,7 +62,7 @@ fn check(line: &[u8]) -> [u8; 6] {
     ]
 }
 
-/// 0 when it is no JSON, 1 when it is something else, 2 when it is a `T`.
+/// 0 if it is not JSON, 1 if it is of another type, 2 if it is a `T`.
 fn comes_back<T: Serialize + DeserializeOwned + PartialEq>(line: &[u8]) -> u8 {
     let read = match serde_json::from_slice::<T>(line) {
         Ok(read) => read,

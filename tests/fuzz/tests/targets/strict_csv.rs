@@ -1,7 +1,7 @@
-//! CSV as RFC 4180 has it, and nothing else: every line ends with CRLF, and a field is in quotes or has no quote, comma
-//! or line end in it.
+//! CSV as in RFC 4180, and nothing else: every line ends with CRLF, and a field is in quotes or contains no quote,
+//! comma or line end.
 
-/// The cells of every line; None when it is not such a file.
+/// The cells of every line. None if this is not such a file.
 pub(crate) fn read(text: &[u8]) -> Option<Vec<Vec<Vec<u8>>>> {
     let (mut lines, mut line, mut rest) = (Vec::new(), Vec::new(), text);
     while !rest.is_empty() {
@@ -15,7 +15,7 @@ pub(crate) fn read(text: &[u8]) -> Option<Vec<Vec<Vec<u8>>>> {
             }
             _ => return None,
         };
-        // A comma at the very end would begin a cell that has no line end.
+        // A comma at the very end would begin a cell without a line end.
         if rest.is_empty() && !line.is_empty() {
             return None;
         }
@@ -43,7 +43,7 @@ fn cell(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
 }
 
 #[test]
-fn only_what_the_rfc_describes_is_read() {
+fn only_csv_of_the_rfc_is_read() {
     let read = |text: &str| {
         let lines = read(text.as_bytes())?;
         let cells = |line: Vec<Vec<u8>>| line.into_iter().map(|cell| String::from_utf8(cell).expect("text")).collect();

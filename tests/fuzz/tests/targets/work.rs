@@ -1,4 +1,4 @@
-//! Messages between the functions: each that is read is written back the same, and names something.
+//! Messages between the functions: each that is read is written back unchanged, and names its subject.
 
 use domain::work::Work;
 use fuzz::{Form, Target};

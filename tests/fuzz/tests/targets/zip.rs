@@ -1,4 +1,4 @@
-//! Whole archives: damaged ones are refused, and none makes the reader take more memory than a file may have.
+//! Whole archives: damaged ones are refused, and no archive makes the reader use more memory than a file may need.
 
 use archive::manifest::Manifest;
 use archive::reader::{files, read_file, verify};

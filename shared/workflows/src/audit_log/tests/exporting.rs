@@ -23,12 +23,12 @@ fn act() -> Act {
     act_at(SignedDuration::from_hours(1), "export-audit-log")
 }
 
-/// Later than the export can take.
+/// After the latest possible end of an export.
 fn ends(world: &World) -> Timestamp {
     world.clock.now() + SECOND
 }
 
-/// The lines of the only object.
+/// The lines of the only object in storage.
 async fn lines(objects: &MemoryStorage) -> Vec<String> {
     let keys = objects.keys("");
     let [key] = keys.as_slice() else { panic!("one export: {keys:?}") };
@@ -68,7 +68,7 @@ async fn an_export_is_csv_for_spreadsheets_with_the_newest_first() {
 }
 
 #[tokio::test]
-async fn an_export_is_in_the_audit_log_itself() {
+async fn an_export_is_itself_audited() {
     let (world, objects) = (World::with(&entries(1)).await, Arc::new(MemoryStorage::new()));
     let act = act();
     exporting(&world, &objects)
@@ -80,7 +80,7 @@ async fn an_export_is_in_the_audit_log_itself() {
 }
 
 #[tokio::test]
-async fn an_export_holds_what_its_filter_takes() {
+async fn an_export_contains_the_entries_that_its_filter_selects() {
     let entries = entries(1_200);
     let (world, objects) = (World::with(&entries).await, Arc::new(MemoryStorage::new()));
     let (from, until) = (Some(entries[100].at), Some(entries[1_100].at));
@@ -93,7 +93,7 @@ async fn an_export_holds_what_its_filter_takes() {
 }
 
 #[tokio::test]
-async fn an_export_that_takes_too_long_is_given_up_without_a_trace() {
+async fn an_export_that_takes_too_long_leaves_no_file() {
     let entries = entries(3);
     let (world, objects) = (World::with(&entries).await, Arc::new(MemoryStorage::new()));
     let given_up =
@@ -103,7 +103,7 @@ async fn an_export_that_takes_too_long_is_given_up_without_a_trace() {
     assert_eq!(samples::audit_log(&*world.ledger).await, entries);
 }
 
-/// Nobody holds a link of which the audit log knows nothing.
+/// Every link that a person gets has an entry in the audit log.
 #[tokio::test]
 async fn a_fault_at_any_call_leaves_no_audit_link_without_an_entry() {
     for fault in [Fault::CallFails, Fault::AnswerLost, Fault::WorkerDies] {

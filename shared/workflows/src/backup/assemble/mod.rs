@@ -1,8 +1,8 @@
-//! assemble-archive: lays the zip out over the segments, makes it inside object storage, checks it, and completes the
-//! backup.
+//! assemble-archive: computes the layout of the zip from the segments, makes the zip inside object storage, checks it,
+//! and completes the backup.
 //!
-//! The layout is a pure function of the ledger and of the time at which it was settled, so a run that takes over makes
-//! the same bytes and goes on with the upload that it finds in the ledger.
+//! The layout is a pure function of the ledger and of the time at which it was settled. So a run that takes over makes
+//! the same bytes and continues the upload named in the ledger.
 
 mod sweep;
 mod upload;
@@ -38,12 +38,11 @@ use crate::stored_json;
 
 const ZIP: &str = "application/zip";
 
-/// First pause before a step is repeated that met trouble of our own; the CRM is not asked here.
+/// The first pause before a step is repeated after a failure of our own services. Assembling does not call the CRM.
 const PATIENCE: Patience = Patience { first_pause: Duration::from_secs(10), outage: SignedDuration::ZERO };
 
-/// The use case.
+/// Assembles archives, and removes data of backups that have ended.
 pub struct Assemble {
-    /// Knows what was exported.
     pub ledger: Arc<dyn Ledger>,
     pub queue: Arc<dyn WorkQueue>,
     pub clock: Arc<dyn Clock>,
@@ -52,15 +51,13 @@ pub struct Assemble {
     /// Writes manifests and small archives.
     pub writer: Arc<dyn BlobWriter>,
     pub uploads: Arc<dyn MultipartUploads>,
-    /// Removes what a backup that has ended leaves behind.
+    /// Removes the data that an ended backup no longer needs.
     pub sweeper: Arc<dyn BlobSweeper>,
 }
 
-/// How a run's assembling ended.
 enum Assembled {
-    /// The backup is completed.
     Completed,
-    /// The run's time was over first.
+    /// The run's time ended first.
     RunOver,
 }
 
@@ -69,10 +66,9 @@ impl Assemble {
         BackupStep { ledger: &*self.ledger, queue: &*self.queue, clock: &*self.clock, backup }
     }
 
-    /// Assembles the archive of `backup`, or what is left to do of it.
+    /// Assembles the archive of `backup`, or continues an earlier run's work.
     ///
     /// # Errors
-    /// [`StepError`] when the message should be delivered again.
     pub async fn run(&self, backup: &BackupRef, run: &Run) -> Result<(), StepError> {
         let step = self.step(backup);
         let Some(loaded) = step.load().await? else { return Ok(()) };
@@ -121,7 +117,7 @@ impl Assemble {
             None => upload.in_one_write().await?,
             Some(upload_id) => match upload.in_parts(upload_id).await {
                 Err(StepError::Storage(StorageError::Absent(gone))) if gone == key => {
-                    // The upload has ended without an archive, by the lifecycle rule perhaps: begin again.
+                    // The upload ended without an archive, perhaps by the lifecycle rule: begin again.
                     self.step(backup).apply(BackupEvent::AssemblyDropped { lease }).await?;
                     return Err(StorageError::Unavailable("the archive's upload has ended".to_owned()).into());
                 }
@@ -132,7 +128,7 @@ impl Assemble {
         upload.check().await?;
         let manifest_key = storage_keys::manifest(backup, assembly.attempt);
         stored_json::write_bytes(&*self.writer, &manifest_key, contents.manifest.to_json()).await?;
-        // Counted from when the upload began, as the bucket's lifecycle rule counts.
+        // From the beginning of the upload, as the bucket's lifecycle rule counts.
         let expires_at = assembly.planned_at + ARCHIVE_LIFETIME;
         let archive = Archive { storage_key: key, manifest_key, etag, bytes: contents.bytes, expires_at };
         let shortfalls = Shortfalls::of(&contents.manifest.missing, short.labels);
@@ -140,7 +136,7 @@ impl Assemble {
         Ok(Assembled::Completed)
     }
 
-    /// Decides under which key and upload the archive is made, and writes that down before anything else happens.
+    /// Decides the key and the upload of the archive, and stores them before anything else happens.
     async fn settle(
         &self,
         backup: &BackupRef,
@@ -157,7 +153,7 @@ impl Assemble {
         Ok(assembly)
     }
 
-    /// Everything that was exported: objects with their columns and segments, in order of their names.
+    /// All exported objects with their columns and segments, in order of their names.
     async fn exported(&self, backup: &Backup) -> Result<Vec<ExportedObject>, StepError> {
         let mut exported = Vec::new();
         for export in dispatch::objects(&*self.ledger, &backup.backup_id).await? {
@@ -169,8 +165,8 @@ impl Assemble {
         Ok(exported)
     }
 
-    /// The backup is completed, the account's allowance used up unless it is short and may be repeated, and its people
-    /// told, in one transaction.
+    /// In one transaction: completes the backup, uses up the account's allowance unless the backup is short and may be
+    /// repeated, and creates the notification.
     async fn complete(
         &self,
         backup: &BackupRef,
@@ -201,11 +197,11 @@ impl Assemble {
     }
 }
 
-/// Which objects are short.
+/// The short objects.
 struct Short {
-    /// Labels of those of which fewer records were found than the CRM counts, readable or not.
+    /// Labels of objects of which fewer records were found, readable or not, than the CRM counts.
     labels: Vec<String>,
-    /// Whether the verdict of any object says so, for whatever reason.
+    /// Whether any object's verdict is short, for any reason.
     by_verdict: bool,
 }
 
@@ -238,7 +234,7 @@ fn completed(
     Notification::new(account, backup.backup_id.random(), event, requester, now)
 }
 
-/// The archive's content tag, once it is made.
+/// The archive's `ETag`, once it is made.
 type Made = Option<ETag>;
 
 fn out_of_attempts() -> Failure {

@@ -1,4 +1,4 @@
-//! Removes what a backup that has ended leaves behind. Lifecycle rules would remove it too, days later.
+//! Removes the data that an ended backup no longer needs. Lifecycle rules would remove it too, days later.
 
 use domain::backup::{Backup, BackupEvent, BackupState};
 use domain::ports::ledger::{self, Change, LedgerError};
@@ -9,10 +9,9 @@ use super::Assemble;
 use crate::run::StepError;
 
 impl Assemble {
-    /// Deletes the segments of a backup that has ended, and its archive if somebody does not want to keep that or it was
-    /// never completed, and notes
-    /// that in the ledger; until then recover-stalled asks for it. A backup that runs is left alone. Running it twice is
-    /// fine, and removes what a run that was still busy has written since.
+    /// Deletes the segments of an ended backup, and its archive if a user deleted it or the backup did not complete.
+    /// Then records this in the ledger; until then recover-stalled queues the sweep again. A running backup is left
+    /// alone. Repeating it is safe, and also removes what a run that was still working has written since.
     ///
     /// # Errors
     /// [`StepError`] when the message should be delivered again.
@@ -29,7 +28,7 @@ impl Assemble {
         tracing::info!(backup.id = %backup.backup_id, objects = swept, "backup.swept");
         let Ok(next) = loaded.record.apply(BackupEvent::Swept, self.clock.now()) else { return Ok(()) };
         match self.ledger.commit(&[Change::replace(&loaded, &next)]).await {
-            // Queued again at the same time: then it is noted by that sweep.
+            // The sweep was queued again at the same time. That sweep records it.
             Ok(()) | Err(LedgerError::Conflict) => Ok(()),
             Err(error) => Err(error.into()),
         }

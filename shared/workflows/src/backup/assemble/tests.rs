@@ -75,7 +75,7 @@ async fn completing_a_backup_uses_its_allowance_and_clears_the_connection_fault(
 }
 
 #[tokio::test]
-async fn a_backup_is_completed_in_whole_or_not_at_all() {
+async fn a_backup_completes_as_a_whole_or_not_at_all() {
     for fault in [Fault::CallFails, Fault::AnswerLost, Fault::WorkerDies] {
         let sweep = Sweep::expecting(6);
         sweep

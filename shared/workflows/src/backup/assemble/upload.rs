@@ -1,4 +1,4 @@
-//! Makes the zip in object storage out of its layout.
+//! Makes the zip in object storage from its layout.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,24 +14,24 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use super::{Assemble, Made, ZIP};
 use crate::run::{Run, StepError};
 
-/// Parts copied inside storage at the same time; they cost the worker nothing but a connection.
+/// Parts copied inside storage at the same time. Each costs the worker only a connection.
 const COPIES_AT_ONCE: usize = 16;
 
 /// Small reads at the same time, for one buffer or for the check.
 const READS_AT_ONCE: usize = 8;
 
-/// One archive on its way into storage.
+/// The upload of one archive.
 pub(super) struct Upload<'a> {
     pub(super) assemble: &'a Assemble,
     pub(super) key: &'a str,
     pub(super) contents: &'a ArchiveContents,
     pub(super) run: &'a Run,
-    /// Set as soon as a part was made.
+    /// Set as soon as a part is made.
     pub(super) progressed: &'a AtomicBool,
 }
 
 impl Upload<'_> {
-    /// A small archive: all bytes through the worker.
+    /// Makes a small archive: all bytes pass through the worker.
     pub(super) async fn in_one_write(&self) -> Result<Made, StepError> {
         if let Some(info) = self.present().await? {
             return Ok(Some(info.etag));
@@ -39,7 +39,7 @@ impl Upload<'_> {
         let bytes = self.buffer(&parts::pieces(&self.contents.extents)).await?;
         match self.assemble.writer.write_new(self.key, bytes, ZIP).await {
             Ok(etag) => Ok(Some(etag)),
-            // Only a run that goes on with the same layout writes under this key.
+            // Only a run with the same layout writes to this key.
             Err(StorageError::AlreadyExists(_)) => match self.present().await? {
                 Some(info) => Ok(Some(info.etag)),
                 None => Err(StepError::Fatal(broken())),
@@ -48,13 +48,13 @@ impl Upload<'_> {
         }
     }
 
-    /// A large archive: copies inside storage wherever S3's rules allow, small buffers between. Returns None when the
-    /// run is over first; another one finds what is done.
+    /// Makes a large archive: copies inside storage where S3's rules allow it, with small buffers between them. None if
+    /// the run's time ends first; the next run finds the finished parts.
     pub(super) async fn in_parts(&self, upload: &UploadId) -> Result<Made, StepError> {
         let plan = parts::plan(&self.contents.extents)
             .map_err(|error| StepError::Fatal(Failure::new(FailureKind::ArchiveTooFragmented, format!("{error}."))))?;
         let Some(done) = self.assemble.uploads.parts(self.key, upload).await? else {
-            // A run that died after completing it, or the lifecycle rule.
+            // An earlier run completed the upload and died, or the lifecycle rule ended it.
             let present = self.present().await?;
             return present.map(|info| Some(info.etag)).ok_or(StorageError::Absent(self.key.to_owned()).into());
         };
@@ -67,7 +67,7 @@ impl Upload<'_> {
             (1_u16..).zip(&plan).filter(|(number, _)| !made.contains_key(number)).collect();
         let (copies, buffers): (Vec<_>, Vec<_>) =
             missing.into_iter().partition(|(_, part)| matches!(part, UploadPart::Copy(_)));
-        // Buffers one at a time, so that no more than one is in memory.
+        // One buffer at a time, to have only one in memory.
         for (some, at_once) in [(copies, COPIES_AT_ONCE), (buffers, 1)] {
             let mut parts =
                 stream::iter(some).map(|(number, part)| self.part(upload, number, part)).buffer_unordered(at_once);
@@ -81,7 +81,7 @@ impl Upload<'_> {
         let all: Vec<UploadedPart> = made.into_values().collect();
         match self.assemble.uploads.complete_new(self.key, upload, &all).await {
             Ok(etag) => Ok(Some(etag)),
-            // Unclear, or another run was first: what counts is whether the archive is there.
+            // The outcome is unknown, or another run was first. Only the presence of the archive counts.
             Err(error) => match self.present().await? {
                 Some(info) => Ok(Some(info.etag)),
                 None => Err(error.into()),
@@ -89,7 +89,7 @@ impl Upload<'_> {
         }
     }
 
-    /// One part, or None when the run is over.
+    /// Makes one part. None if the run's time is over.
     async fn part(&self, upload: &UploadId, number: u16, part: &UploadPart) -> Result<Option<UploadedPart>, StepError> {
         if self.assemble.clock.now() >= self.run.ends {
             return Ok(None);
@@ -123,17 +123,17 @@ impl Upload<'_> {
         }
     }
 
-    /// The archive, if it is in storage already with the planned size.
+    /// The archive, if storage already has it with the planned size.
     async fn present(&self) -> Result<Option<BlobInfo>, StepError> {
         let info = self.assemble.reader.head(self.key).await?;
         Ok(info.filter(|info| info.size == self.contents.bytes))
     }
 
-    /// Looks at the archive's size and reads every literal piece back from its place. They stand before, between and behind all segments, so if they
-    /// are where they should be, so is everything else.
+    /// Checks the archive's size, and reads every literal piece back from its place. These pieces lie before, between
+    /// and behind all segments. So if they are in place, everything else is.
     ///
     /// # Errors
-    /// [`StepError::Fatal`] when the archive is not what was planned.
+    /// [`StepError::Fatal`] if the archive differs from the plan.
     pub(super) async fn check(&self) -> Result<(), StepError> {
         if self.present().await?.is_none() {
             return Err(StepError::Fatal(broken()));

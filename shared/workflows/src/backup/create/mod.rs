@@ -1,8 +1,8 @@
-//! Accepting a request for a backup.
+//! Accepts requests for backups.
 //!
-//! One transaction takes the account's allowance and writes the backup, so of two requests at the same moment one wins
-//! and the other is told which backup runs, or, if it is the same request once more, gets the same answer. The message to discover-objects comes after it: if that is lost,
-//! recover-stalled sends it again.
+//! One transaction takes the account's allowance and creates the backup. So of two simultaneous requests one wins. The
+//! other gets the id of the running backup or, if it repeats the same request, the same answer. The message to
+//! discover-objects follows. If it is lost, recover-stalled sends it again.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,40 +21,37 @@ use jiff::Timestamp;
 use crate::contention::{self, Attempt};
 use crate::idempotency::{EarlierRequest, IdempotencyKey, Keyed};
 
-/// A wish for a backup, by somebody who may have one.
+/// A request for a backup. The caller's right is already checked.
 #[derive(Debug, Clone)]
 pub struct BackupRequest {
-    /// Who wishes it, for which account.
+    /// The person who requests it, and the account.
     pub act: Act,
-    /// The client's key, where it gave one.
     pub idempotency_key: Option<IdempotencyKey>,
     /// Makes the new backup's id unique.
     pub random: [u8; 10],
 }
 
-/// Why there is no new backup. Nothing was changed.
+/// Why no backup was created. Nothing has changed.
 #[derive(Debug, thiserror::Error)]
 pub enum CreateError {
     /// No operator has created the account.
     #[error("there is no such account")]
     AccountUnknown,
-    /// The account has no CRM connection.
     #[error("the account is not connected to a CRM")]
     NotConnected,
-    /// A backup of the account is running.
     #[error("the backup {running} is running")]
     Running {
         running: BackupId,
-        /// When the next one may be made if it completes.
+        /// When the next backup may start, if this one completes.
         next_at: Timestamp,
     },
-    /// The account's plan allows the next backup only then.
+    /// The account's plan allows the next backup at this time.
     #[error("the next backup is allowed at {0}")]
     TooEarly(Timestamp),
-    /// The key belongs to another request than one for a backup.
+    /// The key was used for a request that was not for a backup.
     #[error("the key belongs to another request")]
     KeyTaken,
-    /// The ledger failed. The backup may have been made; the same request with the same key tells.
+    /// The ledger failed. The backup may have been created. Repeating the request with the same key gives the answer.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
 }
@@ -63,13 +60,13 @@ pub enum CreateError {
 #[derive(Clone)]
 pub struct CreateBackup {
     pub ledger: Arc<dyn Ledger>,
-    /// Takes the new backup's first work.
+    /// Receives the new backup's first work.
     pub queue: Arc<dyn WorkQueue>,
     pub clock: Arc<dyn Clock>,
 }
 
 impl CreateBackup {
-    /// Makes a backup, or finds the one that an earlier request with the same key has made, in whatever state it is.
+    /// Creates a backup, or returns the one that an earlier request with the same key created, in its present state.
     ///
     /// # Errors
     /// [`CreateError`].
@@ -79,7 +76,7 @@ impl CreateBackup {
             backup_id: BackupId::new(self.clock.now(), request.random),
         };
         let backup = match contention::retry(|| self.try_create(request, &new)).await {
-            // The commit may have been made although its answer was lost.
+            // The commit may have succeeded although its answer was lost.
             Err(CreateError::Ledger(LedgerError::Unavailable(why))) => {
                 self.load(&new).await?.ok_or(LedgerError::Unavailable(why))?
             }
@@ -103,7 +100,7 @@ impl CreateBackup {
             return Ok(Attempt::Settled(before));
         }
         let (backup, mut changes) = match accept(&account, allowance.as_ref(), new, &request.act, now) {
-            // A commit of ours was made although its answer said otherwise or was lost.
+            // Our own commit succeeded, although its answer was lost or said otherwise.
             Err(CreateError::Running { running, .. }) if running == new.backup_id => {
                 return Ok(self.load(new).await?.map_or(Attempt::Lost, Attempt::Settled));
             }
@@ -113,7 +110,7 @@ impl CreateBackup {
         Ok(contention::settle(self.ledger.commit(&changes).await, backup)?)
     }
 
-    /// The backup that an earlier request with the same key has made; None if it is not kept any more.
+    /// The backup that an earlier request with the same key created. None if it is no longer kept.
     async fn made_by(&self, earlier: &EarlierRequest<'_>, new: &BackupRef) -> Result<Option<Backup>, CreateError> {
         let EarlierRequest::Backup(backup_id) = earlier else { return Err(CreateError::KeyTaken) };
         let made = BackupRef { account_id: new.account_id.clone(), backup_id: (*backup_id).clone() };
@@ -126,11 +123,11 @@ impl CreateBackup {
     }
 }
 
-/// The new backup, and the changes that make it: the account as it was loaded, since the portal that the backup is of must
-/// still be the account's when it is accepted; the allowance; the backup; and the entry in the audit log.
+/// The new backup, and the changes that create it: the account as it was loaded, because the backup's portal must still
+/// be the account's when the backup is accepted; the allowance; the backup; and the entry in the audit log.
 ///
 /// # Errors
-/// [`CreateError`], but none of the ledger.
+/// [`CreateError`], but no error of the ledger.
 pub(crate) fn accept(
     account: &Versioned<Account>,
     allowance: Option<&Versioned<Allowance>>,

@@ -22,7 +22,7 @@ impl World {
         Self::with(&samples::connected_account("42")).await
     }
 
-    /// The account may make a backup once in this many hours.
+    /// A world whose account may make one backup in the returned number of hours.
     async fn with_plan(name: &str) -> (Self, SignedDuration) {
         let account = Account { tier: samples::tier(name), ..samples::connected_account("42") };
         (Self::with(&account).await, account.tier.allows().backup_interval)
@@ -54,7 +54,7 @@ impl World {
         ending::end(ledger, queue, clock, &backup.reference(), how).await.expect("running");
     }
 
-    /// What `backup` means for the allowance once it completes.
+    /// Completes `backup` in the account's allowance only.
     async fn complete(&self, backup: &Backup) {
         let key = Allowance::key_of(&backup.account_id);
         samples::edit::<Allowance>(&*self.ledger, &key, |allowance| {
@@ -84,9 +84,9 @@ async fn an_accepted_backup_is_queued_for_discovery() {
 }
 
 #[tokio::test]
-async fn one_of_two_backup_requests_at_the_same_moment_wins() {
+async fn one_of_two_simultaneous_backup_requests_wins() {
     let world = World::with_connected_account().await;
-    // The slow one has read account and allowance when the fast one begins, and commits after it.
+    // The slow request has read account and allowance when the fast one begins, and commits after it.
     let faults = Faults::at(3, Fault::CallHeld);
     let slow = CreateBackup { ledger: faults.worker().wrap(world.ledger.clone()), ..world.create() };
     let slow_request = request(1, None);
@@ -104,10 +104,10 @@ async fn one_of_two_backup_requests_at_the_same_moment_wins() {
     assert_eq!(world.backups().await, [won]);
 }
 
-/// D2: whatever the slow one had read by the time at which the fast one was done.
+/// D2: at any call at which the slow request is held while the fast one finishes.
 #[tokio::test(start_paused = true)]
-async fn two_requests_with_one_key_at_the_same_moment_get_one_backup() {
-    // Account, allowance, what the key stands for, commit.
+async fn two_simultaneous_requests_with_one_key_get_one_backup() {
+    // Account, allowance, key, commit.
     let sweep = Sweep::expecting(4).up_to(4);
     sweep
         .of(Fault::CallHeld, async |faults| {
@@ -132,9 +132,9 @@ async fn two_requests_with_one_key_at_the_same_moment_get_one_backup() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_of_fifty_backup_requests_at_the_same_moment_wins() {
+async fn one_of_fifty_simultaneous_backup_requests_wins() {
     let (world, interval) = World::with_plan("enterprise").await;
-    // Each has read account and allowance before any of them commits.
+    // Each request has read account and allowance before any of them commits.
     let faults: Vec<_> = (0..50).map(|_| Faults::at(3, Fault::CallHeld)).collect();
     let all = join_all((0..50).zip(&faults).map(async |(random, faults)| {
         let create = CreateBackup { ledger: faults.worker().wrap(world.ledger.clone()), ..world.create() };
@@ -163,7 +163,7 @@ async fn one_of_fifty_backup_requests_at_the_same_moment_wins() {
 }
 
 #[tokio::test]
-async fn a_backup_that_has_completed_is_the_only_one_until_the_plans_interval_is_over() {
+async fn a_completed_backup_is_the_only_one_until_the_plans_interval_is_over() {
     for plan in ["starter", "professional", "enterprise"] {
         let (world, interval) = World::with_plan(plan).await;
         let first = world.create().create(&request(1, None)).await.expect("nothing is running");
@@ -183,7 +183,7 @@ async fn a_backup_that_has_completed_is_the_only_one_until_the_plans_interval_is
 }
 
 #[tokio::test]
-async fn a_backup_that_failed_or_was_cancelled_does_not_use_the_allowance_up() {
+async fn a_failed_or_cancelled_backup_does_not_use_up_the_allowance() {
     let (failure, act) =
         (Failure::new(FailureKind::CrmUnavailable, "It does not answer."), samples::act("cancel-backup"));
     for how in [End::Failed(&failure), End::Cancelled(&act)] {
@@ -196,7 +196,7 @@ async fn a_backup_that_failed_or_was_cancelled_does_not_use_the_allowance_up() {
 }
 
 #[tokio::test]
-async fn a_key_makes_one_backup_whatever_became_of_it_and_is_forgotten_after_a_day() {
+async fn a_key_makes_one_backup_with_any_outcome_and_expires_after_a_day() {
     let world = World::with_connected_account().await;
     let create = world.create();
     let first = create.create(&request(1, Some("k"))).await.expect("nothing is running");
@@ -206,7 +206,7 @@ async fn a_key_makes_one_backup_whatever_became_of_it_and_is_forgotten_after_a_d
     let again = create.create(&request(3, Some("k"))).await.expect("made before");
     assert_eq!((&again.backup_id, again.state), (&first.backup_id, BackupState::Cancelled));
 
-    // The ledger still has the note a day later; it counts no more.
+    // A day later the ledger still has the record of the key. It no longer counts.
     world.clock.advance(SignedDuration::from_hours(1));
     let new = create.create(&request(4, Some("k"))).await.expect("nothing is running");
 
@@ -217,7 +217,7 @@ async fn a_key_makes_one_backup_whatever_became_of_it_and_is_forgotten_after_a_d
 }
 
 #[tokio::test]
-async fn accounts_that_are_unknown_or_not_connected_have_no_backups() {
+async fn unknown_or_unconnected_accounts_have_no_backups() {
     let world = World::with_connected_account().await;
     let unknown = BackupRequest {
         act: Act { account_id: samples::account_id("43"), ..samples::act("create-backup") },
@@ -231,7 +231,7 @@ async fn accounts_that_are_unknown_or_not_connected_have_no_backups() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_repeated_after_any_fault_makes_one_backup() {
+async fn a_request_repeated_after_any_fault_makes_one_backup() {
     for fault in [Fault::CallFails, Fault::AnswerLost, Fault::WorkerDies] {
         let sweep = Sweep::expecting(5);
         sweep

@@ -1,4 +1,5 @@
-//! The last backup of the account that completed: what it held and this one lacks must not be overlooked.
+//! The account's latest completed backup. The new backup names every object that this one contained and the new one
+//! lacks.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,10 +12,10 @@ use domain::ports::ledger::{self, Ledger, LedgerError, ListRequest};
 
 use crate::backup::dispatch;
 
-/// Backups that are looked at for one that completed.
+/// Backups that are searched for a completed one.
 const LOOK_BACK: u32 = 50;
 
-/// What the last backup held.
+/// The contents of the latest completed backup.
 #[derive(Debug, Default)]
 pub(super) struct LastBackup {
     objects: HashMap<ObjectType, ObjectExport>,
@@ -22,7 +23,7 @@ pub(super) struct LastBackup {
 }
 
 impl LastBackup {
-    /// The last one that completed before `backup`; an empty one where there is none.
+    /// Loads the latest one that completed before `backup`. Empty if there is none.
     ///
     /// # Errors
     /// [`LedgerError`].
@@ -45,23 +46,23 @@ impl LastBackup {
         Ok(Self::default())
     }
 
-    /// Whether it had the same gap: the object, or with None all that the account has defined itself.
+    /// Whether it had the same gap: the object, or, with None, all custom objects.
     pub(super) fn lacked(&self, object: Option<&ObjectType>) -> bool {
         self.gaps.iter().any(|gap| gap.missing == Missing::Object && gap.object_type.as_ref() == object)
     }
 
-    /// Whether properties of an object could not be listed for it either.
+    /// Whether its properties of an object could not be listed either.
     pub(super) fn lacked_properties_of(&self, object: &ObjectType) -> bool {
         self.objects.get(object).is_some_and(|object| !object.gaps.is_empty())
     }
 
-    /// Whether it held sensitive values of an object.
+    /// Whether it contained sensitive values of an object.
     pub(super) fn held_sensitive_data_of(&self, object: &ObjectType) -> bool {
         self.objects.get(object).is_some_and(|object| object.contains_sensitive_data)
     }
 
-    /// The `gaps`, with a note on those of objects that it held, and with a gap for each object that it held and that is
-    /// not even named any more.
+    /// Adds a note to each of the `gaps` whose object it contained, and a gap for each object that it contained and
+    /// that the CRM no longer lists.
     pub(super) fn compare(&self, mut gaps: Vec<Gap>, present: &HashSet<&ObjectType>) -> Vec<Gap> {
         let custom_refused = gaps.iter().any(|gap| gap.object_type.is_none());
         for gap in &mut gaps {

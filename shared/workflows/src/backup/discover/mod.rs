@@ -1,10 +1,10 @@
-//! discover-objects: lists the account's object types and their properties, and puts objects and first chunks into
-//! the ledger.
+//! discover-objects: lists the account's object types and their properties, and adds the objects and their first chunks
+//! to the ledger.
 //!
-//! Each object is put there as soon as it is known, so a run that takes over goes on with those that are missing.
-//! Nothing is read before the whole discovery has finished. An object that the account does not offer, or that the token
-//! may not read, is left out and named. Only a token that may read nothing fails the backup, and one that may read
-//! records but not their sensitive values: those would stand in the archive as if they were empty.
+//! Each object is added as soon as it is known, so a run that takes over continues with the missing ones. No records
+//! are read before the discovery has finished. An object that the account does not offer, or that the token may not
+//! read, is left out and named. The backup fails only if the token may read nothing, or if it may read records but not
+//! their sensitive values: the archive would then contain those values as empty.
 
 mod last_backup;
 
@@ -38,40 +38,36 @@ use crate::crm_session::CrmSessions;
 use crate::run::{Patience, Run, StepError};
 use crate::stored_json;
 
-/// What people call the objects that an account has defined itself.
+/// The label for all custom objects.
 const CUSTOM_OBJECTS: &str = "Custom objects";
 
-/// Objects asked about at the same time. Each needs six calls one after the other.
+/// Objects described at the same time. Each needs six calls in sequence.
 const OBJECTS_AT_ONCE: usize = 8;
 
-/// The use case.
+/// Runs discover-objects.
 pub struct Discover {
-    /// Opens the CRM; its ledger and clock are used for the rest too.
+    /// Opens the CRM. The rest of the work uses its ledger and clock too.
     pub sessions: CrmSessions,
     pub queue: Arc<dyn WorkQueue>,
     pub writer: Arc<dyn BlobWriter>,
-    /// How many workers a backup may have.
     pub cap: WorkerCap,
-    /// How long the CRM is waited for.
     pub patience: Patience,
 }
 
-/// What the CRM says about an object type.
+/// The CRM's answers about an object type.
 enum Described {
-    /// It can be read.
     ReadableObject(ReadableObject),
     /// The token, or the account, may not read it.
     Refused(RefusedObject),
-    /// Records have values that the token may not see; it lacks these scopes.
+    /// Records have values that the token may not read. It lacks these scopes.
     HiddenValues(Vec<String>),
-    /// Some of it may not be read, and that is not yet believed.
+    /// Parts of it are refused, but the refusal is not yet believed.
     Doubtful(CrmError),
 }
 
-/// An object type, or all that the account has defined itself, that may not be read.
+/// An object type, or all custom objects, that the token may not read.
 struct RefusedObject {
     gap: Gap,
-    /// What the CRM answered.
     error: CrmError,
 }
 
@@ -81,7 +77,6 @@ impl RefusedObject {
     }
 }
 
-/// An object type that can be read.
 struct ReadableObject {
     definition: ObjectDefinition,
     columns: Columns,
@@ -99,7 +94,7 @@ impl Discover {
         BackupStep { ledger: self.ledger(), queue: &*self.queue, clock: &*self.sessions.clock, backup }
     }
 
-    /// Does the discovery of `backup`, or what is left of it.
+    /// Discovers the objects of `backup`, or the rest of them.
     ///
     /// # Errors
     /// [`StepError`] when the message should be delivered again.
@@ -128,7 +123,7 @@ impl Discover {
         let last = LastBackup::before(self.ledger(), backup).await?;
         let last_try = backup.leasing.trouble.is_last_try();
         let refused = self.add_missing(&*session.crm, reference, lease, (&last, last_try)).await?;
-        // A single refusal is not yet the truth, unless the last backup met the same.
+        // A single refusal is not yet believed, unless the last backup met the same one.
         let doubtful = refused.iter().find(|refused| !last.lacked(refused.gap.object_type.as_ref()));
         if let Some(doubtful) = doubtful.filter(|_| !last_try) {
             return Err(doubtful.error.clone().into());
@@ -151,8 +146,7 @@ impl Discover {
         self.dispatch(reference).await
     }
 
-    /// Asks the CRM about the objects that are not in the ledger yet, and puts those there that can be read. Returns what
-    /// cannot.
+    /// Describes the objects that are not yet in the ledger, and adds those that can be read. Returns the others.
     async fn add_missing(
         &self,
         crm: &dyn Crm,
@@ -191,7 +185,7 @@ impl Discover {
         if hidden.is_empty() { Ok(refused) } else { Err(values_hidden(&hidden)) }
     }
 
-    /// Everything about one object type, and proof that its records can be read; or why they cannot.
+    /// Everything about one object type, with proof that its records can be read, or the reason why they cannot.
     async fn describe(
         &self,
         crm: &dyn Crm,
@@ -203,9 +197,9 @@ impl Discover {
         let first = PageRequest { object, properties: &[], cursor: &Cursor::START, source: PageSource::List, limit: 1 };
         refusals.note(crm.page(&first, &mut RowBuffer::new(0)).await)?;
         let listed = match crm.properties(object).await {
-            // Of an object that may not be read at all, hidden values are no matter.
+            // Hidden values do not matter if the object cannot be read at all.
             Err(CrmError { kind: CrmErrorKind::HiddenValues(_), .. }) if refusals.first.is_some() => None,
-            // Told as missing scopes, which are asked for again.
+            // Reported as missing scopes, which are checked again.
             Err(CrmError { kind: CrmErrorKind::HiddenValues(scopes), sentence, .. }) if !last_try => {
                 return Ok(Described::Doubtful(CrmError::new(CrmErrorKind::MissingScopes(scopes), sentence)));
             }
@@ -214,7 +208,7 @@ impl Discover {
             }
             answer => refusals.note(answer)?,
         };
-        // Taken before the count, so that whatever is created after it counts as created while the backup ran.
+        // Taken before the count, so that every record created after it counts as created during the backup.
         let counted_at = self.sessions.clock.now();
         let census = refusals.note(crm.census(object).await)?;
         if let Some(error) = refusals.first {
@@ -234,7 +228,7 @@ impl Discover {
         Ok(Described::ReadableObject(ReadableObject { definition, columns, gaps, records, counted_at }))
     }
 
-    /// Puts an object and its first chunk into the ledger, and its columns into object storage.
+    /// Adds an object and its first chunk to the ledger, and its columns to object storage.
     async fn add(&self, backup: &BackupRef, lease: u32, readable: ReadableObject) -> Result<(), StepError> {
         let ReadableObject { definition, columns, gaps, records, counted_at } = readable;
         let columns_key = storage_keys::columns(backup, &definition.object_type, lease);
@@ -258,7 +252,7 @@ impl Discover {
     }
 }
 
-/// A token can be replaced by one of another portal behind our back; then nothing must be mixed.
+/// A token can be replaced outside this service by one of another portal. Portals must not be mixed.
 async fn check_portal(crm: &dyn Crm, backup: &Backup) -> Result<CrmAccount, StepError> {
     let account = crm.account().await?;
     if account.portal_id == backup.portal_id {
@@ -270,7 +264,7 @@ async fn check_portal(crm: &dyn Crm, backup: &Backup) -> Result<CrmAccount, Step
     )))
 }
 
-/// What the CRM refused of an object, all of it, so that people learn of every missing scope at once.
+/// All refusals about one object, so that people learn of every missing scope at once.
 #[derive(Default)]
 struct ObjectRefusals {
     first: Option<CrmError>,
@@ -278,10 +272,10 @@ struct ObjectRefusals {
 }
 
 impl ObjectRefusals {
-    /// What a call answered; None when it was refused.
+    /// The answer to a call. None if it was refused.
     ///
     /// # Errors
-    /// Everything that is not about what the token may read; a token that is refused is about all objects.
+    /// Every error that is not about the token's permissions. A refused token is an error for all objects.
     fn note<T>(&mut self, answer: Result<T, CrmError>) -> Result<Option<T>, CrmError> {
         match answer {
             Err(error) if error.kind.is_refusal() && error.kind != CrmErrorKind::TokenRefused => {
@@ -295,12 +289,12 @@ impl ObjectRefusals {
 
 fn custom_objects_refused(error: CrmError) -> RefusedObject {
     let mut scopes = MissingScopes::default();
-    // Only the scopes that it names are of interest.
+    // Only the scopes in the error matter.
     let _noted = scopes.note::<()>(Err(error.clone()));
     RefusedObject::new(None, CUSTOM_OBJECTS, scopes, error)
 }
 
-/// The gap of properties that the CRM refuses to list.
+/// The gap for properties that the CRM refuses to list.
 fn of_refused_properties(definition: &ObjectDefinition, refused: RefusedProperties, last: &LastBackup) -> Gap {
     Gap {
         object_type: Some(definition.object_type.clone()),
@@ -319,7 +313,7 @@ fn values_hidden(scopes: &BTreeSet<String>) -> StepError {
     StepError::Fatal(Failure::scopes_missing(happened, scopes.iter().map(String::as_str)))
 }
 
-/// A backup that would hold no object fails.
+/// A backup without any object fails.
 fn nothing_readable(gaps: &[Gap]) -> StepError {
     let scopes: BTreeSet<&str> = gaps.iter().flat_map(|gap| &gap.scopes).map(String::as_str).collect();
     if scopes.is_empty() {

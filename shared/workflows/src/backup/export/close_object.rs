@@ -1,5 +1,5 @@
-//! Closing an object: all its chunks are done; are their boundaries and the end proven, and does the number of rows fit?
-//! What is missing is read once more first.
+//! Closes an object when all its chunks are done: checks that their boundaries and the end are proven, and that the
+//! number of rows fits. Missing parts are read once more first.
 
 use std::time::Duration;
 
@@ -19,11 +19,11 @@ use super::{Export, out_of_attempts};
 use crate::contention::{self, Attempt};
 use crate::run::{Met, Remedy, Run, StepError, delay_until};
 
-/// How long the CRM's counts are given to follow its records before what they do not explain is taken for a fact.
+/// How long the CRM's counts may lag behind its records before an unexplained difference counts as real.
 const RECOUNT_AFTER: SignedDuration = SignedDuration::from_secs(30);
 
 impl Export {
-    /// Closes the object if all its chunks are done. Running it twice or at once is fine.
+    /// Closes the object if all its chunks are done. Repeated and simultaneous calls are safe.
     ///
     /// # Errors
     /// [`StepError`] when the message should be delivered again.
@@ -55,7 +55,7 @@ impl Export {
         }
     }
 
-    /// Notes that closing `object` waits, as `waiting` says, and queues it for then.
+    /// Records that closing `object` waits, as `waiting` says, and queues it for that time.
     async fn close_later(
         &self,
         object: &Versioned<ObjectExport>,
@@ -63,7 +63,7 @@ impl Export {
         wait: Wait,
     ) -> Result<(), StepError> {
         match self.ledger().commit(&[Change::replace(object, waiting)]).await {
-            // Somebody else has looked at it meanwhile, and queued what is to come.
+            // Another run has handled it meanwhile, and queued the next step.
             Err(LedgerError::Conflict) => Ok(()),
             other => {
                 other?;
@@ -150,8 +150,8 @@ impl Export {
         Ok(())
     }
 
-    /// Voids the object's `generation` and starts again from the beginning, by searches or with one worker. `in_order` says
-    /// whether the CRM's list was in the order of ids as far as it was read.
+    /// Voids the object's `generation` and starts again from the beginning, by searches or with one worker. `in_order`
+    /// is whether the CRM's list was in the order of ids as far as it was read.
     pub(super) async fn read_again(
         &self,
         backup: &BackupRef,
@@ -166,7 +166,7 @@ impl Export {
             let key = ObjectExport::key_of(&backup.backup_id, object);
             let loaded = ledger::load::<ObjectExport>(self.ledger(), &key).await?.ok_or(StepError::GONE)?;
             let Ok((next, chunk)) = loaded.record.read_again(generation, in_order, now) else {
-                // Another chunk of the same generation has noticed it first.
+                // Another chunk of the same generation noticed it first.
                 return Ok(Attempt::Settled(()));
             };
             let changes = [Change::replace(&loaded, &next), Change::create(&chunk)];
@@ -176,8 +176,8 @@ impl Export {
     }
 }
 
-/// The CRM's counts around the time in which the object was read. How many records were created is only asked for where
-/// that explains something.
+/// The CRM's counts around the time at which the object was read. The number of created records is requested only if it
+/// can explain a difference.
 async fn counts(crm: &dyn Crm, object: &ObjectExport, chunks: &[Versioned<Chunk>]) -> Result<Counts, CrmError> {
     let name = &object.definition.object_type;
     let after = crm.census(name).await?.map(|census| census.records);

@@ -1,4 +1,4 @@
-//! Commits what a run has read: one segment and the chunk's cursor in one transaction.
+//! Commits one segment and the chunk's cursor in one transaction.
 
 use domain::Refused;
 use domain::chunk::{Advance, Chunk, RangeEnd};
@@ -14,7 +14,7 @@ use crate::contention;
 use crate::run::StepError;
 
 impl ChunkReading<'_> {
-    /// Finishes the segment and commits it with the cursor, and with the end of the range if that was reached.
+    /// Finishes the segment and commits it with the cursor, and with the end of the range if it was reached.
     pub(super) async fn commit(
         &mut self,
         segment: SegmentUpload<'_>,
@@ -88,7 +88,7 @@ impl ChunkReading<'_> {
         .await
     }
 
-    /// Changes the chunk, which renewals of the lease change at the same time.
+    /// Changes the chunk. Renewals of the lease change it at the same time.
     pub(super) async fn change_chunk(
         &mut self,
         change: impl Fn(&Chunk) -> Result<Chunk, Refused>,
@@ -104,7 +104,7 @@ impl ChunkReading<'_> {
         Ok(())
     }
 
-    /// The chunk as the ledger has it, while the lease is this run's.
+    /// The chunk in the ledger, while this run has the lease.
     pub(super) async fn load_chunk(&self) -> Result<Versioned<Chunk>, StepError> {
         let key = Chunk::key_of(&self.subject.backup.backup_id, &self.subject.chunk.record.key);
         let loaded = ledger::load::<Chunk>(self.export.ledger(), &key).await?;

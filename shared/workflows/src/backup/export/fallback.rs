@@ -1,6 +1,6 @@
-//! What follows when the CRM's list breaks a rule, also at a second look.
+//! The other ways to read an object when the CRM's list breaks a rule twice.
 //!
-//! As long as what was committed is in order, only the rest of this chunk comes another way. Otherwise the object is read
+//! If the committed rows are in order, only the rest of this chunk is read in another way. Otherwise the object is read
 //! again from the beginning.
 
 use domain::object::{ReadMode, Shortfall};
@@ -14,8 +14,8 @@ use crate::contention;
 use crate::run::StepError;
 
 impl ChunkReading<'_> {
-    /// Whether it is only the list that cannot be started or gone on with here, while everything that was committed of the
-    /// chunk is in order: then ids are searched for from there on, and neither this chunk nor another is read again.
+    /// Whether only the list fails to start or continue here, while all committed rows of the chunk are in order. Then
+    /// the rest is read by searching for ids, and neither this chunk nor another is read again.
     pub(super) fn can_search_for_the_rest(&self, why: NotHonoured) -> bool {
         let (way, chunk) = (self.way(), &self.subject.chunk.record);
         let is_at_its_start = chunk.cursor == Cursor::AfterId(chunk.key.lower) && chunk.records == 0;
@@ -40,7 +40,7 @@ impl ChunkReading<'_> {
         Ok(())
     }
 
-    /// Other chunks need not find out themselves.
+    /// Records the list's use, so that other chunks need not find it out themselves.
     async fn note_list_use(&mut self) -> Result<(), StepError> {
         let generation = self.subject.chunk.record.key.generation;
         self.subject.object = contention::retry(|| async {

@@ -1,7 +1,7 @@
 //! export-chunk: reads one id range of one object into segments.
 //!
-//! A run takes the chunk's lease, reads pages into a growing segment, and commits the segment together with the
-//! chunk's cursor in one transaction, so a page is either in exactly one committed segment or will be read again.
+//! A run takes the chunk's lease, reads pages into a growing segment, and commits the segment together with the chunk's
+//! cursor in one transaction. So a page is either in exactly one committed segment or is read again.
 
 mod close_object;
 mod commit;
@@ -44,25 +44,22 @@ use crate::leased::{Aftermath, Leasable, Leases};
 use crate::run::{Patience, Run, StepError};
 use crate::stored_json;
 
-/// The use case.
+/// Runs export-chunk.
 pub struct Export {
-    /// Opens the CRM; its ledger and clock are used for the rest too.
+    /// Opens the CRM. The rest of the work uses its ledger and clock too.
     pub sessions: CrmSessions,
     pub queue: Arc<dyn WorkQueue>,
     pub reader: Arc<dyn BlobReader>,
     pub writer: Arc<dyn BlobWriter>,
     pub uploads: Arc<dyn MultipartUploads>,
-    /// How many workers a backup may have.
     pub cap: WorkerCap,
-    /// How long the CRM is waited for.
     pub patience: Patience,
 }
 
-/// What a run of export-chunk has done, for metrics.
+/// The work of a run of export-chunk, for metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct ExportUsage {
     pub records: u64,
-    /// What it used of the call budget.
     pub gate: GateUsage,
 }
 
@@ -101,20 +98,21 @@ impl Export {
         Leases { ledger: self.ledger(), queue: &*self.queue, clock: &*self.sessions.clock }
     }
 
-    /// Works on one chunk for as long as the run lasts.
+    /// Works on one chunk until it is done or the run ends.
     ///
     /// # Errors
     /// [`StepError`] when the message should be delivered again.
     pub async fn run(&self, backup: &BackupRef, key: &ChunkKey, run: &Run) -> Result<ExportUsage, StepError> {
         let Some(subject) = self.load(backup, key).await? else {
-            // The run that closed the object, or began it again, may have died before it gave the free place away.
+            // The run that closed the object, or started it again, may have died before it gave the free place to
+            // another chunk.
             self.dispatch(backup).await?;
             return Ok(ExportUsage::default());
         };
         match subject.chunk.record.state {
             ChunkState::Waiting => return Ok(ExportUsage::default()),
             ChunkState::Done => {
-                // The run that finished it may have died before it looked what that means.
+                // The run that finished it may have died before it tried to close the object.
                 self.after_chunk(backup, &key.object_type, run).await?;
                 return Ok(ExportUsage::default());
             }
@@ -133,7 +131,7 @@ impl Export {
         worked
     }
 
-    /// Reads under the lease that is held until the range or the run ends, and cleans up after whatever went wrong.
+    /// Reads under the lease until the range or the run ends, and cleans up after errors.
     async fn work(
         &self,
         backup: &BackupRef,
@@ -147,7 +145,7 @@ impl Export {
         let read = held.during(Box::pin(self.read(backup, key, lease, run, &mut usage))).await;
         let now = self.sessions.clock.now();
         let read = match read {
-            // Of a run that got on, the call that was under way when its time was over says nothing about the CRM.
+            // The run made progress and its time is over, so the unfinished call is no evidence against the CRM.
             Err(StepError::Crm(error)) if error.kind.is_unavailable() && now >= run.ends && usage.records > 0 => {
                 Ok(ReadingEnd::RunOver)
             }
@@ -169,7 +167,7 @@ impl Export {
             Err(error) => error,
         };
         tracing::warn!(%error, backup.id = %backup.backup_id, object = %key.object_type, "export.interrupted");
-        // The backup may have ended, or the object started again: then this trouble is nobody's any more.
+        // If the backup has ended or the object was started again, this error no longer matters.
         if matches!(self.load(backup, key).await, Ok(None)) {
             return Ok(usage);
         }
@@ -199,7 +197,7 @@ impl Export {
         ending
     }
 
-    /// The chunk and its object, or None when there is nothing (more) to do for them.
+    /// The chunk and its object. None if no work is left for them.
     async fn load(&self, backup: &BackupRef, key: &ChunkKey) -> Result<Option<Subject>, StepError> {
         let ledger = self.ledger();
         let object_key = ObjectExport::key_of(&backup.backup_id, &key.object_type);
@@ -220,7 +218,7 @@ impl Export {
         Ok(Some(Subject { backup: backup.clone(), api_version, object: object.record, chunk }))
     }
 
-    /// What may follow from a finished chunk: its object is complete, and a worker place is free.
+    /// The consequences of a finished chunk: its object may be complete, and a worker place is free.
     async fn after_chunk(&self, backup: &BackupRef, object: &ObjectType, run: &Run) -> Result<(), StepError> {
         self.close_object(backup, object, run).await?;
         self.dispatch(backup).await
@@ -240,7 +238,7 @@ fn out_of_attempts(object: &ObjectExport) -> Failure {
     Failure::new(
         FailureKind::ExportFailed,
         format!(
-            "ChunkReading {label} records failed too often in a row; see the log of export-chunk, then make a new backup."
+            "Reading {label} records failed too often in a row; see the log of export-chunk, then make a new backup."
         ),
     )
 }

@@ -1,4 +1,4 @@
-//! Opens chunks again of which something is missing.
+//! Reopens chunks with missing records.
 
 use domain::backup::Backup;
 use domain::chunk::Chunk;
@@ -11,12 +11,12 @@ use super::Export;
 use super::proof::{OnceMore, Reread};
 use crate::run::StepError;
 
-/// So many chunks are opened in one transaction with their object. What is missing of others is found when the object is
-/// to be closed the next time.
+/// The most chunks that one transaction reopens with their object. Missing parts of other chunks are found when the
+/// object is closed the next time.
 const MOST_CHUNKS: usize = MAX_CHANGES - 10;
 
 impl Export {
-    /// Has parts of an object's chunks read once more, and queues them where worker places are free.
+    /// Marks parts of an object's chunks to be read once more, and queues them if worker places are free.
     pub(super) async fn read_once_more(
         &self,
         crm: &dyn Crm,
@@ -49,14 +49,14 @@ impl Export {
         let opened = object.record.reopen(object.record.generation, gone_on, &again, &void, now);
         changes.push(Change::replace(object, &opened?));
         match self.ledger().commit(&changes).await {
-            // Somebody else has looked at the object meanwhile, and queued what is to come.
+            // Another run has handled the object meanwhile, and queued the next step.
             Err(LedgerError::Conflict) => return Ok(()),
             other => other?,
         }
         self.dispatch(&object.record.backup()).await
     }
 
-    /// Adds the segments of a chunk that count so far to what is void.
+    /// Adds the chunk's valid segments to the voided ones.
     async fn void(&self, chunk: &Chunk, void: &mut Voided) -> Result<(), StepError> {
         let partition = Backup::partition(&chunk.backup_id);
         let prefix = Segment::prefix_of_chunk(&chunk.key);

@@ -1,8 +1,8 @@
-//! Whether the chunks of an object hold all of it, now that they are done, and what of them is to be read once more.
+//! Checks whether the finished chunks of an object contain all of it, and which parts of them must be read once more.
 //!
-//! Boundaries are proven by what both neighbours saw. The end is proven in the same way: the first id behind it, by a
-//! search, must be of a record that was created after reading began. It is only asked for where the CRM's counts do not
-//! agree with the rows, or with each other. Rows that they cannot explain are compared range by range.
+//! Boundaries are proven by what both neighbours saw. The end is proven in the same way: the first id behind it, found
+//! by a search, must belong to a record that was created after reading began. The search is made only if the CRM's
+//! counts disagree with the rows or with each other. Rows that the counts cannot explain are compared range by range.
 
 use std::collections::BTreeMap;
 
@@ -12,28 +12,28 @@ use domain::object::{Counts, ObjectExport, Verdict};
 use domain::ports::crm::{Crm, CrmError};
 use domain::ports::ledger::Versioned;
 
-/// The most records that one call can ask for.
+/// The most records that one call can request.
 const IDS_PER_CALL: usize = 100;
 
-/// How much of a chunk is to be read once more.
+/// The part of a chunk that must be read once more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Reread {
-    /// What is above the highest id that was read.
+    /// The part above the highest id that was read.
     Rest,
     Whole,
 }
 
-/// What is to be read once more of an object, by the places of its chunks.
+/// The parts of an object that must be read once more, by the places of its chunks.
 pub(super) type OnceMore = BTreeMap<usize, Reread>;
 
-/// What became of the proof of boundaries.
+/// The result of proving the boundaries.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Boundaries {
     /// Every chunk begins where the one on its left ends.
     Hold,
     /// These chunks missed a record.
     Missed(OnceMore),
-    /// They do not fit, and reading single chunks once more is no remedy.
+    /// They do not fit, and reading single chunks once more cannot repair that.
     Broken,
 }
 
@@ -44,9 +44,9 @@ struct Suspect {
     place: usize,
 }
 
-/// The first id past the boundary at the end of the chunk at `place` that only one of the two neighbours saw. Of two
-/// different ones it is the lower: the neighbour that saw the higher one first missed it, or rightly did not find it any
-/// more or yet.
+/// The first id past the boundary at the end of the chunk at `place` that only one of the two neighbours saw. If they
+/// saw different ids, it is the lower one. The neighbour that saw the higher id first either missed the lower one, or
+/// rightly found it already gone or not yet there.
 fn seen_by_one(place: usize, left: &Chunk, right: &Chunk) -> Option<Suspect> {
     match (left.seen_past_end, right.first_seen) {
         (left, right) if left == right => None,
@@ -56,8 +56,8 @@ fn seen_by_one(place: usize, left: &Chunk, right: &Chunk) -> Option<Suspect> {
     }
 }
 
-/// The first id that the left chunk saw past its bound must be the first that the right chunk saw. Where only one of
-/// them saw an id, its record must have been deleted meanwhile, or created after reading began. Otherwise the other one
+/// The first id that the left chunk saw past its bound must be the first that the right chunk saw. If only one of them
+/// saw an id, its record must have been deleted meanwhile, or created after reading began. Otherwise the other one
 /// missed it.
 ///
 /// # Errors
@@ -87,11 +87,11 @@ pub(super) async fn boundaries(
     Ok(if missed.is_empty() { Boundaries::Hold } else { Boundaries::Missed(missed) })
 }
 
-/// What to read of a chunk that missed a record next to its boundary; None where nothing can be read once more.
+/// The part to read of a chunk that missed a record next to its boundary. None if no part can be read once more.
 fn part_of(object: &ObjectExport, chunk: &Chunk) -> Option<Reread> {
     // Without a count there is no search.
     object.counts.before?;
-    // A list that ended below the chunk's bound, which has records behind it, was cut off.
+    // A list was cut off if it ended below the chunk's bound although records lie behind that bound.
     let was_cut_off = chunk.upper.is_some() && chunk.seen_past_end.is_none();
     if was_cut_off && !chunk.again.went_on {
         return Some(Reread::Rest);
@@ -99,15 +99,15 @@ fn part_of(object: &ObjectExport, chunk: &Chunk) -> Option<Reread> {
     (!chunk.again.whole).then_some(Reread::Whole)
 }
 
-/// The chunks that a record may have slipped through as it moved up: where cursors stand for numbers of records, the
-/// deletion of a record that was read moves one past the cursor that was not.
+/// The chunks that may have missed a record that moved. If cursors stand for numbers of records, deleting a record that
+/// was read moves an unread one to the side of the cursor that counts as read.
 pub(super) fn moved(chunks: &[Versioned<Chunk>], counts: Counts) -> OnceMore {
     let chunks = chunks.iter().map(|chunk| &chunk.record).enumerate();
     let moved = chunks.filter(|(_, chunk)| chunk.followed_opaque_cursors() && !chunk.again.whole);
     moved.filter(|_| counts.deleted() > 0).map(|(place, _)| (place, Reread::Whole)).collect()
 }
 
-/// What the counts show to be missing: records behind the end, and those of ranges that have fewer rows than records.
+/// The parts that the counts prove missing: records behind the end, and ranges with fewer rows than records.
 ///
 /// # Errors
 /// [`CrmError`].
@@ -143,7 +143,7 @@ pub(super) async fn missing(
     Ok(short)
 }
 
-/// Whether a record is behind the object's end that was there before reading began.
+/// Whether a record behind the object's end already existed when reading began.
 async fn is_cut_off(crm: &dyn Crm, object: &ObjectExport, last: &Chunk) -> Result<bool, CrmError> {
     let name = &object.definition.object_type;
     let read_to = object.unreadable_in(last).max().map_or(last.committed_to, |id| id.max(last.committed_to));

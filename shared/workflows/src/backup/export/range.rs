@@ -1,10 +1,10 @@
-//! Reading a range page by page, and proving that the CRM honours it.
+//! Reads a range page by page, and checks that the CRM honours it.
 //!
-//! That a list can be started at any id is unconfirmed behaviour of the CRM, so every page is held against it: ids
-//! ascend, the first is above the cursor, and the CRM's next cursor is the last id that it listed, or that id plus one.
-//! HubSpot's guide shows the second, recordings show both. In a list that starts *at* its cursor, the first record can be
-//! the one that was read last; it is dropped. An object whose list breaks a rule is read again from the beginning: by
-//! searching for ids where the CRM can, and otherwise by one worker with the CRM's own cursors.
+//! It is unconfirmed that the CRM's list can be started at any id. So every page is checked: ids ascend, the first is
+//! above the cursor, and the CRM's next cursor is the last id on the page, or that id plus one. HubSpot's guide shows
+//! the second form, recordings show both. If a list starts *at* its cursor, its first record can be the one that was
+//! read last; it is dropped. An object whose list breaks a rule is read again from the beginning: by searching for ids
+//! if the CRM supports it, otherwise by one worker with the CRM's own cursors.
 
 use std::ops::Range;
 
@@ -12,79 +12,74 @@ use domain::ids::RecordId;
 use domain::object::{ListUse, ReadMode};
 use domain::ports::crm::{Cursor, PageEnd, PageSource};
 
-/// A page does not fit the range that it was asked for: range starts are not honoured.
+/// A page does not fit the requested range: the CRM does not honour range starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the CRM does not honour range starts: {reason}")]
 pub(crate) struct NotHonoured {
-    /// What is wrong, as part of a sentence.
+    /// The broken rule, as part of a sentence.
     pub reason: &'static str,
-    /// Whether the records came in the order of their ids all the same.
+    /// Whether the records came in the order of their ids nevertheless.
     pub is_in_order: bool,
 }
 
 impl NotHonoured {
-    /// The records were in order; what is wrong is the cursor.
+    /// The records were in order, but the cursor is wrong.
     pub(crate) const fn in_order(reason: &'static str) -> Self {
         Self { reason, is_in_order: true }
     }
 
-    /// Nothing about the order is known.
+    /// The order is unknown.
     pub(crate) const fn of(reason: &'static str) -> Self {
         Self { reason, is_in_order: false }
     }
 }
 
-/// How a chunk is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Way {
-    /// By ranges or from the beginning to the end.
+    /// By ranges, or from the beginning to the end.
     pub mode: ReadMode,
-    /// What the CRM's list is good for.
     pub list_use: ListUse,
-    /// Where ids come from.
     pub source: PageSource,
 }
 
-/// What a page was asked for.
+/// The request for a page.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Asked<'a> {
     /// The highest id that was read before, or the range's lower bound.
     pub after: RecordId,
-    /// The ids of the page before, as far as this run knows it.
+    /// The ids of the page before, if this run read it.
     pub before: &'a [RecordId],
-    /// The range's upper bound.
     pub upper: Option<RecordId>,
 }
 
-/// What to take from a page, and how to go on.
+/// The rows to take from a page, and the next step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Accepted {
-    /// Which of the page's rows belong to the range and were not read before.
+    /// The page's rows that belong to the range and were not read before.
     pub rows: Range<usize>,
-    /// The first id above what was read before, even one past the range's end.
+    /// The first id above those that were read before, even if it is past the range's end.
     pub first_shown: Option<RecordId>,
-    /// Where to go on, or how the range ended.
     pub next: Next,
 }
 
-/// What follows a page.
+/// The step after a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Next {
-    /// Another page: where it begins, as the ledger remembers it, and as the CRM said.
+    /// Another page: its start, as stored in the ledger and as given by the CRM.
     Page {
-        /// What a run that goes on later asks for.
+        /// The cursor that a later run uses.
         cursor: Cursor,
-        /// What the same run asks for next.
+        /// The cursor that the same run uses.
         given: String,
     },
-    /// Nothing: the range ended before this id, which is past its bound, or with the list.
+    /// No page: the range ended before this id, which is past its bound, or with the list.
     End(Option<RecordId>),
 }
 
-/// Judges a page.
+/// Checks a page.
 ///
 /// # Errors
-/// [`NotHonoured`] when it breaks a rule.
+/// [`NotHonoured`] if it breaks a rule.
 pub(crate) fn accept(way: Way, asked: Asked<'_>, ids: &[RecordId], end: &PageEnd) -> Result<Accepted, NotHonoured> {
     match way.mode {
         ReadMode::Sequential => Ok(accept_sequential(ids, end)),
@@ -106,8 +101,8 @@ fn accept_range(way: Way, asked: Asked<'_>, ids: &[RecordId], end: &PageEnd) -> 
         return Err(NotHonoured::of("ids do not ascend"));
     }
     let known = ids.partition_point(|id| *id <= asked.after);
-    // A list in pages of the CRM's own making may show records of a page again on the next one. Others below the cursor were
-    // never read.
+    // A list with opaque cursors may repeat records of one page on the next. Other records below the cursor were never
+    // read.
     let may_repeat = way.list_use == ListUse::FirstRange && way.source == PageSource::List;
     let was_read = |id: &RecordId| *id == asked.after || may_repeat && asked.before.contains(id);
     if !ids[..known].iter().all(was_read) {
@@ -126,7 +121,7 @@ fn accept_range(way: Way, asked: Asked<'_>, ids: &[RecordId], end: &PageEnd) -> 
     Ok(Accepted { rows: known..past, first_shown: beyond(asked.after), next })
 }
 
-/// Where the list says that it goes on.
+/// The start of the next page, from the list's own cursor.
 fn next_page(way: Way, asked: Asked<'_>, ids: &[RecordId], end: &PageEnd) -> Result<Next, NotHonoured> {
     let Some(text) = &end.next else { return Ok(Next::End(None)) };
     if way.list_use == ListUse::FirstRange && way.source == PageSource::List {
@@ -181,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_range_takes_what_is_in_it_and_names_what_is_past_it() {
+    fn a_range_takes_its_records_and_returns_the_first_id_past_it() {
         assert_eq!(ranges(10, Some(20), &[11, 15], Some("15")), Ok(accepted(0..2, 11, page(after(15), "15"))));
         let past = ranges(10, Some(20), &[11, 20, 21], Some("21"));
         assert_eq!(past, Ok(accepted(0..2, 11, Next::End(Some(RecordId(21))))));
@@ -189,7 +184,7 @@ mod tests {
         assert_eq!(ranges(10, Some(20), &[11], None), Ok(accepted(0..1, 11, Next::End(None))));
     }
 
-    /// C1: `last id + 1` is as good a cursor as `last id`.
+    /// C1: `last id + 1` is as valid a cursor as `last id`.
     #[test]
     fn a_cursor_may_name_the_last_id_or_the_one_after_it() {
         assert_eq!(ranges(10, None, &[11, 15], Some("16")), Ok(accepted(0..2, 11, page(after(15), "16"))));
@@ -207,7 +202,7 @@ mod tests {
         assert!(ranges(10, None, &[], Some("10")).is_err(), "an empty page that goes on");
     }
 
-    /// A9: a record that comes on two pages of an opaque list is taken once.
+    /// A9: a record that is on two pages of an opaque list is taken once.
     #[test]
     fn the_first_range_goes_on_with_opaque_cursors_and_takes_each_record_once() {
         let repeated = judged(FIRST_RANGE, 12, Some(20), &[11, 12, 13], Some("x"));
@@ -217,9 +212,9 @@ mod tests {
         assert_eq!(past, Ok(accepted(0..1, 13, Next::End(Some(RecordId(25))))));
     }
 
-    /// B5: a record that cannot be read still proves the boundary that it stands at.
+    /// B5: an unreadable record still proves the boundary next to it.
     #[test]
-    fn records_that_cannot_be_read_count_as_shown() {
+    fn unreadable_records_count_as_seen() {
         let asked = Asked { after: RecordId(10), before: &[], upper: Some(RecordId(20)) };
         let end = PageEnd { unreadable: ids(&[11, 21]), last_listed: Some(RecordId(22)), ..PageEnd::default() };
         let judged = accept(BY_RANGES, asked, &ids(&[12, 22]), &end);
@@ -235,8 +230,8 @@ mod tests {
     }
 
     proptest! {
-        /// However a list is cut into ranges, and whichever of the two forms its cursors have, reading all of them shows
-        /// every record once, and neighbours see the same first id past their boundary.
+        /// With any division of a list into ranges, and with both forms of cursors, reading all ranges yields every
+        /// record once, and neighbours see the same first id past their boundary.
         #[test]
         fn ranges_are_disjoint_and_complete(
             records in prop::collection::btree_set(1_u64..500, 0..120),

@@ -1,4 +1,4 @@
-//! One run's reading of a chunk: pages into segments, segments into the ledger.
+//! One run's reading of a chunk: pages become segments, and segments are committed to the ledger.
 
 use domain::backup::Backup;
 use domain::chunk::{Chunk, RangeEnd, ReadSoFar};
@@ -18,35 +18,33 @@ use super::segment_upload::{SegmentStore, SegmentUpload};
 use super::{Export, ExportUsage, Subject};
 use crate::run::{Run, StepError};
 
-/// Records per page of a list; the most that the CRM gives.
+/// Records per page of a list: the CRM's maximum.
 const LIST_PAGE: u8 = 100;
-/// Records per page of a search; the most that the CRM gives.
+/// Records per page of a search: the CRM's maximum.
 const SEARCH_PAGE: u8 = 200;
 
-/// How often a run reports progress, notices that it was cancelled, and considers a split.
+/// How often a run reports progress, checks whether the backup was cancelled, and considers a split.
 const LOOK_EVERY: SignedDuration = SignedDuration::from_secs(2);
 
-/// Segments are sized so that this many hold a whole backup: with 10,000 parts in an upload there is room for buffers
-/// between copies and for runs that end early.
+/// Segments are sized so that this many contain a whole backup. An upload has at most 10,000 parts; the rest is for
+/// buffers between copies and for runs that end early.
 const SEGMENTS_PER_ARCHIVE: u64 = 6_000;
 const SMALLEST_TARGET: u64 = 16 * 1024 * 1024;
 const LARGEST_TARGET: u64 = 128 * 1024 * 1024;
 
-/// DEFLATE bytes a record takes, before any was seen.
+/// The assumed DEFLATE bytes of a record, before any record was read.
 const PACKED_RECORD: u64 = 400;
 
-/// How a run's reading ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ReadingEnd {
-    /// The range is done.
     RangeRead,
-    /// There is more, for another run.
+    /// The range has more records, for another run.
     RunOver,
-    /// The CRM did not honour the range: the object starts again from the beginning.
+    /// The CRM did not honour the range. The object starts again from the beginning.
     StartedAgain,
 }
 
-/// A reading under way.
+/// A reading in progress.
 pub(super) struct ChunkReading<'a> {
     pub(super) export: &'a Export,
     pub(super) subject: Subject,
@@ -56,20 +54,19 @@ pub(super) struct ChunkReading<'a> {
     pub(super) run: &'a Run,
     segment_target: u64,
     pub(super) rows: RowBuffer,
-    /// Where the next page begins, as the ledger remembers it.
+    /// The start of the next page, as stored in the ledger.
     pub(super) cursor: Cursor,
     /// The CRM's own cursor of the next page, once this run has read a page.
     pub(super) given: Option<Cursor>,
     pub(super) shortfall: Shortfall,
     pub(super) seen: Seen,
-    /// The ids of the page before.
     pub(super) page_before: Vec<RecordId>,
     pub(super) last_id: RecordId,
     pub(super) first_seen: Option<(RecordId, Timestamp)>,
     pub(super) trail: Trail,
-    /// The cursor whose page was read once more, because it broke a rule.
+    /// The cursor whose page was read a second time, because it broke a rule.
     pub(super) second_look: Option<Cursor>,
-    /// Whether the ledger did not answer to a change of the chunk, so that nobody knows how it is now.
+    /// The ledger did not answer to a change of the chunk, so the chunk's present state is unknown.
     unclear: bool,
     looked_at: Option<Timestamp>,
     pub(super) no_split_before: Option<Timestamp>,
@@ -115,7 +112,7 @@ impl<'a> ChunkReading<'a> {
         }
     }
 
-    /// Reads and commits segment after segment until the range or the run ends.
+    /// Reads and commits one segment after another until the range or the run ends.
     pub(super) async fn through(mut self, usage: &mut ExportUsage) -> Result<ReadingEnd, StepError> {
         loop {
             let store = SegmentStore {
@@ -155,7 +152,7 @@ impl<'a> ChunkReading<'a> {
                     segment.abandon().await;
                     return Err(taken_over);
                 }
-                // What was read before the trouble is worth keeping.
+                // Keep what was read before the error.
                 Err(error @ StepError::Crm(_)) => {
                     self.commit(segment, from, None, usage).await?;
                     return Err(error);
@@ -165,7 +162,7 @@ impl<'a> ChunkReading<'a> {
         }
     }
 
-    /// Reads pages into the segment until it is large enough or there is a reason to stop.
+    /// Reads pages into the segment until it is large enough or the run must stop.
     async fn fill(&mut self, segment: &mut SegmentUpload<'_>) -> Result<Filled, StepError> {
         loop {
             if self.unclear {
@@ -230,8 +227,8 @@ impl<'a> ChunkReading<'a> {
         }
     }
 
-    /// Judges the page that was read last. An odd answer, or an early end, is doubted once: it is no reason to read
-    /// everything again, and one page without a next cursor is not yet the end of the list.
+    /// Checks the page that was read last. An odd answer, or an early end, is checked once more: it is no reason yet to
+    /// read everything again, and one page without a next cursor does not prove the end of the list.
     fn judge(&mut self, way: Way, end: &PageEnd, segment: &SegmentUpload<'_>, now: Timestamp) -> Judged {
         let upper = self.subject.chunk.record.upper;
         let asked = Asked { after: self.last_id, before: &self.page_before, upper };
@@ -240,7 +237,7 @@ impl<'a> ChunkReading<'a> {
             Ok(accepted) if self.doubts_end(&accepted, segment, now) => Judged::Doubted,
             Ok(accepted) => Judged::Accepted(accepted),
             Err(why) if self.second_look.as_ref() == Some(&self.cursor) => Judged::Over(Filled::NotHonoured(why)),
-            // Another run looks again, unless runs are too short for more than one look.
+            // Another run reads the page again, unless runs are too short for more than one page.
             Err(_) if now >= self.run.ends && segment.pages > 0 => Judged::Over(Filled::RunOver),
             Err(why) if now >= self.run.ends => Judged::Over(Filled::NotHonoured(why)),
             Err(why) => {
@@ -255,9 +252,9 @@ impl<'a> ChunkReading<'a> {
         Way { mode: object.mode, list_use: object.list_use, source: object.page_source(chunk) }
     }
 
-    /// Whether the list may go on although the page says that it has ended: where nothing else can tell, and where the
-    /// range has fewer records than were counted in it, or others are known to be behind it. Then the page is asked for
-    /// once more.
+    /// Whether the list may continue although the page says that it has ended. True if nothing else proves the end, if
+    /// the range has fewer records than the CRM counted in it, or if others are known to be behind it. Then the page is
+    /// requested once more.
     fn doubts_end(&self, accepted: &Accepted, segment: &SegmentUpload<'_>, now: Timestamp) -> bool {
         let no_time_for_more = now >= self.run.ends && segment.pages == 0;
         if accepted.next != Next::End(None) || self.second_look.as_ref() == Some(&self.cursor) || no_time_for_more {
@@ -268,18 +265,18 @@ impl<'a> ChunkReading<'a> {
         chunk.upper.is_some() || chunk.expected_records.is_none_or(|expected| found < expected)
     }
 
-    /// Whether this chunk goes on with a list that no other chunk can use.
+    /// Whether this chunk continues with a list that no other chunk can use.
     pub(super) fn reads_the_list_beside_searches(&self) -> bool {
         let way = self.way();
         way.list_use == ListUse::FirstRange && way.source == PageSource::List
     }
 
-    /// What this run asks for next. A search begins above an id, whatever cursors it gives.
+    /// The cursor that this run uses next. A search begins above an id, even if it returns other cursors.
     fn next_of_this_run(&self, given: String) -> Option<Cursor> {
         (self.way().source == PageSource::List).then_some(Cursor::Opaque(given))
     }
 
-    /// Notes where the list leads.
+    /// Follows the list to its next page.
     fn follow(&mut self, accepted: Accepted) -> Result<Accepted, NotHonoured> {
         let Next::Page { cursor, .. } = &accepted.next else { return Ok(accepted) };
         match self.trail.follow(accepted.first_shown.is_none(), cursor) {
@@ -289,20 +286,20 @@ impl<'a> ChunkReading<'a> {
         }
     }
 
-    /// Whether a refusal may mean that the CRM does not know the cursor that a range was started with.
+    /// Whether a refusal may mean that the CRM does not know the cursor at which the range started.
     fn may_start_again(&self) -> bool {
         self.subject.object.mode == ReadMode::Ranges && self.cursor != Cursor::START
     }
 
-    /// Once in a while: reports progress, notices that somebody else took over or that the backup has ended, and
-    /// splits the chunk when workers are free.
+    /// From time to time: reports progress, notices that another run took over or that the backup has ended, and splits
+    /// the chunk when workers are free.
     async fn look(&mut self, segment: &SegmentUpload<'_>, now: Timestamp) -> Result<(), StepError> {
         if self.looked_at.is_some_and(|at| now.duration_since(at) < LOOK_EVERY) {
             return Ok(());
         }
         self.looked_at = Some(now);
         match self.look_now(segment, now).await {
-            // What was read so far is worth more than a report of it.
+            // Records that were read are worth more than a report of progress.
             Err(StepError::Ledger(LedgerError::Unavailable(why))) => {
                 tracing::warn!(why, object = %self.subject.chunk.record.key.object_type, "export.progress-not-reported");
                 self.unclear = true;
@@ -330,7 +327,7 @@ impl<'a> ChunkReading<'a> {
             return Err(StepError::UNWANTED);
         }
         let so_far = ReadSoFar { records: segment.rows(), pages: segment.pages, plain_bytes: segment.plain_bytes() };
-        // Who reports lives, so the lease is renewed as well.
+        // A run that reports progress is alive, so its lease is renewed too.
         let lease = self.lease;
         self.change_chunk(|chunk| {
             let reported = chunk.reading(lease, so_far)?;
@@ -349,27 +346,24 @@ impl<'a> ChunkReading<'a> {
     }
 }
 
-/// What a page is taken for.
+/// The result of checking a page.
 enum Judged {
     Accepted(Accepted),
-    /// It is asked for once more.
+    /// It is requested once more.
     Doubted,
-    /// Nothing more is read into the segment.
+    /// No more pages are read into the segment.
     Over(Filled),
 }
 
-/// Why a segment is as large as it is.
+/// Why a segment was ended.
 enum Filled {
-    /// It has its target size.
     Target,
     End(RangeEnd),
-    /// The run has to end.
     RunOver,
-    /// The CRM broke a rule.
     NotHonoured(NotHonoured),
 }
 
-/// How large a segment should get, so that all objects of the backup together fit into one archive's parts.
+/// The target size of a segment, so that all objects of the backup together fit into the parts of one archive.
 pub(super) fn segment_target(objects: &[ObjectExport]) -> u64 {
     let expected_bytes = |object: &ObjectExport| {
         let per_record = object.packed_bytes.checked_div(object.records).unwrap_or(PACKED_RECORD).max(1);

@@ -1,4 +1,4 @@
-//! Writes one segment to object storage while it grows, so that a run's memory stays flat.
+//! Writes one segment to object storage while it grows, so that a run's memory stays small.
 
 use std::ops::Range;
 
@@ -8,13 +8,12 @@ use domain::ports::storage::{BlobReader, BlobWriter, ETag, MultipartUploads, Sto
 use domain::rows::RowBuffer;
 use domain::segment::SegmentSummary;
 
-/// Size of the parts in which a segment is written; S3 wants at least 5 MiB.
+/// Size of the parts in which a segment is written. S3 requires at least 5 MiB.
 const PART_BYTES: usize = 8 * 1024 * 1024;
 
-/// What segments are called in object storage.
 const CONTENT_TYPE: &str = "application/octet-stream";
 
-/// The ports that a segment is written through.
+/// The ports that write a segment.
 #[derive(Clone, Copy)]
 pub(crate) struct SegmentStore<'a> {
     pub reader: &'a dyn BlobReader,
@@ -33,7 +32,7 @@ pub(crate) struct SegmentUpload<'a> {
 }
 
 impl<'a> SegmentUpload<'a> {
-    /// An empty segment that will be at `key`. Nothing is written yet.
+    /// An empty segment for `key`. Nothing is written yet.
     pub(crate) fn new(store: SegmentStore<'a>, key: String) -> Self {
         Self { store, key, writer: SegmentWriter::new(), upload: None, parts: Vec::new(), pages: 0 }
     }
@@ -50,7 +49,6 @@ impl<'a> SegmentUpload<'a> {
         self.writer.packed_bytes()
     }
 
-    /// Adds `rows` of a page.
     pub(crate) async fn add(&mut self, page: &RowBuffer, rows: Range<usize>) -> Result<(), StorageError> {
         self.writer.write_rows(page, rows);
         while let Some(bytes) = self.writer.take_packed(PART_BYTES) {
@@ -71,7 +69,7 @@ impl<'a> SegmentUpload<'a> {
         Ok(())
     }
 
-    /// Writes what is left and makes the object. Returns its key, content tag and content.
+    /// Writes the rest and makes the object. Returns its key, content tag and content.
     pub(crate) async fn finish(mut self) -> Result<(String, ETag, SegmentSummary), StorageError> {
         let writer = std::mem::take(&mut self.writer);
         let (rest, summary) = writer.finish();
@@ -84,7 +82,7 @@ impl<'a> SegmentUpload<'a> {
         };
         let etag = match written {
             Ok(etag) => etag,
-            // Perhaps our own write whose answer was lost: the key holds our own lease's number.
+            // Perhaps our own write, whose answer was lost: the key contains our own lease's number.
             Err(error @ (StorageError::AlreadyExists(_) | StorageError::Absent(_) | StorageError::Unavailable(_))) => {
                 match self.store.reader.head(&self.key).await? {
                     Some(info) if info.size == summary.packed_bytes => info.etag,
@@ -97,7 +95,7 @@ impl<'a> SegmentUpload<'a> {
         Ok((self.key, etag, summary))
     }
 
-    /// Gives up what was written, as far as storage answers; lifecycle rules remove the rest.
+    /// Gives up the upload, if storage answers. Lifecycle rules remove the rest.
     pub(crate) async fn abandon(self) {
         if let Some(upload) = &self.upload
             && let Err(error) = self.store.uploads.abort(&self.key, upload).await
@@ -113,7 +111,7 @@ mod tests {
 
     use super::*;
 
-    /// An object that is at the key already counts as the segment only where it is as long: everything else is not this run's.
+    /// An object at the key is taken for the segment only if its size is the same. Any other object is not this run's.
     #[tokio::test]
     async fn an_object_of_another_size_at_its_key_is_not_taken_for_the_segment() {
         let mut sizes = Vec::new();

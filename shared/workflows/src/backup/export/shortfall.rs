@@ -1,4 +1,4 @@
-//! What of a page's records and values could not be read.
+//! Counts a page's unreadable records and values.
 
 use std::ops::Range;
 
@@ -11,7 +11,7 @@ use super::reading::ChunkReading;
 use crate::run::StepError;
 
 impl ChunkReading<'_> {
-    /// Notes which records of the range could not be read, and how many values of the page were no valid Unicode.
+    /// Records which records of the range were unreadable, and how many values of the page were invalid Unicode.
     pub(super) fn note_unreadable(&mut self, after: RecordId, upper: Option<RecordId>, end: &PageEnd) {
         let is_inside = |id: &RecordId| {
             let is_in_range = *id > after && upper.is_none_or(|upper| *id <= upper);
@@ -21,7 +21,7 @@ impl ChunkReading<'_> {
         self.shortfall.mended_values += end.mended_values;
     }
 
-    /// Notes which values of rows that are kept were not shown.
+    /// Records which values of the kept rows the CRM did not return.
     pub(super) fn note_hidden_values(&mut self, rows: &Range<usize>) {
         if self.rows.is_complete() {
             return;
@@ -35,7 +35,7 @@ impl ChunkReading<'_> {
         }
     }
 
-    /// So many records that cannot be read are no matter of single records any more.
+    /// Above this number, unreadable records are a failure of the backup, no longer of single records.
     pub(super) fn check_unreadable(&self) -> Result<(), StepError> {
         let unreadable = self.subject.object.unreadable.len() + self.shortfall.unreadable.len();
         if unreadable <= MOST_UNREADABLE {

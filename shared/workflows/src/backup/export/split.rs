@@ -1,7 +1,7 @@
-//! Where to split a chunk, so that parallelism follows the data.
+//! Decides where to split a chunk, so that parallelism follows the data.
 //!
-//! Ids are clumpy: equal ranges of ids hold very unequal numbers of records. So bounds are found by asking the CRM's
-//! search for the id so many records ahead, and where that is too far, by bisecting with counts.
+//! Ids are clumpy: equal ranges of ids contain very unequal numbers of records. So bounds are found by searching the
+//! CRM for the id a given number of records ahead or, if that is too far, by bisecting with counts.
 
 use std::time::Duration;
 
@@ -17,33 +17,33 @@ use crate::backup::dispatch;
 use crate::contention;
 use crate::run::StepError;
 
-/// How long bounds are looked for at a time.
+/// The longest time that one search for bounds takes.
 const LONGEST_SEARCH: Duration = Duration::from_secs(15);
 
-/// How long a run leaves splitting alone after a search that failed or took too long.
+/// How long a run does not split after a search that failed or took too long.
 const NO_SPLIT_FOR: SignedDuration = SignedDuration::from_mins(1);
 
-/// A part of a split has at least this many records: below it, the calls that a boundary costs show.
+/// A part of a split has at least this many records. In smaller parts the calls for a boundary cost too much.
 const SMALLEST_PART: u64 = 1_500;
 
-/// Parts that the chunk at the beginning keeps where it reads the list and all others search: its calls draw on another
-/// limit than theirs, so it should be at work as long as they are.
+/// The parts that the first chunk keeps if it reads the list and all others search. Its calls use another limit than
+/// theirs, so it should work as long as they do.
 const LIST_SHARE: u64 = 2;
 
-/// About as many records are read between two reports of progress, or a little more.
+/// At least this many records are read between two reports of progress, or a few more.
 const STALE_BY: u64 = 2_000;
 
-/// Up to so many searches walk to a bound; farther ones are bisected.
+/// Up to this many searches walk to a bound. Bounds further away are bisected.
 const MOST_HOPS: u64 = 5;
 
-/// Searches that a bisection may take.
+/// The most searches of a bisection.
 const MOST_PROBES: u32 = 48;
 
 /// A split puts its new chunks into one transaction with the old one and their object.
 const MOST_PARTS: u64 = MAX_CHANGES as u64 - 10;
 
 impl ChunkReading<'_> {
-    /// Whether the chunk is worth a split if all other places are free. Needs no look into the ledger.
+    /// Whether splitting the chunk pays if all other places are free. Does not read the ledger.
     pub(super) fn may_split(&self, now: Timestamp) -> bool {
         let own = &self.subject.chunk.record;
         self.subject.object.mode == ReadMode::Ranges
@@ -51,8 +51,8 @@ impl ChunkReading<'_> {
             && wanted_parts(own, &[], own.expected_left().unwrap_or(0), self.export.cap.0) >= 2
     }
 
-    /// All objects of the backup where a split depends on them, which is many records to read every two seconds; the chunk's own
-    /// otherwise.
+    /// All objects of the backup if a split depends on them, otherwise only the chunk's own. Reading all of them every
+    /// two seconds would be expensive.
     pub(super) async fn objects_to_look_at(&self, may_split: bool) -> Result<Vec<ObjectExport>, StepError> {
         if may_split {
             return Ok(dispatch::objects(self.export.ledger(), &self.subject.backup.backup_id).await?);
@@ -60,11 +60,11 @@ impl ChunkReading<'_> {
         Ok(vec![self.load_object().await?.record])
     }
 
-    /// Gives a part of the chunk away if workers are free and it is worth it. Reading goes on all the same: a search that
+    /// Gives a part of the chunk away if workers are free and it pays. Reading continues in any case: a search that
     /// fails or takes long must not stop it.
     pub(super) async fn split_or_wait(&mut self, objects: &[ObjectExport], now: Timestamp) -> Result<(), StepError> {
-        // The objects know how many chunks are open. There may be thousands of chunks, so they are read only where a place is
-        // free.
+        // The objects contain the number of open chunks. There may be thousands of chunks, so they are read only if a
+        // place is free.
         let open: usize = objects.iter().map(|object| object.open_chunks as usize).sum();
         if open >= self.export.cap.0 || !self.may_split(now) {
             return Ok(());
@@ -93,11 +93,11 @@ impl ChunkReading<'_> {
         self.split(&found, now).await
     }
 
-    /// Looks for bounds; those that are found are in `found` also when it breaks off.
+    /// Searches for bounds. `found` contains the bounds found so far, even if the search is interrupted.
     async fn search(&self, others: &[Other<'_>], found: &mut SplitPoints) -> Result<(), CrmError> {
         let own = &self.subject.chunk.record;
         let object = &own.key.object_type;
-        // Counted anew: the expectation may be old.
+        // Counted again, since the expectation may be old.
         let Some(left) = self.crm.count_in(object, self.last_id, own.upper).await? else { return Ok(()) };
         let parts = wanted_parts(own, others, left, self.export.cap.0).max(1);
         let kept = if self.reads_the_list_beside_searches() { LIST_SHARE } else { 1 };
@@ -119,13 +119,13 @@ impl ChunkReading<'_> {
         self.export.dispatch(&self.subject.backup).await
     }
 
-    /// Meanwhile nothing is read, so a split gets a small part of the run only.
+    /// No records are read meanwhile, so a split gets only a small part of the run.
     fn time_to_search(&self, now: Timestamp) -> Duration {
         let left = Duration::try_from(self.run.ends.duration_since(now)).unwrap_or_default();
         (left / 4).min(LONGEST_SEARCH)
     }
 
-    /// Returns what is left of the chunk.
+    /// Returns the rest of the chunk.
     async fn commit_split(&self, found: &SplitPoints, now: Timestamp) -> Result<Chunk, StepError> {
         let expected = found.expected();
         contention::retry(|| async {
@@ -148,12 +148,11 @@ fn can_split(chunk: &Chunk, objects: &[ObjectExport]) -> bool {
     object.is_some_and(|object| object.mode == ReadMode::Ranges)
 }
 
-/// Where to split.
 #[derive(Default)]
 struct SplitPoints {
-    /// Records that are left.
+    /// Records left to read.
     left: u64,
-    /// About so many between two bounds.
+    /// About this many records between two bounds.
     each: u64,
     bounds: Vec<RecordId>,
 }
@@ -164,22 +163,21 @@ impl SplitPoints {
     }
 }
 
-/// Another chunk of the backup.
 struct Other<'a> {
     chunk: &'a Chunk,
     /// Whether its object is read by ranges.
     can_split: bool,
 }
 
-/// Into how many parts the holder of `own`, which has `left` records to read, should split it now: so many that the free
-/// places are taken, which it shares with chunks that have about as much left, and leaves to those that have clearly
-/// more. 1: not at all.
+/// The number of parts into which the run of `own`, which has `left` records to read, should split it now. The run
+/// takes all free places, shares them with chunks that have about as much left, and leaves them to chunks that have
+/// clearly more. 1 means no split.
 ///
-/// What others have left is some seconds old, and so always a little more than true. Were it taken for exact, two chunks
-/// of the same size would each leave the free places to the other.
+/// The numbers of other chunks are some seconds old, and so always slightly too high. If they were taken as exact, two
+/// chunks of the same size would each leave the free places to the other.
 fn wanted_parts(own: &Chunk, others: &[Other<'_>], left: u64, cap: usize) -> u64 {
     let open = others.iter().filter(|other| other.chunk.state != ChunkState::Done).count();
-    // The own chunk holds a place as well.
+    // The run's own chunk has a place too.
     let free = cap.saturating_sub(open + 1) as u64;
     let about = (left / 8).max(STALE_BY);
     let rivals = others
@@ -197,9 +195,9 @@ fn wanted_parts(own: &Chunk, others: &[Other<'_>], left: u64, cap: usize) -> u64
     (free.div_ceil(alike + 1) + 1).min(left / SMALLEST_PART).clamp(1, MOST_PARTS)
 }
 
-/// Bounds that cut what is above `read_to` into `parts` parts of about `each` records, the first of about `first`, ascending
-/// and inside the range. Fewer than wanted, or none, where the search index knows no better. They go to `found` one by one, so that some are
-/// there when the search breaks off.
+/// Bounds that divide the range above `read_to` into `parts` parts of about `each` records, the first of about `first`,
+/// ascending and inside the range. Fewer than requested, or none, if the search index finds no more. They are added to
+/// `found` one by one, so that an interrupted search leaves those found so far.
 ///
 /// # Errors
 /// [`CrmError`].
@@ -283,7 +281,7 @@ mod tests {
 
     const CAP: usize = 8;
 
-    /// Chunks that are being read, with so many records left.
+    /// Chunks that are being read, with these numbers of records left.
     fn reading<const N: usize>(left: [u64; N]) -> [Chunk; N] {
         let backup = samples::exporting(1);
         let (_, whole) = samples::discovered(&backup, "contacts", None);
@@ -296,7 +294,7 @@ mod tests {
         })
     }
 
-    /// What each of the chunks would do.
+    /// The number of parts that each of the chunks would make.
     fn wanted<const N: usize>(left: [u64; N]) -> [u64; N] {
         let chunks = reading(left);
         std::array::from_fn(|own| {
@@ -307,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chunk_alone_takes_all_places() {
+    fn a_single_chunk_takes_all_places() {
         assert_eq!(wanted([100_000]), [8]);
     }
 
@@ -323,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_split_without_a_free_place_or_into_parts_too_small() {
+    fn no_chunk_is_split_without_a_free_place_or_into_too_small_parts() {
         assert_eq!(wanted([50_000; CAP]), [1; CAP]);
         assert_eq!(wanted([2_900]), [1]);
         assert_eq!(wanted([6_100]), [4]);

@@ -1,4 +1,4 @@
-//! Which records of a page were not read before. See [`super::seen`].
+//! Finds the records of a page that were not read before. See [`super::seen`].
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -17,11 +17,11 @@ use domain::{Failure, FailureKind};
 use super::reading::ChunkReading;
 use crate::run::StepError;
 
-/// Packed bytes that are read back at once.
+/// Packed bytes that are read back in one piece.
 const PIECE: u64 = 1024 * 1024;
 
 impl ChunkReading<'_> {
-    /// Of the accepted `rows` of the present page those whose records were not read before.
+    /// Of the accepted `rows` of the present page, those whose records were not read before.
     pub(super) async fn unseen(&mut self, rows: Range<usize>) -> Result<Vec<Range<usize>>, StepError> {
         if self.subject.object.mode == ReadMode::Ranges {
             return Ok(vec![rows]);

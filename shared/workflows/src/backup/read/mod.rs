@@ -1,4 +1,4 @@
-//! Listing an account's backups, and looking at one with its progress.
+//! Lists an account's backups, and reads one with its progress.
 
 mod overall;
 
@@ -17,30 +17,29 @@ pub use self::overall::Overall;
 use crate::backup::dispatch;
 use crate::listing;
 
-/// Why there is nothing to show.
+/// Why no backup was returned.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadBackupsError {
     /// No operator has created the account.
     #[error("there is no such account")]
     AccountUnknown,
-    /// The account has no such backup.
     #[error("there is no such backup")]
     BackupUnknown,
     #[error(transparent)]
     Ledger(#[from] LedgerError),
 }
 
-/// Some of an account's backups.
+/// A page of an account's backups.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BackupPage {
     pub backups: Vec<Backup>,
-    /// What to list after for the next page, or None at the end.
+    /// The backup to list after for the next page. None at the end.
     pub next: Option<BackupId>,
-    /// How many are left out because the present code cannot read them.
+    /// Backups left out because the present code cannot read them.
     pub left_out: usize,
 }
 
-/// Lists an account's backups, newest first: `limit` at most, those older than `after` if given.
+/// Lists an account's backups, newest first: at most `limit`, older than `after` if given.
 ///
 /// # Errors
 /// [`ReadBackupsError`].
@@ -68,30 +67,29 @@ pub async fn list(
     Ok(BackupPage { backups, next, left_out })
 }
 
-/// A backup and how far it is.
+/// A backup and its progress.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BackupProgress {
     pub backup: Backup,
-    /// Its objects as far as they are discovered, by name.
+    /// The objects discovered so far, by name.
     pub objects: Vec<ObjectProgress>,
-    /// All of it together.
     pub overall: Overall,
-    /// Set when nobody can do anything for it at the moment.
+    /// Set if no run can work on it at the moment.
     pub waiting: Option<Waiting>,
 }
 
-/// What a backup waits for.
+/// Why and until when a backup waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Waiting {
-    /// When it goes on by itself.
+    /// When it continues by itself.
     pub until: Timestamp,
     pub reason: WaitReason,
-    /// Since when the CRM has been in the way, or a run gives no sign of life.
+    /// Since when the CRM has been unavailable, or since when a run has given no sign of life.
     pub since: Option<Timestamp>,
 }
 
 impl Waiting {
-    /// What a leased item waits for: what it was left to wait for, or the end of a lease whose run was killed.
+    /// The wait of a leased item: its own wait, or the rest of a lease whose run was killed.
     pub(crate) fn of_leasing(leasing: &Leasing, now: Timestamp) -> Option<Self> {
         let Some(lease) = &leasing.lease else { return Self::of(leasing.wait, leasing.trouble, now) };
         let since = leasing.silent_since(now)?;
@@ -104,26 +102,25 @@ impl Waiting {
     }
 }
 
-/// How far an object is, with what is read but not committed yet.
+/// The progress of an object, including records that are read but not yet committed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ObjectProgress {
-    /// The object as the ledger knows it.
     pub object: ObjectExport,
-    /// Records read. Within a generation they only become fewer when a run is lost with what it has read, and when a range is
-    /// read again.
+    /// Records read. Within a generation the number goes down only if a run and the records that it read are lost, or
+    /// if a range is read again.
     pub records: u64,
     pub pages: u64,
-    /// The file's bytes so far, its first line included; 0 without records, since there is no file then.
+    /// The bytes of the file so far, including its header line. 0 without records, because then there is no file.
     pub bytes: u64,
-    /// From 0 to 1; 1 only when exported. None while the number of records to expect is unknown.
+    /// From 0 to 1; 1 only when exported. None while the expected number of records is unknown.
     pub share_done: Option<f64>,
-    /// Estimate of the seconds until it is exported, from the rate so far. None without anything to estimate from.
+    /// Estimate of the seconds until it is exported, from the rate so far. None without a rate or an expected number.
     pub seconds_left: Option<u64>,
-    /// Its backup has ended before it was exported.
+    /// Its backup ended before it was exported.
     pub is_unfinished: bool,
 }
 
-/// Looks at a backup.
+/// Reads a backup with its progress.
 ///
 /// # Errors
 /// [`ReadBackupsError`].
@@ -138,12 +135,12 @@ pub async fn read(ledger: &dyn Ledger, backup: &BackupRef, now: Timestamp) -> Re
     Ok(BackupProgress { backup: found, objects, overall, waiting })
 }
 
-/// How often objects and chunks are listed at most, to see both at one moment.
+/// How often objects and chunks are listed at most, to get both as of the same moment.
 const MOST_LOOKS: u32 = 4;
 
-/// A backup's objects, and the chunks of their present generations. Objects are listed first: what a chunk has committed by
-/// the time at which it is listed may be missing in its object, and never the other way round. Then both are listed again,
-/// a few times at most.
+/// A backup's objects, and the chunks of their present generations. Objects are listed first. So rows that a chunk has
+/// committed when it is listed may be missing in its object, but never the reverse. If the two lists do not agree, both
+/// are listed again, up to [`MOST_LOOKS`] times.
 async fn work(ledger: &dyn Ledger, backup: &Backup) -> Result<(Vec<ObjectExport>, Vec<Chunk>), LedgerError> {
     let is_read = matches!(backup.state, BackupState::Discovering | BackupState::Exporting);
     let was_interrupted = matches!(backup.state, BackupState::Failed | BackupState::Cancelled);
@@ -168,12 +165,12 @@ fn of_object<'a>(object: &ObjectExport, chunks: &'a [Chunk]) -> impl Iterator<It
     chunks.iter().filter(move |chunk| chunk.key.object_type == object_type)
 }
 
-/// Records that the object's chunks have committed.
+/// Records committed by the object's chunks.
 fn committed(object: &ObjectExport, chunks: &[Chunk]) -> u64 {
     of_object(object, chunks).map(|chunk| chunk.records).sum()
 }
 
-/// A chunk's own record says in one piece what it has committed and what it has read since, so that records are counted
+/// A chunk's own record contains both the committed and the uncommitted number of records. So records are counted
 /// there, and a commit in between is neither missed nor counted twice.
 fn object_progress(object: ObjectExport, chunks: &[Chunk], state: BackupState, now: Timestamp) -> ObjectProgress {
     let is_exported = object.state == ObjectState::Exported;
@@ -198,7 +195,7 @@ fn object_progress(object: ObjectExport, chunks: &[Chunk], state: BackupState, n
     ObjectProgress { object, records, pages, bytes, share_done, seconds_left, is_unfinished }
 }
 
-/// More records than expected can turn up, so what is not exported is never shown as more than 99% done.
+/// The CRM can return more records than expected, so an unfinished object is never shown as more than 99% done.
 #[expect(clippy::cast_precision_loss, reason = "a share for people")]
 fn share(records: u64, expected: u64) -> f64 {
     if expected == 0 { 0.0 } else { (records as f64 / expected as f64).min(0.99) }
@@ -211,8 +208,8 @@ fn seconds_left(records: u64, expected: u64, elapsed: f64) -> Option<u64> {
     (elapsed > 0.0 && records > 0).then(|| (expected.saturating_sub(records) as f64 / rate).ceil() as u64)
 }
 
-/// What a backup waits for: its own next step, or the first of its chunks and of the objects to be closed, if none of them
-/// is being worked on.
+/// The wait of a backup: that of its own next step, or the earliest among its chunks and the objects to be closed, if
+/// no run is working on any of them.
 fn waiting(backup: &Backup, chunks: &[Chunk], objects: &[ObjectExport], now: Timestamp) -> Option<Waiting> {
     let of = |leasing: &Leasing| Waiting::of_leasing(leasing, now);
     match backup.state {
@@ -221,7 +218,7 @@ fn waiting(backup: &Backup, chunks: &[Chunk], objects: &[ObjectExport], now: Tim
             let at_work = chunks.iter().filter(|chunk| chunk.state == ChunkState::Ready);
             let reading = at_work.map(|chunk| of(&chunk.leasing));
             let closing = objects.iter().filter(|object| object.is_closing());
-            // Counts that lag behind are asked for again in a moment; that is work and not a reason to worry.
+            // Counts that lag are requested again in a moment. That is work, not a wait to report.
             let closing = closing.map(|object| {
                 let waiting = Waiting::of(object.close_wait, object.close_trouble, now);
                 waiting.filter(|waiting| waiting.reason != WaitReason::CountsLag)

@@ -1,4 +1,4 @@
-//! How far a backup is as a whole: one figure for a bar, and one for the question how long it still takes.
+//! The progress of a whole backup: one figure for a progress bar, and one for the remaining time.
 
 use domain::backup::{Backup, BackupState};
 use domain::object::ObjectState;
@@ -6,29 +6,29 @@ use jiff::Timestamp;
 
 use super::{ObjectProgress, Waiting, seconds_left};
 
-/// The share of a backup that is done when everything is exported.
+/// The share done when everything is exported.
 const EXPORTED: f64 = 0.97;
 
-/// The share that is shown at most before a backup has completed.
+/// The largest share shown before a backup has completed.
 const NEARLY_DONE: f64 = 0.99;
 
 /// How long assembling takes besides copying, in seconds.
 const ASSEMBLING_AT_LEAST: f64 = 5.0;
 
-/// Bytes of an archive that are copied in a second.
+/// Bytes of an archive copied per second.
 const COPIED_PER_SECOND: f64 = 1e8;
 
-/// How far a backup is.
+/// The progress of a backup.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Overall {
-    /// From 0 to 1; 1 only when completed. None while nothing is known to compare with.
+    /// From 0 to 1; 1 only when completed. None while the expected number of records is unknown.
     pub share_done: Option<f64>,
-    /// Estimate of the seconds until it is completed. None without anything to estimate from, and once it has ended without
-    /// an archive.
+    /// Estimate of the seconds until it is completed. None without a basis for an estimate, and once it has ended
+    /// without an archive.
     pub seconds_left: Option<u64>,
 }
 
-/// What `objects` of a backup, which may wait for something, come to.
+/// The progress of `backup` with these `objects`, which may be waiting.
 pub(super) fn of(backup: &Backup, objects: &[ObjectProgress], waiting: Option<Waiting>, now: Timestamp) -> Overall {
     let export = ExportTotals::of(objects);
     let exported = export.share().map(|share| share * EXPORTED);
@@ -45,12 +45,11 @@ pub(super) fn of(backup: &Backup, objects: &[ObjectProgress], waiting: Option<Wa
     }
 }
 
-/// All objects together.
 struct ExportTotals {
     records: u64,
     expected: u64,
     all_exported: bool,
-    /// Something that is not exported is not counted by the CRM.
+    /// The CRM does not count an object that is not yet exported.
     is_uncounted: bool,
     begun: Option<Timestamp>,
 }
@@ -62,7 +61,8 @@ impl ExportTotals {
             let is_exported = progress.object.state == ObjectState::Exported;
             let expected = progress.object.counts.before;
             export.expected += expected.unwrap_or(0);
-            // So many of what was expected that more records than that do not stand for others.
+            // Capped at the expected number, so that extra records of one object do not stand for missing ones of
+            // another.
             export.records += expected.map_or(0, |most| if is_exported { most } else { progress.records.min(most) });
             export.all_exported &= is_exported;
             export.is_uncounted |= !is_exported && expected.is_none();
@@ -91,7 +91,7 @@ impl ExportTotals {
     }
 }
 
-/// How long the archive takes, from its size alone: nobody but the storage knows how far it is.
+/// How long the archive takes, estimated from its size alone: storage does not report its progress.
 struct Assembling {
     begun: Option<Timestamp>,
     seconds: u64,
@@ -115,7 +115,7 @@ impl Assembling {
     }
 }
 
-/// From one time to another; 0 if that is past.
+/// The seconds from one time to another. 0 if the second is earlier.
 fn seconds(from: Timestamp, to: Timestamp) -> u64 {
     u64::try_from(to.duration_since(from).as_secs()).unwrap_or(0)
 }

@@ -36,7 +36,7 @@ fn waiting_until(chunk: &Chunk, until: Timestamp, reason: WaitReason) -> Chunk {
 }
 
 #[tokio::test]
-async fn progress_counts_what_is_read_and_not_yet_committed() {
+async fn progress_includes_records_that_are_not_yet_committed() {
     let (ledger, backup) = exporting(|chunk| working(&chunk)).await;
 
     let progress = read(&ledger, &backup.reference(), NOW + MINUTE).await.expect("present");
@@ -49,7 +49,7 @@ async fn progress_counts_what_is_read_and_not_yet_committed() {
 }
 
 #[tokio::test]
-async fn an_exported_object_is_done_whatever_was_expected() {
+async fn an_exported_object_is_done_with_any_expected_number() {
     let backup = samples::exporting(1);
     let (object, _) = samples::discovered(&backup, "contacts", Some(1_000));
     let added = Committed { records: 990, chunk_done: true, ..Committed::default() };
@@ -67,7 +67,7 @@ async fn an_exported_object_is_done_whatever_was_expected() {
 }
 
 #[tokio::test]
-async fn a_backup_whose_chunks_all_wait_says_until_when_and_why() {
+async fn a_backup_whose_chunks_all_wait_shows_until_when_and_why() {
     let midnight = NOW + SignedDuration::from_hours(5);
     let (ledger, backup) = exporting(|chunk| waiting_until(&chunk, midnight, WaitReason::DailyLimit)).await;
     let progress = read(&ledger, &backup.reference(), NOW).await.expect("present");
@@ -75,7 +75,7 @@ async fn a_backup_whose_chunks_all_wait_says_until_when_and_why() {
 }
 
 #[test]
-fn a_backup_goes_on_while_one_chunk_does_and_when_the_wait_is_over() {
+fn a_backup_does_not_wait_while_one_chunk_works_or_after_the_wait() {
     let backup = samples::exporting(1);
     let (_, chunk) = samples::discovered(&backup, "contacts", None);
     let chunk = chunk.activate(NOW).expect("waiting");
@@ -92,7 +92,7 @@ fn a_backup_goes_on_while_one_chunk_does_and_when_the_wait_is_over() {
 }
 
 #[test]
-fn a_backup_waits_for_the_object_that_cannot_be_closed_yet() {
+fn a_backup_waits_for_an_object_that_cannot_be_closed_yet() {
     let backup = samples::exporting(1);
     let (object, _) = samples::discovered(&backup, "contacts", Some(0));
     let read = object.commit(1, &Committed { chunk_done: true, ..Committed::default() }, NOW).expect("exporting");
@@ -108,9 +108,9 @@ fn a_backup_waits_for_the_object_that_cannot_be_closed_yet() {
     assert_eq!(waiting(&backup, &[], &[read], NOW), None, "it is being closed");
 }
 
-/// D9: whoever reads the list of objects sees that nobody works on them any more.
+/// D9: the list of objects shows that no run works on them any longer.
 #[tokio::test]
-async fn the_objects_of_a_backup_that_has_ended_are_not_being_exported() {
+async fn the_objects_of_an_ended_backup_are_not_being_exported() {
     let (ledger, backup) = exporting(|chunk| working(&chunk)).await;
     let key = Backup::key_of(&backup.reference());
     samples::edit::<Backup>(&ledger, &key, |backup| {
@@ -130,16 +130,16 @@ fn seen(object: ObjectExport, state: BackupState) -> ObjectProgress {
     object_progress(object, &[], state, NOW + MINUTE)
 }
 
-/// D9: one figure for all objects, each by what is expected of it; a wait comes on top.
+/// D9: one figure for all objects, weighted by their expected numbers. A wait is added.
 #[test]
-fn a_backup_as_a_whole_is_as_far_as_all_of_its_objects() {
+fn the_progress_of_a_backup_is_that_of_all_its_objects() {
     let backup = samples::exporting(1);
     let of = |name: &str, expected: Option<u64>, records: u64| {
         let (object, _) = samples::discovered(&backup, name, expected);
         seen(ObjectExport { records, ..object }, BackupState::Exporting)
     };
     let overall = |objects: &[ObjectProgress], waiting| overall::of(&backup, objects, waiting, NOW + MINUTE);
-    // 600 of 1,000 after a minute, so another 40 seconds, and 5 to assemble.
+    // 600 of 1,000 after a minute: another 40 seconds, plus 5 to assemble.
     let objects = [of("contacts", Some(900), 500), of("deals", Some(100), 150), of("conversations", None, 7)];
     let expected = Overall { share_done: Some(0.6 * 0.97), seconds_left: Some(40 + 5) };
     assert_eq!(overall(&objects, None), expected);
@@ -150,9 +150,9 @@ fn a_backup_as_a_whole_is_as_far_as_all_of_its_objects() {
     assert_eq!(overall(&left, None).seconds_left, None, "only what nobody counts is left");
 }
 
-/// D9: while the archive is assembled, its size says how long that takes.
+/// D9: during assembly the archive's size gives the remaining time.
 #[test]
-fn a_backup_that_is_assembled_says_how_long_that_takes() {
+fn a_backup_that_is_being_assembled_has_an_estimate() {
     let backup = samples::assembling(1);
     let (object, _) = samples::discovered(&backup, "contacts", Some(10));
     let exported = ObjectExport { state: ObjectState::Exported, packed_bytes: 1_000_000_000, ..object };
@@ -191,7 +191,7 @@ async fn backups_are_listed_newest_first_page_by_page() {
 }
 
 #[tokio::test]
-async fn what_does_not_exist_is_unknown() {
+async fn an_absent_account_or_backup_is_unknown() {
     let ledger = MemoryLedger::new();
     let listed = list(&ledger, &samples::account_id("42"), None, 10).await;
     assert!(matches!(listed, Err(ReadBackupsError::AccountUnknown)));
@@ -200,9 +200,9 @@ async fn what_does_not_exist_is_unknown() {
 }
 
 proptest! {
-    /// Whatever the CRM counts and however many records turn up, an object that is not exported never looks done.
+    /// With any count of the CRM and any number of records, an unfinished object never looks done.
     #[test]
-    fn what_is_not_exported_is_never_shown_as_done(
+    fn an_unfinished_object_is_never_shown_as_done(
         records in 0_u64..2_000,
         expected in prop::option::of(0_u64..1_500),
         elapsed in 0_i64..100_000,

@@ -1,4 +1,4 @@
-//! Which channels a notification goes by, once each.
+//! The channels of a notification, each used once.
 
 use Channel::{Email, EventBus, Webhook};
 use DeliveryState::Delivered;
@@ -28,7 +28,7 @@ async fn a_notification_goes_by_every_channel_of_the_account() {
 }
 
 #[tokio::test]
-async fn a_channel_that_the_account_or_the_deployment_does_not_have_gets_nothing() {
+async fn an_absent_channel_gets_no_delivery() {
     let nobody = Requester { email: None, ..samples::requester() };
     let with_mailer = World::new().await;
     with_mailer.edit_account(|account| account.notification_targets.webhook = None).await;
@@ -60,7 +60,7 @@ async fn a_notification_announced_twice_is_sent_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_notification_announced_twice_at_the_same_moment_is_sent_once() {
+async fn a_notification_announced_twice_simultaneously_is_sent_once() {
     let counted = Faults::none();
     let world = World::new().await;
     let told = world.tell().await;
@@ -90,7 +90,7 @@ async fn a_notification_announced_twice_at_the_same_moment_is_sent_once() {
 }
 
 #[tokio::test]
-async fn what_the_deployment_did_by_itself_is_in_the_audit_log_and_a_reminder_is_not() {
+async fn acts_of_the_deployment_are_audited_and_reminders_are_not() {
     let world = World::new().await;
     let told = world.announce().await;
     let log = world.audit_log().await;
@@ -105,7 +105,7 @@ async fn what_the_deployment_did_by_itself_is_in_the_audit_log_and_a_reminder_is
 }
 
 #[tokio::test]
-async fn a_message_about_no_notification_is_nothing_to_do() {
+async fn a_message_about_an_absent_notification_does_nothing() {
     let world = World::new().await;
     let account = samples::account_id("42");
     let absent = Notification::new(account, [9; 10], completed(), None, samples::NOW).reference();

@@ -1,4 +1,4 @@
-//! Deliveries that do not arrive at once.
+//! Deliveries that fail at first.
 
 use Channel::{Email, EventBus, Webhook};
 use DeliveryState::{Delivered, Dropped, GivenUp, Pending};
@@ -15,7 +15,7 @@ const DOWN: WebhookError = WebhookError::Status(503);
 /// More than all pauses of a delivery together.
 const TWO_DAYS: u32 = 2 * 24 * 60;
 
-/// What the notifications about deliveries that were given up are about, and how they were delivered themselves.
+/// The failed channels that the notifications about failed deliveries name, and the deliveries of those notifications.
 async fn given_up(world: &World) -> Vec<(Channel, Vec<(Channel, DeliveryState)>)> {
     let mut all = Vec::new();
     for told in &world.inbox().await {
@@ -51,7 +51,7 @@ async fn a_webhook_that_fails_twice_gets_the_same_message_again_after_the_pauses
 }
 
 #[tokio::test]
-async fn a_delivery_that_is_not_due_yet_is_not_tried() {
+async fn a_delivery_is_not_tried_before_it_is_due() {
     let world = World::with(MemoryWebhooks::failing_first([DOWN])).await;
     let told = world.announce().await;
     world.clock.advance(MINUTE - SignedDuration::from_millis(1));
@@ -60,7 +60,7 @@ async fn a_delivery_that_is_not_due_yet_is_not_tried() {
 }
 
 #[tokio::test]
-async fn a_delivery_that_will_always_fail_is_given_up_at_once() {
+async fn a_delivery_with_a_permanent_failure_is_given_up_at_once() {
     let world = World::with(MemoryWebhooks::failing_first([WebhookError::SecretUnusable])).await;
     let told = world.announce().await;
     let delivery = world.webhook_delivery(&told).await;
@@ -87,7 +87,7 @@ async fn a_webhook_without_a_secret_is_given_up_and_not_sent_unsigned() {
 }
 
 #[tokio::test]
-async fn a_host_that_has_no_address_now_is_looked_up_again() {
+async fn a_host_without_an_address_is_looked_up_again() {
     let world = World::new().await;
     world.webhooks.refuse(HOOK, WebhookRefused::Unresolved);
     let told = world.announce().await;
@@ -133,7 +133,7 @@ async fn a_delivery_that_was_given_up_is_announced_once() {
 }
 
 #[tokio::test]
-async fn a_webhook_that_is_removed_meanwhile_is_not_sent_to_any_more() {
+async fn a_webhook_removed_meanwhile_gets_no_further_message() {
     let world = World::with(MemoryWebhooks::failing_first([DOWN])).await;
     let told = world.announce().await;
     world.edit_account(|account| account.notification_targets.webhook = None).await;
@@ -147,7 +147,7 @@ async fn a_webhook_that_is_removed_meanwhile_is_not_sent_to_any_more() {
 }
 
 #[tokio::test]
-async fn a_webhook_that_has_moved_meanwhile_gets_the_message_at_its_new_url() {
+async fn a_webhook_moved_meanwhile_gets_the_message_at_its_new_url() {
     let world = World::with(MemoryWebhooks::failing_first([DOWN])).await;
     let told = world.announce().await;
     let moved = "https://hooks.example.org/new";
@@ -172,7 +172,7 @@ impl WebhookSecrets for AwaySecrets {
 }
 
 #[tokio::test]
-async fn a_secret_store_that_stays_away_ends_a_delivery_as_a_receiver_does_that_stays_away() {
+async fn an_unavailable_secret_store_ends_a_delivery_like_an_unavailable_receiver() {
     let world = World::new().await;
     let away = Notify { secrets: Arc::new(AwaySecrets), ..world.notify() };
     let told = world.tell().await;

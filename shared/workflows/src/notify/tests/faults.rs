@@ -1,11 +1,11 @@
-//! Ports that fail, lose answers or fall silent: what happened is told all the same.
+//! Ports that fail, lose answers or hang: every event still creates its notifications.
 
 use domain::ports::webhook::WebhookError;
 use in_memory::faults::{Fault, Faults, Sweep};
 
 use super::*;
 
-/// Messages and looks at what is overdue until nothing is pending, with `faults` on the way. A message of which the handling
+/// Handles messages and overdue work until nothing is pending, with `faults` at the ports. A message whose handling
 /// fails is lost for good, which is worse than any queue.
 async fn run_out(world: &World, faults: &Arc<Faults>) {
     for _ in 0..15 {
@@ -24,7 +24,7 @@ async fn every_channel_gets_the_notification_after_a_fault_at_any_call() {
         let sweep = Sweep::expecting(30);
         sweep
             .of(fault, async |faults| {
-                // The receiver fails once by itself, so that a second attempt belongs to what can go wrong.
+                // The receiver fails once by itself, so that the faults also strike a second attempt.
                 let world = World::with(MemoryWebhooks::failing_first([WebhookError::Status(500)])).await;
                 let told = world.tell().await;
 

@@ -1,11 +1,11 @@
-//! E-mails: who gets them, and what is in them.
+//! E-mails: their recipients and contents.
 
 use domain::ports::outlets::OutletError;
 
 use super::*;
 
 #[tokio::test]
-async fn an_email_leads_to_the_route_that_makes_a_fresh_link_and_holds_no_link_itself() {
+async fn an_email_names_the_route_that_makes_a_fresh_link_and_contains_no_download_link() {
     let world = World::new().await;
     world.announce().await;
 
@@ -19,7 +19,7 @@ async fn an_email_leads_to_the_route_that_makes_a_fresh_link_and_holds_no_link_i
 }
 
 #[tokio::test]
-async fn the_requester_and_the_accounts_addresses_get_one_email_each_however_they_are_written() {
+async fn the_requester_and_the_accounts_addresses_get_one_email_each_in_any_spelling() {
     let world = World::new().await;
     let addresses = ["Ada@Example.com", "ops@example.com", "OPS@example.com"].map(str::to_owned);
     world.edit_account(|account| account.notification_targets.email = addresses.to_vec()).await;
@@ -47,7 +47,7 @@ async fn a_notification_without_a_requester_goes_to_the_accounts_addresses() {
 }
 
 #[tokio::test]
-async fn a_mail_is_sent_again_only_to_addresses_that_lack_it() {
+async fn a_mail_is_sent_again_only_to_addresses_without_it() {
     let world = World::new().await;
     let addresses = ["down@example.com", "Ops@example.com"].map(str::to_owned);
     world.edit_account(|account| account.notification_targets.email = addresses.to_vec()).await;
@@ -66,7 +66,7 @@ async fn a_mail_is_sent_again_only_to_addresses_that_lack_it() {
 }
 
 #[tokio::test]
-async fn an_address_that_is_refused_keeps_no_mail_from_the_others_and_is_told() {
+async fn a_refused_address_is_reported_and_the_others_get_their_mail() {
     let world = World::new().await;
     let addresses = ["gone@example.com", "ops@example.com"].map(str::to_owned);
     world.edit_account(|account| account.notification_targets.email = addresses.to_vec()).await;

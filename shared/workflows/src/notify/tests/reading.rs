@@ -1,4 +1,4 @@
-//! The inbox as people read it.
+//! Reading the inbox.
 
 use domain::notification::KEPT_FOR;
 
@@ -6,7 +6,7 @@ use super::*;
 use crate::notify::inbox::{self, InboxError, InboxPage};
 
 impl World {
-    /// `count` notifications, a minute apart; the newest last.
+    /// Creates `count` notifications, a minute apart, the newest last.
     async fn tell_all(&self, count: usize) -> Vec<Notification> {
         let mut told = Vec::new();
         for _ in 0..count {
@@ -62,7 +62,7 @@ async fn a_notification_shows_how_it_was_delivered() {
 }
 
 #[tokio::test]
-async fn after_ninety_days_a_notification_is_gone_though_the_ledger_has_it_still() {
+async fn after_ninety_days_a_notification_is_gone_before_the_ledger_deletes_it() {
     let world = World::new().await;
     let told = world.tell_all(2).await;
     let (ledger, clock) = (&*world.ledger, &*world.clock);
@@ -79,7 +79,7 @@ async fn after_ninety_days_a_notification_is_gone_though_the_ledger_has_it_still
 }
 
 #[tokio::test]
-async fn an_account_that_is_unknown_has_no_inbox() {
+async fn an_unknown_account_has_no_inbox() {
     let world = World::new().await;
     let unknown = samples::account_id("43");
     let refused = inbox::list(&*world.ledger, &*world.clock, &unknown, "ada", None, 10).await;

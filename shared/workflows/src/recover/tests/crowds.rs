@@ -1,8 +1,8 @@
-//! Records that nobody can look at, and queues in which work lies for long.
+//! Unreadable records, and queues in which work stays for long.
 
 use super::*;
 
-/// So many chunks that cannot be read that each list of what is due begins with more of them than a round looks at.
+/// Enough unreadable chunks that each list of due work begins with more of them than a round reads.
 fn unreadable() -> Vec<Change> {
     let unreadable = |nth: u64| Change {
         key: Key::new("BACKUP#unreadable", format!("CHUNK#contacts#0001#{nth:020}")),
@@ -17,7 +17,7 @@ fn unreadable() -> Vec<Change> {
 }
 
 #[tokio::test]
-async fn records_that_cannot_be_read_do_not_keep_others_from_their_turn() {
+async fn unreadable_records_do_not_keep_others_from_their_turn() {
     let told = told();
     let world = World::with(std::slice::from_ref(&told)).await;
     for change in unreadable() {
@@ -36,9 +36,9 @@ async fn records_that_cannot_be_read_do_not_keep_others_from_their_turn() {
     assert_eq!(world.queue.receive(), Some(told.work()));
 }
 
-/// A chunk that lies in the queue while all places are taken by others has a message there, and needs few more.
+/// A chunk that stays in the queue while others have all places has a message there, and needs few more.
 #[tokio::test]
-async fn a_chunk_that_waits_in_a_full_queue_gets_few_messages_and_is_seen_to_wait() {
+async fn a_chunk_in_a_full_queue_gets_few_messages_and_is_shown_as_waiting() {
     let backup = samples::exporting(1);
     let (object, waiting) = samples::discovered(&backup, "contacts", Some(1_000));
     let chunk = waiting.activate(samples::NOW).expect("waiting");

@@ -1,4 +1,4 @@
-//! One batch: read again, pre-image, update, compare.
+//! Writes one batch: reads it again, stores the pre-image, updates, compares.
 
 use domain::ids::RecordId;
 use domain::restore::RestoreSource;
@@ -26,19 +26,17 @@ const EDITED: &str = "Somebody has changed the value since the undo was planned.
 const UNREADABLE: (&str, &str) =
     (reasons::UNREADABLE, "The CRM has the record and could not give it, so it was left as it is.");
 
-/// The values of one record that this run looks at.
+/// The values of one record that this run works on.
 #[derive(Default)]
 struct RecordWork {
-    /// What this run writes.
     to_write: Vec<Difference>,
-    /// What of it a run before this one has cleared; `before` is what was there then.
+    /// Values among them that an earlier run has cleared. Their `before` is the value before the clearing.
     cleared: Vec<Difference>,
-    /// What is decided without a write.
+    /// Outcomes decided without a write.
     decided: Vec<ValueOutcome>,
 }
 
 impl Application<'_> {
-    /// Writes a batch.
     pub(super) async fn write_batch(
         &self,
         held: &HeldLease<'_, RestoreSlice>,
@@ -68,7 +66,7 @@ impl Application<'_> {
         Ok(WrittenBatch { number: batch.number, to: batch.to, outcomes, counts })
     }
 
-    /// What of a planned record is still to be written, by its present values.
+    /// The values of a planned record that must still be written, given its present values.
     fn look_at(
         &self,
         planned: &PlannedRecord,
@@ -94,7 +92,7 @@ impl Application<'_> {
         let pairs = planned.differences.iter().filter_map(|difference| {
             let property = self.property(difference.property)?;
             let current = present.value(row, difference.property)?;
-            // What the first run found, before any of this restore's own writes.
+            // The value that the first run found, before any of this restore's own writes.
             let first = earlier.get(&(planned.id, difference.property)).map_or(current, |begun| begun.first());
             if !property.comparison.same(first, &difference.before) {
                 counts.drifted_values += 1;
@@ -115,10 +113,11 @@ impl Application<'_> {
             };
             match (still.iter().find(|still| still.property == place), earlier.contains_key(&(planned.id, place))) {
                 (Some(current), _) => self.still_differs(planned.id, difference, current, earlier, &mut work),
-                // A run before this one wrote it and died.
+                // An earlier run wrote it and died.
                 (None, true) => {
                     let after = (shown != difference.target).then(|| shown.to_owned());
-                    // What the plan has found may have been edited since: what was overwritten is known from pre-images alone.
+                    // The value may have been edited since the plan was made. Only pre-images contain the overwritten
+                    // value.
                     let present = Difference { before: shown.to_owned(), ..difference.clone() };
                     work.decided.push(self.outcome(planned.id, present, Fate::Written { after }, earlier));
                 }
@@ -128,7 +127,7 @@ impl Application<'_> {
         work
     }
 
-    /// A planned value is not yet what it is to be.
+    /// A planned value does not have its target yet.
     fn still_differs(
         &self,
         id: RecordId,
@@ -150,8 +149,8 @@ impl Application<'_> {
         }
     }
 
-    /// Whether somebody has edited a value since the undo was planned that leaves edits alone. What a run before this one may
-    /// have made of it is no edit.
+    /// Whether a value was edited after the plan of an undo that leaves edits alone. A change made by an earlier run is
+    /// not an edit.
     fn is_edited(&self, planned: &Difference, current: &Difference, begun: Option<&BegunValue>) -> bool {
         if !matches!(self.restore.source, RestoreSource::Undo { include_edited: false, .. }) {
             return false;
@@ -161,8 +160,8 @@ impl Application<'_> {
         !is_own && !known.comparison.same(&planned.before, &current.before)
     }
 
-    /// The outcome of a value that the CRM does not show now. It is not overwritten blindly; a run before this one that
-    /// did so, with its pre-image, may have died over it.
+    /// The outcome of a value that the CRM does not return now. It is not overwritten blindly. An earlier run that
+    /// stored its pre-image may have died while overwriting it.
     fn unknown(
         &self,
         id: RecordId,
@@ -178,7 +177,7 @@ impl Application<'_> {
         ValueOutcome { id, property, before, target, fate: Fate::Unclear }
     }
 
-    /// Puts down what this run is about to overwrite.
+    /// Stores the values that this run is about to overwrite.
     async fn put_pre_image(
         &self,
         batch: u64,
@@ -202,7 +201,7 @@ impl Application<'_> {
         self.work.put_lines(&key, lines).await
     }
 
-    /// What became of each record, counted.
+    /// The outcome of each record, with counts.
     fn told(
         &self,
         records: &[PlannedRecord],
@@ -224,16 +223,16 @@ impl Application<'_> {
         outcomes
     }
 
-    /// The outcome of a value. Where a run before this one may have written it, the value that this run found can be that
-    /// run's own: the target, what the CRM made of it, or nothing on the way to it. An undo goes back to what was there
+    /// The outcome of a value. If an earlier run may have written it, the value that this run found can be that run's
+    /// own: the target, the CRM's form of it, or the empty value on the way to it. An undo goes back to the value
     /// before those.
     fn outcome(&self, id: RecordId, difference: Difference, fate: Fate, earlier: &BegunValues) -> ValueOutcome {
         let Difference { property, before, target } = difference;
         let Some(begun) = earlier.get(&(id, property)) else {
             return ValueOutcome { id, property, before, target, fate };
         };
-        // A value that the CRM keeps in another form than the one that was sent looks like a write that it ignored, when a
-        // run before this one has sent it already.
+        // If the CRM stores a value in another form than the one sent, and an earlier run has already sent it, then the
+        // write looks as if the CRM had ignored it.
         let kept = match &fate {
             Fate::Written { after } => Some(after.clone().unwrap_or_else(|| target.clone())),
             Fate::Failed { code, now, .. } if code == reasons::WRITE_IGNORED => now.clone().or(Some(before.clone())),
@@ -241,7 +240,7 @@ impl Application<'_> {
         };
         let first = begun.overwritten(self.property(property), Some(&before), kept.as_deref()).to_owned();
         let fate = match fate {
-            // It is not as it was before this restore.
+            // It differs from its value before this restore.
             Fate::Failed { code, message, now: None } if first != before => {
                 Fate::Failed { code, message, now: Some(before) }
             }
@@ -251,7 +250,7 @@ impl Application<'_> {
     }
 }
 
-/// The values of each record that `pick` picks.
+/// The values of each record that `pick` selects.
 fn updates(
     records: &[PlannedRecord],
     works: &[RecordWork],

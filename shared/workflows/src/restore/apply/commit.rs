@@ -1,4 +1,4 @@
-//! Commits what was written: one outcome object, then the slice's progress, and at its end the restore's.
+//! Commits the written batches: one outcome object, then the slice's progress, and at its end the restore's.
 
 use domain::lease::Leftover;
 use domain::ports::ledger::{self, Change, Versioned};
@@ -14,22 +14,22 @@ use crate::restore::{Ending, RestoreUsage, after};
 use crate::run::StepError;
 use crate::stored_json;
 
-/// Batches that one commit tells of. With those under way and those that wait, a run stays below
-/// [`BATCHES_AHEAD`](domain::restore::slice::BATCHES_AHEAD) of what is committed.
+/// Batches per commit. Together with the batches in progress and those that wait, a run stays below
+/// [`BATCHES_AHEAD`](domain::restore::slice::BATCHES_AHEAD) of the committed position.
 const GROUP: usize = 40;
-/// Bytes of one outcome object, about.
+/// The approximate bytes of one outcome object.
 const GROUP_BYTES: usize = 4 * 1024 * 1024;
 
 /// Batches that are written and not committed yet, in order.
 #[derive(Default)]
 struct WrittenGroup {
     batches: Vec<WrittenBatch>,
-    /// What their outcomes take in storage, about.
+    /// The approximate bytes of their outcomes in storage.
     bytes: usize,
 }
 
 impl Application<'_> {
-    /// Commits what is written, in order. An error comes with what is left behind.
+    /// Commits the written batches in order. An error comes with the leftover of the run.
     pub(super) async fn commit_all(
         &self,
         mut results: mpsc::Receiver<Result<WrittenBatch, StepError>>,
@@ -60,7 +60,7 @@ impl Application<'_> {
                 }
             }
         }
-        // What was begun after the batch that failed is finished before this run gives its lease back.
+        // Batches that were begun after the failed one are finished before this run gives its lease back.
         while interrupted.is_some()
             && let Some(result) = results.recv().await
         {
@@ -78,7 +78,7 @@ impl Application<'_> {
         let is_beyond = !beyond.is_empty();
         self.keep(beyond).await;
         match interrupted {
-            // The run is remembered, so that what it knows is looked for.
+            // The run is recorded, so that its outcomes are looked for.
             Some(error) => match self.leaves(committed) {
                 Leftover::Nothing if is_beyond => Err((error, Leftover::Untold)),
                 left => Err((error, left)),
@@ -112,7 +112,8 @@ impl Application<'_> {
             let next = loaded.record.applied(self.lease, &step)?;
             let done = next.state == SliceState::Done;
             let mut changes = vec![Change::replace(&loaded, &next)];
-            // While a restore is being concluded nothing is counted off any more, but what was written is told.
+            // While a restore is being concluded, slices are no longer counted off, but written values are still
+            // reported.
             if done {
                 let parent = self.work.load(&restore).await?;
                 if let Ok(counted) = after(&parent.record, RestoreEvent::SliceFinished, self.work.now()) {
@@ -127,8 +128,9 @@ impl Application<'_> {
         Ok(done)
     }
 
-    /// Puts down what is known of batches that cannot be committed, as one before them failed or the ledger refused. If no
-    /// other run begins them any more, it is told when the slice is settled. What cannot be put down is unclear then.
+    /// Stores the known outcomes of batches that cannot be committed, because an earlier one failed or the ledger
+    /// refused. If no other run begins these batches again, the outcomes are reported when the slice is settled.
+    /// Outcomes that cannot be stored count as unclear.
     async fn keep(&self, batches: Vec<WrittenBatch>) {
         if batches.is_empty() {
             return;
@@ -169,7 +171,7 @@ impl WrittenGroup {
         counts
     }
 
-    /// The lines of its outcome object, and whether somebody has to be told of any of them.
+    /// The lines of its outcome object, and whether any of them must be reported to people.
     fn lines(&self) -> Result<(Vec<u8>, bool), StepError> {
         let (mut lines, mut failures) = (Vec::with_capacity(self.bytes), false);
         for outcome in self.batches.iter().flat_map(|batch| &batch.outcomes) {
@@ -180,9 +182,9 @@ impl WrittenGroup {
     }
 }
 
-/// What an outcome takes as a line of JSON, about.
+/// The approximate bytes of an outcome as a line of JSON.
 fn bytes_of(outcome: &ValueOutcome) -> usize {
-    /// Names and signs around the values.
+    /// Member names and punctuation around the values.
     const AROUND: usize = 80;
     let told = match &outcome.fate {
         Fate::Written { after } => after.as_ref().map_or(0, String::len),

@@ -1,5 +1,5 @@
-//! After a restore was stopped or has failed: what its runs have cleared on the way to another value does not stay empty. It
-//! gets the value that it was to have, or the one that it had. Nobody else writes until the lock is freed.
+//! After a restore was stopped or has failed, sets the values that its runs cleared on the way to another value. Each
+//! gets its target, or the value that it had. Nothing else writes until the lock is freed.
 
 use std::sync::Mutex;
 
@@ -24,12 +24,13 @@ use crate::restore::room::Room;
 use crate::restore::{RestoreWork, dispatch};
 use crate::run::{Patience, Remedy, Run, StepError};
 
-/// A CRM that is down is waited for so long. Until then nobody else may write, and the restore does not end.
+/// How long to wait for a CRM that is down. Meanwhile no other restore may write, and this one does not end.
 const OUTAGE: SignedDuration = SignedDuration::from_hours(1);
 
 impl RestoreWork {
-    /// Gives values to what was left cleared, once no run writes any more. A value stays empty if the CRM refuses it, is down
-    /// for an hour, or has no calls left until [`LONGEST_FINISHING`]: it is told as unclear, with the value that it had.
+    /// Sets the values that were left cleared, once no run writes any more. A value stays empty if the CRM refuses it,
+    /// is down for an hour, or has no calls left until [`LONGEST_FINISHING`]. It is then reported as unclear, with the
+    /// value that it had.
     ///
     /// # Errors
     /// [`StepError`] when it should be tried again.
@@ -97,7 +98,7 @@ impl RestoreWork {
 }
 
 impl Application<'_> {
-    /// What dead runs were about to write of a batch that no commit tells of, as far as it may be cleared now.
+    /// Values that dead runs were about to write, of a batch that no commit contains, if they may be cleared now.
     async fn begun_of(&self, batch: u64) -> Result<BegunValues, StepError> {
         let remembered = self.slice.tries_at(batch);
         let last = self.slice.leasing.lease.as_ref().map(|lease| lease.number);
@@ -108,7 +109,7 @@ impl Application<'_> {
         Ok(begun.values.into_iter().filter(|((_, property), _)| may_be_cleared(*property)).collect())
     }
 
-    /// Sets what of a batch was cleared and is empty still.
+    /// Sets the values of a batch that were cleared and are still empty.
     async fn finish_batch(&self, batch: u64, begun: BegunValues) -> Result<(), StepError> {
         let mut ids: Vec<RecordId> = begun.keys().map(|(id, _)| *id).collect();
         ids.dedup();

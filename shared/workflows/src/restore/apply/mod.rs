@@ -1,5 +1,5 @@
-//! Writes a slice of a confirmed plan: reads the planned records again, puts the pre-image of exactly the values that it
-//! is about to write, updates what still differs, and compares what the CRM returned.
+//! Writes a slice of a confirmed plan: reads the planned records again, stores the pre-image of exactly the values that
+//! it is about to write, updates those that still differ, and compares the values that the CRM returns.
 
 mod batch;
 mod commit;
@@ -32,16 +32,14 @@ use crate::call_gate::LedgerCallGate;
 use crate::held_lease::HeldLease;
 use crate::run::{Run, StepError};
 
-/// A hundred planned records.
 struct PlannedBatch {
-    /// Its place among the batches of the slice.
     number: u64,
-    /// Where the slice stands once it is written.
+    /// The slice's position once it is written.
     to: Position,
     records: Vec<PlannedRecord>,
 }
 
-/// What became of a batch.
+/// The result of writing a batch.
 struct WrittenBatch {
     number: u64,
     to: Position,
@@ -49,25 +47,24 @@ struct WrittenBatch {
     counts: OutcomeCounts,
 }
 
-/// One run's work on a slice.
 struct Application<'a> {
     work: &'a RestoreWork,
     restore: &'a Restore,
     definition: &'a Definition,
     key: &'a Key,
-    /// The slice as it was when the run began.
+    /// The slice when the run began.
     slice: &'a RestoreSlice,
     lease: u32,
     crm: &'a dyn Crm,
     gate: &'a LedgerCallGate,
     refusals: Mutex<WriteRefusals>,
     begun: Mutex<Begun>,
-    /// Places for batches under way: no more than can be read and written soon after each other.
+    /// Places for batches in progress: no more than can be read and written soon after each other.
     places: Semaphore,
     room: Room,
 }
 
-/// The calls of so much time may lie between reading a batch and writing it.
+/// The calls of this time may lie between reading a batch and writing it.
 const READ_AHEAD: Duration = Duration::from_secs(5);
 
 fn batches_at_once(gate: &LedgerCallGate) -> usize {
@@ -76,33 +73,32 @@ fn batches_at_once(gate: &LedgerCallGate) -> usize {
     (1..=pipeline::AT_ONCE).rev().find(fits).unwrap_or(1)
 }
 
-/// What this run has begun to write.
 #[derive(Debug, Default)]
 struct Begun {
-    /// Batches of the slice before this one; no later one has a pre-image.
+    /// All batches of the slice before this one may have been begun. No later one has a pre-image.
     until: u64,
-    /// A write got no answer, and may still land.
+    /// A write got no answer, and may still take effect.
     unanswered: bool,
 }
 
-/// What the CRM keeps refusing.
+/// The repeated refusals of the CRM.
 #[derive(Default)]
 struct WriteRefusals {
-    /// By property and code, what refusals weigh against the property.
+    /// The weight of refusals against a property, by property and code.
     weights: BTreeMap<String, u32>,
     dropped: HashSet<u16>,
-    /// Properties of which this run has written a value.
+    /// Properties with a value that this run has written.
     accepted: HashSet<u16>,
-    /// Values that the CRM has refused for what they are, with its word and sentence.
+    /// Values that the CRM has refused as such, with its code and sentence.
     values: HashMap<(u16, String), (String, String)>,
 }
 
-/// So many refused values are remembered, of so many bytes at most.
+/// The most refused values that are remembered, and the most bytes of each.
 const REMEMBERED_VALUES: usize = 2_000;
 const REMEMBERED_BYTES: usize = 1_000;
 
 impl RestoreWork {
-    /// Writes what is left of the slice at `key`. An error comes with what is left behind.
+    /// Writes the rest of the slice at `key`. An error comes with the leftover of the run.
     pub(super) async fn apply(
         &self,
         restore: &Restore,
@@ -138,7 +134,7 @@ impl RestoreWork {
         done
     }
 
-    /// What refusals weigh against which property, in all slices.
+    /// The weight of refusals against each property, in all slices.
     async fn refusals(&self, restore: &Restore) -> Result<BTreeMap<String, u32>, StepError> {
         let mut sum = OutcomeCounts::default();
         for slice in super::dispatch::slices(self.ledger(), &restore.reference()).await? {
@@ -166,8 +162,8 @@ impl Application<'_> {
         pipeline::run(batches, |batch| self.write_batch(held, batch), |results| self.commit_all(results, usage)).await
     }
 
-    /// Checks that this run may begin a batch: the lease is its own, and nobody has stopped the restore. Takes over which
-    /// properties others have dropped. Whether a single call may still be made, the call gate knows.
+    /// Checks that this run may begin a batch: the lease is its own, and the restore was not stopped. Reads which
+    /// properties other runs have dropped. The call gate decides whether a single call may still be made.
     async fn may_begin(&self, held: &HeldLease<'_, RestoreSlice>) -> Result<(), StepError> {
         held.renew_if_old().await?;
         let restore = self.work.load(&self.restore.reference()).await?.record;
@@ -186,19 +182,20 @@ impl Application<'_> {
         self.refusals.lock().unwrap_or_else(PoisonError::into_inner).dropped.contains(&property)
     }
 
-    /// Notes that the CRM takes values of a property.
+    /// Records that the CRM accepts values of a property.
     fn accepted(&self, property: u16) {
         self.refusals.lock().unwrap_or_else(PoisonError::into_inner).accepted.insert(property);
     }
 
-    /// What the CRM has said about the same value of another record, if it refused it for what it is.
+    /// The CRM's refusal of the same value of another record, if it refused the value as such.
     fn refused_before(&self, value: &Difference) -> Option<(String, String)> {
         let refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
         refusals.values.get(&(value.property, value.target.clone())).cloned()
     }
 
-    /// Notes a refusal: against the value, where it is about that, and otherwise against the property. One that is refused
-    /// too often is dropped from the whole restore. `alone` when no other value of the record was refused with it.
+    /// Records a refusal: against the value if it is about the value, otherwise against the property. A property with
+    /// too many refusals is dropped from the whole restore. `alone` means that no other value of the record was refused
+    /// with it.
     async fn refused(
         &self,
         value: &Difference,
@@ -209,7 +206,7 @@ impl Application<'_> {
     ) -> Result<(), StepError> {
         let (property, code) = (value.property, &refusal.code);
         let Some(definition) = self.definition.properties.get(usize::from(property)) else { return Ok(()) };
-        // What is a valid stage depends on the record's pipeline.
+        // Which stages are valid depends on the record's pipeline.
         if code.starts_with("INVALID_") && alone && definition.side_effect != Some(SideEffect::Stage) {
             self.remember_refused(property, sent, refusal);
         }
@@ -217,7 +214,8 @@ impl Application<'_> {
         if weight == 0 {
             return Ok(());
         }
-        // By its place: names are long, and a slice's record holds this for as many properties as a restore may have.
+        // The property by its place: names are long, and a slice's record keeps this for as many properties as a
+        // restore may have.
         let refusal = format!("{property} {code}");
         *counts.refusals.entry(refusal.clone()).or_default() += weight;
         let drop = {
@@ -232,7 +230,7 @@ impl Application<'_> {
             let dropped = DroppedProperty { property: definition.name.clone(), code: code.clone() };
             tracing::warn!(restore.id = %self.restore.restore_id, property = dropped.property, code, "restore.property-dropped");
             match self.work.apply_event(&self.restore.reference(), RestoreEvent::PropertyDropped(dropped)).await {
-                // Somebody has stopped the restore, and nothing more is written anyway.
+                // The restore was stopped, and nothing more is written anyway.
                 Ok(_) | Err(StepError::TakenOver(_)) => {}
                 Err(error) => return Err(error),
             }
@@ -248,20 +246,20 @@ impl Application<'_> {
         }
     }
 
-    /// Notes that `batch` gets a pre-image.
+    /// Records that `batch` gets a pre-image.
     fn begins(&self, batch: u64) {
         let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
         begun.until = begun.until.max(batch + 1);
     }
 
-    /// Notes how writing has ended.
+    /// Records how writing ended.
     fn note(&self, error: &StepError) {
         if error.may_have_landed() {
             self.begun.lock().unwrap_or_else(PoisonError::into_inner).unanswered = true;
         }
     }
 
-    /// What this run leaves behind when all batches before `committed` are.
+    /// The leftover of this run when all batches before `committed` are committed.
     fn leaves(&self, committed: u64) -> Leftover {
         let begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
         match (begun.until > committed, begun.unanswered) {

@@ -1,4 +1,4 @@
-//! The planned records of a slice that are still to be written, a batch at a time.
+//! The planned records of a slice that are still to be written, one batch at a time.
 
 use std::collections::VecDeque;
 
@@ -15,30 +15,29 @@ use crate::restore::RestoreWork;
 use crate::run::StepError;
 use crate::stored_json;
 
-/// Reads a slice's plan segments one by one.
 pub(super) struct PlannedRecords<'a> {
     work: &'a RestoreWork,
     restore: RestoreRef,
     slice: &'a RestoreSlice,
-    /// The segment that `records` are of.
+    /// The position of the segment of `records`.
     at: Position,
-    /// What is left of it; None when it is not read yet.
+    /// The rest of its records. None before it is read.
     records: Option<VecDeque<PlannedRecord>>,
     next_number: u64,
 }
 
 impl<'a> PlannedRecords<'a> {
-    /// What the slice has not written yet.
+    /// The records that the slice has not written yet.
     pub(super) fn from(work: &'a RestoreWork, restore: &Restore, slice: &'a RestoreSlice) -> Self {
         let at = slice.written_to;
         let next_number = slice.batches_before(at);
         Self { work, restore: restore.reference(), slice, at, records: None, next_number }
     }
 
-    /// The next batch; None at the end.
+    /// The next batch. None at the end.
     ///
     /// # Errors
-    /// [`StepError`] when a plan segment cannot be read.
+    /// [`StepError`] if a plan segment cannot be read.
     pub(super) async fn next_batch(&mut self) -> Result<Option<PlannedBatch>, StepError> {
         loop {
             let Some(segment) = self.slice.segments.get(self.at.segment as usize) else { return Ok(None) };

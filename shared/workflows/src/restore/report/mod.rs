@@ -1,6 +1,7 @@
-//! CSV reports about what a restore leaves, or has left, as it was. They are as long as they have to be and take as many runs:
-//! what a run has stored of one is named in the restore's record, and the next run goes on behind it. What a run had not
-//! named there is done again, so no row is missing or doubled, and the bytes are those that one run would have made.
+//! CSV reports of the values that a restore leaves, or has left, unchanged. They can have any length and take several
+//! runs: the restore's record names the stored beginning of a report, and the next run continues behind it. Rows that
+//! were not yet named there are made again. So no row is missing or doubled, and the bytes are those that a single run
+//! would have made.
 
 mod rows;
 
@@ -21,39 +22,38 @@ use crate::growing_blob::{GrowingBlob, ObjectPorts, StoredBlob};
 use crate::run::StepError;
 use crate::stored_json;
 
-/// Objects that are read at the same time. Each is a few MiB.
+/// Objects read at the same time. Each has a few MiB.
 const READS_AHEAD: usize = 8;
 
-/// What browsers and spreadsheets take it for.
+/// The media type for browsers and spreadsheets.
 const CONTENT_TYPE: &str = "text/csv; charset=utf-8";
 
-/// Which report.
 #[derive(Clone, Copy)]
 pub(super) enum Kind {
-    /// What a plan leaves as it is.
+    /// The values that a plan leaves unchanged.
     Skipped,
-    /// What was not restored.
+    /// The values that were not restored.
     Errors,
 }
 
-/// A report to be made.
+/// A report to make.
 pub(super) struct ReportRequest<'a> {
     pub(super) kind: Kind,
     pub(super) restore: &'a Restore,
     /// The lease of the run that makes it.
     pub(super) lease: u32,
     pub(super) properties: &'a [RestoredProperty],
-    /// What it is about; the same in every run.
+    /// The sources of its rows, the same in every run.
     pub(super) sources: Vec<RowSource>,
 }
 
-/// How far a run has come with a report.
+/// The state of a report after a run.
 pub(super) enum Reported {
-    /// There is nothing to report.
+    /// The report has no rows.
     Nothing,
     /// The report is at this key.
     Made(String),
-    /// The run's time is over; the next one goes on.
+    /// The run's time is over; the next run continues.
     RunOver,
 }
 
@@ -73,7 +73,6 @@ impl Kind {
     }
 }
 
-/// A report that is being written.
 struct Report<'a> {
     work: &'a RestoreWork,
     wanted: &'a ReportRequest<'a>,
@@ -83,20 +82,20 @@ struct Report<'a> {
     done: usize,
 }
 
-/// What an earlier run has left of a report.
+/// The result of earlier runs.
 enum EarlierReport<'a> {
-    /// All of it is there.
+    /// The report is finished, at this key.
     Made(String),
     Begun(Report<'a>),
-    /// Nothing that can be used.
+    /// No usable beginning.
     Nothing,
 }
 
 impl RestoreWork {
-    /// Makes a report, or as much of it as can be made before `ends`; of at least one further source.
+    /// Makes a report, or the part of it that can be made before `ends`, with at least one further source.
     ///
     /// # Errors
-    /// [`StepError`]; [`StorageError`]s that cannot be retried say that the report cannot be made at all.
+    /// [`StepError`]. A [`StorageError`] that cannot be retried means that the report cannot be made at all.
     pub(super) async fn report(&self, wanted: &ReportRequest<'_>, ends: Timestamp) -> Result<Reported, StepError> {
         if wanted.sources.is_empty() {
             return Ok(Reported::Nothing);
@@ -131,7 +130,7 @@ impl RestoreWork {
         Report { work: self, wanted, name: name_of(&wanted.sources), object, done: 0 }
     }
 
-    /// What the ledger names of the report.
+    /// Loads the beginning of the report that the ledger names.
     async fn earlier<'a>(&'a self, wanted: &'a ReportRequest<'a>) -> Result<EarlierReport<'a>, StorageError> {
         let Some(saved) = &wanted.restore.report else { return Ok(EarlierReport::Nothing) };
         let name = name_of(&wanted.sources);
@@ -140,11 +139,11 @@ impl RestoreWork {
             return Ok(EarlierReport::Nothing);
         }
         let object = match self.resumed(saved).await {
-            // Only a finished report is ever at its key, so a run has finished it and died.
+            // Only a finished report is at its key, so a run has finished it and died.
             Err(StorageError::Absent(_)) if self.reader.head(&saved.key).await?.is_some() => {
                 return Ok(EarlierReport::Made(saved.key.clone()));
             }
-            // The lifecycle rules have removed what there was.
+            // The lifecycle rules have removed the beginning.
             Err(StorageError::Absent(_)) => {
                 self.abort(saved).await;
                 return Ok(EarlierReport::Nothing);
@@ -165,7 +164,7 @@ impl RestoreWork {
         GrowingBlob::resumed(self.ports(), CONTENT_TYPE, stored, rest).await
     }
 
-    /// Ends the upload of a report, as far as storage answers; the lifecycle rules remove the rest.
+    /// Ends the upload of a report, if storage answers. The lifecycle rules remove the rest.
     pub(super) async fn abort(&self, report: &ReportProgress) {
         if let Some(upload) = &report.upload_id
             && let Err(error) = self.uploads.abort(&report.key, upload).await
@@ -174,7 +173,7 @@ impl RestoreWork {
         }
     }
 
-    /// The same, unless the ledger names the upload, so that another run goes on with it.
+    /// The same, unless the ledger names the upload for another run to continue.
     async fn abort_unless_named(&self, restore: &RestoreRef, stored: &StoredBlob) {
         let Some(upload) = &stored.upload else { return };
         let Ok(present) = self.load(restore).await else { return };
@@ -188,8 +187,8 @@ impl RestoreWork {
 }
 
 impl Report<'_> {
-    /// Adds the rows of all sources. Returns false when there was no time for them, or none is left for finishing: then
-    /// what there is is stored.
+    /// Adds the rows of all sources. Returns false if the time was too short for them, or none is left for finishing.
+    /// Then the beginning is stored.
     async fn add_sources(&mut self, ends: Timestamp) -> Result<bool, StepError> {
         let (work, wanted) = (self.work, self.wanted);
         let rows = Rows { properties: wanted.properties };
@@ -216,7 +215,7 @@ impl Report<'_> {
     async fn write_part(&mut self) -> Result<(), StorageError> {
         if self.object.stored().upload.is_none() {
             let prefix = self.wanted.kind.prefix(&self.wanted.restore.reference());
-            // Left behind by runs that have died before the ledger named them. No other run makes this report.
+            // Left behind by runs that died before the ledger named them. No other run makes this report.
             if let Err(error) = self.work.uploads.abort_all(&prefix).await {
                 tracing::warn!(%error, "restore.uploads-not-aborted");
             }
@@ -224,8 +223,8 @@ impl Report<'_> {
         self.object.write_part().await.map_err(of_upload)
     }
 
-    /// Stores what there is and names it in the ledger. Behind a part there is nothing in the buffer, and at the end of a run
-    /// nobody needs it any more.
+    /// Stores the beginning and names it in the ledger. After a part the buffer is empty, and at the end of a run it is
+    /// no longer needed.
     async fn save(&mut self) -> Result<(), StepError> {
         let (reference, lease) = (self.wanted.restore.reference(), self.wanted.lease);
         let done = self.done as u64;
@@ -242,7 +241,7 @@ impl Report<'_> {
     }
 }
 
-/// An upload that has ended too early is begun again by the next run.
+/// An upload that ended too early is begun again by the next run.
 fn of_upload(error: StorageError) -> StorageError {
     match error {
         StorageError::Absent(_) => StorageError::Unavailable("the report's upload has ended".to_owned()),

@@ -1,4 +1,4 @@
-//! The rows of reports, and the objects in storage that they come from.
+//! The rows of reports, and the objects in storage that contain them.
 
 use std::collections::HashSet;
 
@@ -14,7 +14,7 @@ use domain::work::RestoreRef;
 
 use crate::stored_json;
 
-/// Goes up when rows, or their order, change: reports that are half made begin again then.
+/// Goes up when rows, or their order, change. Half-made reports then begin again.
 const VERSION: u32 = 1;
 
 const HEADER: [&str; 5] = ["record_id", "property", "old_value", "backup_value", "reason"];
@@ -25,29 +25,28 @@ const UNCLEAR: &str = "UNCLEAR: The restore ended while the value may have been 
 const NOT_TRIED: &str =
     "NOT_TRIED: The restore ended before it came to the value, so it is as it was. A new restore finds it.";
 
-/// An object that is reported on.
+/// The source of a report's rows.
 pub(in crate::restore) enum RowSource {
-    /// A plan segment: what it leaves as it is.
+    /// A plan segment: the values that it leaves unchanged.
     Plan(String),
-    /// An outcome object: what was not written.
+    /// An outcome object: the values that were not written.
     Outcome(String),
-    /// A plan segment: what of it nobody came to.
+    /// A plan segment: its values that were not tried.
     Untried {
         key: String,
-        /// Which values those are.
         untried: Untried,
-        /// The outcome object that tells which of them are unclear, if any are.
+        /// The outcome object that says which of them are unclear, if any are.
         unclear_key: Option<String>,
     },
 }
 
-/// Everything that the plans of `slices` leave as it is.
+/// All values that the plans of `slices` leave unchanged.
 pub(in crate::restore) fn skipped(restore: &RestoreRef, slices: &[RestoreSlice]) -> Vec<RowSource> {
     slices.iter().flat_map(|slice| skipped_of(restore, slice)).collect()
 }
 
-/// Everything that was not written, slice by slice: what the plan leaves as it is, what was refused or is unclear, and what
-/// nobody came to. All slices are settled.
+/// All values that were not written, slice by slice: those that the plan leaves unchanged, those that were refused or
+/// are unclear, and those that were not tried. All slices are settled.
 pub(in crate::restore) fn not_restored(restore: &RestoreRef, slices: &[RestoreSlice]) -> Vec<RowSource> {
     let mut sources = Vec::new();
     for slice in slices {
@@ -71,9 +70,9 @@ fn skipped_of(restore: &RestoreRef, slice: &RestoreSlice) -> impl Iterator<Item 
     })
 }
 
-/// Names these sources in this order: another list has another name.
+/// A name for these sources in this order. Another list has another name.
 pub(super) fn name_of(sources: &[RowSource]) -> String {
-    // FNV-1a, which stays the same whatever the program is built with.
+    // FNV-1a, which is the same in every build of the program.
     const PRIME: u64 = 0x0100_0000_01b3;
     let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
     for source in sources {
@@ -89,7 +88,7 @@ pub(super) fn name_of(sources: &[RowSource]) -> String {
     format!("{VERSION}-{}-{hash:016x}", sources.len())
 }
 
-/// A source that was read. Its lines are parsed one at a time, so that several can be held in memory.
+/// A source that was read. Its lines are parsed one at a time, so that several sources fit into memory.
 pub(super) struct Read<'a> {
     source: &'a RowSource,
     bytes: Bytes,
@@ -122,15 +121,15 @@ pub(super) struct Rows<'a> {
 }
 
 impl Rows<'_> {
-    /// The line above all rows.
+    /// The header line.
     pub(super) fn header(out: &mut Vec<u8>) {
         archive::report::write_line(HEADER, out);
     }
 
-    /// Appends all rows that come from a source.
+    /// Appends all rows of a source.
     ///
     /// # Errors
-    /// [`StorageError::Refused`] when the source is not what was expected.
+    /// [`StorageError::Refused`] if the source is not what was expected.
     pub(super) fn of(self, read: &Read<'_>, out: &mut Vec<u8>) -> Result<(), StorageError> {
         match read.source {
             RowSource::Plan(key) => {

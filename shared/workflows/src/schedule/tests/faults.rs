@@ -1,4 +1,4 @@
-//! Ports that fail, lose answers or fall silent: what is due happens once all the same.
+//! Ports that fail, lose answers or hang: due work is still done once.
 
 use domain::ports::ledger::{DUE_SHARDS, DueList, Key};
 use in_memory::MemoryDeadLetters;
@@ -10,8 +10,8 @@ use crate::recover::Recover;
 
 const FAULTS: [Fault; 3] = [Fault::CallFails, Fault::AnswerLost, Fault::WorkerDies];
 
-/// Lets the rule fire every minute until nothing is due, with `faults` on the way, and then recover-stalled look after what
-/// was lost.
+/// Lets the rule fire every minute until nothing is due, with `faults` at the ports, and then lets recover-stalled find
+/// the lost work.
 async fn run_out(world: &World, faults: &Arc<Faults>) -> Vec<Struck> {
     for _ in 0..5 {
         let worker = faults.worker();
@@ -75,7 +75,7 @@ async fn a_skipped_run_is_announced_once_after_a_fault_at_any_call() {
 }
 
 #[tokio::test]
-async fn a_list_of_due_schedules_that_cannot_be_read_does_not_hold_up_the_others() {
+async fn an_unreadable_list_of_due_schedules_does_not_delay_the_others() {
     let counted = Faults::none();
     let world = World::due().await;
     world.starting_as(&counted.worker()).round(world.round_ends()).await.expect("no faults");
@@ -100,9 +100,9 @@ async fn a_list_of_due_schedules_that_cannot_be_read_does_not_hold_up_the_others
     assert_eq!((lists, held_up), (DUE_SHARDS, 1), "only the list that it is on holds it up");
 }
 
-/// More schedules that cannot be read than are asked for at once are first in each list of what is due.
+/// Each list of due schedules begins with more unreadable ones than are requested at once.
 #[tokio::test]
-async fn schedules_that_cannot_be_read_do_not_keep_others_from_their_turn() {
+async fn unreadable_schedules_do_not_keep_others_from_their_turn() {
     let world = World::due().await;
     for nth in 0..2_000 {
         let unreadable = Change {
@@ -132,7 +132,7 @@ async fn refused_token() -> World {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_connection_that_is_mended_before_its_run_is_skipped_gets_the_backup() {
+async fn a_connection_repaired_before_its_run_is_skipped_gets_the_backup() {
     let counted = Faults::none();
     let world = refused_token().await;
     world.starting_as(&counted.worker()).round(world.round_ends()).await.expect("no faults");

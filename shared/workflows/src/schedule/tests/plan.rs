@@ -1,4 +1,4 @@
-//! Accounts that lose the plan that has schedules.
+//! Accounts that lose the plan with schedules.
 
 use in_memory::CountingLedger;
 use in_memory::faults::{Fault, Sweep};
@@ -10,7 +10,7 @@ fn connecting(world: &World) -> ChangeAccount {
     samples::change_account(world.ledger.clone(), world.queue.clone(), world.clock.clone())
 }
 
-/// An operator gives the account the plan of this name.
+/// Gives the account the plan of this name, like an operator.
 async fn change_plan(connecting: &ChangeAccount, plan: &str) {
     let change = AccountChange { tier: Some(samples::tier(plan)), ..AccountChange::default() };
     let act = samples::act("change-account");
@@ -51,7 +51,7 @@ async fn a_change_to_another_plan_with_schedules_leaves_a_schedule_on() {
 }
 
 #[tokio::test]
-async fn a_run_that_waits_starts_as_soon_as_a_larger_plan_allows_it() {
+async fn a_waiting_run_starts_as_soon_as_a_larger_plan_allows_it() {
     let world = World::scheduled().await;
     world.clock.set(first_run() - HOUR * 5);
     let by_hand = world.backup_by_hand().await;
@@ -67,7 +67,7 @@ async fn a_run_that_waits_starts_as_soon_as_a_larger_plan_allows_it() {
 }
 
 #[tokio::test]
-async fn a_run_that_finds_the_plan_gone_stops_the_schedule() {
+async fn a_run_without_a_plan_for_schedules_stops_the_schedule() {
     let world = World::due().await;
     world.edit_account(|account| account.tier = samples::tier("professional")).await;
 
@@ -79,7 +79,7 @@ async fn a_run_that_finds_the_plan_gone_stops_the_schedule() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_schedule_that_is_switched_on_while_the_plan_goes_is_off_afterwards() {
+async fn a_schedule_switched_on_while_the_plan_changes_is_off_afterwards() {
     // Account; account, schedule, commit.
     let sweep = Sweep::expecting(4).up_to(4);
     sweep

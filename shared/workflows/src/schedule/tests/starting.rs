@@ -1,11 +1,11 @@
-//! Runs that are due: what they start, and that each starts it once.
+//! Due runs: the backups that they start, each once.
 
 use in_memory::faults::{Fault, Faults, Sweep};
 
 use super::*;
 
 #[tokio::test]
-async fn a_run_that_is_due_starts_a_backup_for_the_user_who_switched_it_on() {
+async fn a_due_run_starts_a_backup_for_the_user_who_switched_it_on() {
     let world = World::scheduled().await;
     world.clock.set(first_run() - SignedDuration::from_secs(1));
     assert_eq!(world.round().await, Started::default());
@@ -27,7 +27,7 @@ async fn a_run_that_is_due_starts_a_backup_for_the_user_who_switched_it_on() {
 }
 
 #[tokio::test]
-async fn the_audit_log_says_for_whom_a_backup_has_started() {
+async fn the_audit_log_names_the_person_for_whom_a_backup_started() {
     let world = World::due().await;
     world.round().await;
 
@@ -50,13 +50,13 @@ async fn a_rule_that_fires_again_starts_nothing_more() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_of_two_scheduling_rounds_at_the_same_moment_starts_the_backup() {
+async fn one_of_two_simultaneous_scheduling_rounds_starts_the_backup() {
     let counted = Faults::none();
     let world = World::due().await;
     world.starting_as(&counted.worker()).round(world.round_ends()).await.expect("no faults");
     assert!(counted.calls() > 8, "the lists of all shards, and what is done about what is due");
 
-    // The slow round is held at each of its calls in turn while the other one does all of its own.
+    // The slow round is held at each of its calls in turn while the other one makes all of its own.
     let sweep = Sweep::expecting(13).up_to(counted.calls());
     sweep
         .of(Fault::CallHeld, async |faults| {
@@ -81,7 +81,7 @@ async fn one_of_two_scheduling_rounds_at_the_same_moment_starts_the_backup() {
 }
 
 #[tokio::test]
-async fn after_an_outage_there_is_one_catch_up_and_the_cadence_stays() {
+async fn after_an_outage_one_backup_catches_up_and_the_cadence_stays() {
     for (hours, weeks) in [(30, 1), (5 * 24, 1), (40 * 24, 6)] {
         let world = World::due().await;
         world.clock.advance(HOUR * hours);

@@ -1,4 +1,4 @@
-//! Runs that cannot start when they are due: they wait for the allowance, or are left out where waiting is no use.
+//! Due runs that cannot start: they wait for the allowance, or are skipped if waiting cannot help.
 
 use super::*;
 
@@ -11,7 +11,7 @@ fn token_refused() -> Failure {
 }
 
 #[tokio::test]
-async fn a_run_waits_for_the_backup_that_runs_and_starts_within_a_minute_of_its_end() {
+async fn a_run_waits_for_the_running_backup_and_starts_within_a_minute_of_its_end() {
     let world = World::scheduled().await;
     world.clock.set(first_run() - HOUR);
     let running = world.backup_by_hand().await;
@@ -32,7 +32,7 @@ async fn a_run_waits_for_the_backup_that_runs_and_starts_within_a_minute_of_its_
 }
 
 #[tokio::test]
-async fn a_run_that_is_too_early_starts_at_the_moment_at_which_the_plan_allows_it() {
+async fn a_run_that_is_too_early_starts_when_the_plan_allows_it() {
     let world = World::scheduled().await;
     world.clock.set(first_run() - HOUR * 5);
     let by_hand = world.backup_by_hand().await;
@@ -56,7 +56,7 @@ async fn a_run_that_is_too_early_starts_at_the_moment_at_which_the_plan_allows_i
 }
 
 #[tokio::test]
-async fn while_the_crm_refuses_the_token_runs_are_left_out_with_a_notification() {
+async fn while_the_crm_refuses_the_token_runs_are_skipped_with_a_notification() {
     let world = World::scheduled().await;
     let failed = world.backup_by_hand().await;
     world.end(&failed, End::Failed(&token_refused())).await;
@@ -92,7 +92,7 @@ async fn once_the_account_is_connected_again_the_next_run_starts() {
 }
 
 #[tokio::test]
-async fn a_failure_that_can_pass_by_itself_does_not_keep_the_next_run_from_starting() {
+async fn a_temporary_failure_does_not_keep_the_next_run_from_starting() {
     let world = World::scheduled().await;
     let failed = world.backup_by_hand().await;
     world.end(&failed, End::Failed(&Failure::new(FailureKind::CrmUnavailable, "The CRM does not answer."))).await;
@@ -101,7 +101,7 @@ async fn a_failure_that_can_pass_by_itself_does_not_keep_the_next_run_from_start
 }
 
 #[tokio::test]
-async fn without_a_connection_a_run_is_left_out_with_a_notification() {
+async fn without_a_connection_a_run_is_skipped_with_a_notification() {
     let world = World::due().await;
     world.edit_account(|account| account.crm_connection = None).await;
 

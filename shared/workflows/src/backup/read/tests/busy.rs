@@ -1,4 +1,4 @@
-//! D1: looking at a backup while its chunks are read, committed and split.
+//! D1: reading a backup while its chunks are read, committed and split.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -17,7 +17,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::samples::{self, NOW};
 
-/// What a worker does next, with one of the chunks.
+/// A worker's next step, with one of the chunks.
 #[derive(Debug, Clone)]
 enum Step {
     Read(usize, u64),
@@ -25,7 +25,7 @@ enum Step {
     Split(usize),
 }
 
-/// A ledger in which workers take some steps just before it answers each question for a list.
+/// A ledger in which workers take some steps just before each list is answered.
 struct BusyLedger {
     ledger: MemoryLedger,
     steps: Mutex<VecDeque<Vec<Step>>>,
@@ -133,7 +133,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    /// D1: whatever is committed between the two lists, nobody sees progress go back.
+    /// D1: with any commits between the two lists, shown progress never goes back.
     #[test]
     fn progress_never_goes_back(steps in prop::collection::vec(prop::collection::vec(step(), 0..4), 0..40)) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");

@@ -1,4 +1,5 @@
-//! Looks at what the CRM has: before a write, where that was seen long ago, and after it, where the answer does not tell.
+//! Reads the CRM's values again: before a write if they were read long ago, and after it if the answer does not contain
+//! them.
 
 use domain::ids::RecordId;
 use domain::lease::WaitReason;
@@ -14,19 +15,19 @@ use crate::restore::apply::Application;
 use crate::restore::compare::{Presence, Present};
 use crate::run::StepError;
 
-/// What the CRM has of a record is known for so long. After that it is asked again before it is written over.
+/// How long the CRM's values of a record count as known. After that they are read again before they are overwritten.
 const FRESH: SignedDuration = SignedDuration::from_secs(15);
 
-/// How often a call is put off because what it writes over is not known well enough any more.
+/// How often a call is put off because the values that it overwrites were read too long ago.
 const MOST_LOOKS: u32 = 3;
 
 const GONE: (&str, &str) = (reasons::RECORD_GONE, "The record was deleted while it was written.");
 
 impl Writer<'_> {
-    /// Waits until a call can be sent, and asks the CRM again for what it has where that was long ago.
+    /// Waits until a call can be sent, and reads the CRM's values again if they were read long ago.
     ///
     /// # Errors
-    /// [`StepError`], also where somebody has changed a value meanwhile: the next run begins the batch anew.
+    /// [`StepError`], also if a value was edited meanwhile: the next run begins the batch again.
     pub(super) async fn refresh(&self, updates: &mut [PendingUpdate], round: Round) -> Result<(), StepError> {
         let application = self.application;
         for _ in 0..MOST_LOOKS {
@@ -48,8 +49,8 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// The CRM has accepted values, and its answer does not show what became of them: they are read. What is not shown even
-    /// so may have been written.
+    /// Reads values that the CRM has accepted without returning their result. A value that is still missing may have
+    /// been written.
     pub(super) async fn look_again(&mut self, untold: Vec<PendingUpdate>, round: Round) -> Result<(), StepError> {
         let application = self.application;
         let ids: Vec<RecordId> = untold.iter().map(|update| update.id).collect();
@@ -77,26 +78,26 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Nobody knows whether a value was written in `round`. What may be cleared is not left so.
+    /// It is unknown whether a value was written in `round`. A value that may be cleared is set again.
     fn unclear(&mut self, id: RecordId, value: Difference, round: Round) {
         match round {
             Round::Free | Round::Clear => self.cleared.push(self.application.seen_now(id, value)),
             Round::Set | Round::SetCleared => drop(self.fates.insert((id, value.property), Fate::Unclear)),
-            // Why the target was not written is told already.
+            // The reason why the target was not written is already recorded.
             Round::PutBack => {}
         }
     }
 }
 
 impl Application<'_> {
-    /// What the CRM has of records, and when it was asked: not before the call had its turn.
+    /// The CRM's values of records, and when they were read: not before the call had its turn.
     pub(in crate::restore::apply) async fn seen(&self, ids: &[RecordId]) -> Result<(Present, Timestamp), StepError> {
         self.gate.slot_comes().await.map_err(CrmError::from)?;
         let asked_at = self.work.now();
         Ok((Present::read(self.crm, self.restore, self.definition, ids).await?, asked_at))
     }
 
-    /// Whether a record still has what it was found with before `round`.
+    /// Whether a record still has the values that it had before `round`.
     fn is_unchanged(&self, update: &PendingUpdate, present: &Present, round: Round) -> bool {
         let Presence::Row(row) = present.find(update.id) else { return false };
         update.values.iter().all(|value| {

@@ -1,5 +1,5 @@
-//! Sends updates. What the CRM refuses is bisected to the single record, and there to the property that it names; what it
-//! returns is compared with what was sent.
+//! Sends updates. Refused calls are bisected to the single record, and then to the property that the CRM names. The
+//! values that the CRM returns are compared with those sent.
 
 mod looks;
 
@@ -21,53 +21,51 @@ use crate::restore::begun::ROUNDS_OF_CLEARING;
 use crate::run::StepError;
 use crate::stored_json;
 
-/// Calls of a day that are kept for setting what is cleared: enough for all batches that are under way at the same time.
+/// Daily calls reserved for setting cleared values: enough for all batches in progress at the same time.
 const KEPT_FOR_SETTING: u32 = 200;
 
-/// What became of each value that was sent.
+/// The fate of each value that was sent.
 pub(super) type Fates = HashMap<(RecordId, u16), Fate>;
 
-/// The values of a record that are sent.
+/// The values of a record to send.
 #[derive(Clone)]
 pub(super) struct PendingUpdate {
     pub(super) id: RecordId,
     pub(super) values: Vec<Difference>,
-    /// When the CRM was asked last for what it has.
+    /// When the CRM's values were last read.
     pub(super) seen_at: Timestamp,
 }
 
-/// The values of a batch that are to be written.
 #[derive(Default)]
 pub(super) struct ToWrite {
-    /// What the records have is known and untouched.
+    /// Values whose present value is known and untouched.
     pub(super) values: Vec<PendingUpdate>,
-    /// A run before this one has cleared them, and what they had before is the value to put back.
+    /// Values that an earlier run has cleared. Their earlier value is the one to put back.
     pub(super) cleared: Vec<PendingUpdate>,
 }
 
-/// What is sent.
+/// The values that a round sends.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Round {
-    /// Nothing, in place of unique values that other records of the batch are to get.
+    /// Empty values, in place of unique values that other records of the batch will get.
     Free,
     Set,
-    /// Nothing, in place of values that cannot go back to an earlier option otherwise.
+    /// Empty values, in place of values that can only go back to an earlier option in this way.
     Clear,
-    /// The targets of those.
+    /// The targets of the cleared values.
     SetCleared,
-    /// What was there before, where the CRM does not take the target even so.
+    /// The earlier values, if the CRM does not accept the target even then.
     PutBack,
 }
 
-/// Writes the values of a batch and finds out what became of each.
+/// Writes the values of a batch and finds out the fate of each.
 pub(super) struct Writer<'a> {
     application: &'a Application<'a>,
     batch: u64,
     counts: &'a mut OutcomeCounts,
     fates: Fates,
-    /// Values for the next round.
     next_round: Vec<PendingUpdate>,
-    /// Values that are cleared, and to be set after all others.
+    /// Values that are cleared, to be set after all others.
     cleared: Vec<PendingUpdate>,
 }
 
@@ -76,10 +74,10 @@ impl<'a> Writer<'a> {
         Self { application, batch, counts, fates: Fates::new(), next_round: Vec::new(), cleared: Vec::new() }
     }
 
-    /// Writes everything.
+    /// Writes all values.
     ///
     /// # Errors
-    /// [`StepError`]; some values may have been written.
+    /// [`StepError`]. Some values may have been written.
     pub(super) async fn write(mut self, to_write: ToWrite) -> Result<Fates, StepError> {
         let (blocking, values) = self.application.blocking(to_write.values);
         self.cleared = to_write.cleared;
@@ -94,8 +92,8 @@ impl<'a> Writer<'a> {
         Ok(self.fates)
     }
 
-    /// Clears values that are set again at once, unless the day's calls may not last until then. That they may be empty
-    /// from now on is put down first, so that a run that goes on tells them from values that somebody else has cleared.
+    /// Clears values that are set again at once, unless the day's calls may not last until then. First stores that they
+    /// may be empty from now on, so that a later run can distinguish them from values that a user has cleared.
     async fn clear(&mut self, updates: Vec<PendingUpdate>, round: Round) -> Result<(), StepError> {
         if updates.is_empty() {
             return Ok(());
@@ -105,7 +103,7 @@ impl<'a> Writer<'a> {
         self.write_round(updates, round).await
     }
 
-    /// Writes `updates`, in halves where the CRM refuses the whole.
+    /// Writes `updates`, in halves if the CRM refuses the whole.
     async fn write_round(&mut self, updates: Vec<PendingUpdate>, round: Round) -> Result<(), StepError> {
         let mut left = VecDeque::from([updates]);
         while let Some(updates) = left.pop_front() {
@@ -150,7 +148,7 @@ impl<'a> Writer<'a> {
         Ok(application.crm.update_batch(&application.restore.object_type, &records).await?)
     }
 
-    /// Takes what the CRM refused of one record out of it, and returns what is left to try.
+    /// Removes the refused values of one record, and returns the rest to try again.
     async fn refuse(
         &mut self,
         mut update: PendingUpdate,
@@ -161,7 +159,7 @@ impl<'a> Writer<'a> {
         let is_named =
             |value: &Difference| refusal.properties.iter().any(|property| property == application.name(value.property));
         let taken = is_about_uniqueness(&refusal.code);
-        // Where the CRM says that a value is taken and not which, it is that of a property that takes each value once.
+        // If the CRM says that a value is taken but not which one, it is the value of a unique property.
         let may_be_taken =
             |value: &Difference| taken && application.property(value.property).is_some_and(RestoredProperty::is_unique);
         let (mut refused, mut rest): (Vec<_>, Vec<_>) =
@@ -169,14 +167,16 @@ impl<'a> Writer<'a> {
         if refused.is_empty() {
             (refused, rest) = rest.into_iter().partition(may_be_taken);
         }
-        // Where nothing says which value it is, those that are cleared are tried one by one: all of them would stay empty.
+        // If the CRM does not name the value, cleared values are tried one by one. Otherwise all of them would stay
+        // empty.
         if refused.is_empty() && rest.len() > 1 && matches!(round, Round::SetCleared | Round::PutBack) {
             return Ok(rest.into_iter().map(|value| PendingUpdate { values: vec![value], ..update.clone() }).collect());
         }
         if refused.is_empty() {
             refused = std::mem::take(&mut rest);
         }
-        // A property or a value is only charged with what is its own fault: not with what the record lacks besides.
+        // Only refusals that a property or a value caused itself count against it, not those about other values that
+        // the record lacks.
         let named = !refusal.properties.is_empty();
         let alone = refused.len() == 1;
         for value in refused.iter().filter(|value| if named { is_named(value) } else { alone }) {
@@ -193,8 +193,8 @@ impl<'a> Writer<'a> {
         Ok(if rest.is_empty() { Vec::new() } else { vec![PendingUpdate { values: rest, ..update }] })
     }
 
-    /// Compares what was sent with what the CRM holds now, and looks again where its answer does not tell. Returns what it
-    /// refused without refusing all, to try the rest.
+    /// Compares the sent values with those that the CRM now has, and reads again if its answer does not contain them.
+    /// If the CRM refused single records of an accepted call, returns their other values to try again.
     async fn compare(
         &mut self,
         updates: Vec<PendingUpdate>,
@@ -228,7 +228,7 @@ impl<'a> Writer<'a> {
         Ok(again)
     }
 
-    /// The CRM holds `now` of a value that it has accepted.
+    /// The CRM has accepted a value, and now has `now`.
     fn settle(&mut self, id: RecordId, value: Difference, now: &str, round: Round) {
         let Some(property) = self.application.property(value.property) else { return };
         let (sent, before) = (round.sends(&value), round.finds(&value));
@@ -251,7 +251,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// The value is as it was.
+    /// The value is unchanged.
     fn put_back(&mut self, id: RecordId, property: u16) {
         if let Some(Fate::Failed { now, .. }) = self.fates.get_mut(&(id, property)) {
             *now = None;
@@ -265,8 +265,8 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Gives up the values of dropped properties, and those that the CRM has refused of other records. Those that are cleared
-    /// already are not left so.
+    /// Gives up the values of dropped properties, and those that the CRM has refused for other records. Values that are
+    /// already cleared are set again.
     fn without_hopeless(&mut self, updates: Vec<PendingUpdate>, round: Round) -> Vec<PendingUpdate> {
         if matches!(round, Round::SetCleared | Round::PutBack) {
             return updates;
@@ -289,7 +289,7 @@ impl<'a> Writer<'a> {
         left
     }
 
-    /// A value was not written in `round`. One that was cleared before is to get back what it had.
+    /// A value was not written in `round`. A value that was cleared before gets its earlier value back.
     fn failed(&mut self, id: RecordId, value: Difference, reason: (&str, &str), round: Round) {
         match round {
             Round::Free | Round::Set | Round::Clear => self.failed_with(id, value.property, reason, None),
@@ -297,7 +297,7 @@ impl<'a> Writer<'a> {
                 self.failed_with(id, value.property, reason, Some(String::new()));
                 self.next(id, value);
             }
-            // Why the target was not written is told already.
+            // The reason why the target was not written is already recorded.
             Round::PutBack => {}
         }
     }
@@ -317,7 +317,7 @@ impl Round {
         }
     }
 
-    /// What the record has before.
+    /// The record's value before the round.
     fn finds(self, value: &Difference) -> &str {
         match self {
             Self::Free | Self::Set | Self::Clear => &value.before,
@@ -340,7 +340,7 @@ pub(super) fn is_about_uniqueness(code: &str) -> bool {
     ["CONFLICT", "UNIQUE", "DUPLICATE", "ALREADY_EXISTS"].iter().any(|word| code.contains(word))
 }
 
-/// The updates in as many calls as it takes to name each record once in a call.
+/// Distributes the updates over calls, so that no call has two updates of one record.
 fn apart(updates: Vec<PendingUpdate>) -> Vec<Vec<PendingUpdate>> {
     let mut calls: Vec<Vec<PendingUpdate>> = vec![Vec::new()];
     for update in updates {
@@ -353,7 +353,7 @@ fn apart(updates: Vec<PendingUpdate>) -> Vec<Vec<PendingUpdate>> {
     calls
 }
 
-/// One update for each record.
+/// Merges the updates into one for each record.
 fn by_record(updates: Vec<PendingUpdate>) -> Vec<PendingUpdate> {
     let mut joined: Vec<PendingUpdate> = Vec::with_capacity(updates.len());
     let mut place_of = HashMap::new();
@@ -385,7 +385,7 @@ impl Application<'_> {
         self.work.put_lines(&key, lines).await
     }
 
-    /// Takes the unique values out of `updates` that are in the way of other records of the batch.
+    /// Removes from `updates` the unique values that other records of the batch need.
     fn blocking(&self, updates: Vec<PendingUpdate>) -> (Vec<PendingUpdate>, Vec<PendingUpdate>) {
         let is_unique = |place: u16| self.property(place).is_some_and(RestoredProperty::is_unique);
         let values = updates.iter().flat_map(|update| update.values.iter().map(|value| (update.id, value)));
@@ -405,12 +405,12 @@ impl Application<'_> {
         self.definition.properties.get(usize::from(place))
     }
 
-    /// A value of which an answer has just told.
+    /// A value that an answer has just contained.
     fn seen_now(&self, id: RecordId, value: Difference) -> PendingUpdate {
         PendingUpdate { id, values: vec![value], seen_at: self.work.now() }
     }
 
-    /// What an updated record shows of a property.
+    /// An updated record's value of a property, if it was returned.
     fn shown<'r>(&self, record: &'r UpdatedRecord, place: u16) -> Option<&'r str> {
         let name = self.name(place);
         record.values.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
