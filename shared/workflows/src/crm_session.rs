@@ -127,7 +127,7 @@ fn not_allowed() -> StepError {
 fn not_connected() -> StepError {
     StepError::Fatal(Failure::new(
         FailureKind::CrmNotConnected,
-        "The account has no CRM connection any more; connect it again with PUT /accounts/{account} and try again.",
+        "The account no longer has a CRM connection; connect it again with PUT /accounts/{account} and try again.",
     ))
 }
 

@@ -349,7 +349,7 @@ fn restore_took_too_long() -> Failure {
 fn took_too_long() -> Failure {
     Failure::new(
         FailureKind::BackupTookTooLong,
-        "The backup was not done after 6 days and was ended. Raise the share of the CRM's calls that it may use, then \
+        "The backup did not finish within 6 days and was stopped. Raise the share of the CRM's calls that it may use, then \
          make a new one.",
     )
 }

@@ -167,9 +167,7 @@ fn other_portal() -> StepError {
 
 fn object_gone(restore: &Restore) -> StepError {
     let label = &restore.label;
-    let sentence = format!(
-        "The CRM has no object type {label} any more, so there is nothing that its values could be restored to."
-    );
+    let sentence = format!("The CRM no longer has the object type {label}, so its values cannot be restored.");
     StepError::Crm(CrmError::new(CrmErrorKind::NotFound, sentence))
 }
 

@@ -290,7 +290,7 @@ fn warnings(plan: &Plan, properties: &[(RestoredProperty, PropertyCounts)]) -> V
     let gone = plan.counts.not_found + plan.counts.merged;
     if gone > 0 {
         let sentence = format!(
-            "{gone} records of the backup do not exist any more and are not restored; skipped.csv names them. Deleted \
+            "{gone} records of the backup do not exist any more and are not restored; skipped.csv lists them. Deleted \
              records can be brought back from the CRM's recycling bin for up to 90 days."
         );
         warnings.push(general("records-not-found", &sentence));

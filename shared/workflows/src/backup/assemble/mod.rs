@@ -104,7 +104,7 @@ impl Assemble {
         let contents = contents::lay_out(&record, objects, planned_at).map_err(|error| {
             StepError::Fatal(Failure::new(
                 FailureKind::ArchiveInconsistent,
-                format!("The archive cannot be laid out: {error}."),
+                format!("The layout of the archive cannot be computed: {error}."),
             ))
         })?;
         let assembly = match record.assembly {

@@ -88,8 +88,7 @@ impl LastBackup {
 }
 
 fn vanished_gap(object: &ObjectExport) -> Gap {
-    let reason =
-        "The CRM does not list this object type any more. It was deleted, or the token has lost the scope for it.";
+    let reason = "The CRM no longer lists this object type. It was deleted, or the token has lost the scope for it.";
     let definition = &object.definition;
     let gap = gap::of_object(Some(definition.object_type.clone()), &definition.label, reason.to_owned(), Vec::new());
     Gap { in_last_backup: true, ..gap }

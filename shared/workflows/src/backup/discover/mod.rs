@@ -309,7 +309,7 @@ fn of_refused_properties(definition: &ObjectDefinition, refused: RefusedProperti
 /// Names all missing scopes at once, so that the user need not find them one backup at a time.
 fn values_hidden(scopes: &BTreeSet<String>) -> StepError {
     let happened =
-        "Records have sensitive values that the CRM token cannot see, so the backup would hold them as empty.";
+        "Records have sensitive values that the CRM token cannot see, so the backup would contain them as empty.";
     StepError::Fatal(Failure::scopes_missing(happened, scopes.iter().map(String::as_str)))
 }
 

@@ -21,7 +21,7 @@ use crate::stored_json;
 const NOT_SHOWN: (&str, &str) =
     (reasons::NOT_SHOWN, "The CRM did not show the present value, so it was left as it is.");
 
-const EDITED: &str = "Somebody has changed the value since the undo was planned.";
+const EDITED: &str = "The value was changed after the undo was planned.";
 
 const UNREADABLE: (&str, &str) =
     (reasons::UNREADABLE, "The CRM has the record and could not give it, so it was left as it is.");

@@ -193,7 +193,7 @@ impl Rows<'_> {
                 WhySkipped::CannotBeSet => {
                     "NOT_AN_OPTION: The property's options have changed; the value is none of them any more."
                 }
-                WhySkipped::EditedSince => "EDITED_SINCE: Somebody has changed the value since the restore.",
+                WhySkipped::EditedSince => "EDITED_SINCE: The value was changed after the restore.",
             };
             let difference = &skipped.difference;
             self.line(&id, difference.property, &difference.before, &difference.target, reason, out);

@@ -21,7 +21,7 @@ const FRESH: SignedDuration = SignedDuration::from_secs(15);
 /// How often a call is put off because the values that it overwrites were read too long ago.
 const MOST_LOOKS: u32 = 3;
 
-const GONE: (&str, &str) = (reasons::RECORD_GONE, "The record was deleted while it was written.");
+const GONE: (&str, &str) = (reasons::RECORD_GONE, "The record was deleted during the write.");
 
 impl Writer<'_> {
     /// Waits until a call can be sent, and reads the CRM's values again if they were read long ago.

@@ -327,7 +327,7 @@ impl Round {
 }
 
 /// Why values of a dropped property are not written.
-pub(super) const DROPPED: &str = "The CRM kept refusing this property, so it was given up.";
+pub(super) const DROPPED: &str = "The CRM refused this property repeatedly, so it was dropped from the restore.";
 
 const IGNORED: (&str, &str) =
     (reasons::WRITE_IGNORED, "The CRM accepted the write and holds another value than the one that was sent.");
