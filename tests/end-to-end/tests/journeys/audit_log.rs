@@ -51,7 +51,7 @@ fn what_only_operators_may_a_super_admin_may_not_and_that_is_remembered() -> Res
     for (path, item) in description["paths"].as_object().into_iter().flatten() {
         for (method, operation) in item.as_object().into_iter().flatten() {
             for field in operation["x-operators-only"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-                let schema = &description["components"]["schemas"]["TierName"]["enum"][0];
+                let schema = &description["components"]["schemas"]["PlanName"]["enum"][0];
                 assert_eq!((path.as_str(), method.as_str(), field), ("/accounts/{accountId}", "put", "plan"));
                 let refused = journey.api().put(&journey.path(""), &json!({ field: schema }))?;
                 assert_problem(&refused, 403, "forbidden");

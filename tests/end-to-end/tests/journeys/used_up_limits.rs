@@ -49,7 +49,7 @@ fn a_day_that_other_apps_have_used_up_is_waited_for() -> Result<()> {
     let shown = wait_and_cancel(&journey)?;
 
     let sentence = shown["waiting"]["sentence"].as_str().unwrap_or_default();
-    assert!(sentence.contains("in a day are used up"), "{shown}");
+    assert!(sentence.contains("calls for today"), "{shown}");
     Ok(())
 }
 
