@@ -127,7 +127,7 @@ impl<S: Hash, C: Fn(&[u8]) -> S> Run<'_, '_, C> {
         match bound {
             Bound::Inputs(most) => self.tried >= most,
             // Reading the clock takes longer than some parsers.
-            Bound::Time(most) => self.tried.is_multiple_of(16) && processor_time() - began >= most,
+            Bound::Time(most) => self.tried.is_multiple_of(16) && processor_time().saturating_sub(began) >= most,
         }
     }
 
@@ -184,7 +184,7 @@ impl<S: Hash, C: Fn(&[u8]) -> S> Run<'_, '_, C> {
     }
 
     fn tell(&self, began: Duration) {
-        let seconds = (processor_time() - began).as_secs_f64().max(0.001);
+        let seconds = processor_time().saturating_sub(began).as_secs_f64().max(0.001);
         let tried = u32::try_from(self.tried).unwrap_or(u32::MAX);
         let rate = f64::from(tried) / seconds;
         let _ = writeln!(

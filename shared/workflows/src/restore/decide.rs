@@ -114,7 +114,7 @@ impl DecideRestore {
         }
         let take_lock = take_lock.map_err(DecideError::Running)?;
         let confirmed = RestoreEvent::Confirmed(act.by.clone());
-        let next = loaded.record.apply(confirmed, now).map_err(disagree)?;
+        let next = loaded.record.apply(confirmed, now).map_err(|refused| disagree(&refused))?;
         // The account must still be connected to that portal when the restore begins.
         let entry = Change::create(&act.succeeded(restore.restore_id.to_string()));
         let mut changes = vec![Change::replace(&loaded, &next), take_lock, Change::unchanged(&account), entry];
@@ -176,7 +176,7 @@ impl DecideRestore {
         event: RestoreEvent,
         act: &Act,
     ) -> Result<Attempt<Restore>, DecideError> {
-        let next = loaded.record.apply(event, self.clock.now()).map_err(disagree)?;
+        let next = loaded.record.apply(event, self.clock.now()).map_err(|refused| disagree(&refused))?;
         let entry = Change::create(&act.succeeded(next.restore_id.to_string()));
         Ok(contention::settle(self.ledger.commit(&[Change::replace(loaded, &next), entry]).await, next)?)
     }
@@ -210,7 +210,7 @@ fn may_confirm(restore: &Restore, now: Timestamp) -> Result<(), DecideError> {
 }
 
 /// The transitions refuse a request that passed all checks: the two rules disagree, and a retry cannot help.
-fn disagree(refused: Refused) -> DecideError {
+fn disagree(refused: &Refused) -> DecideError {
     tracing::error!(%refused, "restore.decision-refused");
     DecideError::Ledger(LedgerError::Conflict)
 }

@@ -106,7 +106,7 @@ fn unknown_paths_and_parameters_are_found() {
         (get(&format!("{CONTACTS}?after=1&after=2")), "after stands there twice"),
         (get(&format!("{CONTACTS}?archived=1")), "archived is neither true nor false"),
         (get(&format!("{CONTACTS}?properties={}", "x".repeat(6_000))), "path and query have 6041 characters"),
-        (get("/crm/properties/2026-09/contacts?dataSensitivity=secret"), "none of the three levels"),
+        (get("/crm/properties/2026-09/contacts?dataSensitivity=secret"), "not one of the three levels"),
         (get("/conversations/v3/conversations/threads?limit=501"), "limit is not a number from 1 to 500"),
         (get("/conversations/v3/conversations/threads?sort=name"), "no such order"),
         (call("GET", CONTACTS, &json!({"a": 1})), "a body that means nothing"),
