@@ -174,21 +174,35 @@ impl Walk<'_> {
                 assert!(!ended.is_completed() || hidden, "a value of a completed restore is unclear: {:?}", told.key);
             }
             Fate::Failed { code, now, .. } => {
-                let raced = found.before.len() > 1 || history.is_edited(told.key, from, to);
                 let left = now.as_deref().unwrap_or(&outcome.before);
-                let fits = !found.is_changed || comparison.same(&found.left, left);
-                // A value that the CRM has made of a dead run's write cannot be told from a person's edit.
-                let unknowable = kind == Kind::Lower && code == reasons::EDITED_SINCE
-                    || history.existence(told.key.0, from, to) != Existence::Always;
-                assert!(
-                    fits || raced || unknowable,
-                    "a value is called failed and has changed: {:?} {code} {left:?} {sent:?}",
-                    told.key
-                );
-                self.assert_explained(ended, told, code);
-                self.assert_not_emptied(ended, told, &found, kind);
+                self.assert_failed(ended, told, (code, left), &found, kind);
             }
         }
+    }
+
+    /// A value that was not written is as it was, or as `left` says, and the reason `code` is true.
+    fn assert_failed(
+        &self,
+        ended: &Ended<'_>,
+        told: &Told<'_>,
+        (code, left): (&str, &str),
+        found: &Overwritten,
+        kind: Kind,
+    ) {
+        let ((from, to), history) = (ended.span, &ended.history);
+        let (comparison, _) = self.known(ended.asked.object, &told.key.1);
+        let raced = found.before.len() > 1 || history.is_edited(told.key, from, to);
+        let fits = !found.is_changed || comparison.same(&found.left, left);
+        // A value that the CRM has made of a dead run's write cannot be told from a person's edit.
+        let unknowable = kind == Kind::Lower && code == reasons::EDITED_SINCE
+            || history.existence(told.key.0, from, to) != Existence::Always;
+        assert!(
+            fits || raced || unknowable,
+            "a value is called failed and has changed: {:?} {code} {left:?}",
+            told.key
+        );
+        self.assert_explained(ended, told, code);
+        self.assert_not_emptied(ended, told, found, kind);
     }
 
     /// A value that could not be set is not left empty on the way.
