@@ -55,10 +55,23 @@ struct ConnectionRepresentation<'a> {
     api_version: &'static str,
     portal_id: u64,
     time_zone: &'a str,
-    call_limits: CallLimits,
+    call_limits: CallLimitsRepresentation,
     connected_at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     fault: Option<&'a Failure>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CallLimitsRepresentation {
+    per_ten_seconds: u32,
+    per_day: u32,
+}
+
+impl CallLimitsRepresentation {
+    fn of(limits: CallLimits) -> Self {
+        Self { per_ten_seconds: limits.per_ten_seconds(), per_day: limits.per_day }
+    }
 }
 
 impl<'a> AccountRepresentation<'a> {
@@ -97,7 +110,7 @@ impl<'a> ConnectionRepresentation<'a> {
             api_version: connection.api_version.as_str(),
             portal_id: connection.portal_id,
             time_zone: &connection.time_zone,
-            call_limits: connection.call_limits,
+            call_limits: CallLimitsRepresentation::of(connection.call_limits),
             connected_at: shown(connection.connected_at),
             fault: connection.fault.as_ref(),
         }

@@ -2,7 +2,8 @@
 
 use domain::gap::Gap;
 use domain::ids::ObjectType;
-use domain::object::{ObjectState, ReadMode, Verdict};
+use domain::object::{ObjectState, Verdict};
+use domain::ports::crm_model::ReadMode;
 use http_api::representation::{BackupRepresentation, WaitRepresentation, shown};
 use jiff::Timestamp;
 use serde::Serialize;

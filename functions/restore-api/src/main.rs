@@ -37,6 +37,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         reader: storage.clone(),
         queue: Arc::new(aws.queues(queues)),
         clock: Arc::new(SystemClock),
+        crm: Arc::new(hubspot::Model),
     };
     let decide = DecideRestore { ledger: ask.ledger.clone(), queue: ask.queue.clone(), clock: ask.clock.clone() };
     let audit = api.audit_log(ask.ledger.clone());

@@ -44,7 +44,7 @@ pub struct Property {
 pub struct ObjectDefinition {
     /// The name used in the CRM's API and for the CSV file.
     pub object_type: ObjectType,
-    /// The CRM's id of the type, such as `0-1` or `2-1234567`. None for conversations.
+    /// The CRM's id of the type, if it has one, such as `0-1` or `2-1234567`.
     pub type_id: Option<String>,
     /// The singular label that people see, such as `Contact`.
     pub label: String,
@@ -62,11 +62,8 @@ pub struct Columns {
     pub properties: Vec<Property>,
 }
 
-/// The property that holds a record's id. It is always the first column and appears once.
+/// The name of every file's first column, which holds the record id. Part of the archive's format, whatever the CRM.
 pub const RECORD_ID_COLUMN: &str = "hs_object_id";
-
-/// The property that lists the records that were merged into a record, separated by `;`.
-pub const MERGED_IDS: &str = "hs_merged_object_ids";
 
 impl Document for Columns {}
 

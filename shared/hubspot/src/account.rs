@@ -2,6 +2,7 @@
 
 use domain::budget::CallLimits;
 use domain::ports::crm::{CrmAccount, CrmError};
+use jiff::SignedDuration;
 use reqwest::header::HeaderMap;
 use serde::Deserialize;
 use serde_json::Value;
@@ -41,24 +42,30 @@ impl HubSpot {
     }
 }
 
-/// A day in windows of ten seconds.
+/// The limits of the lowest plan, free and starter.
+const LOWEST: CallLimits =
+    CallLimits { per_window: 100, window: WINDOW, per_day: 250_000, searches_per_second: SEARCHES_PER_SECOND };
+const WINDOW: SignedDuration = SignedDuration::from_secs(10);
 const WINDOWS_OF_A_DAY: u32 = 8_640;
+
+/// The same in all plans: no header names it.
+const SEARCHES_PER_SECOND: u32 = 5;
 
 /// The limits in the headers, or the lowest plan's if there are none. If the headers name a rate but no daily limit, as
 /// for public apps, the rate is the only limit.
 fn limits_of(headers: &HeaderMap) -> CallLimits {
-    let lowest = CallLimits::LOWEST;
     let max: Option<u64> = number_in(headers, "x-hubspot-ratelimit-max");
     let interval: u64 = number_in(headers, "x-hubspot-ratelimit-interval-milliseconds").unwrap_or(10_000);
-    let per_ten_seconds = max.map(|max| max.saturating_mul(10_000) / interval.max(1));
-    let per_ten_seconds = per_ten_seconds.and_then(|max| u32::try_from(max).ok()).filter(|&max| max > 0);
+    let per_window = max.map(|max| max.saturating_mul(10_000) / interval.max(1));
+    let per_window = per_window.and_then(|max| u32::try_from(max).ok()).filter(|&max| max > 0);
     let per_day = number_in(headers, "x-hubspot-ratelimit-daily").filter(|&daily| daily > 0);
     let has_daily_limit = headers.contains_key("x-hubspot-ratelimit-daily");
-    let of_rate = per_ten_seconds.filter(|_| !has_daily_limit).map(|rate| rate.saturating_mul(WINDOWS_OF_A_DAY));
+    let of_rate = per_window.filter(|_| !has_daily_limit).map(|rate| rate.saturating_mul(WINDOWS_OF_A_DAY));
     let per_day = per_day.or(of_rate);
     CallLimits {
-        per_ten_seconds: per_ten_seconds.unwrap_or(lowest.per_ten_seconds),
-        per_day: per_day.unwrap_or(lowest.per_day),
+        per_window: per_window.unwrap_or(LOWEST.per_window),
+        per_day: per_day.unwrap_or(LOWEST.per_day),
+        ..LOWEST
     }
 }
 
@@ -71,7 +78,7 @@ mod tests {
             (reqwest::header::HeaderName::from_static(name), value.parse().expect("a header value"))
         });
         let limits = limits_of(&headers.collect());
-        (limits.per_ten_seconds, limits.per_day)
+        (limits.per_ten_seconds(), limits.per_day)
     }
 
     #[test]

@@ -11,6 +11,8 @@ use crate::standard_objects::scopes_of;
 
 /// The most records that one call can list or read.
 pub(crate) const MAX_RECORDS: u8 = 100;
+/// The most ids that one search can find.
+pub(crate) const MAX_FOUND: u8 = 200;
 
 /// The endpoints in one version of the API.
 #[derive(Debug, Clone, Copy)]

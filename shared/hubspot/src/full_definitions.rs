@@ -7,6 +7,7 @@ use domain::ids::ObjectType;
 use domain::ports::crm::{CrmError, CrmErrorKind, MissingScopes};
 use domain::ports::crm_batch::{PropertyDefinition, SideEffect};
 use domain::property::{Property, Sensitivity};
+use domain::restore::difference::Comparison;
 use serde::Deserialize;
 
 use crate::client::HubSpot;
@@ -71,11 +72,12 @@ impl HubSpot {
 }
 
 fn without_constraints(property: Property) -> PropertyDefinition {
+    let comparison = comparison_of(&property.kind, false);
     PropertyDefinition {
         property,
         archived: false,
         options: Vec::new(),
-        multiple: false,
+        comparison,
         forward_only: false,
         side_effect: None,
     }
@@ -124,11 +126,23 @@ impl FullDocument {
         PropertyDefinition {
             archived,
             options: options.into_iter().filter_map(|option| option.value).collect(),
-            multiple: field_type == "checkbox",
+            comparison: comparison_of(&property.kind, field_type == "checkbox"),
             forward_only: property.name == LIFECYCLE_STAGE,
             side_effect,
             property,
         }
+    }
+}
+
+/// How values of HubSpot's type `kind` are compared. `multiple` is whether a value holds several options.
+fn comparison_of(kind: &str, multiple: bool) -> Comparison {
+    match kind {
+        "number" => Comparison::Number,
+        "date" => Comparison::Date,
+        "datetime" => Comparison::DateTime,
+        "bool" => Comparison::Flag,
+        _ if multiple => Comparison::Options,
+        _ => Comparison::Exact,
     }
 }
 

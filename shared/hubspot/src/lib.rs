@@ -44,6 +44,7 @@ mod errors;
 mod full_definitions;
 mod habits;
 mod hidden;
+mod model;
 mod pages;
 mod pending;
 mod query;
@@ -66,6 +67,7 @@ use async_trait::async_trait;
 use domain::ids::{ObjectType, RecordId};
 use domain::ports::crm::{Census, Crm, CrmAccount, CrmError, ListedProperties, PageEnd, PageRequest};
 use domain::ports::crm_batch::{BatchRead, BatchUpdate, PropertyDefinition, RecordUpdate};
+use domain::ports::crm_model::CrmModel;
 use domain::property::ObjectDefinition;
 use domain::rows::RowBuffer;
 use jiff::Timestamp;
@@ -73,6 +75,7 @@ use jiff::Timestamp;
 use crate::client::HubSpot;
 
 pub use connector::{Connector, ConnectorError};
+pub use model::Model;
 pub use records::{Shape, read_page};
 pub use scan::Malformed;
 
@@ -82,8 +85,8 @@ impl Crm for HubSpot {
         self.details().await
     }
 
-    fn standard_object_types(&self) -> Vec<ObjectDefinition> {
-        standard_objects::standard_objects()
+    fn model(&self) -> &dyn CrmModel {
+        &Model
     }
 
     async fn custom_object_types(&self) -> Result<Vec<ObjectDefinition>, CrmError> {

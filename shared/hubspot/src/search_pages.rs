@@ -8,14 +8,11 @@ use domain::rows::RowBuffer;
 use crate::answers::{self, Unusable};
 use crate::by_id::{Selection, check_takes_ids};
 use crate::client::HubSpot;
-use crate::endpoints::MAX_RECORDS;
+use crate::endpoints::{MAX_FOUND, MAX_RECORDS};
 use crate::records::{Page, Shape, read_records};
 use crate::row_order::{append_new, arrange};
 use crate::scan::Malformed;
 use crate::search::Search;
-
-/// The most ids that one search can find.
-const MAX_FOUND: u8 = 200;
 
 impl HubSpot {
     pub(crate) async fn searched_page(

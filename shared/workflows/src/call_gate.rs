@@ -290,7 +290,7 @@ mod tests {
         let (ledger, clock): (Arc<dyn Ledger>, Arc<dyn Clock>) =
             (Arc::new(MemoryLedger::new()), Arc::new(ManualClock::at(NOW)));
         let policy = BudgetPolicy {
-            limits: CallLimits::LOWEST,
+            limits: CallLimits::in_ten_seconds(100, 250_000),
             share: CallShare::default(),
             time_zone: jiff::tz::TimeZone::UTC,
         };

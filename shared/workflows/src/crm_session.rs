@@ -142,7 +142,7 @@ mod tests {
     /// C3: an account whose calls were raised to 250 per ten seconds may use them, with any name of its plan here.
     #[test]
     fn the_crms_limit_applies_to_every_plan() {
-        let crm = CallLimits { per_ten_seconds: 250, per_day: 2_000_000 };
+        let crm = CallLimits::in_ten_seconds(250, 2_000_000);
         for plan in ["starter", "professional", "enterprise", "unlimited"] {
             let account = Account { tier: TierName::parse(plan).expect("a plan"), ..samples::connected_account("42") };
             let connection = account.crm_connection.clone().expect("connected");

@@ -20,7 +20,7 @@ use domain::ports::storage::ETag;
 use domain::property::{Columns, ObjectDefinition};
 use domain::tier::TierName;
 use domain::work::BackupRef;
-use domain::{chunk::Chunk, object::ReadMode};
+use domain::{chunk::Chunk, ports::crm_model::ReadMode};
 use in_memory::{MemoryTokens, MemoryWebhookSecrets, MemoryWebhooks};
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
@@ -51,7 +51,7 @@ pub(crate) fn connected_account(id: &str) -> Account {
         api_version: ApiVersion::V2026_09,
         portal_id: PORTAL,
         time_zone: "Europe/Berlin".to_owned(),
-        call_limits: CallLimits::LOWEST,
+        call_limits: CallLimits::in_ten_seconds(100, 250_000),
         connected_at: NOW,
         fault: None,
     };
@@ -139,12 +139,12 @@ pub(crate) fn discovered(backup: &Backup, name: &str, expected: Option<u64>) -> 
     let (object, chunk) = ObjectExport::discovered(
         &backup.reference(),
         definition,
+        ReadMode::Ranges,
         &columns,
         "columns.json".to_owned(),
         CountBefore { records: expected, counted_at: NOW },
         NOW,
     );
-    assert_eq!(object.mode, ReadMode::Ranges);
     (object, chunk)
 }
 

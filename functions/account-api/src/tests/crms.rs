@@ -11,6 +11,7 @@ use domain::ports::crm::{
     Census, Crm, CrmAccount, CrmConnector, CrmError, CrmErrorKind, CrmTarget, ListedProperties, PageEnd, PageRequest,
 };
 use domain::ports::crm_batch::{BatchRead, BatchUpdate, PropertyDefinition, RecordUpdate};
+use domain::ports::crm_model::CrmModel;
 use domain::property::ObjectDefinition;
 use domain::rows::RowBuffer;
 use jiff::{SignedDuration, Timestamp};
@@ -61,13 +62,13 @@ impl Crm for Connected {
             token => {
                 let portal_id = token.strip_prefix("portal-").and_then(|id| id.parse().ok());
                 let portal_id = portal_id.ok_or_else(|| refusal(CrmErrorKind::TokenRefused))?;
-                let call_limits = CallLimits { per_ten_seconds: 190, per_day: 625_000 };
+                let call_limits = CallLimits::in_ten_seconds(190, 625_000);
                 Ok(CrmAccount { portal_id, time_zone: "Europe/Berlin".to_owned(), call_limits })
             }
         }
     }
 
-    fn standard_object_types(&self) -> Vec<ObjectDefinition> {
+    fn model(&self) -> &dyn CrmModel {
         unreachable!("connecting asks for the account only")
     }
     async fn custom_object_types(&self) -> Result<Vec<ObjectDefinition>, CrmError> {

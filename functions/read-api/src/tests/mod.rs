@@ -12,6 +12,7 @@ use domain::account::Requester;
 use domain::backup::{Archive, Backup, BackupEvent, BackupState};
 use domain::ids::{AccountId, BackupId, ObjectType};
 use domain::object::{Committed, CountBefore, ObjectExport};
+use domain::ports::crm_model::ReadMode;
 use domain::ports::ledger::{self, Change, Ledger};
 use domain::ports::storage::ETag;
 use domain::property::{Columns, ObjectDefinition, Property, Sensitivity};
@@ -209,6 +210,7 @@ async fn a_backup_is_shown_with_progress_per_object() {
     let (object, _) = ObjectExport::discovered(
         &backup.reference(),
         definition,
+        ReadMode::Ranges,
         &columns,
         key,
         CountBefore { records: Some(900), counted_at: now() },
@@ -288,6 +290,7 @@ async fn times_have_milliseconds_at_most_and_objects_of_an_ended_backup_are_unfi
     let (object, _) = ObjectExport::discovered(
         &failed.reference(),
         definition,
+        ReadMode::Sequential,
         &columns,
         "k".to_owned(),
         CountBefore { records: None, counted_at: long },

@@ -107,7 +107,13 @@ fn handler(
 ) -> Handler {
     let decide = DecideRestore { ledger: ledger.clone(), queue: queue.clone(), clock: clock.clone() };
     Handler {
-        ask: AskRestore { ledger, reader: objects.clone(), queue: queue.clone(), clock: clock.clone() },
+        ask: AskRestore {
+            ledger,
+            reader: objects.clone(),
+            queue: queue.clone(),
+            clock: clock.clone(),
+            crm: Arc::new(hubspot::Model),
+        },
         decide,
         links: objects.clone(),
         audience: AUDIENCE.to_owned(),

@@ -11,6 +11,7 @@ use domain::account::Requester;
 use domain::backup::Backup;
 use domain::ids::{AccountId, BackupId, ObjectType, RecordId};
 use domain::object::{Committed, CountBefore, Counts, ObjectExport};
+use domain::ports::crm_model::ReadMode;
 use domain::ports::storage::{CopySource, ETag};
 use domain::property::{Columns, ObjectDefinition, Property, Sensitivity};
 use domain::rows::RowBuffer;
@@ -162,6 +163,7 @@ pub(crate) fn export(table: &Table, storage: &mut Storage) -> ExportedObject {
     let (object, _) = ObjectExport::discovered(
         &backup().reference(),
         definition,
+        ReadMode::Ranges,
         &columns,
         "columns".into(),
         CountBefore { records: Some(0), counted_at: from },

@@ -17,24 +17,62 @@ use crate::ports::ledger::{Key, Record};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CallLimits {
-    /// Calls per ten seconds and app.
-    pub per_ten_seconds: u32,
+    /// Calls per window and app.
+    #[serde(rename = "perTenSeconds")]
+    pub per_window: u32,
+    /// How long a window is. No stretch of time of this length sees more calls than the limit. Not stored if it is that
+    /// of records from before it was.
+    #[serde(default = "former::window", skip_serializing_if = "former::is_window")]
+    pub window: SignedDuration,
     /// Calls per day and account.
     pub per_day: u32,
+    /// Searches per second and account. Not stored if they are those of records from before they were.
+    #[serde(default = "former::searches", skip_serializing_if = "former::is_searches")]
+    pub searches_per_second: u32,
 }
 
 impl CallLimits {
-    /// The limits of the lowest plan (HubSpot free and starter), used if the CRM names none.
-    pub const LOWEST: Self = Self { per_ten_seconds: 100, per_day: 250_000 };
+    /// Limits by windows of ten seconds and days, and five searches a second.
+    pub const fn in_ten_seconds(calls: u32, per_day: u32) -> Self {
+        Self { per_window: calls, window: former::window(), per_day, searches_per_second: former::searches() }
+    }
+
+    /// Calls per ten seconds, rounded down.
+    pub fn per_ten_seconds(self) -> u32 {
+        let millis = self.window.unsigned_abs().as_millis().max(1);
+        u32::try_from(u128::from(self.per_window) * 10_000 / millis).unwrap_or(u32::MAX)
+    }
+}
+
+/// What every CRM had before it was stored.
+mod former {
+    use jiff::SignedDuration;
+
+    pub(super) const fn window() -> SignedDuration {
+        SignedDuration::from_secs(10)
+    }
+
+    pub(super) fn is_window(window: &SignedDuration) -> bool {
+        *window == self::window()
+    }
+
+    pub(super) const fn searches() -> u32 {
+        5
+    }
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+    pub(super) const fn is_searches(searches: &u32) -> bool {
+        *searches == self::searches()
+    }
 }
 
 /// The limit that a call counts against, besides the limit per day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CallKind {
-    /// The limit per ten seconds.
+    /// The limit per window.
     Ordinary,
-    /// The limit of searches, five a second.
+    /// The limit of searches per second.
     Search,
 }
 
@@ -42,7 +80,7 @@ pub enum CallKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CallShare {
-    /// The share of the limit per ten seconds. That limit belongs to this app alone, so the default is all of it.
+    /// The share of the limit per window. That limit belongs to this app alone, so the default is all of it.
     pub burst_percent: u8,
     /// The share of the limit per day. Other apps of the account use that limit too, so the default is half of it.
     pub daily_percent: u8,
@@ -73,9 +111,6 @@ pub struct BudgetPolicy {
 /// How long the CRM's figure of the calls left today is valid.
 const REMAINING_HOLDS: SignedDuration = SignedDuration::from_mins(30);
 
-/// HubSpot's limit of searches per second and account.
-const SEARCHES_PER_SECOND: u32 = 5;
-
 /// A rate limit as slots: the time between two slots, and how many may be taken at once after a pause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Pace {
@@ -105,10 +140,10 @@ impl BudgetPolicy {
     fn pace(&self, kind: CallKind) -> Pace {
         match kind {
             CallKind::Ordinary => {
-                let limit = percent(self.limits.per_ten_seconds, self.share.burst_percent);
-                Pace::of(limit, SignedDuration::from_secs(10))
+                let limit = percent(self.limits.per_window, self.share.burst_percent);
+                Pace::of(limit, self.limits.window)
             }
-            CallKind::Search => Pace::even(percent(SEARCHES_PER_SECOND, self.share.burst_percent)),
+            CallKind::Search => Pace::even(percent(self.limits.searches_per_second, self.share.burst_percent)),
         }
     }
 

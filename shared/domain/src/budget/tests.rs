@@ -4,7 +4,7 @@ use super::*;
 
 fn policy(per_ten_seconds: u32, per_day: u32) -> BudgetPolicy {
     BudgetPolicy {
-        limits: CallLimits { per_ten_seconds, per_day },
+        limits: CallLimits::in_ten_seconds(per_ten_seconds, per_day),
         share: CallShare { burst_percent: 100, daily_percent: 100 },
         time_zone: TimeZone::UTC,
     }
@@ -19,13 +19,16 @@ fn budget(policy: &BudgetPolicy) -> CallBudget {
 }
 
 proptest! {
-    /// No window of ten seconds holds more slots than the limit, whatever the workers request.
+    /// No window holds more slots than the limit, however long it is and whatever the workers request.
     #[test]
     fn no_window_exceeds_the_limit(
         limit in 2_u32..400,
+        window in 1_i64..20,
         asks in prop::collection::vec((0_i64..3_000, 1_u32..6), 1..200),
     ) {
-        let policy = policy(limit, 1_000_000);
+        let window = SignedDuration::from_secs(window);
+        let mut policy = policy(limit, 1_000_000);
+        policy.limits.window = window;
         let mut budget = budget(&policy);
         let mut now = 0;
         let mut sent = Vec::new();
@@ -39,11 +42,23 @@ proptest! {
             }
         }
         for (first, start) in sent.iter().enumerate() {
-            let end = *start + SignedDuration::from_secs(10);
+            let end = *start + window;
             let inside = sent[first..].iter().filter(|slot| **slot < end).count();
-            prop_assert!(inside <= limit as usize, "{inside} calls in ten seconds, {limit} allowed");
+            prop_assert!(inside <= limit as usize, "{inside} calls in {window:?}, {limit} allowed");
         }
     }
+}
+
+#[test]
+fn limits_stored_before_windows_and_searches_were_are_those_of_ten_seconds_and_five_searches() {
+    let former: CallLimits = serde_json::from_str(r#"{"perTenSeconds":190,"perDay":625000}"#).expect("limits");
+    assert_eq!(former, CallLimits::in_ten_seconds(190, 625_000));
+    let stored = serde_json::to_string(&former).expect("JSON");
+    assert_eq!(stored, r#"{"perTenSeconds":190,"perDay":625000}"#, "functions of the version before read it");
+    let other = CallLimits { per_window: 25, window: SignedDuration::from_secs(2), searches_per_second: 7, ..former };
+    let stored = serde_json::to_string(&other).expect("JSON");
+    assert_eq!(serde_json::from_str::<CallLimits>(&stored).expect("limits"), other);
+    assert_eq!((other.per_ten_seconds(), former.per_ten_seconds()), (125, 190));
 }
 
 #[test]

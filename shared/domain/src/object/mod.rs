@@ -19,19 +19,10 @@ use crate::ids::ChunkKey;
 use crate::ids::{AccountId, BackupId, ObjectType, RecordId};
 use crate::lease::{CrmTrouble, Wait};
 use crate::ports::crm::PageSource;
+use crate::ports::crm_model::ReadMode;
 use crate::ports::ledger::{Key, Record};
 use crate::property::{Columns, ObjectDefinition};
 use crate::work::{BackupRef, Work};
-
-/// How an object is read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ReadMode {
-    /// By id ranges, in parallel, with proven boundaries.
-    Ranges,
-    /// From the beginning to the end by one worker, because the CRM ignores the start of a range.
-    Sequential,
-}
 
 /// How the CRM's list of an object's records can be used, as far as is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -178,13 +169,12 @@ impl ObjectExport {
     pub fn discovered(
         backup: &BackupRef,
         definition: ObjectDefinition,
+        mode: ReadMode,
         columns: &Columns,
         columns_key: String,
         before: CountBefore,
         now: Timestamp,
     ) -> (Self, Chunk) {
-        // Conversations have no ids to start from.
-        let mode = if definition.type_id.is_some() { ReadMode::Ranges } else { ReadMode::Sequential };
         let object = Self {
             account_id: backup.account_id.clone(),
             backup_id: backup.backup_id.clone(),

@@ -16,7 +16,8 @@ fn read() -> (ObjectExport, Chunk, Segment) {
     };
     let columns = Columns { properties: Vec::new() };
     let before = CountBefore { records: Some(4), counted_at: NOW };
-    let discovered = ObjectExport::discovered(&backup, definition, &columns, "c".to_owned(), before, NOW);
+    let discovered =
+        ObjectExport::discovered(&backup, definition, ReadMode::Ranges, &columns, "c".to_owned(), before, NOW);
     let (object, chunk) = discovered;
     let shortfall = Shortfall {
         hidden_values: [("email".to_owned(), 2)].into(),

@@ -1,4 +1,4 @@
-//! The CRM as a port. HubSpot's API is its first implementation. Only that crate knows URLs.
+//! The CRM as a port: the calls about one account. What needs no call is in [`crm_model`](crate::ports::crm_model).
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use crate::ids::{ObjectType, RecordId};
 use crate::lease::WaitReason;
 use crate::ports::call_gate::{CallGate, GateClosed};
 use crate::ports::crm_batch::{BatchRead, BatchUpdate, PropertyDefinition, RecordUpdate};
+use crate::ports::crm_model::CrmModel;
 use crate::property::{ObjectDefinition, Property, Sensitivity};
 use crate::rows::RowBuffer;
 
@@ -28,8 +29,8 @@ pub trait Crm: Send + Sync {
     /// [`CrmError`].
     async fn account(&self) -> Result<CrmAccount, CrmError>;
 
-    /// The object types that every account has. No call is made, so they do not depend on the token.
-    fn standard_object_types(&self) -> Vec<ObjectDefinition>;
+    /// What is the same in all accounts of this CRM.
+    fn model(&self) -> &dyn CrmModel;
 
     /// The object types that the account defined itself.
     ///
@@ -82,8 +83,8 @@ pub trait Crm: Send + Sync {
     /// [`CrmError`], whose sentence quotes no value. It has a flag for values that may have been written.
     async fn update_batch(&self, object: &ObjectType, updates: &[RecordUpdate]) -> Result<BatchUpdate, CrmError>;
 
-    /// The object's number of records and its highest id. None for object types that the CRM cannot count
-    /// (conversations). The CRM's index lags by moments.
+    /// The object's number of records and its highest id. None for object types that the CRM cannot count. The CRM's
+    /// index lags by moments.
     ///
     /// # Errors
     /// [`CrmError`].
@@ -101,8 +102,8 @@ pub trait Crm: Send + Sync {
         up_to: Option<RecordId>,
     ) -> Result<Option<u64>, CrmError>;
 
-    /// The id of the `n`-th record (from 1 to [`FARTHEST`]) with an id above `after`. None if there are fewer, or if
-    /// the CRM does not know. The CRM's index lags by moments.
+    /// The id of the `n`-th record (from 1 to [`Reach::farthest`](crate::ports::crm_model::Reach::farthest)) with an id above `after`. None if there are fewer,
+    /// or if the CRM does not know. The CRM's index lags by moments.
     ///
     /// # Errors
     /// [`CrmError`].
@@ -114,9 +115,6 @@ pub trait Crm: Send + Sync {
     /// [`CrmError`].
     async fn created_since(&self, object: &ObjectType, since: Timestamp) -> Result<Option<u64>, CrmError>;
 }
-
-/// How far [`Crm::nth_after`] can look: HubSpot's search ends at 10,000 results.
-pub const FARTHEST: u16 = 9_900;
 
 /// The address of a CRM and the version of its API.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -149,7 +147,7 @@ pub struct CrmAccount {
     pub portal_id: u64,
     /// IANA time zone name.
     pub time_zone: String,
-    /// The limits in the response's headers. The lowest plan's if there are none.
+    /// The limits that the CRM named in its answer. The lowest ones that it has if it named none.
     pub call_limits: CallLimits,
 }
 
@@ -170,7 +168,7 @@ pub struct PageRequest<'a> {
     pub properties: &'a [&'a str],
     pub cursor: &'a Cursor,
     pub source: PageSource,
-    /// The most records: 1 to 100 of a list and 1 to 200 of a search.
+    /// The most records: from 1 to what the CRM's [`Reach`](crate::ports::crm_model::Reach) allows.
     pub limit: u8,
 }
 

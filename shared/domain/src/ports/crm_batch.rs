@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{ObjectType, RecordId};
 use crate::property::Property;
+use crate::restore::difference::Comparison;
 
-/// The most records of one batch, in HubSpot's API.
+/// The most records of one batch. A CRM that takes fewer at once needs several calls for a batch.
 pub const BATCH: usize = 100;
 
 /// A property's present definition, with everything that matters for writes.
@@ -21,8 +22,8 @@ pub struct PropertyDefinition {
     /// The allowed values. Empty if any value is allowed, or if they are defined elsewhere (owners, pipelines).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub options: Vec<String>,
-    /// Whether it holds several options, separated by `;`, in any order.
-    pub multiple: bool,
+    /// How two of its values are compared.
+    pub comparison: Comparison,
     /// Whether the CRM silently ignores a change to an earlier option unless the value is cleared first.
     pub forward_only: bool,
     pub side_effect: Option<SideEffect>,

@@ -5,6 +5,7 @@ pub mod call_gate;
 pub mod clock;
 pub mod crm;
 pub mod crm_batch;
+pub mod crm_model;
 pub mod dead_letters;
 pub mod ledger;
 pub mod outlets;

@@ -81,6 +81,7 @@ mod tests {
     use super::*;
     use crate::ports::crm_batch::PropertyDefinition;
     use crate::property::{Property, Sensitivity};
+    use crate::restore::difference::Comparison;
     use crate::restore::property::FormerProperty;
 
     fn stage() -> RestoredProperty {
@@ -96,7 +97,7 @@ mod tests {
             property,
             archived: false,
             options: Vec::new(),
-            multiple: false,
+            comparison: Comparison::Exact,
             forward_only: true,
             side_effect: None,
         };

@@ -23,18 +23,6 @@ pub enum Comparison {
 }
 
 impl Comparison {
-    /// The comparison for the CRM's type `kind`. `multiple` is whether a value holds several options.
-    pub fn of(kind: &str, multiple: bool) -> Self {
-        match kind {
-            "number" => Self::Number,
-            "date" => Self::Date,
-            "datetime" => Self::DateTime,
-            "bool" => Self::Flag,
-            _ if multiple => Self::Options,
-            _ => Self::Exact,
-        }
-    }
-
     /// Whether `a` and `b` are the same value. Values of an unexpected form are compared exactly.
     pub fn same(self, a: &str, b: &str) -> bool {
         if a == b {

@@ -109,7 +109,7 @@ impl RestoredProperty {
             kind: property.kind.clone(),
             obstacle,
             values_unknown: false,
-            comparison: Comparison::of(&property.kind, now.multiple),
+            comparison: now.comparison,
             options: now.options.clone(),
             forward_only: now.forward_only,
             side_effect: now.side_effect,
@@ -199,7 +199,7 @@ mod tests {
             },
             archived: false,
             options: Vec::new(),
-            multiple: false,
+            comparison: Comparison::Exact,
             forward_only: false,
             side_effect: None,
         }
@@ -239,7 +239,7 @@ mod tests {
     fn values_that_are_no_longer_options_are_refused() {
         let options = vec!["s".to_owned(), "m".to_owned(), "a;b".to_owned()];
         let one = PropertyDefinition { options, ..now("enumeration") };
-        let several = PropertyDefinition { multiple: true, ..one.clone() };
+        let several = PropertyDefinition { comparison: Comparison::Options, ..one.clone() };
         let one = RestoredProperty::judge(&then("enumeration"), Some(&one));
         let several = RestoredProperty::judge(&then("enumeration"), Some(&several));
         assert!(one.takes("s") && one.takes("") && one.takes("a;b"));

@@ -43,7 +43,7 @@ pub fn account(connected: bool) -> Account {
         api_version: ApiVersion::V2026_09,
         portal_id: 7,
         time_zone: "Europe/Berlin".to_owned(),
-        call_limits: CallLimits::LOWEST,
+        call_limits: CallLimits::in_ten_seconds(100, 250_000),
         connected_at: now(),
         fault: None,
     };

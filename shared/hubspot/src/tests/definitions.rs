@@ -36,7 +36,7 @@ async fn custom_object_types_are_found_and_standard_ones_are_known() {
         assert_eq!(server.seen()[0].parameter(left_out), Some("false"));
     }
 
-    let types = crm.standard_object_types();
+    let types = crm.model().standard_object_types();
     let standard = ["contacts", "companies", "deals", "tickets", "products", "calls", "tasks", "conversations"];
     assert_eq!(types.iter().map(|found| found.object_type.as_str()).collect::<Vec<_>>(), standard);
     assert_eq!((types[0].type_id.as_deref(), types[0].label.as_str()), (Some("0-1"), "Contact"));
@@ -49,7 +49,7 @@ async fn a_missing_schema_scope_is_named() {
     let crm = Client::to(&server).crm;
     let error = crm.custom_object_types().await.expect_err("no scope");
     assert_eq!(error.kind, CrmErrorKind::MissingScopes(vec!["crm.schemas.custom.read".into()]));
-    let known = crm.standard_object_types();
+    let known = crm.model().standard_object_types();
     assert!(known.len() == 8 && known.iter().all(|object| !object.custom), "standard objects need no call");
 }
 

@@ -3,6 +3,7 @@
 use domain::ports::crm::CrmErrorKind;
 use domain::ports::crm_batch::{PropertyDefinition, SideEffect};
 use domain::property::Sensitivity;
+use domain::restore::difference::Comparison;
 use serde_json::{Value, json};
 
 use super::server::{Reply, Seen, Server};
@@ -48,7 +49,8 @@ async fn only_options_that_the_property_defines_itself_are_returned() {
     ]);
     let found = definitions(&listing(present, json!([])).await).await;
     assert_eq!(names(&found), ["diet", "open", "pipe", "seller", "tags", "tier", "vip"]);
-    let summary: Vec<_> = found.iter().map(|one| (one.options.join(","), one.multiple)).collect();
+    let summary: Vec<_> =
+        found.iter().map(|one| (one.options.join(","), one.comparison == Comparison::Options)).collect();
     let expected = [("", false), ("", false), ("", false), ("", false), ("b,a", true), ("gold", false), ("", false)];
     assert_eq!(summary, expected.map(|(options, multiple)| (options.to_owned(), multiple)));
     assert!(found[5].property.read_only && found.iter().all(|one| !one.archived && !one.forward_only));

@@ -25,7 +25,7 @@ async fn account_details_contain_portal_time_zone_and_limits() {
     let client = Client::to(&server);
     let account = client.crm.account().await.expect("an account");
     assert_eq!((account.portal_id, account.time_zone.as_str()), (62_515, "Europe/Berlin"));
-    assert_eq!(account.call_limits, CallLimits { per_ten_seconds: 190, per_day: 625_000 });
+    assert_eq!(account.call_limits, CallLimits::in_ten_seconds(190, 625_000));
     assert_eq!(client.gate().remaining, [600_001]);
 }
 

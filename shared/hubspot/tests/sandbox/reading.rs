@@ -84,7 +84,7 @@ async fn every_value_of_every_object_is_read_in_both_versions() {
     for version in [ApiVersion::V2026_09, ApiVersion::V3] {
         let setup = Setup::speaking(version, unlimited(PortalConfig::default())).await;
         let custom = setup.crm.custom_object_types().await.expect("object types");
-        let objects = [setup.crm.standard_object_types(), custom].concat();
+        let objects = [setup.crm.model().standard_object_types(), custom].concat();
         assert_eq!(objects.len(), 11);
         for definition in &objects {
             let object = &definition.object_type;
@@ -211,7 +211,7 @@ async fn account_details_contain_portal_time_zone_and_limits() {
     let account = setup.crm.account().await.expect("an account");
     assert_eq!(account.portal_id, setup.portal.portal_id());
     assert_eq!(account.time_zone, "Europe/Berlin");
-    assert_eq!(account.call_limits, CallLimits { per_ten_seconds: 190, per_day: 625_000 });
+    assert_eq!(account.call_limits, CallLimits::in_ten_seconds(190, 625_000));
     setup.sandbox.shutdown().await;
 }
 

@@ -8,6 +8,7 @@ use domain::ports::crm::CrmErrorKind;
 use domain::ports::crm_batch::{
     BatchRead, BatchUpdate, PropertyDefinition, RecordUpdate, SideEffect, UpdatedRecord, WriteRefusal,
 };
+use domain::restore::difference::Comparison;
 use domain::rows::RowBuffer;
 use sandbox_crm::{ConditionalRequirement, Endpoint, PortalConfig, RecordState, ScopeNames, Variants};
 
@@ -89,10 +90,12 @@ async fn definitions_describe_the_values_that_a_property_accepts() {
         };
         assert!(of("city").archived && found.iter().filter(|one| one.archived).count() == 1);
         let stage = of("lifecyclestage");
-        assert!(stage.forward_only && !stage.multiple && stage.side_effect == Some(SideEffect::Stage));
+        assert!(
+            stage.forward_only && stage.comparison == Comparison::Exact && stage.side_effect == Some(SideEffect::Stage)
+        );
         assert_eq!(stage.options[..2], ["subscriber", "lead"]);
         let topics = of("newsletter_topics");
-        assert!(topics.multiple && topics.options.contains(&"tips & tricks".to_owned()));
+        assert!(topics.comparison == Comparison::Options && topics.options.contains(&"tips & tricks".to_owned()));
         let owner = of("hubspot_owner_id");
         assert!(owner.options.is_empty() && owner.side_effect == Some(SideEffect::Owner));
         assert!(of("vip").options.is_empty() && of("vip").side_effect.is_none());

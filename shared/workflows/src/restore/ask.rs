@@ -10,6 +10,7 @@ use domain::audit::Act;
 use domain::backup::{Backup, NoArchive};
 use domain::ids::{AccountId, BackupId, ObjectType, RestoreId};
 use domain::ports::clock::Clock;
+use domain::ports::crm_model::CrmModel;
 use domain::ports::ledger::{self, Change, Ledger, LedgerError, Versioned};
 use domain::ports::queue::WorkQueue;
 use domain::ports::storage::{BlobReader, StorageError};
@@ -30,6 +31,8 @@ pub struct AskRestore {
     /// Receives the new restore's first work.
     pub queue: Arc<dyn WorkQueue>,
     pub clock: Arc<dyn Clock>,
+    /// Knows which objects can be restored.
+    pub crm: Arc<dyn CrmModel>,
 }
 
 /// A request for a restore from a backup. The caller's right is already checked.
@@ -116,9 +119,6 @@ pub enum AskError {
     Storage(#[from] StorageError),
 }
 
-/// The object type for which HubSpot has no record endpoint.
-const CONVERSATIONS: &str = "conversations";
-
 impl AskRestore {
     /// Creates a restore and begins its plan, or returns the one that an earlier request with the same key created, in
     /// its present state.
@@ -199,14 +199,30 @@ impl AskRestore {
         let backup = loaded.ok_or(AskError::BackupUnknown)?.record;
         let archive = backup.usable_archive(self.clock.now())?;
         same_portal(backup.portal_id, connection)?;
-        if wish.object_type == CONVERSATIONS {
+        if ObjectType::parse(&wish.object_type).is_ok_and(|object| !self.crm.can_restore(&object)) {
             return Err(AskError::NotRestorable);
         }
         let manifest = match manifest(&*self.reader, &archive.manifest_key).await {
             Err(StorageError::Absent(_)) => return Err(NoArchive::Expired(archive.expires_at).into()),
             read => read?,
         };
-        chosen_object(&manifest, wish)
+        self.chosen_object(&manifest, wish)
+    }
+
+    /// The object and its label, after checking that the backup contains all properties.
+    fn chosen_object(&self, manifest: &Manifest, wish: &Wish) -> Result<(ObjectType, String), AskError> {
+        let file = manifest.files.iter().find(|file| file.object_type.as_str() == wish.object_type);
+        let Some(file) = file else {
+            let restorable = manifest.files.iter().filter(|file| self.crm.can_restore(&file.object_type));
+            return Err(AskError::ObjectUnknown(restorable.map(|file| file.object_type.to_string()).collect()));
+        };
+        let known = |name: &String| name != RECORD_ID_COLUMN && file.columns.iter().any(|column| column.name == *name);
+        let unknown: Vec<String> = wish.properties.iter().filter(|name| !known(name)).cloned().collect();
+        if unknown.is_empty() {
+            Ok((file.object_type.clone(), file.label.clone()))
+        } else {
+            Err(AskError::PropertiesUnknown(unknown))
+        }
     }
 
     async fn try_undo(&self, wish: &UndoWish, new: &RestoreRef) -> Result<Attempt<Restore>, AskError> {
@@ -333,22 +349,6 @@ impl AskRestore {
 fn same_portal(of: u64, connection: &CrmConnection) -> Result<(), AskError> {
     let connected = connection.portal_id;
     if of == connected { Ok(()) } else { Err(AskError::OtherPortal { of, connected }) }
-}
-
-/// The object and its label, after checking that the backup contains all properties.
-fn chosen_object(manifest: &Manifest, wish: &Wish) -> Result<(ObjectType, String), AskError> {
-    let file = manifest.files.iter().find(|file| file.object_type.as_str() == wish.object_type);
-    let Some(file) = file else {
-        let restorable = manifest.files.iter().map(|file| file.object_type.to_string());
-        return Err(AskError::ObjectUnknown(restorable.filter(|name| name != CONVERSATIONS).collect()));
-    };
-    let known = |name: &String| name != RECORD_ID_COLUMN && file.columns.iter().any(|column| column.name == *name);
-    let unknown: Vec<String> = wish.properties.iter().filter(|name| !known(name)).cloned().collect();
-    if unknown.is_empty() {
-        Ok((file.object_type.clone(), file.label.clone()))
-    } else {
-        Err(AskError::PropertiesUnknown(unknown))
-    }
 }
 
 fn without_repetitions(names: &[String]) -> Vec<String> {

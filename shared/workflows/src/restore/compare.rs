@@ -7,7 +7,6 @@ use domain::ids::RecordId;
 use domain::ports::crm::Crm;
 use domain::ports::crm_batch::BatchRead;
 use domain::ports::ledger::{self, Change, Key};
-use domain::property::MERGED_IDS;
 use domain::restore::plan::{Gone, PlanCounts, PlannedRecord};
 use domain::restore::slice::{Compared, PlanSegment, RestoreSlice};
 use domain::restore::{Restore, RestoreEvent, RestoreState};
@@ -313,14 +312,15 @@ impl Present {
             }
         }
         let merged = properties.len();
-        properties.push(MERGED_IDS);
+        properties.extend(crm.model().merged_ids());
         let mut rows = RowBuffer::new(properties.len());
         let request = BatchRead { object: &restore.object_type, properties: &properties, ids };
         let unreadable: HashSet<RecordId> = crm.read_batch(&request, &mut rows).await?.into_iter().collect();
         let row_of: HashMap<RecordId, usize> = rows.ids().iter().enumerate().map(|(row, id)| (*id, row)).collect();
         let mut merged_into = HashMap::new();
         for (row, survivor) in rows.ids().iter().enumerate() {
-            let former = rows.value(row, merged).split(';').filter_map(|id| RecordId::parse(id.trim()).ok());
+            let listed = if merged < rows.columns() { rows.value(row, merged) } else { "" };
+            let former = listed.split(';').filter_map(|id| RecordId::parse(id.trim()).ok());
             merged_into.extend(former.map(|former| (former, *survivor)));
         }
         let stranger = rows.ids().iter().copied().find(|id| !ids.contains(id));

@@ -12,6 +12,7 @@ use domain::account::Requester;
 use domain::backup::{Backup, BackupEvent};
 use domain::ids::{AccountId, BackupId, ObjectType, RecordId};
 use domain::object::{Committed, CountBefore, Counts, ObjectExport, Shortfall};
+use domain::ports::crm_model::ReadMode;
 use domain::ports::ledger::{Change, Ledger};
 use domain::ports::storage::BlobWriter;
 use domain::property::{Columns, ObjectDefinition, Property, Sensitivity};
@@ -93,6 +94,7 @@ async fn begin(parts: &Parts, account: &AccountId, number: u8) -> Result<Exporti
     let (object, _) = ObjectExport::discovered(
         &backup,
         definition,
+        ReadMode::Ranges,
         &columns,
         columns_key,
         CountBefore { records: None, counted_at: now },

@@ -5,6 +5,7 @@ use domain::budget::CallKind;
 use domain::ids::{ObjectType, RecordId};
 use domain::ports::crm::{Census, Crm, CrmAccount, CrmError, ListedProperties, PageEnd, PageRequest};
 use domain::ports::crm_batch::{BatchRead, BatchUpdate, PropertyDefinition, RecordUpdate};
+use domain::ports::crm_model::CrmModel;
 use domain::property::ObjectDefinition;
 use domain::rows::RowBuffer;
 use in_memory::lock;
@@ -21,10 +22,8 @@ impl Crm for Client {
         .await
     }
 
-    fn standard_object_types(&self) -> Vec<ObjectDefinition> {
-        let state = lock(&self.crm.state);
-        let standard = state.objects.iter().filter(|object| !object.definition.custom);
-        standard.map(|object| object.definition.clone()).collect()
+    fn model(&self) -> &dyn CrmModel {
+        &self.crm
     }
 
     async fn custom_object_types(&self) -> Result<Vec<ObjectDefinition>, CrmError> {

@@ -2,6 +2,7 @@
 
 mod calls;
 mod journal;
+mod model;
 mod object;
 mod oracle;
 mod sending;
@@ -96,7 +97,7 @@ impl SimulatedCrm {
         let state = State {
             portal_id: 7_654_321,
             time_zone: "Europe/Berlin".to_owned(),
-            limits: CallLimits { per_ten_seconds: 10_000_000, per_day: 1_000_000_000 },
+            limits: CallLimits::in_ten_seconds(10_000_000, 1_000_000_000),
             objects,
             custom_refused: None,
             troubles: Vec::new(),

@@ -7,12 +7,14 @@ use domain::ports::crm::CrmError;
 use domain::ports::crm_batch::{
     BATCH, BatchRead, BatchUpdate, PropertyDefinition, RecordUpdate, SideEffect, UpdatedRecord, WriteRefusal,
 };
-use domain::property::{MERGED_IDS, Property, RECORD_ID_COLUMN};
+use domain::property::{Property, RECORD_ID_COLUMN};
+use domain::restore::difference::Comparison;
 use domain::rows::RowBuffer;
 use jiff::Timestamp;
 
 use super::SimulatedObject;
 use super::journal::{Entry, Happened, Journal};
+use super::model::MERGED_IDS;
 
 /// What people do to records beside all calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -233,7 +235,7 @@ impl SimulatedObject {
                 property: property.clone(),
                 archived,
                 options: rules.options,
-                multiple: rules.multiple,
+                comparison: if rules.multiple { Comparison::Options } else { Comparison::Exact },
                 forward_only: rules.forward_only,
                 side_effect: rules.side_effect,
             }

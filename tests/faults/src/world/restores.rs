@@ -1,6 +1,7 @@
 //! Restores in a world: asking for them, deciding about them, and what became of them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use domain::ports::ledger::{self, ListRequest};
 use domain::restore::Restore;
@@ -21,6 +22,7 @@ impl World {
             reader: self.storage.clone(),
             queue: self.queue.clone(),
             clock: self.clock.clone(),
+            crm: Arc::new(self.crm.clone()),
         }
     }
 

@@ -116,10 +116,8 @@ pub async fn walk(plan: &WorldPlan) -> Coverage {
 async fn world(plan: &WorldPlan, ledger: Arc<MemoryLedger>) -> World {
     let clock = Arc::new(samples::clock(Pace::Simulated));
     let or_any = |limit: u32, any: u32| if limit == 0 { any } else { limit };
-    let limits = CallLimits {
-        per_ten_seconds: or_any(plan.per_ten_seconds, 10_000_000),
-        per_day: or_any(plan.per_day, 1_000_000_000),
-    };
+    let limits =
+        CallLimits::in_ten_seconds(or_any(plan.per_ten_seconds, 10_000_000), or_any(plan.per_day, 1_000_000_000));
     let objects = plan.objects.iter().map(super::plan::ObjectPlan::build).collect();
     let crm = SimulatedCrm::new(clock.clone(), objects).with_limits(limits);
     World::with_crm(ledger, clock, crm, settings(plan)).await

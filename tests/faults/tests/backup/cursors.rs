@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use contracts::backends::{DYNAMODB_LOCAL, with_tables};
-use domain::object::{ListUse, ReadMode, Verdict};
+use domain::object::{ListUse, Verdict};
+use domain::ports::crm_model::ReadMode;
 use faults::crm::{Cursors, Otherwise};
 use faults::{Settings, World, samples};
 use jiff::SignedDuration;

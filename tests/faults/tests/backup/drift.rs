@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use domain::chunk::Chunk;
 use domain::ids::RecordId;
-use domain::object::{ReadMode, Verdict};
+use domain::object::Verdict;
+use domain::ports::crm_model::ReadMode;
 use domain::ports::ledger;
 use faults::crm::{Change, Cursors, Edit, Moment};
 use faults::{Settings, World, samples};

@@ -26,7 +26,7 @@ pub(crate) fn midnight() -> Timestamp {
 /// A world whose account sets this number of calls a day.
 pub(crate) async fn with_calls_a_day(per_day: u32, contacts: u64) -> World {
     let clock = Arc::new(samples::clock(Pace::Simulated));
-    let limits = CallLimits { per_ten_seconds: 100, per_day };
+    let limits = CallLimits::in_ten_seconds(100, per_day);
     let contacts = samples::many_contacts(contacts, Cursors::Ids);
     let crm = SimulatedCrm::new(clock.clone(), vec![contacts]).with_limits(limits);
     World::with_crm(Arc::new(MemoryLedger::new()), clock, crm, Settings::default()).await
@@ -142,7 +142,7 @@ async fn a_refused_rate_pauses_everyone_and_costs_nothing_else() {
 #[tokio::test(start_paused = true)]
 async fn limits_that_the_crm_has_raised_are_those_of_the_account() {
     let world = SMALL.calm().await;
-    let raised = CallLimits { per_ten_seconds: 250, per_day: 2_000_000 };
+    let raised = CallLimits::in_ten_seconds(250, 2_000_000);
     let _same_crm = world.crm.clone().with_limits(raised);
     let backup = world.request().await;
     assert_complete(&world, &world.to_the_end(&backup).await).await;

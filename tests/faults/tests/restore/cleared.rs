@@ -249,7 +249,7 @@ async fn no_stage_is_empty_while_the_next_day_is_waited_for() {
     let planned = u32::try_from(calm.world.crm.all_calls()).expect("few");
     let mut waited = 0;
     for per_day in planned + 1..planned + 6 {
-        let calls = CallLimits { per_ten_seconds: 10_000, per_day };
+        let calls = CallLimits::in_ten_seconds(10_000, per_day);
         let scenario = Scenario::in_memory(Setup { calls: Some(calls), ..hundred() }).await;
         let world = &scenario.world;
         let restore = scenario.planned().await;

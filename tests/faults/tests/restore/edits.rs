@@ -195,7 +195,7 @@ async fn an_edit_between_two_deaths_is_what_an_undo_goes_back_to() {
 #[tokio::test(start_paused = true)]
 async fn what_was_read_long_ago_is_read_again_before_it_is_written_over() {
     for per_ten_seconds in [2, 12, 100] {
-        let calls = Some(CallLimits { per_ten_seconds, per_day: 1_000_000 });
+        let calls = Some(CallLimits::in_ten_seconds(per_ten_seconds, 1_000_000));
         let scenario = Scenario::in_memory(Setup { records: 2_000, calls, ..Setup::default() }).await;
         let world = &scenario.world;
         let restore = scenario.planned().await;

@@ -55,7 +55,7 @@ fn records(account_id: &AccountId, at: Timestamp) -> [Change; 3] {
         api_version: ApiVersion::default(),
         portal_id: 7_000_001,
         time_zone: "Europe/Berlin".to_owned(),
-        call_limits: CallLimits::LOWEST,
+        call_limits: CallLimits::in_ten_seconds(100, 250_000),
         connected_at: at,
         fault: None,
     };

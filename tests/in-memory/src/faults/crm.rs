@@ -9,6 +9,7 @@ use domain::ports::crm::{
     Census, Crm, CrmAccount, CrmConnector, CrmError, CrmErrorKind, CrmTarget, ListedProperties, PageEnd, PageRequest,
 };
 use domain::ports::crm_batch::{BatchRead, BatchUpdate, PropertyDefinition, RecordUpdate};
+use domain::ports::crm_model::CrmModel;
 use domain::property::ObjectDefinition;
 use domain::rows::RowBuffer;
 use jiff::{SignedDuration, Timestamp};
@@ -39,9 +40,9 @@ impl<T: Crm + ?Sized> Crm for Faulty<T> {
         self.call("Crm::account", self.port.account(), unavailable).await
     }
 
-    fn standard_object_types(&self) -> Vec<ObjectDefinition> {
+    fn model(&self) -> &dyn CrmModel {
         // Nothing is sent.
-        self.port.standard_object_types()
+        self.port.model()
     }
 
     async fn custom_object_types(&self) -> Result<Vec<ObjectDefinition>, CrmError> {

@@ -19,6 +19,7 @@ use domain::object::{CountBefore, ObjectExport};
 use domain::ports::crm::{
     Crm, CrmAccount, CrmError, CrmErrorKind, Cursor, MissingScopes, PageRequest, PageSource, RefusedProperties,
 };
+use domain::ports::crm_model::ReadMode;
 use domain::ports::ledger::{Change, Ledger};
 use domain::ports::queue::WorkQueue;
 use domain::ports::storage::BlobWriter;
@@ -79,6 +80,7 @@ impl RefusedObject {
 
 struct ReadableObject {
     definition: ObjectDefinition,
+    mode: ReadMode,
     columns: Columns,
     gaps: Vec<Gap>,
     records: Option<u64>,
@@ -164,7 +166,7 @@ impl Discover {
         };
         let present = dispatch::objects(self.ledger(), &backup.backup_id).await?;
         let present: HashSet<ObjectType> = present.into_iter().map(|object| object.definition.object_type).collect();
-        let definitions = crm.standard_object_types().into_iter().chain(custom);
+        let definitions = crm.model().standard_object_types().into_iter().chain(custom);
         let missing = definitions.filter(|definition| !present.contains(&definition.object_type));
         let mut asked = stream::iter(missing)
             .map(|definition| self.describe(crm, definition, (last, last_try)))
@@ -225,17 +227,18 @@ impl Discover {
             listed.refused.into_iter().map(|refused| of_refused_properties(&definition, refused, last)).collect();
         let columns = Columns::from_properties(listed.properties);
         let records = census.map(|census| census.records);
-        Ok(Described::ReadableObject(ReadableObject { definition, columns, gaps, records, counted_at }))
+        let mode = crm.model().read_mode(&definition);
+        Ok(Described::ReadableObject(ReadableObject { definition, mode, columns, gaps, records, counted_at }))
     }
 
     /// Adds an object and its first chunk to the ledger, and its columns to object storage.
     async fn add(&self, backup: &BackupRef, lease: u32, readable: ReadableObject) -> Result<(), StepError> {
-        let ReadableObject { definition, columns, gaps, records, counted_at } = readable;
+        let ReadableObject { definition, mode, columns, gaps, records, counted_at } = readable;
         let columns_key = storage_keys::columns(backup, &definition.object_type, lease);
         stored_json::write(&*self.writer, &columns_key, &columns).await?;
         let now = self.sessions.clock.now();
         let before = CountBefore { records, counted_at };
-        let (object, chunk) = ObjectExport::discovered(backup, definition, &columns, columns_key, before, now);
+        let (object, chunk) = ObjectExport::discovered(backup, definition, mode, &columns, columns_key, before, now);
         let object = ObjectExport { gaps, ..object };
         let step = self.step(backup);
         contention::retry(|| async {

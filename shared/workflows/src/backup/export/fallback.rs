@@ -3,8 +3,9 @@
 //! If the committed rows are in order, only the rest of this chunk is read in another way. Otherwise the object is read
 //! again from the beginning.
 
-use domain::object::{ReadMode, Shortfall};
+use domain::object::Shortfall;
 use domain::ports::crm::{Cursor, PageSource};
+use domain::ports::crm_model::ReadMode;
 use domain::ports::ledger::Change;
 use domain::{Failure, FailureKind};
 

@@ -9,8 +9,9 @@
 use std::ops::Range;
 
 use domain::ids::RecordId;
-use domain::object::{ListUse, ReadMode};
+use domain::object::ListUse;
 use domain::ports::crm::{Cursor, PageEnd, PageSource};
+use domain::ports::crm_model::ReadMode;
 
 /// A page does not fit the requested range: the CRM does not honour range starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

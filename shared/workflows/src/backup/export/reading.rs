@@ -3,8 +3,9 @@
 use domain::backup::Backup;
 use domain::chunk::{Chunk, RangeEnd, ReadSoFar};
 use domain::ids::RecordId;
-use domain::object::{ListUse, ObjectExport, ReadMode, Shortfall};
+use domain::object::{ListUse, ObjectExport, Shortfall};
 use domain::ports::crm::{Crm, CrmError, CrmErrorKind, Cursor, PageEnd, PageRequest, PageSource};
+use domain::ports::crm_model::ReadMode;
 use domain::ports::ledger::{self, LedgerError};
 use domain::property::Columns;
 use domain::rows::RowBuffer;
@@ -17,11 +18,6 @@ use super::seen::Seen;
 use super::segment_upload::{SegmentStore, SegmentUpload};
 use super::{Export, ExportUsage, Subject};
 use crate::run::{Run, StepError};
-
-/// Records per page of a list: the CRM's maximum.
-const LIST_PAGE: u8 = 100;
-/// Records per page of a search: the CRM's maximum.
-const SEARCH_PAGE: u8 = 200;
 
 /// How often a run reports progress, checks whether the backup was cancelled, and considers a split.
 const LOOK_EVERY: SignedDuration = SignedDuration::from_secs(2);
@@ -181,7 +177,7 @@ impl<'a> ChunkReading<'a> {
                 properties: &self.properties,
                 cursor: self.given.as_ref().unwrap_or(&self.cursor),
                 source: way.source,
-                limit: if way.source == PageSource::Search { SEARCH_PAGE } else { LIST_PAGE },
+                limit: self.crm.model().reach().page(way.source),
             };
             let end = match self.crm.page(&request, &mut self.rows).await {
                 Err(CrmError { kind: CrmErrorKind::Refused, .. }) if self.may_start_again() => {

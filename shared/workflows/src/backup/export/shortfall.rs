@@ -3,8 +3,9 @@
 use std::ops::Range;
 
 use domain::ids::RecordId;
-use domain::object::{MOST_UNREADABLE, ReadMode};
+use domain::object::MOST_UNREADABLE;
 use domain::ports::crm::PageEnd;
+use domain::ports::crm_model::ReadMode;
 use domain::{Failure, FailureKind};
 
 use super::reading::ChunkReading;

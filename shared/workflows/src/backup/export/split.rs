@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use domain::chunk::{Chunk, ChunkState, ExpectedRecords};
 use domain::ids::{ObjectType, RecordId};
-use domain::object::{ObjectExport, ReadMode};
-use domain::ports::crm::{Crm, CrmError, FARTHEST};
+use domain::object::ObjectExport;
+use domain::ports::crm::{Crm, CrmError};
+use domain::ports::crm_model::ReadMode;
 use domain::ports::ledger::{Change, MAX_CHANGES};
 use jiff::{SignedDuration, Timestamp};
 
@@ -230,13 +231,14 @@ async fn bound_after(
     upper: Option<RecordId>,
     n: u64,
 ) -> Result<Option<RecordId>, CrmError> {
-    if n > u64::from(FARTHEST) * MOST_HOPS {
+    let farthest = crm.model().reach().farthest;
+    if n > u64::from(farthest) * MOST_HOPS {
         return bisect(crm, object, from, upper, n).await;
     }
     let mut at = from;
     let mut left = n;
     while left > 0 {
-        let hop = u16::try_from(left).unwrap_or(FARTHEST).min(FARTHEST);
+        let hop = u16::try_from(left).unwrap_or(farthest).min(farthest);
         match crm.nth_after(object, at, hop).await? {
             Some(id) => at = id,
             None => return Ok(None),

@@ -8,7 +8,7 @@ use archive::reader::SliceReader;
 use archive::rows::RowReader;
 use domain::backup::Backup;
 use domain::ids::RecordId;
-use domain::object::ReadMode;
+use domain::ports::crm_model::ReadMode;
 use domain::ports::ledger::{self, Versioned};
 use domain::ports::storage::CopySource;
 use domain::segment::Segment;
