@@ -341,16 +341,17 @@ fn is_due(record: &impl Record, now: Timestamp) -> bool {
 fn restore_took_too_long() -> Failure {
     Failure::new(
         FailureKind::RestoreTookTooLong,
-        "The restore had not ended after 46 hours and was ended; what it wrote before is listed. Raise the share of the \
-         CRM's calls that it may use, then plan it again: what is restored already is left as it is.",
+        "The restore did not finish within 46 hours, so it failed. The values that it wrote stay in the CRM. Raise the \
+         share of the CRM's calls that the account may use, then plan again. The new restore writes only the values \
+         that are left.",
     )
 }
 
 fn took_too_long() -> Failure {
     Failure::new(
         FailureKind::BackupTookTooLong,
-        "The backup did not finish within 6 days and was stopped. Raise the share of the CRM's calls that it may use, then \
-         make a new one.",
+        "The backup did not finish within 6 days and was stopped. Raise the share of the CRM's calls that the account \
+         may use, then make a new backup.",
     )
 }
 

@@ -30,14 +30,14 @@ use crate::stored_json;
 const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(5);
 
 /// Why errors.csv is missing, if it cannot be made.
-const NO_LIST: &str = "The list of what was not restored could not be made: a part of what it is made of is not kept any more, \
-                       or cannot be read or written. The counts of the import are right. A new restore from the same backup \
-                       finds what is left.";
+const NO_LIST: &str = "errors.csv could not be made, because some of its data has expired, or cannot be read or \
+                       written. The counts of the import are correct. To restore what is left, start a new restore \
+                       from the same backup.";
 
 /// Why errors.csv is missing, if the restore could not be concluded.
-const NOT_PUT_TOGETHER: &str = "What became of the last values could not be put together, so there is no list of what was not \
-                                restored. Values that the import counts as not tried may have been written. A new restore from \
-                                the same backup finds what is left.";
+const NOT_PUT_TOGETHER: &str = "errors.csv could not be made, because the outcome of the last values is unknown. \
+                                Values that the import counts as not tried may have been written. To restore what is \
+                                left, start a new restore from the same backup.";
 
 /// The report of an import.
 enum ErrorsFile {

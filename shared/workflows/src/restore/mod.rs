@@ -12,8 +12,8 @@
 //! | `report` | skipped.csv and errors.csv, over several runs if needed |
 //! | [`review`] | shows restores and imports to users |
 //!
-//! A restore has at most [`MOST_SLICES`] slices. One run works on a slice with several calls under way at once, so one or
-//! two runs are enough to use the whole call budget.
+//! A restore has at most [`MOST_SLICES`] slices. One run works on a slice with several calls under way at once, so one
+//! or two runs are enough to use the whole call budget.
 
 mod apply;
 mod arrange;
@@ -366,7 +366,8 @@ fn after(restore: &Restore, event: RestoreEvent, now: Timestamp) -> Result<Resto
 fn out_of_attempts() -> Failure {
     Failure::new(
         FailureKind::RestoreAttemptsUsedUp,
-        "A step of the restore failed too often in a row; see the log of restore-chunk, then plan a new restore.",
+        "A step of the restore failed too often in a row. Ask the operator to look at the log of restore-chunk, then \
+         plan again.",
     )
 }
 

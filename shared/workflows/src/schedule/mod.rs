@@ -139,8 +139,8 @@ fn not_in_plan(plan: &str) -> Failure {
     Failure::new(
         FailureKind::ScheduleNotInPlan,
         format!(
-            "The account's plan is now '{plan}', which has no schedules. Ask an operator about the plan, then switch the \
-             schedule on again; backups can be made on request meanwhile."
+            "The account's plan is now '{plan}', which has no schedules. Ask an operator about the plan, then switch \
+             the schedule on again. Until then, you can make backups yourself."
         ),
     )
 }

@@ -230,7 +230,7 @@ fn broken_connection(account: &Account) -> Option<Failure> {
     match &account.crm_connection {
         None => Some(Failure::new(
             FailureKind::CrmNotConnected,
-            "The account no longer has a CRM connection; connect it again with PUT /accounts/{account}.",
+            "The account no longer has a CRM connection. Connect it again with PUT /accounts/{account}.",
         )),
         Some(connection) => connection.fault.clone(),
     }

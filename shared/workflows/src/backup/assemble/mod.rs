@@ -240,7 +240,8 @@ type Made = Option<ETag>;
 fn out_of_attempts() -> Failure {
     Failure::new(
         FailureKind::AssemblyFailed,
-        "Making the archive failed too often in a row; see the log of assemble-archive, then make a new backup.",
+        "Making the archive failed too often in a row. Ask the operator to look at the log of assemble-archive, then \
+         make a new backup.",
     )
 }
 

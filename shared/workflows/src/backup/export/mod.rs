@@ -238,7 +238,8 @@ fn out_of_attempts(object: &ObjectExport) -> Failure {
     Failure::new(
         FailureKind::ExportFailed,
         format!(
-            "Reading {label} records failed too often in a row; see the log of export-chunk, then make a new backup."
+            "Reading {label} records failed too often in a row. Ask the operator to look at the log of export-chunk, \
+             then make a new backup."
         ),
     )
 }

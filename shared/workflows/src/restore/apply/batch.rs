@@ -18,13 +18,12 @@ use crate::restore::compare::{Presence, Present};
 use crate::run::StepError;
 use crate::stored_json;
 
-const NOT_SHOWN: (&str, &str) =
-    (reasons::NOT_SHOWN, "The CRM did not show the present value, so it was left as it is.");
+const NOT_SHOWN: (&str, &str) = (reasons::NOT_SHOWN, "The CRM did not show the present value, so it was not changed.");
 
 const EDITED: &str = "The value was changed after the undo was planned.";
 
 const UNREADABLE: (&str, &str) =
-    (reasons::UNREADABLE, "The CRM has the record and could not give it, so it was left as it is.");
+    (reasons::UNREADABLE, "The CRM has the record but could not return it, so it was not changed.");
 
 /// The values of one record that this run works on.
 #[derive(Default)]

@@ -327,13 +327,12 @@ impl Round {
 }
 
 /// Why values of a dropped property are not written.
-pub(super) const DROPPED: &str = "The CRM refused this property repeatedly, so it was dropped from the restore.";
+pub(super) const DROPPED: &str = "The CRM refused this property repeatedly, so the restore no longer writes it.";
 
-const IGNORED: (&str, &str) =
-    (reasons::WRITE_IGNORED, "The CRM accepted the write and holds another value than the one that was sent.");
+const IGNORED: (&str, &str) = (reasons::WRITE_IGNORED, "The CRM accepted the write but stored another value.");
 
-const TAKEN: &str = "Another record has this value, which only one may have. If that record got its own value in this restore, \
-                     plan again.";
+const TAKEN: &str = "Another record has this value, but only one record may have it. If this restore has given that \
+                     record another value, plan again.";
 
 /// Whether the CRM refuses a value because another record has it.
 pub(super) fn is_about_uniqueness(code: &str) -> bool {
