@@ -34,7 +34,7 @@ struct Made {
 /// Calls of one endpoint for one object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 pub struct Called {
-    /// Calls, whatever became of them.
+    /// All calls, whatever their result.
     pub calls: u64,
     /// Records in answers of success.
     pub records: u64,
@@ -59,8 +59,8 @@ struct Created {
 }
 
 impl Portal {
-    /// Makes a portal in the sandbox CRM at `sandbox_url`. `config` is the sandbox's `PortalConfig`, which has no records
-    /// and no custom objects unless it names them; `name` makes the token, and must be new.
+    /// Makes a portal in the sandbox CRM at `sandbox_url`. `config` is the sandbox's `PortalConfig`, which has no
+    /// records and no custom objects unless it names them; `name` makes the token, and must be new.
     ///
     /// # Errors
     /// When the sandbox refuses.
@@ -76,8 +76,8 @@ impl Portal {
         Ok(Self { portal_id, token, control })
     }
 
-    /// Changes faults, limits, latency, scopes, variants, ignored writes, whether the token is revoked, or whether calls
-    /// and answers are held against HubSpot's API.
+    /// Changes faults, limits, latency, scopes, variants, ignored writes, whether the token is revoked, or whether
+    /// calls and answers are held against HubSpot's API.
     ///
     /// # Errors
     /// When the sandbox refuses.
@@ -151,7 +151,8 @@ impl Portal {
         accepted("archiving a property", self.control.send(&Method::DELETE, &path, &[], Vec::new())?).map(drop)
     }
 
-    /// How often an endpoint was called for an object, and for how many records with success, since the portal was made.
+    /// How often an endpoint was called for an object, and for how many records with success, since the portal was
+    /// made.
     ///
     /// # Errors
     /// When the sandbox refuses.

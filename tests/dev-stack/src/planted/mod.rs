@@ -58,10 +58,10 @@ fn check_calm(trials: &Trials<'_>, faults: &[Fault]) -> Result<()> {
     for tests in tests {
         match trials.of_tests(tests)? {
             Verdict::NotNoticed => {}
-            other => return Err(Failure::new(format!("without any fault, {tests}: {other}"))),
+            other => return Err(Failure::new(format!("without a fault, {tests}: {other}"))),
         }
     }
-    println!("without any fault, all tests pass that are to notice one");
+    println!("without a fault, all tests pass that must notice one");
     Ok(())
 }
 
