@@ -1,4 +1,4 @@
-//! The way of a call: who is it, is it within the limits, does something go wrong, how long does it take.
+//! Handles a call: finds its portal, checks the limits, and applies faults and latency.
 
 use std::io;
 use std::time::Duration;
@@ -106,7 +106,7 @@ impl Visit {
         self.end(endpoint, object, reply, left, fault)
     }
 
-    /// What scripts can choose the call by.
+    /// The features of the call that scripted faults can match.
     fn facts<'a>(&self, endpoint: Endpoint, object: Option<&'a str>, faults: &Faults) -> CallFacts<'a> {
         let plain = CallFacts { endpoint, object, size: None, reads_values: false };
         if faults.script.is_empty() {
@@ -143,7 +143,7 @@ impl Visit {
         }
     }
 
-    /// The answer, with what a fault makes of it short of its transfer.
+    /// The answer with its fault applied, except for faults of the transfer.
     async fn reply(&self, endpoint: Endpoint, fault: Option<ScriptedFault>) -> Reply {
         let request = self.request();
         let (portal, method) = (self.portal.clone(), self.parts.method.clone());

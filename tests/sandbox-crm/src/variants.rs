@@ -10,11 +10,11 @@ use crate::plan::Plan;
 /// Names of properties per object.
 pub type PropertyNames = BTreeMap<String, BTreeSet<String>>;
 
-/// What became of the account's custom objects.
+/// Whether the account has custom objects, and how the CRM answers if not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum CustomObjects {
-    /// The account may have some.
+    /// The account may have custom objects.
     #[default]
     Offered,
     /// The account's subscription has none: the list of object types and their records get 403.
@@ -29,7 +29,7 @@ pub enum CustomObjects {
 pub enum Tickets {
     #[default]
     Offered,
-    /// This kind of app is not given it: tickets get 403.
+    /// This kind of app cannot have the scope, so tickets get 403.
     Refused,
 }
 
@@ -113,7 +113,7 @@ pub enum ThreadOrder {
     LatestLast,
 }
 
-/// What becomes of a wish for an order of threads.
+/// How a request for an order of threads is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ThreadSort {
@@ -147,7 +147,7 @@ pub struct Variants {
     pub unreadable: PropertyNames,
     /// The order in which threads are listed when none is asked for.
     pub thread_order: ThreadOrder,
-    /// What becomes of a wish for an order of threads.
+    /// How a request for an order of threads is answered.
     pub thread_sort: ThreadSort,
     /// Whether custom objects answer to their bare names, as they did until June 2025, besides the fully qualified name
     /// and the type id.

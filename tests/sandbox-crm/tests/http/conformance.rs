@@ -1,4 +1,4 @@
-//! What is held against HubSpot's API while calls come in.
+//! The checks of calls and answers against HubSpot's API.
 
 use sandbox_crm::{Fault, Faults, PortalConfig, ScriptedFault};
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ async fn watched() -> Fixture {
     Fixture::with(PortalConfig { conformance: true, ..PortalConfig::default() }).await
 }
 
-/// Everything that the sandbox answers is as HubSpot's documents have it.
+/// All answers of the sandbox are as HubSpot's documents describe them.
 #[tokio::test]
 async fn the_sandbox_keeps_to_the_structure_in_every_answer() {
     let fixture = watched().await;
