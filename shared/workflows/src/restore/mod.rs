@@ -342,16 +342,17 @@ pub(crate) async fn fail(leases: &Leases<'_>, restore: &RestoreRef, failure: Fai
             return Ok(contention::Attempt::Settled(None));
         };
         let mut changes = vec![Change::replace(&loaded, &next)];
-        let told = next.state.is_terminal().then(|| conclude::told(&next, None, leases.clock.now())).flatten();
-        changes.extend(told.as_ref().map(Change::create));
-        Ok::<_, StepError>(contention::settle(leases.ledger.commit(&changes).await, Some((next, told)))?)
+        let notification =
+            next.state.is_terminal().then(|| conclude::notification_of(&next, None, leases.clock.now())).flatten();
+        changes.extend(notification.as_ref().map(Change::create));
+        Ok::<_, StepError>(contention::settle(leases.ledger.commit(&changes).await, Some((next, notification)))?)
     })
     .await?;
-    let Some((failed, told)) = failed else { return Ok(()) };
+    let Some((failed, notification)) = failed else { return Ok(()) };
     if failed.state.is_terminal() {
         conclude::log_end(&failed);
-        if let Some(told) = &told {
-            notify::announce_soon(leases.queue, told).await;
+        if let Some(notification) = &notification {
+            notify::announce_soon(leases.queue, notification).await;
         }
     } else if let Some(work) = failed.work() {
         leases.queue.send(&[work], Duration::ZERO).await?;

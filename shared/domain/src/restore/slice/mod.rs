@@ -265,12 +265,12 @@ impl RestoreSlice {
     ///
     /// # Errors
     /// [`Refused`] if a run may still write.
-    pub fn settled(&self, told: Settling, now: Timestamp) -> Result<Self, Refused> {
+    pub fn settled(&self, settling: Settling, now: Timestamp) -> Result<Self, Refused> {
         if self.is_worked_on(now) {
             return Err(Refused::new("settling a slice", "a run may still write"));
         }
-        let mut next = self.with_outcome(told.file, &told.counts);
-        next.told_beyond = told.whole;
+        let mut next = self.with_outcome(settling.file, &settling.counts);
+        next.told_beyond = settling.whole;
         next.state = SliceState::Done;
         next.leasing = self.leasing.released(None);
         Ok(next)

@@ -61,7 +61,7 @@ impl Application<'_> {
         };
         let written =
             Writer::new(self, batch.number, &mut counts).write(to_write).await.inspect_err(|error| self.note(error))?;
-        let outcomes = self.told(&batch.records, works, written, &earlier, &mut counts);
+        let outcomes = self.outcomes_of(&batch.records, works, written, &earlier, &mut counts);
         Ok(WrittenBatch { number: batch.number, to: batch.to, outcomes, counts })
     }
 
@@ -201,7 +201,7 @@ impl Application<'_> {
     }
 
     /// The outcome of each record, with counts.
-    fn told(
+    fn outcomes_of(
         &self,
         records: &[PlannedRecord],
         works: Vec<RecordWork>,

@@ -204,7 +204,7 @@ impl<'a> Writer<'a> {
     ) -> Result<Vec<PendingUpdate>, StepError> {
         let returned: HashMap<RecordId, &UpdatedRecord> = records.iter().map(|record| (record.id, record)).collect();
         let refused: HashMap<RecordId, WriteRefusal> = refused.into_iter().collect();
-        let (mut again, mut untold) = (Vec::new(), Vec::new());
+        let (mut again, mut unconfirmed) = (Vec::new(), Vec::new());
         for mut update in updates {
             if let Some(refusal) = refused.get(&update.id) {
                 again.extend(self.refuse(update, refusal, round).await?);
@@ -219,11 +219,11 @@ impl<'a> Writer<'a> {
                 }
             }
             if !unseen.is_empty() {
-                untold.push(PendingUpdate { values: unseen, ..update });
+                unconfirmed.push(PendingUpdate { values: unseen, ..update });
             }
         }
-        if !untold.is_empty() {
-            self.look_again(untold, round).await?;
+        if !unconfirmed.is_empty() {
+            self.look_again(unconfirmed, round).await?;
         }
         Ok(again)
     }
