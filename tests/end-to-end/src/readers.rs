@@ -117,6 +117,6 @@ fn run(command: &mut Command) -> Result<Output> {
     if output.status.success() {
         return Ok(output);
     }
-    let told = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    Err(Failure::new(format!("{program} ended with {}: {told}", output.status)))
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    Err(Failure::new(format!("{program} ended with {}: {printed}", output.status)))
 }

@@ -215,8 +215,8 @@ mod tests {
             ("name\r\na\r\n", "first column"),
             ("hs_object_id,name\r\n3\r\n", "malformed"),
         ] {
-            let told = truth().must_be(csv.as_bytes()).map_err(|failure| failure.to_string());
-            assert!(told.as_ref().is_err_and(|told| told.contains(why)), "{csv:?}: {told:?}");
+            let result = truth().must_be(csv.as_bytes()).map_err(|failure| failure.to_string());
+            assert!(result.as_ref().is_err_and(|result| result.contains(why)), "{csv:?}: {result:?}");
         }
     }
 }

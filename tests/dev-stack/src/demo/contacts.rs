@@ -116,7 +116,7 @@ mod tests {
     fn every_value_is_compared() {
         let expected = values(&[(1, &[("city", "Köln"), ("phone", "1")]), (2, &[])]);
         assert_eq!(compare(&expected, &expected), Ok(2));
-        for (found, told) in [
+        for (found, sentence) in [
             (
                 values(&[(1, &[("city", "Koln"), ("phone", "1")]), (2, &[])]),
                 "differing values: 1, such as city of record 1",
@@ -127,7 +127,7 @@ mod tests {
             (values(&[(1, &[("city", "Köln"), ("phone", "1")]), (2, &[]), (3, &[("zip", "5")])]), "zip of record 3"),
         ] {
             let differing = compare(&expected, &found).map_err(|failure| failure.to_string());
-            assert!(differing.as_ref().is_err_and(|differing| differing.contains(told)), "{differing:?}");
+            assert!(differing.as_ref().is_err_and(|differing| differing.contains(sentence)), "{differing:?}");
         }
     }
 }

@@ -52,9 +52,9 @@ async fn what_a_client_does_wrong_is_told_by_the_control_api() {
     let control = format!("/_sandbox/portals/{}", fixture.portal.portal_id());
     fixture.get("/crm/objects/2026-09/contacts?page=2").await;
     fixture.get("/crm/objects/2026-09/contacts?page=3").await;
-    let told = fixture.get(&format!("{control}/violations")).await.json();
+    let violations = fixture.get(&format!("{control}/violations")).await.json();
     let sentence = "GET objects/{type}: it takes no query parameter page";
-    assert_eq!(told, json!({"checked": 2, "violations": {sentence: 2}}));
+    assert_eq!(violations, json!({"checked": 2, "violations": {sentence: 2}}));
 
     let forgotten = fixture.try_call(reqwest::Method::DELETE, &format!("{control}/violations"), None).await;
     assert_eq!(forgotten.expect("an answer").status, 204);
