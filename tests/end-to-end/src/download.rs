@@ -41,7 +41,6 @@ impl Download {
         Ok(Self { manifest: manifest.or_failure(|| "the manifest is not JSON".to_owned())?, ..download })
     }
 
-    /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
     }

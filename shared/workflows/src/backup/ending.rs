@@ -52,7 +52,7 @@ impl From<EndError> for StepError {
 /// How a backup is to end.
 #[derive(Debug, Clone, Copy)]
 pub enum End<'a> {
-    /// It cannot continue.
+    /// The backup cannot continue, for this reason.
     Failed(&'a Failure),
     Cancelled(&'a Act),
 }

@@ -40,7 +40,7 @@ pub const LOOK_AHEAD: SignedDuration = SignedDuration::from_secs(75);
 /// round.
 const PER_SHARD: u32 = 200;
 
-/// Runs recover-stalled.
+/// Queues the work again that no run is doing. The function recover-stalled calls it every minute.
 pub struct Recover {
     pub ledger: Arc<dyn Ledger>,
     pub queue: Arc<dyn WorkQueue>,

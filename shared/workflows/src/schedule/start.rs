@@ -38,7 +38,7 @@ const AT_A_TIME: usize = 4;
 /// How soon to check again whether the running backup has ended.
 const LOOK_AGAIN: SignedDuration = SignedDuration::from_mins(1);
 
-/// Runs start-scheduled-backups.
+/// Starts the backups that are due. The function start-scheduled-backups calls it.
 pub struct StartScheduled {
     pub ledger: Arc<dyn Ledger>,
     /// Receives the first work of new backups.

@@ -11,7 +11,6 @@ pub(crate) struct Fixture {
     pub(crate) http: reqwest::Client,
 }
 
-/// An answer.
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: reqwest::header::HeaderMap,

@@ -166,7 +166,7 @@ impl RestoreSlice {
         self.segments.iter().map(|segment| segment.batches()).sum()
     }
 
-    /// Batches before `position`.
+    /// The number of batches before `position`, over all segments.
     pub fn batches_before(&self, position: Position) -> u64 {
         let before = self.segments.iter().take(position.segment as usize).map(|segment| segment.batches());
         before.sum::<u64>() + u64::from(position.record).div_ceil(BATCH as u64)

@@ -197,7 +197,6 @@ impl Assemble {
     }
 }
 
-/// The short objects.
 struct Short {
     /// Labels of objects of which fewer records were found, readable or not, than the CRM counts.
     labels: Vec<String>,

@@ -44,7 +44,7 @@ const CUSTOM_OBJECTS: &str = "Custom objects";
 /// Objects described at the same time. Each needs six calls in sequence.
 const OBJECTS_AT_ONCE: usize = 8;
 
-/// Runs discover-objects.
+/// Finds the objects of a backup and their properties.
 pub struct Discover {
     /// Opens the CRM. The rest of the work uses its ledger and clock too.
     pub sessions: CrmSessions,

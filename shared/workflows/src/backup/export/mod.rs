@@ -44,7 +44,7 @@ use crate::leased::{Aftermath, Leasable, Leases};
 use crate::run::{Patience, Run, StepError};
 use crate::stored_json;
 
-/// Runs export-chunk.
+/// Exports one chunk: reads its records from the CRM and stores them as segments.
 pub struct Export {
     /// Opens the CRM. The rest of the work uses its ledger and clock too.
     pub sessions: CrmSessions,

@@ -121,7 +121,6 @@ pub(super) struct Rows<'a> {
 }
 
 impl Rows<'_> {
-    /// The header line.
     pub(super) fn header(out: &mut Vec<u8>) {
         archive::report::write_line(HEADER, out);
     }
