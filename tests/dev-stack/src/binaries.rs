@@ -140,7 +140,7 @@ pub struct Built {
     pub package: String,
     /// The name of the library, program or test program.
     pub name: String,
-    /// Whether it holds the tests that stand in a library.
+    /// Whether it contains the tests inside a library.
     pub is_of_library: bool,
     pub is_test: bool,
     pub folder: PathBuf,

@@ -14,7 +14,7 @@ use crate::truth::{Record, Truth};
 /// Every token of a portal that journeys make begins so, which makes it easy to look for in logs.
 pub const TOKEN_PREFIX: &str = "pat-journey-";
 
-/// A portal, past all limits and faults.
+/// A portal, read and changed directly, without limits and faults.
 #[derive(Debug, Clone)]
 pub struct Portal {
     /// The CRM's id of the account.
@@ -77,7 +77,7 @@ impl Portal {
     }
 
     /// Changes faults, limits, latency, scopes, variants, ignored writes, whether the token is revoked, or whether
-    /// calls and answers are held against HubSpot's API.
+    /// calls and answers are checked against HubSpot's API.
     ///
     /// # Errors
     /// When the sandbox refuses.
@@ -115,7 +115,7 @@ impl Portal {
         serde_json::from_value(answer.json()["records"].clone()).or_failure(|| "there are no counts".to_owned())
     }
 
-    /// Creates, changes and removes records past all checks; returns the ids of the new ones.
+    /// Creates, changes and removes records without any checks. Returns the ids of the new ones.
     ///
     /// # Errors
     /// When the sandbox refuses.
@@ -124,7 +124,7 @@ impl Portal {
         parsed(&accepted("changing records", answer)?).map(|Created { created }| created)
     }
 
-    /// Sets the same values in several records past all checks; an empty value clears the property.
+    /// Sets the same values in several records without any checks. An empty value clears the property.
     ///
     /// # Errors
     /// When the sandbox refuses.

@@ -44,7 +44,7 @@ impl Truth {
         Self { records }
     }
 
-    /// A record, whatever has become of it.
+    /// A record, in any state.
     pub fn get(&self, id: u64) -> Option<&Record> {
         self.records.get(&id)
     }
@@ -59,8 +59,8 @@ impl Truth {
         self.live().into_iter().filter(|id| !self.value(*id, property).is_empty()).collect()
     }
 
-    /// The values that differ from those of `before`, as record id and property, in order. When a record was last changed
-    /// does not count.
+    /// The values that differ from those of `before`, as record id and property, in order. When a record was last
+    /// changed does not count.
     pub fn changed_since(&self, before: &Self) -> Vec<(u64, String)> {
         let ids: BTreeSet<u64> = self.records.keys().chain(before.records.keys()).copied().collect();
         let mut changed = Vec::new();

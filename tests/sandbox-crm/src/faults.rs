@@ -46,10 +46,10 @@ pub enum Fault {
     Forbidden,
     MissingPermission,
     BlockPage,
-    /// Some records of a batch or a list stand in `errors` instead of `results`, and a batch update leaves them as they
-    /// are. See `ids`, `status` and `category` of [`ScriptedFault`].
+    /// Some records of a batch or a list are in `errors` instead of `results`, and a batch update does not change them.
+    /// See `ids`, `status` and `category` of [`ScriptedFault`].
     PartialErrors,
-    /// Some records are in neither `results` nor `errors`, and a batch update leaves them as they are. See `ids`.
+    /// Some records are in neither `results` nor `errors`, and a batch update does not change them. See `ids`.
     LeftOut,
     /// As `LeftOut`, and the status of a batch is PENDING.
     Pending,

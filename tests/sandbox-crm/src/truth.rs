@@ -161,8 +161,8 @@ impl Portal {
         true
     }
 
-    /// Archives a property, as the CRM does with one that is deleted: it is listed as such, and has no values any more
-    /// until it is defined again. False when there is no such object or property.
+    /// Archives a property, as the CRM does with one that is deleted: it is listed as archived, and has no values until
+    /// it is defined again. False when there is no such object or property.
     pub fn archive_property(&self, object: &str, name: &str) -> bool {
         let Some(store) = self.store(object) else { return false };
         let mut schema = Schema::clone(&store.schema());

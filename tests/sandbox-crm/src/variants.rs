@@ -45,7 +45,7 @@ pub enum Refusal {
     Uncategorised,
     /// `FORBIDDEN`, and no more.
     Forbidden,
-    /// The user behind the app lacks a permission, which stands in the message.
+    /// The user behind the app lacks a permission, which the message names.
     Permission,
     /// A page in HTML, as from the edge.
     BlockPage,
@@ -141,7 +141,7 @@ pub struct Variants {
     pub scope_names: ScopeNames,
     /// What a batch read answers when some of its records are not there.
     pub gone_ids: GoneIds,
-    /// Properties that lists never show; whatever else reads records does.
+    /// Properties that lists never show. All other calls that read records show them.
     pub unlisted: PropertyNames,
     /// Properties that are defined, and that nothing ever shows.
     pub unreadable: PropertyNames,

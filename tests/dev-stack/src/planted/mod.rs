@@ -22,7 +22,7 @@ use crate::checks::{self, Services};
 /// Plants the faults of these names, or all of them, and prints which test has noticed each.
 ///
 /// # Errors
-/// When one is not noticed or does not fit the sources any more, and when the tests fail without any fault.
+/// When a fault is not noticed or no longer fits the sources, and when the tests fail without a fault.
 pub(crate) fn run(places: &Places, names: &[String]) -> Result<()> {
     let faults = chosen(fault::read_all(places)?, names)?;
     let copy = Copy::of(places)?;

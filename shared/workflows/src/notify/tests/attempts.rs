@@ -106,7 +106,8 @@ async fn a_delivery_is_given_up_after_seven_failures_and_announced_by_the_others
     assert_eq!(world.webhooks.attempts().len(), 7);
     assert_eq!(given_up(&world).await, [(Webhook, vec![(Email, Delivered), (EventBus, Delivered)])]);
     let inbox = world.inbox().await;
-    let about = inbox.iter().find(|notification| notification.event.slug() == "delivery-given-up").expect("told");
+    let about = inbox.iter().find(|notification| notification.event.slug() == "delivery-given-up");
+    let about = about.expect("a notification");
     assert_eq!(about.requester, notification.requester);
     assert!(about.event.sentence().contains("webhook") && about.event.sentence().contains("503"));
     assert!(!about.event.sentence().contains(HOOK), "a webhook's path may be a secret");

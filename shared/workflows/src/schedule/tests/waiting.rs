@@ -69,7 +69,7 @@ async fn while_the_crm_refuses_the_token_runs_are_skipped_with_a_notification() 
     let schedule = world.schedule().await;
     assert_eq!(schedule.on.expect("still on").next_run_at, first_run() + WEEK);
     assert_eq!(schedule.latest, Some(LatestRun::Skipped { at: first_run(), reason: token_refused() }));
-    let notification = world.inbox().await.pop().expect("told");
+    let notification = world.inbox().await.pop().expect("a notification");
     let next_run_at = Some(first_run() + WEEK);
     assert_eq!(notification.event, Event::ScheduleSkipped { failure: token_refused(), next_run_at });
     assert_eq!(notification.requester, Some(samples::requester()));
