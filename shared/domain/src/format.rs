@@ -67,8 +67,8 @@ struct FormatMember {
     format: u32,
 }
 
-fn told(json: &[u8]) -> Option<u32> {
-    serde_json::from_slice::<FormatMember>(json).ok().map(|told| told.format)
+fn format_of(json: &[u8]) -> Option<u32> {
+    serde_json::from_slice::<FormatMember>(json).ok().map(|member| member.format)
 }
 
 /// Reads a document or a message.
@@ -76,7 +76,7 @@ fn told(json: &[u8]) -> Option<u32> {
 /// # Errors
 /// [`NotRead`].
 pub fn read<T: Document>(json: &[u8]) -> Result<T, NotRead> {
-    T::FORMAT.check(told(json).unwrap_or(1))?;
+    T::FORMAT.check(format_of(json).unwrap_or(1))?;
     serde_json::from_slice(json).map_err(|error| NotRead::from(&error))
 }
 
@@ -94,7 +94,7 @@ pub fn read_lines<T: Document>(bytes: &[u8]) -> Result<Vec<T>, NotRead> {
 /// [`NotRead`] for each line at fault. A file in an unreadable format yields a single error.
 pub fn lines<T: Document>(bytes: &[u8]) -> impl Iterator<Item = Result<T, NotRead>> {
     let mut lines = bytes.split(|byte| *byte == b'\n').enumerate().filter(|(_, line)| !line.is_empty()).peekable();
-    let format = lines.peek().and_then(|(_, first)| told(first));
+    let format = lines.peek().and_then(|(_, first)| format_of(first));
     let newer = format.and_then(|format| T::FORMAT.check(format).err());
     if format.is_some() {
         lines.next();

@@ -229,7 +229,7 @@ impl HubSpot {
 /// [`CrmErrorKind::Refused`] for conversations.
 pub(crate) fn check_takes_ids(object: &ObjectType) -> Result<(), CrmError> {
     if is_conversations(object) {
-        let sentence = "HubSpot cannot look conversations up by id.".to_owned();
+        let sentence = "HubSpot cannot look up conversations by id.".to_owned();
         return Err(CrmError::new(CrmErrorKind::Refused, sentence));
     }
     Ok(())

@@ -33,7 +33,7 @@ pub struct Connector {
 
 /// The HTTP client cannot be set up, for example because the system has no certificate authorities.
 #[derive(Debug, thiserror::Error)]
-#[error("the HTTP client for the CRM cannot be set up; does the system have certificate authorities?")]
+#[error("the HTTP client for the CRM cannot be set up; check that the system has certificates of root authorities")]
 pub struct ConnectorError(#[from] reqwest::Error);
 
 impl Connector {

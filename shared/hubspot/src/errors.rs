@@ -11,7 +11,7 @@ use crate::body::MAX_ANSWER;
 /// Records of `object` have sensitive values, and the CRM does not show them to this token.
 pub(crate) fn hidden_values(object: &ObjectType, scopes: Vec<String>) -> CrmError {
     let help = if scopes.is_empty() {
-        "HubSpot has no scope for them; ask its support which app may read them".to_owned()
+        "HubSpot has no scope for them. Ask HubSpot's support which app may read them".to_owned()
     } else {
         format!("Add {} to the app in HubSpot and try again", scopes.join(" and "))
     };
@@ -50,5 +50,8 @@ pub(crate) fn malformed(about: &str, sent: u32) -> CrmError {
 /// The answer is longer than [`MAX_ANSWER`].
 pub(crate) fn too_large(about: &str) -> CrmError {
     let most = MAX_ANSWER >> 20;
-    CrmError::new(CrmErrorKind::Malformed, format!("HubSpot's answer for {about} is longer than {most} MiB."))
+    let sentence = format!(
+        "HubSpot's answer for {about} is longer than {most} MiB, the limit of this service. Tell the operator."
+    );
+    CrmError::new(CrmErrorKind::Malformed, sentence)
 }

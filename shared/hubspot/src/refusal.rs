@@ -241,12 +241,13 @@ fn lacking(words: Vec<String>, scope: &str, about: &str) -> CrmError {
         (true, true) => others.clone(),
     };
     let words = if others.is_empty() { String::new() } else { format!(" (in HubSpot's words {})", others.join(", ")) };
-    let names = match scopes.as_slice() {
-        [one] => format!("the scope {one}{words}"),
-        several => format!("one or more of the scopes {}{words}", several.join(", ")),
+    let (names, them) = match scopes.as_slice() {
+        [one] => (format!("the scope {one}{words}"), "it"),
+        several => (format!("one or more of the scopes {}{words}", several.join(", ")), "them"),
     };
-    let sentence =
-        format!("The HubSpot token lacks {names}, which {about} needs. Add it to the app in HubSpot and try again.");
+    let sentence = format!(
+        "The HubSpot token lacks {names}, which {about} needs. Add {them} to the app in HubSpot and try again."
+    );
     CrmError::new(CrmErrorKind::MissingScopes(scopes), sentence)
 }
 

@@ -120,14 +120,14 @@ pub fn policy_of(account: &Account, connection: &CrmConnection) -> BudgetPolicy 
 fn not_allowed() -> StepError {
     StepError::Fatal(Failure::new(
         FailureKind::CrmBaseUrlNotAllowed,
-        "The deployment does not allow the CRM address that the account is connected to; connect it again.",
+        "The deployment no longer allows the CRM address that the account is connected to. Connect the account again.",
     ))
 }
 
 fn not_connected() -> StepError {
     StepError::Fatal(Failure::new(
         FailureKind::CrmNotConnected,
-        "The account no longer has a CRM connection; connect it again with PUT /accounts/{account} and try again.",
+        "The account no longer has a CRM connection. Connect it again with PUT /accounts/{account} and try again.",
     ))
 }
 

@@ -101,12 +101,10 @@ impl<'a, T: Leasable> HeldLease<'a, T> {
         Self { leases, key, number, ends: LeaseEnd::at(ends), item: PhantomData }
     }
 
-    /// Its number.
     pub(crate) const fn number(&self) -> u32 {
         self.number
     }
 
-    /// When it ends.
     pub(crate) fn ends(&self) -> Arc<LeaseEnd> {
         self.ends.clone()
     }

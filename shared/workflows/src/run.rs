@@ -141,16 +141,16 @@ impl StepError {
             error if error.is_unreadable() => unreadable(error, now, met.trouble, patience),
             Self::Storage(error) if !error.is_retryable() => Remedy::Fail(Failure::new(
                 FailureKind::StorageRefused,
-                "Object storage refused a write or a read that is needed; see the function's log.",
+                "Object storage refused a read or a write. Ask the operator to look at the function's log.",
             )),
             Self::Ledger(LedgerError::Refused(_)) => Remedy::Fail(Failure::new(
                 FailureKind::LedgerRefused,
-                "The ledger refused a record; see the function's log.",
+                "The ledger refused a record. Ask the operator to look at the function's log.",
             )),
             Self::Secrets(SecretsError::ConnectionChanging) if attempts >= MAX_ATTEMPTS => Remedy::Fail(Failure::new(
                 FailureKind::CrmConnectionUnfinished,
-                "A change of the account's CRM connection was not finished; connect the account again with \
-                     PUT /accounts/{account} and try again.",
+                "A change of the account's CRM connection was not finished. Connect the account again with PUT \
+                 /accounts/{account} and try again.",
             )),
             Self::Ledger(_) | Self::Storage(_) | Self::Queue(_) | Self::Secrets(_) => {
                 Remedy::Retry(doubled(patience.first_pause, attempts))
@@ -174,7 +174,8 @@ fn outage(error: &CrmError, now: Timestamp, trouble: CrmTrouble, patience: &Pati
             CrmErrorKind::Malformed => "The CRM has given no usable answer",
             _ => "The CRM has not answered",
         };
-        let sentence = format!("{what} since {since}, and was given up after that. Begin again when it answers.");
+        let sentence =
+            format!("{what} since {since}, so the service stopped trying. Start again when the CRM answers.");
         return Remedy::Fail(Failure::new(error.kind.failure_kind(), sentence));
     }
     let asked = match error.kind {
@@ -199,8 +200,9 @@ fn unreadable(error: &StepError, now: Timestamp, trouble: CrmTrouble, patience: 
     if now >= gives_up_at {
         let since = spell.since.strftime("%Y-%m-%d %H:%M UTC");
         let sentence = format!(
-            "Since {since} something that is stored could not be read: a later version of the service wrote it, or it is \
-             damaged. Deploy the latest version that was in use, then begin again; the function's log names what it is."
+            "Stored data could not be read since {since}: a later version of the service wrote it, or it is damaged. \
+             Ask the operator to deploy the latest version that was in use. The function's log names the data. Then \
+             start again."
         );
         return Remedy::Fail(Failure::new(FailureKind::StoredUnreadable, sentence));
     }

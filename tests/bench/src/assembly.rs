@@ -2,7 +2,7 @@
 //! object storage.
 //!
 //! Two backups with the same segments are put into the deployed stack's storage and ledger, all exported. The first is
-//! assembled here, through ports that count; the second by the deployed function, whose memory is looked at.
+//! assembled here, through ports that count; the second by the deployed function, whose memory is measured.
 
 mod counted;
 mod exported;

@@ -24,7 +24,7 @@ use crate::sample::{median, number, percent, seconds};
 
 /// Pages of 100 records; too many bytes for any cache, as when they come from the network.
 const PAGES: usize = 40;
-/// Pairs of measurements.
+/// How often each side is measured, in turns.
 const ROUNDS: usize = 25;
 /// Size of the parts in which DEFLATE bytes are taken away, as by the upload of a segment.
 const PART_BYTES: usize = 8 * 1024 * 1024;

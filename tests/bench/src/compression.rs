@@ -17,7 +17,7 @@ use crate::sample::{median, number, percent, seconds};
 
 /// Pages of 100 records.
 const PAGES: usize = 40;
-/// Pairs of measurements.
+/// How often each side is measured, in turns.
 const ROUNDS: usize = 15;
 
 /// Takes the figures.

@@ -1,4 +1,4 @@
-//! What is promised about speed, size and memory, measured on this machine: `cargo dev bench [FIGURES]`.
+//! Measures speed, size and memory on this machine against their targets: `cargo dev bench [FIGURES]`.
 //!
 //! Prints a table of every figure with its target and how it was measured, and writes the same to
 //! `target/bench/results.json`. Build it as for AWS; `cargo dev bench` does.
@@ -29,7 +29,7 @@ use crate::figure::Figure;
 #[derive(Parser)]
 #[command(name = "cargo dev bench", bin_name = "cargo dev bench")]
 struct CommandLine {
-    /// Which figures; all if none is named
+    /// Names of figures; without names, all
     figures: Vec<Benchmark>,
 }
 

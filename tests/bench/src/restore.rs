@@ -35,7 +35,7 @@ const PATIENCE: Duration = Duration::from_mins(5);
 const CHANGES: usize = 5_000;
 /// How long the first run may take to start.
 const WARM_UP_MS: i64 = 5_000;
-/// How long before the last write the work may run out.
+/// The time before the last write that is not measured, because there may be too little work.
 const RUN_OUT_MS: i64 = 3_000;
 
 /// The restores of the benchmark's account.

@@ -29,7 +29,7 @@ pub(crate) const ALLOWED: f64 = 19.0;
 const PATIENCE: Duration = Duration::from_mins(5);
 /// How long workers may take to start and to split their ranges, counted from the first page.
 const WARM_UP_MS: i64 = 10_000;
-/// How long before the last page the work may run out.
+/// The time before the last page that is not measured, because there may be too little work.
 const RUN_OUT_MS: i64 = 5_000;
 
 /// The sandbox's report, as far as it is looked at.

@@ -33,7 +33,7 @@ impl Answer {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// The answer, if it has the status; `what` was asked for.
+    /// The answer, if it has this status. `what` names the request in the error.
     ///
     /// # Errors
     /// When it has another one.

@@ -49,7 +49,7 @@ pub struct Object {
 }
 
 impl Backup {
-    /// Whether it has come to its end, good or bad.
+    /// Whether it has ended, with success or not.
     pub fn has_ended(&self) -> bool {
         matches!(self.state.as_str(), "completed" | "failed" | "cancelled" | "expired")
     }
@@ -63,7 +63,7 @@ pub struct Backups {
 }
 
 impl Backups {
-    /// Those of `account_id`; `api` carries the user's token.
+    /// A client for the account `account_id`. `api` sends the user's token.
     pub fn of(api: Api, account_id: &str) -> Self {
         Self { api, path: format!("/accounts/{account_id}/backups") }
     }
@@ -87,10 +87,10 @@ impl Backups {
         serde_json::from_slice(&answer.body).or_failure(|| "the API shows a backup in an unknown form".to_owned())
     }
 
-    /// Watches a backup until it has ended, telling `see` of every look at it.
+    /// Polls a backup until it has ended, and passes every answer to `see`.
     ///
     /// # Errors
-    /// When the API refuses, when `see` does, or when the backup has not ended after `patience`.
+    /// When the API refuses, when `see` fails, or when the backup has not ended after `patience`.
     pub fn watch(
         &self,
         backup_id: &str,

@@ -7,9 +7,9 @@ use clap::ValueEnum;
 pub enum Benchmark {
     /// Page JSON to CSV to DEFLATE, on one core
     Codec,
-    /// Start of the smallest and the largest function, and the sizes of all
+    /// Start times of the smallest and the largest function, and the sizes of all functions
     ColdStart,
-    /// How much of the CRM's call limit a backup uses, by both forms of cursors that name ids
+    /// How much of the CRM's call limit a backup uses, with both forms of cursors that contain ids
     Saturation,
     /// How fast a backup is where cursors are texts that only the CRM can read
     Opaque,
@@ -24,7 +24,7 @@ pub enum Benchmark {
 }
 
 impl Benchmark {
-    /// As it is named on the command line.
+    /// The name on the command line.
     pub fn name(self) -> String {
         self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
     }

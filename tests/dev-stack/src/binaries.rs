@@ -15,14 +15,14 @@ use crate::processes;
 /// The sandbox CRM's crate and binary.
 pub const SANDBOX: &str = "sandbox-crm";
 
-/// A test program. Where one is among what is built, Cargo takes the tests' dependencies into account when it chooses
-/// features, as it does for all tests.
+/// A test program. It is built as well, so that Cargo chooses the same features of dependencies as it does for all
+/// tests.
 const ANY_TEST: &str = "logs";
 
 /// The benchmarks' crate and binary.
 pub const BENCH: &str = "bench";
 
-/// How much work beside the journeys steps back for them.
+/// The argument of `nice` for work beside the journeys, which go first.
 const NICENESS: &str = "10";
 
 /// Paths of executables by the names of their programs.
@@ -140,7 +140,7 @@ pub struct Built {
     pub package: String,
     /// The name of the library, program or test program.
     pub name: String,
-    /// Whether it holds the tests that stand in a library.
+    /// Whether it contains the tests inside a library.
     pub is_of_library: bool,
     pub is_test: bool,
     pub folder: PathBuf,

@@ -20,7 +20,7 @@ pub struct Deployment {
     outputs: BTreeMap<String, BTreeMap<String, String>>,
     /// The SHA-256 of each function's zip. The emulator runs it from a folder of that name.
     pub code: BTreeMap<String, String>,
-    /// The same of the functions of another checkout, if there is one.
+    /// The same for the functions of the other checkout, if there is one.
     pub others: BTreeMap<String, String>,
     /// The names of the first stack's functions.
     pub functions: BTreeMap<String, String>,
@@ -79,7 +79,7 @@ impl Deployment {
     }
 }
 
-/// This machine's, in the template's words.
+/// This machine's processor architecture, as the template names it.
 pub fn architecture() -> &'static str {
     if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" }
 }

@@ -10,11 +10,11 @@ use crate::emulator::Emulator;
 use crate::failure::Result;
 use crate::python::Environment;
 
-/// How often some functions get other code. The emulator ends what runs of a function then, and that goes on within 90
-/// s.
+/// The time between two exchanges. At an exchange the emulator ends the runs of a function. Their work goes on within
+/// 90 s.
 const EVERY: Duration = Duration::from_secs(100);
 
-/// A function with two codes.
+/// A function, and the SHA-256 of its code in each checkout.
 #[derive(Debug)]
 struct Exchanged {
     name: String,
@@ -30,12 +30,12 @@ pub struct Exchange {
     functions: Vec<Exchanged>,
     /// How often they have been exchanged.
     turns: usize,
-    /// None before the first time, which is at once.
+    /// None before the first exchange, which happens at once.
     last: Option<Instant>,
 }
 
 impl Exchange {
-    /// Those functions of `deployment` that have other code as well.
+    /// The functions of `deployment` that the other checkout has too.
     pub fn of(deployment: &Deployment, emulator: &Emulator, python: Environment) -> Self {
         let functions = deployment.functions.iter().filter_map(|(binary, name)| {
             let (present, other) = (deployment.code.get(binary)?, deployment.others.get(binary)?);
@@ -45,8 +45,8 @@ impl Exchange {
         Self { python, endpoint: emulator.url().to_owned(), functions, turns: 0, last: None }
     }
 
-    /// Exchanges the code of the functions, if it is time to: one half of them runs this checkout's code and the other
-    /// half the other one's, and the halves change with every turn.
+    /// Exchanges the code of the functions when it is time. One half of the functions runs this checkout's code, and
+    /// the other half runs the other checkout's code. The halves change with every exchange.
     ///
     /// # Errors
     /// When the emulator refuses.
@@ -68,7 +68,7 @@ impl Exchange {
     }
 }
 
-/// The halves are made anew with every second turn, so that all pairs of functions meet with both codes.
+/// Every second turn divides the functions in another way, so that every two functions run together with any code.
 fn code_of(place: usize, function: &Exchanged, turn: usize) -> (&str, &str) {
     let is_other = ((place >> (turn / 2 % 3)) + turn) % 2 == 1;
     (&function.name, if is_other { &function.other } else { &function.present })

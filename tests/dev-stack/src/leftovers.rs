@@ -1,9 +1,9 @@
 //! Stacks that outlived the tool that brought them up, because it was killed: found and ended.
 //!
 //! A stack's process groups are noted in `target/dev/{name}.processes.json` as soon as they start, and what describes a
-//! running stack, tokens included, is in `target/dev/{name}.json`. The tool holds the lock of `target/dev/{name}.lock`,
-//! which no dead one does. A [`Watcher`] ends and removes all at once when the tool is killed; after a crash of the
-//! machine the next command removes what is left.
+//! running stack, tokens included, is in `target/dev/{name}.json`. A running tool holds the lock of
+//! `target/dev/{name}.lock`. If the tool is killed, a [`Watcher`] ends and removes everything at once. After a crash of
+//! the machine, the next command does so.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
@@ -52,7 +52,7 @@ impl Claim {
         write_secret_file(self.notes.path(), &text)
     }
 
-    /// Has a file removed should this tool be killed.
+    /// Has the watcher remove a file if this tool is killed.
     ///
     /// # Errors
     /// When the watcher has gone.
@@ -141,7 +141,7 @@ fn end(places: &Places, name: &str) -> Result<bool> {
     let target = places.target().to_string_lossy().into_owned();
     let groups: BTreeMap<String, i32> = serde_json::from_slice(&text).map_err(|_| {
         Failure::new(format!(
-            "{} does not list the processes to end; remove it, and end those that run from under {target}",
+            "{} does not list the processes to end; remove it, and end the processes that run from {target}",
             notes.display()
         ))
     })?;

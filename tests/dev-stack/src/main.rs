@@ -33,35 +33,36 @@ struct CommandLine {
 enum Command {
     /// Bring everything up, back an account up, download and check the archive, tear everything down
     Demo {
-        /// Go on: damage the data, restore it from the backup, check every value, undo that, check again
+        /// Then damage the data, restore it from the backup, check every value, undo the restore, and check again
         #[arg(long)]
         restore: bool,
-        /// Let the functions of another checkout and of this one take turns all the time, as in a deployment that never
+        /// Exchange the functions of this checkout for those of another one and back, as in a deployment that never
         /// ends
         #[arg(long, value_name = "CHECKOUT")]
         mixed_with: Option<PathBuf>,
     },
-    /// Run every check of the project, or the tests that are named, and print a summary
+    /// Run all checks of the project, or only the tests that are named, and print a summary
     Test {
-        /// Count what this machine lacks as a failure
+        /// Fail if this machine lacks what a check needs
         #[arg(long)]
         require_all: bool,
-        /// A package, a test program, words of a test's name: 'contracts', 'faults restore', 'journeys', 'daily limit'
+        /// A package, a test program, or words of a test's name: 'contracts', 'faults restore', 'journeys', 'daily
+        /// limit'
         #[arg(value_name = "NAME")]
         names: Vec<String>,
     },
-    /// Run the checks that take no services and little time: format, spelling, clippy, structure, unit tests
+    /// Run the quick checks, which need no services: format, spelling, clippy, structure, unit tests
     Check {
-        /// Test all crates, and not only those with changes and those that depend on them
+        /// Test all crates, and not only changed crates and those that depend on them
         #[arg(long, conflicts_with = "since")]
         all: bool,
-        /// Count as changed what differs from this revision
+        /// Test the crates that differ from this revision, and those that depend on them
         #[arg(long, value_name = "REV", default_value = "HEAD")]
         since: String,
     },
     /// Bring everything up and keep it running until Ctrl-C
     Up {
-        /// Port of the emulator and so of the API; any that is free if not given
+        /// Port of the emulator and the API; without it, a free port
         #[arg(long, default_value_t = 0, hide_default_value = true)]
         port: u16,
         #[command(flatten)]
@@ -69,15 +70,15 @@ enum Command {
     },
     /// End a stack that was left running
     Down,
-    /// Measure with release builds, and print each figure beside its promise
+    /// Measure with release builds, and print each figure beside its target
     Bench {
-        /// Which figures; all if none is named
+        /// Names of figures; without names, all
         #[arg(value_name = "FIGURES")]
         figures: Vec<Benchmark>,
     },
     /// Put faults into a copy of the sources, one at a time, and report which test notices each
     Planted {
-        /// Which faults, by the names of their files in tests/dev-stack/planted; all if none is named
+        /// Names of faults, as their files in tests/dev-stack/planted are named; without names, all
         #[arg(value_name = "FAULTS")]
         faults: Vec<String>,
     },
@@ -86,14 +87,14 @@ enum Command {
 /// Options of the sandbox CRM.
 #[derive(Args)]
 struct CrmWishes {
-    /// Serve the records of a folder of CSV files instead of made-up ones: one file per object, the id in the first
+    /// Serve the records of a folder of CSV files, not generated records: one file per object, the id in the first
     /// column
     #[arg(long, value_name = "DIR")]
     load: Option<String>,
     /// The CRM account as HubSpot sells it: free, starter, professional or enterprise
     #[arg(long)]
     profile: Option<String>,
-    /// What goes wrong in the CRM, as JSON or the name of a file of JSON
+    /// Faults of the CRM, as JSON or the name of a JSON file
     #[arg(long, value_name = "JSON|FILE")]
     faults: Option<String>,
     /// More arguments for the sandbox CRM, which `cargo run -p sandbox-crm -- --help` explains
@@ -149,9 +150,9 @@ fn up(places: &Places, port: u16, crm: &CrmWishes) -> Result<()> {
         Wishes { name: "stack", port, sandbox: &sandbox, parameters: &IMPATIENT, issuer: true, ..Wishes::default() };
     let mut running = Running::bring_up(places, wishes)?;
     describe(running.stack());
-    println!("state file        {} (secret, and gone when the stack is)", running.state_file().display());
+    println!("state file        {} (secret; removed when the stack ends)", running.state_file().display());
     println!();
-    println!("For the lines of docs/admin.md, paste this into a shell; the tokens work for an hour:");
+    println!("To use the lines of docs/admin.md, paste this into a shell. The tokens are valid for an hour:");
     println!();
     println!("{}", running.stack().exports());
     println!("Ctrl-C ends it.");
@@ -168,7 +169,7 @@ fn describe(stack: &Stack) {
     if let Some(oidc) = &stack.oidc {
         println!("issuer            {}, for the API {}", oidc.issuer, oidc.api_url);
     }
-    println!("webhook receiver  http://{} (the one private address that webhooks may reach)", stack.webhook_target);
+    println!("webhook receiver  http://{} (the only private address that webhooks may reach)", stack.webhook_target);
     println!("user pool         {}, client id {}", stack.users.user_pool_id, stack.users.client_id);
     println!("account           {}", stack.account_id);
     for (role, user) in [("operator", &stack.operator), ("super admin", &stack.super_admin)] {

@@ -14,10 +14,10 @@ use crate::issuer::Issuer;
 /// What the stack is called. Nothing of the first stack begins like it, nor the other way round.
 pub const NAME: &str = "oidc-crm-backup";
 
-/// Whom the issuer's tokens must be meant for.
+/// The audience of the issuer's tokens.
 const AUDIENCE: &str = "crm-backup-test";
 
-/// The one identity provider whose users the stack takes for strongly signed in.
+/// The only identity provider whose users need no second factor of the issuer's.
 const FEDERATED_PROVIDER: &str = "acme-saml";
 
 /// How long ID tokens are valid, in seconds.
@@ -35,7 +35,7 @@ pub struct OidcStack {
     pub table: String,
     /// The issuer of its users' tokens.
     pub issuer: String,
-    /// Whom those tokens must be meant for.
+    /// The audience of those tokens.
     pub audience: String,
     /// The one identity provider whose users need no second factor of the issuer's.
     pub federated_provider: String,

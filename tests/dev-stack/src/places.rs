@@ -1,4 +1,4 @@
-//! Where things are. Everything that is made or installed goes under `target/`.
+//! The folders of the checkout. Everything that is made or installed goes under `target/`.
 
 use std::fs::{OpenOptions, Permissions};
 use std::io::{ErrorKind, Write as _};
@@ -32,7 +32,7 @@ impl Places {
         Ok(Self::new(root, target))
     }
 
-    /// Those of the checkout at `root` that is built in `target`.
+    /// The folders of the checkout at `root`, which is built in `target`.
     pub fn new(root: PathBuf, target: PathBuf) -> Self {
         Self { root, target }
     }
@@ -95,7 +95,7 @@ pub fn make_secret_folder(folder: &Path) -> Result<()> {
         0 => Ok(()),
         _ => fs::set_permissions(folder, Permissions::from_mode(0o700)),
     });
-    closed.or_failure(|| format!("cannot close {} to other users", folder.display()))
+    closed.or_failure(|| format!("cannot make {} private", folder.display()))
 }
 
 /// Writes a file that only this user may read, at once or not at all.

@@ -1,4 +1,4 @@
-//! Processes that never outlive their purpose.
+//! Child processes, which never outlive this process.
 //!
 //! Every process starts in a group of its own and what it starts stays in that group (the emulator starts functions).
 //! The group is ended when its [`Group`] is dropped, and all groups are ended on Ctrl-C, SIGTERM and SIGHUP.
@@ -19,7 +19,7 @@ use nix::unistd::Pid;
 
 use crate::failure::{Failure, OrFailure, Result};
 
-/// What must be gone when this process ends.
+/// The process groups to end, and the files to remove, when this process ends.
 struct Live {
     groups: BTreeSet<i32>,
     files: BTreeSet<PathBuf>,
@@ -122,7 +122,7 @@ impl Group {
         group_of(&self.child)
     }
 
-    /// What it was started as.
+    /// Its name in messages.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -146,7 +146,7 @@ impl Group {
         Err(Failure::new(format!("{} ended with {status}: {}", self.name, last.trim())))
     }
 
-    /// Asks `ready` again and again until it gives something, while the process runs.
+    /// Calls `ready` repeatedly until it returns a value, while the process runs.
     ///
     /// # Errors
     /// When the process ends, or is not ready after `patience`.

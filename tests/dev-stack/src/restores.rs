@@ -49,7 +49,7 @@ pub struct Plan {
     pub calls: u64,
     /// Estimate of how long that takes.
     pub estimated_seconds: u64,
-    /// Whether there is a list of what is left as it is.
+    /// Whether there is a skipped.csv.
     pub skipped: bool,
 }
 
@@ -59,7 +59,7 @@ pub struct Plan {
 pub struct PlannedRecords {
     pub read: u64,
     pub changed: u64,
-    /// As they should be.
+    /// Records whose values are already right.
     pub unchanged: u64,
     pub not_found: u64,
     /// Merged into others since.
@@ -72,7 +72,7 @@ pub struct PlannedRecords {
 pub struct PlannedValues {
     pub set: u64,
     pub cleared: u64,
-    /// No option of their property any more.
+    /// Values that are no longer options of their property.
     pub cannot_be_set: u64,
     /// Edited since the restore that is undone.
     pub edited_since: u64,
@@ -96,7 +96,7 @@ pub struct PlannedProperty {
     pub set: u64,
     /// Of these, to be cleared.
     pub cleared: u64,
-    /// Values that are no option any more.
+    /// Values that are no longer options.
     pub cannot_be_set: u64,
 }
 
@@ -141,7 +141,7 @@ pub struct Progress {
     pub share_done: f64,
 }
 
-/// What became of the values of a restore.
+/// How many values and records of a restore have which outcome.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Counts {
@@ -158,7 +158,7 @@ pub struct Counts {
     pub drifted_values: u64,
     /// Values that others had set right between plan and write.
     pub already_right: u64,
-    /// Properties that were given up, with the CRM's word for why.
+    /// Properties that the restore no longer writes, with the CRM's reason.
     pub dropped_properties: Vec<Value>,
 }
 
@@ -169,12 +169,12 @@ pub struct Import {
     pub import_id: String,
     /// `Data restore – Deal`.
     pub name: String,
-    /// The restore that it was.
+    /// The restore that it comes from.
     pub restore_id: String,
     pub state: String,
-    /// What became of the values.
+    /// The outcome of the values.
     pub counts: Counts,
-    /// Whether there is a list of what was not restored.
+    /// Whether there is an errors.csv.
     pub has_errors: bool,
     pub failure: Option<Value>,
 }
@@ -194,7 +194,7 @@ pub struct Restores {
 }
 
 impl Restores {
-    /// Those of `account_id`; `api` carries the user's token.
+    /// A client for the account `account_id`. `api` sends the user's token.
     pub fn of(api: Api, account_id: &str) -> Self {
         Self { api, account: format!("/accounts/{account_id}") }
     }
@@ -227,7 +227,7 @@ impl Restores {
         self.decide("confirming a restore", 202, restore_id, "confirm", &acknowledged)
     }
 
-    /// Gives a plan up.
+    /// Cancels a plan.
     ///
     /// # Errors
     /// When the API refuses.
@@ -235,7 +235,7 @@ impl Restores {
         self.decide("cancelling a restore", 200, restore_id, "cancel", &json!({}))
     }
 
-    /// Has a running restore stop where it is.
+    /// Stops a running restore.
     ///
     /// # Errors
     /// When the API refuses.
@@ -251,10 +251,10 @@ impl Restores {
         self.read("reading a restore", &format!("/restores/{restore_id}"))
     }
 
-    /// Watches a restore until it is planned or has ended, telling `see` of every look at it.
+    /// Polls a restore until it is planned or has ended, and passes every answer to `see`.
     ///
     /// # Errors
-    /// When the API refuses, when `see` does, or when the restore is at work for longer than `patience`.
+    /// When the API refuses, when `see` fails, or when the restore works for longer than `patience`.
     pub fn watch(
         &self,
         restore_id: &str,
@@ -288,7 +288,7 @@ impl Restores {
         self.read("listing the imports", "/imports").map(|page: Page| page.imports)
     }
 
-    /// The import that a restore has become.
+    /// The import of a restore.
     ///
     /// # Errors
     /// When the API refuses.
@@ -296,7 +296,7 @@ impl Restores {
         self.read("reading an import", &format!("/imports/{import_id}"))
     }
 
-    /// The CSV of what an import has not restored, and why.
+    /// The errors.csv of an import.
     ///
     /// # Errors
     /// When the API or the storage refuses, or it does not exist.
@@ -304,7 +304,7 @@ impl Restores {
         self.api.follow_link(&format!("{}/imports/{import_id}/errors.csv", self.account))
     }
 
-    /// The CSV of what a plan leaves as it is, and why.
+    /// The skipped.csv of a plan.
     ///
     /// # Errors
     /// When the API or the storage refuses, or it does not exist.

@@ -22,7 +22,7 @@ use crate::python::Environment;
 use crate::sandbox::{SANDBOX_TOKEN, Sandbox};
 use crate::users::{OPERATORS, User, UserPool};
 
-/// Names the file that [`Stack::load`] reads.
+/// The environment variable that names the file for [`Stack::load`].
 pub const STACK_FILE: &str = "STACK_FILE";
 
 /// What the stack is called.
@@ -64,7 +64,7 @@ pub struct Stack {
     pub account_id: String,
     /// Its super admin, signed in.
     pub super_admin: User,
-    /// The stack beside it that takes an external issuer's tokens, where one was wished for.
+    /// The second stack, which accepts an external issuer's tokens. None if it was not asked for.
     #[serde(default)]
     pub oidc: Option<OidcStack>,
 }
@@ -122,8 +122,8 @@ impl Stack {
     }
 }
 
-/// Template parameters of a stack for trying things out: what died is taken over and what is down is given up within a
-/// minute or two instead of a quarter of an hour.
+/// Template parameters with short times: within a minute or two, instead of a quarter of an hour, a dead run's work is
+/// taken over and a service that is down is given up.
 pub const IMPATIENT: [(&str, &str); 4] = [
     ("ExportTimeoutSeconds", "30"),
     ("RestoreTimeoutSeconds", "30"),
@@ -131,7 +131,7 @@ pub const IMPATIENT: [(&str, &str); 4] = [
     ("DeliveryRetryBaseSeconds", "1"),
 ];
 
-/// Whom e-mails of a stack come from. The emulator keeps them.
+/// The sender of a stack's e-mails. The emulator keeps them.
 const EMAIL_SENDER: &str = "crm-backup@example.com";
 
 /// How a stack is brought up.
@@ -146,13 +146,13 @@ pub struct Wishes<'a> {
     /// How the functions and the sandbox CRM are built.
     pub profile: Profile,
     pub parameters: &'a [(&'a str, &'a str)],
-    /// Whether there shall be an external issuer, and a second stack that takes its tokens.
+    /// Whether to start an external issuer, and a second stack that accepts its tokens.
     pub issuer: bool,
     /// Another checkout, whose functions and those of this one take turns while [`Running::check_running`] is asked.
     pub other: Option<&'a Path>,
 }
 
-/// A stack that ends with this value.
+/// A running stack, which ends when this value is dropped.
 #[derive(Debug)]
 pub struct Running {
     stack: Stack,
@@ -217,7 +217,7 @@ impl Running {
         Ok(Self { stack, emulator, sandbox, issuer, exchange, state_file, _claim: claim })
     }
 
-    /// What it is made of.
+    /// Its description.
     pub fn stack(&self) -> &Stack {
         &self.stack
     }
@@ -236,7 +236,7 @@ impl Running {
     /// turns.
     ///
     /// # Errors
-    /// Which one, and its last words.
+    /// The process that has ended, and the last line of its output.
     pub fn check_running(&mut self) -> Result<()> {
         self.emulator.group_mut().check_running()?;
         self.sandbox.group_mut().check_running()?;

@@ -11,7 +11,7 @@ use crate::python;
 /// The group whose members create accounts.
 pub const OPERATORS: &str = "operators";
 
-/// Good enough for a user pool that ends with the process.
+/// The password of every user. It is no secret, because the user pool ends with this process.
 const PASSWORD: &str = "Correct-horse-42-staple";
 
 /// A user who has signed in with password and second factor. Tokens are valid for an hour.
@@ -23,9 +23,9 @@ pub struct User {
     pub password: String,
     /// The secret of the authenticator app, base 32.
     pub totp_secret: String,
-    /// What the API takes.
+    /// The API accepts this token.
     pub id_token: String,
-    /// What the API must refuse.
+    /// The API must refuse this token.
     pub access_token: String,
 }
 
@@ -47,7 +47,7 @@ pub struct UserPool {
     pub client_id: String,
     /// The Python that has the AWS client.
     pub python: PathBuf,
-    /// What it runs to make users.
+    /// The script that makes users.
     pub script: PathBuf,
 }
 

@@ -1,4 +1,4 @@
-//! A process that outlives this one, should this one be killed: it ends what was started and removes what is secret.
+//! A process that cleans up if this one is killed: it ends the other processes and removes secret files.
 
 use std::io::Write;
 use std::os::unix::process::CommandExt;
@@ -29,7 +29,7 @@ pub(crate) struct Watcher {
 }
 
 impl Watcher {
-    /// Starts one that has nothing to do yet.
+    /// Starts a watcher without orders.
     pub(crate) fn start() -> Result<Self> {
         let mut command = Command::new("/bin/sh");
         // A group of its own, so that what kills this process's group leaves it.
@@ -51,7 +51,7 @@ impl Watcher {
     }
 
     fn order(&mut self, order: &str) -> Result<()> {
-        writeln!(self.orders, "{order}").or_failure(|| "cannot have the stack watched".to_owned())
+        writeln!(self.orders, "{order}").or_failure(|| "cannot write to the watcher process".to_owned())
     }
 }
 

@@ -45,8 +45,8 @@ fn cargo_dev(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> O
 /// The one sentence of a failing command.
 fn failure(output: &Output) -> String {
     assert!(!output.status.success(), "it succeeds");
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    said.lines().last().unwrap_or_default().to_owned()
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    message.lines().last().unwrap_or_default().to_owned()
 }
 
 /// D5: a wrong name of a figure fails before anything is built, and the message lists the right names.
@@ -54,12 +54,12 @@ fn failure(output: &Output) -> String {
 fn a_figure_that_does_not_exist_fails_at_once() {
     let checkout = Checkout::new("bench");
     let output = checkout.run(&["bench", "nope"], &[]);
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(!output.status.success() && said.contains("'nope'"), "{said}");
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && message.contains("'nope'"), "{message}");
     for name in ["codec", "cold-start", "saturation", "assembly", "million", "restore"] {
-        assert!(said.contains(name), "{said}");
+        assert!(message.contains(name), "{message}");
     }
-    assert!(!said.contains("building"), "{said}");
+    assert!(!message.contains("building"), "{message}");
 }
 
 /// D5: a checkout that was copied together with the program works on its own files.
@@ -68,9 +68,9 @@ fn the_checkout_is_the_one_that_it_is_run_in() {
     let checkout = Checkout::new("copy");
     fs::write(checkout.dev("stack.lock"), "").expect("a file");
     fs::write(checkout.dev("stack.processes.json"), "{\"the emulator\":").expect("a file");
-    let said = failure(&cargo_dev(&checkout.0.join("infra"), &["down"], &[]));
+    let message = failure(&cargo_dev(&checkout.0.join("infra"), &["down"], &[]));
     let notes = fs::canonicalize(&checkout.0).expect("the checkout").join("target/dev/stack.processes.json");
-    assert!(said.contains(&notes.display().to_string()) && said.contains("remove it"), "{said}");
+    assert!(message.contains(&notes.display().to_string()) && message.contains("remove it"), "{message}");
 }
 
 /// D5: what describes a stack, tokens included, does not stay when its tool is dead.
@@ -91,20 +91,20 @@ fn a_port_that_is_taken_fails_at_once() {
     let checkout = Checkout::new("port");
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = listener.local_addr().expect("an address").port().to_string();
-    let said = failure(&checkout.run(&["up", "--port", &port], &[]));
-    assert!(said.contains(&format!("port {port} is taken")) && said.contains("--port"), "{said}");
+    let message = failure(&checkout.run(&["up", "--port", &port], &[]));
+    assert!(message.contains(&format!("port {port} is taken")) && message.contains("--port"), "{message}");
 }
 
 /// D5: without a Python or without a package index, the message names what is missing.
 #[test]
 fn a_missing_python_or_package_index_is_named() {
     let checkout = Checkout::new("python");
-    let said = failure(&checkout.run(&["up"], &[("PATH", "/nonexistent")]));
-    assert!(said.contains("Python 3.10 or newer") && said.contains("python3-venv"), "{said}");
+    let message = failure(&checkout.run(&["up"], &[("PATH", "/nonexistent")]));
+    assert!(message.contains("Python 3.10 or newer") && message.contains("python3-venv"), "{message}");
 
     let offline = [("PIP_INDEX_URL", "http://127.0.0.1:9/simple"), ("PIP_CONFIG_FILE", "/dev/null")];
-    let said = failure(&checkout.run(&["up"], &offline));
-    assert!(said.contains("does not answer") && said.contains("PIP_INDEX_URL"), "{said}");
+    let message = failure(&checkout.run(&["up"], &offline));
+    assert!(message.contains("does not answer") && message.contains("PIP_INDEX_URL"), "{message}");
 }
 
 /// D5: only the user who has brought a stack up may read the notes about it.

@@ -74,8 +74,8 @@ fn a_process_that_ends_too_soon_is_told_with_its_last_words() {
     command.args(["-c", "echo the port is taken; exit 3"]);
     let mut group = Group::start("the server", &mut command, &scratch.0.join("log")).expect("a shell");
     let failure = group.wait_until(Duration::from_secs(10), |_| None::<()>).expect_err("it has ended");
-    let told = failure.to_string();
-    assert!(told.starts_with("the server ended with") && told.ends_with("the port is taken"), "{told}");
+    let message = failure.to_string();
+    assert!(message.starts_with("the server ended with") && message.ends_with("the port is taken"), "{message}");
 }
 
 #[test]

@@ -41,7 +41,6 @@ impl Download {
         Ok(Self { manifest: manifest.or_failure(|| "the manifest is not JSON".to_owned())?, ..download })
     }
 
-    /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -115,11 +114,11 @@ impl Download {
             with_records += 1;
             portal.truth(&object)?.must_be(&self.csv_of(&object)?).map_err(within)?;
             let counted = object != "conversations";
-            let told = (file["rows"].as_u64(), file["crmTotal"].as_u64(), file["verdict"].as_str());
+            let stated = (file["rows"].as_u64(), file["crmTotal"].as_u64(), file["verdict"].as_str());
             let expected =
                 (Some(records), counted.then_some(records), Some(if counted { "exact" } else { "uncounted" }));
-            if told != expected {
-                return Err(within(Failure::new(format!("the manifest says {told:?} instead of {expected:?}"))));
+            if stated != expected {
+                return Err(within(Failure::new(format!("the manifest says {stated:?} instead of {expected:?}"))));
             }
         }
         let files = self.files().len();

@@ -37,7 +37,7 @@ pub struct Journey {
     _place: Place,
 }
 
-/// The stack to go through; None, said aloud, when there is none.
+/// The stack to go through. If there is none, prints that and returns None.
 ///
 /// # Errors
 /// When the stack cannot be read, or there is none and `REQUIRE_ALL=1`.
@@ -52,7 +52,8 @@ pub fn stack() -> Result<Option<Stack>> {
     Ok(None)
 }
 
-/// The stack beside `stack` that takes the tokens of an external issuer; None, said aloud, when there is none.
+/// The stack beside `stack` that takes the tokens of an external issuer. If there is none, prints that and returns
+/// None.
 ///
 /// # Errors
 /// When there is none and `REQUIRE_ALL=1`.
@@ -82,7 +83,7 @@ pub fn new_account_id() -> String {
 
 impl Journey {
     /// Sets out: an operator creates the account, its super admin connects it to a new portal. `portal` is the
-    /// sandbox's `PortalConfig`. None, said aloud, when there is no stack.
+    /// sandbox's `PortalConfig`. If there is no stack, prints that and returns None.
     ///
     /// # Errors
     /// When a step is refused.

@@ -14,7 +14,7 @@ use crate::truth::{Record, Truth};
 /// Every token of a portal that journeys make begins so, which makes it easy to look for in logs.
 pub const TOKEN_PREFIX: &str = "pat-journey-";
 
-/// A portal, past all limits and faults.
+/// A portal, read and changed directly, without limits and faults.
 #[derive(Debug, Clone)]
 pub struct Portal {
     /// The CRM's id of the account.
@@ -34,7 +34,7 @@ struct Made {
 /// Calls of one endpoint for one object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 pub struct Called {
-    /// Calls, whatever became of them.
+    /// All calls, whatever their result.
     pub calls: u64,
     /// Records in answers of success.
     pub records: u64,
@@ -59,8 +59,8 @@ struct Created {
 }
 
 impl Portal {
-    /// Makes a portal in the sandbox CRM at `sandbox_url`. `config` is the sandbox's `PortalConfig`, which has no records
-    /// and no custom objects unless it names them; `name` makes the token, and must be new.
+    /// Makes a portal in the sandbox CRM at `sandbox_url`. `config` is the sandbox's `PortalConfig`, which has no
+    /// records and no custom objects unless it names them; `name` makes the token, and must be new.
     ///
     /// # Errors
     /// When the sandbox refuses.
@@ -76,8 +76,8 @@ impl Portal {
         Ok(Self { portal_id, token, control })
     }
 
-    /// Changes faults, limits, latency, scopes, variants, ignored writes, whether the token is revoked, or whether calls
-    /// and answers are held against HubSpot's API.
+    /// Changes faults, limits, latency, scopes, variants, ignored writes, whether the token is revoked, or whether
+    /// calls and answers are checked against HubSpot's API.
     ///
     /// # Errors
     /// When the sandbox refuses.
@@ -115,7 +115,7 @@ impl Portal {
         serde_json::from_value(answer.json()["records"].clone()).or_failure(|| "there are no counts".to_owned())
     }
 
-    /// Creates, changes and removes records past all checks; returns the ids of the new ones.
+    /// Creates, changes and removes records without any checks. Returns the ids of the new ones.
     ///
     /// # Errors
     /// When the sandbox refuses.
@@ -124,7 +124,7 @@ impl Portal {
         parsed(&accepted("changing records", answer)?).map(|Created { created }| created)
     }
 
-    /// Sets the same values in several records past all checks; an empty value clears the property.
+    /// Sets the same values in several records without any checks. An empty value clears the property.
     ///
     /// # Errors
     /// When the sandbox refuses.
@@ -151,7 +151,8 @@ impl Portal {
         accepted("archiving a property", self.control.send(&Method::DELETE, &path, &[], Vec::new())?).map(drop)
     }
 
-    /// How often an endpoint was called for an object, and for how many records with success, since the portal was made.
+    /// How often an endpoint was called for an object, and for how many records with success, since the portal was
+    /// made.
     ///
     /// # Errors
     /// When the sandbox refuses.

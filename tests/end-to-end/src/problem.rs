@@ -9,18 +9,18 @@ use serde_json::Value;
 /// When it is something else, or says too little for a person to act on.
 #[track_caller]
 pub fn assert_problem(answer: &Answer, status: u16, word: &str) -> Value {
-    let told = answer.text();
-    assert_eq!(answer.status.as_u16(), status, "{told}");
+    let body = answer.text();
+    assert_eq!(answer.status.as_u16(), status, "{body}");
     let content_type = answer.headers.get("content-type").and_then(|value| value.to_str().ok());
-    assert_eq!(content_type, Some("application/problem+json"), "{told}");
+    assert_eq!(content_type, Some("application/problem+json"), "{body}");
     let document = answer.json();
-    assert_eq!(document["type"], format!("urn:crm-backup:problem:{word}"), "{told}");
-    assert_eq!(document["status"], status, "{told}");
+    assert_eq!(document["type"], format!("urn:crm-backup:problem:{word}"), "{body}");
+    assert_eq!(document["status"], status, "{body}");
     for sentence in ["title", "detail"] {
-        assert!(document[sentence].as_str().is_some_and(|text| text.ends_with('.')), "{sentence}: {told}");
+        assert!(document[sentence].as_str().is_some_and(|text| text.ends_with('.')), "{sentence}: {body}");
     }
     let instance = document["instance"].as_str().unwrap_or_default();
-    assert!(instance.starts_with("urn:crm-backup:request:"), "{told}");
+    assert!(instance.starts_with("urn:crm-backup:request:"), "{body}");
     document
 }
 

@@ -16,7 +16,8 @@ use crate::truth;
 /// Names under which 7-Zip is installed.
 const SEVEN_ZIP: [&str; 3] = ["7zz", "7z", "7za"];
 
-/// Unpacks `archive` into `folder` with Info-ZIP, after it has tested it. False, said aloud, when the machine lacks it.
+/// Unpacks `archive` into `folder` with Info-ZIP, after it has tested it. If the machine lacks it, prints that and
+/// returns false.
 ///
 /// # Errors
 /// When it finds fault with the archive, or is missing where everything is required.
@@ -29,7 +30,8 @@ pub fn info_zip(archive: &Path, folder: &Path) -> Result<bool> {
     Ok(true)
 }
 
-/// Unpacks `archive` into `folder` with 7-Zip, after it has tested it. False, said aloud, when the machine lacks it.
+/// Unpacks `archive` into `folder` with 7-Zip, after it has tested it. If the machine lacks it, prints that and returns
+/// false.
 ///
 /// # Errors
 /// When it finds fault with the archive or warns, or is missing where everything is required.
@@ -64,7 +66,7 @@ pub fn documented_checker(archive: &Path) -> Result<String> {
 }
 
 /// The digest of a CSV file's cells by each of Python's csv, pandas and `DuckDB`, with the lines of docs/admin.md, as
-/// `{reader: {version, digest}}`. None, said aloud, when the machine lacks one of them.
+/// `{reader: {version, digest}}`. If the machine lacks one of them, prints that and returns None.
 ///
 /// # Errors
 /// When one of them cannot read the file, or is missing where everything is required.
@@ -117,6 +119,6 @@ fn run(command: &mut Command) -> Result<Output> {
     if output.status.success() {
         return Ok(output);
     }
-    let told = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    Err(Failure::new(format!("{program} ended with {}: {told}", output.status)))
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    Err(Failure::new(format!("{program} ended with {}: {printed}", output.status)))
 }

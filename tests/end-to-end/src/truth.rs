@@ -44,7 +44,7 @@ impl Truth {
         Self { records }
     }
 
-    /// A record, whatever has become of it.
+    /// A record, in any state.
     pub fn get(&self, id: u64) -> Option<&Record> {
         self.records.get(&id)
     }
@@ -59,8 +59,8 @@ impl Truth {
         self.live().into_iter().filter(|id| !self.value(*id, property).is_empty()).collect()
     }
 
-    /// The values that differ from those of `before`, as record id and property, in order. When a record was last changed
-    /// does not count.
+    /// The values that differ from those of `before`, as record id and property, in order. When a record was last
+    /// changed does not count.
     pub fn changed_since(&self, before: &Self) -> Vec<(u64, String)> {
         let ids: BTreeSet<u64> = self.records.keys().chain(before.records.keys()).copied().collect();
         let mut changed = Vec::new();
@@ -215,8 +215,8 @@ mod tests {
             ("name\r\na\r\n", "first column"),
             ("hs_object_id,name\r\n3\r\n", "malformed"),
         ] {
-            let told = truth().must_be(csv.as_bytes()).map_err(|failure| failure.to_string());
-            assert!(told.as_ref().is_err_and(|told| told.contains(why)), "{csv:?}: {told:?}");
+            let result = truth().must_be(csv.as_bytes()).map_err(|failure| failure.to_string());
+            assert!(result.as_ref().is_err_and(|result| result.contains(why)), "{csv:?}: {result:?}");
         }
     }
 }

@@ -80,8 +80,8 @@ fn logs_hold_no_token_no_value_and_no_link() -> Result<()> {
     let written = fs::read(&file).or_failure(|| format!("cannot read {}", file.display()))?;
     let written = String::from_utf8_lossy(&written);
     for needle in [CANARY, TOKEN_PREFIX, claims, &webhook_secret] {
-        let told = written.lines().find(|line| line.contains(needle));
-        assert!(told.is_none(), "{needle} in the emulator's log: {told:?}");
+        let line = written.lines().find(|line| line.contains(needle));
+        assert!(line.is_none(), "{needle} in the emulator's log: {line:?}");
     }
     // The emulator tells of links and addresses itself, so only what functions say counts.
     for needle in [signature, of_report, of_export, TARGET] {
@@ -189,8 +189,8 @@ fn go_wrong(journey: &Journey, backup_id: &str) -> Result<()> {
     assert_eq!(journey.await_rest(&unplanned)?.state, "failed");
     let refused = journey.backups().create()?;
     let refused = journey.await_end(&refused)?;
-    let told = refused.failure.unwrap_or_default().to_string();
-    assert!(told.contains("crm-token-refused") && !told.contains(TOKEN_PREFIX), "{told}");
+    let failure = refused.failure.unwrap_or_default().to_string();
+    assert!(failure.contains("crm-token-refused") && !failure.contains(TOKEN_PREFIX), "{failure}");
     let connection = json!({ "baseUrl": journey.stack.sandbox_url, "token": format!("{TOKEN_PREFIX}of-nobody") });
     let body = json!({ "crmConnection": connection });
     journey.portal.change(&json!({ "tokenRevoked": false }))?;

@@ -89,8 +89,8 @@ fn run(folder: &Path, script: &str) -> Result<()> {
     let done = group.wait_until(PATIENCE, is_done);
     // Bash can have come to its end before anybody looked.
     is_done(&group).map_or(done, Ok).map_err(|failure| {
-        let told = group.output();
-        let last: Vec<_> = told.lines().rev().take(12).collect();
+        let output = group.output();
+        let last: Vec<_> = output.lines().rev().take(12).collect();
         Failure::new(format!("{failure}\n{}", last.into_iter().rev().collect::<Vec<_>>().join("\n")))
     })
 }

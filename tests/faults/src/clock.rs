@@ -8,7 +8,6 @@ use in_memory::lock;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-/// How time passes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pace {
     /// With tokio's paused clock: whoever waits for the CRM or for a slot lets others go on meanwhile, and nothing

@@ -5,7 +5,6 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Number, Value};
 
-/// A JSON document.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Document {
     Null,

@@ -108,7 +108,6 @@ impl<'t> Target<'t> {
     }
 }
 
-/// One target's run.
 struct Run<'t, 'c, C> {
     target: Target<'t>,
     seed: u64,

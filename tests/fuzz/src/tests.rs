@@ -24,34 +24,34 @@ fn failure<S: std::hash::Hash>(form: Form, words: &[&str], corpus: &str, check: 
 /// Six right bytes are found one after the other, not all at once by chance.
 #[test]
 fn results_lead_the_way_into_a_parser() {
-    let told = failure(Form::Bytes, &[], "seed", |input| {
+    let message = failure(Form::Bytes, &[], "seed", |input| {
         let right = input.iter().zip(b"parser").take_while(|(a, b)| a == b).count();
         assert!(right < 4, "it is in");
         right
     });
-    let told = told.expect("it is found");
-    assert!(told.contains("it is in") && told.contains("FUZZ_SEED=7 FUZZ_INPUTS="), "{told}");
-    assert!(told.contains("smallest input (4 bytes") && told.contains("\npars"), "{told}");
+    let message = message.expect("it is found");
+    assert!(message.contains("it is in") && message.contains("FUZZ_SEED=7 FUZZ_INPUTS="), "{message}");
+    assert!(message.contains("smallest input (4 bytes") && message.contains("\npars"), "{message}");
 }
 
 #[test]
 fn members_are_found_at_any_place() {
-    let told = failure(Form::Json, &["deep", "text"], r#"{"a":[{"b":1}],"c":"d"}"#, |input| {
+    let message = failure(Form::Json, &["deep", "text"], r#"{"a":[{"b":1}],"c":"d"}"#, |input| {
         let document = serde_json::from_slice::<serde_json::Value>(input).unwrap_or_default();
         let found = document.pointer("/a/0/deep").is_some_and(|value| value == "text");
         assert!(!found, "it is there");
         document.is_object()
     });
-    assert!(told.expect("it is found").contains("it is there"));
+    assert!(message.expect("it is found").contains("it is there"));
 }
 
 #[test]
 fn memory_is_counted() {
-    let told = failure(Form::Bytes, &[], "aaaa", |input| {
+    let message = failure(Form::Bytes, &[], "aaaa", |input| {
         let room = if input.len() > 8 { 64 << 20 } else { 0 };
         Vec::<u8>::with_capacity(room).capacity()
     });
-    assert!(told.expect("it is found").contains("bytes of memory"));
+    assert!(message.expect("it is found").contains("bytes of memory"));
 }
 
 #[test]

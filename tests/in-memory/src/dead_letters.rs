@@ -17,7 +17,6 @@ const SAMPLE: usize = 10;
 pub struct MemoryDeadLetters(Mutex<Vec<String>>);
 
 impl MemoryDeadLetters {
-    /// No messages.
     pub fn new() -> Self {
         Self::default()
     }

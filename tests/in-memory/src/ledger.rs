@@ -33,7 +33,6 @@ struct Item {
 }
 
 impl MemoryLedger {
-    /// An empty ledger.
     pub fn new() -> Self {
         Self::default()
     }

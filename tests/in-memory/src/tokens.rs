@@ -14,7 +14,6 @@ use crate::lock;
 pub struct MemoryTokens(Mutex<HashMap<AccountId, CrmToken>>);
 
 impl MemoryTokens {
-    /// No tokens.
     pub fn new() -> Self {
         Self::default()
     }

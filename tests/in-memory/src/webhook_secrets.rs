@@ -15,7 +15,6 @@ use crate::lock;
 pub struct MemoryWebhookSecrets(Mutex<HashMap<AccountId, SecretString>>);
 
 impl MemoryWebhookSecrets {
-    /// No keys.
     pub fn new() -> Self {
         Self::default()
     }

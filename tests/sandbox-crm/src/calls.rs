@@ -1,4 +1,4 @@
-//! What was called, so that a test can ask.
+//! Counts of calls, for tests.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -28,7 +28,7 @@ pub struct Call {
     pub after: Option<String>,
     /// Characters of path and query.
     pub url_characters: u32,
-    /// What was made to go wrong.
+    /// The fault that was applied.
     pub fault: Option<Fault>,
 }
 
@@ -36,7 +36,7 @@ pub struct Call {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EndpointCalls {
-    /// Calls, whatever became of them.
+    /// All calls, whatever their result.
     pub calls: u64,
     pub statuses: BTreeMap<u16, u64>,
     /// Records in answers with status 200.

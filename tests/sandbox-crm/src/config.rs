@@ -78,7 +78,7 @@ pub struct PortalConfig {
     pub portal_id: Option<u64>,
     /// The Bearer token that belongs to it; one is made up when absent.
     pub token: Option<String>,
-    /// What the records are computed from.
+    /// Seed from which the records are computed.
     pub seed: u64,
     /// IANA name. The daily limit resets at its midnight.
     pub time_zone: String,
@@ -89,7 +89,7 @@ pub struct PortalConfig {
     pub limit_increases: u32,
     /// Limits that differ from the plan's.
     pub limits: LimitOverrides,
-    /// How long every admitted call takes at least, in milliseconds.
+    /// Shortest time that an admitted call takes, in milliseconds.
     pub latency_ms: u64,
     /// Scopes that the token has; all when absent.
     pub scopes: Option<Vec<String>>,
@@ -110,13 +110,13 @@ pub struct PortalConfig {
     pub faults: Faults,
     /// How it behaves where accounts differ or sources disagree.
     pub variants: Variants,
-    /// Whether every call and answer is held against what is known of HubSpot's API; see [`crate::conformance`].
+    /// Whether every call and answer is checked against what is known of HubSpot's API; see [`crate::conformance`].
     pub conformance: bool,
     /// Properties that writes must not leave empty, per object.
     pub required_properties: BTreeMap<String, Vec<String>>,
     /// Properties that writes must not leave empty under a condition.
     pub conditional_requirements: Vec<ConditionalRequirement>,
-    /// Properties that writes leave as they are without a word, per object.
+    /// Properties that writes leave unchanged without an error, per object.
     pub ignored_writes: IgnoredWrites,
 }
 

@@ -12,7 +12,9 @@ pub enum ConfigError {
     #[error("'{0}' is not a standard object; custom objects are named in customObjects")]
     UnknownObject(String),
     /// A custom object's name is taken or not made of lower-case letters, digits and underscores.
-    #[error("'{0}' cannot be the name of a custom object")]
+    #[error(
+        "'{0}' cannot be the name of a custom object; use a new name of lower-case letters, digits and underscores"
+    )]
     CustomObjectName(String),
     /// A token belongs to another portal already.
     #[error("that token belongs to another portal")]
@@ -21,7 +23,7 @@ pub enum ConfigError {
     #[error("portal {0} exists already")]
     PortalTaken(u64),
     /// So many records archived and merged that the listed ones would be hard to find.
-    #[error("archivedPerMille and mergedPerMille may be 900 together at most")]
+    #[error("archivedPerMille and mergedPerMille may add up to at most 900")]
     TooManyHidden,
     /// Not an IANA time zone.
     #[error("'{0}' is not an IANA time zone")]

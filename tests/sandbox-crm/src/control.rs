@@ -1,4 +1,4 @@
-//! The control API under `/_sandbox`: make portals, break them, and ask what was called and what is true.
+//! The control API under `/_sandbox`: makes portals, sets their faults, and shows their calls and records.
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, Query, State};
@@ -32,7 +32,7 @@ pub(crate) fn router() -> Router<Portals> {
         .route("/portals/{portal}/objects/{object}/properties/{name}", put(define_property).delete(archive_property))
 }
 
-/// What the control API refuses.
+/// Errors of the control API.
 struct Refused(StatusCode, String);
 
 impl IntoResponse for Refused {
@@ -111,7 +111,7 @@ struct PortalChange {
     scopes: ScopesChange,
 }
 
-/// What becomes of the token's scopes.
+/// A change of the token's scopes.
 #[derive(Default)]
 enum ScopesChange {
     /// They stay, since the field is absent.

@@ -46,10 +46,10 @@ pub enum Fault {
     Forbidden,
     MissingPermission,
     BlockPage,
-    /// Some records of a batch or a list stand in `errors` instead of `results`, and a batch update leaves them as they
-    /// are. See `ids`, `status` and `category` of [`ScriptedFault`].
+    /// Some records of a batch or a list are in `errors` instead of `results`, and a batch update does not change them.
+    /// See `ids`, `status` and `category` of [`ScriptedFault`].
     PartialErrors,
-    /// Some records are in neither `results` nor `errors`, and a batch update leaves them as they are. See `ids`.
+    /// Some records are in neither `results` nor `errors`, and a batch update does not change them. See `ids`.
     LeftOut,
     /// As `LeftOut`, and the status of a batch is PENDING.
     Pending,
@@ -202,7 +202,7 @@ pub struct Churn {
     pub times: Option<u32>,
 }
 
-/// Everything that goes wrong in a portal.
+/// All faults of a portal.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Faults {
@@ -242,7 +242,7 @@ impl FaultState {
         Self { random: Random::new(seed ^ 0xFA_0175), matched: vec![0; faults.script.len()], churned: BTreeMap::new() }
     }
 
-    /// What happens to the next call, before it is answered.
+    /// The fault of the next call, before the call is answered.
     pub(crate) fn next(&mut self, faults: &Faults, call: &CallFacts<'_>) -> Option<ScriptedFault> {
         let mut hit = None;
         for (scripted, matched) in faults.script.iter().zip(&mut self.matched) {
@@ -253,7 +253,7 @@ impl FaultState {
         hit.or_else(|| self.by_chance(faults).map(ScriptedFault::once))
     }
 
-    /// What happens to a call because of the records in its answer.
+    /// The fault of a call because of the records in its answer.
     pub(crate) fn next_poisoned(
         &mut self,
         faults: &Faults,

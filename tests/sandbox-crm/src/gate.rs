@@ -1,4 +1,4 @@
-//! The way of a call: who is it, is it within the limits, does something go wrong, how long does it take.
+//! Handles a call: finds its portal, checks the limits, and applies faults and latency.
 
 use std::io;
 use std::time::Duration;
@@ -83,8 +83,8 @@ impl Visit {
         let kind = if endpoint == Endpoint::Search { CallKind::Search } else { CallKind::Ordinary };
         let (admitted, left) = self.portal.admit(kind);
         // Searches come without limit headers.
-        let told = (settings.limits, left, settings.variants.daily_headers);
-        let left = (kind == CallKind::Ordinary).then_some(told);
+        let limits = (settings.limits, left, settings.variants.daily_headers);
+        let left = (kind == CallKind::Ordinary).then_some(limits);
         if let Err(policy) = admitted {
             let reply = rate_limit(policy, self.portal.portal_id());
             return self.end(endpoint, object, reply, left, None);
@@ -106,7 +106,7 @@ impl Visit {
         self.end(endpoint, object, reply, left, fault)
     }
 
-    /// What scripts can choose the call by.
+    /// The features of the call that scripted faults can match.
     fn facts<'a>(&self, endpoint: Endpoint, object: Option<&'a str>, faults: &Faults) -> CallFacts<'a> {
         let plain = CallFacts { endpoint, object, size: None, reads_values: false };
         if faults.script.is_empty() {
@@ -143,7 +143,7 @@ impl Visit {
         }
     }
 
-    /// The answer, with what a fault makes of it short of its transfer.
+    /// The answer with its fault applied, except for faults of the transfer.
     async fn reply(&self, endpoint: Endpoint, fault: Option<ScriptedFault>) -> Reply {
         let request = self.request();
         let (portal, method) = (self.portal.clone(), self.parts.method.clone());
@@ -189,7 +189,7 @@ impl Visit {
         endpoint: Endpoint,
         object: Option<String>,
         mut reply: Reply,
-        left: Option<LimitsTold>,
+        left: Option<ShownLimits>,
         fault: Option<Fault>,
     ) -> Response<Body> {
         let url_characters = self.url_characters();
@@ -262,7 +262,7 @@ fn half_then_cut(body: Vec<u8>, cut: Cut) -> Body {
 }
 
 /// The limits, what is left of them, and whether the answer shows the daily one.
-type LimitsTold = (Limits, Left, bool);
+type ShownLimits = (Limits, Left, bool);
 
 /// Whether a property is more than the record's id.
 fn is_value(name: &str) -> bool {
@@ -270,7 +270,7 @@ fn is_value(name: &str) -> bool {
 }
 
 /// The response to a reply; `body` decides what becomes of its bytes.
-fn respond(reply: Reply, left: Option<LimitsTold>, body: impl FnOnce(Vec<u8>) -> Body) -> Response<Body> {
+fn respond(reply: Reply, left: Option<ShownLimits>, body: impl FnOnce(Vec<u8>) -> Body) -> Response<Body> {
     let mut response = Response::new(body(reply.body));
     *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();

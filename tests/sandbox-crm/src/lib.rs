@@ -19,16 +19,17 @@
 //! # }
 //! ```
 //!
-//! As a program, `sandbox-crm --port 0` prints `listening on http://127.0.0.1:PORT`; the same control is then had over
-//! HTTP, without authentication, in JSON whose fields are those of the structures here in camel case:
+//! As a program, `sandbox-crm --port 0` prints `listening on http://127.0.0.1:PORT`; it can then be controlled over
+//! HTTP, without authentication. Its JSON has the fields of the structures here, in camel case:
 //! ```text
 //! POST   /_sandbox/portals                                  PortalConfig → {portalId, token, …}
 //! GET    /_sandbox/portals/{id}                             {id} may be `default`
 //! PATCH  /_sandbox/portals/{id}                             {faults, limits, latencyMs, scopes, tokenRevoked,
 //!                                                            ignoredWrites, variants, conformance}
 //! GET    /_sandbox/portals/{id}/calls?recent=100            CallReport; DELETE (or POST …/calls/reset) forgets them
-//! GET    /_sandbox/portals/{id}/violations                  {checked, violations: {sentence: times}}; DELETE forgets
-//! them GET    /_sandbox/portals/{id}/objects/{type}/records      TruthRecord per line, or ?format=csv (live records)
+//! GET    /_sandbox/portals/{id}/violations                  {checked, violations: {sentence: times}};
+//!                                                            DELETE forgets them
+//! GET    /_sandbox/portals/{id}/objects/{type}/records      TruthRecord per line, or ?format=csv (live records)
 //! POST   /_sandbox/portals/{id}/objects/{type}/records      RecordChanges → {created: [ids]}
 //! PUT    /_sandbox/portals/{id}/objects/{type}/properties/{name}   NewProperty; DELETE archives it
 //! ```

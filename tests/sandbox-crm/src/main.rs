@@ -12,17 +12,17 @@ use tokio::signal::unix::{SignalKind, signal};
 /// A HubSpot-compatible CRM to test against, on 127.0.0.1.
 ///
 /// Prints one line, "listening on http://127.0.0.1:PORT", once it accepts calls. Ends on SIGTERM or Ctrl-C. More
-/// portals, faults, counters and the truth about every record are to be had under /_sandbox while it runs.
+/// portals, faults, counters and all records are available under /_sandbox while it runs.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Arguments {
     /// Port to listen on; 0 takes a free one
     #[arg(long, default_value_t = 0)]
     port: u16,
-    /// What the records are computed from
+    /// Seed from which the records are computed
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Records per standard object, such as contacts=5000,deals=200; objects that are not named have none
+    /// Records per standard object, such as contacts=5000,deals=200; other objects have none
     #[arg(long, value_name = "OBJECT=COUNT,...", value_parser = counts)]
     records: Option<BTreeMap<String, u64>>,
     /// Custom objects with their records, such as machine=120,contract=0; none: an empty text
@@ -42,16 +42,16 @@ struct Arguments {
     /// Paid increases of the limits: 250 calls per 10 s, and 1,000,000 more a day with each
     #[arg(long, default_value_t = 0)]
     limit_increases: u32,
-    /// What goes wrong, as JSON or the name of a file of JSON, such as '{"cursors": "opaque"}'
+    /// Faults, as JSON or the name of a JSON file, such as '{"cursors": "opaque"}'
     #[arg(long, value_name = "JSON|FILE", value_parser = document::<Faults>)]
     faults: Option<Faults>,
-    /// How the CRM behaves where accounts differ, as JSON or the name of a file of JSON, such as '{"gzip": false}'
+    /// How the CRM behaves where accounts differ, as JSON or the name of a JSON file, such as '{"gzip": false}'
     #[arg(long, value_name = "JSON|FILE", value_parser = document::<Variants>)]
     variants: Option<Variants>,
-    /// Hold every call and answer against what is known of HubSpot's API, for /_sandbox/portals/{id}/violations
+    /// Check every call and answer against what is known of HubSpot's API; see /_sandbox/portals/{id}/violations
     #[arg(long)]
     conformance: bool,
-    /// How long every admitted call takes at least, in milliseconds
+    /// Shortest time that an admitted call takes, in milliseconds
     #[arg(long, default_value_t = 0)]
     latency_ms: u64,
     /// IANA time zone of the account, at whose midnight the daily limit resets
@@ -61,7 +61,7 @@ struct Arguments {
     /// column a property; files that are not named like standard objects become custom objects
     #[arg(long, value_name = "DIR")]
     load: Option<PathBuf>,
-    /// The only Bearer token that is accepted (besides those of portals made later); without it any is
+    /// The only Bearer token that is accepted, besides those of portals made later; without it, any token is
     #[arg(long)]
     token: Option<String>,
 }

@@ -46,11 +46,11 @@ pub(crate) struct Settings {
 /// Different sentences about calls that are kept.
 const MOST_SENTENCES: usize = 500;
 
-/// What was found while calls and answers were held against what is known of HubSpot's API.
+/// The result of checking calls and answers against what is known of HubSpot's API.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Violations {
-    /// Calls that were looked at.
+    /// The number of calls that were checked.
     pub checked: u64,
     /// What was wrong, and how often; at most 500 sentences.
     pub violations: BTreeMap<String, u64>,
@@ -193,7 +193,7 @@ impl Portal {
         self.change(|settings| settings.latency_ms = latency_ms);
     }
 
-    /// Replaces the properties that writes leave as they are without a word.
+    /// Replaces the properties that writes leave unchanged without an error.
     pub fn set_ignored_writes(&self, ignored: IgnoredWrites) {
         self.change(|settings| settings.ignored_writes = ignored);
     }
@@ -218,7 +218,7 @@ impl Portal {
         *lock(&self.inner.calls) = CallLog::default();
     }
 
-    /// Holds calls and answers against what is known of HubSpot's API, or no longer does.
+    /// Switches on or off whether calls and answers are checked against what is known of HubSpot's API.
     pub fn set_conformance(&self, conformance: bool) {
         self.change(|settings| settings.conformance = conformance);
     }
@@ -233,7 +233,7 @@ impl Portal {
         *lock(&self.inner.violations) = Violations::default();
     }
 
-    /// Holds a call and its answer against what is known of HubSpot's API.
+    /// Checks a call and its answer against what is known of HubSpot's API.
     pub(crate) fn hold(&self, exchange: &Exchange) {
         let found = conformance::violations(std::slice::from_ref(exchange));
         let mut kept = lock(&self.inner.violations);
@@ -254,13 +254,13 @@ impl Portal {
         lock(&self.inner.limiter).admit(kind, &limits, Instant::now(), Timestamp::now())
     }
 
-    /// What happens to a call before it is answered.
+    /// The fault of a call, before the call is answered.
     pub(crate) fn next_fault(&self, call: &CallFacts<'_>) -> Option<ScriptedFault> {
         let settings = self.settings();
         lock(&self.inner.faults).next(&settings.faults, call)
     }
 
-    /// What happens to a call because of the records that its answer would have.
+    /// The fault of a call because of the records that its answer would have.
     pub(crate) fn poisoned(&self, call: &CallFacts<'_>, reply: &Reply) -> Option<ScriptedFault> {
         let settings = self.settings();
         lock(&self.inner.faults).next_poisoned(&settings.faults, call, || reply.ids())

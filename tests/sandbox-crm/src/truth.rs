@@ -1,4 +1,4 @@
-//! The truth about a portal's records, past all limits, and changes to it, for tests.
+//! Shows and changes a portal's records directly, without limits, for tests.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -49,7 +49,7 @@ pub struct NewRecord {
     pub generated: bool,
 }
 
-/// Changes to records, past all checks.
+/// Changes to records, without any checks.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct RecordChanges {
@@ -97,8 +97,8 @@ impl Portal {
         Some(self.store(object)?.read().live_count())
     }
 
-    /// Up to `limit` records of an object with ids greater than `after`, ascending, whatever has become of them; None
-    /// when there is no such object.
+    /// Up to `limit` records of an object with ids greater than `after`, ascending, in any state. None when there is no
+    /// such object.
     pub fn truth(&self, object: &str, after: u64, limit: usize) -> Option<Vec<TruthRecord>> {
         let store = self.store(object)?;
         let schema = store.schema();
@@ -107,7 +107,7 @@ impl Portal {
         Some(records)
     }
 
-    /// Changes records past all checks. Returns the ids of the records made; None when there is no such object.
+    /// Changes records without any checks. Returns the ids of the records made; None when there is no such object.
     pub fn change_records(&self, object: &str, changes: &RecordChanges) -> Option<Vec<u64>> {
         let store = self.store(object)?;
         let beyond = store.read().base().len() + 1;
@@ -161,8 +161,8 @@ impl Portal {
         true
     }
 
-    /// Archives a property, as the CRM does with one that is deleted: it is listed as such, and has no values any more
-    /// until it is defined again. False when there is no such object or property.
+    /// Archives a property, as the CRM does with one that is deleted: it is listed as archived, and has no values until
+    /// it is defined again. False when there is no such object or property.
     pub fn archive_property(&self, object: &str, name: &str) -> bool {
         let Some(store) = self.store(object) else { return false };
         let mut schema = Schema::clone(&store.schema());

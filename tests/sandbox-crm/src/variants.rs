@@ -10,11 +10,11 @@ use crate::plan::Plan;
 /// Names of properties per object.
 pub type PropertyNames = BTreeMap<String, BTreeSet<String>>;
 
-/// What became of the account's custom objects.
+/// Whether the account has custom objects, and how the CRM answers if not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum CustomObjects {
-    /// The account may have some.
+    /// The account may have custom objects.
     #[default]
     Offered,
     /// The account's subscription has none: the list of object types and their records get 403.
@@ -29,7 +29,7 @@ pub enum CustomObjects {
 pub enum Tickets {
     #[default]
     Offered,
-    /// This kind of app is not given it: tickets get 403.
+    /// This kind of app cannot have the scope, so tickets get 403.
     Refused,
 }
 
@@ -45,7 +45,7 @@ pub enum Refusal {
     Uncategorised,
     /// `FORBIDDEN`, and no more.
     Forbidden,
-    /// The user behind the app lacks a permission, which stands in the message.
+    /// The user behind the app lacks a permission, which the message names.
     Permission,
     /// A page in HTML, as from the edge.
     BlockPage,
@@ -113,7 +113,7 @@ pub enum ThreadOrder {
     LatestLast,
 }
 
-/// What becomes of a wish for an order of threads.
+/// How a request for an order of threads is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ThreadSort {
@@ -141,13 +141,13 @@ pub struct Variants {
     pub scope_names: ScopeNames,
     /// What a batch read answers when some of its records are not there.
     pub gone_ids: GoneIds,
-    /// Properties that lists never show; whatever else reads records does.
+    /// Properties that lists never show. All other calls that read records show them.
     pub unlisted: PropertyNames,
     /// Properties that are defined, and that nothing ever shows.
     pub unreadable: PropertyNames,
     /// The order in which threads are listed when none is asked for.
     pub thread_order: ThreadOrder,
-    /// What becomes of a wish for an order of threads.
+    /// How a request for an order of threads is answered.
     pub thread_sort: ThreadSort,
     /// Whether custom objects answer to their bare names, as they did until June 2025, besides the fully qualified name
     /// and the type id.

@@ -114,8 +114,8 @@ fn pandas_of(python: &Path) -> Option<(u32, u32)> {
     let probe =
         "import duckdb, pandas, sys; assert sys.version_info >= (3, 11); print(*pandas.__version__.split('.')[:2])";
     let output = Command::new(python).args(["-c", probe]).output().ok()?;
-    let said = String::from_utf8(output.stdout).ok()?;
-    let (major, minor) = said.trim().split_once(' ')?;
+    let versions = String::from_utf8(output.stdout).ok()?;
+    let (major, minor) = versions.trim().split_once(' ')?;
     output.status.success().then_some((major.parse().ok()?, minor.parse().ok()?))
 }
 

@@ -90,20 +90,20 @@ fn readers_find_files_above_and_behind_4_gib() {
         // Opening a file reads its local header and compares it.
         let script = "import sys, zipfile\nzip = zipfile.ZipFile(sys.argv[1])\n\
             for file in zip.infolist(): zip.open(file).close(); print(file.filename, file.file_size)";
-        let said = run(Command::new(python).args(["-c", script]).arg(zip.path()), b"");
+        let output = run(Command::new(python).args(["-c", script]).arg(zip.path()), b"");
         let mut lines: Vec<_> = expected.iter().map(|(name, size)| format!("{name} {size}")).collect();
         lines.push("manifest.json 2".to_owned());
-        assert_eq!(String::from_utf8_lossy(&said).lines().collect::<Vec<_>>(), lines);
+        assert_eq!(String::from_utf8_lossy(&output).lines().collect::<Vec<_>>(), lines);
     }
     for (names, list) in [(&["7z", "7zz", "7za"][..], "l"), (&["unzip"], "-l")] {
         let Some(program) = find(names) else { continue };
-        let said = run(Command::new(program).arg(list).arg(zip.path()), b"");
-        let said = String::from_utf8_lossy(&said).into_owned();
+        let output = run(Command::new(program).arg(list).arg(zip.path()), b"");
+        let output = String::from_utf8_lossy(&output).into_owned();
         for (name, size) in &expected {
-            let listed = said.lines().any(|line| line.contains(name) && line.contains(&size.to_string()));
-            assert!(listed, "{name} with {size} bytes in {said}");
+            let listed = output.lines().any(|line| line.contains(name) && line.contains(&size.to_string()));
+            assert!(listed, "{name} with {size} bytes in {output}");
         }
-        assert!(!said.contains("Warning") && !said.contains("Errors"), "{said}");
+        assert!(!output.contains("Warning") && !output.contains("Errors"), "{output}");
     }
 }
 
@@ -146,8 +146,8 @@ fn readers_inflate_a_file_above_4_gib() {
     assert_eq!(sizes(&block_on(verify(Cursor::new(&zip))).expect("a sound archive")), expected);
     if let Some(python) = find(&["python3"]) {
         let stream = script("stream.py");
-        let said = run(Command::new(python).arg(stream), &zip);
-        assert!(String::from_utf8_lossy(&said).starts_with(&format!("repetitive.csv {bytes} ")));
+        let output = run(Command::new(python).arg(stream), &zip);
+        assert!(String::from_utf8_lossy(&output).starts_with(&format!("repetitive.csv {bytes} ")));
     }
     if let Some(seven_zip) = find(&["7z", "7zz", "7za"]) {
         let scratch = Scratch::with("repetitive.zip", &zip);
@@ -175,7 +175,7 @@ fn readers_find_more_files_than_16_bits_count() {
     let scratch = Scratch::with("many.zip", &zip);
     if let Some(python) = find(&["python3"]) {
         let script = "import sys, zipfile; print(len(zipfile.ZipFile(sys.argv[1]).infolist()))";
-        let said = run(Command::new(python).args(["-c", script]).arg(scratch.path()), b"");
-        assert_eq!(String::from_utf8_lossy(&said).trim(), (FILES + 1).to_string());
+        let output = run(Command::new(python).args(["-c", script]).arg(scratch.path()), b"");
+        assert_eq!(String::from_utf8_lossy(&output).trim(), (FILES + 1).to_string());
     }
 }

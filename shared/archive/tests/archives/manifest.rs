@@ -82,11 +82,13 @@ fn a_manifest_has_the_documented_fields() {
         "withoutFile": [],
     });
     assert_eq!(manifest, expected);
-    let said = [&manifest["notIncluded"], &manifest["spreadsheets"]].map(|note| note.as_str().expect("text"));
-    assert!(said[0].contains("Archived") && said[0].contains("associations") && said[0].contains("activity history"));
+    let notes = [&manifest["notIncluded"], &manifest["spreadsheets"]].map(|note| note.as_str().expect("text"));
+    assert!(
+        notes[0].contains("Archived") && notes[0].contains("associations") && notes[0].contains("activity history")
+    );
     let dangers =
         ["formula", "1,048,576 rows", "16,384 columns", "32,767 characters", "15 digits", "U+FFFD", "as text"];
-    assert!(dangers.iter().all(|danger| said[1].contains(danger)), "{}", said[1]);
+    assert!(dangers.iter().all(|danger| notes[1].contains(danger)), "{}", notes[1]);
 }
 
 #[test]

@@ -82,44 +82,44 @@ fn async_zip_gets_back_every_value() {
 fn python_gets_back_every_value() {
     let tables = account();
     let zip = Scratch::with("account.zip", &Sample::of(&tables).zip());
-    let Some(said) = python("read_back.py", Some(zip.path()), b"") else { return };
-    let read: BTreeMap<String, Vec<Vec<String>>> = serde_json::from_slice(&said).expect("JSON");
+    let Some(output) = python("read_back.py", Some(zip.path()), b"") else { return };
+    let read: BTreeMap<String, Vec<Vec<String>>> = serde_json::from_slice(&output).expect("JSON");
     assert_eq!(read, expected(&tables));
 }
 
 #[test]
 fn a_reader_that_cannot_seek_gets_every_byte() {
     let sample = Sample::of(&account());
-    let Some(said) = python("stream.py", None, &sample.zip()) else { return };
-    let said = String::from_utf8(said).expect("UTF-8");
+    let Some(output) = python("stream.py", None, &sample.zip()) else { return };
+    let output = String::from_utf8(output).expect("UTF-8");
     let files = &sample.contents.manifest.files;
     let lines: Vec<_> = files.iter().map(|file| format!("{} {} {}", file.name, file.bytes, file.crc32)).collect();
-    assert_eq!(said.lines().take(lines.len()).collect::<Vec<_>>(), lines);
-    assert!(said.lines().last().is_some_and(|line| line.starts_with("manifest.json ")));
+    assert_eq!(output.lines().take(lines.len()).collect::<Vec<_>>(), lines);
+    assert!(output.lines().last().is_some_and(|line| line.starts_with("manifest.json ")));
 }
 
 #[test]
 fn anyone_can_check_an_archive_by_its_manifest() {
     let zip = Scratch::with("account.zip", &Sample::of(&account()).zip());
-    let Some(said) = python("check_archive.py", Some(zip.path()), b"") else { return };
-    let said = String::from_utf8(said).expect("UTF-8");
-    assert!(said.contains("contacts.csv: 500 rows, exact (CRM: 500)"), "{said}");
+    let Some(output) = python("check_archive.py", Some(zip.path()), b"") else { return };
+    let output = String::from_utf8(output).expect("UTF-8");
+    assert!(output.contains("contacts.csv: 500 rows, exact (CRM: 500)"), "{output}");
 }
 
 #[test]
 fn info_zip_accepts_an_archive() {
     let Some(unzip) = find(&["unzip"]) else { return };
     let zip = Scratch::with("account.zip", &Sample::of(&account()).zip());
-    let said = String::from_utf8_lossy(&run(Command::new(unzip).arg("-t").arg(zip.path()), b"")).into_owned();
-    assert!(said.contains("No errors detected"), "{said}");
+    let output = String::from_utf8_lossy(&run(Command::new(unzip).arg("-t").arg(zip.path()), b"")).into_owned();
+    assert!(output.contains("No errors detected"), "{output}");
 }
 
 #[test]
 fn seven_zip_accepts_an_archive_without_a_warning() {
     let Some(seven_zip) = find(&["7z", "7zz", "7za"]) else { return };
     let zip = Scratch::with("account.zip", &Sample::of(&account()).zip());
-    let said = String::from_utf8_lossy(&run(Command::new(seven_zip).arg("t").arg(zip.path()), b"")).into_owned();
-    assert!(said.contains("Everything is Ok") && !said.contains("Warning"), "{said}");
+    let output = String::from_utf8_lossy(&run(Command::new(seven_zip).arg("t").arg(zip.path()), b"")).into_owned();
+    assert!(output.contains("Everything is Ok") && !output.contains("Warning"), "{output}");
 }
 
 #[test]

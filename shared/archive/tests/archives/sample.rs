@@ -85,7 +85,7 @@ pub(crate) fn naughty_table(object: &str, rows: usize, rows_per_segment: usize) 
     Table { object: object.to_owned(), columns, rows, rows_per_segment }
 }
 
-/// What storage holds.
+/// The objects in storage, by key.
 pub(crate) type Storage = HashMap<String, Vec<u8>>;
 
 /// An archive and the storage that its extents refer to.
@@ -103,7 +103,6 @@ impl Sample {
         Self { contents, storage }
     }
 
-    /// The zip.
     pub(crate) fn zip(&self) -> Vec<u8> {
         let joined: Vec<u8> =
             self.contents.extents.iter().flat_map(|extent| self.read(&BufferPiece::from(extent))).collect();

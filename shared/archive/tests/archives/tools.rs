@@ -82,7 +82,7 @@ pub(crate) fn run(command: &mut Command, input: &[u8]) -> Vec<u8> {
     });
     let output = child.wait_with_output().expect("the program ends");
     writer.join().expect("writing does not panic");
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?} refuses: {said}");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?} refuses: {errors}");
     output.stdout
 }

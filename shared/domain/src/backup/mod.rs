@@ -38,7 +38,7 @@ const EXPORT_CHECK_EVERY: SignedDuration = SignedDuration::from_secs(30);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum BackupState {
-    /// Accepted, not started.
+    /// The request is accepted, and no run has started the backup.
     Queued,
     /// Object types and properties are being listed.
     Discovering,

@@ -117,20 +117,20 @@ impl Shortfalls {
 
     /// Sorts the gaps into lists. `short` are the labels of short objects.
     pub fn of(gaps: &[Gap], short: impl IntoIterator<Item = String>) -> Self {
-        let mut told = Self { short: short.into_iter().collect(), ..Self::default() };
+        let mut shortfalls = Self { short: short.into_iter().collect(), ..Self::default() };
         for gap in gaps {
             let list = match &gap.missing {
-                _ if gap.in_last_backup => &mut told.newly_missing,
-                Missing::Object => &mut told.not_offered,
-                Missing::Properties { .. } | Missing::Values { .. } => &mut told.without_values,
-                Missing::Records { .. } => &mut told.without_records,
-                Missing::MovedRecords => &mut told.unordered,
+                _ if gap.in_last_backup => &mut shortfalls.newly_missing,
+                Missing::Object => &mut shortfalls.not_offered,
+                Missing::Properties { .. } | Missing::Values { .. } => &mut shortfalls.without_values,
+                Missing::Records { .. } => &mut shortfalls.without_records,
+                Missing::MovedRecords => &mut shortfalls.unordered,
             };
             if !list.contains(&gap.label) {
                 list.push(gap.label.clone());
             }
         }
-        told
+        shortfalls
     }
 }
 

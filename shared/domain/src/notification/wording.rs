@@ -155,7 +155,7 @@ const MOST_LABELS: usize = 20;
 impl Shortfalls {
     /// A sentence for each kind of shortfall, the most urgent first. Each ends with a space.
     fn sentences(&self) -> String {
-        let told = [
+        let parts = [
             (
                 &self.newly_missing,
                 "WARNING: The last backup held",
@@ -167,8 +167,8 @@ impl Shortfalls {
             (&self.short, "The backup has fewer records than the CRM counts:", ""),
             (&self.not_offered, "Not in the backup, because the token cannot read it in the CRM:", ""),
         ];
-        let told = told.into_iter().filter(|(labels, ..)| !labels.is_empty());
-        let sentences = told.map(|(labels, begin, end)| format!("{begin} {}{end}. ", listed(labels)));
+        let parts = parts.into_iter().filter(|(labels, ..)| !labels.is_empty());
+        let sentences = parts.map(|(labels, begin, end)| format!("{begin} {}{end}. ", listed(labels)));
         let sentences: String = sentences.collect();
         if sentences.is_empty() { sentences } else { sentences + "The backup and its manifest list the details. " }
     }

@@ -40,7 +40,7 @@ pub enum DueList {
 }
 
 impl DueList {
-    /// Every list.
+    /// All lists, for callers that go through each of them.
     pub const ALL: [Self; 2] = [Self::Work, Self::Schedules];
 }
 
@@ -82,7 +82,7 @@ pub trait Record: Serialize + DeserializeOwned + Send + Sync {
     }
 }
 
-/// A loaded record.
+/// A record as it was loaded, with its version. A change of it is refused if the stored version is another one by then.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Versioned<T> {
     pub record: T,

@@ -105,7 +105,7 @@ impl Import {
             records_gone: counts.map_or(0, |counts| counts.not_found + counts.merged),
             records_unreadable: counts.map_or(0, |counts| counts.unreadable),
             values_skipped: counts.map_or(0, |counts| counts.values(PropertyCounts::left)),
-            values_not_tried: planned.saturating_sub(outcome.values_told()),
+            values_not_tried: planned.saturating_sub(outcome.values_with_outcome()),
             // Only needed to drop properties while it runs.
             outcome: OutcomeCounts { refusals: BTreeMap::new(), ..outcome.clone() },
             dropped: restore.dropped.clone(),

@@ -64,7 +64,7 @@ const SLICES_CHECK_EVERY: SignedDuration = SignedDuration::from_secs(30);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RestoreState {
-    /// Accepted, not started.
+    /// The request is accepted, and no run has started the restore.
     Queued,
     /// Present values are being compared with the target values.
     Planning,

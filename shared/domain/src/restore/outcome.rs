@@ -156,7 +156,7 @@ impl ValueOutcome {
     }
 
     /// Whether the report has to list it: it was not written, or perhaps not.
-    pub const fn is_to_be_told(&self) -> bool {
+    pub const fn belongs_in_report(&self) -> bool {
         matches!(self.fate, Fate::Failed { .. } | Fate::Unclear)
     }
 }
@@ -201,8 +201,8 @@ impl OutcomeCounts {
         }
     }
 
-    /// Values with an outcome.
-    pub const fn values_told(&self) -> u64 {
+    /// Values whose outcome is known, or known to be unclear.
+    pub const fn values_with_outcome(&self) -> u64 {
         self.values_restored + self.values_failed + self.values_unclear + self.already_right
     }
 

@@ -12,7 +12,7 @@ use crate::ids::RecordId;
 #[derive(Clone, PartialEq, Eq)]
 pub struct Wanted {
     pub id: RecordId,
-    /// Each property once.
+    /// At most one value for each property.
     pub values: Vec<WantedValue>,
 }
 
@@ -21,7 +21,7 @@ pub struct Wanted {
 pub struct WantedValue {
     /// The property, by its place in the restore's list.
     pub property: u16,
-    /// Empty is null.
+    /// The value to restore. Empty clears the property.
     pub target: String,
     /// Restore the value only if the record still has one of these. So an undo leaves later edits alone.
     pub only_over: Option<Vec<String>>,

@@ -29,7 +29,7 @@ pub struct ProblemType {
 }
 
 impl ProblemType {
-    /// The `type` member.
+    /// The `type` member of the problem document.
     pub fn uri(&self) -> String {
         format!("urn:crm-backup:problem:{}", self.slug)
     }

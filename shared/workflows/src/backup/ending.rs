@@ -52,7 +52,7 @@ impl From<EndError> for StepError {
 /// How a backup is to end.
 #[derive(Debug, Clone, Copy)]
 pub enum End<'a> {
-    /// It cannot continue.
+    /// The backup cannot continue, for this reason.
     Failed(&'a Failure),
     Cancelled(&'a Act),
 }
@@ -68,11 +68,11 @@ pub async fn end(
     backup: &BackupRef,
     end: End<'_>,
 ) -> Result<Ended, EndError> {
-    let (ended, told) = contention::retry(|| try_end(ledger, clock, backup, end)).await?;
+    let (ended, notification) = contention::retry(|| try_end(ledger, clock, backup, end)).await?;
     if let Ended::Done(ended) = &ended {
         log_end(backup, ended.failure.as_ref());
-        if let Some(told) = &told {
-            notify::announce_soon(queue, told).await;
+        if let Some(notification) = &notification {
+            notify::announce_soon(queue, notification).await;
         }
         // If this message is lost, recover-stalled queues the work.
         if let Err(error) = queue.send(&[Work::Sweep { backup: backup.clone() }], Duration::ZERO).await {
@@ -135,16 +135,15 @@ async fn try_end(
     };
     let mut changes = vec![Change::replace(&loaded, &next)];
     changes.extend(give_allowance_back(ledger, backup).await?);
-    let mut told = None;
+    let mut notification = None;
     match end {
         End::Cancelled(act) => changes.push(Change::create(&act.succeeded(backup.backup_id.to_string()))),
         End::Failed(failure) => {
             changes.extend(connection_fault::noted(ledger, &backup.account_id, failure, next.created_at).await?);
-            let notification = told.insert(failed(&next, failure, now));
-            changes.push(Change::create(notification));
+            changes.push(Change::create(notification.insert(failed(&next, failure, now))));
         }
     }
-    Ok(contention::settle(ledger.commit(&changes).await, (Ended::Done(next), told))?)
+    Ok(contention::settle(ledger.commit(&changes).await, (Ended::Done(next), notification))?)
 }
 
 impl End<'_> {

@@ -45,7 +45,7 @@ impl Leasable for Backup {
 }
 
 impl<'a> BackupStep<'a> {
-    /// Loads the backup.
+    /// The backup, or None if it does not exist.
     pub(crate) async fn load(&self) -> Result<Option<Versioned<Backup>>, LedgerError> {
         ledger::load::<Backup>(self.ledger, &Backup::key_of(self.backup)).await
     }

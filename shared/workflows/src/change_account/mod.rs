@@ -48,7 +48,7 @@ pub struct AccountChange {
 
 impl AccountChange {
     /// The changed settings, for the audit log: their names, and no values but the plan's.
-    fn told(&self, created: bool) -> Option<String> {
+    fn audit_target(&self, created: bool) -> Option<String> {
         let plan = self.tier.map(|tier| format!("plan {}", tier.as_str()));
         let parts = [
             (created, "created"),
@@ -200,9 +200,10 @@ impl ChangeAccount {
         };
         // One secret for all tries, so that the returned secret is the stored one.
         let secret = NewSecret { secret: (self.new_webhook_secret)(), is_stored: AtomicBool::new(false) };
-        let (changed, told) = contention::retry(|| self.try_store(act, change, connection.as_ref(), &secret)).await?;
-        if let Some(told) = &told {
-            notify::announce_soon(&*self.queue, told).await;
+        let (changed, notification) =
+            contention::retry(|| self.try_store(act, change, connection.as_ref(), &secret)).await?;
+        if let Some(notification) = &notification {
+            notify::announce_soon(&*self.queue, notification).await;
         }
         tracing::info!(
             account.id = %account,
@@ -284,11 +285,11 @@ impl ChangeAccount {
         let before = loaded.as_ref().map(|loaded| &loaded.record);
         let webhook_secret = self.webhook_secret(act, before, change.webhook.as_ref(), secret).await?;
         let write = loaded.map_or_else(|| Change::create(&next), |loaded| Change::replace(&loaded, &next));
-        let mut changes = vec![write, Change::create(&act.succeeded(change.told(created)))];
-        let (of_schedule, told) = schedule::follow_account(&*self.ledger, &next, now).await?;
+        let mut changes = vec![write, Change::create(&act.succeeded(change.audit_target(created)))];
+        let (of_schedule, notification) = schedule::follow_account(&*self.ledger, &next, now).await?;
         changes.extend(of_schedule);
         let stored = Changed { account: next, created, webhook_secret };
-        Ok(contention::settle(self.ledger.commit(&changes).await, (stored, told))?)
+        Ok(contention::settle(self.ledger.commit(&changes).await, (stored, notification))?)
     }
 
     /// Stores `secret` for the webhook if it needs a new one, before the first notification is sent there. Every try

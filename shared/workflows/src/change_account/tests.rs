@@ -64,7 +64,7 @@ fn webhook(url: &str, new_secret: bool) -> AccountChange {
     AccountChange { webhook, ..AccountChange::default() }
 }
 
-fn told(changed: &Changed) -> Option<String> {
+fn secret_of(changed: &Changed) -> Option<String> {
     changed.webhook_secret.as_ref().map(|secret| secret.expose_secret().to_owned())
 }
 
@@ -75,10 +75,10 @@ async fn a_new_webhook_gets_a_secret_that_is_returned_once() {
     let set = world.change(&webhook(HOOK, false)).await.expect("allowed");
 
     assert_eq!(world.account().await.notification_targets.webhook.as_deref(), Some(HOOK));
-    assert!(told(&set).is_some() && told(&set) == world.stored_secret().await);
+    assert!(secret_of(&set).is_some() && secret_of(&set) == world.stored_secret().await);
     let again = world.change(&webhook(HOOK, false)).await.expect("allowed");
-    assert_eq!(told(&again), None);
-    assert_eq!(told(&set), world.stored_secret().await, "the same secret goes on");
+    assert_eq!(secret_of(&again), None);
+    assert_eq!(secret_of(&set), world.stored_secret().await, "the same secret goes on");
 }
 
 #[tokio::test]
@@ -87,8 +87,8 @@ async fn another_url_gets_another_secret_and_so_does_the_same_one_on_request() {
     let mut secrets = Vec::new();
     for (url, new_secret) in [(HOOK, false), (OTHER, false), (OTHER, true)] {
         let changed = world.change(&webhook(url, new_secret)).await.expect("allowed");
-        assert_eq!(told(&changed), world.stored_secret().await);
-        secrets.extend(told(&changed));
+        assert_eq!(secret_of(&changed), world.stored_secret().await);
+        secrets.extend(secret_of(&changed));
     }
     secrets.sort();
     secrets.dedup();
@@ -135,9 +135,9 @@ async fn every_change_of_an_account_is_audited_and_a_refused_one_is_not() {
     world.webhooks.refuse(OTHER, WebhookRefused::Private);
     world.change(&webhook(OTHER, false)).await.expect_err("private");
     let log = samples::audit_log(&*world.ledger).await;
-    let told: Vec<_> = log.iter().map(|entry| (entry.action.as_str(), entry.target.as_deref())).collect();
+    let entries: Vec<_> = log.iter().map(|entry| (entry.action.as_str(), entry.target.as_deref())).collect();
     let begun = (SECRET_CHANGE_BEGUN, Some("webhookSecret"));
-    assert_eq!(told, [begun, ("change-account", Some("webhook"))], "and not its path, which may be a secret");
+    assert_eq!(entries, [begun, ("change-account", Some("webhook"))], "and not its path, which may be a secret");
 }
 
 #[tokio::test]
@@ -188,7 +188,7 @@ async fn the_secret_of_a_webhook_is_stored_before_its_url() {
                     faults.struck()
                 );
                 match changed {
-                    Some(Ok(changed)) => assert_eq!((is_set, told(&changed)), (true, world.stored_secret().await)),
+                    Some(Ok(changed)) => assert_eq!((is_set, secret_of(&changed)), (true, world.stored_secret().await)),
                     Some(Err(ChangeError::Ledger(error))) => assert!(matches!(error, LedgerError::Unavailable(_))),
                     Some(Err(ChangeError::Webhook(_) | ChangeError::Secrets(_))) | None => {
                         assert!(!is_set || has_secret);
@@ -198,7 +198,7 @@ async fn the_secret_of_a_webhook_is_stored_before_its_url() {
                 // Repeating the change, with a new secret in case the earlier one was not returned, ends with a known
                 // secret.
                 let again = world.change(&webhook(HOOK, true)).await.expect("no faults any more");
-                assert_eq!(told(&again), world.stored_secret().await);
+                assert_eq!(secret_of(&again), world.stored_secret().await);
             })
             .await;
     }
@@ -245,8 +245,9 @@ async fn assert_the_stored_secret_is_told(other: &str) {
             let (slow, fast) = tokio::join!(slow.change(&act, false, &change, samples::NOW), fast);
 
             let stays = world.account().await.notification_targets.webhook;
-            let slow = told(&slow.expect("allowed"));
-            let last = if stays.as_deref() == Some(HOOK) { slow.or_else(|| told(&fast)) } else { told(&fast) };
+            let slow = secret_of(&slow.expect("allowed"));
+            let last =
+                if stays.as_deref() == Some(HOOK) { slow.or_else(|| secret_of(&fast)) } else { secret_of(&fast) };
             assert_eq!(last, world.stored_secret().await, "{other}: {:?}", faults.struck());
         })
         .await;

@@ -143,9 +143,9 @@ async fn pages_leave_unreadable_records_out_and_count_them() {
         let backup_id = BackupId::new(at(nth.into()), [nth; 10]);
         let backup = Backup { backup_id: backup_id.clone(), ..samples::queued(1) };
         let event = Event::BackupFailed { backup_id, failure: Failure::new(FailureKind::ExportFailed, "y") };
-        let told = Notification::new(samples::account_id("42"), [nth; 10], event, None, at(nth.into()));
-        world.commit(vec![Change::create(&backup), Change::create(&told)], nth == 3).await;
-        notifications.push(told);
+        let notification = Notification::new(samples::account_id("42"), [nth; 10], event, None, at(nth.into()));
+        world.commit(vec![Change::create(&backup), Change::create(&notification)], nth == 3).await;
+        notifications.push(notification);
     }
     world.clock.advance(SignedDuration::from_hours(1));
     let account = samples::account_id("42");

@@ -52,10 +52,11 @@ impl Notify {
             Event::DeliveryGivenUp { .. } => None,
             _ => Some(loaded.record.requester),
         });
-        let (ended, told) = contention::retry(|| self.note(reference, &begun, &delivered, requester.as_ref())).await?;
+        let (ended, notification) =
+            contention::retry(|| self.note(reference, &begun, &delivered, requester.as_ref())).await?;
         log(&ended);
-        if let Some(told) = told {
-            announce_soon(&*self.queue, &told).await;
+        if let Some(notification) = notification {
+            announce_soon(&*self.queue, &notification).await;
         }
         self.again(&ended).await;
         Ok(())
@@ -141,7 +142,7 @@ impl Notify {
         };
         // Another run has settled it, or is trying it again.
         let Ok(next) = next else { return Ok(Attempt::Settled((loaded.record, None))) };
-        let told = requester.filter(|_| next.state == DeliveryState::GivenUp).map(|requester| {
+        let notification = requester.filter(|_| next.state == DeliveryState::GivenUp).map(|requester| {
             let event = Event::DeliveryGivenUp {
                 undelivered_id: reference.notification_id.clone(),
                 channel: next.channel,
@@ -151,8 +152,8 @@ impl Notify {
             Notification::new(reference.account_id.clone(), about, event, requester.clone(), now)
         });
         let mut changes = vec![Change::replace(&loaded, &next)];
-        changes.extend(told.as_ref().map(Change::create));
-        Ok(contention::settle(self.ledger.commit(&changes).await, (next, told))?)
+        changes.extend(notification.as_ref().map(Change::create));
+        Ok(contention::settle(self.ledger.commit(&changes).await, (next, notification))?)
     }
 
     /// Queues the next attempt if it is soon. recover-stalled queues the later ones.

@@ -41,7 +41,7 @@ pub struct InboxPage {
 
 /// A notification and its deliveries.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Told {
+pub struct NotificationDetails {
     pub notification: Notification,
     /// Its deliveries by channels other than the inbox.
     pub deliveries: Vec<Delivery>,
@@ -98,13 +98,17 @@ async fn newest(
 ///
 /// # Errors
 /// [`InboxError`].
-pub async fn read(ledger: &dyn Ledger, clock: &dyn Clock, reference: &NotificationRef) -> Result<Told, InboxError> {
+pub async fn read(
+    ledger: &dyn Ledger,
+    clock: &dyn Clock,
+    reference: &NotificationRef,
+) -> Result<NotificationDetails, InboxError> {
     let loaded = ledger::load::<Notification>(ledger, &Notification::key_of(reference)).await?;
     let notification = loaded.map(|loaded| loaded.record).filter(|found| !found.is_forgotten(clock.now()));
     let notification = notification.ok_or(InboxError::Unknown)?;
     let (partition, prefix) = (Account::key_of(&reference.account_id).partition, &reference.notification_id);
     let deliveries = ledger::list::<Delivery>(ledger, &partition, &Delivery::prefix(prefix)).await?;
-    Ok(Told { notification, deliveries: deliveries.into_iter().map(|loaded| loaded.record).collect() })
+    Ok(NotificationDetails { notification, deliveries: deliveries.into_iter().map(|loaded| loaded.record).collect() })
 }
 
 /// Marks a notification as read or unread by `reader`.

@@ -98,9 +98,9 @@ impl World {
     /// Makes `event` true now, with `requester` as the person who requested it.
     async fn tell_to(&self, event: Event, requester: Option<Requester>) -> Notification {
         let (account, now) = (samples::account_id("42"), self.clock.now());
-        let told = Notification::new(account, samples::random(), event, requester, now);
-        self.ledger.commit(&[Change::create(&told)]).await.expect("a new notification");
-        told
+        let notification = Notification::new(account, samples::random(), event, requester, now);
+        self.ledger.commit(&[Change::create(&notification)]).await.expect("a new notification");
+        notification
     }
 
     /// Completes a backup of [`samples::requester`].
@@ -110,9 +110,9 @@ impl World {
 
     /// Completes a backup and announces it.
     async fn announce(&self) -> Notification {
-        let told = self.tell().await;
-        self.notify().announce(&told.reference()).await.expect("no faults");
-        told
+        let notification = self.tell().await;
+        self.notify().announce(&notification.reference()).await.expect("no faults");
+        notification
     }
 
     /// Handles the queued messages that can be received now.

@@ -40,7 +40,7 @@ pub const LOOK_AHEAD: SignedDuration = SignedDuration::from_secs(75);
 /// round.
 const PER_SHARD: u32 = 200;
 
-/// Runs recover-stalled.
+/// Queues the work again that no run is doing. The function recover-stalled calls it every minute.
 pub struct Recover {
     pub ledger: Arc<dyn Ledger>,
     pub queue: Arc<dyn WorkQueue>,
@@ -68,8 +68,8 @@ impl Recover {
     pub async fn round(&self) -> Result<Recovered, StepError> {
         // Every shard is completed: an unreadable list only delays its own items.
         let shards = futures_util::future::join_all((0..DUE_SHARDS).map(|shard| self.shard(shard)));
-        let (shards, told) = futures_util::future::join(shards, self.tell_of_dead_letters()).await;
-        if let Err(error) = told {
+        let (shards, dead_letters) = futures_util::future::join(shards, self.tell_of_dead_letters()).await;
+        if let Err(error) = dead_letters {
             tracing::warn!(%error, "recover.dead-letters-not-told");
         }
         shards.into_iter().try_fold(Recovered::default(), |all, shard| Ok(all.and(shard?)))
@@ -266,14 +266,14 @@ impl Recover {
         let backup = &loaded.record;
         let Ok(next) = backup.apply(BackupEvent::ExpiryTold, now) else { return Ok(None) };
         let mut changes = vec![Change::replace(loaded, &next)];
-        let told = backup.usable_archive(now).ok().map(|archive| {
+        let notification = backup.usable_archive(now).ok().map(|archive| {
             let event = Event::BackupExpiring { backup_id: backup.backup_id.clone(), expires_at: archive.expires_at };
             let requester = Some(backup.created_by.clone());
             Notification::new(backup.account_id.clone(), backup.backup_id.random(), event, requester, now)
         });
-        changes.extend(told.as_ref().map(Change::create));
-        match (self.ledger.commit(&changes).await, told) {
-            (Ok(()), Some(told)) => notify::announce_soon(&*self.queue, &told).await,
+        changes.extend(notification.as_ref().map(Change::create));
+        match (self.ledger.commit(&changes).await, notification) {
+            (Ok(()), Some(notification)) => notify::announce_soon(&*self.queue, &notification).await,
             // Another round creates the notification, or it is no longer needed.
             (Ok(()), None) | (Err(LedgerError::Conflict), _) => {}
             (Err(error), _) => return Err(error.into()),
@@ -309,9 +309,9 @@ impl Recover {
             if matches!(work, Work::Announce { .. } | Work::Deliver { .. }) {
                 continue;
             }
-            let told = Notification::of_dead_letter(&work, self.clock.now());
-            match self.ledger.commit(&[Change::create(&told)]).await {
-                Ok(()) => notify::announce_soon(&*self.queue, &told).await,
+            let notification = Notification::of_dead_letter(&work, self.clock.now());
+            match self.ledger.commit(&[Change::create(&notification)]).await {
+                Ok(()) => notify::announce_soon(&*self.queue, &notification).await,
                 Err(LedgerError::Conflict) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -341,16 +341,17 @@ fn is_due(record: &impl Record, now: Timestamp) -> bool {
 fn restore_took_too_long() -> Failure {
     Failure::new(
         FailureKind::RestoreTookTooLong,
-        "The restore had not ended after 46 hours and was ended; what it wrote before is listed. Raise the share of the \
-         CRM's calls that it may use, then plan it again: what is restored already is left as it is.",
+        "The restore did not finish within 46 hours, so it failed. The values that it wrote stay in the CRM. Raise the \
+         share of the CRM's calls that the account may use, then plan again. The new restore writes only the values \
+         that are left.",
     )
 }
 
 fn took_too_long() -> Failure {
     Failure::new(
         FailureKind::BackupTookTooLong,
-        "The backup did not finish within 6 days and was stopped. Raise the share of the CRM's calls that it may use, then \
-         make a new one.",
+        "The backup did not finish within 6 days and was stopped. Raise the share of the CRM's calls that the account \
+         may use, then make a new backup.",
     )
 }
 

@@ -91,7 +91,7 @@ fn swept() -> Backup {
 }
 
 /// A notification of an event at [`samples::NOW`].
-fn told() -> Notification {
+fn unannounced() -> Notification {
     let event = Event::DeadLetters { step: "export".to_owned(), run_id: "a run".to_owned() };
     Notification::new(samples::account_id("42"), samples::random(), event, None, samples::NOW)
 }
@@ -108,10 +108,10 @@ async fn an_archive_is_announced_once_two_days_before_it_expires() {
     let round = world.round().await;
 
     let inbox = world.inbox().await;
-    let [told] = inbox.as_slice() else { panic!("one notification: {inbox:?}") };
+    let [notification] = inbox.as_slice() else { panic!("one notification: {inbox:?}") };
     let expected = Event::BackupExpiring { backup_id: swept().backup_id, expires_at: expires_at() };
-    assert_eq!((&told.event, told.requester.as_ref()), (&expected, Some(&samples::requester())));
-    assert_eq!(world.queue.receive(), Some(told.work()));
+    assert_eq!((&notification.event, notification.requester.as_ref()), (&expected, Some(&samples::requester())));
+    assert_eq!(world.queue.receive(), Some(notification.work()));
     assert_eq!(round, Recovered::default(), "nobody was late");
     for later in [notice_at + SECOND, expires_at(), expires_at() + EXPIRY_NOTICE] {
         world.clock.set(later);
@@ -210,7 +210,7 @@ async fn work_that_was_set_aside_is_announced_once_for_each_backup() {
     world.round().await;
     let inbox = world.inbox().await;
     let step = Event::DeadLetters { step: "discover".to_owned(), run_id: first.backup_id.to_string() };
-    assert_eq!(inbox.iter().map(|told| &told.event).collect::<Vec<_>>(), [&step]);
+    assert_eq!(inbox.iter().map(|notification| &notification.event).collect::<Vec<_>>(), [&step]);
     assert_eq!(world.queue.receive(), Some(inbox[0].work()));
 
     world.dead_letters.set_aside(&Work::Assemble { backup: first.clone() });
@@ -221,7 +221,7 @@ async fn work_that_was_set_aside_is_announced_once_for_each_backup() {
         world.clock.advance(SignedDuration::from_mins(1));
     }
 
-    let about = |told: &Notification| match &told.event {
+    let about = |notification: &Notification| match &notification.event {
         Event::DeadLetters { run_id, .. } => run_id.clone(),
         other => panic!("{other:?}"),
     };
@@ -232,7 +232,7 @@ async fn work_that_was_set_aside_is_announced_once_for_each_backup() {
 #[tokio::test]
 async fn a_dead_letter_about_a_notification_creates_no_other() {
     let world = World::with::<Backup>(&[]).await;
-    let notification = told().reference();
+    let notification = unannounced().reference();
     world.dead_letters.set_aside(&Work::Deliver { notification: notification.clone(), channel: Channel::Webhook });
     world.dead_letters.set_aside(&Work::Announce { notification });
     world.dead_letters.set_aside_text("no work at all");
@@ -252,7 +252,11 @@ async fn work_that_was_set_aside_is_announced_once_after_a_fault_at_any_call() {
                 world.run_out(&faults).await;
                 let inbox = world.inbox().await;
                 assert_eq!(inbox.len(), 2, "{:?}", faults.struck());
-                assert!(inbox.iter().all(|told| world.is_queued(&told.work())), "{:?}", faults.struck());
+                assert!(
+                    inbox.iter().all(|notification| world.is_queued(&notification.work())),
+                    "{:?}",
+                    faults.struck()
+                );
             })
             .await;
     }
@@ -260,20 +264,20 @@ async fn work_that_was_set_aside_is_announced_once_after_a_fault_at_any_call() {
 
 #[tokio::test]
 async fn a_lost_announcement_is_queued_again_after_a_while() {
-    let told = told();
-    let world = World::with(std::slice::from_ref(&told)).await;
-    let due = told.due_at().expect("not announced");
+    let notification = unannounced();
+    let world = World::with(std::slice::from_ref(&notification)).await;
+    let due = notification.due_at().expect("not announced");
     world.clock.set(due - SECOND);
     assert_eq!((world.round().await.due, world.queue.receive()), (0, None), "its message may be under way");
     world.clock.set(due);
-    assert_eq!((world.round().await.due, world.queue.receive()), (1, Some(told.work())));
+    assert_eq!((world.round().await.due, world.queue.receive()), (1, Some(notification.work())));
     assert_eq!((world.round().await.due, world.queue.receive()), (0, None), "now this one is under way");
 }
 
 #[tokio::test]
 async fn a_delivery_whose_message_was_lost_is_queued_again_until_it_has_ended() {
-    let (told, now) = (told(), samples::NOW);
-    let delivery = Delivery::new(&told.reference(), Channel::Webhook, now);
+    let (notification, now) = (unannounced(), samples::NOW);
+    let delivery = Delivery::new(&notification.reference(), Channel::Webhook, now);
     let world = World::with(std::slice::from_ref(&delivery)).await;
     world.clock.set(delivery.due_at().expect("pending"));
     for _ in 0..2 {

@@ -161,7 +161,8 @@ fn ranges_of(rows: u64) -> Vec<Range> {
 fn other_portal() -> StepError {
     StepError::Fatal(Failure::new(
         FailureKind::CrmOtherPortal,
-        "The CRM token belongs to another portal than the one that the values are from; nothing was changed.",
+        "The CRM token belongs to another portal than the values, so nothing was changed. Connect the account to the \
+         portal of the values, then plan again.",
     ))
 }
 
@@ -175,15 +176,15 @@ fn object_gone(restore: &Restore) -> StepError {
 fn not_in_archive() -> StepError {
     StepError::Fatal(Failure::new(
         FailureKind::ArchiveLacksValues,
-        "The backup's archive lacks the object or one of the properties that were chosen; plan again, and report it if \
-         that fails too.",
+        "The backup's archive lacks the object or a chosen property. Plan again. If that fails too, report it to the \
+         operator.",
     ))
 }
 
 fn archive_gone() -> StepError {
     StepError::Fatal(Failure::new(
         FailureKind::ArchiveExpired,
-        "The backup's archive cannot be read any more; pick a later backup and plan again.",
+        "The backup's archive has expired or was deleted. Pick a later backup and plan again.",
     ))
 }
 

@@ -30,14 +30,14 @@ use crate::stored_json;
 const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(5);
 
 /// Why errors.csv is missing, if it cannot be made.
-const NO_LIST: &str = "The list of what was not restored could not be made: a part of what it is made of is not kept any more, \
-                       or cannot be read or written. The counts of the import are right. A new restore from the same backup \
-                       finds what is left.";
+const NO_LIST: &str = "errors.csv could not be made, because some of its data has expired, or cannot be read or \
+                       written. The counts of the import are correct. To restore what is left, start a new restore \
+                       from the same backup.";
 
 /// Why errors.csv is missing, if the restore could not be concluded.
-const NOT_PUT_TOGETHER: &str = "What became of the last values could not be put together, so there is no list of what was not \
-                                restored. Values that the import counts as not tried may have been written. A new restore from \
-                                the same backup finds what is left.";
+const NOT_PUT_TOGETHER: &str = "errors.csv could not be made, because the outcome of the last values is unknown. \
+                                Values that the import counts as not tried may have been written. To restore what is \
+                                left, start a new restore from the same backup.";
 
 /// The report of an import.
 enum ErrorsFile {
@@ -80,18 +80,18 @@ impl RestoreWork {
         event: RestoreEvent,
         (outcome, file): (&OutcomeCounts, &ErrorsFile),
     ) -> Result<(), StepError> {
-        let (ended, told, report) = contention::retry(|| async {
+        let (ended, notification, report) = contention::retry(|| async {
             let loaded = self.load(reference).await?;
             let now = self.now();
             let next = after(&loaded.record, event.clone(), now)?;
             let import = import(&next, outcome, file, now);
-            let told = told(&next, Some(&import), now);
+            let notification = notification_of(&next, Some(&import), now);
             let mut changes = vec![Change::replace(&loaded, &next), Change::create(&import)];
             changes.extend(free_lock(self.ledger(), &next).await?);
-            changes.extend(told.as_ref().map(Change::create));
+            changes.extend(notification.as_ref().map(Change::create));
             Ok::<_, StepError>(contention::settle(
                 self.ledger().commit(&changes).await,
-                (next, told, loaded.record.report),
+                (next, notification, loaded.record.report),
             )?)
         })
         .await?;
@@ -99,8 +99,8 @@ impl RestoreWork {
             self.abort(report).await;
         }
         log_end(&ended);
-        if let Some(told) = &told {
-            notify::announce_soon(&*self.queue, told).await;
+        if let Some(notification) = &notification {
+            notify::announce_soon(&*self.queue, notification).await;
         }
         Ok(())
     }
@@ -118,7 +118,7 @@ impl RestoreWork {
 
     /// Ends a restore with a slice that cannot be settled. That is only known when no run can write any more.
     pub(super) async fn give_up(&self, restore: &RestoreRef, failure: Failure) -> Result<(), StepError> {
-        let outcome = told_so_far(self.ledger(), restore).await?;
+        let outcome = outcome_so_far(self.ledger(), restore).await?;
         self.end(restore, RestoreEvent::NotConcluded(failure), (&outcome, &ErrorsFile::Missing(NOT_PUT_TOGETHER))).await
     }
 
@@ -133,16 +133,16 @@ impl RestoreWork {
         if slice.record.state != SliceState::Applying {
             return Ok(slice.record);
         }
-        let Beyond { lines, failures, mut told } = self.beyond(restore, &slice.record).await?;
+        let Beyond { lines, failures, mut settling } = self.beyond(restore, &slice.record).await?;
         // No run leases the slice any more, so no run uses a number above its leases.
         let attempt = slice.record.leasing.last_number + lease;
         if !lines.is_empty() {
-            told.file = Some(OutcomeFile { attempt, failures });
+            settling.file = Some(OutcomeFile { attempt, failures });
             let number = u32::try_from(slice.record.outcomes.len()).unwrap_or(u32::MAX);
             let key = storage_keys::outcome(&restore.reference(), slice.record.number, number, attempt);
             self.put_lines(&key, lines).await?;
         }
-        let settled = slice.record.settled(told, self.now())?;
+        let settled = slice.record.settled(settling, self.now())?;
         self.ledger().commit(&[Change::replace(&slice, &settled)]).await?;
         Ok(settled)
     }
@@ -168,7 +168,7 @@ impl RestoreWork {
                 let known = definition.properties.get(usize::from(property));
                 let before = begun.overwritten(known, None, None).to_owned();
                 let outcome = ValueOutcome { id, property, before, target, fate: Fate::Unclear };
-                beyond.told.counts.values_unclear += 1;
+                beyond.settling.counts.values_unclear += 1;
                 beyond.add(&outcome)?;
             }
         }
@@ -227,19 +227,19 @@ struct Beyond {
     lines: Vec<u8>,
     /// Whether any value in the lines was not written, or may not have been.
     failures: bool,
-    told: Settling,
+    settling: Settling,
 }
 
 impl Beyond {
     fn add(&mut self, outcome: &ValueOutcome) -> Result<(), StepError> {
-        self.failures |= outcome.is_to_be_told();
+        self.failures |= outcome.belongs_in_report();
         Ok(stored_json::add_line(outcome, &mut self.lines)?)
     }
 
     /// Adds a batch whose run stored all outcomes.
     fn add_known(&mut self, known: &UncommittedBatch) -> Result<(), StepError> {
-        self.told.counts.add(&known.counts);
-        self.told.whole.push(known.batch);
+        self.settling.counts.add(&known.counts);
+        self.settling.whole.push(known.batch);
         known.outcomes.iter().try_for_each(|outcome| self.add(outcome))
     }
 }
@@ -259,7 +259,7 @@ fn import(ended: &Restore, outcome: &OutcomeCounts, file: &ErrorsFile, now: Time
 ///
 /// # Errors
 /// [`LedgerError`].
-pub(super) async fn told_so_far(ledger: &dyn Ledger, restore: &RestoreRef) -> Result<OutcomeCounts, LedgerError> {
+pub(super) async fn outcome_so_far(ledger: &dyn Ledger, restore: &RestoreRef) -> Result<OutcomeCounts, LedgerError> {
     let slices = dispatch::slices(ledger, restore).await?;
     Ok(sum(&slices.into_iter().map(|slice| slice.record).collect::<Vec<_>>()))
 }
@@ -273,7 +273,7 @@ fn sum(slices: &[RestoreSlice]) -> OutcomeCounts {
 }
 
 /// The notification of a restore that has ended. None for a cancelled one, since the person who cancelled it knows.
-pub(super) fn told(ended: &Restore, import: Option<&Import>, now: Timestamp) -> Option<Notification> {
+pub(super) fn notification_of(ended: &Restore, import: Option<&Import>, now: Timestamp) -> Option<Notification> {
     let (restore_id, name) = (ended.restore_id.clone(), Import::name_of(ended));
     let event = match (&ended.failure, ended.state) {
         (Some(failure), RestoreState::Failed) => {

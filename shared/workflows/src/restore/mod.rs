@@ -12,8 +12,8 @@
 //! | `report` | skipped.csv and errors.csv, over several runs if needed |
 //! | [`review`] | shows restores and imports to users |
 //!
-//! A restore has at most [`MOST_SLICES`] slices. One run works on a slice with several calls under way at once, so one or
-//! two runs are enough to use the whole call budget.
+//! A restore has at most [`MOST_SLICES`] slices. One run works on a slice with several calls under way at once, so one
+//! or two runs are enough to use the whole call budget.
 
 mod apply;
 mod arrange;
@@ -342,16 +342,17 @@ pub(crate) async fn fail(leases: &Leases<'_>, restore: &RestoreRef, failure: Fai
             return Ok(contention::Attempt::Settled(None));
         };
         let mut changes = vec![Change::replace(&loaded, &next)];
-        let told = next.state.is_terminal().then(|| conclude::told(&next, None, leases.clock.now())).flatten();
-        changes.extend(told.as_ref().map(Change::create));
-        Ok::<_, StepError>(contention::settle(leases.ledger.commit(&changes).await, Some((next, told)))?)
+        let notification =
+            next.state.is_terminal().then(|| conclude::notification_of(&next, None, leases.clock.now())).flatten();
+        changes.extend(notification.as_ref().map(Change::create));
+        Ok::<_, StepError>(contention::settle(leases.ledger.commit(&changes).await, Some((next, notification)))?)
     })
     .await?;
-    let Some((failed, told)) = failed else { return Ok(()) };
+    let Some((failed, notification)) = failed else { return Ok(()) };
     if failed.state.is_terminal() {
         conclude::log_end(&failed);
-        if let Some(told) = &told {
-            notify::announce_soon(leases.queue, told).await;
+        if let Some(notification) = &notification {
+            notify::announce_soon(leases.queue, notification).await;
         }
     } else if let Some(work) = failed.work() {
         leases.queue.send(&[work], Duration::ZERO).await?;
@@ -366,7 +367,8 @@ fn after(restore: &Restore, event: RestoreEvent, now: Timestamp) -> Result<Resto
 fn out_of_attempts() -> Failure {
     Failure::new(
         FailureKind::RestoreAttemptsUsedUp,
-        "A step of the restore failed too often in a row; see the log of restore-chunk, then plan a new restore.",
+        "A step of the restore failed too often in a row. Ask the operator to look at the log of restore-chunk, then \
+         plan again.",
     )
 }
 

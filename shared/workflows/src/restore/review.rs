@@ -30,9 +30,9 @@ use crate::link::Link;
 use crate::listing;
 use crate::stored_json;
 
-/// Why an import without its own reason has no errors.csv: it was stored before imports had a reason.
-const NO_LIST_BEFORE: &str = "The list of what was not restored could not be made when the restore ended. The counts of the import \
-                              are right. A new restore from the same backup finds what is left.";
+/// Why an import has no errors.csv, for imports that were stored before they had a reason of their own.
+const NO_LIST_BEFORE: &str = "errors.csv could not be made when the restore ended. The counts of the import are \
+                              correct. To restore what is left, start a new restore from the same backup.";
 
 /// Why a restore, an import or a report cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -262,7 +262,7 @@ async fn plan_review(
     if Duration::try_from(ends.duration_since(plan.made_at)).is_ok_and(|left| estimate > left) {
         let hours = estimate.as_secs() / 3_600;
         let sentence = format!(
-            "Carrying this out takes about {hours} hours at the account's limits, and a restore is ended 46 hours after its \
+            "This restore takes about {hours} hours at the account's limits, but every restore ends 46 hours after its \
              request. Restore fewer properties at a time, or raise the account's share of the CRM's calls."
         );
         warnings.push(Warning { kind: "takes-too-long", property: None, sentence });
@@ -282,23 +282,22 @@ fn warnings(plan: &Plan, properties: &[(RestoredProperty, PropertyCounts)]) -> V
     let general = |kind, sentence: &str| Warning { kind, property: None, sentence: sentence.to_owned() };
     let mut warnings = Vec::new();
     if plan.counts.changed > 0 {
-        warnings.push(general("changes-live-data", "Confirming changes live data in the CRM."));
-        let sentence = "Workflows, lists and integrations of the CRM react to changed values; workflows that allow \
+        warnings.push(general("changes-live-data", "If you confirm, this restore changes live data in the CRM."));
+        let sentence = "Workflows, lists and integrations of the CRM react to changed values. Workflows that allow \
                         re-enrolment may run again.";
         warnings.push(general("workflows-may-run", sentence));
     }
     let gone = plan.counts.not_found + plan.counts.merged;
     if gone > 0 {
         let sentence = format!(
-            "{gone} records of the backup do not exist any more and are not restored; skipped.csv lists them. Deleted \
-             records can be brought back from the CRM's recycling bin for up to 90 days."
+            "{gone} records of the backup were deleted or merged in the CRM, so they are not restored. skipped.csv \
+             lists them. You can bring back deleted records from the CRM's recycling bin for up to 90 days."
         );
         warnings.push(general("records-not-found", &sentence));
     }
     if plan.counts.unreadable > 0 {
         let sentence = format!(
-            "The CRM could not give {} records, so nothing is known of them and they are left as they are; skipped.csv \
-             names them.",
+            "The CRM could not return {} records, so they are not changed. skipped.csv lists them. Plan again later.",
             plan.counts.unreadable
         );
         warnings.push(general("records-unreadable", &sentence));
@@ -313,14 +312,17 @@ fn warnings(plan: &Plan, properties: &[(RestoredProperty, PropertyCounts)]) -> V
         }
         if counts.cannot_be_set > 0 {
             let number = counts.cannot_be_set;
-            let sentence = format!("{number} values of '{label}' are no options of it any more and stay as they are.");
+            let sentence = format!(
+                "{number} values are no longer options of '{label}', so they are not restored. To restore them, add \
+                 the options in the CRM, then plan again."
+            );
             warnings.push(about("values-cannot-be-set", sentence));
         }
         if counts.not_shown > 0 {
             let number = counts.not_shown;
             let sentence = format!(
-                "The CRM did not show {number} values of '{label}', so they are not compared and left as they are. Check \
-                 that the token may read it, then plan again."
+                "The CRM did not show {number} values of '{label}', so they are not compared and not changed. Check \
+                 that the token may read this property, then plan again."
             );
             warnings.push(about("values-not-shown", sentence));
         }
@@ -334,16 +336,20 @@ fn warnings(plan: &Plan, properties: &[(RestoredProperty, PropertyCounts)]) -> V
 
 fn side_effect(effect: SideEffect, label: &str) -> (&'static str, String) {
     match effect {
-        SideEffect::Email => {
-            ("email", format!("'{label}' identifies records and receives mail; the CRM refuses an address twice."))
-        }
+        SideEffect::Email => (
+            "email",
+            format!(
+                "'{label}' identifies records and receives mail. The CRM refuses an address that another record has."
+            ),
+        ),
         SideEffect::Owner => ("owner", format!("Changing '{label}' may notify people and change who sees the record.")),
         SideEffect::Unique => {
-            ("unique", format!("'{label}' is unique; the CRM refuses a value that another record has."))
+            ("unique", format!("'{label}' is unique. The CRM refuses a value that another record has."))
         }
-        SideEffect::Stage => {
-            ("stage", format!("Changing '{label}' moves records between stages and runs what is automated there."))
-        }
+        SideEffect::Stage => (
+            "stage",
+            format!("Changing '{label}' moves records between stages and starts the automation of those stages."),
+        ),
     }
 }
 

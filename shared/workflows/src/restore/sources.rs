@@ -304,21 +304,22 @@ pub(super) fn ids(batch: &[Wanted]) -> Vec<RecordId> {
 fn broken() -> StepError {
     StepError::Fatal(Failure::new(
         FailureKind::ArchiveBroken,
-        "The backup's archive is not what its manifest says, so nothing is restored from it; pick another backup.",
+        "The backup's archive does not match its manifest, so nothing is restored from it. Pick another backup.",
     ))
 }
 
 fn archive_gone() -> StepError {
     StepError::Fatal(Failure::new(
         FailureKind::ArchiveExpired,
-        "The backup's archive cannot be read any more; pick a later backup and plan again.",
+        "The backup's archive has expired or was deleted. Pick a later backup and plan again.",
     ))
 }
 
 fn outcomes_gone() -> StepError {
     StepError::Fatal(Failure::new(
         FailureKind::UndoExpired,
-        "What the restore has overwritten is not kept any more, so it cannot be undone.",
+        "The values that the restore overwrote have expired, so it can no longer be undone. Restore from an older \
+         backup instead.",
     ))
 }
 

@@ -86,12 +86,12 @@ async fn try_set(
         present.switched_off(every)
     };
     let write = loaded.as_ref().map_or_else(|| Change::create(&next), |loaded| Change::replace(loaded, &next));
-    let told = match (wish.enabled, every) {
+    let target = match (wish.enabled, every) {
         (false, _) => "off",
         (true, Cadence::Week) => "on, every week",
         (true, Cadence::TwoWeeks) => "on, every two weeks",
     };
-    let mut changes = vec![write, Change::create(&act.succeeded(told.to_owned()))];
+    let mut changes = vec![write, Change::create(&act.succeeded(target.to_owned()))];
     // An account that loses its plan at the same time loses the schedule too: the second of the two commits finds a
     // changed account. So the account is written unchanged, and not only read.
     changes.push(Change::replace(&account, &account.record));
@@ -113,8 +113,8 @@ pub(crate) async fn follow_account(
         return Ok((Vec::new(), None));
     };
     if !account.tier.allows().may_schedule {
-        let (changes, told) = stopped(loaded, account, now);
-        return Ok((changes, Some(told)));
+        let (changes, notification) = stopped(loaded, account, now);
+        return Ok((changes, Some(notification)));
     }
     let waits = on.waits_until.is_some().then(|| Change::replace(loaded, &loaded.record.looked_at_anew()));
     Ok((waits.into_iter().collect(), None))
@@ -123,8 +123,8 @@ pub(crate) async fn follow_account(
 fn stopped(loaded: &Versioned<Schedule>, account: &Account, now: Timestamp) -> (Vec<Change>, Notification) {
     let failure = not_in_plan(account.tier.as_str());
     let next = loaded.record.stopped(failure.clone());
-    let told = skipped(&loaded.record, Event::ScheduleSkipped { failure, next_run_at: None }, now);
-    (vec![Change::replace(loaded, &next), Change::create(&told)], told)
+    let notification = skipped(&loaded.record, Event::ScheduleSkipped { failure, next_run_at: None }, now);
+    (vec![Change::replace(loaded, &next), Change::create(&notification)], notification)
 }
 
 /// The notification of `event`, for the person who switched the schedule on.
@@ -139,8 +139,8 @@ fn not_in_plan(plan: &str) -> Failure {
     Failure::new(
         FailureKind::ScheduleNotInPlan,
         format!(
-            "The account's plan is now '{plan}', which has no schedules. Ask an operator about the plan, then switch the \
-             schedule on again; backups can be made on request meanwhile."
+            "The account's plan is now '{plan}', which has no schedules. Ask an operator about the plan, then switch \
+             the schedule on again. Until then, you can make backups yourself."
         ),
     )
 }

@@ -38,7 +38,7 @@ const AT_A_TIME: usize = 4;
 /// How soon to check again whether the running backup has ended.
 const LOOK_AGAIN: SignedDuration = SignedDuration::from_mins(1);
 
-/// Runs start-scheduled-backups.
+/// Starts the backups that are due. The function start-scheduled-backups calls it.
 pub struct StartScheduled {
     pub ledger: Arc<dyn Ledger>,
     /// Receives the first work of new backups.
@@ -127,9 +127,9 @@ impl StartScheduled {
                 create::begin(&*self.queue, &backup).await;
                 Started { started: 1, ..Started::default() }
             }
-            DueOutcome::Skipped(told) => {
-                tracing::warn!(account.id = %told.account_id, "schedule.skipped");
-                notify::announce_soon(&*self.queue, &told).await;
+            DueOutcome::Skipped(notification) => {
+                tracing::warn!(account.id = %notification.account_id, "schedule.skipped");
+                notify::announce_soon(&*self.queue, &notification).await;
                 Started { skipped: 1, ..Started::default() }
             }
         }
@@ -146,9 +146,9 @@ impl StartScheduled {
         let account = ledger::load::<Account>(&*self.ledger, &Account::key_of(&schedule.record.account_id)).await?;
         let Some(account) = account else { return Ok(Attempt::Settled(DueOutcome::NotDue)) };
         if !account.record.tier.allows().may_schedule {
-            let (mut changes, told) = stopped(&schedule, &account.record, now);
+            let (mut changes, notification) = stopped(&schedule, &account.record, now);
             changes.push(Change::unchanged(&account));
-            return self.settle(&changes, DueOutcome::Skipped(Box::new(told))).await;
+            return self.settle(&changes, DueOutcome::Skipped(Box::new(notification))).await;
         }
         match broken_connection(&account.record) {
             Some(reason) => self.skip(&schedule, on, &account, reason, now).await,
@@ -201,10 +201,10 @@ impl StartScheduled {
     ) -> Result<Attempt<DueOutcome>, StepError> {
         let next = schedule.record.skipped(failure.clone(), &on.time_zone, now)?;
         let next_run_at = next.on.as_ref().map(|on| on.next_run_at);
-        let told = skipped(&schedule.record, Event::ScheduleSkipped { failure, next_run_at }, now);
+        let notification = skipped(&schedule.record, Event::ScheduleSkipped { failure, next_run_at }, now);
         // If the connection is repaired at the same time, the backup starts.
-        let changes = [Change::replace(schedule, &next), Change::create(&told), Change::unchanged(account)];
-        self.settle(&changes, DueOutcome::Skipped(Box::new(told))).await
+        let changes = [Change::replace(schedule, &next), Change::create(&notification), Change::unchanged(account)];
+        self.settle(&changes, DueOutcome::Skipped(Box::new(notification))).await
     }
 
     async fn settle(&self, changes: &[Change], fate: DueOutcome) -> Result<Attempt<DueOutcome>, StepError> {
@@ -230,7 +230,7 @@ fn broken_connection(account: &Account) -> Option<Failure> {
     match &account.crm_connection {
         None => Some(Failure::new(
             FailureKind::CrmNotConnected,
-            "The account no longer has a CRM connection; connect it again with PUT /accounts/{account}.",
+            "The account no longer has a CRM connection. Connect it again with PUT /accounts/{account}.",
         )),
         Some(connection) => connection.fault.clone(),
     }

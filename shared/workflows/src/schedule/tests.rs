@@ -161,8 +161,8 @@ async fn a_schedule_is_off_until_it_is_switched_on_and_shows_when_it_runs_next()
     let run = on.on.expect("on");
     assert_eq!((run.next_run_at, run.by), (first_run(), samples::requester()));
     let log = samples::audit_log(&*world.ledger).await;
-    let told: Vec<_> = log.iter().map(|entry| (entry.action.as_str(), entry.target.as_deref())).collect();
-    assert_eq!(told, [("change-schedule", Some("on, every week"))]);
+    let entries: Vec<_> = log.iter().map(|entry| (entry.action.as_str(), entry.target.as_deref())).collect();
+    assert_eq!(entries, [("change-schedule", Some("on, every week"))]);
 }
 
 #[tokio::test]

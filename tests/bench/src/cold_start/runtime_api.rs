@@ -26,7 +26,7 @@ const EVENT: &str = r#"{
 /// What the ledger answers to any question: nothing is there.
 const NOTHING: &str = r#"{"Items":[],"Count":0,"ScannedCount":0}"#;
 
-/// What happened, and when.
+/// An event and its time.
 enum Moment {
     Asked(Instant),
     Answered(Instant),

@@ -60,7 +60,7 @@ impl Report {
         let count = |which: fn(&Result<Outcome>) -> bool| entries.iter().filter(|entry| which(&entry.outcome)).count();
         let failed = count(std::result::Result::is_err);
         let skipped = count(|outcome| matches!(outcome, Ok(Outcome::Skipped(_))));
-        println!("{:>7.1} s  from the beginning to the end", self.began.elapsed().as_secs_f64());
+        println!("{:>7.1} s  in all", self.began.elapsed().as_secs_f64());
         println!();
         println!("{} passed, {failed} failed, {skipped} skipped", entries.len() - failed - skipped);
         if failed == 0 { Ok(()) } else { Err(Failure::new(format!("{failed} of the checks failed"))) }

@@ -1,4 +1,4 @@
-//! What happens to the demo's contacts: an import of a file whose columns have slipped.
+//! What happens to the demo's contacts: an import of a file with shifted columns.
 
 use std::collections::BTreeMap;
 

@@ -21,7 +21,7 @@ pub(super) struct Contacts {
 }
 
 impl Contacts {
-    /// Those of the sandbox CRM at `url`.
+    /// The control of the sandbox CRM at `url`.
     pub(super) fn of(url: &str) -> Self {
         Self { control: Api::new(format!("{url}/_sandbox/portals/default/objects/contacts")) }
     }
@@ -37,7 +37,7 @@ impl Contacts {
             state: String,
             properties: BTreeMap<String, String>,
         }
-        let answer = self.control.get("/records")?.expect(200, "reading the contacts past the API")?;
+        let answer = self.control.get("/records")?.expect(200, "reading the contacts from the sandbox CRM")?;
         let mut values = Values::new();
         for line in answer.body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
             let record: Record = serde_json::from_slice(line).or_failure(|| "a contact cannot be read".to_owned())?;
@@ -50,13 +50,13 @@ impl Contacts {
         Ok(values)
     }
 
-    /// Overwrites values past all checks; an empty one clears.
+    /// Overwrites values without any checks. An empty value clears.
     ///
     /// # Errors
     /// When the sandbox CRM refuses.
     pub(super) fn overwrite(&self, changes: &Values) -> Result<()> {
         let answer = self.control.post("/records", &json!({ "update": changes }))?;
-        answer.expect(200, "changing the contacts past the API").map(drop)
+        answer.expect(200, "changing the contacts in the sandbox CRM").map(drop)
     }
 }
 
@@ -116,7 +116,7 @@ mod tests {
     fn every_value_is_compared() {
         let expected = values(&[(1, &[("city", "Köln"), ("phone", "1")]), (2, &[])]);
         assert_eq!(compare(&expected, &expected), Ok(2));
-        for (found, told) in [
+        for (found, sentence) in [
             (
                 values(&[(1, &[("city", "Koln"), ("phone", "1")]), (2, &[])]),
                 "differing values: 1, such as city of record 1",
@@ -127,7 +127,7 @@ mod tests {
             (values(&[(1, &[("city", "Köln"), ("phone", "1")]), (2, &[]), (3, &[("zip", "5")])]), "zip of record 3"),
         ] {
             let differing = compare(&expected, &found).map_err(|failure| failure.to_string());
-            assert!(differing.as_ref().is_err_and(|differing| differing.contains(told)), "{differing:?}");
+            assert!(differing.as_ref().is_err_and(|differing| differing.contains(sentence)), "{differing:?}");
         }
     }
 }

@@ -30,7 +30,7 @@ pub(super) fn run(running: &mut Running, python: &Environment, backup_id: &str, 
     contacts.overwrite(&slipped_import(&before))?;
     let damaged = contacts.read()?;
     println!();
-    println!("an import with slipped columns: {}", Changes::between(&before, &damaged).in_words());
+    println!("an import with shifted columns: {}", Changes::between(&before, &damaged).in_words());
 
     let restore_id = restores(running.stack()).plan(backup_id, "contacts", &PROPERTIES)?;
     carry_out(running, &restore_id, Changes::between(&damaged, &before))?;

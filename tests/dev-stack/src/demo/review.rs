@@ -26,12 +26,12 @@ fn print_counts(plan: &Plan) {
     let Plan { records, values, calls, estimated_seconds, .. } = plan;
     println!();
     println!(
-        "{} contacts compared: {} change, {} stay as they are, {} are gone, {} were merged into others",
+        "{} contacts compared: {} change, {} stay unchanged, {} were deleted, {} were merged into others",
         records.read, records.changed, records.unchanged, records.not_found, records.merged
     );
     let left_alone = match values.edited_since {
         0 => String::new(),
-        edited => format!(", {edited} left alone because they were edited"),
+        edited => format!(", {edited} are skipped because they were edited"),
     };
     println!(
         "{} values are set, {} cleared, {} cannot be set{left_alone}",

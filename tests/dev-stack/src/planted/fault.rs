@@ -111,7 +111,7 @@ fn parse(name: &str, text: &str) -> Result<Fault> {
             (Part::Head, _, None) => tests.push(tests_of(line)?),
             (Part::Old, _, Some(change)) => change.old.extend([line, "\n"]),
             (Part::New, _, Some(change)) => change.new.extend([line, "\n"]),
-            _ => return Err(Failure::new(format!("the line '{line}' belongs to nothing"))),
+            _ => return Err(Failure::new(format!("the line '{line}' belongs to no section"))),
         }
     }
     let is_whole = |change: &Change| !change.old.is_empty() && change.old != change.new;

@@ -22,7 +22,7 @@ use crate::checks::{self, Services};
 /// Plants the faults of these names, or all of them, and prints which test has noticed each.
 ///
 /// # Errors
-/// When one is not noticed or does not fit the sources any more, and when the tests fail without any fault.
+/// When a fault is not noticed or no longer fits the sources, and when the tests fail without a fault.
 pub(crate) fn run(places: &Places, names: &[String]) -> Result<()> {
     let faults = chosen(fault::read_all(places)?, names)?;
     let copy = Copy::of(places)?;
@@ -58,10 +58,10 @@ fn check_calm(trials: &Trials<'_>, faults: &[Fault]) -> Result<()> {
     for tests in tests {
         match trials.of_tests(tests)? {
             Verdict::NotNoticed => {}
-            other => return Err(Failure::new(format!("without any fault, {tests}: {other}"))),
+            other => return Err(Failure::new(format!("without a fault, {tests}: {other}"))),
         }
     }
-    println!("without any fault, all tests pass that are to notice one");
+    println!("without a fault, all tests pass that must notice one");
     Ok(())
 }
 

@@ -34,14 +34,14 @@ fn of_fifty_requests_at_the_same_moment_one_wins_and_the_others_are_told_when() 
     let [won] = &won[..] else { panic!("{} were accepted", won.len()) };
     let won = won.json();
     for answer in &lost {
-        let told = match answer.status.as_u16() {
+        let problem = match answer.status.as_u16() {
             409 => assert_problem(answer, 409, "backup-running"),
             _ => assert_problem(answer, 429, "backup-too-early"),
         };
         // RFC 3339 in UTC sorts as text: a day after the request.
-        let next = told["nextAllowedAt"].as_str().unwrap_or_default();
-        assert!(next > won["createdAt"].as_str().unwrap_or_default(), "{told}");
-        assert!(told["runningBackupId"].is_null() || told["runningBackupId"] == won["backupId"], "{told}");
+        let next = problem["nextAllowedAt"].as_str().unwrap_or_default();
+        assert!(next > won["createdAt"].as_str().unwrap_or_default(), "{problem}");
+        assert!(problem["runningBackupId"].is_null() || problem["runningBackupId"] == won["backupId"], "{problem}");
     }
     journey.await_completion(won["backupId"].as_str().unwrap_or_default())?;
     let listed = expect(200, journey.api().get(&journey.path("/backups"))?)?.json();
@@ -67,12 +67,12 @@ fn a_plan_says_how_often_and_only_a_backup_that_completes_counts() -> Result<()>
     assert!(account["crmConnection"]["fault"].is_null(), "it works again: {account}");
 
     let early = create()?;
-    let told = assert_problem(&early, 429, "backup-too-early");
+    let problem = assert_problem(&early, 429, "backup-too-early");
     let created = journey.shown(&completed)?["createdAt"].as_str().unwrap_or_default().to_owned();
     // The same time of day, and another day: RFC 3339 in UTC.
     let (day, time) = created.split_at_checked(10).unwrap_or_default();
-    let next = told["nextAllowedAt"].as_str().unwrap_or_default();
-    assert!(next.ends_with(time) && !next.starts_with(day) && *next > *created, "{told}");
+    let next = problem["nextAllowedAt"].as_str().unwrap_or_default();
+    assert!(next.ends_with(time) && !next.starts_with(day) && *next > *created, "{problem}");
     let wait: u64 = early.headers["retry-after"].to_str().ok().and_then(|text| text.parse().ok()).unwrap_or(0);
     assert!((86_000..=86_401).contains(&wait), "a day: {wait}");
 

@@ -88,10 +88,10 @@ fn what_was_done_is_listed_filtered_and_exported() -> Result<()> {
         let all = entries(&journey, "")?;
         Ok(Some(all.clone()).filter(|_| all.iter().any(|entry| entry["action"] == "backup-completed")))
     })?;
-    let told: Vec<_> =
+    let shown: Vec<_> =
         all.iter().filter_map(|entry| Some((entry["action"].as_str()?, entry["outcome"].as_str()?))).collect();
     assert_eq!(
-        told,
+        shown,
         [
             ("download-backup", "refused"),
             ("delete-backup", "succeeded"),
@@ -113,8 +113,8 @@ fn what_was_done_is_listed_filtered_and_exported() -> Result<()> {
     let exported = journey.api().follow_link(&journey.path("/audit-log.csv"))?;
     let mut rows = csv::Reader::from_reader(&exported[..]);
     let actions: Vec<_> = rows.records().map(|row| row.expect("CSV")[4].to_owned()).collect();
-    assert_eq!(actions.len(), told.len());
-    assert!(actions.iter().map(String::as_str).eq(told.iter().map(|(action, _)| *action)), "{actions:?}");
+    assert_eq!(actions.len(), shown.len());
+    assert!(actions.iter().map(String::as_str).eq(shown.iter().map(|(action, _)| *action)), "{actions:?}");
     assert_eq!(entries(&journey, "&action=export-audit-log")?.len(), 1, "the export is remembered too");
     Ok(())
 }

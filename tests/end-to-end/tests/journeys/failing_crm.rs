@@ -100,13 +100,13 @@ fn what_the_token_may_not_read_is_left_out_and_named() -> Result<()> {
     assert!(missing[1]["scopes"].to_string().contains("crm.objects.deals.read"), "{shown}");
     let download = Download::of(&journey, &backup_id)?;
     assert!(download.file_of("contacts").is_some() && download.file_of("deals").is_none());
-    let told = expect(200, journey.api().get(&journey.path("/notifications"))?)?.json();
-    let warned = told["notifications"]
+    let inbox = expect(200, journey.api().get(&journey.path("/notifications"))?)?.json();
+    let warned = inbox["notifications"]
         .as_array()
         .into_iter()
         .flatten()
-        .any(|told| told.to_string().contains("WARNING: The last backup held"));
-    assert!(warned, "{told}");
+        .any(|inbox| inbox.to_string().contains("WARNING: The last backup held"));
+    assert!(warned, "{inbox}");
     Ok(())
 }
 

@@ -63,9 +63,9 @@ fn a_webhook_is_signed_repeated_under_one_id_and_never_redirected() -> Result<()
         assert_eq!(one.headers["webhook-id"], shown["notificationId"], "one id for one event");
         assert!(journey.aws().is_signed(secret, &one.headers, &one.body)?, "{one:?}");
         assert!(!journey.aws().is_signed(secret, &one.headers, &format!("{} ", one.body))?, "another body");
-        let told = one.json();
-        assert_eq!((&told["event"], &told["backupId"]), (&json!("backup-completed"), &json!(backup_id)));
-        assert_eq!(told["path"], json!(journey.path(&format!("/backups/{backup_id}/download"))));
+        let event = one.json();
+        assert_eq!((&event["event"], &event["backupId"]), (&json!("backup-completed"), &json!(backup_id)));
+        assert_eq!(event["path"], json!(journey.path(&format!("/backups/{backup_id}/download"))));
         assert!(!one.body.contains("X-Amz"), "no presigned link: {}", one.body);
     }
 
@@ -91,8 +91,12 @@ fn a_webhook_is_signed_repeated_under_one_id_and_never_redirected() -> Result<()
         assert!(webhook["lastError"].as_str().is_some_and(|error| error.contains("public internet")), "{shown}");
     }
     assert!(receiver.at("/private").is_empty());
-    let told = delivered(&journey, "delivery-given-up")?;
-    assert_eq!((&told["channel"], delivery(&told, "webhook")), (&json!("webhook"), &Value::Null), "{told}");
+    let notification = delivered(&journey, "delivery-given-up")?;
+    assert_eq!(
+        (&notification["channel"], delivery(&notification, "webhook")),
+        (&json!("webhook"), &Value::Null),
+        "{notification}"
+    );
     Ok(())
 }
 

@@ -135,8 +135,8 @@ fn conversations_cannot_be_restored() -> Result<()> {
     let refused = assert_problem(&journey.api().post(&journey.path("/restores"), &wish)?, 422, "input-invalid");
 
     assert_eq!(fields(&refused), ["objectType"]);
-    let told = refused["errors"][0]["detail"].as_str().unwrap_or_default();
-    assert!(told.contains("Conversations cannot be restored"), "{refused}");
+    let detail = refused["errors"][0]["detail"].as_str().unwrap_or_default();
+    assert!(detail.contains("Conversations cannot be restored"), "{refused}");
     let listed = expect(200, journey.api().get(&journey.path("/restores"))?)?.json();
     assert_eq!(listed, json!({ "restores": [] }));
     Ok(())
@@ -196,8 +196,8 @@ fn values_of_another_portal_are_not_restored_into_this_one() -> Result<()> {
     let refused = assert_problem(&journey.api().post(&journey.path("/restores"), &wish)?, 409, "portal-differs");
     assert_problem(&journey.confirm(&planned)?, 409, "portal-differs");
 
-    let told = refused["detail"].as_str().unwrap_or_default();
-    assert!(told.contains(&portal.portal_id.to_string()), "{told}");
+    let detail = refused["detail"].as_str().unwrap_or_default();
+    assert!(detail.contains(&portal.portal_id.to_string()), "{detail}");
     assert_eq!(portal.truth("contacts")?, damaged);
     Ok(())
 }

@@ -77,9 +77,9 @@ fn a_broken_connection_skips_a_run_and_says_so() -> Result<()> {
 
     assert_eq!(ran["latestRun"]["reason"]["kind"], "crm-token-refused", "{ran}");
     assert_eq!((&ran["enabled"], backups(&journey)?.len()), (&json!(true), 1), "no backup was begun in vain");
-    let told = expect(200, journey.api().get(&journey.path("/notifications"))?)?.json();
-    assert_eq!(told["notifications"][0]["event"], "schedule-skipped", "{told}");
-    assert_eq!(told["notifications"][0]["nextRunAt"], ran["nextRunAt"]);
+    let inbox = expect(200, journey.api().get(&journey.path("/notifications"))?)?.json();
+    assert_eq!(inbox["notifications"][0]["event"], "schedule-skipped", "{inbox}");
+    assert_eq!(inbox["notifications"][0]["nextRunAt"], ran["nextRunAt"]);
 
     journey.portal.change(&json!({ "tokenRevoked": false }))?;
     journey.connect("2026-09")?;
@@ -100,7 +100,7 @@ fn losing_the_plan_stops_the_schedule_and_says_so() -> Result<()> {
 
     let stopped = shown(&journey)?;
     assert_eq!((&stopped["enabled"], &stopped["stopped"]["kind"]), (&json!(false), &json!("schedule-not-in-plan")));
-    let told = expect(200, journey.api().get(&journey.path("/notifications"))?)?.json();
-    assert_eq!(told["notifications"][0]["event"], "schedule-skipped", "{told}");
+    let inbox = expect(200, journey.api().get(&journey.path("/notifications"))?)?.json();
+    assert_eq!(inbox["notifications"][0]["event"], "schedule-skipped", "{inbox}");
     Ok(())
 }

@@ -31,8 +31,8 @@ fn the_api_describes_itself_and_lets_nobody_in_without_a_valid_token() -> Result
             let api = stack.api();
             let api = token.as_ref().map_or(api.clone(), |token| api.with_token(token));
             let answer = api.send(method, path, &[], Vec::new())?;
-            let told = (answer.status.as_u16(), answer.json());
-            assert_eq!(told, (401, json!({ "message": "Unauthorized" })), "{method} {path} with {what}");
+            let refusal = (answer.status.as_u16(), answer.json());
+            assert_eq!(refusal, (401, json!({ "message": "Unauthorized" })), "{method} {path} with {what}");
         }
     }
     // The very same requests get past the gateway with the token that all of these were made of.

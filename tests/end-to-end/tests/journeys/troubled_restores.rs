@@ -35,9 +35,9 @@ fn writes_that_the_crm_ignores_without_a_word_are_failures_in_a_file_that_no_spr
     assert_eq!((counts.values_restored, counts.values_failed, counts.records_failed), (20, 7, 7));
     let mut errors = journey.errors_of(&import.import_id)?;
     errors.sort_unstable();
-    let told: Vec<_> = errors.iter().map(|line| (line.record_id, line.property.as_str(), line.code())).collect();
+    let rows: Vec<_> = errors.iter().map(|line| (line.record_id, line.property.as_str(), line.code())).collect();
     let expected: Vec<_> = ids[..7].iter().map(|id| (*id, "lastname", "WRITE_IGNORED")).collect();
-    assert_eq!(told, expected);
+    assert_eq!(rows, expected);
     let cells: Vec<_> = errors.iter().map(|line| (line.old_value.as_str(), line.backup_value.clone())).collect();
     let defused = |formula: &&str| {
         let plain = ["-5.2", "plain"].contains(formula);
@@ -127,8 +127,8 @@ fn one_bad_record_in_a_hundred_is_found_with_few_calls_and_the_others_are_restor
     let counts = &import.counts;
     assert_eq!((counts.records_restored, counts.records_failed), (99, 1));
     let errors = journey.errors_of(&import.import_id)?;
-    let told: Vec<_> = errors.iter().map(|line| (line.record_id, line.property.as_str(), line.code())).collect();
-    assert_eq!(told, [(ids[36], "grade", "MISSING_CONDITIONAL_REQUIRED_PROPERTY")]);
+    let rows: Vec<_> = errors.iter().map(|line| (line.record_id, line.property.as_str(), line.code())).collect();
+    assert_eq!(rows, [(ids[36], "grade", "MISSING_CONDITIONAL_REQUIRED_PROPERTY")]);
     assert_eq!(portal.truth("contacts")?.changed_since(&before), [(ids[36], "grade".to_owned())]);
     let Called { calls, records } = portal.called("batchUpdate", "contacts")?;
     assert!((2..=1 + 15).contains(&calls), "{calls} calls");
@@ -157,9 +157,9 @@ fn rules_of_the_crm_about_required_properties_are_reported_per_record() -> Resul
     assert_eq!((import.counts.records_failed, import.counts.values_failed), (3, 3));
     let mut errors = journey.errors_of(&import.import_id)?;
     errors.sort_unstable();
-    let told: Vec<_> = errors.iter().map(line).collect();
+    let rows: Vec<_> = errors.iter().map(line).collect();
     let expected: Vec<_> = empty.iter().map(|id| (*id, "lastname", "Overwritten", "")).collect();
-    assert_eq!(told, expected);
+    assert_eq!(rows, expected);
     assert!(errors.iter().all(|line| line.code() == "MISSING_REQUIRED_PROPERTY"), "{errors:?}");
     let left: Vec<_> = empty.iter().map(|id| (*id, "lastname".to_owned())).collect();
     assert_eq!(portal.truth("contacts")?.changed_since(&before), left, "first names of the same records are restored");

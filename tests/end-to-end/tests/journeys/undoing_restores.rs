@@ -69,8 +69,8 @@ fn what_somebody_has_edited_since_is_only_undone_if_asked_for() -> Result<()> {
 
     assert_eq!((careful.plan.records.changed, careful.plan.values.edited_since), (8, 2));
     let skipped = journey.skipped_of(&careful.restore_id)?;
-    let told: Vec<_> = skipped.iter().map(|line| (line.record_id, line.code(), line.old_value.as_str())).collect();
-    assert_eq!(told, [(ids[0], "EDITED_SINCE", "Edited"), (ids[1], "EDITED_SINCE", "Edited")]);
+    let rows: Vec<_> = skipped.iter().map(|line| (line.record_id, line.code(), line.old_value.as_str())).collect();
+    assert_eq!(rows, [(ids[0], "EDITED_SINCE", "Edited"), (ids[1], "EDITED_SINCE", "Edited")]);
     let import = journey.carry_out(&careful.restore_id)?;
     assert_eq!((import.counts.records_restored, import.has_errors), (8, true));
     let left: Vec<_> = portal.truth("contacts")?.changed_since(&damaged);

@@ -147,7 +147,6 @@ impl SimulatedObject {
         self
     }
 
-    /// With other cursors.
     #[must_use]
     pub fn with_cursors(mut self, cursors: Cursors) -> Self {
         self.cursors = cursors;

@@ -27,7 +27,6 @@ const LONGEST_PAUSE_OF_A_WRITE: SignedDuration = SignedDuration::from_secs(5);
 /// A call is sent this often when no answer comes.
 const SENDINGS: u32 = 5;
 
-/// One run's client.
 pub(super) struct Client {
     pub(super) crm: SimulatedCrm,
     pub(super) gate: Arc<dyn CallGate>,

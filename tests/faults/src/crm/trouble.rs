@@ -48,7 +48,6 @@ impl Moment {
     }
 }
 
-/// What is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trouble {
     /// Every call fails, for longer than a client retries.

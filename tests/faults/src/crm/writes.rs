@@ -33,7 +33,6 @@ pub enum Edit {
 }
 
 impl Edit {
-    /// A new value.
     pub fn value(id: RecordId, property: &str, value: &str) -> Self {
         Self::Value { id, property: property.to_owned(), value: value.to_owned() }
     }
@@ -48,7 +47,7 @@ pub struct PropertyRules {
     pub multiple: bool,
     /// A change to an earlier option is ignored without a word, unless the value is cleared first.
     pub forward_only: bool,
-    /// The definition.
+    /// The side effect in the property's definition.
     pub side_effect: Option<SideEffect>,
     /// Every write is ignored without a word.
     pub ignores_writes: bool,
@@ -141,7 +140,6 @@ impl SimulatedObject {
         self.writes.unmentioned.insert(id);
     }
 
-    /// Shows everything again.
     pub fn show_all(&mut self) {
         self.writes.hidden.clear();
         self.writes.unreadable.clear();

@@ -25,7 +25,7 @@ struct Planned {
 
 /// What became of it by the outcomes.
 #[derive(Default)]
-struct Told {
+struct Outcomes {
     restored: Vec<Row>,
     failed: usize,
     unclear: usize,
@@ -41,7 +41,7 @@ impl World {
     pub async fn assert_accounted(&self, restore: &RestoreRef) {
         let Some(import) = self.import(restore).await else { return };
         let (record, slices) = (self.restore(restore).await, self.slices(restore).await);
-        let (planned, told) = self.plan_and_outcomes(&record, &slices).await;
+        let (planned, outcomes) = self.plan_and_outcomes(&record, &slices).await;
         let plan = record.plan.expect("an import has a plan");
         let struck = format!("after {:?}", self.settings.faults.struck());
 
@@ -61,14 +61,14 @@ impl World {
         let errors = self.errors(restore).await;
         let code = |line: &Vec<String>, code: &str| line[4].starts_with(&format!("{code}:"));
         let count = |wanted: &str| errors.iter().filter(|line| code(line, wanted)).count() as u64;
-        let is_told = import.not_restored();
-        assert_eq!(is_told.values + is_told.records, errors.len() as u64, "rows of errors.csv {struck}");
-        assert_eq!(is_told.is_any(), import.errors_key.is_some(), "{struck}");
+        let listed = import.not_restored();
+        assert_eq!(listed.values + listed.records, errors.len() as u64, "rows of errors.csv {struck}");
+        assert_eq!(listed.is_any(), import.errors_key.is_some(), "{struck}");
         assert_eq!(count("NOT_TRIED"), import.values_not_tried, "not tried {struck}");
         assert_eq!(count("UNCLEAR"), import.outcome.values_unclear, "unclear {struck}");
-        assert_eq!(told.unclear as u64, import.outcome.values_unclear, "unclear {struck}");
-        assert_eq!(told.failed as u64, import.outcome.values_failed, "failed {struck}");
-        assert_eq!(told.restored.len() as u64, import.outcome.values_restored, "restored {struck}");
+        assert_eq!(outcomes.unclear as u64, import.outcome.values_unclear, "unclear {struck}");
+        assert_eq!(outcomes.failed as u64, import.outcome.values_failed, "failed {struck}");
+        assert_eq!(outcomes.restored.len() as u64, import.outcome.values_restored, "restored {struck}");
 
         let mut all: BTreeMap<Row, i64> = BTreeMap::new();
         for row in rows(&errors) {
@@ -80,8 +80,8 @@ impl World {
         let wrong: Vec<_> = all.iter().filter(|(_, times)| !(0..=1).contains(*times)).take(3).collect();
         assert!(wrong.is_empty(), "{wrong:?} lack a row in errors.csv, or have two {struck}");
         let not_written: BTreeSet<Row> = all.into_iter().filter(|(_, times)| *times > 0).map(|(row, _)| row).collect();
-        let restored: BTreeSet<Row> = told.restored.iter().cloned().collect();
-        assert_eq!(restored.len(), told.restored.len(), "no value is told twice {struck}");
+        let restored: BTreeSet<Row> = outcomes.restored.iter().cloned().collect();
+        assert_eq!(restored.len(), outcomes.restored.len(), "no value is told twice {struck}");
         let strange: Vec<_> = not_written.union(&restored).filter(|row| !values.contains(*row)).take(3).collect();
         assert!(strange.is_empty(), "{strange:?} were not planned {struck}");
         let both: Vec<_> = not_written.intersection(&restored).take(3).collect();
@@ -90,8 +90,8 @@ impl World {
         assert_eq!(right, import.outcome.already_right, "right already {struck}");
     }
 
-    async fn plan_and_outcomes(&self, restore: &Restore, slices: &[RestoreSlice]) -> (Planned, Told) {
-        let (mut planned, mut told) = (Planned::default(), Told::default());
+    async fn plan_and_outcomes(&self, restore: &Restore, slices: &[RestoreSlice]) -> (Planned, Outcomes) {
+        let (mut planned, mut outcomes) = (Planned::default(), Outcomes::default());
         let reference = restore.reference();
         let row = |id: &dyn ToString, place: u16| (id.to_string(), restore.properties[usize::from(place)].clone());
         for slice in slices {
@@ -110,14 +110,14 @@ impl World {
                 let key = storage_keys::outcome(&reference, slice.number, place, file.attempt);
                 for outcome in self.lines::<ValueOutcome>(&key).await {
                     match outcome.fate {
-                        Fate::Written { .. } => told.restored.push(row(&outcome.id, outcome.property)),
-                        Fate::Failed { .. } => told.failed += 1,
-                        Fate::Unclear => told.unclear += 1,
+                        Fate::Written { .. } => outcomes.restored.push(row(&outcome.id, outcome.property)),
+                        Fate::Failed { .. } => outcomes.failed += 1,
+                        Fate::Unclear => outcomes.unclear += 1,
                     }
                 }
             }
         }
-        (planned, told)
+        (planned, outcomes)
     }
 
     async fn lines<T: serde::de::DeserializeOwned>(&self, key: &str) -> Vec<T> {

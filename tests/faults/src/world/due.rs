@@ -43,7 +43,6 @@ impl World {
         }
     }
 
-    /// Runs recover-stalled now.
     pub async fn recover(&self) {
         *lock(&self.recovered_at) = self.clock.now();
         let worker = self.settings.faults.worker();

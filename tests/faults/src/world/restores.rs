@@ -121,7 +121,7 @@ impl World {
         reviewed.expect("the ports answer")
     }
 
-    /// The import that a restore has become.
+    /// The import of a restore.
     ///
     /// # Panics
     /// When the ledger does not answer.

@@ -110,13 +110,13 @@ impl World {
     /// When that is not so, or the backup has not ended.
     pub async fn assert_backup_told(&self, backup: &BackupRef) {
         let (id, state) = (backup.backup_id.as_str(), self.backup(backup).await.state);
-        let (end, told) = match state {
+        let (end, is_notified) = match state {
             BackupState::Completed => ("backup-completed", true),
             BackupState::Failed => ("backup-failed", true),
             BackupState::Cancelled => ("cancel-backup", false),
             state => panic!("it has not ended: {state:?}"),
         };
-        self.assert_told(id, told.then_some(end).as_slice()).await;
+        self.assert_told(id, is_notified.then_some(end).as_slice()).await;
         self.assert_in_audit_log_once(id, &["create-backup", end]).await;
     }
 
@@ -130,14 +130,14 @@ impl World {
             RestoreSource::Backup { .. } => "create-restore",
             RestoreSource::Undo { .. } => "undo-restore",
         };
-        let (end, told) = match record.state {
+        let (end, is_notified) = match record.state {
             RestoreState::Completed => ("restore-completed", true),
             RestoreState::Stopped => ("restore-stopped", true),
             RestoreState::Failed => ("restore-failed", true),
             RestoreState::Cancelled => ("cancel-restore", false),
             state => panic!("it has not ended: {state:?}"),
         };
-        self.assert_told(id, told.then_some(end).as_slice()).await;
+        self.assert_told(id, is_notified.then_some(end).as_slice()).await;
         let mut actions = vec![request, end];
         actions.extend(record.confirmation.is_some().then_some("confirm-restore"));
         actions.extend((record.state == RestoreState::Stopped).then_some("stop-restore"));
@@ -156,11 +156,11 @@ impl World {
     async fn assert_told(&self, id: &str, events: &[&str]) {
         let struck = self.settings.faults.struck();
         let notifications = self.notifications().await;
-        let told: Vec<_> = notifications.iter().filter(|found| about(&found.event) == Some(id)).collect();
-        let words: Vec<_> = told.iter().map(|notification| notification.event.slug()).collect();
+        let of_id: Vec<_> = notifications.iter().filter(|found| about(&found.event) == Some(id)).collect();
+        let words: Vec<_> = of_id.iter().map(|notification| notification.event.slug()).collect();
         assert_eq!(words, events, "told of {id} after {struck:?}");
         let published = self.outlets.bus.published();
-        for notification in told {
+        for notification in of_id {
             let (id, title) = (notification.notification_id.as_str(), notification.event.title());
             let is_it = |detail: &str| detail.contains(&format!(r#""notificationId":"{id}""#));
             let on_bus = published.iter().any(|event| event.detail_type == title && is_it(&event.detail));

@@ -186,19 +186,19 @@ fn assert_values(plan: &ObjectPlan, history: &History, (from, to): (Mark, Mark),
     for (_, property, kind) in places {
         let column = table.header.iter().position(|name| *name == property);
         let column = column.unwrap_or_else(|| panic!("a column is lost: {property}"));
-        let told = gaps.iter().find_map(|gap| match &gap.missing {
+        let hidden = gaps.iter().find_map(|gap| match &gap.missing {
             Missing::Values { property: of, rows } if *of == property => Some(*rows),
             _ => None,
         });
         if kind == Kind::Hidden {
             let empty = table.rows.iter().all(|row| row[column].is_empty());
             assert!(
-                empty && told == Some(table.rows.len() as u64),
-                "hidden values are not told: {told:?} of {property}"
+                empty && hidden == Some(table.rows.len() as u64),
+                "hidden values are not told: {hidden:?} of {property}"
             );
             continue;
         }
-        assert_eq!(told, None, "values are called hidden that are not: {property}");
+        assert_eq!(hidden, None, "values are called hidden that are not: {property}");
         for row in &table.rows {
             let key = (RecordId(row[0].parse().expect("an id")), property.clone());
             let there = history.values(&key, from, to);

@@ -10,7 +10,7 @@ use crate::{SimulatedCrm, SimulatedObject};
 /// A moment, as the number of entries of the journal.
 pub(super) type Mark = usize;
 
-/// A record's property.
+/// A record and one of its properties.
 pub(super) type Key = (RecordId, String);
 
 /// What happened to an object's records.

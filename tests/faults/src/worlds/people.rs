@@ -14,7 +14,6 @@ const STAGES: [&str; 4] = ["lead", "customer", "fan", ""];
 const NUMBERS: [&str; 4] = ["", "7.50", "7.5", "-0"];
 
 impl Name {
-    /// The object type.
     pub(super) const fn object_type(self) -> &'static str {
         match self {
             Self::Contacts => "contacts",

@@ -13,7 +13,6 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 /// run.
 pub const SHORTEST_RESTORE_RUN: u64 = 3_000;
 
-/// A whole world.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct WorldPlan {
@@ -151,7 +150,6 @@ pub enum Step {
     Undo(UndoPlan),
 }
 
-/// A restore.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RestorePlan {
@@ -165,7 +163,6 @@ pub struct RestorePlan {
     pub way: Way,
 }
 
-/// An undo.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct UndoPlan {
@@ -331,7 +328,7 @@ pub enum Why {
 }
 
 impl Why {
-    /// The CRM's word.
+    /// The CRM's code for the refusal.
     pub(super) const fn code(self) -> &'static str {
         match self {
             Self::Invalid => "INVALID_OPTION",
@@ -362,7 +359,6 @@ pub enum Method {
 }
 
 impl Method {
-    /// Its name.
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Page => "page",

@@ -77,7 +77,6 @@ impl Walk<'_> {
         self.carry_out(&asked, &plan.way).await;
     }
 
-    /// Undoes a restore.
     pub(super) async fn undo(&mut self, plan: &UndoPlan) {
         let restores: Vec<&Carried> = self.carried.iter().filter(|carried| !carried.is_undo).collect();
         let Some(undone) = restores.get(plan.of) else { return };

@@ -35,9 +35,12 @@ impl Walk<'_> {
         for restore in &self.asked {
             self.assert_restore_told(restore).await;
         }
-        let told = world.notifications().await;
+        let notifications = world.notifications().await;
         let most = self.backups.len() + self.asked.len();
-        assert!(self.plan.failed == Failed::AreSetAside || told.len() <= most, "told too often: {told:?}");
+        assert!(
+            self.plan.failed == Failed::AreSetAside || notifications.len() <= most,
+            "told too often: {notifications:?}"
+        );
     }
 
     /// The account is notified once of the end of a restore, and the audit log has each decision once.

@@ -38,7 +38,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(250);
 /// Marks in the journals of all objects, by their place.
 pub(super) type Marks = Vec<Mark>;
 
-/// A completed backup.
+/// A completed backup, which restores can start from.
 pub(super) struct Held {
     pub(super) backup: BackupRef,
     /// What it holds, by object type.

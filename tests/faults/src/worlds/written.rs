@@ -21,7 +21,7 @@ use crate::crm::Happened;
 const BEGUN_WITHIN: SignedDuration = SignedDuration::from_secs(5);
 
 /// A planned value and what became of it.
-struct Told<'a> {
+struct Reported<'a> {
     key: &'a Key,
     before: &'a str,
     target: &'a str,
@@ -87,8 +87,8 @@ impl Walk<'_> {
         let strange = outcomes.keys().find(|key| !targets.contains_key(*key));
         assert!(strange.is_none(), "an outcome of no planned value: {strange:?}");
         for (key, (before, target)) in &targets {
-            let told = Told { key, before, target, outcome: outcomes.get(key) };
-            self.assert_value(&ended, &told);
+            let reported = Reported { key, before, target, outcome: outcomes.get(key) };
+            self.assert_value(&ended, &reported);
         }
         self.assert_touched(&ended, &targets);
         self.assert_after_stop(&ended);
@@ -128,24 +128,25 @@ impl Walk<'_> {
         cleared
     }
 
-    fn assert_value(&self, ended: &Ended<'_>, told: &Told<'_>) {
-        let (comparison, kind) = self.known(ended.asked.object, &told.key.1);
+    fn assert_value(&self, ended: &Ended<'_>, reported: &Reported<'_>) {
+        let (comparison, kind) = self.known(ended.asked.object, &reported.key.1);
         let (from, to) = ended.span;
         let history = &ended.history;
-        let may_be_cleared = ended.cleared.contains(told.key);
-        let own = Own { comparison, kind, target: told.target, may_be_cleared };
-        let found = overwritten(history, told.key, (from, to), &own);
-        let sent = history.sent(told.key, from, to);
+        let may_be_cleared = ended.cleared.contains(reported.key);
+        let own = Own { comparison, kind, target: reported.target, may_be_cleared };
+        let found = overwritten(history, reported.key, (from, to), &own);
+        let sent = history.sent(reported.key, from, to);
         if ended.asked.spares_edits {
-            Self::assert_edits_spared(ended, told, &sent, &own);
+            Self::assert_edits_spared(ended, reported, &sent, &own);
         }
-        let Some(outcome) = told.outcome else {
-            assert!(sent.is_empty(), "a value was written and nothing is told of it: {:?} {sent:?}", told.key);
-            let right = history.values(told.key, from, to).iter().any(|value| comparison.same(value, told.target));
-            assert!(!ended.is_completed() || right, "a value is called right that was not: {:?}", told.key);
+        let Some(outcome) = reported.outcome else {
+            assert!(sent.is_empty(), "a value was written and nothing is told of it: {:?} {sent:?}", reported.key);
+            let right =
+                history.values(reported.key, from, to).iter().any(|value| comparison.same(value, reported.target));
+            assert!(!ended.is_completed() || right, "a value is called right that was not: {:?}", reported.key);
             return;
         };
-        assert_eq!(outcome.target, told.target, "an outcome has a wrong target: {:?}", told.key);
+        assert_eq!(outcome.target, reported.target, "an outcome has a wrong target: {:?}", reported.key);
         // An undo leaves later edits alone; those values are not undone again.
         let is_left = |code: &str| ended.asked.is_undo && code == reasons::EDITED_SINCE;
         if found.is_changed && !matches!(&outcome.fate, Fate::Failed { code, .. } if is_left(code)) {
@@ -154,28 +155,33 @@ impl Walk<'_> {
             assert!(
                 known,
                 "an undo would not go back: {:?} was {:?}, told is {before:?}; {sent:?}",
-                told.key, found.before
+                reported.key, found.before
             );
         }
         match &outcome.fate {
             Fate::Written { after } => {
-                let after = after.as_deref().unwrap_or(told.target);
+                let after = after.as_deref().unwrap_or(reported.target);
                 let is_left = comparison.same(&found.left, after);
-                let is_set = sent.iter().any(|sent| sent.value == told.target && comparison.same(sent.after, after));
-                let by_others = history.is_edited(told.key, from, to);
+                let is_set =
+                    sent.iter().any(|sent| sent.value == reported.target && comparison.same(sent.after, after));
+                let by_others = history.is_edited(reported.key, from, to);
                 assert!(
                     is_set && is_left || by_others,
                     "a value is called written that is not: {:?} {after:?} {sent:?}",
-                    told.key
+                    reported.key
                 );
             }
             Fate::Unclear => {
                 let hidden = self.hides(true) || self.hides(false);
-                assert!(!ended.is_completed() || hidden, "a value of a completed restore is unclear: {:?}", told.key);
+                assert!(
+                    !ended.is_completed() || hidden,
+                    "a value of a completed restore is unclear: {:?}",
+                    reported.key
+                );
             }
             Fate::Failed { code, now, .. } => {
                 let left = now.as_deref().unwrap_or(&outcome.before);
-                self.assert_failed(ended, told, (code, left), &found, kind);
+                self.assert_failed(ended, reported, (code, left), &found, kind);
             }
         }
     }
@@ -184,37 +190,37 @@ impl Walk<'_> {
     fn assert_failed(
         &self,
         ended: &Ended<'_>,
-        told: &Told<'_>,
+        reported: &Reported<'_>,
         (code, left): (&str, &str),
         found: &Overwritten,
         kind: Kind,
     ) {
         let ((from, to), history) = (ended.span, &ended.history);
-        let (comparison, _) = self.known(ended.asked.object, &told.key.1);
-        let raced = found.before.len() > 1 || history.is_edited(told.key, from, to);
+        let (comparison, _) = self.known(ended.asked.object, &reported.key.1);
+        let raced = found.before.len() > 1 || history.is_edited(reported.key, from, to);
         let fits = !found.is_changed || comparison.same(&found.left, left);
         // A value that the CRM has made of a dead run's write cannot be told from a person's edit.
         let unknowable = kind == Kind::Lower && code == reasons::EDITED_SINCE
-            || history.existence(told.key.0, from, to) != Existence::Always;
+            || history.existence(reported.key.0, from, to) != Existence::Always;
         assert!(
             fits || raced || unknowable,
             "a value is called failed and has changed: {:?} {code} {left:?}",
-            told.key
+            reported.key
         );
-        self.assert_explained(ended, told, code);
-        self.assert_not_emptied(ended, told, found, kind);
+        self.assert_explained(ended, reported, code);
+        self.assert_not_emptied(ended, reported, found, kind);
     }
 
     /// A value that could not be set is not left empty on the way.
-    fn assert_not_emptied(&self, ended: &Ended<'_>, told: &Told<'_>, found: &Overwritten, kind: Kind) {
-        let is_emptied = found.is_changed && found.left.is_empty() && !told.target.is_empty();
+    fn assert_not_emptied(&self, ended: &Ended<'_>, reported: &Reported<'_>, found: &Overwritten, kind: Kind) {
+        let is_emptied = found.is_changed && found.left.is_empty() && !reported.target.is_empty();
         let was_empty = found.before.contains("");
         let cannot_go_back =
-            kind == Kind::Unique || self.refuses(ended, &told.key.1, |value| found.before.contains(value));
+            kind == Kind::Unique || self.refuses(ended, &reported.key.1, |value| found.before.contains(value));
         let (from, to) = ended.span;
-        let is_gone = ended.history.existence(told.key.0, from, to) != Existence::Always;
+        let is_gone = ended.history.existence(reported.key.0, from, to) != Existence::Always;
         let fine = !is_emptied || was_empty || cannot_go_back || is_gone || !ended.is_completed();
-        assert!(fine, "a value is left empty: {:?} was {:?}", told.key, found.before);
+        assert!(fine, "a value is left empty: {:?} was {:?}", reported.key, found.before);
     }
 
     /// Whether the CRM refuses a value of `property` meanwhile.
@@ -226,9 +232,9 @@ impl Walk<'_> {
         })
     }
 
-    fn assert_explained(&self, ended: &Ended<'_>, told: &Told<'_>, code: &str) {
+    fn assert_explained(&self, ended: &Ended<'_>, reported: &Reported<'_>, code: &str) {
         let (from, to) = (ended.asked.from, ended.span.1);
-        let (history, key) = (&ended.history, told.key);
+        let (history, key) = (&ended.history, reported.key);
         let kind = self.known(ended.asked.object, &key.1).1;
         let refused = self.refuses(ended, &key.1, |_| true);
         let is_explained = match code {
@@ -251,20 +257,20 @@ impl Walk<'_> {
     }
 
     /// An undo overwrites what it was planned over, or what it has made itself; never a later edit of a person.
-    fn assert_edits_spared(ended: &Ended<'_>, told: &Told<'_>, sent: &[Sent<'_>], own: &Own<'_>) {
+    fn assert_edits_spared(ended: &Ended<'_>, reported: &Reported<'_>, sent: &[Sent<'_>], own: &Own<'_>) {
         let history = &ended.history;
         for change in sent.iter().filter(|sent| sent.before != sent.after) {
             let is_fine =
-                |value: &str| own.comparison.same(value, told.before) || value.is_empty() && own.may_be_cleared;
-            let is_own = history.is_own(told.key, ended.span.0, change.place);
-            let read = history.last_read(told.key.0, change.place).unwrap_or(change.place);
-            let raced = history.is_edited(told.key, read, change.place);
+                |value: &str| own.comparison.same(value, reported.before) || value.is_empty() && own.may_be_cleared;
+            let is_own = history.is_own(reported.key, ended.span.0, change.place);
+            let read = history.last_read(reported.key.0, change.place).unwrap_or(change.place);
+            let raced = history.is_edited(reported.key, read, change.place);
             assert!(
                 is_fine(change.before) || is_own || raced,
                 "an undo overwrites an edit: {:?} {:?}, planned over {:?}",
-                told.key,
+                reported.key,
                 change,
-                told.before
+                reported.before
             );
         }
     }
@@ -322,14 +328,18 @@ impl Walk<'_> {
         let (failed, unclear) =
             (count(&|fate| matches!(fate, Fate::Failed { .. })), count(&|fate| *fate == Fate::Unclear));
         let import = self.world.import(&ended.asked.restore).await.expect("a restore that was confirmed is an import");
-        let told = &import.outcome;
+        let counts = &import.outcome;
         assert_eq!(
-            (told.values_restored, told.values_failed, told.values_unclear),
+            (counts.values_restored, counts.values_failed, counts.values_unclear),
             (written, failed, unclear),
             "an import counts wrongly"
         );
         let others = planned - outcomes.len() as u64;
-        assert_eq!(told.already_right + import.values_not_tried, others, "an import does not account for every value");
+        assert_eq!(
+            counts.already_right + import.values_not_tried,
+            others,
+            "an import does not account for every value"
+        );
         assert!(!ended.is_completed() || import.values_not_tried == 0, "a completed restore has not tried everything");
     }
 
@@ -351,12 +361,12 @@ impl Walk<'_> {
             expected.extend(record.not_shown.iter().map(|place| (record.id, name(*place))));
             expected.extend(record.skipped.iter().map(|skipped| (record.id, name(skipped.difference.property))));
         }
-        expected.extend(outcomes.iter().filter(|(_, outcome)| outcome.is_to_be_told()).map(|(key, _)| key.clone()));
+        expected.extend(outcomes.iter().filter(|(_, outcome)| outcome.belongs_in_report()).map(|(key, _)| key.clone()));
         let rows = self.world.errors(&ended.asked.restore).await;
-        let told = rows.iter().map(|row| (RecordId(row[0].parse().expect("an id")), row[1].clone()));
-        let told: BTreeSet<(RecordId, String)> = told.collect();
-        assert_eq!(told.len(), rows.len(), "the report tells of something twice");
-        let differing: Vec<_> = told.symmetric_difference(&expected).take(3).collect();
+        let listed = rows.iter().map(|row| (RecordId(row[0].parse().expect("an id")), row[1].clone()));
+        let listed: BTreeSet<(RecordId, String)> = listed.collect();
+        assert_eq!(listed.len(), rows.len(), "the report tells of something twice");
+        let differing: Vec<_> = listed.symmetric_difference(&expected).take(3).collect();
         assert!(differing.is_empty(), "the report is not complete: {differing:?}");
     }
 }

@@ -18,7 +18,6 @@ use crate::zombies::until_frozen;
 /// What happens between the cancelling and the worker's next call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Meanwhile {
-    /// Nothing.
     Nothing,
     /// Everything is swept, and another backup begins.
     TheNextBackup,

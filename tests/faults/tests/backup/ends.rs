@@ -216,12 +216,13 @@ async fn allowance(world: &World) -> Allowance {
     loaded.expect("the ledger answers").expect("an allowance").record
 }
 
-async fn told(world: &World, backup: &BackupRef) -> Event {
+async fn event_of(world: &World, backup: &BackupRef) -> Event {
     let partition = format!("ACCOUNT#{}", world.account);
-    let told = ledger::list::<Notification>(&*world.ledger, &partition, "NOTIFICATION#").await.expect("a list");
+    let notifications =
+        ledger::list::<Notification>(&*world.ledger, &partition, "NOTIFICATION#").await.expect("a list");
     let of_backup =
         |event: &Event| matches!(event, Event::BackupCompleted { backup_id, .. } if *backup_id == backup.backup_id);
-    told.into_iter().map(|told| told.record.event).find(of_backup).expect("a notification")
+    notifications.into_iter().map(|loaded| loaded.record.event).find(of_backup).expect("a notification")
 }
 
 /// What stays unexplained is short: it is said, each range is read again once, and the backup can be repeated once.
@@ -234,7 +235,7 @@ async fn what_stays_unexplained_is_reported_and_may_be_repeated_once() {
         let read = read(&world).await;
         assert_eq!((read.verdict(), read.exported.table("contacts.csv").rows.len()), (Verdict::Short, 5_000));
         assert!(read.object.reopened == 1 && read.pages < 140, "{} pages", read.pages);
-        let event = told(&world, &read.ended.reference()).await;
+        let event = event_of(&world, &read.ended.reference()).await;
         let Event::BackupCompleted { shortfalls, another_allowed, .. } = &event else { panic!("{event:?}") };
         assert_eq!((shortfalls.short.as_slice(), *another_allowed), (["CONTACTS".to_owned()].as_slice(), may_repeat));
         assert!(event.sentence().starts_with("The backup has fewer records than the CRM counts: CONTACTS."));

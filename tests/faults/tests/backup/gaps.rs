@@ -26,10 +26,11 @@ async fn completes(world: &World) -> (Backup, Exported, Event) {
     assert_eq!(ended.state, BackupState::Completed, "{:?}", ended.failure);
     assert_tidy(world, &backup).await;
     let partition = format!("ACCOUNT#{}", world.account);
-    let told = ledger::list::<Notification>(&*world.ledger, &partition, "NOTIFICATION#").await.expect("a list");
+    let notifications =
+        ledger::list::<Notification>(&*world.ledger, &partition, "NOTIFICATION#").await.expect("a list");
     let of_backup =
         |event: &Event| matches!(event, Event::BackupCompleted { backup_id, .. } if *backup_id == ended.backup_id);
-    let event = told.into_iter().map(|told| told.record.event).find(of_backup).expect("a notification");
+    let event = notifications.into_iter().map(|loaded| loaded.record.event).find(of_backup).expect("a notification");
     let exported = world.exported(&backup).await;
     (ended, exported, event)
 }

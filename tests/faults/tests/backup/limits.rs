@@ -34,13 +34,13 @@ pub(crate) async fn with_calls_a_day(per_day: u32, contacts: u64) -> World {
 
 /// Runs a backup to its end, and returns what it said it waited for on the way.
 async fn waits_of(world: &World, backup: &BackupRef) -> (Backup, Vec<Waiting>) {
-    let mut told: Vec<Waiting> = Vec::new();
+    let mut waits: Vec<Waiting> = Vec::new();
     while world.step().await {
         let progress = read::read(&*world.ledger, backup, world.clock.now()).await;
         let waiting = progress.expect("the ledger answers").waiting;
-        told.extend(waiting.filter(|wait| wait.reason == WaitReason::DailyLimit && told.last() != Some(wait)));
+        waits.extend(waiting.filter(|wait| wait.reason == WaitReason::DailyLimit && waits.last() != Some(wait)));
     }
-    (world.backup(backup).await, told)
+    (world.backup(backup).await, waits)
 }
 
 #[tokio::test(start_paused = true)]
@@ -52,11 +52,11 @@ async fn the_share_of_a_day_that_is_used_up_is_waited_for_until_midnight() {
     for per_day in calls / 2 + 1..calls - 1 {
         let world = with_calls_a_day(per_day, 1_000).await;
         let backup = world.request().await;
-        let (ended, told) = waits_of(&world, &backup).await;
+        let (ended, waits) = waits_of(&world, &backup).await;
 
         assert_complete(&world, &ended).await;
         assert_tidy(&world, &backup).await;
-        assert_eq!(told.first().map(|wait| wait.until), Some(midnight()), "{per_day} calls: it says until when");
+        assert_eq!(waits.first().map(|wait| wait.until), Some(midnight()), "{per_day} calls: it says until when");
         let ended_at = ended.ended_at.expect("an end");
         assert!(midnight() <= ended_at && ended_at < midnight() + SignedDuration::from_mins(5), "{ended_at}");
         let more = world.deliveries() - calm.deliveries();
@@ -77,14 +77,14 @@ async fn a_daily_limit_that_other_apps_have_used_up_is_waited_for() {
             world.deliver_one().await;
         }
         world.crm.trouble(Period::Times(world.clock.now()..midnight()), Trouble::DailyLimit);
-        let (ended, told) = waits_of(&world, &backup).await;
+        let (ended, waits) = waits_of(&world, &backup).await;
 
         assert_complete(&world, &ended).await;
         assert_tidy(&world, &backup).await;
         let ended_at = ended.ended_at.expect("an end");
         if ended_at > midnight() {
             assert!(ended_at < midnight() + SignedDuration::from_mins(45), "{ended_at}");
-            assert!(!told.is_empty() && told.iter().all(|wait| wait.until <= midnight()), "{told:?}");
+            assert!(!waits.is_empty() && waits.iter().all(|wait| wait.until <= midnight()), "{waits:?}");
         }
         let more = world.deliveries() - calm.deliveries();
         assert!(more < 300, "call {nth}: {more} more messages were delivered meanwhile");

@@ -47,7 +47,7 @@ async fn a_killed_run_of_a_backup_is_replaced_soon() {
 /// D3: before another run takes over, the progress shows what the backup waits for.
 #[tokio::test(start_paused = true)]
 async fn the_progress_shows_that_a_run_was_cut_off() {
-    let mut told = 0;
+    let mut count = 0;
     let sweep = Sweep::expecting(13).every(20).after(19);
     sweep
         .of(Fault::WorkerDies, async |faults| {
@@ -62,9 +62,9 @@ async fn the_progress_shows_that_a_run_was_cut_off() {
             let waiting = read::read(&*world.ledger, &backup, now).await.expect("readable").waiting;
             if let Some(waiting) = waiting.filter(|waiting| waiting.reason == WaitReason::RunsEnding) {
                 assert!(waiting.since.is_some_and(|since| since < now) && waiting.until <= now + SOON);
-                told += 1;
+                count += 1;
             }
         })
         .await;
-    assert!(told > 2, "{told}");
+    assert!(count > 2, "{count}");
 }

@@ -77,10 +77,10 @@ async fn a_quarter_of_an_hour_without_the_crm_ends_exact() {
         let world = case.calm().await;
         let backup = world.request().await;
         world.crm.trouble(Period::Times(down..up), Trouble::Unavailable);
-        let (mut told, mut kept) = (Vec::new(), Vec::new());
+        let (mut waits, mut kept) = (Vec::new(), Vec::new());
         while world.step().await {
             let progress = read::read(&*world.ledger, &backup, world.clock.now()).await.expect("readable");
-            told.extend(progress.waiting.filter(|waiting| waiting.reason == WaitReason::CrmUnavailable));
+            waits.extend(progress.waiting.filter(|waiting| waiting.reason == WaitReason::CrmUnavailable));
             let objects = world.objects_of(&backup).await;
             let read: Vec<_> = objects.iter().map(|object| (object.generation, object.records)).collect();
             assert!(kept.iter().zip(&read).all(|(before, now)| before <= now), "what was read is kept");
@@ -91,9 +91,9 @@ async fn a_quarter_of_an_hour_without_the_crm_ends_exact() {
         assert_tidy(&world, &backup).await;
         assert!(world.exported(&backup).await.files == calm.files);
         assert!(world.crm.struck() > 3, "it was really down");
-        let since = told.first().expect("it says what it waits for").since.expect("and since when");
+        let since = waits.first().expect("it says what it waits for").since.expect("and since when");
         assert!((down..down + SignedDuration::from_mins(1)).contains(&since), "{since}");
-        assert!(told.iter().all(|waiting| waiting.since.is_some_and(|since| since < up)));
+        assert!(waits.iter().all(|waiting| waiting.since.is_some_and(|since| since < up)));
         let late = ended.ended_at.expect("an end").duration_since(up);
         assert!(late < SignedDuration::from_mins(8), "it goes on soon after: {late:#}");
     }

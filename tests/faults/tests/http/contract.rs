@@ -184,7 +184,7 @@ impl Subject {
         };
         assert_eq!((records.len(), refused.len()), (2, 0));
         let shown = |id| {
-            let of_record = records.iter().find(|record| record.id == id).expect("told");
+            let of_record = records.iter().find(|record| record.id == id).expect("a record");
             of_record.values.iter().find(|(name, _)| name == PROPERTY).map(|(_, value)| value.clone())
         };
         assert_eq!((shown(self.ids[7]), shown(self.ids[8])), (Some("new@example.com".to_owned()), Some(String::new())));

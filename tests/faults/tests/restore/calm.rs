@@ -80,9 +80,9 @@ async fn records_that_are_gone_are_listed_and_left_alone() {
         .into_iter()
         .map(|line| (line[0].clone(), line[4].split(':').next().unwrap_or_default().to_owned()))
         .collect();
-    let told = |nth: usize, code: &str| reasons.contains(&(record(nth).to_string(), code.to_owned()));
-    assert!(told(0, "RECORD_GONE") && told(2, "RECORD_MERGED"), "{reasons:?}");
-    assert!(told(10, "RECORD_GONE") && told(12, "RECORD_MERGED"), "{reasons:?}");
+    let has = |nth: usize, code: &str| reasons.contains(&(record(nth).to_string(), code.to_owned()));
+    assert!(has(0, "RECORD_GONE") && has(2, "RECORD_MERGED"), "{reasons:?}");
+    assert!(has(10, "RECORD_GONE") && has(12, "RECORD_MERGED"), "{reasons:?}");
     let written = scenario.world.crm.change(OBJECT, |object| object.updates().to_vec());
     assert!(written.iter().all(|update| [0, 2, 10, 12].iter().all(|&nth| update.id != record(nth))));
     // The survivors are restored for what they are themselves.

@@ -72,9 +72,9 @@ async fn a_stage_that_a_person_clears_before_an_undo_goes_on_stays_empty() {
 
     scenario.rest_until(&undo, RestoreState::Completed).await;
 
-    let told = world.errors(&undo).await;
-    assert_eq!(told.len(), 1, "{told:?}");
-    assert!(told[0][4].starts_with("EDITED_SINCE"), "{told:?}");
+    let rows = world.errors(&undo).await;
+    assert_eq!(rows.len(), 1, "{rows:?}");
+    assert!(rows[0][4].starts_with("EDITED_SINCE"), "{rows:?}");
     let mut expected = scenario.damaged.clone();
     expected.remove(&key(staged));
     scenario.assert_values(&expected);
@@ -125,8 +125,8 @@ async fn a_cleared_stage_is_reported_with_its_old_value_when_the_token_is_refuse
     let errors = scenario.world.errors(&restore).await;
     for nth in empty_stages(&scenario) {
         let id = record(nth).to_string();
-        let told = errors.iter().find(|line| line[0] == id && line[1] == "city").expect("a line");
-        assert!(told[2] == "fan" && told[4].starts_with("UNCLEAR"), "{told:?}");
+        let row = errors.iter().find(|line| line[0] == id && line[1] == "city").expect("a line");
+        assert!(row[2] == "fan" && row[4].starts_with("UNCLEAR"), "{row:?}");
     }
     scenario.world.clock.pass(SignedDuration::from_hours(2)).await;
     undone(&scenario, &restore).await;
@@ -147,11 +147,11 @@ async fn a_stopped_restore_without_any_calls_ends_after_three_days() {
     assert!(took > hours(46) && took < hours(72), "{took:?}");
     assert!(world.lock_is_free().await);
     let empty = empty_stages(&scenario);
-    let told = world.errors(&restore).await;
+    let rows = world.errors(&restore).await;
     let unclear = |nth: &usize| {
-        told.iter().any(|row| row[0] == record(*nth).to_string() && row[2] == "fan" && row[4].starts_with("UNCLEAR"))
+        rows.iter().any(|row| row[0] == record(*nth).to_string() && row[2] == "fan" && row[4].starts_with("UNCLEAR"))
     };
-    assert!(!empty.is_empty() && empty.iter().all(unclear), "{told:?}");
+    assert!(!empty.is_empty() && empty.iter().all(unclear), "{rows:?}");
     world.clock.pass(days).await;
     undone(&scenario, &restore).await;
 }

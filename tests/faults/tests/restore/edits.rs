@@ -52,9 +52,9 @@ async fn an_undo_leaves_later_edits_unless_the_request_includes_them() {
             scenario.assert_values(&scenario.damaged);
         } else {
             scenario.assert_values(&with(&scenario.damaged, &[(0, "edited@example.com")]));
-            let told = scenario.world.errors(&undo).await;
-            assert_eq!(told.len(), 1);
-            assert!(told[0][4].starts_with("EDITED_SINCE"), "{told:?}");
+            let rows = scenario.world.errors(&undo).await;
+            assert_eq!(rows.len(), 1);
+            assert!(rows[0][4].starts_with("EDITED_SINCE"), "{rows:?}");
         }
     }
 }
@@ -71,14 +71,14 @@ async fn an_undo_leaves_edits_after_its_plan_unless_the_request_includes_them() 
 
         scenario.carried_out(&undo).await;
 
-        let told = scenario.world.errors(&undo).await;
+        let rows = scenario.world.errors(&undo).await;
         if include_edited {
             scenario.assert_values(&scenario.damaged);
-            assert_eq!(told.len(), 0);
+            assert_eq!(rows.len(), 0);
         } else {
             scenario.assert_values(&with(&scenario.damaged, &[(0, "edited@example.com")]));
-            assert_eq!(told.len(), 1);
-            assert!(told[0][4].starts_with("EDITED_SINCE"), "{told:?}");
+            assert_eq!(rows.len(), 1);
+            assert!(rows[0][4].starts_with("EDITED_SINCE"), "{rows:?}");
         }
     }
 }

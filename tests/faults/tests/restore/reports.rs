@@ -352,7 +352,7 @@ async fn a_report_that_cannot_be_made_is_missed_in_plain_words() {
         assert_eq!((import.state, import.errors_key.as_ref()), (RestoreState::Completed, None));
         assert!(import.not_restored().is_any() && import.outcome.values_failed == 180);
         let why = import.errors_missing.expect("it says why");
-        assert!(why.contains("not kept any more, or cannot be read"), "{why}");
+        assert!(why.contains("has expired, or cannot be read"), "{why}");
         reporting.assert_nothing_is_left("no part is left");
     }
 }

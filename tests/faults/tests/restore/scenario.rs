@@ -18,7 +18,7 @@ use jiff::SignedDuration;
 
 /// What is damaged and restored.
 pub(crate) const PROPERTIES: [&str; 2] = ["email", "city"];
-/// In this object.
+/// The object type that has them.
 pub(crate) const OBJECT: &str = "contacts";
 
 /// Values by record and property.

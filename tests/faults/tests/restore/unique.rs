@@ -88,8 +88,8 @@ async fn an_address_of_a_new_record_is_reported_as_taken() {
         scenario.carried_out(&restore).await;
 
         let errors = scenario.world.errors(&restore).await;
-        let told: Vec<_> = errors.iter().map(|line| (line[0].as_str(), line[1].as_str())).collect();
-        assert_eq!(told, [(record(2).to_string().as_str(), "email")]);
+        let rows: Vec<_> = errors.iter().map(|line| (line[0].as_str(), line[1].as_str())).collect();
+        assert_eq!(rows, [(record(2).to_string().as_str(), "email")]);
         assert!(errors[0][4].starts_with("UNIQUE_VALUE_TAKEN: Another record has this value"), "{errors:?}");
         let city = (record(2).0, "city".to_owned());
         assert_eq!(scenario.values().get(&city), scenario.good.get(&city));

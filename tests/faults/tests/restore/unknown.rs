@@ -14,7 +14,7 @@ fn only(values: &Values, property: &str) -> Values {
     values.iter().filter(|(key, _)| key.1 == property).map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
-async fn told(scenario: &Scenario, restore: &RestoreRef, code: &str) -> usize {
+async fn rows_with(scenario: &Scenario, restore: &RestoreRef, code: &str) -> usize {
     let errors = scenario.world.errors(restore).await;
     errors.iter().filter(|line| line[4].starts_with(code)).count()
 }
@@ -36,7 +36,7 @@ async fn a_property_that_the_crm_does_not_show_is_left_alone() {
     let found = scenario.values();
     assert_eq!(only(&found, "city"), only(&scenario.damaged, "city"));
     assert_eq!(only(&found, "email"), only(&scenario.good, "email"));
-    assert_eq!(told(&scenario, &restore, "NOT_SHOWN").await, 230);
+    assert_eq!(rows_with(&scenario, &restore, "NOT_SHOWN").await, 230);
 }
 
 /// A2: between plan and confirmation the token loses the right to see a value. Nothing is overwritten that no pre-image
@@ -55,7 +55,7 @@ async fn a_value_that_is_hidden_after_the_plan_is_left_alone() {
     assert_eq!(only(&found, "email"), only(&scenario.good, "email"));
     let outcome = scenario.world.import(&restore).await.expect("it wrote").outcome;
     assert_eq!(outcome.values_failed, city.set + city.cleared);
-    assert_eq!(told(&scenario, &restore, "NOT_SHOWN").await as u64, outcome.values_failed);
+    assert_eq!(rows_with(&scenario, &restore, "NOT_SHOWN").await as u64, outcome.values_failed);
     let undo = scenario.undo_planned(&restore, false).await;
     scenario.world.crm.change(OBJECT, faults::SimulatedObject::show_all);
     scenario.carried_out(&undo).await;
@@ -178,7 +178,7 @@ async fn a_value_that_is_not_shown_after_it_was_written_is_unclear_and_undone() 
     scenario.carried_out(&restore).await;
     let outcome = world.import(&restore).await.expect("it wrote").outcome;
     assert_eq!((outcome.values_restored, outcome.values_failed, outcome.values_unclear), (0, 0, 100));
-    assert_eq!(told(&scenario, &restore, "UNCLEAR").await, 100);
+    assert_eq!(rows_with(&scenario, &restore, "UNCLEAR").await, 100);
     world.crm.change(OBJECT, faults::SimulatedObject::show_all);
     let undo = scenario.undo_planned(&restore, false).await;
     scenario.carried_out(&undo).await;

@@ -72,7 +72,6 @@ fn records(account_id: &AccountId, at: Timestamp) -> [Change; 3] {
     [Change::create(&account), Change::create(&schedule), Change::create(&Allowance::free(account_id.clone()))]
 }
 
-/// The use case.
 pub(crate) fn starter(ledger: Arc<dyn Ledger>, queue: Arc<dyn WorkQueue>, clock: &Arc<ManualClock>) -> StartScheduled {
     StartScheduled {
         ledger,

@@ -64,31 +64,31 @@ const EXPECTED: [&str; 34] = [
 ];
 
 thread_local! {
-    /// What the last panic on this thread has said, and where.
-    static SAID: RefCell<String> = const { RefCell::new(String::new()) };
+    /// The place and the message of the last panic on this thread.
+    static LAST_PANIC: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
 /// A world that is not as it must be.
 struct Failing {
     plan: WorldPlan,
-    said: String,
+    message: String,
 }
 
 /// Keeps the messages of panics instead of printing them.
 fn listen() {
-    panic::set_hook(Box::new(|panic| SAID.set(panic.to_string())));
+    panic::set_hook(Box::new(|panic| LAST_PANIC.set(panic.to_string())));
 }
 
 /// Goes through a world. The error comes from the oracle.
 fn outcome(plan: &WorldPlan) -> Result<Coverage, String> {
     let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
     let walked = panic::catch_unwind(AssertUnwindSafe(|| runtime.block_on(walk(plan))));
-    walked.map_err(|_| SAID.take())
+    walked.map_err(|_| LAST_PANIC.take())
 }
 
 /// What is wrong, without the details, so that a plan is made smaller only for as long as the same is wrong.
-fn kind(said: &str) -> String {
-    let mut lines = said.lines();
+fn kind(message: &str) -> String {
+    let mut lines = message.lines();
     let place = lines.next().unwrap_or_default().to_owned();
     let what = lines.next().unwrap_or_default();
     let what = what.split_once("failed: ").map_or(what, |(_, what)| what);
@@ -96,20 +96,20 @@ fn kind(said: &str) -> String {
 }
 
 fn smallest(failing: &Failing) -> WorldPlan {
-    let (wrong, began) = (kind(&failing.said), Instant::now());
+    let (wrong, began) = (kind(&failing.message), Instant::now());
     shrink(&failing.plan, MOST_TRIES, |plan| {
-        began.elapsed() < LONGEST_SHRINKING && outcome(plan).is_err_and(|said| kind(&said) == wrong)
+        began.elapsed() < LONGEST_SHRINKING && outcome(plan).is_err_and(|message| kind(&message) == wrong)
     })
 }
 
 /// What a developer needs to look into a failure.
-fn told(failing: &Failing) -> String {
+fn report(failing: &Failing) -> String {
     let plan = smallest(failing);
-    let said = outcome(&plan).err().unwrap_or_else(|| "not again: something in it is not repeatable".to_owned());
+    let message = outcome(&plan).err().unwrap_or_else(|| "not again: something in it is not repeatable".to_owned());
     let line = serde_json::to_string(&plan).expect("a plan is JSON");
     format!(
-        "world {} fails: {}\n\nmade smaller: {said}\n{plan:#?}\n\nagain:\nWORLD='{line}' cargo test -p faults --test worlds one_world -- --nocapture\n",
-        failing.plan.seed, failing.said,
+        "world {} fails: {}\n\nmade smaller: {message}\n{plan:#?}\n\nagain:\nWORLD='{line}' cargo test -p faults --test worlds one_world -- --nocapture\n",
+        failing.plan.seed, failing.message,
     )
 }
 
@@ -136,9 +136,9 @@ fn a_thousand_worlds() {
                     let plan = WorldPlan::of(seed);
                     match outcome(&plan) {
                         Ok(coverage) => met.lock().expect("not poisoned").add_world(&coverage),
-                        Err(said) => {
+                        Err(message) => {
                             let mut failing = failing.lock().expect("not poisoned");
-                            failing.entry(kind(&said)).or_insert(Failing { plan, said });
+                            failing.entry(kind(&message)).or_insert(Failing { plan, message });
                             stop.store(failing.len() >= most_kinds, Ordering::Relaxed);
                         }
                     }
@@ -146,9 +146,9 @@ fn a_thousand_worlds() {
             });
         }
     });
-    let told: Vec<String> = failing.into_inner().expect("not poisoned").values().map(told).collect();
+    let reports: Vec<String> = failing.into_inner().expect("not poisoned").values().map(report).collect();
     drop(panic::take_hook());
-    assert!(told.is_empty(), "{}", told.join("\n"));
+    assert!(reports.is_empty(), "{}", reports.join("\n"));
     let met = met.into_inner().expect("not poisoned");
     println!("{met}");
     let missing: Vec<_> = EXPECTED.iter().filter(|what| met.of(what) == 0).collect();
@@ -168,6 +168,6 @@ fn one_world() {
     drop(panic::take_hook());
     match outcome {
         Ok(coverage) => println!("{coverage}"),
-        Err(said) => panic!("{said}"),
+        Err(message) => panic!("{message}"),
     }
 }

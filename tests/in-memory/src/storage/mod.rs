@@ -53,7 +53,6 @@ struct Object {
 }
 
 impl MemoryStorage {
-    /// Storage without objects.
     pub fn new() -> Self {
         Self::default()
     }

@@ -1,4 +1,4 @@
-//! What faults make of an answer.
+//! Applies faults to answers.
 
 use std::collections::HashSet;
 
@@ -15,10 +15,10 @@ use crate::portal::Portal;
 use crate::route::Endpoint;
 use crate::variants::Refusal;
 
-/// More bytes than a careful client takes.
+/// More bytes than a careful client reads.
 const OVERSIZE: usize = 129 * 1024 * 1024;
 
-/// The refusal that a fault is.
+/// The refusal that a fault stands for.
 pub(super) const fn refusal(fault: Fault) -> Option<Refusal> {
     match fault {
         Fault::MissingScopes => Some(Refusal::Scopes),
@@ -31,7 +31,7 @@ pub(super) const fn refusal(fault: Fault) -> Option<Refusal> {
     }
 }
 
-/// What some faults answer in place of the endpoint.
+/// The answer of a fault that replaces the endpoint's answer.
 pub(super) fn instead(
     portal: &Portal,
     endpoint: Endpoint,
@@ -84,7 +84,7 @@ fn empty_page(portal: &Portal, endpoint: Endpoint, request: &ApiRequest) -> Repl
     Reply::bytes(200, body, 0)
 }
 
-/// The inputs of a batch that a fault takes away before it is carried out.
+/// The inputs that a fault removes from a batch before the batch is carried out.
 pub(super) struct Chosen {
     pub(super) ids: Vec<String>,
     /// Whether none is left.
@@ -146,7 +146,7 @@ pub(super) fn empty_batch() -> Reply {
     Reply::json(200, &json!({"status": "COMPLETE", "results": [], "startedAt": at, "completedAt": at}))
 }
 
-/// What a fault makes of an answer of success. `taken` are the inputs that it took out of a batch.
+/// Applies a fault to a successful answer. `taken` are the inputs that the fault removed from a batch.
 pub(super) fn afterwards(reply: Reply, taken: Option<Vec<String>>, scripted: &ScriptedFault) -> Reply {
     if scripted.fault == Fault::Oversized {
         let mut body = vec![b' '; OVERSIZE.saturating_sub(reply.body.len())];
@@ -189,7 +189,7 @@ fn make_id_a_number(record: &mut Value) {
     }
 }
 
-/// Takes the results that a fault concerns out of a list.
+/// Removes the results that a fault concerns from a list.
 fn take_out(results: &mut Vec<Value>, named: &[u64]) -> Vec<String> {
     let hit = hit(results, named);
     let mut gone = Vec::new();

@@ -32,7 +32,7 @@ impl Reply {
         }
     }
 
-    /// 204.
+    /// An answer with status 204 and no body.
     pub(crate) fn empty() -> Self {
         Self::bytes(204, Vec::new(), 0)
     }

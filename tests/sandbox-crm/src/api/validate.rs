@@ -77,7 +77,7 @@ impl<'a> Validator<'a> {
         Ok(changes)
     }
 
-    /// Writes to some properties change nothing, as the portal is set up; the answer shows what they are.
+    /// In some portals, writes to some properties change nothing. The answer shows the values that they still have.
     fn keep_ignored(&self, changes: &mut Changes, current: Option<&RecordView<'_>>) {
         let settings = self.portal.settings();
         let of_object = settings.ignored_writes.iter().filter(|(object, _)| self.schema.answers_to(object));
@@ -151,8 +151,8 @@ impl<'a> Validator<'a> {
     }
 }
 
-/// A lifecycle stage cannot go back: the CRM ignores such a change without a word, and the answer shows the stage as it
-/// was. It can be cleared.
+/// A lifecycle stage cannot go back: the CRM ignores such a change without an error, and the answer shows the old
+/// stage. It can be cleared.
 fn keep_stage_from_going_back(schema: &Schema, changes: &mut Changes, current: Option<&RecordView<'_>>) {
     const STAGE: &str = "lifecyclestage";
     let (Some(property), Some(current)) = (schema.property(STAGE), current) else { return };

@@ -58,7 +58,7 @@ pub(super) const fn area(name: &'static str, label: &'static str, fill: u16) -> 
     define(name, label, Kind::String, "textarea").filled(Meaning::Note, fill)
 }
 
-/// Formatted text.
+/// Formatted text, as HTML.
 pub(super) const fn html(name: &'static str, label: &'static str, fill: u16) -> Definition {
     define(name, label, Kind::String, "html").filled(Meaning::Note, fill)
 }

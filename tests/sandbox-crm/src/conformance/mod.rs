@@ -15,7 +15,7 @@ pub struct Exchange {
     pub method: String,
     /// Without scheme, host and query, percent signs as they were sent.
     pub path: String,
-    /// What stood behind the question mark, as it was sent.
+    /// The query as it was sent, without the question mark.
     pub query: String,
     /// The request's media type.
     pub content_type: Option<String>,

@@ -43,7 +43,7 @@ pub(super) fn check(exchange: &Exchange, known: &Known, found: &mut Findings) {
     if !takes_body {
         // HubSpot's own clients send an empty object with a GET.
         let is_empty = exchange.body.is_empty() || exchange.body == b"{}";
-        found.unless(is_empty, "the request has a body that means nothing");
+        found.unless(is_empty, "the request has a body, which it must not have");
         return;
     }
     let media_type = exchange.content_type.as_deref().unwrap_or_default();
@@ -66,7 +66,7 @@ fn check_url(exchange: &Exchange, known: &Known, found: &mut Findings) {
             continue;
         }
         let is_list = matches!(name, "properties" | "propertiesWithHistory" | "associations");
-        found.unless(seen.insert(name) || is_list, format!("the query parameter {name} stands there twice"));
+        found.unless(seen.insert(name) || is_list, format!("the query parameter {name} appears twice"));
         check_parameter(known.does, name, value, found);
     }
 }
@@ -104,7 +104,7 @@ fn check_body(does: Does, body: &Map<String, Value>, exchange: &Exchange, found:
             check_inputs(body, &["id", "properties"], &["idProperty", "objectWriteTraceId"], found);
             let inputs = body.get("inputs").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
             let ids: HashSet<Option<&str>> = inputs.iter().map(|input| input["id"].as_str()).collect();
-            found.unless(ids.len() == inputs.len(), "an id stands twice in inputs");
+            found.unless(ids.len() == inputs.len(), "an id appears twice in inputs");
         }
         Does::BatchCreate => {
             members(body, &["inputs"], &[], "the body", found);

@@ -103,13 +103,13 @@ fn unknown_paths_and_parameters_are_found() {
         (get(&format!("{CONTACTS}?page=2")), "no query parameter page"),
         (get(&format!("{CONTACTS}?limit=101")), "limit is not a number from 1 to 100"),
         (get(&format!("{CONTACTS}?limit=0")), "limit is not a number from 1 to 100"),
-        (get(&format!("{CONTACTS}?after=1&after=2")), "after stands there twice"),
+        (get(&format!("{CONTACTS}?after=1&after=2")), "after appears twice"),
         (get(&format!("{CONTACTS}?archived=1")), "archived is neither true nor false"),
         (get(&format!("{CONTACTS}?properties={}", "x".repeat(6_000))), "path and query have 6041 characters"),
         (get("/crm/properties/2026-09/contacts?dataSensitivity=secret"), "not one of the three levels"),
         (get("/conversations/v3/conversations/threads?limit=501"), "limit is not a number from 1 to 500"),
         (get("/conversations/v3/conversations/threads?sort=name"), "no such order"),
-        (call("GET", CONTACTS, &json!({"a": 1})), "a body that means nothing"),
+        (call("GET", CONTACTS, &json!({"a": 1})), "a body, which it must not have"),
     ]);
 }
 
@@ -133,7 +133,7 @@ fn bodies_of_batches_are_held_to_their_form() {
         (update(json!(5)), "an input is not an object"),
         (
             batch("update", &json!({"inputs": [{"id": "5", "properties": {}}, {"id": "5", "properties": {}}]})),
-            "an id stands twice",
+            "an id appears twice",
         ),
     ]);
     let archive = violations(&[batch("archive", &json!({"ids": ["5"]}))]);

@@ -95,7 +95,7 @@ fn read_file(path: &Path) -> Result<LoadedFile, ConfigError> {
     }
     records.sort_by_key(|record| record.id);
     if let Some(twice) = records.windows(2).find(|pair| pair[0].id == pair[1].id) {
-        return Err(fail(format!("record {} stands there twice", twice[0].id)));
+        return Err(fail(format!("record {} appears twice", twice[0].id)));
     }
     Ok(LoadedFile { object, columns, records: LoadedRecords { records } })
 }

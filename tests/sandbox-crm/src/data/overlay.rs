@@ -42,7 +42,7 @@ impl Entry {
 #[derive(Debug, Default)]
 pub(crate) struct Overlay {
     pub(crate) entries: BTreeMap<u64, Entry>,
-    /// Base records that are not live any more.
+    /// Base records that are no longer live.
     dead_base: u64,
     /// Live records that are not of the base.
     live_created: u64,

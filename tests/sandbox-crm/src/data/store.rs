@@ -91,7 +91,7 @@ impl Reading<'_> {
         self.overlay.entries.iter().map(|(id, entry)| (*id, entry))
     }
 
-    /// The record `id`, whatever has become of it.
+    /// The record `id`, in any state.
     pub(crate) fn get(&self, id: u64) -> Option<RecordView<'_>> {
         let entry = self.overlay.entries.get(&id);
         let template = entry.map_or_else(|| self.base.index_of(id), |entry| entry.template);
@@ -121,7 +121,7 @@ impl Reading<'_> {
         self.get(id).filter(|view| matches!(view.presence(), Presence::Archived(_)))
     }
 
-    /// All records with ids greater than `id`, ascending, whatever has become of them.
+    /// All records with ids greater than `id`, ascending, in any state.
     pub(crate) fn all_after(&self, id: u64) -> impl Iterator<Item = RecordView<'_>> {
         let indexes = self.base.first_after(id)..self.base.len();
         let written = self.overlay.entries.range((Bound::Excluded(id), Bound::Unbounded));
@@ -144,7 +144,7 @@ impl Reading<'_> {
         })
     }
 
-    /// All records with ids smaller than `id`, descending, whatever has become of them.
+    /// All records with ids smaller than `id`, descending, in any state.
     pub(crate) fn all_before(&self, id: u64) -> impl Iterator<Item = RecordView<'_>> {
         let indexes = 0..id.checked_sub(1).map_or(0, |last| self.base.first_after(last));
         let written = self.overlay.entries.range(..id);

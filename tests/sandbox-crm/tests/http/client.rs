@@ -11,7 +11,6 @@ pub(crate) struct Fixture {
     pub(crate) http: reqwest::Client,
 }
 
-/// An answer.
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: reqwest::header::HeaderMap,
@@ -91,7 +90,7 @@ impl Fixture {
         }
     }
 
-    /// The ids of all live records, past the API.
+    /// The ids of all live records, from the control API.
     pub(crate) fn live_ids(&self, object: &str) -> Vec<u64> {
         let records = self.portal.truth(object, 0, usize::MAX).expect("an object");
         let live = records.iter().filter(|record| record.state == sandbox_crm::RecordState::Live);

@@ -1,4 +1,4 @@
-//! What is held against HubSpot's API while calls come in.
+//! The checks of calls and answers against HubSpot's API.
 
 use sandbox_crm::{Fault, Faults, PortalConfig, ScriptedFault};
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ async fn watched() -> Fixture {
     Fixture::with(PortalConfig { conformance: true, ..PortalConfig::default() }).await
 }
 
-/// Everything that the sandbox answers is as HubSpot's documents have it.
+/// All answers of the sandbox are as HubSpot's documents describe them.
 #[tokio::test]
 async fn the_sandbox_keeps_to_the_structure_in_every_answer() {
     let fixture = watched().await;
@@ -52,9 +52,9 @@ async fn what_a_client_does_wrong_is_told_by_the_control_api() {
     let control = format!("/_sandbox/portals/{}", fixture.portal.portal_id());
     fixture.get("/crm/objects/2026-09/contacts?page=2").await;
     fixture.get("/crm/objects/2026-09/contacts?page=3").await;
-    let told = fixture.get(&format!("{control}/violations")).await.json();
+    let violations = fixture.get(&format!("{control}/violations")).await.json();
     let sentence = "GET objects/{type}: it takes no query parameter page";
-    assert_eq!(told, json!({"checked": 2, "violations": {sentence: 2}}));
+    assert_eq!(violations, json!({"checked": 2, "violations": {sentence: 2}}));
 
     let forgotten = fixture.try_call(reqwest::Method::DELETE, &format!("{control}/violations"), None).await;
     assert_eq!(forgotten.expect("an answer").status, 204);

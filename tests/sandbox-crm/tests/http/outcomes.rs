@@ -27,7 +27,7 @@ fn sorted(mut ids: Vec<u64>) -> Vec<u64> {
     ids
 }
 
-/// A1: part of the records stands in `errors`, with 200 as well as 207.
+/// A1: some of the records are in `errors`, with status 200 as well as 207.
 #[tokio::test]
 async fn a_batch_read_can_fail_for_some_of_its_records() {
     for (status, category) in [(None, None), (Some(200), Some("RATE_LIMIT"))] {

@@ -166,7 +166,7 @@ impl RestoreSlice {
         self.segments.iter().map(|segment| segment.batches()).sum()
     }
 
-    /// Batches before `position`.
+    /// The number of batches before `position`, over all segments.
     pub fn batches_before(&self, position: Position) -> u64 {
         let before = self.segments.iter().take(position.segment as usize).map(|segment| segment.batches());
         before.sum::<u64>() + u64::from(position.record).div_ceil(BATCH as u64)
@@ -265,12 +265,12 @@ impl RestoreSlice {
     ///
     /// # Errors
     /// [`Refused`] if a run may still write.
-    pub fn settled(&self, told: Settling, now: Timestamp) -> Result<Self, Refused> {
+    pub fn settled(&self, settling: Settling, now: Timestamp) -> Result<Self, Refused> {
         if self.is_worked_on(now) {
             return Err(Refused::new("settling a slice", "a run may still write"));
         }
-        let mut next = self.with_outcome(told.file, &told.counts);
-        next.told_beyond = told.whole;
+        let mut next = self.with_outcome(settling.file, &settling.counts);
+        next.told_beyond = settling.whole;
         next.state = SliceState::Done;
         next.leasing = self.leasing.released(None);
         Ok(next)

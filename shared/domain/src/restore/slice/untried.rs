@@ -20,7 +20,7 @@ pub struct Untried {
     /// The batch of its first record.
     first_batch: u64,
     /// Batches beyond the committed ones that are reported as a whole.
-    told: Vec<u64>,
+    reported: Vec<u64>,
     /// Records with values to write that were passed so far.
     seen: u32,
 }
@@ -34,8 +34,8 @@ impl RestoreSlice {
         for (place, segment) in (0_u32..).zip(&self.segments) {
             let committed = if place == self.written_to.segment { self.written_to.record } else { 0 };
             if place >= self.written_to.segment && segment.changed > committed {
-                let (attempt, told) = (segment.attempt, self.told_beyond.clone());
-                untried.push(Untried { segment: place, attempt, committed, first_batch, told, seen: 0 });
+                let (attempt, reported) = (segment.attempt, self.told_beyond.clone());
+                untried.push(Untried { segment: place, attempt, committed, first_batch, reported, seen: 0 });
             }
             first_batch += segment.batches();
         }
@@ -58,17 +58,17 @@ impl Untried {
         record: &'a PlannedRecord,
         unclear: &HashSet<(RecordId, u16)>,
     ) -> impl Iterator<Item = &'a Difference> {
-        let is_told = !record.differences.is_empty() && self.passes_told();
-        let values: &[Difference] = if is_told { &[] } else { &record.differences };
+        let is_reported = !record.differences.is_empty() && self.passes_reported();
+        let values: &[Difference] = if is_reported { &[] } else { &record.differences };
         values.iter().filter(move |value| !unclear.contains(&(record.id, value.property)))
     }
 
     /// Passes a record with values to write. Returns whether they are all reported.
-    fn passes_told(&mut self) -> bool {
+    fn passes_reported(&mut self) -> bool {
         let place = self.seen;
         self.seen += 1;
         let batch = self.first_batch + u64::from(place) / BATCH as u64;
-        place < self.committed || self.told.contains(&batch)
+        place < self.committed || self.reported.contains(&batch)
     }
 }
 

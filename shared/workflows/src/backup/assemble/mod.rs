@@ -174,16 +174,16 @@ impl Assemble {
         archive: Archive,
         (shortfalls, is_short): (&Shortfalls, bool),
     ) -> Result<(), StepError> {
-        let (completed, told) = contention::retry(|| async {
+        let (completed, notification) = contention::retry(|| async {
             let step = self.step(backup);
             let loaded = step.load().await?.ok_or(StepError::GONE)?;
             let next = step.after(&loaded, BackupEvent::Completed { lease, archive: archive.clone() })?;
             let (allowance, counts) = ending::use_allowance_up(&*self.ledger, backup, is_short).await?;
-            let told = completed(&next, &archive, (shortfalls.clone(), !counts), self.clock.now());
-            let mut changes = vec![Change::replace(&loaded, &next), Change::create(&told)];
+            let notification = completed(&next, &archive, (shortfalls.clone(), !counts), self.clock.now());
+            let mut changes = vec![Change::replace(&loaded, &next), Change::create(&notification)];
             changes.extend(allowance);
             changes.extend(connection_fault::forgotten(&*self.ledger, &backup.account_id).await?);
-            Ok::<_, StepError>(contention::settle(self.ledger.commit(&changes).await, (next, told))?)
+            Ok::<_, StepError>(contention::settle(self.ledger.commit(&changes).await, (next, notification))?)
         })
         .await?;
         tracing::info!(
@@ -192,12 +192,11 @@ impl Assemble {
             backup.seconds = completed.ended_at.map(|end| end.duration_since(completed.created_at).as_secs()),
             "backup.completed"
         );
-        notify::announce_soon(&*self.queue, &told).await;
+        notify::announce_soon(&*self.queue, &notification).await;
         Ok(self.queue.send(&[Work::Sweep { backup: backup.clone() }], Duration::ZERO).await?)
     }
 }
 
-/// The short objects.
 struct Short {
     /// Labels of objects of which fewer records were found, readable or not, than the CRM counts.
     labels: Vec<String>,
@@ -240,7 +239,8 @@ type Made = Option<ETag>;
 fn out_of_attempts() -> Failure {
     Failure::new(
         FailureKind::AssemblyFailed,
-        "Making the archive failed too often in a row; see the log of assemble-archive, then make a new backup.",
+        "Making the archive failed too often in a row. Ask the operator to look at the log of assemble-archive, then \
+         make a new backup.",
     )
 }
 

@@ -67,10 +67,12 @@ async fn completing_a_backup_uses_its_allowance_and_clears_the_connection_fault(
     assert_eq!((allowance.running, allowance.used_at), (None, Some(completed.created_at)));
     let account: Account = world.load(&Account::key_of(&backup.account_id)).await;
     assert_eq!(account.crm_connection.expect("connected").fault, None);
-    let told: Vec<Notification> = samples::records(&*world.ledger, Notification::PREFIX).await;
-    assert_eq!((told.len(), told[0].requester.as_ref()), (1, Some(&completed.created_by)));
-    assert!(matches!(&told[0].event, Event::BackupCompleted { backup_id, .. } if *backup_id == backup.backup_id));
-    assert_eq!(world.queue.receive(), Some(told[0].work()));
+    let notifications: Vec<Notification> = samples::records(&*world.ledger, Notification::PREFIX).await;
+    assert_eq!((notifications.len(), notifications[0].requester.as_ref()), (1, Some(&completed.created_by)));
+    assert!(
+        matches!(&notifications[0].event, Event::BackupCompleted { backup_id, .. } if *backup_id == backup.backup_id)
+    );
+    assert_eq!(world.queue.receive(), Some(notifications[0].work()));
     assert_eq!(world.queue.receive(), Some(Work::Sweep { backup }));
 }
 
@@ -96,8 +98,8 @@ async fn a_backup_completes_as_a_whole_or_not_at_all() {
                 assert_eq!(allowance.running.is_none(), is_completed, "{:?}", faults.struck());
                 let account: Account = world.load(&Account::key_of(&backup.account_id)).await;
                 assert_eq!(account.crm_connection.expect("connected").fault.is_none(), is_completed);
-                let told: Vec<Notification> = samples::records(&*world.ledger, Notification::PREFIX).await;
-                assert_eq!(told.len(), usize::from(is_completed), "{:?}", faults.struck());
+                let notifications: Vec<Notification> = samples::records(&*world.ledger, Notification::PREFIX).await;
+                assert_eq!(notifications.len(), usize::from(is_completed), "{:?}", faults.struck());
                 assert!(is_completed || !faults.struck().is_empty());
             })
             .await;

@@ -163,6 +163,6 @@ impl Upload<'_> {
 fn broken() -> Failure {
     Failure::new(
         FailureKind::ArchiveBroken,
-        "The archive in object storage is not what was put together; nothing was published. Make a new backup.",
+        "The archive in object storage differs from what was written, so it was not published. Make a new backup.",
     )
 }

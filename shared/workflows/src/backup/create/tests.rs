@@ -154,11 +154,11 @@ async fn one_of_fifty_simultaneous_backup_requests_wins() {
     let won: Vec<_> = won.into_iter().filter_map(Result::ok).collect();
     assert_eq!(world.backups().await, won);
     let [won] = won.as_slice() else { panic!("one wins: {won:?}") };
-    let told = |answer: &Result<Backup, CreateError>| {
+    let is_refused = |answer: &Result<Backup, CreateError>| {
         matches!(answer, Err(CreateError::Running { running, next_at })
             if *running == won.backup_id && *next_at == samples::NOW + interval)
     };
-    assert!(lost.len() == 49 && lost.iter().all(told), "{lost:?}");
+    assert!(lost.len() == 49 && lost.iter().all(is_refused), "{lost:?}");
     assert_eq!(world.queue.queued().len(), 1);
 }
 

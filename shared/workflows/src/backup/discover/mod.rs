@@ -45,7 +45,7 @@ const CUSTOM_OBJECTS: &str = "Custom objects";
 /// Objects described at the same time. Each needs six calls in sequence.
 const OBJECTS_AT_ONCE: usize = 8;
 
-/// Runs discover-objects.
+/// Finds the objects of a backup and their properties.
 pub struct Discover {
     /// Opens the CRM. The rest of the work uses its ledger and clock too.
     pub sessions: CrmSessions,
@@ -263,7 +263,7 @@ async fn check_portal(crm: &dyn Crm, backup: &Backup) -> Result<CrmAccount, Step
     }
     Err(StepError::Fatal(Failure::new(
         FailureKind::CrmOtherPortal,
-        "The CRM token belongs to another portal than the one that was connected; connect the account again.",
+        "The CRM token belongs to another portal than the one that was connected. Connect the account again.",
     )))
 }
 
@@ -312,7 +312,7 @@ fn of_refused_properties(definition: &ObjectDefinition, refused: RefusedProperti
 /// Names all missing scopes at once, so that the user need not find them one backup at a time.
 fn values_hidden(scopes: &BTreeSet<String>) -> StepError {
     let happened =
-        "Records have sensitive values that the CRM token cannot see, so the backup would contain them as empty.";
+        "Records have sensitive values that the CRM does not show to this token. They would be empty in the backup.";
     StepError::Fatal(Failure::scopes_missing(happened, scopes.iter().map(String::as_str)))
 }
 
@@ -331,6 +331,7 @@ fn nothing_readable(gaps: &[Gap]) -> StepError {
 fn out_of_attempts() -> Failure {
     Failure::new(
         FailureKind::DiscoveryFailed,
-        "Listing the CRM's objects failed too often in a row; see the log of discover-objects, then make a new backup.",
+        "Listing the CRM's objects failed too often in a row. Ask the operator to look at the log of discover-objects, \
+         then make a new backup.",
     )
 }

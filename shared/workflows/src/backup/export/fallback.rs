@@ -61,8 +61,8 @@ impl ChunkReading<'_> {
             return Err(StepError::Fatal(Failure::new(
                 FailureKind::CrmListUnreadable,
                 format!(
-                    "The CRM's list of {label} records cannot be read to its end ({}); make a new backup, and tell the \
-                     CRM's support if that fails too.",
+                    "The CRM's list of {label} records cannot be read to its end ({}). Make a new backup. If that \
+                     fails too, tell the CRM's support.",
                     why.reason
                 ),
             )));

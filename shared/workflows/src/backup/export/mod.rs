@@ -44,7 +44,7 @@ use crate::leased::{Aftermath, Leasable, Leases};
 use crate::run::{Patience, Run, StepError};
 use crate::stored_json;
 
-/// Runs export-chunk.
+/// Exports one chunk: reads its records from the CRM and stores them as segments.
 pub struct Export {
     /// Opens the CRM. The rest of the work uses its ledger and clock too.
     pub sessions: CrmSessions,
@@ -238,7 +238,8 @@ fn out_of_attempts(object: &ObjectExport) -> Failure {
     Failure::new(
         FailureKind::ExportFailed,
         format!(
-            "Reading {label} records failed too often in a row; see the log of export-chunk, then make a new backup."
+            "Reading {label} records failed too often in a row. Ask the operator to look at the log of export-chunk, \
+             then make a new backup."
         ),
     )
 }

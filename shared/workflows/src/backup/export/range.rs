@@ -107,7 +107,7 @@ fn accept_range(way: Way, asked: Asked<'_>, ids: &[RecordId], end: &PageEnd) -> 
     let may_repeat = way.list_use == ListUse::FirstRange && way.source == PageSource::List;
     let was_read = |id: &RecordId| *id == asked.after || may_repeat && asked.before.contains(id);
     if !ids[..known].iter().all(was_read) {
-        return Err(NotHonoured::of("a page begins before its cursor"));
+        return Err(NotHonoured::of("a page starts before its cursor"));
     }
     let past = asked.upper.map_or(ids.len(), |upper| ids.partition_point(|id| *id <= upper)).max(known);
     let mut next = next_page(way, asked, ids, end)?;

@@ -181,7 +181,7 @@ impl<'a> ChunkReading<'a> {
             };
             let end = match self.crm.page(&request, &mut self.rows).await {
                 Err(CrmError { kind: CrmErrorKind::Refused, .. }) if self.may_start_again() => {
-                    return Ok(Filled::NotHonoured(NotHonoured::in_order("a start in the middle was refused")));
+                    return Ok(Filled::NotHonoured(NotHonoured::in_order("the CRM refused to start in the middle")));
                 }
                 other => other?,
             };
@@ -277,8 +277,8 @@ impl<'a> ChunkReading<'a> {
         let Next::Page { cursor, .. } = &accepted.next else { return Ok(accepted) };
         match self.trail.follow(accepted.first_shown.is_none(), cursor) {
             Ok(()) => Ok(accepted),
-            Err(Lost::InACircle) => Err(NotHonoured::of("it leads in a circle")),
-            Err(Lost::InEmptyPages) => Err(NotHonoured::of("it shows one empty page after another")),
+            Err(Lost::InACircle) => Err(NotHonoured::of("its cursors form a circle")),
+            Err(Lost::InEmptyPages) => Err(NotHonoured::of("it returns one empty page after another")),
         }
     }
 

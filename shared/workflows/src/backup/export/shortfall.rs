@@ -46,8 +46,8 @@ impl ChunkReading<'_> {
         Err(StepError::Fatal(Failure::new(
             FailureKind::CrmRecordsUnreadable,
             format!(
-                "The CRM could not give more than {MOST_UNREADABLE} {label} records; tell its support, and make a new \
-                 backup when they can be opened there."
+                "More than {MOST_UNREADABLE} {label} records could not be read. Tell the CRM's support. Make a new \
+                 backup when these records can be opened in the CRM."
             ),
         )))
     }

@@ -85,6 +85,6 @@ impl ChunkReading<'_> {
 }
 
 fn damaged(error: &dyn std::fmt::Display) -> StepError {
-    let sentence = format!("A part of the backup that was stored cannot be read back ({error}); make a new backup.");
+    let sentence = format!("A stored part of the backup cannot be read ({error}). Make a new backup.");
     StepError::Fatal(Failure::new(FailureKind::SegmentDamaged, sentence))
 }

@@ -10,20 +10,20 @@ use super::*;
 async fn a_notification_goes_by_every_channel_of_the_account() {
     let world = World::new().await;
 
-    let told = world.announce().await;
+    let notification = world.announce().await;
 
-    assert_eq!(world.states(&told).await, [(Email, Delivered), (EventBus, Delivered), (Webhook, Delivered)]);
+    assert_eq!(world.states(&notification).await, [(Email, Delivered), (EventBus, Delivered), (Webhook, Delivered)]);
     assert_eq!(world.inbox().await.len(), 1);
     assert_eq!(world.mailer.sent().len(), 1);
     let events = world.bus.published();
     let event = &events[0];
     assert_eq!((event.detail_type.as_str(), event.at), ("Backup Completed", samples::NOW));
     let attempts = world.webhooks.attempts();
-    assert_eq!((attempts[0].url.as_str(), attempts[0].id.as_str()), (HOOK, told.notification_id.as_str()));
+    assert_eq!((attempts[0].url.as_str(), attempts[0].id.as_str()), (HOOK, notification.notification_id.as_str()));
     assert_eq!((events.len(), attempts.len(), &event.detail), (1, 1, &attempts[0].body), "the same to both");
     let body: serde_json::Value = serde_json::from_str(&event.detail).expect("JSON");
     assert_eq!(body["event"], "backup-completed");
-    assert_eq!(body["notificationId"], told.notification_id.as_str());
+    assert_eq!(body["notificationId"], notification.notification_id.as_str());
     assert_eq!(body["accountId"], "42");
 }
 
@@ -32,27 +32,27 @@ async fn an_absent_channel_gets_no_delivery() {
     let nobody = Requester { email: None, ..samples::requester() };
     let with_mailer = World::new().await;
     with_mailer.edit_account(|account| account.notification_targets.webhook = None).await;
-    let told = with_mailer.tell_to(completed(), Some(nobody.clone())).await;
-    with_mailer.notify().announce(&told.reference()).await.expect("no faults");
-    assert_eq!(with_mailer.states(&told).await, [(EventBus, Delivered)], "nobody has an address");
+    let notification = with_mailer.tell_to(completed(), Some(nobody.clone())).await;
+    with_mailer.notify().announce(&notification.reference()).await.expect("no faults");
+    assert_eq!(with_mailer.states(&notification).await, [(EventBus, Delivered)], "nobody has an address");
 
     with_mailer.edit_account(|account| account.notification_targets.email = vec!["ops@example.com".to_owned()]).await;
-    let told = with_mailer.tell_to(completed(), Some(nobody)).await;
-    with_mailer.notify().announce(&told.reference()).await.expect("no faults");
-    assert_eq!(with_mailer.states(&told).await, [(Email, Delivered), (EventBus, Delivered)]);
+    let notification = with_mailer.tell_to(completed(), Some(nobody)).await;
+    with_mailer.notify().announce(&notification.reference()).await.expect("no faults");
+    assert_eq!(with_mailer.states(&notification).await, [(Email, Delivered), (EventBus, Delivered)]);
 
     let world = World::new().await;
-    let told = world.tell().await;
+    let notification = world.tell().await;
     let without_mailer = Notify { mailer: None, ..world.notify() };
-    without_mailer.announce(&told.reference()).await.expect("no faults");
-    assert_eq!(world.states(&told).await, [(EventBus, Delivered), (Webhook, Delivered)]);
+    without_mailer.announce(&notification.reference()).await.expect("no faults");
+    assert_eq!(world.states(&notification).await, [(EventBus, Delivered), (Webhook, Delivered)]);
 }
 
 #[tokio::test]
 async fn a_notification_announced_twice_is_sent_once() {
     let world = World::new().await;
-    let told = world.announce().await;
-    world.notify().announce(&told.reference()).await.expect("no faults");
+    let notification = world.announce().await;
+    world.notify().announce(&notification.reference()).await.expect("no faults");
     world.minutes_pass(10).await;
     let sent = (world.bus.published().len(), world.mailer.sent().len(), world.webhooks.attempts().len());
     assert_eq!((sent, world.inbox().await.len()), ((1, 1, 1), 1));
@@ -63,27 +63,31 @@ async fn a_notification_announced_twice_is_sent_once() {
 async fn a_notification_announced_twice_simultaneously_is_sent_once() {
     let counted = Faults::none();
     let world = World::new().await;
-    let told = world.tell().await;
-    world.notify_as(&counted.worker()).announce(&told.reference()).await.expect("no faults");
+    let notification = world.tell().await;
+    world.notify_as(&counted.worker()).announce(&notification.reference()).await.expect("no faults");
 
     let sweep = Sweep::expecting(20).up_to(counted.calls());
     sweep
         .of(Fault::CallHeld, async |faults| {
             let world = World::new().await;
-            let told = world.tell().await;
+            let notification = world.tell().await;
             let slow = world.notify_as(&faults.worker());
             let fast = async {
                 faults.until_struck().await;
-                world.notify().announce(&told.reference()).await.expect("no faults");
+                world.notify().announce(&notification.reference()).await.expect("no faults");
                 faults.release();
             };
-            let reference = told.reference();
+            let reference = notification.reference();
             let (late, ()) = tokio::join!(slow.announce(&reference), fast);
             late.expect("no faults");
 
             let sent = (world.bus.published().len(), world.mailer.sent().len(), world.webhooks.attempts().len());
             assert_eq!(sent, (1, 1, 1), "{:?}", faults.struck());
-            assert!(world.states(&told).await.iter().all(|(_, state)| *state == Delivered), "{:?}", faults.struck());
+            assert!(
+                world.states(&notification).await.iter().all(|(_, state)| *state == Delivered),
+                "{:?}",
+                faults.struck()
+            );
             assert_eq!(world.audit_log().await.len(), 1, "{:?}", faults.struck());
         })
         .await;
@@ -92,9 +96,9 @@ async fn a_notification_announced_twice_simultaneously_is_sent_once() {
 #[tokio::test]
 async fn acts_of_the_deployment_are_audited_and_reminders_are_not() {
     let world = World::new().await;
-    let told = world.announce().await;
+    let notification = world.announce().await;
     let log = world.audit_log().await;
-    assert_eq!((log.len(), log[0].action.as_str(), log[0].at), (1, "backup-completed", told.at));
+    assert_eq!((log.len(), log[0].action.as_str(), log[0].at), (1, "backup-completed", notification.at));
     assert_eq!((log[0].subject.as_deref(), log[0].source_address.as_deref()), (Some("user-1"), None));
 
     let backup_id = BackupId::new(samples::NOW, [7; 10]);

@@ -26,21 +26,24 @@ async fn every_channel_gets_the_notification_after_a_fault_at_any_call() {
             .of(fault, async |faults| {
                 // The receiver fails once by itself, so that the faults also strike a second attempt.
                 let world = World::with(MemoryWebhooks::failing_first([WebhookError::Status(500)])).await;
-                let told = world.tell().await;
+                let notification = world.tell().await;
 
                 run_out(&world, &faults).await;
 
                 let struck = faults.struck();
-                let states = world.states(&told).await;
+                let states = world.states(&notification).await;
                 assert!(states.iter().all(|(_, state)| *state == DeliveryState::Delivered), "{struck:?}: {states:?}");
                 assert_eq!(states.len(), 3, "{struck:?}");
                 let inbox = world.inbox().await;
-                assert_eq!((inbox.len(), &inbox[0].notification_id), (1, &told.notification_id), "{struck:?}");
+                assert_eq!((inbox.len(), &inbox[0].notification_id), (1, &notification.notification_id), "{struck:?}");
                 assert_eq!(world.audit_log().await.len(), 1, "{struck:?}");
                 assert!(!world.bus.published().is_empty() && !world.mailer.sent().is_empty(), "{struck:?}");
                 let attempts = world.webhooks.attempts();
                 assert!(attempts.iter().any(|attempt| attempt.outcome.is_ok()), "{struck:?}");
-                assert!(attempts.iter().all(|attempt| attempt.id == told.notification_id.as_str()), "{struck:?}");
+                assert!(
+                    attempts.iter().all(|attempt| attempt.id == notification.notification_id.as_str()),
+                    "{struck:?}"
+                );
             })
             .await;
     }

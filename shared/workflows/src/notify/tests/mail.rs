@@ -37,8 +37,8 @@ async fn a_notification_without_a_requester_goes_to_the_accounts_addresses() {
     let world = World::new().await;
     world.edit_account(|account| account.notification_targets.email = vec!["ops@example.com".to_owned()]).await;
     let event = Event::DeadLetters { step: "export".to_owned(), run_id: "a run".to_owned() };
-    let told = world.tell_to(event, None).await;
-    world.notify().announce(&told.reference()).await.expect("no faults");
+    let notification = world.tell_to(event, None).await;
+    world.notify().announce(&notification.reference()).await.expect("no faults");
     let sent = world.mailer.sent();
     assert_eq!(sent.len(), 1);
     assert_eq!(sent[0].to, "ops@example.com");
@@ -53,13 +53,13 @@ async fn a_mail_is_sent_again_only_to_addresses_without_it() {
     world.edit_account(|account| account.notification_targets.email = addresses.to_vec()).await;
     world.mailer.fail_next("down@example.com", OutletError::Unavailable("SendEmail: timed out".to_owned()));
 
-    let told = world.announce().await;
+    let notification = world.announce().await;
 
-    let delivery = world.delivery(&told, Channel::Email).await;
+    let delivery = world.delivery(&notification, Channel::Email).await;
     assert_eq!(delivery.state, DeliveryState::Pending);
     assert_eq!(delivery.last_error.as_deref(), Some("1 of 3 recipients: not delivered: SendEmail: timed out"));
     world.minutes_pass(2).await;
-    assert_eq!(world.delivery(&told, Channel::Email).await.state, DeliveryState::Delivered);
+    assert_eq!(world.delivery(&notification, Channel::Email).await.state, DeliveryState::Delivered);
     let mut to: Vec<_> = world.mailer.sent().into_iter().map(|mail| mail.to).collect();
     to.sort();
     assert_eq!(to, ["Ops@example.com", "ada@example.com", "down@example.com"]);
@@ -72,11 +72,11 @@ async fn a_refused_address_is_reported_and_the_others_get_their_mail() {
     world.edit_account(|account| account.notification_targets.email = addresses.to_vec()).await;
     world.mailer.refuse("gone@example.com");
 
-    let told = world.announce().await;
+    let notification = world.announce().await;
 
-    assert_eq!(world.delivery(&told, Channel::Email).await.state, DeliveryState::GivenUp);
+    assert_eq!(world.delivery(&notification, Channel::Email).await.state, DeliveryState::GivenUp);
     assert_eq!(world.mailer.sent().len(), 2);
-    let given_up = world.inbox().await.into_iter().filter_map(|told| match told.event {
+    let given_up = world.inbox().await.into_iter().filter_map(|notification| match notification.event {
         Event::DeliveryGivenUp { channel, reason, .. } => Some((channel, reason)),
         _ => None,
     });

@@ -18,8 +18,8 @@ fn unreadable() -> Vec<Change> {
 
 #[tokio::test]
 async fn unreadable_records_do_not_keep_others_from_their_turn() {
-    let told = told();
-    let world = World::with(std::slice::from_ref(&told)).await;
+    let notification = unannounced();
+    let world = World::with(std::slice::from_ref(&notification)).await;
     for change in unreadable() {
         world.ledger.commit(&[change]).await.expect("new");
     }
@@ -29,11 +29,11 @@ async fn unreadable_records_do_not_keep_others_from_their_turn() {
     .await;
     assert!(before.iter().all(|list| list.as_ref().is_ok_and(|keys| keys.len() == PER_SHARD as usize)));
 
-    world.clock.set(told.due_at().expect("not announced"));
+    world.clock.set(notification.due_at().expect("not announced"));
     let recovered = world.recover(&Faults::none().worker()).round().await.expect("the lists are readable");
 
     assert_eq!((recovered.due, recovered.failed), (1, 3_000), "each is looked at once");
-    assert_eq!(world.queue.receive(), Some(told.work()));
+    assert_eq!(world.queue.receive(), Some(notification.work()));
 }
 
 /// A chunk that stays in the queue while others have all places has a message there, and needs few more.

@@ -18,13 +18,12 @@ use crate::restore::compare::{Presence, Present};
 use crate::run::StepError;
 use crate::stored_json;
 
-const NOT_SHOWN: (&str, &str) =
-    (reasons::NOT_SHOWN, "The CRM did not show the present value, so it was left as it is.");
+const NOT_SHOWN: (&str, &str) = (reasons::NOT_SHOWN, "The CRM did not show the present value, so it was not changed.");
 
 const EDITED: &str = "The value was changed after the undo was planned.";
 
 const UNREADABLE: (&str, &str) =
-    (reasons::UNREADABLE, "The CRM has the record and could not give it, so it was left as it is.");
+    (reasons::UNREADABLE, "The CRM has the record but could not return it, so it was not changed.");
 
 /// The values of one record that this run works on.
 #[derive(Default)]
@@ -62,7 +61,7 @@ impl Application<'_> {
         };
         let written =
             Writer::new(self, batch.number, &mut counts).write(to_write).await.inspect_err(|error| self.note(error))?;
-        let outcomes = self.told(&batch.records, works, written, &earlier, &mut counts);
+        let outcomes = self.outcomes_of(&batch.records, works, written, &earlier, &mut counts);
         Ok(WrittenBatch { number: batch.number, to: batch.to, outcomes, counts })
     }
 
@@ -202,7 +201,7 @@ impl Application<'_> {
     }
 
     /// The outcome of each record, with counts.
-    fn told(
+    fn outcomes_of(
         &self,
         records: &[PlannedRecord],
         works: Vec<RecordWork>,

@@ -175,7 +175,7 @@ impl WrittenGroup {
     fn lines(&self) -> Result<(Vec<u8>, bool), StepError> {
         let (mut lines, mut failures) = (Vec::with_capacity(self.bytes), false);
         for outcome in self.batches.iter().flat_map(|batch| &batch.outcomes) {
-            failures |= outcome.is_to_be_told();
+            failures |= outcome.belongs_in_report();
             stored_json::add_line(outcome, &mut lines)?;
         }
         Ok((lines, failures))
@@ -186,10 +186,10 @@ impl WrittenGroup {
 fn bytes_of(outcome: &ValueOutcome) -> usize {
     /// Member names and punctuation around the values.
     const AROUND: usize = 80;
-    let told = match &outcome.fate {
+    let of_fate = match &outcome.fate {
         Fate::Written { after } => after.as_ref().map_or(0, String::len),
         Fate::Failed { code, message, now } => code.len() + message.len() + now.as_ref().map_or(0, String::len),
         Fate::Unclear => 0,
     };
-    AROUND + outcome.before.len() + outcome.target.len() + told
+    AROUND + outcome.before.len() + outcome.target.len() + of_fate
 }

@@ -241,8 +241,8 @@ impl Application<'_> {
     fn remember_refused(&self, property: u16, sent: &str, refusal: &WriteRefusal) {
         let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
         if !sent.is_empty() && sent.len() <= REMEMBERED_BYTES && refusals.values.len() < REMEMBERED_VALUES {
-            let told = (refusal.code.clone(), refusal.message.clone());
-            refusals.values.insert((property, sent.to_owned()), told);
+            let reason = (refusal.code.clone(), refusal.message.clone());
+            refusals.values.insert((property, sent.to_owned()), reason);
         }
     }
 

@@ -87,7 +87,7 @@ enum EarlierReport<'a> {
     /// The report is finished, at this key.
     Made(String),
     Begun(Report<'a>),
-    /// No usable beginning.
+    /// There is no report that can be continued.
     Nothing,
 }
 

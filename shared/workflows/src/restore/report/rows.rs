@@ -19,11 +19,11 @@ const VERSION: u32 = 1;
 
 const HEADER: [&str; 5] = ["record_id", "property", "old_value", "backup_value", "reason"];
 
-const UNCLEAR: &str = "UNCLEAR: The restore ended while the value may have been written; look at it in the CRM. An undo takes \
-                       it back if it was.";
+const UNCLEAR: &str = "UNCLEAR: The restore ended while it was writing this value. Check in the CRM whether it was \
+                       written. If it was, an undo reverts it.";
 
-const NOT_TRIED: &str =
-    "NOT_TRIED: The restore ended before it came to the value, so it is as it was. A new restore finds it.";
+const NOT_TRIED: &str = "NOT_TRIED: The restore ended before it could write this value, so it did not change it. To \
+                         restore it, start a new restore.";
 
 /// The source of a report's rows.
 pub(in crate::restore) enum RowSource {
@@ -121,7 +121,6 @@ pub(super) struct Rows<'a> {
 }
 
 impl Rows<'_> {
-    /// The header line.
     pub(super) fn header(out: &mut Vec<u8>) {
         archive::report::write_line(HEADER, out);
     }
@@ -174,24 +173,26 @@ impl Rows<'_> {
                 archive::report::write_line([id.as_str(), "", "", "", reason], out);
             }
             Some(Gone::Merged { into }) => {
-                let reason = format!("RECORD_MERGED: The record was merged into {into}, which is left as it is.");
+                let reason =
+                    format!("RECORD_MERGED: The record was merged into {into}, which the restore does not change.");
                 archive::report::write_line([id.as_str(), "", "", "", &reason], out);
             }
             None => {}
         }
         if record.unreadable {
-            let reason = "UNREADABLE: The CRM has the record and could not give it. Plan again later.";
+            let reason = "UNREADABLE: The CRM has the record but could not return it. Plan again later.";
             archive::report::write_line([id.as_str(), "", "", "", reason], out);
         }
         for &place in &record.not_shown {
-            let reason = "NOT_SHOWN: The CRM did not show the present value, so it is left as it is. Check that the \
-                          token may read the property.";
+            let reason = "NOT_SHOWN: The CRM did not show the present value, so the restore does not change it. Check \
+                          that the token may read the property.";
             self.line(&id, place, "", "", reason, out);
         }
         for skipped in &record.skipped {
             let reason = match skipped.why {
                 WhySkipped::CannotBeSet => {
-                    "NOT_AN_OPTION: The property's options have changed; the value is none of them any more."
+                    "NOT_AN_OPTION: The value is no longer an option of the property. Add the option in the CRM, then \
+                     plan again."
                 }
                 WhySkipped::EditedSince => "EDITED_SINCE: The value was changed after the restore.",
             };

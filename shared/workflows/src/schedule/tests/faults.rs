@@ -65,8 +65,8 @@ async fn a_skipped_run_is_announced_once_after_a_fault_at_any_call() {
                 let struck = run_out(&world, &faults).await;
 
                 let inbox = world.inbox().await;
-                let [told] = inbox.as_slice() else { panic!("one notification after {struck:?}: {inbox:?}") };
-                let announced = world.queue.queued().iter().any(|message| message.work == told.work());
+                let [notification] = inbox.as_slice() else { panic!("one notification after {struck:?}: {inbox:?}") };
+                let announced = world.queue.queued().iter().any(|message| message.work == notification.work());
                 assert!(announced && world.backups().await.is_empty(), "after {struck:?}");
                 assert_eq!(world.next_run_at().await, first_run() + WEEK, "after {struck:?}");
             })

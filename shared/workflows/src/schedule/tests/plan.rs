@@ -20,10 +20,10 @@ async fn change_plan(connecting: &ChangeAccount, plan: &str) {
 fn assert_stopped(schedule: &Schedule, inbox: &[Notification]) {
     assert!(schedule.on.is_none());
     assert_eq!(schedule.stopped.as_ref().map(|reason| reason.kind.as_str()), Some("schedule-not-in-plan"));
-    let [told] = inbox else { panic!("one notification: {inbox:?}") };
-    assert!(matches!(&told.event, Event::ScheduleSkipped { failure, next_run_at: None }
+    let [notification] = inbox else { panic!("one notification: {inbox:?}") };
+    assert!(matches!(&notification.event, Event::ScheduleSkipped { failure, next_run_at: None }
         if failure.kind == "schedule-not-in-plan" && failure.sentence.contains("professional")));
-    assert_eq!(told.requester, Some(samples::requester()));
+    assert_eq!(notification.requester, Some(samples::requester()));
 }
 
 #[tokio::test]

@@ -69,11 +69,11 @@ async fn while_the_crm_refuses_the_token_runs_are_skipped_with_a_notification() 
     let schedule = world.schedule().await;
     assert_eq!(schedule.on.expect("still on").next_run_at, first_run() + WEEK);
     assert_eq!(schedule.latest, Some(LatestRun::Skipped { at: first_run(), reason: token_refused() }));
-    let told = world.inbox().await.pop().expect("told");
+    let notification = world.inbox().await.pop().expect("a notification");
     let next_run_at = Some(first_run() + WEEK);
-    assert_eq!(told.event, Event::ScheduleSkipped { failure: token_refused(), next_run_at });
-    assert_eq!(told.requester, Some(samples::requester()));
-    assert_eq!(world.queue.receive(), Some(told.work()));
+    assert_eq!(notification.event, Event::ScheduleSkipped { failure: token_refused(), next_run_at });
+    assert_eq!(notification.requester, Some(samples::requester()));
+    assert_eq!(world.queue.receive(), Some(notification.work()));
     assert_eq!(world.round().await, Started::default(), "it is told once");
 }
 
@@ -109,8 +109,8 @@ async fn without_a_connection_a_run_is_skipped_with_a_notification() {
 
     assert!(world.backups().await.is_empty());
     assert_eq!(world.next_run_at().await, first_run() + WEEK);
-    let told = world.inbox().await;
-    let kinds: Vec<_> = told.iter().map(|told| &told.event).collect();
+    let inbox = world.inbox().await;
+    let kinds: Vec<_> = inbox.iter().map(|notification| &notification.event).collect();
     assert!(
         matches!(kinds[..], [Event::ScheduleSkipped { failure, .. }] if failure.kind == "crm-not-connected"),
         "{kinds:?}"

