@@ -126,3 +126,47 @@ fn limit_used_up(until: Timestamp, reason: WaitReason, now: Timestamp) -> Proble
     let problem = Problem::new(catalogue::CRM_LIMIT_USED_UP, detail).retry_after(left + 1);
     problem.member("limit", limit).member("until", shown(until).to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use domain::ports::ledger::LedgerError;
+    use domain::ports::secrets::SecretsError;
+    use domain::ports::webhook::WebhookRefused;
+    use expect_test::expect_file;
+    use http_api::testing::shown as as_text;
+    use jiff::SignedDuration;
+
+    use super::*;
+
+    /// The documents as people read them. After a wanted change: `UPDATE_EXPECT=1 cargo test -p account-api problems`.
+    #[test]
+    fn problem_documents_read_as_in_the_snapshot() {
+        let now = Timestamp::UNIX_EPOCH;
+        let until = now + SignedDuration::from_secs(7);
+        let crm = |kind| ChangeError::Crm(CrmError::new(kind, "What HubSpot answered, and what to do.".to_owned()));
+        let changes = [
+            ChangeError::AccountUnknown,
+            ChangeError::BaseUrlNotAllowed,
+            ChangeError::BaseUrlMissing,
+            ChangeError::TokenMissing,
+            ChangeError::PortalDiffers { connected: 7, given: 8 },
+            ChangeError::Webhook(WebhookRefused::Malformed),
+            ChangeError::Webhook(WebhookRefused::Unresolved),
+            ChangeError::Webhook(WebhookRefused::Private),
+            crm(CrmErrorKind::TokenRefused),
+            crm(CrmErrorKind::MissingScopes(vec!["tickets".to_owned()])),
+            crm(CrmErrorKind::Forbidden),
+            crm(CrmErrorKind::Unavailable { retry_after: SignedDuration::from_secs(30) }),
+            crm(CrmErrorKind::NoBudget { until, reason: WaitReason::DailyLimit }),
+            crm(CrmErrorKind::NoBudget { until, reason: WaitReason::RateLimit }),
+            ChangeError::Secrets(SecretsError::ConnectionChanging),
+            ChangeError::Ledger(LedgerError::Unavailable("timed out".to_owned())),
+        ];
+        let base_urls = ["https://api.hubapi.com".to_owned(), "https://api-eu1.hubapi.com".to_owned()];
+        let documents = [plan_is_the_operators()]
+            .into_iter()
+            .chain(changes.into_iter().map(|error| of_change(error, &base_urls, now)))
+            .chain([of_schedule(ScheduleError::NotInPlan("starter")), of_inbox(InboxError::Unknown)]);
+        expect_file!["../tests/snapshots/problems.txt"].assert_eq(&as_text(documents));
+    }
+}

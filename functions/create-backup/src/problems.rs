@@ -56,3 +56,34 @@ pub(crate) fn of_cancel(error: CancelError) -> Problem {
         CancelError::Ledger(error) => error.into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use domain::backup::BackupState;
+    use domain::ids::BackupId;
+    use expect_test::expect_file;
+    use http_api::testing::shown as as_text;
+    use jiff::SignedDuration;
+
+    use super::*;
+
+    /// The documents as people read them. After a wanted change: `UPDATE_EXPECT=1 cargo test -p create-backup problems`.
+    #[test]
+    fn problem_documents_read_as_in_the_snapshot() {
+        let now = Timestamp::UNIX_EPOCH;
+        let (running, next_at) = (BackupId::new(now, [7; 10]), now + SignedDuration::from_hours(1));
+        let created = [
+            CreateError::AccountUnknown,
+            CreateError::NotConnected,
+            CreateError::Running { running: running.clone(), next_at },
+            CreateError::Running { running, next_at: now },
+            CreateError::TooEarly(next_at),
+            CreateError::KeyTaken,
+        ];
+        let deleted =
+            [DeleteError::Unknown, DeleteError::NotCompleted(BackupState::Exporting), DeleteError::Expired(now)];
+        let documents = created.into_iter().map(|error| of_create(error, now));
+        let documents = documents.chain(deleted.into_iter().map(of_delete)).chain([of_cancel(CancelError::Unknown)]);
+        expect_file!["../tests/snapshots/problems.txt"].assert_eq(&as_text(documents));
+    }
+}

@@ -36,3 +36,31 @@ pub(crate) fn of_audit(error: AuditError) -> Problem {
         AuditError::Storage(error) => error.into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use domain::backup::BackupState;
+    use domain::ports::storage::StorageError;
+    use expect_test::expect_file;
+    use http_api::testing::shown as as_text;
+    use jiff::Timestamp;
+
+    use super::*;
+
+    /// The documents as people read them. After a wanted change: `UPDATE_EXPECT=1 cargo test -p read-api problems`.
+    #[test]
+    fn problem_documents_read_as_in_the_snapshot() {
+        let at = Timestamp::UNIX_EPOCH;
+        let read = [ReadBackupsError::AccountUnknown, ReadBackupsError::BackupUnknown];
+        let downloaded = [
+            DownloadError::Unknown,
+            DownloadError::NoArchive(NoArchive::NotCompleted(BackupState::Assembling)),
+            DownloadError::NoArchive(NoArchive::Expired(at)),
+            DownloadError::NoArchive(NoArchive::Deleted(at)),
+            DownloadError::Storage(StorageError::Unavailable("timed out".to_owned())),
+        ];
+        let documents = read.into_iter().map(of_read).chain(downloaded.into_iter().map(of_download));
+        let documents = documents.chain([of_audit(AuditError::TooMuch)]);
+        expect_file!["../tests/snapshots/problems.txt"].assert_eq(&as_text(documents));
+    }
+}

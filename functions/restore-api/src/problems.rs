@@ -147,3 +147,74 @@ pub(crate) fn of_review(error: ReviewError) -> Problem {
         ReviewError::Storage(error) => error.into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use domain::backup::BackupState;
+    use domain::ids::RestoreId;
+    use domain::ports::ledger::LedgerError;
+    use expect_test::expect_file;
+    use http_api::testing::shown as as_text;
+
+    use super::*;
+
+    /// The documents as people read them. After a wanted change: `UPDATE_EXPECT=1 cargo test -p restore-api problems`.
+    #[test]
+    fn problem_documents_read_as_in_the_snapshot() {
+        let (at, properties) = (Timestamp::UNIX_EPOCH, ["phone".to_owned(), "fax".to_owned()]);
+        let other = RestoreId::new(at, [7; 10]);
+        let failed = || LedgerError::Unavailable("timed out".to_owned());
+        let asked = [
+            AskError::AccountUnknown,
+            AskError::NotConnected,
+            AskError::BackupUnknown,
+            AskError::NoArchive(NoArchive::NotCompleted(BackupState::Exporting)),
+            AskError::NoArchive(NoArchive::NotCompleted(BackupState::Failed)),
+            AskError::NoArchive(NoArchive::NotCompleted(BackupState::Cancelled)),
+            AskError::NoArchive(NoArchive::Expired(at)),
+            AskError::NoArchive(NoArchive::Deleted(at)),
+            AskError::OtherPortal { of: 7, connected: 8 },
+            AskError::NotRestorable,
+            AskError::ObjectUnknown(vec!["contacts".to_owned(), "deals".to_owned()]),
+            AskError::ObjectUnknown(Vec::new()),
+            AskError::PropertiesUnknown(vec!["fax".to_owned()]),
+            AskError::RestoreUnknown,
+            AskError::NotEnded,
+            AskError::NothingWritten,
+            AskError::IsUndo,
+            AskError::UndoExists(other.clone()),
+            AskError::Undone(other.clone()),
+            AskError::UndoExpired(at),
+            AskError::KeyTaken,
+            AskError::Ledger(failed()),
+        ];
+        let decided = [
+            DecideError::Unknown,
+            DecideError::PlanNotReady,
+            DecideError::PlanExpired(at),
+            DecideError::NothingToRestore,
+            DecideError::AlreadyConfirmed,
+            DecideError::Running(other),
+            DecideError::OtherPortal,
+            DecideError::Ended(RestoreState::Completed),
+            DecideError::Ended(RestoreState::Stopped),
+            DecideError::Ended(RestoreState::Cancelled),
+            DecideError::Ended(RestoreState::Failed),
+            DecideError::NotRunning,
+            DecideError::KeyTaken,
+            DecideError::Ledger(failed()),
+        ];
+        let reviewed = [
+            ReviewError::AccountUnknown,
+            ReviewError::RestoreUnknown,
+            ReviewError::ImportUnknown,
+            ReviewError::PlanNotReady,
+            ReviewError::NoReport,
+            ReviewError::ReportMissing("The reason why there is no report.".to_owned()),
+            ReviewError::Ledger(failed()),
+        ];
+        let documents = asked.into_iter().map(|error| of_ask(error, &properties));
+        let documents = documents.chain(decided.into_iter().map(of_decide)).chain(reviewed.into_iter().map(of_review));
+        expect_file!["../tests/snapshots/problems.txt"].assert_eq(&as_text(documents));
+    }
+}

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use domain::account::Requester;
-use domain::ids::{BackupId, NotificationId, RestoreId};
+use domain::ids::BackupId;
 use domain::notification::channel::Channel;
 use domain::notification::delivery::{Delivery, FailedAttempt};
-use domain::notification::{Event, Notification, Shortfalls};
+use domain::notification::{Event, Notification, examples};
 use domain::ports::clock::Clock;
 use domain::ports::ledger::{Change, Ledger};
 use domain::{Failure, FailureKind};
@@ -122,61 +122,11 @@ async fn a_notification_is_deleted_after_ninety_days() {
     }
 }
 
-/// Examples of every event, and of every form in which its texts differ.
-fn every_event() -> Vec<Event> {
-    std::iter::successors(after(None), |event| after(Some(event))).collect()
-}
-
-/// The example after `event`, or the first one. The match names every variant, so an event without an example does not
-/// compile.
-fn after(event: Option<&Event>) -> Option<Event> {
-    let at = "2026-11-22T17:00:00Z".parse().expect("a time");
-    let (backup_id, restore_id) = (BackupId::new(at, [1; 10]), RestoreId::new(at, [2; 10]));
-    let failure = Failure::new(FailureKind::CrmTokenRefused, "Connect again.");
-    let name = "Data restore – Deal".to_owned();
-    let Some(event) = event else {
-        return Some(Event::BackupCompleted {
-            backup_id,
-            bytes: 1,
-            expires_at: at,
-            contains_sensitive_data: true,
-            shortfalls: Shortfalls { short: vec!["Deal".to_owned()], ..Shortfalls::default() },
-            another_allowed: true,
-        });
-    };
-    Some(match event {
-        Event::BackupCompleted { .. } => Event::BackupFailed { backup_id, failure },
-        Event::BackupFailed { .. } => Event::BackupExpiring { backup_id, expires_at: at },
-        Event::BackupExpiring { .. } => Event::ScheduleSkipped { failure, next_run_at: Some(at) },
-        Event::ScheduleSkipped { next_run_at: Some(_), .. } => Event::ScheduleSkipped { failure, next_run_at: None },
-        Event::ScheduleSkipped { next_run_at: None, .. } => Event::RestoreCompleted {
-            restore_id,
-            name,
-            values_restored: 1,
-            values_not_restored: 0,
-            records_not_restored: 0,
-        },
-        Event::RestoreCompleted { .. } => Event::RestoreStopped { restore_id, name },
-        Event::RestoreStopped { .. } => Event::RestoreFailed { restore_id, name, has_written: false, failure },
-        Event::RestoreFailed { has_written: false, .. } => {
-            Event::RestoreFailed { restore_id, name, has_written: true, failure }
-        }
-        Event::RestoreFailed { has_written: true, .. } => {
-            Event::DeadLetters { step: "export".to_owned(), run_id: backup_id.to_string() }
-        }
-        Event::DeadLetters { .. } => {
-            let (undelivered_id, reason) = (NotificationId::new(at, [3; 10]), "refused".to_owned());
-            Event::DeliveryGivenUp { undelivered_id, channel: Channel::Email, reason }
-        }
-        Event::DeliveryGivenUp { .. } => return None,
-    })
-}
-
 #[tokio::test]
 async fn every_event_and_all_its_members_are_documented() {
     let world = World::with_account().await;
     let documented = include_str!("../../../../docs/events.md");
-    for (nth, event) in (0_u8..).zip(every_event()) {
+    for (nth, event) in (0_u8..).zip(examples::every_event()) {
         for (name, _) in serde_json::to_value(&event).expect("JSON").as_object().expect("members") {
             assert!(documented.contains(&format!("`{name}`")), "{name} of {}", event.slug());
         }
@@ -185,5 +135,5 @@ async fn every_event_and_all_its_members_are_documented() {
         world.ledger.commit(&[Change::create(&notification)]).await.expect("new");
     }
     let shown = get(&world, INBOX).await;
-    assert_eq!(shown["notifications"].as_array().map(Vec::len), Some(every_event().len()));
+    assert_eq!(shown["notifications"].as_array().map(Vec::len), Some(examples::every_event().len()));
 }

@@ -7,6 +7,7 @@ use archive::manifest::{Manifest, ManifestError};
 use archive::reader::read_file;
 use domain::object::Counts;
 use domain::property::Sensitivity;
+use expect_test::expect_file;
 use futures_lite::future::block_on;
 use futures_lite::io::Cursor;
 use serde_json::{Value, json};
@@ -89,6 +90,13 @@ fn a_manifest_has_the_documented_fields() {
     let dangers =
         ["formula", "1,048,576 rows", "16,384 columns", "32,767 characters", "15 digits", "U+FFFD", "as text"];
     assert!(dangers.iter().all(|danger| notes[1].contains(danger)), "{}", notes[1]);
+}
+
+/// The manifest as its readers see it. After a wanted change: `UPDATE_EXPECT=1 cargo test -p archive manifest`.
+#[test]
+fn a_manifest_reads_as_in_the_snapshot() {
+    let text = String::from_utf8(in_the_zip(&two_segments())).expect("UTF-8");
+    expect_file!["../snapshots/manifest.json"].assert_eq(&text);
 }
 
 #[test]

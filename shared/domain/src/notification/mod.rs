@@ -6,6 +6,7 @@
 
 pub mod channel;
 pub mod delivery;
+pub mod examples;
 mod wording;
 
 use std::collections::BTreeSet;

@@ -174,6 +174,10 @@ impl From<SecretsError> for Problem {
 mod tests {
     use std::collections::BTreeSet;
 
+    use domain::backup::BackupState;
+    use expect_test::expect_file;
+    use jiff::Timestamp;
+
     use serde_json::json;
 
     use super::*;
@@ -195,6 +199,36 @@ mod tests {
                 "nextAllowedAt": "2026-11-23T00:00:00Z",
             })
         );
+    }
+
+    /// The documents as people read them. After a wanted change: `UPDATE_EXPECT=1 cargo test -p http-api problem`.
+    #[test]
+    fn problem_documents_read_as_in_the_snapshot() {
+        let at = Timestamp::UNIX_EPOCH;
+        let fields = |count: usize| (0..count).map(|field| FieldFault::new(format!("f{field}"), "It is 0.")).collect();
+        let problems = [
+            Problem::unavailable("timed out"),
+            Problem::unreadable("format 7"),
+            Problem::internal("a bug"),
+            Problem::path_unknown(),
+            Problem::account_unknown(),
+            Problem::backup_unknown(),
+            Problem::input_invalid(fields(1)),
+            Problem::input_invalid(fields(12)),
+            Problem::parameters_unknown(&["colour"], &["limit", "after"]),
+            Problem::parameters_unknown(&["colour"], &[]),
+            Problem::parameter_invalid("limit", "It must be from 1 to 100."),
+            Problem::idempotency_key_taken(),
+            Problem::token_unsuitable("The token has expired. Sign in again."),
+            Problem::restore_unknown(),
+            Problem::import_unknown(),
+            Problem::notification_unknown(),
+            Problem::account_not_connected(),
+            Problem::backup_not_completed(BackupState::Exporting),
+            Problem::archive_expired(at),
+            Problem::archive_deleted(at),
+        ];
+        expect_file!["../../tests/snapshots/problems.txt"].assert_eq(&crate::testing::shown(problems));
     }
 
     #[test]

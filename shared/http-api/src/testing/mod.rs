@@ -150,3 +150,15 @@ pub fn problem(response: &Response) -> (u16, Value) {
     assert_eq!(response.headers()["content-type"], "application/problem+json", "{}", response.body());
     (response.status().as_u16(), document(response)["type"].clone())
 }
+
+/// Problem documents as a text for snapshots: one after another, with the seconds after which a retry may help.
+pub fn shown(problems: impl IntoIterator<Item = Problem>) -> String {
+    let shown = problems.into_iter().map(|problem| {
+        let document = serde_json::to_string_pretty(&problem.document("request-1")).unwrap_or_default();
+        match problem.headers().get(http::header::RETRY_AFTER).and_then(|seconds| seconds.to_str().ok()) {
+            Some(seconds) => format!("{document}\nRetry-After: {seconds}\n"),
+            None => format!("{document}\n"),
+        }
+    });
+    shown.collect::<Vec<_>>().join("\n")
+}

@@ -44,7 +44,7 @@ impl Notify {
         Delivered::Failed(FailedAttempt { reason, may_retry, reached })
     }
 
-    fn mail(&self, notification: &Notification, to: &str) -> Mail {
+    pub(super) fn mail(&self, notification: &Notification, to: &str) -> Mail {
         let link = notification.path().map(|path| {
             let url = &self.api_url;
             format!(

@@ -1,6 +1,8 @@
 //! E-mails: their recipients and contents.
 
+use domain::notification::examples;
 use domain::ports::outlets::OutletError;
+use expect_test::expect_file;
 
 use super::*;
 
@@ -82,4 +84,17 @@ async fn a_refused_address_is_reported_and_the_others_get_their_mail() {
     });
     let reason = "1 of 3 recipients: refused: the recipient".to_owned();
     assert_eq!(given_up.collect::<Vec<_>>(), [(Channel::Email, reason)]);
+}
+
+/// The e-mails as people read them. After a wanted change: `UPDATE_EXPECT=1 cargo test -p workflows mail`.
+#[tokio::test]
+async fn the_emails_of_all_events_read_as_in_the_snapshot() {
+    let world = World::new().await;
+    let mut mails = Vec::new();
+    for event in examples::every_event() {
+        let notification = world.tell_to(event, None).await;
+        let mail = world.notify().mail(&notification, "ops@example.com");
+        mails.push(format!("Subject: {}\n\n{}", mail.subject, mail.text));
+    }
+    expect_file!["../../../tests/snapshots/emails.txt"].assert_eq(&mails.join("\n----\n\n"));
 }
