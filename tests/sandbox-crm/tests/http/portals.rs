@@ -128,7 +128,7 @@ async fn what_cannot_be_made_is_refused_with_a_reason() {
         (json!({"customObjects": [{"name": "contacts"}]}), "custom object"),
         (json!({"customObjects": [{"name": "Bad Name"}]}), "custom object"),
         (json!({"customObjects": [{"name": "a"}, {"name": "a"}]}), "custom object"),
-        (json!({"archivedPerMille": 500, "mergedPerMille": 500}), "900 together"),
+        (json!({"archivedPerMille": 500, "mergedPerMille": 500}), "at most 900"),
         (json!({"timeZone": "Mars/Olympus"}), "time zone"),
         (json!({"load": "/nonexistent"}), "cannot load"),
         (json!({"requiredProperties": {"leads": ["x"]}}), "not a standard object"),
