@@ -102,8 +102,9 @@ failure_kinds! {
 }
 
 impl FailureKind {
-    /// Whether every further backup fails in the same way until a super admin connects the account again. Schedules
-    /// pause until then. A kind that this version does not know pauses nothing.
+    /// Whether every further backup fails in the same way until a super admin connects the account again. Until then
+    /// each run of a schedule is skipped, with a notification; the schedule stays on. A kind that this version does
+    /// not know pauses nothing.
     pub const fn pauses_schedules(&self) -> bool {
         matches!(
             self,

@@ -25,7 +25,7 @@ struct StandardObject {
 }
 
 /// All of them, in the order in which a backup lists them.
-const STANDARD_OBJECTS: [StandardObject; 8] = [
+const STANDARD_OBJECTS: &[StandardObject] = &[
     StandardObject {
         name: "contacts",
         type_id: Some("0-1"),

@@ -205,7 +205,20 @@ pub struct SandboxConfig {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+    use crate::catalog::STANDARD;
+
+    /// Tests of other crates take the names of all standard objects from here.
+    #[test]
+    fn the_default_portal_has_records_of_every_standard_object() {
+        let config = PortalConfig::default();
+        let filled: BTreeSet<&str> =
+            config.records.iter().filter(|(_, count)| **count > 0).map(|(name, _)| name.as_str()).collect();
+        let standard: BTreeSet<&str> = STANDARD.iter().map(|object| object.name).collect();
+        assert_eq!(filled, standard);
+    }
 
     #[test]
     fn unknown_settings_are_refused() {

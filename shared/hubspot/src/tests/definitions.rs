@@ -40,7 +40,8 @@ async fn custom_object_types_are_found_and_standard_ones_are_known() {
     let standard = ["contacts", "companies", "deals", "tickets", "products", "calls", "tasks", "conversations"];
     assert_eq!(types.iter().map(|found| found.object_type.as_str()).collect::<Vec<_>>(), standard);
     assert_eq!((types[0].type_id.as_deref(), types[0].label.as_str()), (Some("0-1"), "Contact"));
-    assert_eq!((types[7].type_id.as_deref(), types[7].label.as_str()), (None, "Conversation"));
+    let last = types.last().expect("an object type");
+    assert_eq!((last.type_id.as_deref(), last.label.as_str()), (None, "Conversation"));
 }
 
 #[tokio::test]
@@ -50,7 +51,7 @@ async fn a_missing_schema_scope_is_named() {
     let error = crm.custom_object_types().await.expect_err("no scope");
     assert_eq!(error.kind, CrmErrorKind::MissingScopes(vec!["crm.schemas.custom.read".into()]));
     let known = crm.model().standard_object_types();
-    assert!(known.len() == 8 && known.iter().all(|object| !object.custom), "standard objects need no call");
+    assert!(!known.is_empty() && known.iter().all(|object| !object.custom), "standard objects need no call");
 }
 
 /// An account with one property of each level. It answers a list of `level` with `reply`.

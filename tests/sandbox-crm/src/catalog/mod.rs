@@ -177,16 +177,16 @@ mod tests {
 
     #[test]
     fn every_object_has_unique_names_options_where_needed_and_the_promised_width() {
-        for (name, at_least) in [
-            ("contacts", 60),
-            ("companies", 50),
-            ("deals", 40),
-            ("tickets", 30),
-            ("products", 15),
-            ("calls", 25),
-            ("tasks", 25),
-        ] {
-            let object = STANDARD.iter().find(|object| object.name == name).expect("a standard object");
+        for object in STANDARD.iter().filter(|object| object.name != CONVERSATIONS) {
+            let name = object.name;
+            let at_least = match name {
+                "contacts" => 60,
+                "companies" => 50,
+                "deals" => 40,
+                "tickets" => 30,
+                "products" => 15,
+                _ => 25,
+            };
             let properties = object.properties();
             assert!(properties.len() >= at_least, "{name} has {}", properties.len());
             let names: HashSet<&str> = properties.iter().map(|property| property.name.as_str()).collect();

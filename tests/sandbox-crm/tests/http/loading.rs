@@ -82,8 +82,7 @@ async fn a_folder_of_csvs_is_served_as_it_is() {
 
 #[tokio::test]
 async fn files_that_cannot_be_read_are_named_with_the_reason() {
-    for (text, reason) in
-        [("id,name\nx,1\n", "'x' is not a record id"), ("id,n\n4,1\n4,2\n", "record 4 stands there twice")]
+    for (text, reason) in [("id,name\nx,1\n", "'x' is not a record id"), ("id,n\n4,1\n4,2\n", "record 4 appears twice")]
     {
         let folder = Folder::new("broken");
         folder.write("contacts.csv", text);

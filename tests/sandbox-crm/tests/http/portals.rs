@@ -124,14 +124,14 @@ async fn tokens_that_belong_to_nobody_get_the_default_portal_or_none() {
 async fn what_cannot_be_made_is_refused_with_a_reason() {
     let fixture = Fixture::contacts(0).await;
     for (config, reason) in [
-        (json!({"records": {"leads": 1}}), "not a standard object"),
+        (json!({"records": {"unicorns": 1}}), "not a standard object"),
         (json!({"customObjects": [{"name": "contacts"}]}), "custom object"),
         (json!({"customObjects": [{"name": "Bad Name"}]}), "custom object"),
         (json!({"customObjects": [{"name": "a"}, {"name": "a"}]}), "custom object"),
-        (json!({"archivedPerMille": 500, "mergedPerMille": 500}), "900 together"),
+        (json!({"archivedPerMille": 500, "mergedPerMille": 500}), "at most 900"),
         (json!({"timeZone": "Mars/Olympus"}), "time zone"),
         (json!({"load": "/nonexistent"}), "cannot load"),
-        (json!({"requiredProperties": {"leads": ["x"]}}), "not a standard object"),
+        (json!({"requiredProperties": {"unicorns": ["x"]}}), "not a standard object"),
     ] {
         let refused = fixture.post("/_sandbox/portals", config).await;
         assert_eq!(refused.status, 422, "{reason}");

@@ -88,7 +88,7 @@ async fn the_account_is_described_on_the_command_line() {
 fn arguments_that_make_no_sense_are_one_clear_sentence() {
     for (arguments, sentence) in [
         (vec!["--records", "contacts"], "'contacts' is not NAME=COUNT"),
-        (vec!["--records", "leads=1"], "'leads' is not a standard object"),
+        (vec!["--records", "unicorns=1"], "'unicorns' is not a standard object"),
         (vec!["--plan", "gold"], "'gold' is not a plan"),
         (vec!["--properties", "wide"], "'wide' is not a property set"),
         (vec!["--load", "/nonexistent"], "cannot load /nonexistent"),
