@@ -331,6 +331,7 @@ mod tests {
         let kept_for = SignedDuration::from_hours(24);
         let entry = AuditEntry::of(&notification, kept_for).expect("an end");
         assert_eq!(entry, AuditEntry::of(&notification, kept_for).expect("the same"));
+        assert_eq!(entry.forget_at, NOW + kept_for);
         assert_eq!((entry.action.as_str(), entry.outcome), ("backup-failed", AuditOutcome::Failed));
         assert!(OWN_ACTIONS.contains(&entry.action.as_str()));
         assert_eq!((entry.subject.as_deref(), entry.source_address), (Some("user-1"), None));

@@ -63,3 +63,14 @@ fn an_event_is_stored_with_its_slug() {
         assert_eq!(stored["event"], event.slug());
     }
 }
+
+#[test]
+fn a_notification_remembers_a_hundred_readers() {
+    let read = |count: usize| {
+        (0..count).fold(notification(completed()), |one, nth| one.marked(&format!("user-{nth:03}"), true))
+    };
+    assert!((0..MOST_READERS).all(|nth| read(MOST_READERS).is_read_by(&format!("user-{nth:03}"))));
+    let more = read(MOST_READERS + 1);
+    assert_eq!(more.read_by.len(), MOST_READERS);
+    assert!(more.is_read_by(&format!("user-{MOST_READERS:03}")), "the latest reader is among them");
+}

@@ -102,3 +102,18 @@ fn a_deletion_may_have_moved_records_of_a_list_that_one_worker_reads() {
     assert!(closed(ReadMode::Sequential, 3));
     assert!(!closed(ReadMode::Sequential, 4) && !closed(ReadMode::Ranges, 3));
 }
+
+#[test]
+fn hidden_values_are_counted_for_a_bounded_number_of_properties() {
+    let (object, ..) = read();
+    let hidden = |names: std::ops::Range<usize>, rows| Shortfall {
+        hidden_values: names.map(|nth| (format!("p{nth:04}"), rows)).collect(),
+        ..Shortfall::default()
+    };
+    let object = ObjectExport { hidden_values: BTreeMap::new(), ..object };
+    let full = object.with(&hidden(0..MOST_HIDDEN, 1));
+    assert_eq!(full.hidden_values.len(), MOST_HIDDEN);
+    let more = full.with(&hidden(MOST_HIDDEN - 1..MOST_HIDDEN + 5, 2));
+    assert_eq!(more.hidden_values.len(), MOST_HIDDEN, "no property is added");
+    assert_eq!(more.hidden_values[&format!("p{:04}", MOST_HIDDEN - 1)], 3, "known ones are still counted");
+}

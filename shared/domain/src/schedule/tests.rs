@@ -162,3 +162,12 @@ proptest! {
         prop_assert_eq!(next_of(&caught_up), due + WEEK);
     }
 }
+
+#[test]
+fn an_account_that_moves_to_the_west_does_not_run_twice_on_one_day() {
+    let weekly = off().switched_on(Cadence::Week, &user(), "Pacific/Auckland", NOW);
+    let due = next_of(&weekly);
+    let ran = weekly.started(backup(due), "Pacific/Honolulu", due).expect("it is due");
+    let pause = next_of(&ran).duration_since(due);
+    assert!(pause >= SignedDuration::from_hours(7 * 12), "{pause:?} between two runs");
+}
