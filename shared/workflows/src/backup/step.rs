@@ -109,14 +109,23 @@ impl<'a> BackupStep<'a> {
         patience: &Patience,
     ) -> Result<(), StepError> {
         if matches!(error, StepError::TakenOver(_)) {
-            return ending::sweep_if_ended(self.ledger, self.queue, self.backup).await;
+            return self.sweep_if_ended().await;
         }
         let key = Backup::key_of(self.backup);
         match self.leases().interrupted::<Backup>(&key, lease, error, (progressed, Leftover::Nothing), patience).await?
         {
-            Aftermath::Settled => Ok(()),
+            Aftermath::Settled => self.sweep_if_ended().await,
             Aftermath::Fail(failure) => self.fail(failure).await,
         }
+    }
+
+    /// Queues another sweep if the backup has ended. A run that was working at that time, or died since, may have
+    /// written data after the first one.
+    ///
+    /// # Errors
+    /// [`StepError`] when the message should be delivered again.
+    pub(crate) async fn sweep_if_ended(&self) -> Result<(), StepError> {
+        ending::sweep_if_ended(self.ledger, self.queue, self.backup).await
     }
 
     /// Handles the end of the time of a run under `lease` before the step was done. A run that has `progressed` does

@@ -171,3 +171,24 @@ fn one_world() {
         Err(message) => panic!("{message}"),
     }
 }
+
+/// The backup is cancelled while its objects are discovered, and one call fails, whichever it is. A run that is told so
+/// late has written after the sweep, and asks for another one.
+#[test]
+fn a_cancelled_backup_leaves_nothing_behind_whichever_call_fails() {
+    listen();
+    let (mut cancelled, mut failing) = (0, Vec::new());
+    for nth in 0..60 {
+        let object = r#"{"records":0,"properties":[]}"#;
+        let way = format!(r#"{{"faults":[{{"nth":{nth}}}],"events":[{{"At":[0,"End"]}}]}}"#);
+        let plan = format!(r#"{{"workers":2,"objects":[{object},{object}],"steps":[{{"Backup":{way}}}]}}"#);
+        let plan: WorldPlan = serde_json::from_str(&plan).expect("a plan");
+        match outcome(&plan) {
+            Ok(coverage) => cancelled += coverage.of("a cancellation in a backup"),
+            Err(message) => failing.push(format!("call {nth}: {message}")),
+        }
+    }
+    drop(panic::take_hook());
+    assert!(failing.is_empty(), "{}", failing.join("\n"));
+    assert!(cancelled >= 50, "{cancelled} of 60 backups were cancelled");
+}

@@ -73,7 +73,7 @@ impl Assemble {
         let step = self.step(backup);
         let Some(loaded) = step.load().await? else { return Ok(()) };
         if loaded.record.state != BackupState::Assembling {
-            return Ok(());
+            return step.sweep_if_ended().await;
         }
         let Some(held) = step.lease(&loaded, run, out_of_attempts).await? else { return Ok(()) };
         let progressed = AtomicBool::new(false);

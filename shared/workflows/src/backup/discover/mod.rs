@@ -107,7 +107,7 @@ impl Discover {
             return self.dispatch(backup).await;
         }
         if !matches!(loaded.record.state, BackupState::Queued | BackupState::Discovering) {
-            return Ok(());
+            return step.sweep_if_ended().await;
         }
         let Some(held) = step.lease(&loaded, run, out_of_attempts).await? else { return Ok(()) };
         let discovered = held.during(self.discover(&loaded.record, held.number(), run)).await;

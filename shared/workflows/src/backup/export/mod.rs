@@ -107,6 +107,8 @@ impl Export {
             // The run that closed the object, or started it again, may have died before it gave the free place to
             // another chunk.
             self.dispatch(backup).await?;
+            // A run before this one may have written after the sweep, and failed before it asked for another.
+            ending::sweep_if_ended(self.ledger(), &*self.queue, backup).await?;
             return Ok(ExportUsage::default());
         };
         match subject.chunk.record.state {
