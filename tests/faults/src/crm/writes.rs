@@ -233,7 +233,7 @@ impl SimulatedObject {
                 property: property.clone(),
                 archived,
                 options: rules.options,
-                comparison: if rules.multiple { Comparison::Options } else { Comparison::Exact },
+                comparison: comparison_of(property, rules.multiple),
                 forward_only: rules.forward_only,
                 side_effect: rules.side_effect,
             }
@@ -393,6 +393,15 @@ impl PropertyRules {
         let mut chosen = value.split(|c| self.multiple && c == ';').filter(|part| !part.is_empty());
         let allowed = |part: &str| self.options.is_empty() || self.options.iter().any(|option| option == part);
         (!chosen.all(allowed)).then_some("INVALID_OPTION")
+    }
+}
+
+/// How values of a property are compared, by the words of its kind.
+fn comparison_of(property: &Property, multiple: bool) -> Comparison {
+    match property.kind.as_str() {
+        "number" => Comparison::Number,
+        _ if multiple => Comparison::Options,
+        _ => Comparison::Exact,
     }
 }
 

@@ -44,6 +44,13 @@ pub struct WorldPlan {
     pub steps: Vec<Step>,
 }
 
+impl WorldPlan {
+    /// Whether a call of a port fails while a backup is made.
+    pub(super) fn has_port_faults(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step, Step::Backup(phase) if !phase.faults.is_empty()))
+    }
+}
+
 /// How messages are delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Copies {

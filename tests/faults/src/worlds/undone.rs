@@ -75,7 +75,12 @@ impl Walk<'_> {
             if kind.is_cleared_on_the_way() {
                 ours.insert(String::new());
             }
-            let is_doubtful = !found.is_changed || found.before.contains(&found.left);
+            // A run that was stopped does not know what the CRM has made of its value, which looks like an edit then.
+            let form_is_unknown = kind == Kind::Lower && !undone.is_completed && found.left != *target;
+            // Somebody has edited a value that could neither be set nor put back: it counts as never changed.
+            let is_given_up = may_be_cleared && found.left.is_empty() && history.is_edited(key, from, to);
+            let is_unknown = form_is_unknown || is_given_up;
+            let is_doubtful = !found.is_changed || found.before.contains(&found.left) || is_unknown;
             let targets = if is_doubtful { was_there.union(&found.before).cloned().collect() } else { found.before };
             let only_over = (!include_edited).then_some(ours);
             wanted.insert(key.clone(), Wanted { targets, only_over, left: Some(found.left), is_doubtful });

@@ -56,6 +56,7 @@ pub(super) struct Carried {
     pub(super) cleared: BTreeSet<Key>,
     /// Whether it was an undo.
     pub(super) is_undo: bool,
+    pub(super) is_completed: bool,
     /// When it was confirmed and when it was over, in the object's journal.
     pub(super) wrote: (Mark, Mark),
 }
@@ -321,6 +322,13 @@ async fn act_now(plan: &WorldPlan, world: &World, act: &Act, subject: &Subject) 
     match act {
         Act::Edit(edits) => (edit(plan, world, edits) > 0).then_some("an edit"),
         Act::Jump(millis) => {
+            // Time passes for the CRM as well: what it is about to write is written before.
+            while *millis > 0
+                && let Some(landing) = world.crm.next_landing()
+            {
+                world.clock.pass_until(landing).await;
+                world.clock.pass(SignedDuration::from_millis(1)).await;
+            }
             world.clock.jump(SignedDuration::from_millis(*millis));
             Some(if *millis < 0 { "a clock that goes back" } else { "a clock that jumps forward" })
         }
