@@ -278,7 +278,7 @@ mod tests {
             assert_eq!(waited[..6], [30, 60, 120, 240, 300, 300]);
             assert_eq!(waited.iter().sum::<i64>(), 24 * 3_600);
             assert_eq!(failure.kind, "stored-unreadable");
-            let (since, what_to_do) = ("Since 2027-01-15 08:00 UTC", "Deploy the latest version");
+            let (since, what_to_do) = ("since 2027-01-15 08:00 UTC", "deploy the latest version");
             assert!(failure.sentence.contains(since) && failure.sentence.contains(what_to_do), "{}", failure.sentence);
         }
     }

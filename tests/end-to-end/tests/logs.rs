@@ -80,8 +80,8 @@ fn logs_hold_no_token_no_value_and_no_link() -> Result<()> {
     let written = fs::read(&file).or_failure(|| format!("cannot read {}", file.display()))?;
     let written = String::from_utf8_lossy(&written);
     for needle in [CANARY, TOKEN_PREFIX, claims, &webhook_secret] {
-        let line = written.lines().find(|line| line.contains(needle));
-        assert!(line.is_none(), "{needle} in the emulator's log: {line:?}");
+        let found = written.lines().find(|line| line.contains(needle));
+        assert!(found.is_none(), "{needle} in the emulator's log: {found:?}");
     }
     // The emulator tells of links and addresses itself, so only what functions say counts.
     for needle in [signature, of_report, of_export, TARGET] {
