@@ -7,6 +7,7 @@ mod assembly;
 mod codec;
 mod cold_start;
 mod compression;
+mod cost;
 mod export;
 mod figure;
 mod memory;
@@ -43,6 +44,7 @@ fn take(benchmark: Benchmark, places: &Places) -> Result<Vec<Figure>> {
         Benchmark::Assembly => assembly::run(places),
         Benchmark::Million => million::run(places),
         Benchmark::Restore => restore::run(places),
+        Benchmark::Cost => cost::run(places),
     }
 }
 

@@ -39,12 +39,14 @@ const WARM_UP_MS: i64 = 5_000;
 const RUN_OUT_MS: i64 = 3_000;
 
 /// The restores of the benchmark's account.
-struct Account {
+pub(crate) struct Account {
     running: Running,
     backup_id: String,
     ids: Vec<u64>,
     property: String,
     users: u32,
+    /// How long a plan or a restore may take.
+    patience: Duration,
 }
 
 /// Takes the figures.
@@ -55,20 +57,44 @@ pub(crate) fn run(places: &Places) -> Result<Vec<Figure>> {
     eprintln!("restore: 100,000 contacts, 190 calls per 10 s, 300 ms; first 1% of them changed, then 60% …");
     let mut running = export::bring_up(places, &ACCOUNT)?;
     let completed = export::back_up("restore", &mut running, PATIENCE, || Ok(()))?;
-    let (ids, property) = (ids(&running)?, text_property(&running)?);
-    let mut account = Account { running, backup_id: completed.backup.backup_id, ids, property, users: 0 };
+    let mut account = Account::of(running, completed.backup.backup_id, PATIENCE)?;
     let mut figures = account.few_changes()?;
     figures.extend(account.many_changes()?);
     Ok(figures)
 }
 
 impl Account {
-    fn few_changes(&mut self) -> Result<Vec<Figure>> {
-        let changed: Vec<u64> = self.ids.iter().copied().step_by(100).collect();
+    /// Restores of a text property of contacts from a backup.
+    pub(crate) fn of(running: Running, backup_id: String, patience: Duration) -> Result<Self> {
+        let (ids, property) = (ids(&running)?, text_property(&running)?);
+        Ok(Self { running, backup_id, ids, property, users: 0, patience })
+    }
+
+    pub(crate) fn running(&self) -> &Running {
+        &self.running
+    }
+
+    /// Overwrites the property in every `nth` record. Returns the number of these records.
+    pub(crate) fn damage_every(&self, nth: usize) -> Result<u64> {
+        let changed: Vec<u64> = self.ids.iter().copied().step_by(nth).collect();
         self.damage(&changed)?;
+        Ok(changed.len() as u64)
+    }
+
+    /// Plans a restore that changes `changed` records, and carries it out.
+    pub(crate) fn restore(&mut self, changed: u64) -> Result<()> {
+        let restores = self.restores()?;
+        let (restore_id, _) = self.planned(&restores, changed)?;
+        // The plan may have taken longer than a sign-in is valid for.
+        let restores = self.restores()?;
+        self.carry_out(&restores, &restore_id)
+    }
+
+    fn few_changes(&mut self) -> Result<Vec<Figure>> {
+        let changed = self.damage_every(100)?;
         self.reset_calls()?;
         let restores = self.restores()?;
-        let (restore_id, planned) = self.planned(&restores, changed.len() as u64)?;
+        let (restore_id, planned) = self.planned(&restores, changed)?;
         let reads = self.report()?.total;
         self.carry_out(&restores, &restore_id)?;
         let total = self.report()?.total;
@@ -147,7 +173,7 @@ impl Account {
     }
 
     fn watch(&mut self, restores: &Restores, id: &str) -> Result<Restore> {
-        restores.watch(id, PATIENCE, |_| self.running.check_running())
+        restores.watch(id, self.patience, |_| self.running.check_running())
     }
 
     fn damage(&self, ids: &[u64]) -> Result<()> {

@@ -21,6 +21,8 @@ pub enum Benchmark {
     Million,
     /// Calls that a restore takes, and how much of the CRM's call limit it uses
     Restore,
+    /// What backups, a restore and an idle deployment cost at list prices (half an hour)
+    Cost,
 }
 
 impl Benchmark {

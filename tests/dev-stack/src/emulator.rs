@@ -24,11 +24,11 @@ pub struct Emulator {
 
 impl Emulator {
     /// Starts an emulator on `port` (0: any that is free) that keeps what it writes in `folder`, and waits until it
-    /// answers.
+    /// answers. Functions reach it at `functions_endpoint`, if that is another address.
     ///
     /// # Errors
     /// When the port is taken or the emulator does not come up.
-    pub fn start(python: &Environment, folder: &Path, port: u16) -> Result<Self> {
+    pub fn start(python: &Environment, folder: &Path, port: u16, functions_endpoint: Option<&str>) -> Result<Self> {
         let port = usable_port(port)?;
         let url = format!("http://127.0.0.1:{port}");
         let scratch = folder.join("emulator");
@@ -49,7 +49,7 @@ impl Emulator {
             .env("AUTH", "true")
             .env("IOT_MTLS_ENABLED", "0")
             .env("SFTP_ENABLED", "0")
-            .env("AWS_ENDPOINT_URL", &url)
+            .env("AWS_ENDPOINT_URL", functions_endpoint.unwrap_or(&url))
             .env("AWS_ACCESS_KEY_ID", "test")
             .env("AWS_SECRET_ACCESS_KEY", "test")
             .env("AWS_DEFAULT_REGION", "us-east-1");

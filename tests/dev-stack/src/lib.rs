@@ -13,6 +13,7 @@ pub mod exchange;
 pub mod exports;
 pub mod failure;
 pub mod functions;
+pub mod invocations;
 pub mod issuer;
 pub mod leftovers;
 pub mod oidc;

@@ -150,6 +150,8 @@ pub struct Wishes<'a> {
     pub issuer: bool,
     /// Another checkout, whose functions and those of this one take turns while [`Running::check_running`] is asked.
     pub other: Option<&'a Path>,
+    /// Where functions reach the emulator, if something stands between them.
+    pub functions_endpoint: Option<&'a str>,
 }
 
 /// A running stack, which ends when this value is dropped.
@@ -182,7 +184,7 @@ impl Running {
         eprintln!("starting the emulator and the sandbox CRM …");
         let sandbox = Sandbox::start(&executables, &folder, wishes.sandbox)?;
         claim.note(sandbox.group())?;
-        let emulator = Emulator::start(&python, &folder, wishes.port)?;
+        let emulator = Emulator::start(&python, &folder, wishes.port, wishes.functions_endpoint)?;
         claim.note(emulator.group())?;
         let issuer = wishes.issuer.then(|| Issuer::start(&python, &folder)).transpose()?;
         issuer.as_ref().map_or(Ok(()), |issuer| claim.note(issuer.group()))?;

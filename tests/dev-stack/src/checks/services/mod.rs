@@ -61,7 +61,7 @@ impl Services {
 
     fn start_ministack(&mut self, places: &Places) -> Result<Outcome> {
         let python = Environment::prepare(places, places.dev().join("venv"), "requirements.txt")?;
-        let emulator = Emulator::start(&python, &folder(places, "contracts")?, 0)?;
+        let emulator = Emulator::start(&python, &folder(places, "contracts")?, 0, None)?;
         let url = emulator.url().to_owned();
         self.emulator = Some(emulator);
         self.environment.push(("TEST_MINISTACK_URL", url.clone()));
