@@ -192,3 +192,28 @@ fn a_cancelled_backup_leaves_nothing_behind_whichever_call_fails() {
     assert!(failing.is_empty(), "{}", failing.join("\n"));
     assert!(cancelled >= 50, "{cancelled} of 60 backups were cancelled");
 }
+
+/// A run writes a value that the CRM keeps in a form of its own, and ends because of another batch. Meanwhile the CRM
+/// has refused the property too often, so the next run gives the value up. An undo goes back to what was there before
+/// (world 11588).
+#[test]
+fn a_written_value_of_a_property_that_was_dropped_since_goes_back() {
+    let plan = r#"{
+        "objects": [{ "records": 202, "properties": ["Lower"] }],
+        "steps": [
+            { "Backup": {} },
+            { "People": [{ "every": 1 }] },
+            { "Restore": {
+                "properties": [0],
+                "refusals": [{ "why": "ReadOnly", "from": 2 }],
+                "writing": { "faults": [{ "nth": 0 }, { "call": "Crm::update_batch", "nth": 2 }] }
+            } },
+            { "Undo": {} }
+        ]
+    }"#;
+    listen();
+    let outcome = outcome(&serde_json::from_str(plan).expect("a plan"));
+    drop(panic::take_hook());
+    let coverage = outcome.unwrap_or_else(|message| panic!("{message}"));
+    assert!(coverage.of("fate failed: PROPERTY_DROPPED") > 0 && coverage.of("undo Completed") > 0, "{coverage}");
+}

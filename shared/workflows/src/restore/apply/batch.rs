@@ -142,7 +142,9 @@ impl Application<'_> {
         } else if self.is_edited(planned, current, begun) {
             work.decided.push(failed(id, current, reasons::EDITED_SINCE, EDITED));
         } else if self.is_dropped(planned.property) {
-            work.decided.push(failed(id, current, reasons::PROPERTY_DROPPED, DROPPED));
+            // An earlier run may have written it, and the CRM keeps it in a form of its own.
+            let fate = failure(reasons::PROPERTY_DROPPED, DROPPED);
+            work.decided.push(self.outcome(id, current.clone(), fate, earlier));
         } else {
             work.to_write.push(current.clone());
         }
@@ -280,6 +282,10 @@ fn failed(id: RecordId, difference: &Difference, code: &str, message: &str) -> V
         property: difference.property,
         before: difference.before.clone(),
         target: difference.target.clone(),
-        fate: Fate::Failed { code: code.to_owned(), message: message.to_owned(), now: None },
+        fate: failure(code, message),
     }
+}
+
+fn failure(code: &str, message: &str) -> Fate {
+    Fate::Failed { code: code.to_owned(), message: message.to_owned(), now: None }
 }
