@@ -38,11 +38,19 @@ impl Phase {
 impl Phase {
     /// By how much the clock goes back in all.
     pub(super) fn goes_back_by(&self) -> SignedDuration {
-        let jumps = self.events.iter().filter_map(|event| match event {
-            Event::At(_, Act::Jump(millis)) => Some((*millis).min(0)),
+        SignedDuration::from_millis(-self.jumps().map(|millis| millis.min(0)).sum::<i64>())
+    }
+
+    /// By how much the clock goes forward in all, besides the time that passes.
+    pub(super) fn goes_forward_by(&self) -> SignedDuration {
+        SignedDuration::from_millis(self.jumps().map(|millis| millis.max(0)).sum::<i64>())
+    }
+
+    fn jumps(&self) -> impl Iterator<Item = i64> {
+        self.events.iter().filter_map(|event| match event {
+            Event::At(_, Act::Jump(millis)) => Some(*millis),
             _ => None,
-        });
-        SignedDuration::from_millis(-jumps.sum::<i64>())
+        })
     }
 }
 

@@ -326,7 +326,7 @@ impl Walk<'_> {
         let gives_back =
             ended.asked.wanted.keys().any(|key| self.known(ended.asked.object, &key.1).1.is_cleared_on_the_way());
         if let Some(stopped) = ended.restore.stopped.as_ref().filter(|_| is_smooth && !gives_back) {
-            let begun = |at| at > stopped.at + BEGUN_WITHIN;
+            let begun = |at| at > stopped.at + BEGUN_WITHIN + writing.goes_forward_by();
             let late = journal.iter().find(|entry| entry.what == Happened::Read && begun(entry.at));
             assert!(late.is_none(), "a batch was begun after the stop: {late:?}, {}", stopped.at);
         }
