@@ -188,7 +188,8 @@ async fn no_stage_stays_empty_wherever_a_run_dies_before_a_stop() {
 /// The run that gives values back after a stop dies as well, at every call in turn.
 #[tokio::test(start_paused = true)]
 async fn no_stage_stays_empty_wherever_the_run_dies_that_ends_the_restore() {
-    let sweep = Sweep::expecting(90);
+    // Whether a lease is renewed once more depends on how the calls of the batches interleave.
+    let sweep = Sweep::expecting(90).where_calls_vary();
     sweep
         .of(Fault::WorkerDies, async |faults| {
             let (mut scenario, restore) = between(Trouble::DailyLimit, SignedDuration::from_mins(1)).await;
