@@ -1,7 +1,7 @@
 //! What is the same in all HubSpot accounts.
 
 use domain::ids::ObjectType;
-use domain::ports::crm_model::{CrmModel, Reach, ReadMode};
+use domain::ports::crm_model::{CallSizes, CrmModel, ReadMode};
 use domain::property::ObjectDefinition;
 
 use crate::endpoints::{MAX_FOUND, MAX_RECORDS};
@@ -34,7 +34,7 @@ impl CrmModel for Model {
     }
 
     /// A search ends at 10,000 results, and a record may be created between two of its calls.
-    fn reach(&self) -> Reach {
-        Reach { list_page: MAX_RECORDS, search_page: MAX_FOUND, farthest: 9_900 }
+    fn call_sizes(&self) -> CallSizes {
+        CallSizes { list_page: MAX_RECORDS, search_page: MAX_FOUND, farthest: 9_900 }
     }
 }

@@ -16,6 +16,7 @@ use crate::lease::WaitReason;
 use crate::ports::call_gate::{CallGate, GateClosed};
 use crate::ports::crm_batch::{BatchRead, BatchUpdate, PropertyDefinition, RecordUpdate};
 use crate::ports::crm_model::CrmModel;
+pub use crate::ports::crm_model::PageSource;
 use crate::property::{ObjectDefinition, Property, Sensitivity};
 use crate::rows::RowBuffer;
 
@@ -102,7 +103,7 @@ pub trait Crm: Send + Sync {
         up_to: Option<RecordId>,
     ) -> Result<Option<u64>, CrmError>;
 
-    /// The id of the `n`-th record (from 1 to [`Reach::farthest`](crate::ports::crm_model::Reach::farthest)) with an id above `after`. None if there are fewer,
+    /// The id of the `n`-th record (from 1 to [`CallSizes::farthest`](crate::ports::crm_model::CallSizes::farthest)) with an id above `after`. None if there are fewer,
     /// or if the CRM does not know. The CRM's index lags by moments.
     ///
     /// # Errors
@@ -168,20 +169,8 @@ pub struct PageRequest<'a> {
     pub properties: &'a [&'a str],
     pub cursor: &'a Cursor,
     pub source: PageSource,
-    /// The most records: from 1 to what the CRM's [`Reach`](crate::ports::crm_model::Reach) allows.
+    /// The most records: from 1 to what the CRM's [`CallSizes`](crate::ports::crm_model::CallSizes) allow.
     pub limit: u8,
-}
-
-/// The source of a page's ids.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum PageSource {
-    /// The CRM's list of records.
-    #[default]
-    List,
-    /// A search for ids above a given one, for CRMs whose lists cannot start in the middle. It only takes
-    /// [`Cursor::AfterId`], and its index lags by moments.
-    Search,
 }
 
 /// The properties of an object type, as far as the CRM lists them.

@@ -7,7 +7,6 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ids::ObjectType;
-use crate::ports::crm::PageSource;
 use crate::property::ObjectDefinition;
 
 /// The properties of a CRM that use cases depend on.
@@ -26,7 +25,7 @@ pub trait CrmModel: Send + Sync {
     fn merged_ids(&self) -> Option<&'static str>;
 
     /// How much one call returns.
-    fn reach(&self) -> Reach;
+    fn call_sizes(&self) -> CallSizes;
 }
 
 /// How an object is read.
@@ -39,9 +38,21 @@ pub enum ReadMode {
     Sequential,
 }
 
+/// The source of a page's ids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PageSource {
+    /// The CRM's list of records.
+    #[default]
+    List,
+    /// A search for ids above a given one, for CRMs whose lists cannot start in the middle. It only takes
+    /// [`Cursor::AfterId`](crate::ports::crm::Cursor::AfterId), and its index lags by moments.
+    Search,
+}
+
 /// How much one call returns at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Reach {
+pub struct CallSizes {
     /// Records on a page of a list.
     pub list_page: u8,
     /// Records on a page of a search.
@@ -50,7 +61,7 @@ pub struct Reach {
     pub farthest: u16,
 }
 
-impl Reach {
+impl CallSizes {
     /// Records on a page from `source`.
     pub const fn page(self, source: PageSource) -> u8 {
         match source {

@@ -1,7 +1,7 @@
 //! What the simulated CRM is like, as far as no call is needed to know it.
 
 use domain::ids::ObjectType;
-use domain::ports::crm_model::{CrmModel, Reach, ReadMode};
+use domain::ports::crm_model::{CallSizes, CrmModel, ReadMode};
 use domain::property::ObjectDefinition;
 use in_memory::lock;
 
@@ -29,7 +29,7 @@ impl CrmModel for SimulatedCrm {
         Some(MERGED_IDS)
     }
 
-    fn reach(&self) -> Reach {
-        Reach { list_page: 100, search_page: 200, farthest: 9_900 }
+    fn call_sizes(&self) -> CallSizes {
+        CallSizes { list_page: 100, search_page: 200, farthest: 9_900 }
     }
 }

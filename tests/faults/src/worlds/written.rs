@@ -148,22 +148,7 @@ impl Walk<'_> {
             return;
         };
         assert_eq!(outcome.target, reported.target, "an outcome has a wrong target: {:?}", reported.key);
-        // An undo leaves later edits alone; those values are not undone again.
-        let is_left = |code: &str| ended.asked.is_undo && code == reasons::EDITED_SINCE;
-        // Somebody has edited the value that this restore had cleared and could not set. An undo finds nothing to do.
-        let is_as_people_left_it = matches!(outcome.fate, Fate::Failed { now: None, .. })
-            && history.is_edited(reported.key, from, to)
-            && outcome.before == history.value(reported.key, to);
-        if found.is_changed && !matches!(&outcome.fate, Fate::Failed { code, .. } if is_left(code)) {
-            let before = &outcome.before;
-            let known = found.before.contains(before);
-            assert!(
-                known || is_as_people_left_it,
-                "an undo would not go back: {:?} was {:?}, told is {before:?}; {sent:?}",
-                reported.key,
-                found.before
-            );
-        }
+        Self::assert_goes_back(ended, reported.key, outcome, &found, &sent);
         match &outcome.fate {
             Fate::Written { after } => {
                 let after = after.as_deref().unwrap_or(reported.target);
@@ -190,6 +175,23 @@ impl Walk<'_> {
                 self.assert_failed(ended, reported, (code, left), &found, kind);
             }
         }
+    }
+
+    /// The value that an undo would give back is one that was there before.
+    fn assert_goes_back(ended: &Ended<'_>, key: &Key, outcome: &ValueOutcome, found: &Overwritten, sent: &[Sent<'_>]) {
+        let ((from, to), history, before) = (ended.span, &ended.history, &outcome.before);
+        // An undo leaves later edits alone; those values are not undone again.
+        let is_left = matches!(&outcome.fate, Fate::Failed { code, .. } if code == reasons::EDITED_SINCE);
+        // Somebody has edited the value that this restore had cleared and could not set. An undo finds nothing to do.
+        let is_as_people_left_it = matches!(outcome.fate, Fate::Failed { now: None, .. })
+            && history.is_edited(key, from, to)
+            && *before == history.value(key, to);
+        let is_fine = found.before.contains(before) || ended.asked.is_undo && is_left || is_as_people_left_it;
+        assert!(
+            !found.is_changed || is_fine,
+            "an undo would not go back: {key:?} was {:?}, told is {before:?}; {sent:?}",
+            found.before
+        );
     }
 
     /// A value that was not written is as it was, or as `left` says, and the reason `code` is true.

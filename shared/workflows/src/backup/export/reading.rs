@@ -177,7 +177,7 @@ impl<'a> ChunkReading<'a> {
                 properties: &self.properties,
                 cursor: self.given.as_ref().unwrap_or(&self.cursor),
                 source: way.source,
-                limit: self.crm.model().reach().page(way.source),
+                limit: self.crm.model().call_sizes().page(way.source),
             };
             let end = match self.crm.page(&request, &mut self.rows).await {
                 Err(CrmError { kind: CrmErrorKind::Refused, .. }) if self.may_start_again() => {
