@@ -117,7 +117,7 @@ async fn a_day_and_an_hour_without_the_crm_fail_the_backup_and_say_since_when() 
         assert_failed(&world, &ended, kind).await;
         let sentence = &ended.failure.as_ref().expect("a failure").sentence;
         let since = down.strftime("since %Y-%m-%d %H:%M UTC").to_string();
-        assert!(sentence.contains(&since) && sentence.contains("Begin again"), "{sentence}");
+        assert!(sentence.contains(&since) && sentence.contains("Start again"), "{sentence}");
         let lasted = ended.ended_at.expect("an end").duration_since(down);
         let day = SignedDuration::from_hours(24);
         assert!((day..day + SignedDuration::from_mins(15)).contains(&lasted), "{lasted:#}");

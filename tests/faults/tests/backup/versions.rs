@@ -91,7 +91,7 @@ async fn a_record_that_stays_unreadable_fails_the_backup_and_says_what_to_do() {
     assert_eq!(ended.state, BackupState::Failed);
     let failure = ended.failure.expect("a reason");
     assert_eq!(failure.kind, "stored-unreadable");
-    assert!(failure.sentence.contains("Deploy the latest version"), "{}", failure.sentence);
+    assert!(failure.sentence.contains("deploy the latest version"), "{}", failure.sentence);
     ledger.set_later(false);
     world.to_the_end(&backup).await;
     assert_tidy(&world, &backup).await;
