@@ -62,7 +62,7 @@ pub struct Columns {
     pub properties: Vec<Property>,
 }
 
-/// The name of every file's first column, which holds the record id. Part of the archive's format, whatever the CRM.
+/// The name of every file's first column, which holds the record id. Part of the archive's format for every CRM.
 pub const RECORD_ID_COLUMN: &str = "hs_object_id";
 
 impl Document for Columns {}

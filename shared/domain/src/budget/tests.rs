@@ -19,7 +19,7 @@ fn budget(policy: &BudgetPolicy) -> CallBudget {
 }
 
 proptest! {
-    /// No window holds more slots than the limit, however long it is and whatever the workers request.
+    /// No window holds more slots than the limit, for every length of a window and every sequence of requests.
     #[test]
     fn no_window_exceeds_the_limit(
         limit in 2_u32..400,

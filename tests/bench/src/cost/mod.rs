@@ -59,7 +59,7 @@ const MOST_RESTORE: f64 = 0.010;
 
 /// How long a deployment without work is watched. Its rules fire every minute.
 const IDLE: Duration = Duration::from_mins(2);
-/// Minutes of a month of 30 days.
+/// A month of 30 days.
 const MONTH: Duration = Duration::from_hours(30 * 24);
 /// Weekly backups in such a month.
 const WEEKS: f64 = 30.0 / 7.0;
