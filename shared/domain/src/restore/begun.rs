@@ -65,6 +65,15 @@ impl BegunValue {
         overwritten(&chain, is_own)
     }
 
+    /// The value that a run may have overwritten before a user edited it to `now`. None if no run can have. A run that
+    /// found `now` itself has not overwritten it.
+    pub fn before_edit<'a>(&'a self, property: Option<&RestoredProperty>, now: &str) -> Option<&'a str> {
+        let since = self.found.iter().rposition(|found| found != now)?;
+        let chain: Vec<&str> = self.found[..=since].iter().map(String::as_str).collect();
+        let before = overwritten(&chain, |value| property.is_some_and(|property| self.is_own(property, value)));
+        (before != now).then_some(before)
+    }
+
     /// The record's value before a run cleared it and died. None if no run has.
     pub fn before_clearing(&self, property: &RestoredProperty, now: &str) -> Option<&str> {
         let before = self.overwritten(Some(property), None, None);
@@ -141,6 +150,17 @@ mod tests {
         assert_eq!(value.before_clearing(&stage(), ""), Some("fan"));
         let plain = RestoredProperty { forward_only: false, ..stage() };
         assert_eq!(value.before_clearing(&plain, ""), None, "such a value is never cleared on the way");
+    }
+
+    #[test]
+    fn a_value_that_was_edited_during_the_restore_has_the_value_before_the_edit() {
+        let before_edit = |found: &[&str], now| begun(found, true).before_edit(Some(&stage()), now).map(str::to_owned);
+        assert_eq!(before_edit(&["fan"], "edited").as_deref(), Some("fan"));
+        assert_eq!(before_edit(&["fan", "edited", "edited"], "edited").as_deref(), Some("fan"), "these did not write");
+        assert_eq!(before_edit(&["fan", "Lead", "edited"], "edited").as_deref(), Some("fan"));
+        assert_eq!(before_edit(&["fan", "other"], "edited").as_deref(), Some("other"));
+        assert_eq!(before_edit(&["edited", "edited"], "edited"), None, "nobody has edited it");
+        assert_eq!(before_edit(&["edited", "Lead"], "edited"), None, "it was put back");
     }
 
     #[test]

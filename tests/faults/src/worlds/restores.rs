@@ -27,6 +27,8 @@ pub(super) struct Wanted {
     pub(super) only_over: Option<BTreeSet<String>>,
     /// What the restore that is undone has left, as far as that is known: the record having this is no edit.
     pub(super) left: Option<String>,
+    /// Somebody has edited it before that restore ended.
+    pub(super) is_edited: bool,
     /// It may just as well not be wanted, as nothing was changed.
     pub(super) is_doubtful: bool,
 }
@@ -66,7 +68,8 @@ impl Walk<'_> {
             for row in &table.rows {
                 let key = (RecordId(row[0].parse().expect("an id")), name.clone());
                 let targets = BTreeSet::from([row[column].clone()]);
-                wanted.insert(key, Wanted { targets, only_over: None, left: None, is_doubtful: false });
+                wanted
+                    .insert(key, Wanted { targets, only_over: None, left: None, is_edited: false, is_doubtful: false });
             }
         }
         let from = mark(&self.world.crm, object.name.object_type());
@@ -253,7 +256,7 @@ impl Walk<'_> {
             let is_left = wanted.left.as_ref().is_none_or(|left| comparison.same(left, before));
             assert!(there.contains(before), "a plan has a wrong value: {key:?} {before:?} not in {there:?}");
             assert!(
-                wanted.is_doubtful || !is_left,
+                wanted.is_doubtful || wanted.is_edited || !is_left,
                 "a value is called edited that is not: {key:?} {before:?} {wanted:?}"
             );
             return;

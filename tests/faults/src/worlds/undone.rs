@@ -40,8 +40,11 @@ pub(super) fn overwritten(history: &History, key: &Key, (from, to): (Mark, Mark)
     let sent = history.sent(key, from, to);
     let changes: Vec<_> = sent.iter().filter(|sent| sent.before != sent.after).collect();
     let mut foreign: Vec<(String, BTreeSet<String>)> = Vec::new();
+    let mut of_merged = BTreeSet::new();
     for change in &changes {
         if history.is_own(key, from, change.place) {
+            // The value of a record that was merged into this one while it was written: nobody can tell it from an edit.
+            of_merged.extend((!own.may_be(change.before)).then(|| change.before.to_owned()));
             continue;
         }
         // A run that reads just before an edit and writes just after it knows the value from before the edit.
@@ -53,6 +56,7 @@ pub(super) fn overwritten(history: &History, key: &Key, (from, to): (Mark, Mark)
     let mut before: BTreeSet<String> = last.map(|(value, _)| BTreeSet::from([value.clone()])).unwrap_or_default();
     let raced = foreign.iter().filter(|(_, known)| known.len() > 1);
     before.extend(raced.flat_map(|(_, known)| known.clone()));
+    before.extend(of_merged);
     // A person has cleared the value that a run was about to clear, or the run has: both look the same.
     if own.may_be_cleared && before.contains("") {
         before.extend(history.values(key, from, to).into_iter().filter(|value| !own.may_be(value)));
@@ -77,13 +81,14 @@ impl Walk<'_> {
             }
             // A run that was stopped does not know what the CRM has made of its value, which looks like an edit then.
             let form_is_unknown = kind == Kind::Lower && !undone.is_completed && found.left != *target;
-            // Somebody has edited a value that could neither be set nor put back: it counts as never changed.
-            let is_given_up = may_be_cleared && found.left.is_empty() && history.is_edited(key, from, to);
-            let is_unknown = form_is_unknown || is_given_up;
+            // The last run of a restore that did not complete may have overwritten an edit, or may not.
+            let edit_is_unknown = !undone.is_completed && history.is_edited(key, from, to);
+            let is_unknown = form_is_unknown || edit_is_unknown;
             let is_doubtful = !found.is_changed || found.before.contains(&found.left) || is_unknown;
             let targets = if is_doubtful { was_there.union(&found.before).cloned().collect() } else { found.before };
             let only_over = (!include_edited).then_some(ours);
-            wanted.insert(key.clone(), Wanted { targets, only_over, left: Some(found.left), is_doubtful });
+            let is_edited = history.value(key, to) != found.left;
+            wanted.insert(key.clone(), Wanted { targets, only_over, left: Some(found.left), is_edited, is_doubtful });
         }
         wanted
     }

@@ -239,13 +239,18 @@ impl Application<'_> {
             Fate::Failed { code, now, .. } if code == reasons::WRITE_IGNORED => now.clone().or(Some(before.clone())),
             Fate::Failed { .. } | Fate::Unclear => None,
         };
-        let first = begun.overwritten(self.property(property), Some(&before), kept.as_deref()).to_owned();
-        let fate = match fate {
+        let known = self.property(property);
+        let first = begun.overwritten(known, Some(&before), kept.as_deref()).to_owned();
+        let (first, fate) = match fate {
             // It differs from its value before this restore.
             Fate::Failed { code, message, now: None } if first != before => {
-                Fate::Failed { code, message, now: Some(before) }
+                (first, Fate::Failed { code, message, now: Some(before) })
             }
-            fate => fate,
+            // A user edited it after an earlier run may have written it, and no run has overwritten the edit.
+            Fate::Failed { code, message, now: None } if let Some(earlier) = begun.before_edit(known, &before) => {
+                (earlier.to_owned(), Fate::Failed { code, message, now: Some(target.clone()) })
+            }
+            fate => (first, fate),
         };
         ValueOutcome { id, property, before: first, target, fate }
     }
