@@ -16,18 +16,7 @@ use crate::figure::Figure;
 use crate::sample::{number, percent};
 use crate::saturation::{ALLOWED, Report, rate_between};
 
-const ACCOUNT: [&str; 10] = [
-    "--records",
-    "contacts=100000",
-    "--custom-objects",
-    "",
-    "--properties",
-    "columns:20/12",
-    "--plan",
-    "professional",
-    "--latency-ms",
-    "300",
-];
+const ACCOUNT: [&str; 10] = only_contacts("contacts=100000");
 const OBJECT: &str = "contacts";
 /// A hundred thousand records are backed up, and later compared, in about a minute each.
 const PATIENCE: Duration = Duration::from_mins(5);
@@ -37,6 +26,22 @@ const CHANGES: usize = 5_000;
 const WARM_UP_MS: i64 = 5_000;
 /// The time before the last write that is not measured, because there may be too little work.
 const RUN_OUT_MS: i64 = 3_000;
+
+/// The sandbox's arguments for an account with no other records than `contacts`.
+pub(crate) const fn only_contacts(contacts: &str) -> [&str; 10] {
+    [
+        "--records",
+        contacts,
+        "--custom-objects",
+        "",
+        "--properties",
+        "columns:20/12",
+        "--plan",
+        "professional",
+        "--latency-ms",
+        "300",
+    ]
+}
 
 /// The restores of the benchmark's account.
 pub(crate) struct Account {

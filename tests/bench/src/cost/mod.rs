@@ -25,7 +25,7 @@ use self::bill::Bill;
 use self::proxy::Proxy;
 use crate::export::{self, Completed};
 use crate::figure::Figure;
-use crate::restore::Account;
+use crate::restore::{self, Account};
 
 /// An account as the demo has it: eleven kinds of objects.
 const SMALL: Scenario = Scenario {
@@ -36,18 +36,7 @@ const SMALL: Scenario = Scenario {
 };
 const MILLION: Scenario = Scenario {
     name: "a million records",
-    account: &[
-        "--records",
-        "contacts=1000000",
-        "--custom-objects",
-        "",
-        "--properties",
-        "columns:20/12",
-        "--plan",
-        "professional",
-        "--latency-ms",
-        "300",
-    ],
+    account: &restore::only_contacts("contacts=1000000"),
     records: 1_000_000,
     patience: Duration::from_mins(25),
 };
