@@ -4,7 +4,6 @@ mod broken;
 mod calm;
 mod cancelled;
 mod cases;
-mod chaos;
 mod connection;
 mod continued;
 mod costs;
