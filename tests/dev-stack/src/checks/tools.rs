@@ -21,8 +21,6 @@ struct Tool {
 
 const CARGO_DENY: Tool = Tool { package: "cargo-deny", program: "cargo-deny", version: "0.20.2" };
 
-const TYPOS: Tool = Tool { package: "typos-cli", program: "typos", version: "1.52.0" };
-
 /// Licences, banned crates and sources are as deny.toml says.
 pub(super) fn cargo_deny(places: &Places) -> Result<Outcome> {
     let mut check = Command::new(CARGO_DENY.installed(places)?);
@@ -33,19 +31,19 @@ pub(super) fn cargo_deny(places: &Places) -> Result<Outcome> {
 
 /// Words are spelt as in English, or as _typos.toml lists them.
 pub(super) fn spelling(places: &Places) -> Result<Outcome> {
-    let mut check = Command::new(TYPOS.installed(places)?);
+    let mut check = tools_environment(places)?.command("typos");
     // What Git ignores is not ours.
     passes("typos", check.current_dir(places.root()).args(["--format", "brief"]))
 }
 
 /// cfn-lint finds nothing in the template.
 pub(super) fn template(places: &Places) -> Result<Outcome> {
-    let mut lint = template_environment(places)?.command("cfn-lint");
+    let mut lint = tools_environment(places)?.command("cfn-lint");
     passes("cfn-lint", lint.current_dir(places.root()).arg("infra/template.yaml"))
 }
 
-/// The Python environment of cfn-lint and of the emulator.
-pub(super) fn template_environment(places: &Places) -> Result<Environment> {
+/// The Python environment of cfn-lint, typos and the emulator.
+pub(super) fn tools_environment(places: &Places) -> Result<Environment> {
     Environment::prepare(places, places.dev().join("venv"), "requirements.txt")
 }
 
