@@ -24,7 +24,7 @@ async fn a_foreign_secret_is_an_error_that_hides_it() {
         let server = ScriptedServer::answering([Answer { status: 200, body }]).await;
         let tokens = connect(&server.url()).await.tokens("tokens/");
 
-        let error = tokens.token(&AccountId::parse("7").expect("valid")).await.expect_err("no token of ours");
+        let error = tokens.token(&AccountId::parse("7").expect("valid")).await.expect_err("no token is stored");
 
         assert!(matches!(error, SecretsError::Unavailable(_)), "{error:?}");
         assert!(!format!("{error} {error:?}").contains("pat-secret"), "{error:?}");

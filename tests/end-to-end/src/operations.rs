@@ -32,7 +32,7 @@ pub fn operations(api: &Api, account_id: &str) -> Result<Vec<Operation>> {
     for (path, item) in description["paths"].as_object().into_iter().flatten() {
         for (method, operation) in item.as_object().into_iter().flatten().filter(|(name, _)| *name != "parameters") {
             if !path.contains("{accountId}") {
-                assert_eq!(path, "/openapi.json", "whatever is about no account needs a look");
+                assert_eq!(path, "/openapi.json", "a path without an account needs a look");
                 continue;
             }
             let mut place = path.replace("{accountId}", account_id);

@@ -34,7 +34,7 @@ struct Made {
 /// Calls of one endpoint for one object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 pub struct Called {
-    /// All calls, whatever their result.
+    /// All calls, accepted or refused.
     pub calls: u64,
     /// Records in answers of success.
     pub records: u64,

@@ -72,7 +72,7 @@ impl Journey {
         }
     }
 
-    /// Confirms a plan with both acknowledgements, whatever the answer is.
+    /// Confirms a plan with both acknowledgements. Returns the answer, also a refusal.
     ///
     /// # Errors
     /// When there is no answer.

@@ -1,5 +1,5 @@
-//! Functions die in the middle of their work, again and again. Alone in its program, so that it runs while no other
-//! journey does: whatever works in the stack is killed.
+//! Functions die in the middle of their work, again and again. It has its own program, so that no other journey
+//! runs at the same time: all work in the stack is killed.
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ const RECORDS: u64 = 10_000;
 /// How long the rest of a backup may take.
 const PATIENCE: Duration = Duration::from_mins(6);
 
-/// D3: whatever was killed is taken over by then.
+/// D3: killed work is taken over by then.
 const TAKEN_OVER: Duration = Duration::from_secs(90);
 
 #[test]

@@ -1,5 +1,5 @@
 //! The workers of a restore die in the middle of their work. Alone in its program, so that it runs while no other journey
-//! does: whatever works in the stack is killed.
+//! does: all work in the stack is killed.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ const RECORDS: u64 = 4_000;
 /// How long a step of a restore may take.
 const PATIENCE: Duration = Duration::from_mins(6);
 
-/// D3: whatever was killed is taken over by then.
+/// D3: killed work is taken over by then.
 const TAKEN_OVER: Duration = Duration::from_secs(90);
 
 #[test]

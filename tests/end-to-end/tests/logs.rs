@@ -83,7 +83,7 @@ fn logs_hold_no_token_no_value_and_no_link() -> Result<()> {
         let found = written.lines().find(|line| line.contains(needle));
         assert!(found.is_none(), "{needle} in the emulator's log: {found:?}");
     }
-    // The emulator tells of links and addresses itself, so only what functions say counts.
+    // The emulator logs links and addresses itself, so only the functions' lines count.
     for needle in [signature, of_report, of_export, TARGET] {
         let own = written.lines().find(|line| line.contains("\"target\"") && line.contains(needle));
         assert!(own.is_none(), "{needle} in a function's log: {own:?}");
@@ -98,7 +98,7 @@ fn signature(link: &str) -> &str {
     signature
 }
 
-/// Lets everything be told to a webhook that nobody listens at, and by e-mail. Returns what the webhook is signed with.
+/// Sends all notifications to a webhook where nothing listens, and by e-mail. Returns the webhook's secret.
 fn be_told(journey: &Journey) -> Result<String> {
     let url = format!("http://{}/{TARGET}", journey.stack.webhook_target);
     let targets = json!({ "email": [format!("{TARGET}@example.com")], "webhook": { "url": url } });

@@ -188,7 +188,7 @@ impl<S: Hash, C: Fn(&[u8]) -> S> Run<'_, '_, C> {
         let rate = f64::from(tried) / seconds;
         let _ = writeln!(
             std::io::stderr(),
-            "fuzz {}: {tried} inputs in {seconds:.1} s, {rate:.0} a second, {} results told apart",
+            "fuzz {}: {tried} inputs in {seconds:.1} s, {rate:.0} a second, {} different results",
             self.target.name,
             self.seen.len(),
         );

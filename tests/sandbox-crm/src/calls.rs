@@ -36,7 +36,7 @@ pub struct Call {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EndpointCalls {
-    /// All calls, whatever their result.
+    /// All calls, accepted or refused.
     pub calls: u64,
     pub statuses: BTreeMap<u16, u64>,
     /// Records in answers with status 200.

@@ -36,7 +36,7 @@ pub(crate) fn write_string(text: &str, out: &mut Vec<u8>) {
 #[derive(Debug, Clone)]
 pub(crate) struct Column {
     pub(crate) property: Arc<Property>,
-    /// Whether it is null whatever the record holds.
+    /// Whether it is null in every record.
     pub(crate) is_blank: bool,
 }
 

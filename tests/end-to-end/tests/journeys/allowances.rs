@@ -1,4 +1,4 @@
-//! How often an account may back up: what its plan says, who is told what, and that of many requests one wins.
+//! How often an account may back up: the limit of its plan, the answers, and that one of many simultaneous requests wins.
 
 use std::sync::Barrier;
 use std::thread;

@@ -39,7 +39,7 @@ fn right(journey: &Journey, before: &Truth) -> Result<u64> {
     Ok(ids.filter(|id| now.value(*id, "firstname") == before.value(*id, "firstname")).count() as u64)
 }
 
-/// What is done stays done and is told, and another restore does the rest.
+/// Restored values stay restored and are reported, and another restore does the rest.
 fn ends_half_way_and_makes_room(journey: &Journey, before: &Truth, import: &Import, backup_id: &str) -> Result<()> {
     let counts = &import.counts;
     let right = right(journey, before)?;

@@ -1,5 +1,5 @@
-//! A CRM that refuses or does not answer: whoever connects is told at once, a backup names what it may not read, waits for
-//! what may come back, or fails with a reason; and nothing keeps anybody from trying again.
+//! A CRM that refuses or does not answer: connecting fails at once. A backup names what it may not read, waits out an
+//! outage, or fails with a reason. Afterwards another one can be started.
 
 use dev_stack::backups::Backup;
 use dev_stack::failure::Result;

@@ -47,7 +47,7 @@ fn send(api: &Api, (method, path, body): &Request) -> Result<Answer> {
     api.send(method, path, &[("content-type", "application/json")], body)
 }
 
-/// What the request is told when the account is not there, or nothing of its kind is in it.
+/// The answer if the account does not exist or has no such item.
 fn unknown((_, path, _): &Request) -> &'static str {
     let kinds = [
         // An undo needs the CRM connection, and so the account, before anything else.

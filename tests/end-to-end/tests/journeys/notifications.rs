@@ -1,4 +1,4 @@
-//! Who is told what happened, and how: inbox, e-mail, event bus, webhook.
+//! Notifications by all channels: inbox, e-mail, event bus, webhook.
 
 use dev_stack::failure::Result;
 use end_to_end::journey::{Journey, PATIENCE, expect};
@@ -50,7 +50,7 @@ fn a_webhook_is_signed_repeated_under_one_id_and_never_redirected() -> Result<()
     let targets = set_targets(&journey, &json!({ "webhook": { "url": url } }))?;
     let secret = targets["webhook"]["secret"].as_str().unwrap_or_default();
     let again = set_targets(&journey, &json!({ "webhook": { "url": url } }))?;
-    assert!(again["webhook"]["secret"].is_null(), "told once: {again}");
+    assert!(again["webhook"]["secret"].is_null(), "it is shown once: {again}");
 
     let backup_id = journey.complete_backup()?.backup_id;
     let shown = delivered(&journey, "backup-completed")?;

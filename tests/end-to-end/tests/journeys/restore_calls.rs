@@ -28,7 +28,7 @@ fn a_restore_makes_a_call_for_every_hundred_records_and_no_more() -> Result<()> 
     assert_eq!(planning.0 - began.0, Called { calls: 10, records: 1_000 });
     assert_eq!(planning.1 - began.1, Called::default());
     assert!(planned_at - before <= 10 + 8, "{} calls to plan", planned_at - before);
-    assert_eq!((planned.plan.records.changed, planned.plan.calls), (150, 4), "what it will cost is told");
+    assert_eq!((planned.plan.records.changed, planned.plan.calls), (150, 4), "the plan names its calls");
 
     journey.carry_out(&planned.restore_id)?;
 

@@ -1,4 +1,4 @@
-//! Values become again what a backup holds, of whatever object, and nothing else is touched.
+//! Values of any object become again what a backup has, and nothing else is changed.
 
 use dev_stack::failure::Result;
 use dev_stack::restores::{Counts, PlannedProperty, PlannedRecords, PlannedValues, Sample, SampleValue};

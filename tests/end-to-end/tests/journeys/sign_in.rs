@@ -39,7 +39,7 @@ fn the_api_describes_itself_and_lets_nobody_in_without_a_valid_token() -> Result
     for Operation { method, path, .. } in &routes {
         let answer = stack.api().with_token(&valid).send(method, path, &[], Vec::new())?;
         let status = answer.status.as_u16();
-        // What says nothing in its body where it should is told so before anything is looked for.
+        // A missing body is refused before anything is looked up.
         assert!(matches!(status, 400 | 404 | 422), "{method} {path}: {}", answer.text());
     }
     Ok(())

@@ -1,5 +1,5 @@
-//! A CRM that refuses, ignores or changes what a restore writes: one bad record costs the others nothing, and every value
-//! that was not restored is told.
+//! A CRM that refuses, ignores or changes what a restore writes: one bad record does not affect the others, and every
+//! value that was not restored is reported.
 
 use dev_stack::failure::Result;
 use end_to_end::journey::Journey;

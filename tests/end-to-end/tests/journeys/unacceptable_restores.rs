@@ -1,4 +1,4 @@
-//! Requests about restores that cannot be accepted: each is told what is wrong and where, and changes nothing.
+//! Requests about restores that cannot be accepted: each answer names what is wrong and where, and nothing is changed.
 
 use dev_stack::failure::Result;
 use end_to_end::journey::{Journey, PATIENCE, expect};

@@ -145,7 +145,7 @@ impl SimulatedCrm {
         lock(&self.state).landings.iter().min().copied()
     }
 
-    /// The longest time for which a client had not been told what a record has that it wrote over.
+    /// The longest time between reading a value and overwriting it.
     pub fn longest_blind(&self) -> SignedDuration {
         lock(&self.state).longest_blind
     }

@@ -87,7 +87,7 @@ pub struct SimulatedObject {
     /// Ids that counts and searches know though there are no such records, as if their index never learned of a
     /// deletion.
     pub phantoms: BTreeSet<RecordId>,
-    /// The page, counted as in [`SimulatedObject::at_page`], that shows no next cursor once, whatever follows.
+    /// The page, counted as in [`SimulatedObject::at_page`], that shows no next cursor once, although other pages follow.
     pub ends_once: Option<u64>,
     /// The list never shows a record above this one.
     pub list_ends_at: Option<RecordId>,

@@ -42,7 +42,7 @@ impl Writer {
         }
     }
 
-    /// It writes these at a moment. Returns for how long it has not been told what one of them has.
+    /// The client writes these records now. Returns how long ago it read the one that it read first.
     pub(super) fn writes(&mut self, updates: &[RecordUpdate], now: Timestamp) -> SignedDuration {
         let ago =
             updates.iter().filter_map(|update| self.seen.insert(update.id, now)).map(|seen| now.duration_since(seen));
@@ -141,7 +141,7 @@ impl Oracle {
     }
 }
 
-/// A record, also where it is told to be of a format that the product cannot read.
+/// A record, also if its format is one that the product cannot read.
 fn as_it_is<T: Record>(stored: Stored) -> T {
     serde_json::from_value(stored.body).expect("a record")
 }

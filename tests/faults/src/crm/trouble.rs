@@ -68,7 +68,7 @@ pub enum Trouble {
     /// What is asked for is done, and the answer is lost on its way. The client sends the call again.
     AnswerLost,
     /// No answer comes for as long as the client waits, and then it sends the call again. What was to be written is
-    /// written so long after the call was sent, whatever became of the client: at most [`LATEST_LANDING`].
+    /// written so long after the call was sent, even if the client has given up: at most [`LATEST_LANDING`].
     Late(SignedDuration),
 }
 

@@ -81,7 +81,7 @@ impl World {
         assert!(wrong.is_empty(), "{wrong:?} lack a row in errors.csv, or have two {struck}");
         let not_written: BTreeSet<Row> = all.into_iter().filter(|(_, times)| *times > 0).map(|(row, _)| row).collect();
         let restored: BTreeSet<Row> = outcomes.restored.iter().cloned().collect();
-        assert_eq!(restored.len(), outcomes.restored.len(), "no value is told twice {struck}");
+        assert_eq!(restored.len(), outcomes.restored.len(), "no value has two outcomes {struck}");
         let strange: Vec<_> = not_written.union(&restored).filter(|row| !values.contains(*row)).take(3).collect();
         assert!(strange.is_empty(), "{strange:?} were not planned {struck}");
         let both: Vec<_> = not_written.intersection(&restored).take(3).collect();

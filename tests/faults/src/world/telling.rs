@@ -103,8 +103,8 @@ impl World {
         found.expect("the ledger answers").into_iter().map(|loaded| loaded.record).collect()
     }
 
-    /// The request for a backup and its end, however it ended, stand in the audit log once each, and its end was told
-    /// unless somebody has cancelled it.
+    /// The audit log has one entry for the request of a backup and one for its end. A notification was sent about the
+    /// end unless a person cancelled it.
     ///
     /// # Panics
     /// When that is not so, or the backup has not ended.
@@ -158,7 +158,7 @@ impl World {
         let notifications = self.notifications().await;
         let of_id: Vec<_> = notifications.iter().filter(|found| about(&found.event) == Some(id)).collect();
         let words: Vec<_> = of_id.iter().map(|notification| notification.event.slug()).collect();
-        assert_eq!(words, events, "told of {id} after {struck:?}");
+        assert_eq!(words, events, "events of {id} after {struck:?}");
         let published = self.outlets.bus.published();
         for notification in of_id {
             let (id, title) = (notification.notification_id.as_str(), notification.event.title());

@@ -202,7 +202,7 @@ fn assert_values(plan: &ObjectPlan, history: &History, (from, to): (Mark, Mark),
             let empty = table.rows.iter().all(|row| row[column].is_empty());
             assert!(
                 empty && hidden == Some(table.rows.len() as u64),
-                "hidden values are not told: {hidden:?} of {property}"
+                "hidden values are not reported: {hidden:?} of {property}"
             );
             continue;
         }

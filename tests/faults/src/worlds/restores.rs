@@ -270,7 +270,7 @@ impl Walk<'_> {
     pub(super) async fn lines<T: DeserializeOwned>(&self, key: &str) -> Vec<T> {
         let bytes = self.world.blobs.read(key, None).await.unwrap_or_else(|error| panic!("{key}: {error}"));
         let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-        lines.map(|line| serde_json::from_slice(line).expect("a line of ours")).collect()
+        lines.map(|line| serde_json::from_slice(line).expect("a valid line")).collect()
     }
 }
 

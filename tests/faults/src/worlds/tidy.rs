@@ -1,5 +1,5 @@
-//! What must be true whenever nothing is left to do: nothing is held, nothing is open, nothing is overdue, nothing lies
-//! about that nothing names, and everything was told once.
+//! What must be true when no work is left: no lock is held, no upload is open, no work is overdue, storage has no object
+//! that no record names, and each event was sent once.
 
 use domain::backup::Backup;
 use domain::ports::clock::Clock;
@@ -39,7 +39,7 @@ impl Walk<'_> {
         let most = self.backups.len() + self.asked.len();
         assert!(
             self.plan.failed == Failed::AreSetAside || notifications.len() <= most,
-            "told too often: {notifications:?}"
+            "an event was sent twice: {notifications:?}"
         );
     }
 

@@ -24,7 +24,7 @@ pub(super) struct Own<'a> {
     pub(super) comparison: Comparison,
     pub(super) kind: Kind,
     pub(super) target: &'a str,
-    /// A run has put down that it was about to clear it.
+    /// A run noted that it was about to clear it.
     pub(super) may_be_cleared: bool,
 }
 
@@ -43,7 +43,7 @@ pub(super) fn overwritten(history: &History, key: &Key, (from, to): (Mark, Mark)
     let mut of_merged = BTreeSet::new();
     for change in &changes {
         if history.is_own(key, from, change.place) {
-            // The value of a record that was merged into this one while it was written: nobody can tell it from an edit.
+            // The value of a record that was merged into this one while it was written: it looks like an edit.
             of_merged.extend((!own.may_be(change.before)).then(|| change.before.to_owned()));
             continue;
         }

@@ -52,7 +52,7 @@ pub(super) struct Carried {
     pub(super) object: usize,
     /// What was planned to be written.
     pub(super) targets: BTreeMap<Key, String>,
-    /// What a run has put down that it was about to clear.
+    /// Values that a run noted before it cleared them.
     pub(super) cleared: BTreeSet<Key>,
     /// Whether it was an undo.
     pub(super) is_undo: bool,

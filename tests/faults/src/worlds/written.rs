@@ -1,5 +1,5 @@
-//! What must be true of a restore that has ended: every planned value is accounted for once, what is told of it is what
-//! the CRM holds, and nothing else was touched.
+//! What must be true of a restore that has ended: every planned value has one outcome, the outcome agrees
+//! with the CRM, and nothing else was touched.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -35,7 +35,7 @@ struct Ended<'a> {
     way: &'a Way,
     history: History,
     span: (Mark, Mark),
-    /// What a run has put down that it was about to clear.
+    /// Values that a run noted before it cleared them.
     cleared: BTreeSet<Key>,
 }
 
@@ -110,14 +110,14 @@ impl Walk<'_> {
                 for line in self.lines::<ValueOutcome>(&key).await {
                     let key = (line.id, restore.properties[usize::from(line.property)].clone());
                     self.coverage.add(format!("fate {}", word(&line.fate)), 1);
-                    assert!(outcomes.insert(key.clone(), line).is_none(), "a value is told of twice: {key:?}");
+                    assert!(outcomes.insert(key.clone(), line).is_none(), "a value has two outcomes: {key:?}");
                 }
             }
         }
         outcomes
     }
 
-    /// What runs have put down that they were about to clear.
+    /// Values that runs noted before they cleared them.
     async fn cleared(&self, restore: &Restore) -> BTreeSet<Key> {
         let (mut cleared, of_restore) = (BTreeSet::new(), format!("/{}/", restore.restore_id));
         let keys = self.world.blobs.keys(storage_keys::RESTORES);
@@ -141,7 +141,7 @@ impl Walk<'_> {
             Self::assert_edits_spared(ended, reported, &sent, &own);
         }
         let Some(outcome) = reported.outcome else {
-            assert!(sent.is_empty(), "a value was written and nothing is told of it: {:?} {sent:?}", reported.key);
+            assert!(sent.is_empty(), "a written value has no outcome: {:?} {sent:?}", reported.key);
             let right =
                 history.values(reported.key, from, to).iter().any(|value| comparison.same(value, reported.target));
             assert!(!ended.is_completed() || right, "a value is called right that was not: {:?}", reported.key);
@@ -185,7 +185,7 @@ impl Walk<'_> {
         let is_fine = found.before.contains(before) || ended.asked.is_undo && is_left;
         assert!(
             !found.is_changed || is_fine,
-            "an undo would not go back: {key:?} was {:?}, told is {before:?}; {sent:?}",
+            "an undo would not go back: {key:?} was {:?}, the outcome says {before:?}; {sent:?}",
             found.before
         );
     }
@@ -203,7 +203,7 @@ impl Walk<'_> {
         let (comparison, _) = self.known(ended.asked.object, &reported.key.1);
         let raced = found.before.len() > 1 || history.is_edited(reported.key, from, to);
         let fits = !found.is_changed || comparison.same(&found.left, left);
-        // A value that the CRM has made of a dead run's write cannot be told from a person's edit.
+        // A value that the CRM has made of a dead run's write looks like a person's edit.
         let unknowable = kind == Kind::Lower && code == reasons::EDITED_SINCE
             || history.existence(reported.key.0, from, to) != Existence::Always;
         assert!(
@@ -373,7 +373,7 @@ impl Walk<'_> {
         let rows = self.world.errors(&ended.asked.restore).await;
         let listed = rows.iter().map(|row| (RecordId(row[0].parse().expect("an id")), row[1].clone()));
         let listed: BTreeSet<(RecordId, String)> = listed.collect();
-        assert_eq!(listed.len(), rows.len(), "the report tells of something twice");
+        assert_eq!(listed.len(), rows.len(), "the report has a row twice");
         let differing: Vec<_> = listed.symmetric_difference(&expected).take(3).collect();
         assert!(differing.is_empty(), "the report is not complete: {differing:?}");
     }

@@ -178,7 +178,7 @@ async fn connecting_again_keeps_to_the_rate_but_does_not_wait_for_long() {
     let until = pause(&world, SignedDuration::from_mins(1)).await;
     assert_eq!(limited_until(change(&world, &Faults::none().worker()).await), until);
     assert_eq!(world.crm.all_calls(), sent, "nothing is sent");
-    assert!(world.clock.now() < began + SignedDuration::from_secs(2), "it is told at once");
+    assert!(world.clock.now() < began + SignedDuration::from_secs(2), "the connection fails at once");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,4 +1,4 @@
-//! Lists that stop before their end, leave records out, or move under the reader; and what the account is told of a
+//! Lists that stop before their end, leave records out, or move while they are read; and the notifications about a
 //! backup that stays short.
 
 use domain::allowance::Allowance;

@@ -19,7 +19,7 @@ fn scopes(names: &[&str]) -> CrmErrorKind {
     CrmErrorKind::MissingScopes(names.iter().map(|&name| name.to_owned()).collect())
 }
 
-/// Backs up, which must succeed, and returns the backup, its archive, and what the account was told.
+/// Backs up, which must succeed, and returns the backup, its archive, and the account's notifications.
 async fn completes(world: &World) -> (Backup, Exported, Event) {
     let backup = world.request().await;
     let ended = world.to_the_end(&backup).await;
@@ -83,7 +83,7 @@ async fn an_object_type_that_vanishes_is_warned_of() {
     let (backup, ..) = completes(&world).await;
     assert_eq!(objects(&backup.gaps), [(Some("p7654321_pets"), true)]);
     let (backup, ..) = completes(&world).await;
-    assert_eq!(backup.gaps, [], "it is told once");
+    assert_eq!(backup.gaps, [], "it is reported once");
 }
 
 /// A2: values that the token may not see would stand in the archive as if they were empty.

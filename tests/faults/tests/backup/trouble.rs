@@ -99,7 +99,7 @@ async fn a_quarter_of_an_hour_without_the_crm_ends_exact() {
     }
 }
 
-/// B6: an outage that is too long ends the backup with a sentence, at whatever step it was.
+/// B6: an outage that is too long ends the backup with a sentence, at any step.
 #[tokio::test(start_paused = true)]
 async fn a_day_and_an_hour_without_the_crm_fail_the_backup_and_say_since_when() {
     for (half, trouble) in [(true, Trouble::Unavailable), (true, Trouble::Malformed), (false, Trouble::Unavailable)] {
@@ -124,7 +124,7 @@ async fn a_day_and_an_hour_without_the_crm_fail_the_backup_and_say_since_when() 
     }
 }
 
-/// B4: one refusal is not the truth, at whatever call it comes.
+/// B4: a backup survives one wrong refusal at any call.
 #[tokio::test(start_paused = true)]
 async fn a_single_refusal_at_any_call_changes_no_archive() {
     for trouble in [Trouble::TokenRefused, Trouble::ScopeMissing, Trouble::Forbidden, Trouble::NotFound] {

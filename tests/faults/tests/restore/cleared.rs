@@ -113,8 +113,8 @@ async fn a_cleared_stage_is_set_or_put_back_when_the_restore_is_stopped() {
     }
 }
 
-/// Nothing can be written with a token that is refused. What was cleared is told with the value that it had, and the
-/// restore ends all the same.
+/// Nothing can be written while the token is refused. Cleared values are reported with their old value, and the restore
+/// ends.
 #[tokio::test(start_paused = true)]
 async fn a_cleared_stage_is_reported_with_its_old_value_when_the_token_is_refused() {
     let (scenario, restore) = between(Trouble::TokenRefused, SignedDuration::from_hours(2)).await;

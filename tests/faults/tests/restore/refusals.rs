@@ -77,7 +77,7 @@ async fn a_property_that_the_crm_keeps_refusing_is_dropped() {
     let found = scenario.values();
     let cities = (0..2_000).map(|nth| key(nth, "city"));
     let differing = cities.filter(|city| found.get(city) != scenario.good.get(city)).count();
-    assert_eq!(refused + given_up, differing, "every city that differs is told");
+    assert_eq!(refused + given_up, differing, "every city that differs has an outcome");
     let emails = scenario.good.iter().filter(|((_, property), _)| property == "email");
     assert!(emails.into_iter().all(|(key, value)| found.get(key) == Some(value)));
 }

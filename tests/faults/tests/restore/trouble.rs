@@ -160,7 +160,7 @@ async fn a_day_and_an_hour_without_the_crm_fail_the_restore_and_free_the_lock() 
     }
 }
 
-/// B4: one refusal is not the truth, at whatever call of a restore and its undo it comes.
+/// B4: a restore and its undo survive one wrong refusal at any call.
 #[tokio::test(start_paused = true)]
 async fn a_single_refusal_at_any_call_costs_no_value() {
     let calm = Scenario::in_memory(Setup::default()).await;

@@ -1,5 +1,4 @@
-//! Schedules that are due: however many there are, however many workers look at them at once and whatever strikes
-//! those, each starts one backup.
+//! Due schedules: each starts one backup, with any number of schedules and workers and with any fault.
 
 mod accounts;
 mod many;

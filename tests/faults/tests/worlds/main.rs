@@ -172,8 +172,8 @@ fn one_world() {
     }
 }
 
-/// The backup is cancelled while its objects are discovered, and one call fails, whichever it is. A run that is told so
-/// late has written after the sweep, and asks for another one.
+/// The backup is cancelled while its objects are discovered, and any one call fails. A run that notices the end late has
+/// written after the sweep, and asks for another one.
 #[test]
 fn a_cancelled_backup_leaves_nothing_behind_whichever_call_fails() {
     listen();

@@ -46,8 +46,8 @@ impl ApiRequest {
         self.parameter(name).is_some_and(|value| value.eq_ignore_ascii_case("true"))
     }
 
-    /// The properties that are asked for. One parameter is a list with commas; of several each is also a name as it
-    /// stands, whatever it holds.
+    /// The requested properties. A single parameter is a list with commas. Each of several parameters is also one name,
+    /// even with commas.
     pub(crate) fn property_names(&self) -> Vec<&str> {
         let values: Vec<&str> =
             self.query.iter().filter(|(key, _)| key == "properties").map(|(_, value)| value.as_str()).collect();

@@ -32,7 +32,7 @@ pub(super) fn refused(
     (!missing.is_empty()).then(|| shaped(portal, Refusal::Scopes, missing))
 }
 
-/// A 403 of that shape for a call, whatever the token may do.
+/// A 403 of that shape for a call, even if the token has the scope.
 pub(super) fn refusal(
     portal: &Portal,
     shape: Refusal,

@@ -36,7 +36,7 @@ async fn pages_and_batches_can_fail_above_a_size() {
     assert_eq!(fixture.post(search, json!({"limit": 26})).await.status, 504);
 }
 
-/// B5: one record cannot be read, whatever the size of its page.
+/// B5: one record cannot be read, at any size of its page.
 #[tokio::test]
 async fn a_record_can_make_every_page_with_its_values_fail() {
     let ids = Fixture::contacts(60).await.live_ids("contacts");
