@@ -10,9 +10,12 @@ use crate::query::Query;
 use crate::standard_objects::scopes_of;
 
 /// The most records that one call can list or read.
-pub(crate) const MAX_RECORDS: u8 = 100;
+pub(crate) const MAX_RECORDS: u16 = 100;
 /// The most ids that one search can find.
-pub(crate) const MAX_FOUND: u8 = 200;
+pub(crate) const MAX_FOUND: u16 = 200;
+/// The most conversations that one call can list. Sources disagree: Pathlight/tap-hubspot expects 500, others write
+/// 100. If HubSpot refuses the larger page, [`MAX_RECORDS`] are listed.
+pub(crate) const MAX_THREADS: u16 = 500;
 
 /// The endpoints in one version of the API.
 #[derive(Debug, Clone, Copy)]

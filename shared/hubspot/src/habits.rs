@@ -47,7 +47,7 @@ pub(crate) struct Habit {
     failed_lists: u32,
     by_id: Option<Timestamp>,
     batch: Option<(usize, Timestamp)>,
-    list: Option<(u8, Timestamp)>,
+    list: Option<(u16, Timestamp)>,
     hidden: HashSet<String>,
     hidden_until: Timestamp,
 }
@@ -133,13 +133,13 @@ impl Habit {
         self.batch = now.checked_add(LIFETIME).ok().map(|until| (records.max(1), until));
     }
 
-    /// The most entries on a page of a list of ids or of conversations.
-    pub(crate) fn page(&self, now: Timestamp) -> u8 {
-        self.list.filter(|(_, until)| now < *until).map_or(MAX_RECORDS, |(records, _)| records)
+    /// The most entries on a page of a list of ids or of conversations. `limit` unless larger pages failed.
+    pub(crate) fn page(&self, limit: u16, now: Timestamp) -> u16 {
+        self.list.filter(|(_, until)| now < *until).map_or(limit, |(records, _)| records.min(limit))
     }
 
     /// Notes that a page of more than `records` failed, and a smaller one did not.
-    pub(crate) fn smaller_pages(&mut self, records: u8, now: Timestamp) {
+    pub(crate) fn smaller_pages(&mut self, records: u16, now: Timestamp) {
         self.list = now.checked_add(LIFETIME).ok().map(|until| (records, until));
     }
 
@@ -203,7 +203,7 @@ mod tests {
         habit.stays_hidden("salary", at(0));
         let known = |minute| {
             let now = at(minute);
-            (habit.reads_by_id(now), habit.batch(now), habit.page(now), habit.is_hidden("salary", now))
+            (habit.reads_by_id(now), habit.batch(now), habit.page(100, now), habit.is_hidden("salary", now))
         };
         assert_eq!((known(9), known(10)), ((true, 1, 10, true), (false, 100, 100, false)));
     }

@@ -24,7 +24,7 @@ const MOST_SEARCHES: usize = 4;
 /// The most characters in the body of a search. HubSpot accepts 3,000.
 const LONGEST_BODY: usize = 2_900;
 /// The most records that a search shows.
-const SHOWN: u8 = 5;
+const SHOWN: u16 = 5;
 
 /// The result of a search for records that have certain values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use domain::ids::ObjectType;
 use domain::ports::crm_model::{CallSizes, CrmModel, ReadMode};
 use domain::property::ObjectDefinition;
 
-use crate::endpoints::{MAX_FOUND, MAX_RECORDS};
+use crate::endpoints::{MAX_FOUND, MAX_RECORDS, MAX_THREADS};
 use crate::standard_objects;
 
 /// The property that lists the records that were merged into a record, separated by `;`.
@@ -34,7 +34,8 @@ impl CrmModel for Model {
     }
 
     /// A search ends at 10,000 results, and a record may be created between two of its calls.
-    fn call_sizes(&self) -> CallSizes {
-        CallSizes { list_page: MAX_RECORDS, search_page: MAX_FOUND, farthest: 9_900 }
+    fn call_sizes(&self, object: &ObjectType) -> CallSizes {
+        let list_page = if standard_objects::is_conversations(object) { MAX_THREADS } else { MAX_RECORDS };
+        CallSizes { list_page, search_page: MAX_FOUND, farthest: 9_900 }
     }
 }

@@ -11,7 +11,7 @@ use crate::answers;
 use crate::by_id::{ReadById, Selection, may_succeed_in_parts};
 use crate::call::{Call, CallError};
 use crate::client::HubSpot;
-use crate::endpoints::MAX_RECORDS;
+use crate::endpoints::{MAX_RECORDS, MAX_THREADS};
 use crate::habits::Cursors;
 use crate::query::Query;
 use crate::records::{Shape, read_records};
@@ -132,8 +132,8 @@ impl HubSpot {
         listed: &mut RowBuffer,
         mut sendings: u32,
     ) -> Result<PageEnd, CrmError> {
-        let most = self.habits.of(self.account, request.object, |habit| habit.page(self.clock.now()));
-        let mut limit = request.limit.min(most);
+        let most = self.habits.of(self.account, request.object, |habit| habit.page(request.limit, self.clock.now()));
+        let mut limit = most;
         loop {
             let call = self.endpoints.list(request.object, list_query(request, limit, &[]));
             let retries = Retries::of_attempts(sendings);
@@ -141,7 +141,7 @@ impl HubSpot {
                 Ok(end) => {
                     self.habits.of(self.account, request.object, |habit| {
                         habit.cursors = cursors_of(&end).unwrap_or(habit.cursors);
-                        if limit < request.limit.min(most) {
+                        if limit < most {
                             habit.smaller_pages(limit, self.clock.now());
                         }
                     });
@@ -188,11 +188,12 @@ impl HubSpot {
         Ok(PageEnd { next, last_listed: Some(id), ..PageEnd::default() })
     }
 
-    /// Conversations cannot be read by id, so a smaller page is read if one fails.
+    /// Conversations cannot be read by id, so a smaller page is read if one fails or is refused.
     async fn threads(&self, request: &PageRequest<'_>, rows: &mut RowBuffer) -> Result<PageEnd, CrmError> {
+        let limit = request.limit.min(MAX_THREADS);
         let (unsorted, most) =
-            self.habits.of(self.account, request.object, |habit| (habit.unsorted, habit.page(self.clock.now())));
-        let (mut sorted, mut limit, mut sendings) = (!unsorted, request.limit.min(most), LIST_SENDINGS);
+            self.habits.of(self.account, request.object, |habit| (habit.unsorted, habit.page(limit, self.clock.now())));
+        let (mut sorted, mut limit, mut sendings) = (!unsorted, most, LIST_SENDINGS);
         loop {
             let query = query_of(request, limit);
             let call = self.endpoints.threads(if sorted { query.with("sort", "id") } else { query });
@@ -201,15 +202,19 @@ impl HubSpot {
                 Ok(end) => {
                     self.habits.of(self.account, request.object, |habit| {
                         habit.unsorted = !sorted;
-                        if limit < request.limit.min(most) {
+                        if limit < most {
                             habit.smaller_pages(limit, self.clock.now());
                         }
                     });
                     return Ok(end);
                 }
                 Err(CallError::Refused(refusal)) if refusal.status == 400 && sorted => sorted = false,
+                // It was perhaps not the order that HubSpot refused.
+                Err(CallError::Refused(refusal)) if refusal.status == 400 && limit > MAX_RECORDS => {
+                    (sorted, limit) = (!unsorted, MAX_RECORDS);
+                }
                 Err(CallError::GaveUp(error)) if may_succeed_in_parts(&error) && self.has_time() && limit > 1 => {
-                    let fewer = [50, 25, 10, 1].into_iter().find(|&fewer| fewer < limit);
+                    let fewer = [100, 50, 25, 10, 1].into_iter().find(|&fewer| fewer < limit);
                     (limit, sendings) = (fewer.unwrap_or(1), 1);
                 }
                 Err(error) => return Err(error.into_error(&call)),
@@ -218,8 +223,8 @@ impl HubSpot {
     }
 }
 
-fn query_of(request: &PageRequest<'_>, limit: u8) -> Query {
-    let query = Query::default().with("limit", &limit.clamp(1, MAX_RECORDS).to_string());
+fn query_of(request: &PageRequest<'_>, limit: u16) -> Query {
+    let query = Query::default().with("limit", &limit.max(1).to_string());
     match request.cursor {
         &Cursor::START => query,
         Cursor::AfterId(id) => query.with("after", &id.to_string()),
@@ -228,9 +233,9 @@ fn query_of(request: &PageRequest<'_>, limit: u8) -> Query {
 }
 
 /// Without properties in the request, HubSpot chooses some itself, so the query always contains at least the id.
-fn list_query(request: &PageRequest<'_>, limit: u8, properties: &[&str]) -> Query {
+fn list_query(request: &PageRequest<'_>, limit: u16, properties: &[&str]) -> Query {
     let properties = if properties.is_empty() { &[RECORD_ID_COLUMN] } else { properties };
-    query_of(request, limit).with("archived", "false").with_list("properties", properties)
+    query_of(request, limit.min(MAX_RECORDS)).with("archived", "false").with_list("properties", properties)
 }
 
 /// The form of the cursors, if this page shows it.

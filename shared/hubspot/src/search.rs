@@ -22,7 +22,7 @@ pub(crate) struct Search {
     filter_groups: Vec<FilterGroup>,
     sorts: Vec<Sort>,
     properties: Vec<String>,
-    limit: u8,
+    limit: u16,
     after: String,
 }
 
@@ -57,13 +57,13 @@ impl Default for Search {
 
 impl Search {
     /// The first `limit` ids above `after`, in ascending order.
-    pub(crate) fn above(after: RecordId, limit: u8) -> Self {
+    pub(crate) fn above(after: RecordId, limit: u16) -> Self {
         let above = Self::default().with(RECORD_ID_COLUMN, "GT", after.to_string());
         Self { limit, ..above.sorted("ASCENDING") }
     }
 
     /// Shows `properties` of up to `limit` records that have a value in one of them.
-    pub(crate) fn having(properties: &[&str], limit: u8) -> Self {
+    pub(crate) fn having(properties: &[&str], limit: u16) -> Self {
         let group = |name: &&str| {
             let filter = Filter { property_name: (*name).to_owned(), operator: "HAS_PROPERTY", value: None };
             FilterGroup { filters: vec![filter] }

@@ -65,7 +65,7 @@ impl HubSpot {
 }
 
 /// Whether more ids follow those in the answer to a search. It may contain fewer than the limit.
-fn has_more(page: &Page, shown: usize, limit: u8) -> bool {
+fn has_more(page: &Page, shown: usize, limit: u16) -> bool {
     shown >= usize::from(limit) || page.total.is_some_and(|total| total > shown as u64)
 }
 

@@ -149,6 +149,8 @@ pub struct Variants {
     pub thread_order: ThreadOrder,
     /// How a request for an order of threads is answered.
     pub thread_sort: ThreadSort,
+    /// The most threads on a page. A request for more is refused.
+    pub most_threads: usize,
     /// Whether custom objects answer to their bare names, as they did until June 2025, besides the fully qualified name
     /// and the type id.
     pub bare_names: bool,
@@ -174,6 +176,7 @@ impl Default for Variants {
             unreadable: PropertyNames::new(),
             thread_order: ThreadOrder::default(),
             thread_sort: ThreadSort::default(),
+            most_threads: 500,
             bare_names: false,
             labels: BTreeMap::new(),
             gzip: true,

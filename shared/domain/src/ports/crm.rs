@@ -170,7 +170,7 @@ pub struct PageRequest<'a> {
     pub cursor: &'a Cursor,
     pub source: PageSource,
     /// The most records: from 1 to what the CRM's [`CallSizes`](crate::ports::crm_model::CallSizes) allow.
-    pub limit: u8,
+    pub limit: u16,
 }
 
 /// The properties of an object type, as far as the CRM lists them.

@@ -24,8 +24,8 @@ pub trait CrmModel: Send + Sync {
     /// property.
     fn merged_ids(&self) -> Option<&'static str>;
 
-    /// How much one call returns.
-    fn call_sizes(&self) -> CallSizes;
+    /// How much one call about an object returns.
+    fn call_sizes(&self, object: &ObjectType) -> CallSizes;
 }
 
 /// How an object is read.
@@ -54,16 +54,16 @@ pub enum PageSource {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CallSizes {
     /// Records on a page of a list.
-    pub list_page: u8,
+    pub list_page: u16,
     /// Records on a page of a search.
-    pub search_page: u8,
+    pub search_page: u16,
     /// The highest `n` of [`Crm::nth_after`](crate::ports::crm::Crm::nth_after).
     pub farthest: u16,
 }
 
 impl CallSizes {
     /// Records on a page from `source`.
-    pub const fn page(self, source: PageSource) -> u8 {
+    pub const fn page(self, source: PageSource) -> u16 {
         match source {
             PageSource::List => self.list_page,
             PageSource::Search => self.search_page,

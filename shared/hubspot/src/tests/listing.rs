@@ -232,3 +232,25 @@ async fn a_sort_order_is_not_requested_again_after_a_refusal() {
     let sorts: Vec<_> = server.seen().iter().map(|seen| seen.parameter("sort").map(str::to_owned)).collect();
     assert_eq!(sorts, [Some("id".to_owned()), None, None]);
 }
+
+/// Sources disagree about the most conversations on a page.
+#[tokio::test]
+async fn a_large_page_of_conversations_is_not_requested_again_after_a_refusal() {
+    let server = Server::start(|request, _| match request.parameter("limit").and_then(|limit| limit.parse().ok()) {
+        Some(1..=100) => Reply::ok(r#"{"results":[{"id":"1"},{"id":"2"}]}"#),
+        _ => Reply::status(400, r#"{"category":"VALIDATION_ERROR","message":"limit must be at most 100"}"#),
+    })
+    .await;
+    let client = Client::to(&server);
+    for _ in 0..2 {
+        let page = client.page("conversations", &["status"], &Cursor::START).await.expect("a page");
+        assert_eq!(page.records.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [1, 2]);
+    }
+    let asked: Vec<_> = server
+        .seen()
+        .iter()
+        .map(|seen| (seen.parameter("limit").map(str::to_owned), seen.parameter("sort").is_some()))
+        .collect();
+    let call = |limit: &str, sorted| (Some(limit.to_owned()), sorted);
+    assert_eq!(asked, [call("500", true), call("500", false), call("100", true), call("100", true)]);
+}

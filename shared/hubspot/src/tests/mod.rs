@@ -142,8 +142,9 @@ impl Client {
         cursor: &Cursor,
     ) -> Result<Page, CrmError> {
         let mut rows = RowBuffer::new(properties.len());
-        let limit = if source == PageSource::Search { 200 } else { 100 };
-        let request = PageRequest { object: &object(object_type), properties, cursor, source, limit };
+        let object = object(object_type);
+        let limit = self.crm.model().call_sizes(&object).page(source);
+        let request = PageRequest { object: &object, properties, cursor, source, limit };
         let end = self.crm.page(&request, &mut rows).await?;
         let hidden = (0..rows.len()).flat_map(|row| rows.not_shown(row).map(move |column| (row, column))).collect();
         let values = |row| rows.values(row).map(|value| String::from_utf8(value.to_vec()).expect("text")).collect();

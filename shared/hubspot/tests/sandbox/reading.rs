@@ -31,9 +31,9 @@ impl Setup {
         let properties: Vec<&str> = columns.names().collect();
         let mut rows = RowBuffer::new(properties.len());
         let (mut exported, mut at) = (Vec::new(), Cursor::START);
+        let limit = self.crm.model().call_sizes(object).page(PageSource::List);
         loop {
-            let request =
-                PageRequest { object, properties: &properties, cursor: &at, source: PageSource::List, limit: 100 };
+            let request = PageRequest { object, properties: &properties, cursor: &at, source: PageSource::List, limit };
             let end = self.crm.page(&request, &mut rows).await.expect("a page");
             exported.extend((0..rows.len()).map(|row| {
                 let values = rows.values(row).map(|value| String::from_utf8(value.to_vec()).expect("text"));

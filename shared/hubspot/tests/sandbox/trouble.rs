@@ -204,12 +204,13 @@ async fn searched_pages_contain_every_value() {
     setup.sandbox.shutdown().await;
 }
 
-/// A8: a server may reject a sort order of conversations.
+/// A8: a server may reject a sort order of conversations, and pages of more than a hundred.
 #[tokio::test]
-async fn conversations_are_read_with_and_without_a_sort_order() {
-    for thread_sort in [ThreadSort::Honoured, ThreadSort::Refused] {
-        let variants = Variants { thread_sort, ..Variants::default() };
-        let config = PortalConfig { variants, ..PortalConfig::empty().with_records("conversations", 230) };
+async fn conversations_are_read_whatever_order_and_page_size_are_accepted() {
+    let sorts = [ThreadSort::Honoured, ThreadSort::Refused];
+    for (thread_sort, most_threads) in sorts.into_iter().flat_map(|sort| [(sort, 500), (sort, 100)]) {
+        let variants = Variants { thread_sort, most_threads, ..Variants::default() };
+        let config = PortalConfig { variants, ..PortalConfig::empty().with_records("conversations", 730) };
         let setup = Setup::with(unlimited(config)).await;
         setup.assert_export(&object("conversations"), opaque).await;
         setup.sandbox.shutdown().await;

@@ -29,7 +29,7 @@ impl CrmModel for SimulatedCrm {
         Some(MERGED_IDS)
     }
 
-    fn call_sizes(&self) -> CallSizes {
+    fn call_sizes(&self, _: &ObjectType) -> CallSizes {
         CallSizes { list_page: 100, search_page: 200, farthest: 9_900 }
     }
 }

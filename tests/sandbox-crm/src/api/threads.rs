@@ -13,12 +13,9 @@ use crate::property::Kind;
 use crate::schema::Schema;
 use crate::variants::{ThreadOrder, ThreadSort};
 
-/// Most threads of a page.
-const MOST: usize = 500;
-
 pub(super) fn list(portal: &Portal, store: &Store, request: &ApiRequest) -> Result<Reply, ApiError> {
     let schema = store.schema();
-    let limit = limit(request, 100, MOST)?;
+    let limit = limit(request, 100, portal.settings().variants.most_threads)?;
     let order = order(portal, request)?;
     let place = match request.parameter("after").map(before_empty_pages).filter(|after| !after.is_empty()) {
         None => 0,

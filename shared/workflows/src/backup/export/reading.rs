@@ -172,12 +172,13 @@ impl<'a> ChunkReading<'a> {
                 return Ok(Filled::Target);
             }
             let way = self.way();
+            let object = &self.subject.chunk.record.key.object_type;
             let request = PageRequest {
-                object: &self.subject.chunk.record.key.object_type,
+                object,
                 properties: &self.properties,
                 cursor: self.given.as_ref().unwrap_or(&self.cursor),
                 source: way.source,
-                limit: self.crm.model().call_sizes().page(way.source),
+                limit: self.crm.model().call_sizes(object).page(way.source),
             };
             let end = match self.crm.page(&request, &mut self.rows).await {
                 Err(CrmError { kind: CrmErrorKind::Refused, .. }) if self.may_start_again() => {

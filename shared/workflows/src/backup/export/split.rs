@@ -231,7 +231,7 @@ async fn bound_after(
     upper: Option<RecordId>,
     n: u64,
 ) -> Result<Option<RecordId>, CrmError> {
-    let farthest = crm.model().call_sizes().farthest;
+    let farthest = crm.model().call_sizes(object).farthest;
     if n > u64::from(farthest) * MOST_HOPS {
         return bisect(crm, object, from, upper, n).await;
     }
