@@ -1,5 +1,6 @@
 //! One object type in a backup: its progress, and whether its rows are complete.
 
+mod closing;
 mod counts;
 mod gaps;
 mod reopening;
@@ -15,8 +16,7 @@ use crate::Refused;
 use crate::backup::Backup;
 use crate::chunk::Chunk;
 use crate::gap::Gap;
-use crate::ids::ChunkKey;
-use crate::ids::{AccountId, BackupId, ObjectType, RecordId};
+use crate::ids::{AccountId, BackupId, ChunkKey, ObjectType, RecordId};
 use crate::lease::{CrmTrouble, Wait};
 use crate::ports::crm::PageSource;
 use crate::ports::crm_model::ReadMode;
@@ -270,11 +270,6 @@ impl ObjectExport {
         next
     }
 
-    /// Whether records or values could not be read.
-    pub fn has_shortfall(&self) -> bool {
-        !self.unreadable.is_empty() || !self.hidden_values.is_empty()
-    }
-
     /// Whether a chunk's ids come from the CRM's list or from searches.
     pub fn page_source(&self, chunk: &Chunk) -> PageSource {
         match (self.mode, self.list_use) {
@@ -342,44 +337,6 @@ impl ObjectExport {
         Ok((next, chunk))
     }
 
-    /// Closes the object. Every chunk is done, and its boundaries and its end were proven for the state `judged`.
-    ///
-    /// # Errors
-    /// [`Refused`] if a chunk is open or was opened again since then, the generation is void, or the object is closed.
-    pub fn close(&self, judged: &Self, counts: Counts, to: Timestamp, now: Timestamp) -> Result<Self, Refused> {
-        self.check_generation("closing an object", judged.generation)?;
-        if self.open_chunks > 0 || self.reopened != judged.reopened {
-            return Err(Refused::new("closing an object", "a chunk is open, or was opened again"));
-        }
-        // In a list that is read from its beginning to its end, a deletion may have moved a record past the cursor.
-        let may_have_moved = self.mode == ReadMode::Sequential && counts.deleted() > 0;
-        Ok(Self {
-            state: ObjectState::Exported,
-            counts,
-            verdict: Some(self.verdict(counts)),
-            window_to: Some(to),
-            updated_at: now,
-            unordered: self.unordered || may_have_moved,
-            ..self.clone()
-        })
-    }
-
-    /// Compares its rows with `counts`. If a record or value could not be read, the object is short, whatever the
-    /// counts.
-    pub fn verdict(&self, counts: Counts) -> Verdict {
-        if self.has_shortfall() { Verdict::Short } else { counts.verdict(self.records) }
-    }
-
-    /// Compares the records that were found, readable or not, with `counts`.
-    pub fn verdict_of_found(&self, counts: Counts) -> Verdict {
-        counts.verdict(self.found())
-    }
-
-    /// How many records were found, readable or not.
-    pub fn found(&self) -> u64 {
-        self.records + self.unreadable.len() as u64
-    }
-
     /// The unreadable records of `chunk`.
     pub fn unreadable_in(&self, chunk: &Chunk) -> impl Iterator<Item = RecordId> {
         self.unreadable.iter().copied().filter(|id| chunk.covers(*id))
@@ -405,31 +362,6 @@ impl ObjectExport {
     #[must_use]
     pub fn requeued(&self, now: Timestamp) -> Self {
         Self { requeued_at: Some(now), ..self.clone() }
-    }
-
-    /// Records that closing it has to wait, with the CRM's troubles.
-    #[must_use]
-    pub fn close_later(&self, wait: Wait, close_trouble: CrmTrouble) -> Self {
-        let fruitless = wait.reason.is_fruitless() && close_trouble.unreadable.is_none();
-        let close_attempts = self.close_attempts + u32::from(fruitless);
-        Self { close_attempts, close_wait: Some(wait), close_trouble, requeued_at: None, ..self.clone() }
-    }
-
-    /// Records that the counts do not explain its rows and are read again after `wait`.
-    #[must_use]
-    pub fn recount(&self, wait: Wait) -> Self {
-        Self { recounted: true, ..self.close_later(wait, CrmTrouble::default()) }
-    }
-
-    /// Whether all its chunks are done and it can be closed.
-    pub fn is_closing(&self) -> bool {
-        self.state == ObjectState::Exporting && self.open_chunks == 0 && !self.dropped
-    }
-
-    /// Since when its closing has been overdue. None if it cannot be closed yet.
-    pub fn overdue_since(&self) -> Option<Timestamp> {
-        let queued = self.updated_at + crate::lease::QUEUE_GRACE;
-        self.is_closing().then(|| self.close_wait.map_or(queued, |wait| queued.max(wait.until)))
     }
 
     fn check_generation(&self, what: &'static str, generation: u32) -> Result<(), Refused> {

@@ -2,6 +2,7 @@
 //! values that the CRM returns are compared with those sent.
 
 mod looks;
+mod pending;
 
 use std::collections::{HashMap, VecDeque};
 
@@ -14,8 +15,8 @@ use domain::restore::property::RestoredProperty;
 use domain::restore::unique::Exchange;
 use domain::storage_keys;
 
-use jiff::Timestamp;
-
+pub(super) use self::pending::PendingUpdate;
+use self::pending::{apart, by_record};
 use super::Application;
 use crate::restore::begun::ROUNDS_OF_CLEARING;
 use crate::run::StepError;
@@ -26,15 +27,6 @@ const KEPT_FOR_SETTING: u32 = 200;
 
 /// The fate of each value that was sent.
 pub(super) type Fates = HashMap<(RecordId, u16), Fate>;
-
-/// The values of a record to send.
-#[derive(Clone)]
-pub(super) struct PendingUpdate {
-    pub(super) id: RecordId,
-    pub(super) values: Vec<Difference>,
-    /// When the CRM's values were last read.
-    pub(super) seen_at: Timestamp,
-}
 
 #[derive(Default)]
 pub(super) struct ToWrite {
@@ -337,36 +329,6 @@ const TAKEN: &str = "Another record has this value, but only one record may have
 /// Whether the CRM refuses a value because another record has it.
 pub(super) fn is_about_uniqueness(code: &str) -> bool {
     ["CONFLICT", "UNIQUE", "DUPLICATE", "ALREADY_EXISTS"].iter().any(|word| code.contains(word))
-}
-
-/// Distributes the updates over calls, so that no call has two updates of one record.
-fn apart(updates: Vec<PendingUpdate>) -> Vec<Vec<PendingUpdate>> {
-    let mut calls: Vec<Vec<PendingUpdate>> = vec![Vec::new()];
-    for update in updates {
-        let is_free = |call: &&mut Vec<PendingUpdate>| call.iter().all(|other| other.id != update.id);
-        match calls.iter_mut().find(is_free) {
-            Some(call) => call.push(update),
-            None => calls.push(vec![update]),
-        }
-    }
-    calls
-}
-
-/// Merges the updates into one for each record.
-fn by_record(updates: Vec<PendingUpdate>) -> Vec<PendingUpdate> {
-    let mut joined: Vec<PendingUpdate> = Vec::with_capacity(updates.len());
-    let mut place_of = HashMap::new();
-    for update in updates {
-        let place = *place_of.entry(update.id).or_insert(joined.len());
-        match joined.get_mut(place) {
-            Some(known) => {
-                known.seen_at = known.seen_at.min(update.seen_at);
-                known.values.extend(update.values);
-            }
-            None => joined.push(update),
-        }
-    }
-    joined
 }
 
 impl Application<'_> {
