@@ -296,6 +296,23 @@ async fn a_delivery_whose_message_was_lost_is_queued_again_until_it_has_ended() 
 }
 
 #[tokio::test]
+async fn a_chunk_whose_message_was_lost_gets_another_one() {
+    let backup = samples::exporting(1);
+    let (object, waiting) = samples::discovered(&backup, "contacts", Some(1_000));
+    let chunk = waiting.activate(samples::NOW).expect("waiting");
+    let world = World::with(std::slice::from_ref(&backup)).await;
+    world.ledger.commit(&[Change::create(&object), Change::create(&chunk)]).await.expect("new");
+    world.clock.set(chunk.due_at().expect("ready"));
+    for _ in 0..2 {
+        world.round().await;
+        assert_eq!(world.queue.receive(), Some(chunk.work()));
+        world.round().await;
+        assert_eq!(world.queue.receive(), None, "its message may be under way");
+        world.clock.advance(QUEUE_GRACE);
+    }
+}
+
+#[tokio::test]
 async fn an_unreadable_list_of_due_work_does_not_delay_the_others() {
     let counted = Faults::none();
     World::expiring().await.recover(&counted.worker()).round().await.expect("no faults");
