@@ -56,7 +56,9 @@ impl Environment {
             succeed("python -m venv", Command::new(python).args(["-m", "venv", "--clear"]).arg(&environment.folder));
         check_space(&environment.folder).and(made)?;
         let mut pip = environment.command("python");
-        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--retries", "2", "--requirement"]);
+        // Python compiles what it imports when it does. Compiling everything takes the processor from Cargo.
+        pip.args(["-m", "pip", "install", "--quiet", "--no-compile", "--disable-pip-version-check", "--retries", "2"]);
+        pip.arg("--requirement");
         let installed = install(pip.arg(&list), requirements);
         check_space(&environment.folder).and(installed)?;
         fs::write(&stamp, wanted).or_failure(|| format!("cannot write {}", stamp.display()))?;
