@@ -56,11 +56,13 @@ fn armed(shown: &str) -> String {
     let mut cell = String::new();
     let mut before = None;
     for (at, char) in shown.char_indices() {
-        let after = shown[at + char.len_utf8()..].trim_start_matches(['\'', '"', ' ']);
         let may_begin = before.is_none_or(|before| CELL_ENDS.contains(&before));
-        let defuses =
-            may_begin && (after.starts_with(FORMULA_STARTS) || before.is_none() && after.starts_with(['\t', '\r']));
-        if char != '\'' || !defuses {
+        // What follows is looked at for few characters only: a long row of quotes would take very long otherwise.
+        let defuses = char == '\'' && may_begin && {
+            let after = shown[at + char.len_utf8()..].trim_start_matches(['\'', '"', ' ']);
+            after.starts_with(FORMULA_STARTS) || before.is_none() && after.starts_with(['\t', '\r'])
+        };
+        if !defuses {
             cell.push(char);
         }
         before = Some(char);
