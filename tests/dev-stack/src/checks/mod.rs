@@ -177,7 +177,7 @@ fn crm_client(places: &Places) -> Result<Environment> {
 /// Fetches what later checks need, while Cargo builds. A lack is a matter of the check that needs it.
 fn packages(places: &Places) -> Result<Outcome> {
     let fetched = [
-        tools::tools_environment(places).map(drop),
+        tools::environment(places).map(drop),
         services::localstack_environment(places).map(drop),
         services::fetch_dynamodb_local(places).map(drop),
         crm_client(places).map(drop),

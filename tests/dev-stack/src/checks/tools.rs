@@ -31,19 +31,19 @@ pub(super) fn cargo_deny(places: &Places) -> Result<Outcome> {
 
 /// Words are spelt as in English, or as _typos.toml lists them.
 pub(super) fn spelling(places: &Places) -> Result<Outcome> {
-    let mut check = tools_environment(places)?.command("typos");
+    let mut check = environment(places)?.command("typos");
     // What Git ignores is not ours.
     passes("typos", check.current_dir(places.root()).args(["--format", "brief"]))
 }
 
 /// cfn-lint finds nothing in the template.
 pub(super) fn template(places: &Places) -> Result<Outcome> {
-    let mut lint = tools_environment(places)?.command("cfn-lint");
+    let mut lint = environment(places)?.command("cfn-lint");
     passes("cfn-lint", lint.current_dir(places.root()).arg("infra/template.yaml"))
 }
 
 /// The Python environment of cfn-lint, typos and the emulator.
-pub(super) fn tools_environment(places: &Places) -> Result<Environment> {
+pub(super) fn environment(places: &Places) -> Result<Environment> {
     Environment::prepare(places, places.dev().join("venv"), "requirements.txt")
 }
 

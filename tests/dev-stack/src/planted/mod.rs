@@ -19,7 +19,8 @@ use self::fault::{Fault, Tests};
 use self::trial::{Trials, Verdict};
 use crate::checks::{self, Services};
 
-/// So few worlds pass within two minutes without a fault, also on a busy machine. With a fault, all of them are tried.
+/// The number of worlds that are tried without a fault: they end within two minutes, also on a busy machine. With a
+/// fault, all worlds are tried.
 const CALM_WORLDS: &str = "300";
 
 /// Plants the faults of these names, or all of them, and prints which test has noticed each.
