@@ -23,7 +23,6 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         sessions: worker.sessions,
         queue: worker.worker.queue,
         writer: worker.storage,
-        cap: worker.cap,
         patience: worker.patience,
     };
     sqs::serve(|work, deadline| handler::handle(&discover, work, deadline)).await

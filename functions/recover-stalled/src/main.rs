@@ -9,14 +9,13 @@ use runtime::config::Environment;
 use runtime::metrics::{self, Metric};
 use runtime::telemetry;
 use worker::wiring::Worker;
-use workflows::backup::dispatch::WorkerCap;
 use workflows::recover::Recover;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init()?;
     let mut env = Environment::of_process();
-    let (tables, cap, dead_letters) = (env.ledger_tables(), env.workers_per_account(), env.dead_letter_queue_urls());
+    let (tables, dead_letters) = (env.ledger_tables(), env.dead_letter_queue_urls());
     let queues = QueueUrls {
         discover: env.discover_queue_url(),
         export: env.export_queue_url(),
@@ -24,12 +23,11 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         restore: env.restore_queue_url(),
         notify: env.notify_queue_url(),
     };
-    let (tables, cap, dead_letters) = env.finish(|| Some((tables?, cap?, dead_letters?)))?;
-    let cap = WorkerCap(usize::try_from(cap)?);
+    let (tables, dead_letters) = env.finish(|| Some((tables?, dead_letters?)))?;
     let aws = Aws::load().await;
     let worker = Worker::on(&aws, tables, queues);
     let dead_letters = Arc::new(aws.dead_letters(dead_letters));
-    let recover = &Recover { ledger: worker.ledger, queue: worker.queue, clock: worker.clock, cap, dead_letters };
+    let recover = &Recover { ledger: worker.ledger, queue: worker.queue, clock: worker.clock, dead_letters };
     // The content of the rule's event is not used.
     let handler = |_: LambdaEvent<serde_json::Value>| async move {
         let round = recover.round().await?;

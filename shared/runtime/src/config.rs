@@ -21,7 +21,7 @@
 //! | `TOKEN_AUDIENCE` | the `aud` that callers' ID tokens must have |
 //! | `FEDERATED_PROVIDERS` | comma-separated list of the user pool's identity providers whose users need no second factor; none if absent |
 //! | `ISSUER_ENFORCES_SECOND_FACTOR` | `true` if the issuer requires a second factor of its own users, else `false` |
-//! | `WORKERS_PER_ACCOUNT` | how many chunks of one account are exported at the same time, 1 to 1,000 |
+//! | `EXPORT_RUNS_PER_BACKUP` | how many runs may read one backup at the same time, 1 to 1,000 |
 //! | `CRM_RETRY_BASE_SECONDS` | first pause before a call to the CRM is tried again, 0.001 to 60 |
 //! | `CRM_OUTAGE_PATIENCE_HOURS` | how long work waits for a CRM that is down, 1 to 120 |
 //! | `DOWNLOAD_LINK_SECONDS` | how long a download link is valid, 1 to 43,200 |
@@ -225,9 +225,9 @@ impl Environment {
         self.parsed("ISSUER_ENFORCES_SECOND_FACTOR", "true or false", |text| text.parse().ok())
     }
 
-    /// `WORKERS_PER_ACCOUNT`.
-    pub fn workers_per_account(&mut self) -> Option<u32> {
-        self.whole_number("WORKERS_PER_ACCOUNT", 1..=1_000)
+    /// `EXPORT_RUNS_PER_BACKUP`.
+    pub fn export_runs_per_backup(&mut self) -> Option<u32> {
+        self.whole_number("EXPORT_RUNS_PER_BACKUP", 1..=1_000)
     }
 
     /// `CRM_RETRY_BASE_SECONDS`.
@@ -316,15 +316,15 @@ mod tests {
     fn an_error_names_every_variable_at_fault_and_no_value() {
         let mut env = Environment::of([
             ("ARCHIVE_BUCKET", "bucket"),
-            ("WORKERS_PER_ACCOUNT", "many"),
+            ("EXPORT_RUNS_PER_BACKUP", "many"),
             ("CRM_RETRY_BASE_SECONDS", "-1"),
             ("LEDGER_TABLE", "  "),
         ]);
-        let read = (env.archive_bucket(), env.workers_per_account(), env.crm_retry_base(), env.ledger_tables());
+        let read = (env.archive_bucket(), env.export_runs_per_backup(), env.crm_retry_base(), env.ledger_tables());
         assert_eq!(read, (Some("bucket".to_owned()), None, None, None));
         let error = env.finish(|| Some(())).expect_err("three faults").to_string();
         let unset = ["LEDGER_TABLE is not set", "AUDIT_TABLE is not set"];
-        for name in ["WORKERS_PER_ACCOUNT", "CRM_RETRY_BASE_SECONDS"].into_iter().chain(unset) {
+        for name in ["EXPORT_RUNS_PER_BACKUP", "CRM_RETRY_BASE_SECONDS"].into_iter().chain(unset) {
             assert!(error.contains(name), "{error}");
         }
         assert!(!error.contains("many") && !error.contains("ARCHIVE_BUCKET"), "{error}");

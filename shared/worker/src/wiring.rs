@@ -8,7 +8,6 @@ use domain::ports::ledger::Ledger;
 use domain::ports::queue::WorkQueue;
 use lambda_runtime::Error;
 use runtime::config::Environment;
-use workflows::backup::dispatch::WorkerCap;
 use workflows::crm_session::CrmSessions;
 use workflows::run::Patience;
 
@@ -27,7 +26,6 @@ pub struct CrmWorker {
     pub worker: Worker,
     pub sessions: CrmSessions,
     pub storage: Arc<S3Storage>,
-    pub cap: WorkerCap,
     /// How long a run waits for a CRM that does not answer.
     pub patience: Patience,
 }
@@ -41,19 +39,18 @@ impl Worker {
 
 impl CrmWorker {
     /// Reads `LEDGER_TABLE`, `AUDIT_TABLE`, `ARCHIVE_BUCKET`, `CRM_TOKEN_PREFIX`, `CRM_BASE_URLS`,
-    /// `WORKERS_PER_ACCOUNT`, `CRM_RETRY_BASE_SECONDS`, `CRM_OUTAGE_PATIENCE_HOURS`, and the variables that `queues`
-    /// reads.
+    /// `CRM_RETRY_BASE_SECONDS`, `CRM_OUTAGE_PATIENCE_HOURS`, and the variables that `queues` reads.
     ///
     /// # Errors
     /// If a variable is missing or wrong (the error names all of them), or the system has no certificate authorities.
     pub async fn from_env(queues: impl FnOnce(&mut Environment) -> QueueUrls) -> Result<Self, Error> {
         let mut env = Environment::of_process();
         let (tables, bucket, tokens) = (env.ledger_tables(), env.archive_bucket(), env.crm_token_prefix());
-        let (cap, retry_base, urls) = (env.workers_per_account(), env.crm_retry_base(), queues(&mut env));
+        let (retry_base, urls) = (env.crm_retry_base(), queues(&mut env));
         let (base_urls, outage) = (env.crm_base_urls(), env.crm_outage_patience());
         let patience = || Some(Patience { first_pause: retry_base?, outage: outage? });
-        let (tables, bucket, tokens, cap, patience, base_urls) =
-            env.finish(|| Some((tables?, bucket?, tokens?, cap?, patience()?, base_urls?)))?;
+        let (tables, bucket, tokens, patience, base_urls) =
+            env.finish(|| Some((tables?, bucket?, tokens?, patience()?, base_urls?)))?;
         let aws = Aws::load().await;
         let worker = Worker::on(&aws, tables, urls);
         let sessions = CrmSessions {
@@ -64,6 +61,6 @@ impl CrmWorker {
             base_urls: base_urls.into(),
         };
         let storage = Arc::new(aws.storage(bucket));
-        Ok(Self { worker, sessions, storage, cap: WorkerCap(usize::try_from(cap)?), patience })
+        Ok(Self { worker, sessions, storage, patience })
     }
 }

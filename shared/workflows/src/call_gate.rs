@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -19,14 +19,12 @@ use tokio::sync::Mutex;
 use crate::contention::{self, Attempt};
 use crate::held_lease::LeaseEnd;
 
-/// The most slots leased at once. A run that sends a call every 300 ms uses four in about a second.
-const MOST_SLOTS: u32 = 4;
-
-/// A run leases as many slots as it will use within this time.
+/// A run leases as many slots as it used within this time. It leases no more than the rate has in it: they are lost to
+/// others if it ends.
 const LEASE_AHEAD: SignedDuration = SignedDuration::from_secs(1);
 
 /// A slot missed by more than this is given up. Otherwise all late calls would be sent at the same time.
-const LATEST_USE: SignedDuration = SignedDuration::from_secs(2);
+const LATEST_USE: SignedDuration = SignedDuration::from_millis(500);
 
 /// The longest wait of a writing run's call for its slot, unless slots are even further apart.
 const LONGEST_WAIT_TO_WRITE: Duration = Duration::from_secs(10);
@@ -43,9 +41,11 @@ pub struct LedgerCallGate {
     run_ends: Timestamp,
     /// The lease under which calls may write.
     fence: Option<Arc<LeaseEnd>>,
-    ordinary: Mutex<Slots>,
-    search: Mutex<Slots>,
+    ordinary: Queue,
+    search: Queue,
     calls: AtomicU64,
+    /// Milliseconds that all calls together have waited for their slots.
+    waited: AtomicU64,
     calls_refused: AtomicU64,
     /// An `f64`, stored as its bits.
     budget_used_percent: AtomicU64,
@@ -55,6 +55,8 @@ pub struct LedgerCallGate {
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct GateUsage {
     pub calls: u64,
+    /// How long they waited for their slots, all together.
+    pub waited: Duration,
     /// Of these, calls that the CRM refused with 429.
     pub calls_refused: u64,
     /// The used share of the account's daily calls, by all runs together.
@@ -65,21 +67,45 @@ pub struct GateUsage {
 #[derive(Default)]
 struct Slots {
     held: VecDeque<Timestamp>,
-    last_admitted: Option<Timestamp>,
-    /// Time between the latest two admissions.
-    pace: Option<SignedDuration>,
+    /// The latest admissions.
+    admitted: VecDeque<Timestamp>,
 }
 
 impl Slots {
-    fn wanted(&self) -> u32 {
-        let Some(pace) = self.pace else { return 1 };
-        let fitting = LEASE_AHEAD.as_millis() / pace.as_millis().max(1);
-        u32::try_from(fitting).unwrap_or(MOST_SLOTS).clamp(1, MOST_SLOTS)
+    /// How many slots to lease, if `waiting` calls wait for one now: at most `most`, the slots within [`LEASE_AHEAD`].
+    fn wanted(&mut self, waiting: usize, most: u32, now: Timestamp) -> u32 {
+        while self.admitted.front().is_some_and(|at| now.duration_since(*at) >= LEASE_AHEAD) {
+            self.admitted.pop_front();
+        }
+        u32::try_from(self.admitted.len().max(waiting)).unwrap_or(most).clamp(1, most)
     }
 
     fn admitted(&mut self, now: Timestamp) {
-        self.pace = self.last_admitted.map(|last| now.duration_since(last));
-        self.last_admitted = Some(now);
+        self.admitted.push_back(now);
+    }
+}
+
+/// A kind of calls at the gate.
+#[derive(Default)]
+struct Queue {
+    slots: Mutex<Slots>,
+    /// Calls that wait for a slot.
+    waiting: AtomicUsize,
+}
+
+/// Counts a call as waiting until it is dropped.
+struct QueuedCall<'a>(&'a AtomicUsize);
+
+impl<'a> QueuedCall<'a> {
+    fn at(queue: &'a Queue) -> Self {
+        queue.waiting.fetch_add(1, Ordering::Relaxed);
+        Self(&queue.waiting)
+    }
+}
+
+impl Drop for QueuedCall<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -99,9 +125,10 @@ impl LedgerCallGate {
             policy,
             run_ends,
             fence: None,
-            ordinary: Mutex::default(),
-            search: Mutex::default(),
+            ordinary: Queue::default(),
+            search: Queue::default(),
             calls: AtomicU64::new(0),
+            waited: AtomicU64::new(0),
             calls_refused: AtomicU64::new(0),
             budget_used_percent: AtomicU64::new(0),
         }
@@ -116,6 +143,7 @@ impl LedgerCallGate {
     pub fn usage(&self) -> GateUsage {
         GateUsage {
             calls: self.calls.load(Ordering::Relaxed),
+            waited: Duration::from_millis(self.waited.load(Ordering::Relaxed)),
             calls_refused: self.calls_refused.load(Ordering::Relaxed),
             budget_used_percent: f64::from_bits(self.budget_used_percent.load(Ordering::Relaxed)),
         }
@@ -126,7 +154,8 @@ impl LedgerCallGate {
     /// # Errors
     /// [`GateClosed`] if that is after the end of the run.
     pub(crate) async fn slot_comes(&self) -> Result<(), GateClosed> {
-        let mut slots = self.ordinary.lock().await;
+        let _waiting = QueuedCall::at(&self.ordinary);
+        let mut slots = self.ordinary.slots.lock().await;
         let slot = self.next_slot(CallKind::Ordinary, &mut slots).await?;
         let came = self.pass_until(slot).await;
         slots.held.push_front(slot);
@@ -206,6 +235,13 @@ impl LedgerCallGate {
         Ok(())
     }
 
+    fn queue(&self, kind: CallKind) -> &Queue {
+        match kind {
+            CallKind::Ordinary => &self.ordinary,
+            CallKind::Search => &self.search,
+        }
+    }
+
     async fn next_slot(&self, kind: CallKind, slots: &mut Slots) -> Result<Timestamp, GateClosed> {
         loop {
             let now = self.clock.now();
@@ -214,7 +250,9 @@ impl LedgerCallGate {
                     return Ok(slot);
                 }
             }
-            match self.lease(kind, slots.wanted()).await {
+            let most = self.policy.slots_within(kind, LEASE_AHEAD);
+            let wanted = slots.wanted(self.queue(kind).waiting.load(Ordering::Relaxed), most, now);
+            match self.lease(kind, wanted).await {
                 Ok(Grant::Slots(granted)) => slots.held.extend(granted),
                 Ok(Grant::Wait { until, reason }) => return Err(GateClosed { until, reason }),
                 Err(error) => {
@@ -229,10 +267,10 @@ impl LedgerCallGate {
 #[async_trait]
 impl CallGate for LedgerCallGate {
     async fn admit(&self, kind: CallKind) -> Result<(), GateClosed> {
-        let mut slots = match kind {
-            CallKind::Ordinary => self.ordinary.lock().await,
-            CallKind::Search => self.search.lock().await,
-        };
+        let came = self.clock.now();
+        let queue = self.queue(kind);
+        let _waiting = QueuedCall::at(queue);
+        let mut slots = queue.slots.lock().await;
         let slot = self.next_slot(kind, &mut slots).await?;
         if let Err(closed) = self.pass_until(slot).await {
             // Kept for the next call, which is refused too: each slot leased in vain delays all others.
@@ -244,6 +282,8 @@ impl CallGate for LedgerCallGate {
             return Err(GateClosed { until: now, reason: WaitReason::RunsEnding });
         }
         slots.admitted(now);
+        let waited = u64::try_from(now.duration_since(came).as_millis()).unwrap_or(0);
+        self.waited.fetch_add(waited, Ordering::Relaxed);
         self.calls.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
@@ -263,9 +303,9 @@ impl CallGate for LedgerCallGate {
         }
         // Last, since calls that wait for their slot hold these locks.
         if policy != RefusedPolicy::Searches {
-            self.ordinary.lock().await.held.clear();
+            self.ordinary.slots.lock().await.held.clear();
         }
-        self.search.lock().await.held.clear();
+        self.search.slots.lock().await.held.clear();
     }
 
     async fn daily_remaining(&self, remaining: u32) {

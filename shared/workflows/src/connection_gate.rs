@@ -15,8 +15,8 @@ use jiff::{SignedDuration, Timestamp};
 use crate::call_gate::LedgerCallGate;
 use crate::crm_session::policy_of;
 
-/// A person waits for the answer, so the call waits no longer than this. It is long enough to get a slot beside eight
-/// workers that use a tenth of the rate. If no slot comes in time, the answer is when to try again.
+/// A person waits for the answer, so the call waits no longer than this. It is long enough to get a slot beside a
+/// backup that may use a tenth of the rate. If no slot comes in time, the answer is when to try again.
 const LONGEST_WAIT: SignedDuration = SignedDuration::from_secs(15);
 
 /// After a day's calls are used up, a pause of at most this length was not requested by the CRM. The CRM then does not

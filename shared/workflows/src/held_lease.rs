@@ -69,7 +69,16 @@ impl<'a> Leases<'a> {
         loaded: &Versioned<T>,
         owner: &str,
     ) -> Result<Wished<'a, T>, LedgerError> {
-        let leased = match loaded.record.leased(owner, self.clock.now(), LEASE_LENGTH) {
+        self.take_as(loaded, loaded.record.leased(owner, self.clock.now(), LEASE_LENGTH)).await
+    }
+
+    /// Takes the lease of the loaded item, which is `leased` then.
+    pub(crate) async fn take_as<T: Leasable>(
+        &self,
+        loaded: &Versioned<T>,
+        leased: Result<T, NotLeased>,
+    ) -> Result<Wished<'a, T>, LedgerError> {
+        let leased = match leased {
             Ok(leased) => leased,
             Err(NotLeased::OutOfAttempts) => return Ok(Wished::OutOfAttempts),
             Err(NotLeased::NoStep | NotLeased::Held(_) | NotLeased::Waiting(_)) => return Ok(Wished::Nothing),

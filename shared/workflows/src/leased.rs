@@ -118,7 +118,10 @@ impl Leases<'_> {
             }
             Remedy::Retry(pause) => {
                 // Best effort too: one of our own services does not answer.
-                let released = self.give_back::<T>(key, number, self.gone_on(progressed), left).await;
+                let until = now + SignedDuration::try_from(pause).unwrap_or_default();
+                let later = Wait { until, reason: WaitReason::ServiceUnavailable };
+                let wait = self.gone_on(progressed).unwrap_or((later, None));
+                let released = self.give_back::<T>(key, number, Some(wait), left).await;
                 self.queue_again(released.ok().flatten().or(present).as_ref(), pause.max(landing(left))).await?;
             }
         }

@@ -193,8 +193,12 @@ impl Running {
         let mut parameters = Parameters::from([
             ("Architecture", architecture()),
             ("CrmBaseUrls", sandbox.url()),
-            // Without this MiniStack runs 5 at a time.
+            // Many journeys share the stack.
+            ("DiscoverConcurrency", "12"),
             ("ExportConcurrency", "12"),
+            ("AssembleConcurrency", "10"),
+            ("RestoreConcurrency", "12"),
+            ("NotifyConcurrency", "10"),
             ("EmailSender", EMAIL_SENDER),
             ("WebhookPrivateTargets", &webhook_target),
         ]);

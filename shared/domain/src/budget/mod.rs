@@ -152,6 +152,12 @@ impl BudgetPolicy {
         1.0 / self.pace(CallKind::Ordinary).interval.as_secs_f64()
     }
 
+    /// The slots of a kind within `time`, at least one.
+    pub fn slots_within(&self, kind: CallKind, time: SignedDuration) -> u32 {
+        let slots = time.as_micros() / self.pace(kind).interval.as_micros().max(1);
+        u32::try_from(slots).unwrap_or(u32::MAX).max(1)
+    }
+
     /// Calls per day, within the share.
     pub fn calls_per_day(&self) -> u32 {
         percent(self.limits.per_day, self.share.daily_percent)

@@ -112,7 +112,9 @@ pub struct RangeEnd {
 pub struct ExpectedRecords {
     /// Above the highest id that was read.
     pub above: u64,
-    /// In each part but the last, which has the rest.
+    /// Of these, in the part that the run keeps.
+    pub own: u64,
+    /// In each other part but the last, which has the rest.
     pub each: u64,
 }
 
@@ -214,6 +216,24 @@ impl Chunk {
         Ok(Self { leasing, reading: ReadSoFar::default(), queued_at: now, ..self.clone() })
     }
 
+    /// Takes the lease for a run that looks for more work. It also takes a chunk that was not queued yet.
+    ///
+    /// # Errors
+    /// [`NotLeased`], and nothing is changed.
+    pub fn claim(&self, owner: &str, now: Timestamp, length: SignedDuration) -> Result<Self, NotLeased> {
+        match self.state {
+            ChunkState::Waiting => self.activate(now).map_err(|_| NotLeased::NoStep)?.lease(owner, now, length),
+            ChunkState::Ready => self.lease(owner, now, length),
+            ChunkState::Done => Err(NotLeased::NoStep),
+        }
+    }
+
+    /// When a run could take it. None if another run holds it, or it is done.
+    pub fn claimable_from(&self, now: Timestamp) -> Option<Timestamp> {
+        let free = self.state != ChunkState::Done && self.leasing.holder(now).is_none();
+        free.then(|| self.leasing.wait.map_or(now, |wait| wait.until.max(now)))
+    }
+
     /// Records what the run with `lease` has read so far.
     ///
     /// # Errors
@@ -251,12 +271,12 @@ impl Chunk {
         let uppers = bounds[1..].iter().copied().map(Some).chain([self.upper]);
         let right = bounds.iter().zip(uppers).map(|(lower, upper)| {
             let key = ChunkKey { lower: *lower, ..self.key.clone() };
-            let of_last = expected.above.saturating_sub(expected.each * bounds.len() as u64);
+            let of_last = expected.above.saturating_sub(expected.own + expected.each * (bounds.len() as u64 - 1));
             let expected = if upper == self.upper { of_last } else { expected.each };
             let part = Self::waiting(&self.backup(), key, upper, Some(expected), now);
             Self { again: self.again.of_part(), ..part }
         });
-        let expected_records = Some(self.records + self.reading.records + expected.each);
+        let expected_records = Some(self.records + self.reading.records + expected.own);
         Ok((Self { upper: Some(*first), expected_records, ..self.clone() }, right.collect()))
     }
 

@@ -4,7 +4,7 @@ use super::*;
 
 const MINUTE: SignedDuration = SignedDuration::from_secs(60);
 
-const EXPECTED: ExpectedRecords = ExpectedRecords { above: 10, each: 5 };
+const EXPECTED: ExpectedRecords = ExpectedRecords { above: 10, own: 5, each: 5 };
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).expect("in range")
@@ -111,7 +111,7 @@ proptest! {
         let chunk = Chunk { upper: upper.map(RecordId), ..leased() };
         let bounds: Vec<_> = bounds.into_iter().map(RecordId).collect();
         let legal = bounds[0].0 > read_to && upper.is_none_or(|upper| bounds[bounds.len() - 1].0 < upper);
-        match chunk.split(1, RecordId(read_to), &bounds, ExpectedRecords { above: 1_000, each: 10 }, at(1)) {
+        match chunk.split(1, RecordId(read_to), &bounds, ExpectedRecords { above: 1_000, own: 10, each: 10 }, at(1)) {
             Ok((left, right)) => {
                 prop_assert!(legal);
                 let mut end = left.upper;

@@ -150,6 +150,11 @@ impl Leasing {
         self.lease.as_ref().is_some_and(|lease| lease.number == number)
     }
 
+    /// The owner of the lease, if it is not over at `now`.
+    pub fn holder(&self, now: Timestamp) -> Option<&str> {
+        self.lease.as_ref().filter(|lease| lease.expires_at > now).map(|lease| lease.owner.as_str())
+    }
+
     /// Records progress: attempts are counted from zero again, and the CRM's troubles are over.
     #[must_use]
     pub fn progressed(&self) -> Self {

@@ -8,7 +8,7 @@
 //! | [`export`] | reads chunks into segments, proves that they are complete, closes objects |
 //! | [`assemble`] | makes the archive from the segments, and removes temporary data |
 //! | [`ending`] | fails or cancels a backup in any state |
-//! | [`dispatch`] | queues waiting chunks if worker places are free |
+//! | [`dispatch`] | sees to it that a run reads a backup |
 
 pub mod assemble;
 pub mod cancel;

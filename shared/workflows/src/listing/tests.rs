@@ -19,7 +19,7 @@ use jiff::SignedDuration;
 
 use super::*;
 use crate::audit_log::{self, AuditError, ExportAuditLog};
-use crate::backup::dispatch::WorkerCap;
+use crate::backup::dispatch::RunCap;
 use crate::backup::{dispatch, read};
 use crate::notify::inbox;
 use crate::recover::Recover;
@@ -58,7 +58,6 @@ impl World {
             ledger: self.ledger.clone(),
             queue: self.queue.clone(),
             clock: self.clock.clone(),
-            cap: WorkerCap(1),
             dead_letters: Arc::new(MemoryDeadLetters::new()),
         };
         recover.round().await.expect("the lists can be read")
@@ -208,7 +207,7 @@ async fn chunks_are_dispatched_beside_an_unreadable_one() {
     world.commit(vec![Change::create(&unreadable)], true).await;
 
     let dispatched =
-        dispatch::dispatch(&*world.ledger, &*world.queue, &*world.clock, &backup.reference(), WorkerCap(1)).await;
+        dispatch::dispatch(&*world.ledger, &*world.queue, &*world.clock, &backup.reference(), RunCap(1)).await;
 
     dispatched.expect("done");
     let queued: Vec<_> = world.queue.queued().into_iter().map(|message| message.work).collect();

@@ -22,7 +22,6 @@ use in_memory::{
 };
 
 use super::*;
-use crate::backup::dispatch::WorkerCap;
 use crate::recover::Recover;
 use crate::run::StepError;
 use crate::samples;
@@ -136,7 +135,6 @@ impl World {
             ledger: self.ledger.clone(),
             queue: self.queue.clone(),
             clock: self.clock.clone(),
-            cap: WorkerCap(1),
             dead_letters: Arc::new(MemoryDeadLetters::new()),
         };
         assert_eq!(recover.round().await.expect("readable").failed, 0);

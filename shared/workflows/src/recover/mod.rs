@@ -23,7 +23,7 @@ use domain::work::Work;
 use domain::{Failure, FailureKind};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::backup::dispatch::{self, WorkerCap};
+use crate::backup::dispatch::{self, RunCap};
 use crate::backup::ending;
 use crate::leased::{Leasable, Leases};
 use crate::listing::{self, DueKeys};
@@ -45,7 +45,6 @@ pub struct Recover {
     pub ledger: Arc<dyn Ledger>,
     pub queue: Arc<dyn WorkQueue>,
     pub clock: Arc<dyn Clock>,
-    pub cap: WorkerCap,
     /// Work in the dead-letter queues.
     pub dead_letters: Arc<dyn DeadLetters>,
 }
@@ -215,7 +214,7 @@ impl Recover {
         }
         // An export is checked every few minutes without being stalled: a dispatch may have been lost.
         if loaded.record.state == BackupState::Exporting {
-            dispatch::dispatch(&*self.ledger, &*self.queue, &*self.clock, &backup, self.cap).await?;
+            dispatch::dispatch(&*self.ledger, &*self.queue, &*self.clock, &backup, RunCap(1)).await?;
         }
         Ok(None)
     }

@@ -45,7 +45,6 @@ impl World {
             ledger: worker.wrap(self.ledger.clone()),
             queue: worker.wrap(self.queue.clone()),
             clock: self.clock.clone(),
-            cap: WorkerCap(1),
             dead_letters: worker.wrap(self.dead_letters.clone()),
         }
     }

@@ -111,7 +111,7 @@ pub(super) fn environment(api: &RuntimeApi) -> Vec<(&'static str, String)> {
         ("CRM_TOKEN_PREFIX", "bench/"),
         ("CRM_RETRY_BASE_SECONDS", "1"),
         ("CRM_OUTAGE_PATIENCE_HOURS", "24"),
-        ("WORKERS_PER_ACCOUNT", "8"),
+        ("EXPORT_RUNS_PER_BACKUP", "2"),
         ("DOWNLOAD_LINK_SECONDS", "300"),
         ("LOG_LEVEL", "info"),
     ];

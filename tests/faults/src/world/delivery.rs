@@ -13,7 +13,7 @@ use in_memory::lock;
 use jiff::SignedDuration;
 use workflows::backup::assemble::Assemble;
 use workflows::backup::discover::Discover;
-use workflows::backup::dispatch::WorkerCap;
+use workflows::backup::dispatch::RunCap;
 use workflows::backup::export::Export;
 use workflows::crm_session::CrmSessions;
 use workflows::restore::RestoreWork;
@@ -150,7 +150,6 @@ impl World {
             sessions: self.sessions(worker),
             queue: worker.wrap(self.queue.clone()),
             writer: worker.wrap(self.storage.clone()),
-            cap: WorkerCap(self.settings.workers),
             patience: self.settings.patience,
         }
     }
@@ -162,7 +161,8 @@ impl World {
             reader: worker.wrap(self.storage.clone()),
             writer: worker.wrap(self.storage.clone()),
             uploads: worker.wrap(self.storage.clone()),
-            cap: WorkerCap(self.settings.workers),
+            cap: RunCap(self.settings.workers),
+            lanes: self.settings.workers,
             patience: self.settings.patience,
         }
     }

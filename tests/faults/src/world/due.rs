@@ -11,7 +11,6 @@ use domain::restore::Restore;
 use domain::restore::slice::RestoreSlice;
 use in_memory::lock;
 use jiff::{SignedDuration, Timestamp};
-use workflows::backup::dispatch::WorkerCap;
 use workflows::recover::{LOOK_AHEAD, Recover};
 
 use super::World;
@@ -50,7 +49,6 @@ impl World {
             ledger: worker.wrap(self.ledger.clone()),
             queue: worker.wrap(self.queue.clone()),
             clock: self.clock.clone(),
-            cap: WorkerCap(self.settings.workers),
             dead_letters: worker.wrap(self.outlets.dead_letters.clone()),
         };
         // It fails or dies like everything else; what was due is due in the next round too.

@@ -94,7 +94,7 @@ async fn a_small_backup_that_is_cancelled_at_any_call_stays_cancelled() {
 
 #[tokio::test(start_paused = true)]
 async fn a_backup_that_is_cancelled_while_an_object_is_split_stays_cancelled() {
-    a_cancelled_backup_stays_cancelled(SPLIT, 5, 60).await;
+    a_cancelled_backup_stays_cancelled(SPLIT, 4, 60).await;
 }
 
 #[tokio::test(start_paused = true)]

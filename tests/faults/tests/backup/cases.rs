@@ -43,6 +43,9 @@ pub(crate) const TINY: Case = Case {
 pub(crate) const SPLIT: Case =
     Case { workers: 4, run_seconds: 6, objects: || vec![samples::many_contacts(6_000, Cursors::Ids)] };
 
+/// Eleven objects, four at a time.
+pub(crate) const SIDE_BY_SIDE: Case = Case { workers: 4, run_seconds: 2, ..SMALL };
+
 /// A fallback to one worker half-way.
 pub(crate) const FALLBACK: Case =
     Case { workers: 2, run_seconds: 6, objects: || vec![samples::many_contacts(950, Cursors::Opaque)] };

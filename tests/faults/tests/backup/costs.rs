@@ -10,10 +10,10 @@ use in_memory::{CountingLedger, MemoryLedger};
 /// Records, over pages of a hundred.
 const RECORDS: u64 = 120_000;
 
-/// M-6: what a worker looks at every two seconds does not grow with the chunks that there are: those are read only
-/// where a place is free.
+/// M-6: the look of every two seconds does not grow with the chunks. They are listed only if a lane has no work, at most
+/// every 15 seconds.
 #[tokio::test(start_paused = true)]
-async fn workers_do_not_read_all_chunks_while_all_places_are_taken() {
+async fn a_run_seldom_lists_all_chunks() {
     let ledger = Arc::new(CountingLedger::new(Arc::new(MemoryLedger::new())));
     let mut objects = samples::one_of_everything();
     objects[0] = samples::many_contacts(RECORDS, Cursors::Ids);
@@ -26,5 +26,5 @@ async fn workers_do_not_read_all_chunks_while_all_places_are_taken() {
     assert_eq!(ended.state, BackupState::Completed, "{:?}", ended.failure);
     let calls = ledger.calls();
     println!("{RECORDS} records: {calls:?}");
-    assert!(calls.listed < 2_500, "{calls:?}");
+    assert!(calls.listed < 5_000, "{calls:?}");
 }

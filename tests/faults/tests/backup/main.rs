@@ -12,6 +12,7 @@ mod drift;
 mod ends;
 mod expiry;
 mod gaps;
+mod lanes;
 mod large;
 mod limits;
 mod port_calls;

@@ -6,7 +6,7 @@ use contracts::backends::{DYNAMODB_LOCAL, with_tables};
 use faults::FailedMessages;
 use in_memory::faults::{Fault, Faults};
 
-use crate::cases::{Case, FALLBACK, ONCE_MORE, SMALL, SPLIT, TINY, archive_of, calm_archive};
+use crate::cases::{Case, FALLBACK, ONCE_MORE, SIDE_BY_SIDE, SMALL, SPLIT, TINY, archive_of, calm_archive};
 
 const FAULTS: [Fault; 3] = [Fault::CallFails, Fault::AnswerLost, Fault::WorkerDies];
 const FAILED: [FailedMessages; 2] = [FailedMessages::ComeBack, FailedMessages::AreLost];
@@ -35,7 +35,12 @@ async fn a_fault_at_any_call_leaves_a_small_archive_as_it_is() {
 
 #[tokio::test(start_paused = true)]
 async fn a_fault_while_an_object_is_split_leaves_the_archive_as_it_is() {
-    the_archive_is_that_of_the_calm_run(SPLIT, 5, 60).await;
+    the_archive_is_that_of_the_calm_run(SPLIT, 4, 60).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fault_while_objects_are_read_side_by_side_leaves_the_archive_as_it_is() {
+    the_archive_is_that_of_the_calm_run(SIDE_BY_SIDE, 4, 60).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -10,7 +10,7 @@ use domain::storage_keys;
 use faults::{Exported, FailedMessages, World};
 use in_memory::faults::{Fault, Faults};
 
-use crate::cases::{Case, FALLBACK, ONCE_MORE, SMALL, SPLIT, TINY, calm_archive};
+use crate::cases::{Case, FALLBACK, ONCE_MORE, SIDE_BY_SIDE, SMALL, SPLIT, TINY, calm_archive};
 use crate::worlds::assert_one_archive;
 
 /// What a frozen worker will do when it is released.
@@ -76,7 +76,12 @@ async fn a_late_worker_changes_no_small_backup() {
 
 #[tokio::test(start_paused = true)]
 async fn a_late_worker_changes_no_backup_while_an_object_is_split() {
-    a_late_worker_changes_nothing(SPLIT, 3, 95).await;
+    a_late_worker_changes_nothing(SPLIT, 3, 80).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_worker_changes_no_backup_that_is_read_side_by_side() {
+    a_late_worker_changes_nothing(SIDE_BY_SIDE, 4, 60).await;
 }
 
 #[tokio::test(start_paused = true)]

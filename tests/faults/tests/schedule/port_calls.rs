@@ -9,7 +9,6 @@ use faults::samples;
 use in_memory::faults::{Fault, Faults, Sweep};
 use in_memory::{ManualClock, MemoryDeadLetters, MemoryLedger, MemoryQueue};
 use jiff::{SignedDuration, Timestamp, Unit};
-use workflows::backup::dispatch::WorkerCap;
 use workflows::recover::Recover;
 
 use crate::accounts::{accounts, assert_one_backup_each, due_after, ends, starter, switch_on};
@@ -51,7 +50,6 @@ impl Due {
             ledger: self.ledger.clone(),
             queue: self.queue.clone(),
             clock: self.clock.clone(),
-            cap: WorkerCap(1),
             dead_letters: Arc::new(MemoryDeadLetters::new()),
         };
         recover.round().await.expect("memory answers");

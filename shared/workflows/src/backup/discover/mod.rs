@@ -32,7 +32,7 @@ use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 
 use crate::backup::discover::last_backup::LastBackup;
-use crate::backup::dispatch::{self, WorkerCap};
+use crate::backup::dispatch::{self, RunCap};
 use crate::backup::step::BackupStep;
 use crate::contention;
 use crate::crm_session::CrmSessions;
@@ -51,7 +51,6 @@ pub struct Discover {
     pub sessions: CrmSessions,
     pub queue: Arc<dyn WorkQueue>,
     pub writer: Arc<dyn BlobWriter>,
-    pub cap: WorkerCap,
     pub patience: Patience,
 }
 
@@ -251,7 +250,7 @@ impl Discover {
     }
 
     async fn dispatch(&self, backup: &BackupRef) -> Result<(), StepError> {
-        dispatch::dispatch(self.ledger(), &*self.queue, &*self.sessions.clock, backup, self.cap).await
+        dispatch::dispatch(self.ledger(), &*self.queue, &*self.sessions.clock, backup, RunCap(1)).await
     }
 }
 

@@ -12,42 +12,44 @@ use domain::object::{Counts, ObjectExport, ObjectState};
 use domain::ports::crm::{Crm, CrmError};
 use domain::ports::crm_model::ReadMode;
 use domain::ports::ledger::{self, Change, LedgerError, Versioned};
-use domain::work::{BackupRef, Work};
+use domain::work::Work;
 use jiff::{SignedDuration, Timestamp};
 
+use super::export_run::ExportRun;
+use super::out_of_attempts;
 use super::proof::{self, Boundaries, OnceMore};
-use super::{Export, out_of_attempts};
 use crate::contention::{self, Attempt};
-use crate::run::{Met, Remedy, Run, StepError, delay_until};
+use crate::run::{Met, Remedy, StepError, delay_until};
 
 /// How long the CRM's counts may lag behind its records before an unexplained difference counts as real.
 const RECOUNT_AFTER: SignedDuration = SignedDuration::from_secs(30);
 
-impl Export {
+impl ExportRun<'_> {
     /// Closes the object if all its chunks are done. Repeated and simultaneous calls are safe.
     ///
     /// # Errors
     /// [`StepError`] when the message should be delivered again.
-    pub async fn close_object(&self, backup: &BackupRef, object: &ObjectType, run: &Run) -> Result<(), StepError> {
+    pub(super) async fn close_object(&self, object: &ObjectType) -> Result<(), StepError> {
+        let backup = self.backup;
         let key = ObjectExport::key_of(&backup.backup_id, object);
         let Some(loaded) = ledger::load::<ObjectExport>(self.ledger(), &key).await? else { return Ok(()) };
-        let now = self.sessions.clock.now();
+        let now = self.now();
         let waits = loaded.record.close_wait.is_some_and(|wait| wait.until > now);
         if loaded.record.state == ObjectState::Exported || loaded.record.open_chunks > 0 || waits {
             return Ok(());
         }
         let parent = ledger::load::<Backup>(self.ledger(), &Backup::key_of(backup)).await?;
         let Some(parent) = parent.filter(|parent| !parent.record.state.is_terminal()) else { return Ok(()) };
-        let Err(error) = self.prove_and_close(&parent.record, &loaded, run).await else { return Ok(()) };
-        let now = self.sessions.clock.now();
+        let Err(error) = self.prove_and_close(&parent.record, &loaded).await else { return Ok(()) };
+        let now = self.now();
         tracing::warn!(%error, backup.id = %backup.backup_id, object = %object, "close-object.interrupted");
         let object = &loaded.record;
         let attempts = object.close_attempts + 1;
-        match error.remedy(now, Met { attempts, trouble: object.close_trouble }, &self.patience) {
+        match error.remedy(now, Met { attempts, trouble: object.close_trouble }, &self.export.patience) {
             Remedy::Stop => Ok(()),
-            Remedy::Fail(failure) => self.fail(backup, failure).await,
+            Remedy::Fail(failure) => self.fail(failure).await,
             Remedy::Wait(wait, trouble) => self.close_later(&loaded, &object.close_later(wait, trouble), wait).await,
-            Remedy::Retry(_) if attempts >= MAX_ATTEMPTS => self.fail(backup, out_of_attempts(object)).await,
+            Remedy::Retry(_) if attempts >= MAX_ATTEMPTS => self.fail(out_of_attempts(object)).await,
             Remedy::Retry(pause) => {
                 let pause = SignedDuration::try_from(pause).unwrap_or(SignedDuration::from_mins(5));
                 let wait = Wait { until: now + pause, reason: WaitReason::ServiceUnavailable };
@@ -68,37 +70,30 @@ impl Export {
             Err(LedgerError::Conflict) => Ok(()),
             other => {
                 other?;
-                let delay = delay_until(wait.until, self.sessions.clock.now());
-                Ok(self.queue.send(&[waiting.close_work()], delay).await?)
+                let delay = delay_until(wait.until, self.now());
+                Ok(self.queue().send(&[waiting.close_work()], delay).await?)
             }
         }
     }
 
-    async fn prove_and_close(
-        &self,
-        parent: &Backup,
-        loaded: &Versioned<ObjectExport>,
-        run: &Run,
-    ) -> Result<(), StepError> {
-        let (backup, object) = (&parent.reference(), &loaded.record);
-        let chunks = self.chunks_of(backup, object).await?;
-        let session = self.sessions.open(&parent.account_id, parent.api_version, run).await?;
-        let crm = &*session.crm;
+    async fn prove_and_close(&self, parent: &Backup, loaded: &Versioned<ObjectExport>) -> Result<(), StepError> {
+        let object = &loaded.record;
+        let chunks = self.chunks_of(object).await?;
+        let crm = &*self.session(parent.api_version).await?.crm;
         if object.mode == ReadMode::Ranges {
             match proof::boundaries(crm, object, &chunks).await? {
                 Boundaries::Hold => {}
                 Boundaries::Missed(missed) => return self.read_once_more(crm, loaded, &chunks, &missed).await,
                 Boundaries::Broken => {
                     let name = &object.definition.object_type;
-                    self.read_again(backup, name, object.generation, false, "a boundary does not fit").await?;
-                    return self.dispatch(backup).await;
+                    return self.read_again(name, object.generation, false, "a boundary does not fit").await;
                 }
             }
         }
         let counts = counts(crm, object, &chunks).await?;
         let moved = if object.mode == ReadMode::Ranges { proof::moved(&chunks, counts) } else { OnceMore::new() };
         if moved.is_empty() && object.verdict_of_found(counts).is_unexplained() && !object.recounted {
-            let wait = Wait { until: self.sessions.clock.now() + RECOUNT_AFTER, reason: WaitReason::CountsLag };
+            let wait = Wait { until: self.now() + RECOUNT_AFTER, reason: WaitReason::CountsLag };
             return self.close_later(loaded, &object.recount(wait), wait).await;
         }
         let missing = match object.mode {
@@ -110,23 +105,18 @@ impl Export {
         }
         let finished = chunks.iter().filter_map(|chunk| chunk.record.finished_at);
         let to = finished.max().unwrap_or(object.window_from);
-        self.commit_close(backup, object, counts, to).await
+        self.commit_close(object, counts, to).await
     }
 
-    async fn chunks_of(&self, backup: &BackupRef, object: &ObjectExport) -> Result<Vec<Versioned<Chunk>>, StepError> {
+    async fn chunks_of(&self, object: &ObjectExport) -> Result<Vec<Versioned<Chunk>>, StepError> {
         let prefix = Chunk::prefix(&object.definition.object_type, object.generation);
-        Ok(ledger::list(self.ledger(), &Backup::partition(&backup.backup_id), &prefix).await?)
+        Ok(ledger::list(self.ledger(), &Backup::partition(&self.backup.backup_id), &prefix).await?)
     }
 
-    async fn commit_close(
-        &self,
-        backup: &BackupRef,
-        object: &ObjectExport,
-        counts: Counts,
-        to: Timestamp,
-    ) -> Result<(), StepError> {
+    async fn commit_close(&self, object: &ObjectExport, counts: Counts, to: Timestamp) -> Result<(), StepError> {
+        let backup = self.backup;
         let closed = contention::retry(|| async {
-            let now = self.sessions.clock.now();
+            let now = self.now();
             let key = ObjectExport::key_of(&backup.backup_id, &object.definition.object_type);
             let backup_key = Backup::key_of(backup);
             let loaded = ledger::load::<ObjectExport>(self.ledger(), &key).await?.ok_or(StepError::GONE)?;
@@ -146,7 +136,7 @@ impl Export {
             "object.exported"
         );
         if parent.state == BackupState::Assembling {
-            self.queue.send(&[Work::Assemble { backup: backup.clone() }], Duration::ZERO).await?;
+            self.queue().send(&[Work::Assemble { backup: backup.clone() }], Duration::ZERO).await?;
         }
         Ok(())
     }
@@ -155,15 +145,15 @@ impl Export {
     /// is whether the CRM's list was in the order of ids as far as it was read.
     pub(super) async fn read_again(
         &self,
-        backup: &BackupRef,
         object: &ObjectType,
         generation: u32,
         in_order: bool,
         why: &'static str,
     ) -> Result<(), StepError> {
+        let backup = self.backup;
         tracing::warn!(backup.id = %backup.backup_id, object = %object, why, "object.read-again");
         contention::retry(|| async {
-            let now = self.sessions.clock.now();
+            let now = self.now();
             let key = ObjectExport::key_of(&backup.backup_id, object);
             let loaded = ledger::load::<ObjectExport>(self.ledger(), &key).await?.ok_or(StepError::GONE)?;
             let Ok((next, chunk)) = loaded.record.read_again(generation, in_order, now) else {
@@ -173,7 +163,9 @@ impl Export {
             let changes = [Change::replace(&loaded, &next), Change::create(&chunk)];
             Ok::<_, StepError>(contention::settle(self.ledger().commit(&changes).await, ())?)
         })
-        .await
+        .await?;
+        self.standing().changed();
+        Ok(())
     }
 }
 

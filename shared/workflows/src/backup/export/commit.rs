@@ -75,10 +75,10 @@ impl ChunkReading<'_> {
         segment: Option<&Segment>,
         added: &Committed,
     ) -> Result<Chunk, StepError> {
-        let ledger = self.export.ledger();
+        let ledger = self.export_run.ledger();
         contention::retry(|| async {
             let (chunk, object) = futures_util::future::try_join(self.load_chunk(), self.load_object()).await?;
-            let now = self.export.sessions.clock.now();
+            let now = self.export_run.now();
             let next = chunk.record.advance(step)?;
             let counted = object.record.commit(next.key.generation, added, now)?;
             let mut changes = vec![Change::replace(&chunk, &next), Change::replace(&object, &counted)];
@@ -96,7 +96,7 @@ impl ChunkReading<'_> {
         let next = contention::retry(|| async {
             let chunk = self.load_chunk().await?;
             let next = change(&chunk.record)?;
-            let answer = self.export.ledger().commit(&[Change::replace(&chunk, &next)]).await;
+            let answer = self.export_run.ledger().commit(&[Change::replace(&chunk, &next)]).await;
             Ok::<_, StepError>(contention::settle(answer, next)?)
         })
         .await?;
@@ -107,13 +107,13 @@ impl ChunkReading<'_> {
     /// The chunk in the ledger, while this run has the lease.
     pub(super) async fn load_chunk(&self) -> Result<Versioned<Chunk>, StepError> {
         let key = Chunk::key_of(&self.subject.backup.backup_id, &self.subject.chunk.record.key);
-        let loaded = ledger::load::<Chunk>(self.export.ledger(), &key).await?;
+        let loaded = ledger::load::<Chunk>(self.export_run.ledger(), &key).await?;
         loaded.filter(|chunk| chunk.record.leasing.is_held_by(self.lease)).ok_or(StepError::GONE)
     }
 
     pub(super) async fn load_object(&self) -> Result<Versioned<ObjectExport>, StepError> {
         let chunk = &self.subject.chunk.record;
         let key = ObjectExport::key_of(&chunk.backup_id, &chunk.key.object_type);
-        ledger::load(self.export.ledger(), &key).await?.ok_or(StepError::GONE)
+        ledger::load(self.export_run.ledger(), &key).await?.ok_or(StepError::GONE)
     }
 }

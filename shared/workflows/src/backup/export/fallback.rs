@@ -46,9 +46,9 @@ impl ChunkReading<'_> {
         let generation = self.subject.chunk.record.key.generation;
         self.subject.object = contention::retry(|| async {
             let object = self.load_object().await?;
-            let now = self.export.sessions.clock.now();
+            let now = self.export_run.now();
             let next = object.record.only_goes_on(generation, now)?;
-            let answer = self.export.ledger().commit(&[Change::replace(&object, &next)]).await;
+            let answer = self.export_run.ledger().commit(&[Change::replace(&object, &next)]).await;
             Ok::<_, StepError>(contention::settle(answer, next)?)
         })
         .await?;
@@ -69,7 +69,7 @@ impl ChunkReading<'_> {
         }
         let generation = self.subject.chunk.record.key.generation;
         let object = &self.subject.chunk.record.key.object_type;
-        self.export.read_again(&self.subject.backup, object, generation, why.is_in_order, why.reason).await?;
+        self.export_run.read_again(object, generation, why.is_in_order, why.reason).await?;
         Ok(ReadingEnd::StartedAgain)
     }
 }

@@ -7,7 +7,7 @@ use domain::ports::crm::Crm;
 use domain::ports::ledger::{self, Change, LedgerError, MAX_CHANGES, Versioned};
 use domain::segment::Segment;
 
-use super::Export;
+use super::export_run::ExportRun;
 use super::proof::{OnceMore, Reread};
 use crate::run::StepError;
 
@@ -15,8 +15,8 @@ use crate::run::StepError;
 /// object is closed the next time.
 const MOST_CHUNKS: usize = MAX_CHANGES - 10;
 
-impl Export {
-    /// Marks parts of an object's chunks to be read once more, and queues them if worker places are free.
+impl ExportRun<'_> {
+    /// Marks parts of an object's chunks to be read once more.
     pub(super) async fn read_once_more(
         &self,
         crm: &dyn Crm,
@@ -45,7 +45,7 @@ impl Export {
             };
             changes.push(Change::replace(chunk, &opened?));
         }
-        let now = self.sessions.clock.now();
+        let now = self.now();
         let opened = object.record.reopen(object.record.generation, gone_on, &again, &void, now);
         changes.push(Change::replace(object, &opened?));
         match self.ledger().commit(&changes).await {
@@ -53,7 +53,8 @@ impl Export {
             Err(LedgerError::Conflict) => return Ok(()),
             other => other?,
         }
-        self.dispatch(&object.record.backup()).await
+        self.standing().changed();
+        Ok(())
     }
 
     /// Adds the chunk's valid segments to the voided ones.

@@ -1,35 +1,27 @@
 //! One run's reading of a chunk: pages become segments, and segments are committed to the ledger.
 
-use domain::backup::Backup;
 use domain::chunk::{Chunk, RangeEnd, ReadSoFar};
 use domain::ids::RecordId;
-use domain::object::{ListUse, ObjectExport, Shortfall};
+use domain::object::{ListUse, Shortfall};
 use domain::ports::crm::{Crm, CrmError, CrmErrorKind, Cursor, PageEnd, PageRequest, PageSource};
 use domain::ports::crm_model::ReadMode;
-use domain::ports::ledger::{self, LedgerError};
+use domain::ports::ledger::LedgerError;
 use domain::property::Columns;
 use domain::rows::RowBuffer;
 use domain::storage_keys;
 use domain::trail::{Lost, Trail};
 use jiff::{SignedDuration, Timestamp};
 
+use super::bound_search::{self, BoundSearch};
+use super::export_run::ExportRun;
 use super::range::{self, Accepted, Asked, Next, NotHonoured, Way};
 use super::seen::Seen;
 use super::segment_upload::{SegmentStore, SegmentUpload};
-use super::{Export, ExportUsage, Subject};
+use super::{ExportUsage, Subject};
 use crate::run::{Run, StepError};
 
-/// How often a run reports progress, checks whether the backup was cancelled, and considers a split.
-const LOOK_EVERY: SignedDuration = SignedDuration::from_secs(2);
-
-/// Segments are sized so that this many contain a whole backup. An upload has at most 10,000 parts; the rest is for
-/// buffers between copies and for runs that end early.
-const SEGMENTS_PER_ARCHIVE: u64 = 6_000;
-const SMALLEST_TARGET: u64 = 16 * 1024 * 1024;
-const LARGEST_TARGET: u64 = 128 * 1024 * 1024;
-
-/// The assumed DEFLATE bytes of a record, before any record was read.
-const PACKED_RECORD: u64 = 400;
+/// How often a lane reports progress to the ledger.
+const REPORT_EVERY: SignedDuration = SignedDuration::from_secs(5);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ReadingEnd {
@@ -42,7 +34,7 @@ pub(super) enum ReadingEnd {
 
 /// A reading in progress.
 pub(super) struct ChunkReading<'a> {
-    pub(super) export: &'a Export,
+    pub(super) export_run: &'a ExportRun<'a>,
     pub(super) subject: Subject,
     pub(super) properties: Vec<&'a str>,
     pub(super) crm: &'a dyn Crm,
@@ -64,19 +56,19 @@ pub(super) struct ChunkReading<'a> {
     pub(super) second_look: Option<Cursor>,
     /// The ledger did not answer to a change of the chunk, so the chunk's present state is unknown.
     unclear: bool,
-    looked_at: Option<Timestamp>,
+    reported_at: Option<Timestamp>,
+    pub(super) search: Option<BoundSearch<'a>>,
     pub(super) no_split_before: Option<Timestamp>,
 }
 
 impl<'a> ChunkReading<'a> {
     pub(super) fn new(
-        export: &'a Export,
+        export_run: &'a ExportRun<'a>,
         subject: Subject,
         columns: &'a Columns,
         segment_target: u64,
         crm: &'a dyn Crm,
         lease: u32,
-        run: &'a Run,
     ) -> Self {
         let properties: Vec<_> = columns.names().collect();
         let rows = RowBuffer::new(properties.len());
@@ -85,12 +77,12 @@ impl<'a> ChunkReading<'a> {
         let last_id = subject.chunk.record.committed_to;
         let seen = if subject.object.unordered { Seen::unordered() } else { Seen::up_to(last_id) };
         Self {
-            export,
+            export_run,
             subject,
             properties,
             crm,
             lease,
-            run,
+            run: export_run.run,
             segment_target,
             rows,
             cursor,
@@ -103,7 +95,8 @@ impl<'a> ChunkReading<'a> {
             trail,
             second_look: None,
             unclear: false,
-            looked_at: None,
+            reported_at: None,
+            search: None,
             no_split_before: None,
         }
     }
@@ -111,11 +104,8 @@ impl<'a> ChunkReading<'a> {
     /// Reads and commits one segment after another until the range or the run ends.
     pub(super) async fn through(mut self, usage: &mut ExportUsage) -> Result<ReadingEnd, StepError> {
         loop {
-            let store = SegmentStore {
-                reader: &*self.export.reader,
-                writer: &*self.export.writer,
-                uploads: &*self.export.uploads,
-            };
+            let export = self.export_run.export;
+            let store = SegmentStore { reader: &*export.reader, writer: &*export.writer, uploads: &*export.uploads };
             let chunk = &self.subject.chunk.record;
             let key = storage_keys::segment(
                 &self.subject.backup,
@@ -165,7 +155,7 @@ impl<'a> ChunkReading<'a> {
                 self.reload_chunk().await?;
                 self.unclear = false;
             }
-            if self.export.sessions.clock.now() >= self.run.ends {
+            if self.export_run.now() >= self.run.ends {
                 return Ok(Filled::RunOver);
             }
             if segment.packed_bytes() >= self.segment_target {
@@ -180,13 +170,14 @@ impl<'a> ChunkReading<'a> {
                 source: way.source,
                 limit: self.crm.model().call_sizes(object).page(way.source),
             };
-            let end = match self.crm.page(&request, &mut self.rows).await {
+            let page = self.crm.page(&request, &mut self.rows);
+            let end = match bound_search::beside(&mut self.search, page).await {
                 Err(CrmError { kind: CrmErrorKind::Refused, .. }) if self.may_start_again() => {
                     return Ok(Filled::NotHonoured(NotHonoured::in_order("the CRM refused to start in the middle")));
                 }
                 other => other?,
             };
-            let now = self.export.sessions.clock.now();
+            let now = self.export_run.now();
             let (after, upper) = (self.last_id, self.subject.chunk.record.upper);
             let accepted = match self.judge(way, &end, segment, now) {
                 Judged::Accepted(accepted) => accepted,
@@ -288,13 +279,9 @@ impl<'a> ChunkReading<'a> {
         self.subject.object.mode == ReadMode::Ranges && self.cursor != Cursor::START
     }
 
-    /// From time to time: reports progress, notices that another run took over or that the backup has ended, and splits
-    /// the chunk when workers are free.
+    /// After a page: notices that another run took over or that the backup has ended, reports progress from time to
+    /// time, and splits the chunk when lanes have no work.
     async fn look(&mut self, segment: &SegmentUpload<'_>, now: Timestamp) -> Result<(), StepError> {
-        if self.looked_at.is_some_and(|at| now.duration_since(at) < LOOK_EVERY) {
-            return Ok(());
-        }
-        self.looked_at = Some(now);
         match self.look_now(segment, now).await {
             // Records that were read are worth more than a report of progress.
             Err(StepError::Ledger(LedgerError::Unavailable(why))) => {
@@ -307,40 +294,35 @@ impl<'a> ChunkReading<'a> {
     }
 
     async fn look_now(&mut self, segment: &SegmentUpload<'_>, now: Timestamp) -> Result<(), StepError> {
-        let export = self.export;
-        let ledger = export.ledger();
-        let backup_key = Backup::key_of(&self.subject.backup);
-        let may_split = self.may_split(now);
-        let (backup, objects) = futures_util::future::try_join(
-            async { Ok::<_, StepError>(ledger::load::<Backup>(ledger, &backup_key).await?) },
-            self.objects_to_look_at(may_split),
-        )
-        .await?;
-        let key = &self.subject.chunk.record.key;
-        let is_present = |object: &ObjectExport| {
-            object.definition.object_type == key.object_type && object.generation == key.generation
-        };
-        if backup.is_none_or(|backup| backup.record.state.is_terminal()) || !objects.iter().any(is_present) {
+        if !self.export_run.look(now).await?.needs(&self.subject.chunk.record.key) {
             return Err(StepError::UNWANTED);
         }
-        let so_far = ReadSoFar { records: segment.rows(), pages: segment.pages, plain_bytes: segment.plain_bytes() };
-        // A run that reports progress is alive, so its lease is renewed too.
-        let lease = self.lease;
+        let report_is_old = self.reported_at.is_none_or(|at| now.duration_since(at) >= REPORT_EVERY);
+        if report_is_old {
+            self.reported_at = Some(now);
+            self.report(segment, now).await?;
+        }
+        self.split_if_it_pays(so_far(segment), now).await
+    }
+
+    /// Reports progress. A run that reports it is alive, so its lease is renewed too.
+    async fn report(&mut self, segment: &SegmentUpload<'_>, now: Timestamp) -> Result<(), StepError> {
+        let (lease, so_far) = (self.lease, so_far(segment));
         self.change_chunk(|chunk| {
             let reported = chunk.reading(lease, so_far)?;
             Ok(Chunk { leasing: reported.leasing.renewed(lease, now)?, ..reported })
         })
-        .await?;
-        if may_split {
-            self.split_or_wait(&objects, now).await?;
-        }
-        Ok(())
+        .await
     }
 
     async fn reload_chunk(&mut self) -> Result<(), StepError> {
         self.subject.chunk = self.load_chunk().await?;
         Ok(())
     }
+}
+
+fn so_far(segment: &SegmentUpload<'_>) -> ReadSoFar {
+    ReadSoFar { records: segment.rows(), pages: segment.pages, plain_bytes: segment.plain_bytes() }
 }
 
 /// The result of checking a page.
@@ -358,14 +340,4 @@ enum Filled {
     End(RangeEnd),
     RunOver,
     NotHonoured(NotHonoured),
-}
-
-/// The target size of a segment, so that all objects of the backup together fit into the parts of one archive.
-pub(super) fn segment_target(objects: &[ObjectExport]) -> u64 {
-    let expected_bytes = |object: &ObjectExport| {
-        let per_record = object.packed_bytes.checked_div(object.records).unwrap_or(PACKED_RECORD).max(1);
-        object.counts.before.unwrap_or(0).max(object.records) * per_record
-    };
-    let expected: u64 = objects.iter().map(expected_bytes).sum();
-    (expected / SEGMENTS_PER_ARCHIVE).clamp(SMALLEST_TARGET, LARGEST_TARGET)
 }

@@ -46,7 +46,7 @@ impl ChunkReading<'_> {
         let chunk = &self.subject.chunk.record;
         let partition = Backup::partition(&chunk.backup_id);
         let prefix = Segment::prefix(&chunk.key.object_type, chunk.key.generation);
-        let segments: Vec<Versioned<Segment>> = ledger::list(self.export.ledger(), &partition, &prefix).await?;
+        let segments: Vec<Versioned<Segment>> = ledger::list(self.export_run.ledger(), &partition, &prefix).await?;
         let mut ids = HashSet::new();
         for segment in segments.into_iter().map(|segment| segment.record) {
             self.read_ids(&segment, &mut ids).await?;
@@ -74,7 +74,7 @@ impl ChunkReading<'_> {
             let range = next..summary.packed_bytes.min(next + PIECE);
             next = range.end;
             let source = CopySource { key: segment.storage_key.clone(), etag: segment.etag.clone(), range };
-            let packed = self.export.reader.read_source(&source).await?;
+            let packed = self.export_run.export.reader.read_source(&source).await?;
             inflate.read(&packed, &mut plain).map_err(|error| damaged(&error))?;
             csv.read(&plain, &mut rows).map_err(|error| damaged(&error))?;
             ids.extend(rows.drain(..).map(|row| row.id));

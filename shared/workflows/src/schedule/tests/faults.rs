@@ -5,7 +5,6 @@ use in_memory::MemoryDeadLetters;
 use in_memory::faults::{Fault, Faults, Struck, Sweep};
 
 use super::*;
-use crate::backup::dispatch::WorkerCap;
 use crate::recover::Recover;
 
 const FAULTS: [Fault; 3] = [Fault::CallFails, Fault::AnswerLost, Fault::WorkerDies];
@@ -22,7 +21,6 @@ async fn run_out(world: &World, faults: &Arc<Faults>) -> Vec<Struck> {
         ledger: world.ledger.clone(),
         queue: world.queue.clone(),
         clock: world.clock.clone(),
-        cap: WorkerCap(1),
         dead_letters: Arc::new(MemoryDeadLetters::new()),
     };
     recover.round().await.expect("readable");

@@ -116,7 +116,8 @@ fn commit(chunk: &Versioned<Chunk>, object: &Versioned<ObjectExport>) -> Vec<Cha
 fn split(chunk: &Versioned<Chunk>, object: &Versioned<ObjectExport>) -> Vec<Change> {
     let (low, high) = (chunk.record.committed_to.0 + 10_000, chunk.record.upper.map_or(1 << 40, |upper| upper.0));
     let bound = RecordId(low.midpoint(high));
-    let Ok((left, right)) = chunk.record.split(1, RecordId(low), &[bound], ExpectedRecords { above: 0, each: 0 }, NOW)
+    let Ok((left, right)) =
+        chunk.record.split(1, RecordId(low), &[bound], ExpectedRecords { above: 0, own: 0, each: 0 }, NOW)
     else {
         return Vec::new();
     };

@@ -1,0 +1,300 @@
+//! How many chunks a run reads at a time: as many as are needed to have a call ready for every slot of the CRM's rate.
+//!
+//! A lane spends its time at the gate or at work: it waits for an answer, packs a page, commits a segment. The lanes
+//! that a rate needs are rate × time at work for each call. This follows the CRM's latency, and needs no parameter.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use domain::ids::ChunkKey;
+use jiff::{SignedDuration, Timestamp};
+
+/// Lanes before anything was measured: 19 calls a second at 300 ms need 6.
+const FIRST_LANES: usize = 8;
+
+/// More lanes than the measured need, so that slots are used when answers come unevenly.
+const RESERVE: f64 = 1.15;
+
+/// Free chunks that are made before a lane needs one.
+const CHUNKS_AHEAD: usize = 2;
+
+/// The weight of the latest measurement against those before.
+const WEIGHT: f64 = 0.4;
+
+/// How long a run does not list the backup's chunks again after it found none to take.
+const LIST_EVERY: SignedDuration = SignedDuration::from_secs(15);
+
+/// How long no lane begins after one has failed, most likely because a service does not answer.
+const PAUSE_AFTER_FAILURE: SignedDuration = SignedDuration::from_secs(5);
+
+/// How often a run that is not enough asks for another one.
+const ASK_EVERY: SignedDuration = SignedDuration::from_secs(15);
+
+/// The lanes of a run, and the work that is left for them.
+#[derive(Debug)]
+pub(super) struct Standing {
+    most: usize,
+    wanted: usize,
+    busy: usize,
+    /// Lanes that a split under way will have work for.
+    promised: usize,
+    /// Chunks that are known to be free.
+    claimable: usize,
+    /// When the chunks should be listed again, if lanes have no work.
+    list_at: Option<Timestamp>,
+    /// No lane begins before.
+    pause_until: Option<Timestamp>,
+    /// When another run was asked for.
+    asked_at: Option<Timestamp>,
+    /// About how many records each lane has left, if its chunk can be split.
+    left: HashMap<ChunkKey, u64>,
+    /// Seconds of all lanes together, until `counted_to`.
+    lane_seconds: f64,
+    counted_to: Option<Timestamp>,
+    before: Calls,
+    /// Seconds of a lane's work for each call.
+    work_per_call: Option<f64>,
+    is_met: bool,
+}
+
+/// The calls of a run so far, and how long they waited at the gate.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Calls {
+    pub(super) sent: u64,
+    pub(super) waited: Duration,
+    lane_seconds: f64,
+}
+
+impl Calls {
+    pub(super) fn new(sent: u64, waited: Duration) -> Self {
+        Self { sent, waited, lane_seconds: 0.0 }
+    }
+}
+
+impl Standing {
+    /// A run without lanes, which may have up to `most`.
+    pub(super) fn new(most: usize) -> Self {
+        Self {
+            most,
+            wanted: FIRST_LANES.min(most),
+            busy: 0,
+            promised: 0,
+            claimable: 0,
+            list_at: None,
+            pause_until: None,
+            asked_at: None,
+            left: HashMap::new(),
+            lane_seconds: 0.0,
+            counted_to: None,
+            before: Calls::default(),
+            work_per_call: None,
+            is_met: false,
+        }
+    }
+
+    fn count_to(&mut self, now: Timestamp) {
+        let since = self.counted_to.replace(now).unwrap_or(now);
+        self.lane_seconds += now.duration_since(since).as_secs_f64() * count(self.busy);
+    }
+
+    /// Another lane begins.
+    pub(super) fn began(&mut self, now: Timestamp) {
+        self.count_to(now);
+        self.busy += 1;
+    }
+
+    /// A lane has ended.
+    pub(super) fn ended(&mut self, now: Timestamp) {
+        self.count_to(now);
+        self.busy -= 1;
+    }
+
+    /// How many lanes should begin now.
+    pub(super) fn lacking(&self, now: Timestamp) -> usize {
+        if self.pause_until.is_some_and(|until| now < until) {
+            return 0;
+        }
+        let lacking = self.wanted.saturating_sub(self.busy);
+        if self.should_list(now) { lacking } else { lacking.min(self.claimable) }
+    }
+
+    /// A lane has failed.
+    pub(super) fn failed(&mut self, now: Timestamp) {
+        self.pause_until = Some(now + PAUSE_AFTER_FAILURE);
+    }
+
+    /// Whether there are more lanes than wanted. A run keeps one in any case.
+    pub(super) fn has_too_many(&self) -> bool {
+        self.busy > self.wanted.max(1)
+    }
+
+    /// Whether the CRM's rate is used up: calls wait at the gate.
+    pub(super) fn is_met(&self) -> bool {
+        self.is_met
+    }
+
+    /// Whether another run should be asked for now: all lanes that this one may have are at work, and the rate is not
+    /// used up.
+    pub(super) fn asks_for_another(&mut self, now: Timestamp) -> bool {
+        let is_not_enough = self.work_per_call.is_some() && self.busy >= self.most && !self.is_met;
+        let asks = is_not_enough && self.asked_at.is_none_or(|at| now.duration_since(at) >= ASK_EVERY);
+        if asks {
+            self.asked_at = Some(now);
+        }
+        asks
+    }
+
+    /// Whether the chunks should be listed when a lane has no work.
+    pub(super) fn should_list(&self, now: Timestamp) -> bool {
+        self.list_at.is_none_or(|at| now >= at)
+    }
+
+    /// The chunks were listed: `claimable` of them are free now, and another will be at `next`.
+    pub(super) fn listed(&mut self, claimable: usize, next: Option<Timestamp>, now: Timestamp) {
+        self.claimable = claimable;
+        let later = now + LIST_EVERY;
+        self.list_at = Some(next.map_or(later, |next| later.min(next)));
+    }
+
+    /// Chunks have become free that no list has shown.
+    pub(super) fn changed(&mut self) {
+        self.list_at = None;
+    }
+
+    /// A free chunk was taken, or turned out not to be free.
+    pub(super) fn tried_one(&mut self) {
+        self.claimable = self.claimable.saturating_sub(1);
+    }
+
+    /// A lane has about this many records left. None if its chunk cannot be split, or is done.
+    pub(super) fn note_left(&mut self, chunk: &ChunkKey, left: Option<u64>) {
+        match left {
+            Some(left) => _ = self.left.insert(chunk.clone(), left),
+            None => _ = self.left.remove(chunk),
+        }
+    }
+
+    /// The records that the other lanes have left.
+    pub(super) fn left_beside<'a>(&'a self, chunk: &'a ChunkKey) -> impl Iterator<Item = u64> + 'a {
+        self.left.iter().filter(move |(key, _)| *key != chunk).map(|(_, left)| *left)
+    }
+
+    /// How many chunks should be made for lanes that have no work, or will have none soon.
+    pub(super) fn without_work(&self) -> usize {
+        let provided = self.busy + self.promised + self.claimable;
+        match self.wanted.saturating_sub(provided) {
+            0 => (self.wanted + CHUNKS_AHEAD.min(self.wanted / 4)).saturating_sub(provided),
+            without => without,
+        }
+    }
+
+    /// A split begins that will give this many lanes work.
+    pub(super) fn promise(&mut self, lanes: usize) {
+        self.promised += lanes;
+    }
+
+    /// The split has ended.
+    pub(super) fn settle(&mut self, promised: usize, made: usize) {
+        self.promised -= promised;
+        self.claimable += made;
+    }
+
+    /// Measures the time since the last measurement and changes the number of lanes. `rate` is in calls per second.
+    pub(super) fn measure(&mut self, calls: Calls, rate: f64, now: Timestamp) {
+        self.count_to(now);
+        let (sent, before) = (calls.sent - self.before.sent, self.before);
+        let seconds = self.lane_seconds - before.lane_seconds;
+        if sent == 0 || seconds <= 0.0 {
+            return;
+        }
+        self.before = Calls { lane_seconds: self.lane_seconds, ..calls };
+        let waited = calls.waited.saturating_sub(before.waited).as_secs_f64();
+        // Calls wait at the gate for at least a whole lane's time.
+        self.is_met = waited * count(self.busy.max(1)) >= seconds;
+        // Far below 2⁵² calls.
+        #[expect(clippy::cast_precision_loss, reason = "a mean needs no more precision")]
+        let latest = (seconds - waited).max(0.0) / sent as f64;
+        let mean = self.work_per_call.map_or(latest, |mean| mean + WEIGHT * (latest - mean));
+        self.work_per_call = Some(mean);
+        self.wanted = lanes_for(rate, mean).min(self.most);
+    }
+}
+
+/// The lanes that have a call ready for every slot.
+fn lanes_for(rate: f64, work_per_call: f64) -> usize {
+    let needed = (rate * work_per_call * RESERVE).ceil();
+    // Between 0 and a few thousand.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "far below 2⁵²")]
+    let needed = needed.clamp(0.0, 10_000.0) as usize;
+    needed + 1
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a small number")]
+fn count(lanes: usize) -> f64 {
+    lanes as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOON: Timestamp = Timestamp::constant(1_800_000_000, 0);
+
+    /// A run whose calls take `work` seconds, at a gate that admits `rate` calls a second: its lanes after ten seconds.
+    fn lanes_after_ten_seconds(rate: f64, work: f64, most: usize) -> Standing {
+        let (mut standing, mut now) = (Standing::new(most), NOON);
+        let (mut sent, mut waited) = (0.0, 0.0);
+        for _ in 0..10 {
+            while standing.lacking(now) > 0 {
+                standing.began(now);
+            }
+            while standing.has_too_many() {
+                standing.ended(now);
+            }
+            let lanes = count(standing.busy);
+            let calls = (lanes / work).min(rate);
+            sent += calls;
+            waited += lanes - calls * work;
+            now += SignedDuration::from_secs(1);
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small number")]
+            standing.measure(Calls::new(sent as u64, Duration::from_secs_f64(waited)), rate, now);
+        }
+        standing
+    }
+
+    #[test]
+    fn the_lanes_follow_the_latency_and_the_rate() {
+        let wanted = |rate, work| lanes_after_ten_seconds(rate, work, 24).wanted;
+        assert!((2..=4).contains(&wanted(18.6, 0.1)), "{}", wanted(18.6, 0.1));
+        assert!((7..=9).contains(&wanted(18.6, 0.3)), "{}", wanted(18.6, 0.3));
+        assert!((18..=20).contains(&wanted(18.6, 0.8)), "{}", wanted(18.6, 0.8));
+        assert_eq!(wanted(24.5, 0.95), 24, "at most as many as a run may have");
+    }
+
+    #[test]
+    fn another_run_is_asked_for_if_all_lanes_leave_a_part_of_the_rate() {
+        let mut fast = lanes_after_ten_seconds(18.6, 0.3, 24);
+        assert!(fast.is_met() && !fast.asks_for_another(NOON));
+        let mut slow = lanes_after_ten_seconds(18.6, 3.0, 24);
+        assert!(!slow.is_met() && slow.asks_for_another(NOON));
+        assert!(!slow.asks_for_another(NOON + SignedDuration::from_secs(14)));
+        assert!(slow.asks_for_another(NOON + SignedDuration::from_secs(15)));
+    }
+
+    #[test]
+    fn lanes_without_work_are_those_that_no_chunk_and_no_split_is_for() {
+        let mut standing = Standing::new(24);
+        standing.began(NOON);
+        assert_eq!(standing.without_work(), FIRST_LANES - 1);
+        standing.promise(3);
+        assert_eq!(standing.without_work(), FIRST_LANES - 4);
+        standing.settle(3, 2);
+        assert_eq!(standing.without_work(), FIRST_LANES - 3);
+        standing.listed(2, None, NOON);
+        assert_eq!((standing.lacking(NOON), standing.should_list(NOON)), (2, false));
+        standing.tried_one();
+        assert_eq!(standing.lacking(NOON), 1);
+        standing.changed();
+        assert_eq!(standing.lacking(NOON), FIRST_LANES - 1);
+    }
+}

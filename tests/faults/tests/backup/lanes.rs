@@ -1,0 +1,74 @@
+//! One run reads several chunks side by side.
+
+use std::sync::Arc;
+
+use domain::backup::BackupState;
+use domain::budget::CallLimits;
+use domain::work::Work;
+use faults::crm::{Cursors, Period, Trouble};
+use faults::{Pace, Settings, SimulatedCrm, World, samples};
+use in_memory::MemoryLedger;
+use jiff::SignedDuration;
+
+use crate::worlds::{assert_complete, assert_tidy};
+
+/// A world with one object of many records beside ten small ones, whose CRM allows so many calls in ten seconds.
+async fn world(contacts: u64, per_ten_seconds: u32, settings: Settings) -> World {
+    let clock = Arc::new(samples::clock(Pace::Simulated));
+    let mut objects = samples::one_of_everything();
+    objects[0] = samples::many_contacts(contacts, Cursors::Ids);
+    let limits = CallLimits::in_ten_seconds(per_ten_seconds, 1_000_000);
+    let crm = SimulatedCrm::new(clock.clone(), objects).with_limits(limits);
+    World::with_crm(Arc::new(MemoryLedger::new()), clock, crm, settings).await
+}
+
+/// Backs up, and returns how many messages about chunks were delivered, and how long it took.
+async fn messages_of(world: &World) -> (usize, SignedDuration) {
+    let backup = world.request().await;
+    let ended = world.to_the_end(&backup).await;
+    assert_complete(world, &ended).await;
+    assert_tidy(world, &backup).await;
+    let delivered = world.delivered();
+    let messages = delivered.iter().filter(|work| matches!(work, Work::Export { .. })).count();
+    (messages, ended.ended_at.expect("an end").duration_since(ended.created_at))
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_run_uses_the_rate_up_and_reads_all_objects_of_a_backup() {
+    let (messages, took) = messages_of(&world(20_000, 190, Settings { workers: 8, ..Settings::default() }).await).await;
+    assert_eq!(messages, 1);
+    // 18.6 calls a second: 211 pages, the ends of ranges, discovery and proofs. One lane alone needs 70 s.
+    assert!(took < SignedDuration::from_secs(20), "{took}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_cannot_use_the_rate_up_asks_for_another() {
+    let settings = Settings { workers: 2, ..Settings::default() };
+    let (messages, _) = messages_of(&world(20_000, 190, settings).await).await;
+    assert!((2..=4).contains(&messages), "{messages}");
+}
+
+/// The lanes of a run that ends because its time is over go on in one other run.
+#[tokio::test(start_paused = true)]
+async fn a_run_hands_all_its_chunks_over_to_one_other() {
+    let settings = Settings { workers: 8, export_run: SignedDuration::from_secs(4), ..Settings::default() };
+    let (messages, took) = messages_of(&world(20_000, 190, settings).await).await;
+    let runs = usize::try_from(took.as_secs() / 4).expect("few") + 1;
+    assert!((2..=runs).contains(&messages), "{messages} messages in {took}");
+}
+
+/// A chunk whose call failed waits for half a minute. The other lanes read all the rest meanwhile.
+#[tokio::test(start_paused = true)]
+async fn a_lane_that_waits_does_not_disturb_the_others() {
+    let world = world(6_000, 190, Settings { workers: 4, ..Settings::default() }).await;
+    world.crm.trouble(Period::CallsOf("page", 30..31), Trouble::Unavailable);
+    let backup = world.request().await;
+    world.go_on_until(samples::beginning() + SignedDuration::from_secs(25)).await;
+
+    let objects = world.objects_of(&backup).await;
+    let open: u32 = objects.iter().map(|object| object.open_chunks).sum();
+    assert_eq!(open, 1, "one chunk waits");
+    let ended = world.to_the_end(&backup).await;
+    assert_eq!(ended.state, BackupState::Completed, "{:?}", ended.failure);
+    assert_complete(&world, &ended).await;
+}
