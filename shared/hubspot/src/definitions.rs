@@ -81,12 +81,14 @@ impl HubSpot {
             return Ok(ListedProperties { properties: conversation_properties(), refused: Vec::new() });
         }
         let (mut missing, mut hidden) = (MissingScopes::default(), None);
-        let listed = missing.note(self.plain_documents(object, false).await)?.unwrap_or_default();
+        let [one, other] = SENSITIVE_LEVELS.map(|(_, parameter)| self.sensitive_documents(object, parameter));
+        let (plain, one, other) = tokio::join!(self.plain_documents(object, false), one, other);
+        let listed = missing.note(plain)?.unwrap_or_default();
         let mut properties = into_properties(listed, Sensitivity::NonSensitive, &HashSet::new());
         let mut refused = Vec::new();
-        for (level, parameter) in SENSITIVE_LEVELS {
+        for ((level, parameter), documents) in SENSITIVE_LEVELS.into_iter().zip([one, other]) {
             let known = properties.iter().map(|property| property.name.clone()).collect();
-            let found = match self.sensitive_documents(object, parameter).await? {
+            let found = match documents? {
                 Level::Listed(listed) => into_properties(listed, level, &known),
                 Level::Refused(error) => {
                     refused.push(refused_properties(level, error));

@@ -28,7 +28,7 @@ use domain::rows::RowBuffer;
 use domain::storage_keys;
 use domain::work::{BackupRef, Work};
 use domain::{Failure, FailureKind};
-use futures_util::{StreamExt, stream};
+use futures_util::{StreamExt, future, stream};
 use jiff::Timestamp;
 
 use crate::backup::discover::last_backup::LastBackup;
@@ -42,7 +42,7 @@ use crate::stored_json;
 /// The label for all custom objects.
 const CUSTOM_OBJECTS: &str = "Custom objects";
 
-/// Objects described at the same time. Each needs six calls in sequence.
+/// Objects described at the same time. Each needs about six calls, most of them at once.
 const OBJECTS_AT_ONCE: usize = 8;
 
 /// Finds the objects of a backup and their properties.
@@ -119,9 +119,9 @@ impl Discover {
     async fn discover(&self, backup: &Backup, lease: u32, run: &Run) -> Result<(), StepError> {
         let reference = &backup.reference();
         let session = self.sessions.open(&backup.account_id, backup.api_version, run).await?;
-        let account = check_portal(&*session.crm, backup).await?;
+        let last = async { Ok::<_, StepError>(LastBackup::before(self.ledger(), backup).await?) };
+        let (account, last) = future::try_join(check_portal(&*session.crm, backup), last).await?;
         self.sessions.note_limits(&backup.account_id, account.call_limits).await?;
-        let last = LastBackup::before(self.ledger(), backup).await?;
         let last_try = backup.leasing.trouble.is_last_try();
         let refused = self.add_missing(&*session.crm, reference, lease, (&last, last_try)).await?;
         // A single refusal is not yet believed, unless the last backup met the same one.
@@ -196,8 +196,13 @@ impl Discover {
         let object = &definition.object_type;
         let mut refusals = ObjectRefusals::default();
         let first = PageRequest { object, properties: &[], cursor: &Cursor::START, source: PageSource::List, limit: 1 };
-        refusals.note(crm.page(&first, &mut RowBuffer::new(0)).await)?;
-        let listed = match crm.properties(object).await {
+        // Taken before the count, so that every record created after it counts as created during the backup.
+        let counted_at = self.sessions.clock.now();
+        let mut row = RowBuffer::new(0);
+        let asked = future::join3(crm.page(&first, &mut row), crm.properties(object), crm.census(object));
+        let (shown, listed, census) = asked.await;
+        refusals.note(shown)?;
+        let listed = match listed {
             // Hidden values do not matter if the object cannot be read at all.
             Err(CrmError { kind: CrmErrorKind::HiddenValues(_), .. }) if refusals.first.is_some() => None,
             // Reported as missing scopes, which are checked again.
@@ -209,9 +214,7 @@ impl Discover {
             }
             answer => refusals.note(answer)?,
         };
-        // Taken before the count, so that every record created after it counts as created during the backup.
-        let counted_at = self.sessions.clock.now();
-        let census = refusals.note(crm.census(object).await)?;
+        let census = refusals.note(census)?;
         if let Some(error) = refusals.first {
             let object = Some(object.clone());
             return Ok(Described::Refused(RefusedObject::new(object, &definition.label, refusals.scopes, error)));
