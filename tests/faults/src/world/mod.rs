@@ -27,10 +27,11 @@ use workflows::backup::cancel::{self, CancelError};
 use workflows::backup::create::{BackupRequest, CreateBackup};
 use workflows::backup::dispatch;
 use workflows::change_account::{AccountChange, ChangeAccount, ChangeError, Changed, ConnectionChange};
+use workflows::contention;
 use workflows::run::Patience;
 
 use self::telling::{Outlets, new_webhook_secret};
-use crate::{Exported, Latent, SimulatedClock, SimulatedCrm, SimulatedObject, Storage};
+use crate::{Exported, Latent, Pace, SimulatedClock, SimulatedCrm, SimulatedObject, Storage};
 
 /// More deliveries and waits than any backup of a test takes; a test with more does not end.
 const MOST_STEPS: u32 = 30_000;
@@ -184,6 +185,9 @@ impl World {
         (base_url, token): (&str, &str),
         settings: Settings,
     ) -> Self {
+        if clock.pace() == Pace::Simulated {
+            contention::repeat_pauses(settings.seed);
+        }
         let now = clock.now();
         let time: Arc<dyn Clock> = clock.clone();
         let queue = match settings.copies {

@@ -18,7 +18,7 @@ use crate::worlds::{assert_complete, assert_consistent, assert_tidy, assert_true
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 
 /// How many members of the next version a backup of any case writes back at least.
-const MANY: u64 = 20;
+const MANY: u64 = 12;
 
 #[tokio::test(start_paused = true)]
 async fn two_versions_work_on_one_backup_and_lose_nothing_of_each_other() {
