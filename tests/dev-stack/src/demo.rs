@@ -3,6 +3,7 @@
 //! way.
 
 mod accident;
+mod calls;
 mod contacts;
 mod restoring;
 mod review;
@@ -18,6 +19,7 @@ use dev_stack::stack::{Running, Wishes};
 use serde::Deserialize;
 use serde_json::json;
 
+use self::calls::Calls;
 use crate::progress::Progress;
 
 /// How long the backup may take; it should take less than a minute.
@@ -55,6 +57,7 @@ pub(crate) fn run(places: &Places, with_restore: bool, mixed_with: Option<&Path>
         Running::bring_up(places, Wishes { name: "demo", sandbox: &ACCOUNT, other: mixed_with, ..Wishes::default() })?;
     let stack = running.stack();
     let backups = Backups::of(stack.api().with_token(&stack.super_admin.id_token), &stack.account_id);
+    let before = Calls::so_far(stack)?;
     let began = Instant::now();
     let backup_id = backups.create()?;
     let mut progress = Progress::new();
@@ -68,6 +71,8 @@ pub(crate) fn run(places: &Places, with_restore: bool, mixed_with: Option<&Path>
         return Err(Failure::new(format!("the backup is {}: {why}", backup.state)));
     }
     let took = began.elapsed();
+    let (stack, after) = (running.stack(), Calls::so_far(running.stack())?);
+    let calls = calls::account_for(stack, &before, &after, took)?;
     let archive = places.target().join("demo").join(format!("{backup_id}.zip"));
     let size = backups.download(&backup_id, &archive)?;
     let python = Environment::prepare(places, places.dev().join("venv"), "requirements.txt")?;
@@ -77,6 +82,7 @@ pub(crate) fn run(places: &Places, with_restore: bool, mixed_with: Option<&Path>
     println!();
     println!("{records} records in {:.1} s, {size} bytes packed, every digest as in the manifest:", took.as_secs_f64());
     println!("{}", archive.display());
+    println!("{calls}");
     if with_restore {
         restoring::run(&mut running, &python, &backup_id, &archive)?;
     }
