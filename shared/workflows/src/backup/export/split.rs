@@ -5,8 +5,6 @@
 //! every bound takes one search, and a large chunk is split again when its parts have been taken. The lane reads on
 //! while the bounds are searched.
 
-use std::time::Duration;
-
 use domain::chunk::{Chunk, ExpectedRecords, ReadSoFar};
 use domain::ids::{ChunkKey, RecordId};
 use domain::ports::crm_model::ReadMode;
@@ -19,7 +17,7 @@ use crate::contention;
 use crate::run::StepError;
 
 /// The longest time that one search for bounds takes.
-const LONGEST_SEARCH: Duration = Duration::from_secs(15);
+const LONGEST_SEARCH: SignedDuration = SignedDuration::from_secs(15);
 
 /// How long a run does not split after a search that failed or took too long.
 const NO_SPLIT_FOR: SignedDuration = SignedDuration::from_mins(1);
@@ -77,10 +75,8 @@ impl<'a> ChunkReading<'a> {
         let each = (left / (parts - 1 + kept)).min(farthest / (parts - 2 + kept));
         let ahead = (0..parts - 1).map(|part| u16::try_from(each * (kept + part)).unwrap_or(u16::MAX)).collect();
         let wish = BoundsAhead { object, read_to: self.last_id, upper: own.upper, ahead };
-        let time = Duration::try_from(self.run.ends.duration_since(now)).unwrap_or_default() / 4;
-        let ends = now + SignedDuration::try_from(time.min(LONGEST_SEARCH)).unwrap_or_default();
         let promise = Promise::of(self.export_run, usize::try_from(parts - 1).unwrap_or(0));
-        Some(BoundSearch::begin(crm, wish, promise, (left, each), ends))
+        Some(BoundSearch::begin(crm, wish, promise, (left, each), now + LONGEST_SEARCH))
     }
 
     async fn split_as_found(
