@@ -1,5 +1,6 @@
 //! Nothing goes wrong.
 
+use domain::budget::CallLimits;
 use domain::restore::RestoreState;
 use domain::restore::slice::SliceState;
 use faults::crm::Edit;
@@ -108,9 +109,11 @@ async fn runs_that_end_early_go_on_where_they_were() {
     scenario.there_and_back().await;
 }
 
+/// At so few calls a second each slice takes longer than a lease lasts.
 #[tokio::test(start_paused = true)]
 async fn slices_are_planned_and_written_side_by_side() {
-    let scenario = Scenario::in_memory(Setup { records: 120_000, workers: 4, ..Setup::default() }).await;
+    let calls = Some(CallLimits::in_ten_seconds(100, 1_000_000));
+    let scenario = Scenario::in_memory(Setup { records: 120_000, workers: 4, calls, ..Setup::default() }).await;
     let restore = scenario.planned().await;
     assert_eq!(scenario.world.slices(&restore).await.len(), 3);
     assert_eq!(scenario.world.crm.calls("read_batch"), 1_200);
