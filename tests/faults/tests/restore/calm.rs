@@ -1,5 +1,7 @@
 //! Nothing goes wrong.
 
+use std::time::Duration;
+
 use domain::budget::CallLimits;
 use domain::restore::RestoreState;
 use domain::restore::slice::SliceState;
@@ -109,12 +111,18 @@ async fn runs_that_end_early_go_on_where_they_were() {
     scenario.there_and_back().await;
 }
 
-/// At so few calls a second each slice takes longer than a lease lasts.
+/// At so few calls a second each slice takes longer than a lease lasts. recover-stalled finds nothing to do meanwhile.
 #[tokio::test(start_paused = true)]
 async fn slices_are_planned_and_written_side_by_side() {
     let calls = Some(CallLimits::in_ten_seconds(100, 1_000_000));
     let scenario = Scenario::in_memory(Setup { records: 120_000, workers: 4, calls, ..Setup::default() }).await;
-    let restore = scenario.planned().await;
+    let rounds = async {
+        for _ in 0..3 {
+            tokio::time::sleep(Duration::from_secs(40)).await;
+            scenario.world.recover().await;
+        }
+    };
+    let (restore, ()) = futures_util::future::join(scenario.planned(), rounds).await;
     assert_eq!(scenario.world.slices(&restore).await.len(), 3);
     assert_eq!(scenario.world.crm.calls("read_batch"), 1_200);
     scenario.carried_out(&restore).await;
