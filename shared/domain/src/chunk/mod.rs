@@ -28,7 +28,7 @@ use crate::work::{BackupRef, Work};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ChunkState {
-    /// Not queued yet: all workers of the account are busy.
+    /// Not queued: a run that reads the backup takes it when a lane is free.
     Waiting,
     /// Queued, or being worked on.
     Ready,
@@ -174,7 +174,7 @@ impl Chunk {
         Work::Export { backup: self.backup(), chunk: self.key.clone() }
     }
 
-    /// Gives it one of the account's workers.
+    /// Makes it ready: a message about it is sent next, or a run takes it.
     ///
     /// # Errors
     /// [`Refused`] unless it is waiting.

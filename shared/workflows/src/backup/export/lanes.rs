@@ -108,7 +108,7 @@ impl ExportRun<'_> {
         }
     }
 
-    /// Takes the best of the chunks that no run holds. None if there is none, or no time is left.
+    /// Takes the best chunk that no run holds. None if all chunks are taken, or the time of the run is over.
     async fn take_one(&self) -> Result<Option<Claimed<'_>>, StepError> {
         let mut candidates = self.candidates.lock().await;
         loop {
