@@ -2,9 +2,10 @@
 
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, TcpListener};
+use std::ops::Range;
 use std::path::Path;
-use std::process::Command;
-use std::time::Duration;
+use std::process::{self, Command};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use std::{env, fs};
 
 use crate::api::answers;
@@ -15,6 +16,9 @@ use crate::python::Environment;
 
 /// How long the emulator may take to answer.
 const PATIENCE: Duration = Duration::from_mins(1);
+
+/// The ports that this tool chooses from.
+const LISTENING: Range<u16> = 20_000..32_000;
 
 #[derive(Debug)]
 pub struct Emulator {
@@ -89,7 +93,8 @@ pub fn bare(command: &mut Command) -> &mut Command {
 /// # Errors
 /// When the port is taken, or this user may not listen there.
 pub fn usable_port(port: u16) -> Result<u16> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(|error| match error.kind() {
+    let port = if port == 0 { free_port()? } else { port };
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map(|_| port).map_err(|error| match error.kind() {
         ErrorKind::AddrInUse => {
             Failure::new(format!("port {port} is taken; end what listens there or choose another with --port"))
         }
@@ -97,6 +102,18 @@ pub fn usable_port(port: u16) -> Result<u16> {
             Failure::new(format!("this user may not listen on port {port}; choose one above 1023 with --port"))
         }
         _ => Failure::new(format!("cannot listen on port {port}: {error}; choose another with --port")),
-    })?;
-    listener.local_addr().map(|address| address.port()).or_failure(|| "cannot find a free port".to_owned())
+    })
+}
+
+/// A free port that no outgoing connection takes before somebody listens there. Linux gives outgoing connections the
+/// ports from 32768 on, macOS and Windows those from 49152 on; what a system chooses for port 0 is one of these.
+fn free_port() -> Result<u16> {
+    let clock = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.subsec_nanos());
+    let first = clock.wrapping_add(process::id());
+    let ports = u32::from(LISTENING.end - LISTENING.start);
+    (0..ports)
+        .filter_map(|step| u16::try_from(first.wrapping_add(step) % ports).ok())
+        .map(|offset| LISTENING.start + offset)
+        .find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())
+        .ok_or_else(|| Failure::new(format!("no port from {} to {} is free", LISTENING.start, LISTENING.end)))
 }
