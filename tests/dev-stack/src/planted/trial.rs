@@ -13,7 +13,7 @@ use super::copy::Copy;
 use super::fault::{Fault, Tests};
 
 /// How long tests may take to notice a fault, once they are built.
-const PATIENCE: Duration = Duration::from_mins(2);
+const PATIENCE: Duration = Duration::from_mins(5);
 
 /// The packages that are built together, whichever of them is tried: Cargo chooses the features of dependencies by
 /// them, and builds anew what has others.
