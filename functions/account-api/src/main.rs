@@ -26,16 +26,16 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init()?;
     let mut env = Environment::of_process();
     let (api, tokens, base_urls) = (ApiConfig::from_env(&mut env), env.crm_token_prefix(), env.crm_base_urls());
-    let (secrets, private) = (env.webhook_secret_prefix(), env.webhook_private_targets());
+    let (earlier_secrets, private) = (env.webhook_secret_prefix(), env.webhook_private_targets());
     let queues = QueueUrls { notify: env.notify_queue_url(), ..QueueUrls::default() };
-    let (api, tokens, base_urls, secrets, private) =
-        env.finish(|| Some((api?, tokens?, base_urls?, secrets?, private?)))?;
+    let (api, tokens, base_urls, earlier_secrets, private) =
+        env.finish(|| Some((api?, tokens?, base_urls?, earlier_secrets?, private?)))?;
     let aws = Aws::load().await;
     let ledger = Arc::new(aws.ledger(api.tables.clone()));
     let accounts = ChangeAccount {
         ledger: ledger.clone(),
-        tokens: Arc::new(aws.tokens(tokens)),
-        webhook_secrets: Arc::new(aws.webhook_secrets(secrets)),
+        tokens: Arc::new(aws.tokens(&tokens)),
+        webhook_secrets: Arc::new(aws.webhook_secrets(tokens, earlier_secrets)),
         webhooks: Arc::new(HttpWebhooks::new(private)?),
         new_webhook_secret: || webhook::new_secret(random::key()),
         queue: Arc::new(aws.queues(queues)),

@@ -17,11 +17,15 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init()?;
     let mut env = Environment::of_process();
     let (bus, sender, api_url) = (env.event_bus(), env.email_sender(), env.api_url());
-    let (secrets, private) = (env.webhook_secret_prefix(), env.webhook_private_targets());
+    let (secrets, earlier_secrets) = (env.crm_token_prefix(), env.webhook_secret_prefix());
+    let private = env.webhook_private_targets();
     let (tables, pause, kept_for) = (env.ledger_tables(), env.delivery_retry_base(), env.audit_retention());
     let queues = QueueUrls { notify: env.notify_queue_url(), ..QueueUrls::default() };
-    let (tables, bus, sender, api_url, secrets, private, first_pause, audit_kept_for) =
-        env.finish(|| Some((tables?, bus?, sender?, api_url?, secrets?, private?, pause?, kept_for?)))?;
+    let (tables, bus, sender, api_url, secrets, earlier_secrets, private, first_pause, audit_kept_for) =
+        env.finish(|| {
+            let secrets = (secrets?, earlier_secrets?);
+            Some((tables?, bus?, sender?, api_url?, secrets.0, secrets.1, private?, pause?, kept_for?))
+        })?;
     let aws = Aws::load().await;
     let worker = Worker::on(&aws, tables, queues);
     let notify = Notify {
@@ -31,7 +35,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         bus: Arc::new(aws.event_bus(bus)),
         mailer: sender.map(|sender| Arc::new(aws.mailer(sender)) as _),
         webhooks: Arc::new(HttpWebhooks::new(private)?),
-        secrets: Arc::new(aws.webhook_secrets(secrets)),
+        secrets: Arc::new(aws.webhook_secrets(secrets, earlier_secrets)),
         api_url,
         first_pause,
         audit_kept_for,

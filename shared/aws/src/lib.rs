@@ -90,9 +90,14 @@ impl Aws {
         SecretsManagerTokens::new(aws_sdk_secretsmanager::Client::new(&self.config), name_prefix)
     }
 
-    /// Webhooks' signing keys in secrets whose names are `name_prefix` and the account's id.
-    pub fn webhook_secrets(&self, name_prefix: impl Into<String>) -> SecretsManagerWebhookSecrets {
-        SecretsManagerWebhookSecrets::new(aws_sdk_secretsmanager::Client::new(&self.config), name_prefix)
+    /// Webhooks' signing keys in the secrets of [`Aws::tokens`]. Earlier versions kept them under `earlier_prefix`.
+    pub fn webhook_secrets(
+        &self,
+        name_prefix: impl Into<String>,
+        earlier_prefix: impl Into<String>,
+    ) -> SecretsManagerWebhookSecrets {
+        let client = aws_sdk_secretsmanager::Client::new(&self.config);
+        SecretsManagerWebhookSecrets::new(client, name_prefix, earlier_prefix)
     }
 
     /// The dead-letter queues at `urls`.

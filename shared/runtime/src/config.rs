@@ -13,7 +13,7 @@
 //! | `EVENT_BUS` | name of the bus for domain events |
 //! | `EMAIL_SENDER` | sender address of e-mails; none are sent if absent |
 //! | `API_URL` | URL of the HTTP API, without a trailing slash |
-//! | `WEBHOOK_SECRET_PREFIX` | prefix of the names of the secrets that sign webhooks |
+//! | `WEBHOOK_SECRET_PREFIX` | prefix of the names of the secrets in which earlier versions kept the keys that sign webhooks |
 //! | `WEBHOOK_PRIVATE_TARGETS` | comma-separated list of private `host:port` that webhooks may reach; none if absent |
 //! | `DELIVERY_RETRY_BASE_SECONDS` | first pause before a delivery is tried again, 1 to 3,600 |
 //! | `CRM_TOKEN_PREFIX` | prefix of the names of the secrets with CRM tokens |

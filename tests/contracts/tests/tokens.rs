@@ -1,6 +1,6 @@
 //! The contract of the token store on every store, and secrets that are not tokens.
 
-use contracts::backends::{MINISTACK, connect, with_tokens};
+use contracts::backends::{MINISTACK, connect, with_secrets};
 use contracts::scripted_server::{Answer, ScriptedServer};
 use contracts::tokens;
 use domain::ids::AccountId;
@@ -14,7 +14,7 @@ async fn the_latest_token_comes_back_in_memory() {
 
 #[tokio::test]
 async fn the_latest_token_comes_back_on_ministack() {
-    with_tokens(MINISTACK, async |store| tokens::the_latest_token_comes_back(&store).await).await;
+    with_secrets(MINISTACK, async |secrets| tokens::the_latest_token_comes_back(&secrets.tokens).await).await;
 }
 
 #[tokio::test]

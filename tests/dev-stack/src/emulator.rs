@@ -41,7 +41,7 @@ impl Emulator {
         }
         make_folder(&scratch)?;
         let mut command = python.command("python");
-        command.args(["-m", "ministack"]).current_dir(&scratch);
+        command.arg(python.script("emulator.py")).current_dir(&scratch);
         // Functions inherit this environment, so it is bare: no proxies, no real credentials, no surprises.
         bare(&mut command)
             .env("TMPDIR", &scratch)

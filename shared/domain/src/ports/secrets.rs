@@ -76,6 +76,13 @@ pub trait WebhookSecrets: Send + Sync {
     /// # Errors
     /// [`SecretsError::Unavailable`] when the store did not take it.
     async fn store_webhook_secret(&self, account: &AccountId, secret: &SecretString) -> Result<(), SecretsError>;
+
+    /// Moves a secret that an earlier version of this service has stored elsewhere to where secrets are now. The
+    /// secret stays the same.
+    ///
+    /// # Errors
+    /// [`SecretsError::Unavailable`] when the store did not answer. The secret can be read in any case.
+    async fn tidy(&self, account: &AccountId) -> Result<(), SecretsError>;
 }
 
 /// No secret can be used. The text never holds a secret. A retry can help.

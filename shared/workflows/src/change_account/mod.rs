@@ -205,6 +205,10 @@ impl ChangeAccount {
         if let Some(notification) = &notification {
             notify::announce_soon(&*self.queue, notification).await;
         }
+        // The account is changed. The next change tries this again.
+        if let Err(error) = self.webhook_secrets.tidy(account).await {
+            tracing::warn!(%error, account.id = %account, "account.secret-not-moved");
+        }
         tracing::info!(
             account.id = %account,
             account.created = changed.created,

@@ -18,7 +18,7 @@ pub use buckets::with_bucket;
 pub use event_buses::{TestBus, with_event_bus};
 pub use mail::{SentMails, with_mailer};
 pub use queues::{TestDeadLetters, TestQueues, with_dead_letters, with_queues};
-pub use secrets::{with_tokens, with_webhook_secrets};
+pub use secrets::{Secrets, with_secrets};
 pub use tables::{create_tables, raw_item, with_tables};
 
 /// An emulator that may be running.

@@ -175,4 +175,8 @@ impl<T: WebhookSecrets + ?Sized> WebhookSecrets for Faulty<T> {
         let call = self.port.store_webhook_secret(account, secret);
         self.call("WebhookSecrets::store_webhook_secret", call, SecretsError::Unavailable).await
     }
+
+    async fn tidy(&self, account: &AccountId) -> Result<(), SecretsError> {
+        self.call("WebhookSecrets::tidy", self.port.tidy(account), SecretsError::Unavailable).await
+    }
 }

@@ -170,6 +170,10 @@ impl WebhookSecrets for AwaySecrets {
     async fn store_webhook_secret(&self, _: &AccountId, _: &SecretString) -> Result<(), SecretsError> {
         Err(SecretsError::Unavailable("no answer".to_owned()))
     }
+
+    async fn tidy(&self, _: &AccountId) -> Result<(), SecretsError> {
+        Err(SecretsError::Unavailable("no answer".to_owned()))
+    }
 }
 
 #[tokio::test]
