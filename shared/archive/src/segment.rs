@@ -137,6 +137,11 @@ impl SegmentWriter {
         self.taken + self.packed.len() as u64
     }
 
+    /// DEFLATE bytes that were not taken yet.
+    pub fn packed_in_memory(&self) -> usize {
+        self.packed.len()
+    }
+
     /// Takes all finished DEFLATE bytes, once there are `at_least` that many: the next part of an upload.
     pub fn take_packed(&mut self, at_least: usize) -> Option<Vec<u8>> {
         if self.packed.len() < at_least {

@@ -16,6 +16,8 @@ pub struct RowBuffer {
     bytes: Vec<u8>,
 }
 
+/// Memory for values that a buffer keeps from one page to the next. A page of a hundred usual records needs less.
+const KEPT: usize = 1 << 20;
 /// The CRM has shown that there is no value.
 const NONE: (u32, u32) = (0, 0);
 /// The CRM has not shown the property at all.
@@ -27,11 +29,12 @@ impl RowBuffer {
         Self { columns, ..Self::default() }
     }
 
-    /// Removes all rows and keeps the memory.
+    /// Removes all rows, and keeps the memory of a usual page.
     pub fn clear(&mut self) {
         self.ids.clear();
         self.spans.clear();
         self.bytes.clear();
+        self.bytes.shrink_to(KEPT);
     }
 
     /// Starts a row. None of its values are shown yet.

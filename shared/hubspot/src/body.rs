@@ -6,9 +6,10 @@ use flate2::bufread::MultiGzDecoder;
 use reqwest::Response;
 use reqwest::header::{CONTENT_ENCODING, HeaderMap};
 
-/// The most bytes of an answer, so that it cannot use up the memory of a small function. A page of a hundred usual
-/// records is far smaller.
-pub(crate) const MAX_ANSWER: usize = 32 << 20;
+use crate::room::{BodyPlace, LARGEST, NoRoom, Room};
+
+/// The most bytes of an answer.
+pub(crate) const MAX_ANSWER: usize = LARGEST;
 /// The most bytes of an error document. One about a hundred records can quote all of their values.
 pub(crate) const MAX_ERROR: usize = 8 << 20;
 
@@ -18,6 +19,7 @@ pub(crate) struct Body {
     pub(crate) bytes: Vec<u8>,
     /// The length of the body as it was sent, which may be compressed.
     pub(crate) wire_bytes: u64,
+    pub(crate) place: BodyPlace,
 }
 
 /// Why a body could not be read.
@@ -32,23 +34,46 @@ pub(crate) enum Unread {
     },
 }
 
-/// Reads a body of at most `limit` bytes and decompresses it if necessary.
-pub(crate) async fn read(mut response: Response, limit: usize) -> Result<Body, Unread> {
+impl From<NoRoom> for Unread {
+    fn from(_: NoRoom) -> Self {
+        Self::TooLarge
+    }
+}
+
+/// Reads a body of at most `limit` bytes and decompresses it if necessary. Waits while `room` has none for it.
+pub(crate) async fn read(mut response: Response, limit: usize, room: &Room) -> Result<Body, Unread> {
     let compressed = is_compressed(response.headers());
     let announced = response.content_length().and_then(|length| usize::try_from(length).ok());
     if announced.is_some_and(|announced| announced > limit) {
         return Err(Unread::TooLarge);
     }
+    let mut place = BodyPlace::default();
+    place.grow(announced.unwrap_or(0), room).await?;
     let mut bytes = Vec::with_capacity(announced.unwrap_or(64 << 10));
     while let Some(part) = response.chunk().await.map_err(Unread::Lost)? {
         if bytes.len() + part.len() > limit {
             return Err(Unread::TooLarge);
         }
+        place.grow(bytes.len() + part.len(), room).await?;
         bytes.extend_from_slice(&part);
     }
     let wire_bytes = bytes.len() as u64;
-    let bytes = if compressed && !bytes.is_empty() { decompress(&bytes, limit)? } else { bytes };
-    Ok(Body { bytes, wire_bytes })
+    if compressed && !bytes.is_empty() {
+        bytes = decompress_in(&mut place, &bytes, limit, room).await?;
+    }
+    Ok(Body { bytes, wire_bytes, place })
+}
+
+/// Decompresses a body. Its stated length may be wrong, so the place grows until the body fits.
+async fn decompress_in(place: &mut BodyPlace, compressed: &[u8], limit: usize, room: &Room) -> Result<Vec<u8>, Unread> {
+    place.grow(stated_length(compressed).min(limit), room).await?;
+    loop {
+        let most = place.most().min(limit);
+        match decompress(compressed, most) {
+            Err(Unread::TooLarge) if most < limit => place.grow(most + 1, room).await?,
+            other => return other,
+        }
+    }
 }
 
 fn is_compressed(headers: &HeaderMap) -> bool {
@@ -56,9 +81,13 @@ fn is_compressed(headers: &HeaderMap) -> bool {
     matches!(encoding.trim().to_ascii_lowercase().as_str(), "gzip" | "x-gzip")
 }
 
+/// The last four bytes are the length, unless the body is broken.
+fn stated_length(compressed: &[u8]) -> usize {
+    compressed.last_chunk::<4>().map_or(0, |&length| u32::from_le_bytes(length) as usize)
+}
+
 fn decompress(compressed: &[u8], limit: usize) -> Result<Vec<u8>, Unread> {
-    // The last four bytes are the length, unless the body is broken.
-    let stated = compressed.last_chunk::<4>().map_or(0, |&length| u32::from_le_bytes(length) as usize);
+    let stated = stated_length(compressed);
     let mut bytes = Vec::with_capacity(stated.min(limit).min(compressed.len().saturating_mul(32)) + 1);
     let most = u64::try_from(limit).unwrap_or(u64::MAX);
     let mut decoder = MultiGzDecoder::new(compressed).take(most + 1);

@@ -172,6 +172,7 @@ impl HubSpot {
         let answer = self
             .try_fetch(call, Retries::of_attempts(ask.sendings), |answer| {
                 let page = read_records(&answer.body, wanted.shape, wanted.columns, part)?;
+                self.note_size(wanted.object, part.len(), answer);
                 Ok((page, answer.wire_bytes))
             })
             .await;

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use crate::documents;
 use crate::query::Query;
 use crate::refusal::Refusal;
+use crate::room::BodyPlace;
 use crate::scan::Malformed;
 
 /// A request, which may be sent several times.
@@ -46,6 +47,8 @@ pub(crate) struct Answer {
     pub(crate) body: Vec<u8>,
     /// The length of the body as it was sent, which may be compressed.
     pub(crate) wire_bytes: u64,
+    /// Others may need the room of the body when the answer was read.
+    pub(crate) _place: BodyPlace,
 }
 
 impl Answer {

@@ -21,6 +21,7 @@ use crate::endpoints::Endpoints;
 use crate::habits::{AccountKey, Habits};
 use crate::refusal::Refusal;
 use crate::retry::{Retries, RetryPolicy};
+use crate::room::Room;
 use crate::server::Server;
 use crate::trouble::{Cause, Trouble};
 
@@ -31,6 +32,7 @@ const LONGEST_PAUSE_OF_A_WRITE: Duration = Duration::from_secs(5);
 pub(crate) struct HubSpot {
     pub(crate) client: Client,
     pub(crate) habits: Arc<Habits>,
+    pub(crate) room: Arc<Room>,
     pub(crate) account: AccountKey,
     pub(crate) retry_policy: RetryPolicy,
     /// Whether to ask for compressed answers.
@@ -190,10 +192,10 @@ impl HubSpot {
         self.note_daily_remaining(response.headers()).await;
         if response.status().is_success() {
             let headers = response.headers().clone();
-            let body = body::read(response, MAX_ANSWER).await?;
-            return Ok(Answer { headers, body: body.bytes, wire_bytes: body.wire_bytes });
+            let body = body::read(response, MAX_ANSWER, &self.room).await?;
+            return Ok(Answer { headers, body: body.bytes, wire_bytes: body.wire_bytes, _place: body.place });
         }
-        Err(Trouble::of(call, response).await)
+        Err(Trouble::of(call, response, &self.room).await)
     }
 
     /// Reports to the gate how many calls are left today: after the first answer, since other apps may have used up the

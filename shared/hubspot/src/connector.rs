@@ -15,18 +15,20 @@ use crate::client::HubSpot;
 use crate::endpoints::Endpoints;
 use crate::habits::Habits;
 use crate::retry::RetryPolicy;
+use crate::room::Room;
 use crate::server::Server;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Idle connections are closed early: a frozen function does not notice that the server has closed them.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Connects to accounts. A process needs one: all accounts share its pool of connections, and it remembers for a while
-/// what it learned about the lists of each account.
+/// Connects to accounts. A process needs one: all accounts share its pool of connections and its room for
+/// answers, and it remembers for a while what it learned about the lists of each account.
 pub struct Connector {
     client: Client,
     clock: Arc<dyn Clock>,
     habits: Arc<Habits>,
+    room: Arc<Room>,
     retry_policy: RetryPolicy,
     compression: bool,
 }
@@ -51,7 +53,14 @@ impl Connector {
             .connect_timeout(CONNECT_TIMEOUT)
             .pool_idle_timeout(IDLE_TIMEOUT)
             .build()?;
-        Ok(Self { client, clock, habits: Arc::default(), retry_policy: RetryPolicy::default(), compression: true })
+        Ok(Self {
+            client,
+            clock,
+            habits: Arc::default(),
+            room: Arc::default(),
+            retry_policy: RetryPolicy::default(),
+            compression: true,
+        })
     }
 
     /// The same, but it asks for uncompressed answers. Benchmarks measure with it what compression costs.
@@ -79,6 +88,7 @@ impl CrmConnector for Connector {
             client: self.client.clone(),
             account: self.habits.account(&target.base_url, &server.token),
             habits: self.habits.clone(),
+            room: self.room.clone(),
             retry_policy: self.retry_policy.clone(),
             compression: self.compression,
             endpoints: Endpoints(target.api_version),

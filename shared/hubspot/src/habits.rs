@@ -21,6 +21,9 @@ const MOST_COLUMNS: usize = 2_000;
 const LONGEST_URL: usize = 6_000;
 /// A list whose URL may not be longer than this is sent without properties.
 const SHORTEST_URL: usize = 1_500;
+/// Pages are made smaller than this, in bytes of JSON: a run reads many at a time. A page of a hundred usual records
+/// has less than 1 MiB.
+const LARGEST_PAGE: usize = 4 << 20;
 /// After this number of failed pages in a row, lists are not tried for a while.
 const FAILED_LISTS: u32 = 2;
 
@@ -48,6 +51,8 @@ pub(crate) struct Habit {
     by_id: Option<Timestamp>,
     batch: Option<(usize, Timestamp)>,
     list: Option<(u16, Timestamp)>,
+    /// The most records whose answer is not too large.
+    fitting: Option<(u16, Timestamp)>,
     hidden: HashSet<String>,
     hidden_until: Timestamp,
 }
@@ -74,6 +79,7 @@ impl Default for Habit {
             by_id: None,
             batch: None,
             list: None,
+            fitting: None,
             hidden: HashSet::new(),
             hidden_until: Timestamp::MIN,
         }
@@ -125,7 +131,24 @@ impl Habit {
 
     /// The most records in one batch.
     pub(crate) fn batch(&self, now: Timestamp) -> usize {
-        self.batch.filter(|(_, until)| now < *until).map_or(usize::from(MAX_RECORDS), |(records, _)| records)
+        let readable = self.batch.filter(|(_, until)| now < *until).map_or(usize::from(MAX_RECORDS), |(most, _)| most);
+        readable.min(usize::from(self.fitting(MAX_RECORDS, now)))
+    }
+
+    /// The most records, up to `limit`, whose values fit into one answer.
+    pub(crate) fn fitting(&self, limit: u16, now: Timestamp) -> u16 {
+        self.fitting.filter(|(_, until)| now < *until).map_or(limit, |(records, _)| records.min(limit))
+    }
+
+    /// Notes the size of an answer with the values of `records` records.
+    pub(crate) fn answered(&mut self, records: usize, bytes: usize, now: Timestamp) {
+        if bytes <= LARGEST_PAGE || records <= 1 {
+            return;
+        }
+        let fitting = u16::try_from(records * LARGEST_PAGE / bytes).unwrap_or(MAX_RECORDS).max(1);
+        // Of calls that were under way at the same time, the one with the largest records counts.
+        let fitting = self.fitting(fitting, now);
+        self.fitting = now.checked_add(LIFETIME).ok().map(|until| (fitting, until));
     }
 
     /// Notes that a batch of more than `records` failed, and smaller ones did not.
@@ -133,9 +156,11 @@ impl Habit {
         self.batch = now.checked_add(LIFETIME).ok().map(|until| (records.max(1), until));
     }
 
-    /// The most entries on a page of a list of ids or of conversations. `limit` unless larger pages failed.
+    /// The most entries on a page of a list of ids or of conversations. `limit` unless larger pages failed, or are too
+    /// large with their values.
     pub(crate) fn page(&self, limit: u16, now: Timestamp) -> u16 {
-        self.list.filter(|(_, until)| now < *until).map_or(limit, |(records, _)| records.min(limit))
+        let readable = self.list.filter(|(_, until)| now < *until).map_or(limit, |(records, _)| records.min(limit));
+        self.fitting(readable, now)
     }
 
     /// Notes that a page of more than `records` failed, and a smaller one did not.
@@ -190,6 +215,23 @@ mod tests {
         habits.of(one, &object("deals"), |habit| habit.url_too_long(6_000));
         let longest = |account, name| habits.of(account, &object(name), |habit| habit.longest_url);
         assert_eq!((longest(one, "deals"), longest(one, "calls"), longest(other, "deals")), (3_000, 6_000, 6_000));
+    }
+
+    #[test]
+    fn pages_become_as_small_as_their_records_need() {
+        let mut habit = Habit::default();
+        let page = |habit: &Habit, minute| {
+            (habit.fitting(100, at(minute)), habit.page(500, at(minute)), habit.batch(at(minute)))
+        };
+        habit.answered(100, LARGEST_PAGE, at(0));
+        habit.answered(1, 3 * LARGEST_PAGE, at(0));
+        assert_eq!(page(&habit, 0), (100, 500, 100));
+        habit.answered(100, 4 * LARGEST_PAGE, at(0));
+        assert_eq!(page(&habit, 0), (25, 25, 25));
+        habit.answered(100, 2 * LARGEST_PAGE, at(0));
+        assert_eq!(page(&habit, 0), (25, 25, 25), "a call that began before");
+        habit.answered(25, 100 * LARGEST_PAGE, at(0));
+        assert_eq!((page(&habit, 0), page(&habit, 10)), ((1, 1, 1), (100, 500, 100)));
     }
 
     #[test]

@@ -51,6 +51,7 @@ mod query;
 mod records;
 mod refusal;
 mod retry;
+mod room;
 mod row_order;
 mod scan;
 mod scopes;

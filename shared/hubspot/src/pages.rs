@@ -2,14 +2,14 @@
 //! ids, and the records are read by id. A page that keeps failing is divided until the record that makes it fail is
 //! found.
 
-use domain::ids::RecordId;
+use domain::ids::{ObjectType, RecordId};
 use domain::ports::crm::{CrmError, Cursor, PageEnd, PageRequest, PageSource};
 use domain::property::RECORD_ID_COLUMN;
 use domain::rows::RowBuffer;
 
 use crate::answers;
 use crate::by_id::{ReadById, Selection, may_succeed_in_parts};
-use crate::call::{Call, CallError};
+use crate::call::{Answer, Call, CallError};
 use crate::client::HubSpot;
 use crate::endpoints::{MAX_RECORDS, MAX_THREADS};
 use crate::habits::Cursors;
@@ -40,14 +40,16 @@ impl HubSpot {
             .habits
             .of(self.account, request.object, |habit| (habit.reads_by_id(self.clock.now()), habit.longest_url));
         let names: usize = request.properties.iter().map(|name| name.len() + 1).sum();
+        let limit =
+            self.habits.of(self.account, request.object, |habit| habit.fitting(request.limit, self.clock.now()));
         while !by_id && names < longest {
-            let query = list_query(request, request.limit, request.properties);
+            let query = list_query(request, limit, request.properties);
             let call = self.endpoints.list(request.object, query);
             if self.server.url(&call).as_str().len() > longest {
                 break;
             }
             let retries = Retries::of_attempts(LIST_SENDINGS);
-            match self.list(&call, retries, Shape::Nested, request.properties, rows).await {
+            match self.list(request.object, &call, retries, Shape::Nested, request.properties, rows).await {
                 Ok(end) => {
                     self.habits.of(self.account, request.object, |habit| {
                         habit.list_worked();
@@ -72,8 +74,14 @@ impl HubSpot {
         self.page_by_id(request, rows, LIST_SENDINGS).await
     }
 
+    /// Remembers how many records fit into an answer.
+    pub(crate) fn note_size(&self, object: &ObjectType, records: usize, answer: &Answer) {
+        self.habits.of(self.account, object, |habit| habit.answered(records, answer.body.len(), self.clock.now()));
+    }
+
     async fn list(
         &self,
+        object: &ObjectType,
         call: &Call,
         retries: Retries,
         shape: Shape,
@@ -83,6 +91,7 @@ impl HubSpot {
         let mut end = self
             .try_fetch(call, retries, |answer| {
                 let page = answers::check_complete(read_records(&answer.body, shape, properties, rows)?)?;
+                self.note_size(object, rows.len(), answer);
                 Ok(PageEnd {
                     next: page.next,
                     mended_values: page.mended_values,
@@ -137,7 +146,7 @@ impl HubSpot {
         loop {
             let call = self.endpoints.list(request.object, list_query(request, limit, &[]));
             let retries = Retries::of_attempts(sendings);
-            match self.list(&call, retries, Shape::Nested, &[], listed).await {
+            match self.list(request.object, &call, retries, Shape::Nested, &[], listed).await {
                 Ok(end) => {
                     self.habits.of(self.account, request.object, |habit| {
                         habit.cursors = cursors_of(&end).unwrap_or(habit.cursors);
@@ -198,7 +207,7 @@ impl HubSpot {
             let query = query_of(request, limit);
             let call = self.endpoints.threads(if sorted { query.with("sort", "id") } else { query });
             let retries = Retries::of_attempts(sendings);
-            match self.list(&call, retries, Shape::Flat, request.properties, rows).await {
+            match self.list(request.object, &call, retries, Shape::Flat, request.properties, rows).await {
                 Ok(end) => {
                     self.habits.of(self.account, request.object, |habit| {
                         habit.unsorted = !sorted;

@@ -45,7 +45,10 @@ impl HubSpot {
         request: &PageRequest<'_>,
         after: RecordId,
     ) -> Result<(Vec<RecordId>, PageEnd), CrmError> {
-        let limit = request.limit.clamp(1, MAX_FOUND);
+        // Two batches read the values at the same time.
+        let most =
+            2 * self.habits.of(self.account, request.object, |habit| habit.fitting(MAX_RECORDS, self.clock.now()));
+        let limit = request.limit.clamp(1, MAX_FOUND).min(most);
         let call = self.endpoints.search(request.object, Search::above(after, limit).body());
         let mut found = RowBuffer::new(0);
         self.fetch(&call, |answer| {

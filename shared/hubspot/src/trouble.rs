@@ -14,6 +14,7 @@ use crate::call::{Call, number_in};
 use crate::error_document;
 use crate::errors;
 use crate::refusal::{self, Refusal};
+use crate::room::Room;
 use crate::scan::Malformed;
 
 /// The shortest wait after status 423 that HubSpot documents.
@@ -60,7 +61,7 @@ const NO_CONNECTION: &str = "no connection";
 
 impl Trouble {
     /// The trouble behind an answer to `call` that has no good status.
-    pub(crate) async fn of(call: &Call, response: Response) -> Self {
+    pub(crate) async fn of(call: &Call, response: Response, room: &Room) -> Self {
         let status = response.status().as_u16();
         let asked: Option<u64> = number_in(response.headers(), RETRY_AFTER.as_str());
         let asked = asked.map(|seconds| Duration::from_secs(seconds.min(LONGEST_RETRY_AFTER_SECONDS)));
@@ -76,10 +77,10 @@ impl Trouble {
                 let window = number_in(response.headers(), "x-hubspot-ratelimit-interval-milliseconds");
                 let window = window.map_or(default_window(call.kind), Duration::from_millis);
                 // The status alone says enough, so a document that cannot be read does no harm.
-                let body = body::read(response, MAX_ERROR).await.unwrap_or_default();
+                let body = body::read(response, MAX_ERROR, room).await.unwrap_or_default();
                 Self::RateLimited { policy: refusal::policy(call.kind, &body.bytes), asked, window }
             }
-            _ => match body::read(response, MAX_ERROR).await {
+            _ => match body::read(response, MAX_ERROR, room).await {
                 // Only the document shows what was refused, and the call may be sent again.
                 Err(lost @ (Unread::Lost(_) | Unread::Broken { .. })) => lost.into(),
                 // HubSpot refuses with JSON. An HTML page comes from a proxy in front of it, and is temporary.

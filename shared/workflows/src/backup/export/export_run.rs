@@ -21,6 +21,7 @@ use tokio::sync::{Notify, OnceCell};
 
 use super::lane_count::Standing;
 use super::segment_size;
+use super::segment_upload::Unwritten;
 use super::{Export, ExportUsage, Subject};
 use crate::backup::{dispatch, ending};
 use crate::crm_session::CrmSession;
@@ -45,6 +46,7 @@ pub(super) struct ExportRun<'a> {
     /// More chunks may be claimable.
     pub(super) more: Notify,
     pub(super) records: AtomicU64,
+    pub(super) unwritten: Unwritten,
 }
 
 /// The queue of a run that reads several chunks. Messages about chunks are left out: the run takes the chunks by
@@ -94,6 +96,7 @@ impl<'a> ExportRun<'a> {
             standing: Mutex::new(Standing::new(export.lanes)),
             more: Notify::new(),
             records: AtomicU64::new(0),
+            unwritten: Unwritten::default(),
         }
     }
 

@@ -115,7 +115,7 @@ impl<'a> ChunkReading<'a> {
                 chunk.next_sequence,
                 self.lease,
             );
-            let mut segment = SegmentUpload::new(store, key);
+            let mut segment = SegmentUpload::new(store, key, &self.export_run.unwritten);
             let from = self.cursor.clone();
             match self.fill(&mut segment).await {
                 Ok(Filled::Target) => self.commit(segment, from, None, usage).await?,
@@ -158,7 +158,7 @@ impl<'a> ChunkReading<'a> {
             if self.export_run.now() >= self.run.ends {
                 return Ok(Filled::RunOver);
             }
-            if segment.packed_bytes() >= self.segment_target {
+            if segment.is_full(self.segment_target) {
                 return Ok(Filled::Target);
             }
             let way = self.way();
@@ -195,13 +195,16 @@ impl<'a> ChunkReading<'a> {
             segment.pages += 1;
             for unseen in self.unseen(accepted.rows.clone()).await? {
                 self.note_hidden_values(&unseen);
-                segment.add(&self.rows, unseen).await?;
+                segment.add(&self.rows, unseen);
             }
             if let Some(last) = self.rows.ids()[accepted.rows].iter().max() {
                 self.last_id = self.last_id.max(*last);
             }
             self.page_before.clear();
             self.page_before.extend(self.rows.ids());
+            // A page can be large, and the others' pages need memory while this lane waits.
+            self.rows.clear();
+            segment.write_parts().await?;
             match accepted.next {
                 Next::End(seen_past_end) => return Ok(Filled::End(RangeEnd { seen_past_end, at: now })),
                 Next::Page { cursor, given } => {
