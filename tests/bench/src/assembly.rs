@@ -28,7 +28,7 @@ use workflows::run::Run;
 use self::counted::CountedObjects;
 use crate::export;
 use crate::figure::Figure;
-use crate::memory::Peaks;
+use crate::function_use::FunctionUse;
 use crate::sample::{number, percent};
 
 /// At least so many bytes of segments.
@@ -130,8 +130,12 @@ async fn assemble(parts: &Parts, objects: &Arc<CountedObjects>, backup: &BackupR
     assemble.run(backup, &run).await.or_failure(|| "the archive was not made".to_owned())
 }
 
-async fn assemble_deployed(running: &mut Running, parts: &Parts, backup: &BackupRef) -> Result<(Duration, Peaks)> {
-    let mut peaks = Peaks::default();
+async fn assemble_deployed(
+    running: &mut Running,
+    parts: &Parts,
+    backup: &BackupRef,
+) -> Result<(Duration, FunctionUse)> {
+    let mut peaks = FunctionUse::default();
     let began = Instant::now();
     let work = [Work::Assemble { backup: backup.clone() }];
     parts.queue.send(&work, Duration::ZERO).await.or_failure(|| "the queue took no message".to_owned())?;

@@ -58,6 +58,20 @@ pub(crate) fn back_up(
     Ok(Completed { took: began.elapsed(), backup, backups })
 }
 
+/// The token of the sandbox's account.
+pub(crate) const SANDBOX_TOKEN: &str = "sandbox-token";
+
+/// The names of an object's properties.
+///
+/// # Errors
+/// When the sandbox CRM does not answer.
+pub(crate) fn properties(running: &Running, object: &str) -> Result<Vec<String>> {
+    let api = Api::new(&running.stack().sandbox_url).with_token(SANDBOX_TOKEN);
+    let listed = api.get(&format!("/crm/v3/properties/{object}"))?.expect(200, "reading the properties")?.json();
+    let names = listed["results"].as_array().into_iter().flatten().filter_map(|property| property["name"].as_str());
+    Ok(names.map(str::to_owned).collect())
+}
+
 /// What the sandbox CRM was called for; see `CallReport` of `sandbox-crm`.
 pub(crate) fn call_report(running: &Running) -> Result<Value> {
     let answer = Api::new(&running.stack().sandbox_url).get("/_sandbox/portals/default/calls?recent=2000")?;

@@ -10,12 +10,14 @@ mod compression;
 mod cost;
 mod export;
 mod figure;
-mod memory;
+mod function_use;
 mod million;
 mod opaque;
+mod peers;
 mod restore;
 mod sample;
 mod saturation;
+mod wide;
 
 use std::process::ExitCode;
 
@@ -43,6 +45,8 @@ fn take(benchmark: Benchmark, places: &Places) -> Result<Vec<Figure>> {
         Benchmark::Compression => compression::run(),
         Benchmark::Assembly => assembly::run(places),
         Benchmark::Million => million::run(places),
+        Benchmark::Wide => wide::run(places),
+        Benchmark::Peers => peers::run(places),
         Benchmark::Restore => restore::run(places),
         Benchmark::Cost => cost::run(places),
     }

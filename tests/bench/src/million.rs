@@ -8,15 +8,13 @@ use dev_stack::places::Places;
 
 use crate::export;
 use crate::figure::Figure;
-use crate::memory::Peaks;
+use crate::function_use::FunctionUse;
 use crate::sample::number;
 
 const RECORDS: u64 = 1_000_000;
 const ACCOUNT: [&str; 8] =
     ["--records", "contacts=1000000", "--custom-objects", "", "--properties", "columns:20/12", "--plan", "unlimited"];
 const PATIENCE: Duration = Duration::from_mins(15);
-/// What every function must do with, in MiB.
-const MOST_MEMORY: f64 = 128.0;
 
 /// Takes the figures.
 ///
@@ -26,9 +24,9 @@ pub(crate) fn run(places: &Places) -> Result<Vec<Figure>> {
     eprintln!("million: 1,000,000 contacts of 20 properties, no call limit, no latency …");
     let mut running = export::bring_up(places, &ACCOUNT)?;
     let stack = running.stack().clone();
-    let mut peaks = Peaks::default();
-    let completed = export::back_up("million", &mut running, PATIENCE, || peaks.look(&stack))?;
-    peaks.look(&stack)?;
+    let mut used = FunctionUse::default();
+    let completed = export::back_up("million", &mut running, PATIENCE, || used.look(&stack))?;
+    used.look(&stack)?;
     let records: u64 = completed.backup.objects.iter().map(|object| object.records).sum();
     if records != RECORDS {
         return Err(Failure::new(format!("the backup holds {records} records instead of {RECORDS}")));
@@ -36,15 +34,15 @@ pub(crate) fn run(places: &Places) -> Result<Vec<Figure>> {
     let archive = places.target().join("bench/million.zip");
     let bytes = completed.backups.download(&completed.backup.backup_id, &archive)? as u64;
     let seconds = completed.took.as_secs_f64();
-    let how = "deployed stack, release builds, 8 workers; emulator, sandbox CRM and functions on the same machine";
+    let how = "deployed stack, release builds; emulator, sandbox CRM and functions on the same machine";
     let mut figures = vec![
         Figure::new("million: whole backup", seconds, "s", how),
         Figure::new("million: records", number(RECORDS) / seconds, "records/s", how),
         Figure::new("million: archive", number(bytes) / f64::from(1 << 20), "MiB", "downloaded"),
     ];
-    figures.extend(peaks.all().into_iter().map(|(function, peak)| {
-        let how = "highest VmHWM of all its processes";
-        Figure::new(format!("million: memory of {function}"), peak, "MiB", how).at_most(MOST_MEMORY)
-    }));
+    let how = "all functions together";
+    let processor = number(RECORDS) / used.processor_seconds();
+    figures.push(Figure::new("million: records per processor second", processor, "records/s", how));
+    figures.extend(used.memory("million"));
     Ok(figures)
 }

@@ -13,6 +13,7 @@ use ureq::http::Method;
 
 use crate::export;
 use crate::figure::Figure;
+use crate::function_use::FunctionUse;
 use crate::sample::{number, percent};
 use crate::saturation::{ALLOWED, Report, rate_between};
 
@@ -50,6 +51,7 @@ pub(crate) struct Account {
     ids: Vec<u64>,
     property: String,
     users: u32,
+    used: FunctionUse,
     /// How long a plan or a restore may take.
     patience: Duration,
 }
@@ -65,6 +67,7 @@ pub(crate) fn run(places: &Places) -> Result<Vec<Figure>> {
     let mut account = Account::of(running, completed.backup.backup_id, PATIENCE)?;
     let mut figures = account.few_changes()?;
     figures.extend(account.many_changes()?);
+    figures.extend(account.used.memory("restore"));
     Ok(figures)
 }
 
@@ -72,7 +75,7 @@ impl Account {
     /// Restores of a text property of contacts from a backup.
     pub(crate) fn of(running: Running, backup_id: String, patience: Duration) -> Result<Self> {
         let (ids, property) = (ids(&running)?, text_property(&running)?);
-        Ok(Self { running, backup_id, ids, property, users: 0, patience })
+        Ok(Self { running, backup_id, ids, property, users: 0, used: FunctionUse::default(), patience })
     }
 
     pub(crate) fn running(&self) -> &Running {
@@ -178,7 +181,11 @@ impl Account {
     }
 
     fn watch(&mut self, restores: &Restores, id: &str) -> Result<Restore> {
-        restores.watch(id, self.patience, |_| self.running.check_running())
+        let stack = self.running.stack().clone();
+        restores.watch(id, self.patience, |_| {
+            self.used.look(&stack)?;
+            self.running.check_running()
+        })
     }
 
     fn damage(&self, ids: &[u64]) -> Result<()> {
@@ -223,7 +230,7 @@ fn ids(running: &Running) -> Result<Vec<u64>> {
 
 /// A property that takes any text.
 fn text_property(running: &Running) -> Result<String> {
-    let api = Api::new(&running.stack().sandbox_url).with_token("sandbox-token");
+    let api = Api::new(&running.stack().sandbox_url).with_token(export::SANDBOX_TOKEN);
     let listed = api.get(&format!("/crm/v3/properties/{OBJECT}"))?.expect(200, "reading the properties")?.json();
     let is_text = |property: &&Value| {
         let read_only = property["modificationMetadata"]["readOnlyValue"] == true;

@@ -9,7 +9,7 @@ pub enum Benchmark {
     Codec,
     /// Start times of the smallest and the largest function, and the sizes of all functions
     ColdStart,
-    /// How much of the CRM's call limit a backup uses, with both forms of cursors that contain ids
+    /// How much of the CRM's call limit a backup uses, at several limits and latencies
     Saturation,
     /// How fast a backup is where cursors are texts that only the CRM can read
     Opaque,
@@ -19,6 +19,10 @@ pub enum Benchmark {
     Assembly,
     /// A million records with the call limit off
     Million,
+    /// The memory of functions that read values of 64 kB
+    Wide,
+    /// Backups beside a script with HubSpot's own client, in turn (half an hour; needs pip)
+    Peers,
     /// Calls that a restore takes, and how much of the CRM's call limit it uses
     Restore,
     /// What backups, a restore and an idle deployment cost at list prices (half an hour)
