@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use domain::backup::BackupState;
 use domain::budget::CallLimits;
+use domain::object::ListUse;
 use domain::work::Work;
-use faults::crm::{Cursors, Period, Trouble};
+use faults::crm::{Cursors, Otherwise, Period, Trouble};
 use faults::{Pace, Settings, SimulatedCrm, World, samples};
 use in_memory::MemoryLedger;
 use jiff::SignedDuration;
@@ -73,4 +74,31 @@ async fn a_lane_that_waits_does_not_disturb_the_others() {
     let ended = world.to_the_end(&backup).await;
     assert_eq!(ended.state, BackupState::Completed, "{:?}", ended.failure);
     assert_complete(&world, &ended).await;
+}
+
+/// The list of one object cannot be started in the middle. A lane notices it, and from then on searches find the ids of
+/// that object. The lanes of the other objects go on with their lists.
+#[tokio::test(start_paused = true)]
+async fn a_range_that_is_not_honoured_costs_other_lanes_nothing() {
+    for otherwise in [Otherwise::Restarts, Otherwise::Refused] {
+        let clock = Arc::new(samples::clock(Pace::Simulated));
+        let objects = vec![
+            samples::many_contacts(6_000, Cursors::OnlyGiven(otherwise)),
+            samples::long_notes("companies", 6_000, 20),
+            samples::long_notes("deals", 6_000, 20),
+        ];
+        let limits = CallLimits::in_ten_seconds(190, 1_000_000);
+        let crm = SimulatedCrm::new(clock.clone(), objects).with_limits(limits);
+        let settings = Settings { workers: 8, ..Settings::default() };
+        let world = World::with_crm(Arc::new(MemoryLedger::new()), clock, crm, settings).await;
+        let backup = world.request().await;
+        let ended = world.to_the_end(&backup).await;
+
+        assert_complete(&world, &ended).await;
+        assert_tidy(&world, &backup).await;
+        let objects = world.objects_of(&backup).await;
+        let uses: Vec<ListUse> = objects.iter().map(|object| object.list_use).collect();
+        assert_eq!(uses, [ListUse::AnyRange, ListUse::FirstRange, ListUse::AnyRange], "{otherwise:?}");
+        assert!(world.crm.calls("nth_after") > 5, "each was read by several lanes");
+    }
 }
