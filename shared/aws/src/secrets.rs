@@ -38,8 +38,8 @@ impl SecretsManagerTokens {
         Self { client, name_prefix: name_prefix.into() }
     }
 
-    fn secret(&self, account: &AccountId) -> Secret<'_> {
-        Secret { client: &self.client, name: format!("{}{account}", self.name_prefix) }
+    fn secret(&self, account: &AccountId) -> NamedSecret<'_> {
+        NamedSecret { client: &self.client, name: format!("{}{account}", self.name_prefix) }
     }
 }
 
@@ -77,12 +77,12 @@ impl SecretsManagerWebhookSecrets {
         Self { client, name_prefix: name_prefix.into(), earlier_prefix: earlier_prefix.into() }
     }
 
-    fn secret(&self, account: &AccountId) -> Secret<'_> {
-        Secret { client: &self.client, name: format!("{}{account}", self.name_prefix) }
+    fn secret(&self, account: &AccountId) -> NamedSecret<'_> {
+        NamedSecret { client: &self.client, name: format!("{}{account}", self.name_prefix) }
     }
 
-    fn earlier_secret(&self, account: &AccountId) -> Secret<'_> {
-        Secret { client: &self.client, name: format!("{}{account}", self.earlier_prefix) }
+    fn earlier_secret(&self, account: &AccountId) -> NamedSecret<'_> {
+        NamedSecret { client: &self.client, name: format!("{}{account}", self.earlier_prefix) }
     }
 
     /// The key that an earlier version stored. None after it was moved.
@@ -126,12 +126,12 @@ impl WebhookSecrets for SecretsManagerWebhookSecrets {
 }
 
 /// One secret.
-struct Secret<'a> {
+struct NamedSecret<'a> {
     client: &'a Client,
     name: String,
 }
 
-impl Secret<'_> {
+impl NamedSecret<'_> {
     /// The text of the version with `label`, if there is one.
     async fn get(&self, label: &str) -> Result<Option<SecretString>, SecretsError> {
         self.get_unless(label, |_| false).await

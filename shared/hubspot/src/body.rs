@@ -6,7 +6,7 @@ use flate2::bufread::MultiGzDecoder;
 use reqwest::Response;
 use reqwest::header::{CONTENT_ENCODING, HeaderMap};
 
-use crate::room::{BodyPlace, LARGEST, NoRoom, Room};
+use crate::body_room::{BodyPlace, BodyRoom, LARGEST, NoRoom};
 
 /// The most bytes of an answer.
 pub(crate) const MAX_ANSWER: usize = LARGEST;
@@ -41,7 +41,7 @@ impl From<NoRoom> for Unread {
 }
 
 /// Reads a body of at most `limit` bytes and decompresses it if necessary. Waits while `room` has none for it.
-pub(crate) async fn read(mut response: Response, limit: usize, room: &Room) -> Result<Body, Unread> {
+pub(crate) async fn read(mut response: Response, limit: usize, room: &BodyRoom) -> Result<Body, Unread> {
     let compressed = is_compressed(response.headers());
     let announced = response.content_length().and_then(|length| usize::try_from(length).ok());
     if announced.is_some_and(|announced| announced > limit) {
@@ -65,7 +65,12 @@ pub(crate) async fn read(mut response: Response, limit: usize, room: &Room) -> R
 }
 
 /// Decompresses a body. Its stated length may be wrong, so the place grows until the body fits.
-async fn decompress_in(place: &mut BodyPlace, compressed: &[u8], limit: usize, room: &Room) -> Result<Vec<u8>, Unread> {
+async fn decompress_in(
+    place: &mut BodyPlace,
+    compressed: &[u8],
+    limit: usize,
+    room: &BodyRoom,
+) -> Result<Vec<u8>, Unread> {
     place.grow(stated_length(compressed).min(limit), room).await?;
     loop {
         let most = place.most().min(limit);

@@ -6,10 +6,10 @@ use domain::ports::crm::CrmError;
 use reqwest::header::HeaderMap;
 use serde::de::DeserializeOwned;
 
+use crate::body_room::BodyPlace;
 use crate::documents;
 use crate::query::Query;
 use crate::refusal::Refusal;
-use crate::room::BodyPlace;
 use crate::scan::Malformed;
 
 /// A request, which may be sent several times.

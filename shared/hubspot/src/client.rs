@@ -16,12 +16,12 @@ use secrecy::ExposeSecret;
 
 use crate::answers::Unusable;
 use crate::body::{self, MAX_ANSWER};
+use crate::body_room::BodyRoom;
 use crate::call::{Answer, Call, CallError, number_in};
 use crate::endpoints::Endpoints;
 use crate::habits::{AccountKey, Habits};
 use crate::refusal::Refusal;
 use crate::retry::{Retries, RetryPolicy};
-use crate::room::Room;
 use crate::server::Server;
 use crate::trouble::{Cause, Trouble};
 
@@ -32,7 +32,7 @@ const LONGEST_PAUSE_OF_A_WRITE: Duration = Duration::from_secs(5);
 pub(crate) struct HubSpot {
     pub(crate) client: Client,
     pub(crate) habits: Arc<Habits>,
-    pub(crate) room: Arc<Room>,
+    pub(crate) room: Arc<BodyRoom>,
     pub(crate) account: AccountKey,
     pub(crate) retry_policy: RetryPolicy,
     /// Whether to ask for compressed answers.

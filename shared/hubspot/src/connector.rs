@@ -11,11 +11,11 @@ use jiff::Timestamp;
 use reqwest::{Client, redirect};
 use secrecy::SecretString;
 
+use crate::body_room::BodyRoom;
 use crate::client::HubSpot;
 use crate::endpoints::Endpoints;
 use crate::habits::Habits;
 use crate::retry::RetryPolicy;
-use crate::room::Room;
 use crate::server::Server;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -28,7 +28,7 @@ pub struct Connector {
     client: Client,
     clock: Arc<dyn Clock>,
     habits: Arc<Habits>,
-    room: Arc<Room>,
+    room: Arc<BodyRoom>,
     retry_policy: RetryPolicy,
     compression: bool,
 }

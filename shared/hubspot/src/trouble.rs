@@ -10,11 +10,11 @@ use reqwest::header::RETRY_AFTER;
 
 use crate::answers::Unusable;
 use crate::body::{self, MAX_ERROR, Unread};
+use crate::body_room::BodyRoom;
 use crate::call::{Call, number_in};
 use crate::error_document;
 use crate::errors;
 use crate::refusal::{self, Refusal};
-use crate::room::Room;
 use crate::scan::Malformed;
 
 /// The shortest wait after status 423 that HubSpot documents.
@@ -61,7 +61,7 @@ const NO_CONNECTION: &str = "no connection";
 
 impl Trouble {
     /// The trouble behind an answer to `call` that has no good status.
-    pub(crate) async fn of(call: &Call, response: Response, room: &Room) -> Self {
+    pub(crate) async fn of(call: &Call, response: Response, room: &BodyRoom) -> Self {
         let status = response.status().as_u16();
         let asked: Option<u64> = number_in(response.headers(), RETRY_AFTER.as_str());
         let asked = asked.map(|seconds| Duration::from_secs(seconds.min(LONGEST_RETRY_AFTER_SECONDS)));

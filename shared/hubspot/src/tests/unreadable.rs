@@ -167,6 +167,9 @@ async fn a_page_whose_answer_is_too_large_is_read_in_parts() {
     assert_eq!(page.records.len(), 100);
     assert!(page.records.iter().all(|(_, values)| values[0].len() == 600 << 10));
     assert!(server.seen().len() == 6, "{}", server.seen().len());
+    // From now on, a page has as many records as fit into 4 MiB.
+    let page = client.page("deals", &["name"], &Cursor::AfterId(RecordId(150))).await.expect("a page");
+    assert_eq!((page.records.len(), server.seen().len()), (6, 7));
 }
 
 /// B5: conversations cannot be read by their ids, so pages become smaller.

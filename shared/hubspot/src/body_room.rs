@@ -15,12 +15,12 @@ pub(crate) const LARGEST: usize = 32 << 20;
 
 /// The room of a process.
 #[derive(Debug)]
-pub(crate) struct Room {
+pub(crate) struct BodyRoom {
     large: Arc<Semaphore>,
     largest: Arc<Semaphore>,
 }
 
-impl Default for Room {
+impl Default for BodyRoom {
     fn default() -> Self {
         Self { large: Arc::new(Semaphore::new(LARGE_AT_ONCE)), largest: Arc::new(Semaphore::new(1)) }
     }
@@ -54,7 +54,7 @@ impl BodyPlace {
     ///
     /// # Errors
     /// [`NoRoom`] for more than [`LARGEST`] bytes.
-    pub(crate) async fn grow(&mut self, bytes: usize, room: &Room) -> Result<(), NoRoom> {
+    pub(crate) async fn grow(&mut self, bytes: usize, room: &BodyRoom) -> Result<(), NoRoom> {
         let (most, place) = match bytes {
             _ if bytes <= self.most => return Ok(()),
             _ if bytes <= LARGE => (LARGE, &room.large),
@@ -78,7 +78,7 @@ mod tests {
 
     const BRIEFLY: Duration = Duration::from_millis(20);
 
-    async fn place_for(bytes: usize, room: &Room) -> Option<BodyPlace> {
+    async fn place_for(bytes: usize, room: &BodyRoom) -> Option<BodyPlace> {
         let mut place = BodyPlace::default();
         timeout(BRIEFLY, place.grow(bytes, room)).await.ok()?.expect("there is room");
         Some(place)
@@ -86,7 +86,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn small_bodies_never_wait_and_large_ones_wait_for_each_other() {
-        let room = Room::default();
+        let room = BodyRoom::default();
         let large: Vec<_> = [place_for(LARGE, &room).await, place_for(SMALL + 1, &room).await].into();
         assert!(large.iter().all(Option::is_some));
         assert!(place_for(SMALL + 1, &room).await.is_none(), "two are read already");
@@ -101,8 +101,8 @@ mod tests {
     /// Bodies that grow further wait with their first place for the largest one, and all come to it.
     #[tokio::test(start_paused = true)]
     async fn bodies_that_grow_do_not_block_each_other() {
-        let room = Room::default();
-        let grows = async |room: &Room| {
+        let room = BodyRoom::default();
+        let grows = async |room: &BodyRoom| {
             let mut place = BodyPlace::default();
             for bytes in [SMALL, LARGE, LARGEST] {
                 place.grow(bytes, room).await.expect("there is room");
