@@ -52,6 +52,18 @@ impl FunctionUse {
         self.peaks.get(function).map(|kib| crate::sample::number(*kib) / 1024.0)
     }
 
+    /// Adds what was seen elsewhere.
+    pub(crate) fn add(&mut self, other: &Self) {
+        for (function, peak) in &other.peaks {
+            let highest = self.peaks.entry(function.clone()).or_default();
+            *highest = (*highest).max(*peak);
+        }
+        for (process, ticks) in &other.ticks {
+            let latest = self.ticks.entry(*process).or_default();
+            *latest = (*latest).max(*ticks);
+        }
+    }
+
     /// Processor time of all functions together, in seconds.
     pub(crate) fn processor_seconds(&self) -> f64 {
         crate::sample::number(self.ticks.values().sum()) / TICKS

@@ -17,6 +17,8 @@ mod peers;
 mod restore;
 mod sample;
 mod saturation;
+mod small;
+mod two_accounts;
 mod wide;
 
 use std::process::ExitCode;
@@ -45,6 +47,8 @@ fn take(benchmark: Benchmark, places: &Places) -> Result<Vec<Figure>> {
         Benchmark::Compression => compression::run(),
         Benchmark::Assembly => assembly::run(places),
         Benchmark::Million => million::run(places),
+        Benchmark::TwoAccounts => two_accounts::run(places),
+        Benchmark::Small => small::run(places),
         Benchmark::Wide => wide::run(places),
         Benchmark::Peers => peers::run(places),
         Benchmark::Restore => restore::run(places),

@@ -49,9 +49,9 @@ pub(crate) struct Account {
     running: Running,
     backup_id: String,
     ids: Vec<u64>,
-    property: String,
+    properties: Vec<String>,
     users: u32,
-    used: FunctionUse,
+    pub(crate) used: FunctionUse,
     /// How long a plan or a restore may take.
     patience: Duration,
 }
@@ -74,15 +74,26 @@ pub(crate) fn run(places: &Places) -> Result<Vec<Figure>> {
 impl Account {
     /// Restores of a text property of contacts from a backup.
     pub(crate) fn of(running: Running, backup_id: String, patience: Duration) -> Result<Self> {
-        let (ids, property) = (ids(&running)?, text_property(&running)?);
-        Ok(Self { running, backup_id, ids, property, users: 0, used: FunctionUse::default(), patience })
+        let property = text_property(&running)?;
+        Self::of_properties(running, backup_id, vec![property], patience)
+    }
+
+    /// Restores of these text properties.
+    pub(crate) fn of_properties(
+        running: Running,
+        backup_id: String,
+        properties: Vec<String>,
+        patience: Duration,
+    ) -> Result<Self> {
+        let ids = ids(&running)?;
+        Ok(Self { running, backup_id, ids, properties, users: 0, used: FunctionUse::default(), patience })
     }
 
     pub(crate) fn running(&self) -> &Running {
         &self.running
     }
 
-    /// Overwrites the property in every `nth` record. Returns the number of these records.
+    /// Overwrites the properties in every `nth` record. Returns the number of these records.
     pub(crate) fn damage_every(&self, nth: usize) -> Result<u64> {
         let changed: Vec<u64> = self.ids.iter().copied().step_by(nth).collect();
         self.damage(&changed)?;
@@ -160,7 +171,8 @@ impl Account {
 
     /// The id of a restore and the calls that its plan announces, once it is planned and as expected.
     fn planned(&mut self, restores: &Restores, changed: u64) -> Result<(String, u64)> {
-        let id = restores.plan(&self.backup_id, OBJECT, &[&self.property])?;
+        let properties: Vec<&str> = self.properties.iter().map(String::as_str).collect();
+        let id = restores.plan(&self.backup_id, OBJECT, &properties)?;
         let planned = self.watch(restores, &id)?;
         let plan = planned.plan.ok_or_else(|| Failure::new(format!("the restore is {}", planned.state)))?;
         if plan.records.changed != changed {
@@ -191,8 +203,10 @@ impl Account {
     fn damage(&self, ids: &[u64]) -> Result<()> {
         let path = format!("/_sandbox/portals/default/objects/{OBJECT}/records");
         for ids in ids.chunks(CHANGES) {
-            let update: Map<String, Value> =
-                ids.iter().map(|id| (id.to_string(), json!({ &self.property: format!("wrong {id}") }))).collect();
+            let wrong = |id: &u64| -> Map<String, Value> {
+                self.properties.iter().map(|name| (name.clone(), format!("wrong {id}").into())).collect()
+            };
+            let update: Map<String, Value> = ids.iter().map(|id| (id.to_string(), wrong(id).into())).collect();
             self.sandbox().post(&path, &json!({ "update": update }))?.expect(200, "changing records")?;
         }
         Ok(())

@@ -74,7 +74,7 @@ pub(crate) struct Report {
 pub(crate) struct Call {
     pub(crate) at_ms: i64,
     pub(crate) endpoint: String,
-    object: Option<String>,
+    pub(crate) object: Option<String>,
     status: u16,
     records: u32,
 }
@@ -163,7 +163,7 @@ fn of_case(places: &Places, case: &Case) -> Result<Vec<Figure>> {
 }
 
 /// Calls a second, once all workers are at work and before they run out of it.
-fn steady_rate(calls: &[Call]) -> Option<f64> {
+pub(crate) fn steady_rate(calls: &[Call]) -> Option<f64> {
     let pages = || calls.iter().filter(|call| call.is_page() && call.records > 1).map(|call| call.at_ms);
     rate_between(calls, pages().min()? + WARM_UP_MS, pages().max()? - RUN_OUT_MS)
 }

@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dev_stack::failure::{Failure, OrFailure, Result};
 use dev_stack::places::{Places, make_folder};
@@ -13,6 +13,7 @@ use fastrand::Rng;
 use crate::export;
 use crate::figure::Figure;
 use crate::function_use::FunctionUse;
+use crate::restore::Account;
 use crate::sample::number;
 
 const PROPERTIES: usize = 1_000;
@@ -47,18 +48,30 @@ pub(crate) fn run(places: &Places) -> Result<Vec<Figure>> {
         return Err(Failure::new(format!("the backup holds {records} records instead of {expected}")));
     }
     let calls = export::call_report(&running)?["total"].as_u64().unwrap_or_default();
+    let long = (0..OBJECTS[0].2).map(name).collect();
+    let mut account = Account::of_properties(running, completed.backup.backup_id, long, PATIENCE)?;
+    let changed = account.damage_every(4)?;
+    let began = Instant::now();
+    account.restore(changed)?;
+    let restored = began.elapsed().as_secs_f64();
+    used.add(&account.used);
     let mut figures = vec![
         Figure::new("wide: whole backup", completed.took.as_secs_f64(), "s", "request to archive"),
-        Figure::new("wide: calls", number(calls), "calls", "the sandbox's call report"),
+        Figure::new("wide: calls", number(calls), "calls", "of the backup, the sandbox's call report"),
+        Figure::new("wide: restoring 500 contacts", restored, "s", "request to import, with the confirmation"),
     ];
     figures.extend(used.memory("wide"));
     Ok(figures)
 }
 
+fn name(property: usize) -> String {
+    format!("a_property_of_the_account_{property:04}")
+}
+
 /// Writes a file of records whose values do not repeat, so that they are as large when they are packed.
 fn write_object(path: &Path, records: u64, long: usize) -> std::io::Result<()> {
     let (mut file, mut random) = (BufWriter::new(File::create(path)?), Rng::with_seed(records));
-    let names: Vec<_> = (0..PROPERTIES).map(|number| format!("a_property_of_the_account_{number:04}")).collect();
+    let names: Vec<_> = (0..PROPERTIES).map(name).collect();
     writeln!(file, "id,{}", names.join(","))?;
     for id in 1..=records {
         write!(file, "{id}")?;

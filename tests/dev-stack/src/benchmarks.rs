@@ -19,6 +19,10 @@ pub enum Benchmark {
     Assembly,
     /// A million records with the call limit off
     Million,
+    /// How much two accounts use of their limits when they are backed up at the same time
+    TwoAccounts,
+    /// Time and calls of a backup of eleven kinds of objects with a hundred records each
+    Small,
     /// The memory of functions that read values of 64 kB
     Wide,
     /// Backups beside a script with HubSpot's own client, in turn (half an hour; needs pip)

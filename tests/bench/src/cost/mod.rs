@@ -30,7 +30,16 @@ use crate::restore::{self, Account};
 /// An account as the demo has it: eleven kinds of objects.
 const SMALL: Scenario = Scenario {
     name: "30,500 records",
-    account: &["--plan", "professional", "--latency-ms", "300"],
+    account: &[
+        "--records",
+        "contacts=12000,companies=5000,deals=4500,tickets=3000,products=600,calls=2200,tasks=1500,conversations=500",
+        "--custom-objects",
+        "machine=800,rental_contract=400,site_inspection=0",
+        "--plan",
+        "professional",
+        "--latency-ms",
+        "300",
+    ],
     records: 30_000,
     patience: Duration::from_mins(5),
 };
