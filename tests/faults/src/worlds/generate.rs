@@ -325,6 +325,10 @@ impl Maker {
             let fault = pick(&mut self.random, &faults);
             writing.faults.push(FaultPlan { call: "Crm::update_batch".to_owned(), nth, fault });
             writing.faults.truncate(MOST_FAULTS);
+            if one_in(&mut self.random, 3) {
+                // A user stops the restore before another run goes on.
+                writing.events.push(Event::At(self.random.u64(1_000..60_000), Act::End));
+            }
         }
         if self.theme == Theme::Ends && one_in(&mut self.random, 3) {
             self.stopped_with_a_write_under_way(&mut writing);
