@@ -37,7 +37,7 @@ pub(crate) fn run(places: &Places) -> Result<Vec<Figure>> {
     eprintln!("two accounts: 50,000 contacts of 200 properties each, 190 calls per 10 s, 300 ms, at the same time …");
     let running = export::bring_up(places, &["--records", "contacts=1", "--custom-objects", ""])?;
     let stack = running.stack();
-    let accounts = [account(stack, "bench-one")?, account(stack, "bench-two")?];
+    let accounts = [account(stack, "81")?, account(stack, "82")?];
     let (mut slowest, mut requests, mut most_running) = (Duration::ZERO, 0, 0);
     thread::scope(|scope| {
         let all: Vec<_> = accounts.iter().map(|account| scope.spawn(|| back_up(&account.backups))).collect();

@@ -25,11 +25,11 @@ PAGE = 100
 KIB_PER_MIB = 1024
 
 
-def pages(client, request):
+def pages(objects, request):
     """The pages of the object, one call after another."""
     after = None
     while True:
-        page = client.crm.objects.basic_api.get_page(
+        page = objects.get_page(
             request["object"], limit=PAGE, after=after, properties=request["properties"], archived=False,
         )
         yield page.results
@@ -38,14 +38,14 @@ def pages(client, request):
         after = page.paging.next.after
 
 
-def back_up(client, request):
+def back_up(objects, request):
     """Writes the zip and returns the number of records."""
     records = 0
     with zipfile.ZipFile(request["archive"], "w", zipfile.ZIP_DEFLATED) as archive:
         with archive.open(request["object"] + ".csv", "w") as file, io.TextIOWrapper(file, "utf-8", newline="") as text:
             rows = csv.writer(text)
             rows.writerow(["id", *request["properties"]])
-            for page in pages(client, request):
+            for page in pages(objects, request):
                 rows.writerows([record.id, *map(record.properties.get, request["properties"])] for record in page)
                 records += len(page)
     return records
@@ -53,10 +53,11 @@ def back_up(client, request):
 
 def main():
     request = json.load(sys.stdin)
-    client = hubspot.Client.create(access_token=request["token"])
-    client.crm.objects.basic_api.api_client.configuration.host = request["url"]
+    objects = hubspot.Client.create(access_token=request["token"]).crm.objects.basic_api
+    # The client makes each API anew, with a configuration of its own that leads to HubSpot.
+    objects.api_client.configuration.host = request["url"]
     began, cpu_began = time.monotonic(), time.process_time()
-    records = back_up(client, request)
+    records = back_up(objects, request)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / KIB_PER_MIB
     print(json.dumps({
         "records": records, "seconds": time.monotonic() - began, "cpuSeconds": time.process_time() - cpu_began,
