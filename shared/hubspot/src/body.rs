@@ -6,10 +6,12 @@ use flate2::bufread::MultiGzDecoder;
 use reqwest::Response;
 use reqwest::header::{CONTENT_ENCODING, HeaderMap};
 
-use crate::body_room::{BodyPlace, BodyRoom, LARGEST, NoRoom};
+use crate::body_room::{BodyPlace, BodyRoom, LARGE, LARGEST, NoRoom};
 
 /// The most bytes of an answer.
 pub(crate) const MAX_ANSWER: usize = LARGEST;
+/// The most bytes of an answer with the values of several records.
+pub(crate) const MAX_PAGE: usize = LARGE;
 /// The most bytes of an error document. One about a hundred records can quote all of their values.
 pub(crate) const MAX_ERROR: usize = 8 << 20;
 

@@ -8,7 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// A body up to this size waits for nothing. A page of a hundred usual records is smaller.
 const SMALL: usize = 1 << 20;
 /// Only [`LARGE_AT_ONCE`] bodies up to this size are read at the same time.
-const LARGE: usize = 8 << 20;
+pub(crate) const LARGE: usize = 8 << 20;
 const LARGE_AT_ONCE: usize = 2;
 /// The most bytes of a body. Of the largest bodies one is read at a time.
 pub(crate) const LARGEST: usize = 32 << 20;

@@ -95,12 +95,35 @@ impl HubSpot {
         ids: &[RecordId],
         rows: &mut RowBuffer,
     ) -> Result<ReadById, CrmError> {
+        let found = self.read_ids(wanted, ids, rows, false).await?;
+        // A read that may not stop does not.
+        Ok(found.unwrap_or_default())
+    }
+
+    /// The same, for a page that can also be shorter. None, and nothing of use in `rows`, if an answer is too large for
+    /// the memory of all pages that are read at the same time; a page of [`HubSpot::fitting`] records may not be.
+    pub(crate) async fn read_page(
+        &self,
+        wanted: Selection<'_>,
+        ids: &[RecordId],
+        rows: &mut RowBuffer,
+    ) -> Result<Option<ReadById>, CrmError> {
+        self.read_ids(wanted, ids, rows, true).await
+    }
+
+    async fn read_ids(
+        &self,
+        wanted: Selection<'_>,
+        ids: &[RecordId],
+        rows: &mut RowBuffer,
+        may_stop: bool,
+    ) -> Result<Option<ReadById>, CrmError> {
         rows.clear();
         let batch = self.habits.of(self.account, wanted.object, |habit| habit.batch(self.clock.now()));
         let (mut pending, mut retries, mut found) =
             (PendingIds::new(ids, batch), Retries::default(), ReadById::default());
         while let Some(ask) = pending.next() {
-            let call = self.batch_read(wanted.object, &ask.ids, wanted.properties);
+            let call = self.batch_read(wanted.object, &ask.ids, wanted.properties).of_records(ask.ids.len());
             match self.answer_to(&call, wanted, &ask, rows, &mut found).await {
                 Ok(missing) => {
                     let failed = pending.answered(&ask, missing);
@@ -116,21 +139,27 @@ impl HubSpot {
                     Some(named) => pending.refused(ask, named),
                     None => return Err(refusal.into_error(&call.about, &call.scope)),
                 },
-                Err(CallError::GaveUp(error)) if may_succeed_in_parts(&error) && self.has_time() => {
+                Err(CallError::TooLarge(_)) if may_stop && ask.ids.len() > 1 && self.has_time() => {
+                    self.note_too_large(wanted.object, ask.ids.len());
+                    return Ok(None);
+                }
+                Err(CallError::GaveUp(error) | CallError::TooLarge(error))
+                    if may_succeed_in_parts(&error) && self.has_time() =>
+                {
                     let witness = rows.ids().first().or(ask.ids.first()).copied().unwrap_or_default();
                     if ask.needs_proof() && !self.is_up(wanted.object, witness).await {
                         return Err(error);
                     }
                     pending.failed(&ask, !rows.is_empty(), error)?;
                 }
-                Err(CallError::GaveUp(error)) => return Err(error),
+                Err(CallError::GaveUp(error) | CallError::TooLarge(error)) => return Err(error),
             }
         }
         if let Some(size) = pending.smallest_failed.filter(|_| pending.unreadable.is_empty()) {
             self.habits.of(self.account, wanted.object, |habit| habit.smaller_batches(size / 2, self.clock.now()));
         }
         found.unreadable = pending.unreadable;
-        Ok(found)
+        Ok(Some(found))
     }
 
     /// See [`Crm::existing`](domain::ports::crm::Crm::existing).

@@ -6,6 +6,7 @@ use domain::ports::crm::CrmError;
 use reqwest::header::HeaderMap;
 use serde::de::DeserializeOwned;
 
+use crate::body::{MAX_ANSWER, MAX_PAGE};
 use crate::body_room::BodyPlace;
 use crate::documents;
 use crate::query::Query;
@@ -28,15 +29,35 @@ pub(crate) struct Call {
     pub(crate) writes: bool,
     /// The scope to name if HubSpot answers 403 and names none.
     pub(crate) scope: String,
+    /// The most bytes of an answer.
+    pub(crate) longest_answer: usize,
 }
 
 impl Call {
     pub(crate) fn get(endpoint: &'static str, about: String, path: String, query: Query, scope: String) -> Self {
-        Self { endpoint, about, kind: CallKind::Ordinary, path, query, body: None, writes: false, scope }
+        let longest_answer = MAX_ANSWER;
+        Self {
+            endpoint,
+            about,
+            kind: CallKind::Ordinary,
+            path,
+            query,
+            body: None,
+            writes: false,
+            scope,
+            longest_answer,
+        }
     }
 
     pub(crate) fn post(endpoint: &'static str, about: String, path: String, body: Bytes, scope: String) -> Self {
         Self { body: Some(body), ..Self::get(endpoint, about, path, Query::default(), scope) }
+    }
+
+    /// The same call, if it reads values of so many records. Only a single record may fill the whole memory for answers:
+    /// several can be read in smaller calls.
+    pub(crate) fn of_records(self, records: usize) -> Self {
+        let longest_answer = if records > 1 { MAX_PAGE } else { MAX_ANSWER };
+        Self { longest_answer, ..self }
     }
 }
 
@@ -63,6 +84,8 @@ impl Answer {
 pub(crate) enum CallError {
     /// HubSpot refused the call, and would refuse it again.
     Refused(Refusal),
+    /// The answer is longer than the call allows.
+    TooLarge(CrmError),
     /// Any other error, after all retries that made sense.
     GaveUp(CrmError),
 }
@@ -71,7 +94,7 @@ impl CallError {
     pub(crate) fn into_error(self, call: &Call) -> CrmError {
         match self {
             Self::Refused(refusal) => refusal.into_error(&call.about, &call.scope),
-            Self::GaveUp(error) => error,
+            Self::TooLarge(error) | Self::GaveUp(error) => error,
         }
     }
 }

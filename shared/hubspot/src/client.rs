@@ -15,7 +15,7 @@ use reqwest::{Client, Method};
 use secrecy::ExposeSecret;
 
 use crate::answers::Unusable;
-use crate::body::{self, MAX_ANSWER};
+use crate::body;
 use crate::body_room::BodyRoom;
 use crate::call::{Answer, Call, CallError, number_in};
 use crate::endpoints::Endpoints;
@@ -147,7 +147,8 @@ impl HubSpot {
         let retry_ms = wait.and_then(|wait| u64::try_from(wait.as_millis()).ok());
         tracing::warn!(endpoint = call.endpoint, status, reason, at_byte, sent, retry_ms, "crm.call.failed");
         let Some(wait) = wait else {
-            return Err(CallError::GaveUp(cause.into_error(call, sent, at_least)));
+            let gave_up = if matches!(cause, Cause::TooLarge) { CallError::TooLarge } else { CallError::GaveUp };
+            return Err(gave_up(cause.into_error(call, sent, at_least)));
         };
         tokio::time::sleep(wait).await;
         Ok(())
@@ -192,7 +193,7 @@ impl HubSpot {
         self.note_daily_remaining(response.headers()).await;
         if response.status().is_success() {
             let headers = response.headers().clone();
-            let body = body::read(response, MAX_ANSWER, &self.room).await?;
+            let body = body::read(response, call.longest_answer, &self.room).await?;
             return Ok(Answer { headers, body: body.bytes, wire_bytes: body.wire_bytes, _place: body.place });
         }
         Err(Trouble::of(call, response, &self.room).await)

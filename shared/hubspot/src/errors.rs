@@ -6,8 +6,6 @@ use domain::ids::ObjectType;
 use domain::ports::crm::{CrmError, CrmErrorKind};
 use jiff::SignedDuration;
 
-use crate::body::MAX_ANSWER;
-
 /// Records of `object` have sensitive values, and the CRM does not show them to this token.
 pub(crate) fn hidden_values(object: &ObjectType, scopes: Vec<String>) -> CrmError {
     let help = if scopes.is_empty() {
@@ -47,9 +45,9 @@ pub(crate) fn malformed(about: &str, sent: u32) -> CrmError {
     CrmError::new(CrmErrorKind::Malformed, sentence)
 }
 
-/// The answer is longer than [`MAX_ANSWER`].
-pub(crate) fn too_large(about: &str) -> CrmError {
-    let most = MAX_ANSWER >> 20;
+/// The answer is longer than `most` bytes.
+pub(crate) fn too_large(about: &str, most: usize) -> CrmError {
+    let most = most >> 20;
     let sentence = format!(
         "HubSpot's answer for {about} is longer than {most} MiB, the limit of this service. Tell the operator."
     );

@@ -168,6 +168,13 @@ impl Habit {
         self.list = now.checked_add(LIFETIME).ok().map(|until| (records, until));
     }
 
+    /// Notes that the answer with the values of `records` records was too large.
+    pub(crate) fn too_large(&mut self, records: usize, now: Timestamp) {
+        let quarter = u16::try_from(records / 4).unwrap_or(MAX_RECORDS).max(1);
+        let fitting = self.fitting(quarter, now);
+        self.fitting = now.checked_add(LIFETIME).ok().map(|until| (fitting, until));
+    }
+
     /// Whether no way of reading shows this property.
     pub(crate) fn is_hidden(&self, property: &str, now: Timestamp) -> bool {
         now < self.hidden_until && self.hidden.contains(property)

@@ -40,11 +40,10 @@ impl HubSpot {
             .habits
             .of(self.account, request.object, |habit| (habit.reads_by_id(self.clock.now()), habit.longest_url));
         let names: usize = request.properties.iter().map(|name| name.len() + 1).sum();
-        let limit =
-            self.habits.of(self.account, request.object, |habit| habit.fitting(request.limit, self.clock.now()));
+        let mut limit = self.fitting(request.object, request.limit);
         while !by_id && names < longest {
             let query = list_query(request, limit, request.properties);
-            let call = self.endpoints.list(request.object, query);
+            let call = self.endpoints.list(request.object, query).of_records(limit.into());
             if self.server.url(&call).as_str().len() > longest {
                 break;
             }
@@ -63,7 +62,13 @@ impl HubSpot {
                         habit.longest_url
                     });
                 }
-                Err(CallError::GaveUp(error)) if may_succeed_in_parts(&error) && self.has_time() => {
+                Err(CallError::TooLarge(_)) if limit > 1 && self.has_time() => {
+                    self.note_too_large(request.object, limit.into());
+                    limit = self.fitting(request.object, limit);
+                }
+                Err(CallError::GaveUp(error) | CallError::TooLarge(error))
+                    if may_succeed_in_parts(&error) && self.has_time() =>
+                {
                     let end = self.page_by_id(request, rows, 1).await?;
                     self.habits.of(self.account, request.object, |habit| habit.list_failed(self.clock.now()));
                     return Ok(end);
@@ -72,6 +77,15 @@ impl HubSpot {
             }
         }
         self.page_by_id(request, rows, LIST_SENDINGS).await
+    }
+
+    /// The most records, up to `limit`, whose values fit into one answer.
+    pub(crate) fn fitting(&self, object: &ObjectType, limit: u16) -> u16 {
+        self.habits.of(self.account, object, |habit| habit.fitting(limit, self.clock.now()))
+    }
+
+    pub(crate) fn note_too_large(&self, object: &ObjectType, records: usize) {
+        self.habits.of(self.account, object, |habit| habit.too_large(records, self.clock.now()));
     }
 
     /// Remembers how many records fit into an answer.
@@ -124,10 +138,15 @@ impl HubSpot {
         rows: &mut RowBuffer,
         sendings: u32,
     ) -> Result<PageEnd, CrmError> {
+        let wanted = Selection::properties(request.object, request.properties);
         let mut listed = RowBuffer::new(0);
-        let end = self.list_ids(request, &mut listed, sendings).await?;
-        let mut found =
-            self.read_by_id(Selection::properties(request.object, request.properties), listed.ids(), rows).await?;
+        let (end, mut found) = loop {
+            let end = self.list_ids(request, &mut listed, sendings).await?;
+            match self.read_page(wanted, listed.ids(), rows).await? {
+                Some(found) => break (end, found),
+                None => listed.clear(),
+            }
+        };
         arrange(rows, listed.ids());
         self.complete(request.object, request.properties, rows, &mut found).await?;
         Ok(found.added_to(end))
@@ -205,7 +224,8 @@ impl HubSpot {
         let (mut sorted, mut limit, mut sendings) = (!unsorted, most, LIST_SENDINGS);
         loop {
             let query = query_of(request, limit);
-            let call = self.endpoints.threads(if sorted { query.with("sort", "id") } else { query });
+            let query = if sorted { query.with("sort", "id") } else { query };
+            let call = self.endpoints.threads(query).of_records(limit.into());
             let retries = Retries::of_attempts(sendings);
             match self.list(request.object, &call, retries, Shape::Flat, request.properties, rows).await {
                 Ok(end) => {
@@ -222,7 +242,9 @@ impl HubSpot {
                 Err(CallError::Refused(refusal)) if refusal.status == 400 && limit > MAX_RECORDS => {
                     (sorted, limit) = (!unsorted, MAX_RECORDS);
                 }
-                Err(CallError::GaveUp(error)) if may_succeed_in_parts(&error) && self.has_time() && limit > 1 => {
+                Err(CallError::GaveUp(error) | CallError::TooLarge(error))
+                    if may_succeed_in_parts(&error) && self.has_time() && limit > 1 =>
+                {
                     let fewer = [100, 50, 25, 10, 1].into_iter().find(|&fewer| fewer < limit);
                     (limit, sendings) = (fewer.unwrap_or(1), 1);
                 }

@@ -25,14 +25,17 @@ impl HubSpot {
             let sentence = "HubSpot's searches continue after an id, not at the cursor of a list.".to_owned();
             return Err(CrmError::new(CrmErrorKind::Refused, sentence));
         };
-        rows.clear();
-        let (ids, end) = self.ids_above(request, after).await?;
-        let (first, second) = ids.split_at(ids.len().min(usize::from(MAX_RECORDS)));
         let wanted = Selection::properties(request.object, request.properties);
         let mut others = RowBuffer::new(rows.columns());
-        let (first, second) =
-            tokio::join!(self.read_by_id(wanted, first, rows), self.read_by_id(wanted, second, &mut others));
-        let (mut found, more) = (first?, second?);
+        let (ids, end, mut found, more) = loop {
+            let (ids, end) = self.ids_above(request, after).await?;
+            let (first, second) = ids.split_at(ids.len().min(usize::from(MAX_RECORDS)));
+            let (first, second) =
+                tokio::join!(self.read_page(wanted, first, rows), self.read_page(wanted, second, &mut others));
+            if let (Some(found), Some(more)) = (first?, second?) {
+                break (ids, end, found, more);
+            }
+        };
         append_new(rows, &others);
         arrange(rows, &ids);
         self.complete(request.object, request.properties, rows, &mut found).await?;
@@ -46,8 +49,7 @@ impl HubSpot {
         after: RecordId,
     ) -> Result<(Vec<RecordId>, PageEnd), CrmError> {
         // Two batches read the values at the same time.
-        let most =
-            2 * self.habits.of(self.account, request.object, |habit| habit.fitting(MAX_RECORDS, self.clock.now()));
+        let most = 2 * self.fitting(request.object, MAX_RECORDS);
         let limit = request.limit.clamp(1, MAX_FOUND).min(most);
         let call = self.endpoints.search(request.object, Search::above(after, limit).body());
         let mut found = RowBuffer::new(0);

@@ -168,7 +168,7 @@ impl Cause {
     pub(crate) fn into_error(self, call: &Call, sent: u32, at_least: Duration) -> CrmError {
         let why = match self {
             Self::Malformed(_) => return errors::malformed(&call.about, sent),
-            Self::TooLarge => return errors::too_large(&call.about),
+            Self::TooLarge => return errors::too_large(&call.about, call.longest_answer),
             Self::Status(status) => format!("status {status}"),
             Self::Connection(kind) => kind.to_owned(),
             Self::InPart => "it failed for some of the records".to_owned(),

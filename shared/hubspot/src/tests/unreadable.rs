@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use domain::ids::RecordId;
 use domain::ports::crm::{CrmErrorKind, Cursor};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::server::{Reply, Seen, Server};
 use super::{Client, TOKEN, waiting};
@@ -150,26 +150,41 @@ async fn an_outage_costs_few_calls_and_makes_no_record_unreadable() {
     assert!(server.seen().len() <= 30, "{}", server.seen().len());
 }
 
-/// B10: the same call would have the same large answer.
+/// B10: the same call would have the same large answer, so the page becomes shorter.
 #[tokio::test]
-async fn a_page_whose_answer_is_too_large_is_read_in_parts() {
-    let long = "x".repeat(600 << 10);
+async fn a_page_whose_answer_is_too_large_is_asked_for_in_a_smaller_size() {
+    // With these names, the properties do not fit into a URL, so records are read by their ids.
+    let long_names: Vec<String> = (0..200).map(|number| format!("n{number:040}")).collect();
+    let (long, names) = ("x".repeat(600 << 10), long_names.clone());
     let server = Server::start(move |request, _| {
         let ids = ids(request);
-        let value = if shows_values(request) { long.as_str() } else { "" };
-        let results: Vec<Value> =
-            ids.iter().map(|id| json!({ "id": id.to_string(), "properties": { "name": value } })).collect();
-        Reply::ok(json!({ "results": results }).to_string())
+        let in_url = request.parameter("properties").is_some_and(|names| names.starts_with("name"));
+        let shows_values = in_url || request.body.contains(r#""properties":["name""#);
+        let record = |id: &u64| {
+            let mut values: Map<String, Value> = names.iter().map(|name| (name.clone(), Value::Null)).collect();
+            values.insert("name".to_owned(), if shows_values { long.as_str().into() } else { Value::Null });
+            json!({ "id": id.to_string(), "properties": values })
+        };
+        let results: Vec<Value> = ids.iter().map(record).collect();
+        let next = ids.last().filter(|last| **last < LAST && request.body.is_empty());
+        let paging = next.map(|next| json!({ "next": { "after": next.to_string() } }));
+        Reply::ok(json!({ "results": results, "paging": paging, "total": ids.len() }).to_string())
     })
     .await;
-    let client = Client::named(&server, &waiting(Duration::from_secs(20)), TOKEN);
-    let page = client.page("deals", &["name"], &Cursor::AfterId(RecordId(150))).await.expect("a page");
-    assert_eq!(page.records.len(), 100);
-    assert!(page.records.iter().all(|(_, values)| values[0].len() == 600 << 10));
-    assert!(server.seen().len() == 6, "{}", server.seen().len());
-    // From now on, a page has as many records as fit into 4 MiB.
-    let page = client.page("deals", &["name"], &Cursor::AfterId(RecordId(150))).await.expect("a page");
-    assert_eq!((page.records.len(), server.seen().len()), (6, 7));
+    let many: Vec<&str> = ["name"].into_iter().chain(long_names.iter().map(String::as_str)).collect();
+    for (object, properties, calls) in [("deals", vec!["name"], 3), ("companies", many, 6)] {
+        let client = Client::named(&server, &waiting(Duration::from_secs(20)), TOKEN);
+        let before = server.seen().len();
+        let page = client.page(object, &properties, &Cursor::AfterId(RecordId(150))).await.expect("a page");
+        // 100 and 25 are too many.
+        assert_eq!((page.records.len(), server.seen().len() - before), (6, calls));
+        assert!(page.records.iter().all(|(_, values)| values[0].len() == 600 << 10));
+        assert_eq!(page.end.next.as_deref(), Some("156"), "the rest is on the next page");
+        // The size is remembered.
+        let before = server.seen().len();
+        let page = client.page(object, &properties, &Cursor::AfterId(RecordId(156))).await.expect("a page");
+        assert_eq!((page.records.len(), server.seen().len() - before), (6, calls / 3));
+    }
 }
 
 /// B5: conversations cannot be read by their ids, so pages become smaller.
