@@ -29,11 +29,23 @@ async fn change(world: &World, worker: &Arc<Worker>) -> Result<Changed, ChangeEr
     world.connect(worker, OTHER_CRM, Some(OTHER_TOKEN)).await
 }
 
-/// How many calls of ports a change makes; the last one is the commit to the ledger.
+/// How many calls of ports a change makes up to its commit to the ledger, the last one. Another call follows, which
+/// tidies secrets of earlier versions up.
 async fn calls_of_a_change() -> u64 {
     let faults = Faults::none();
     change(&SMALL.calm().await, &faults.worker()).await.expect("connected");
-    faults.calls()
+    faults.calls() - 1
+}
+
+/// The account is changed by then, and the next change tidies up.
+#[tokio::test(start_paused = true)]
+async fn a_change_whose_tidying_fails_is_made() {
+    let world = SMALL.calm().await;
+    let faults = Faults::at(calls_of_a_change().await + 1, Fault::CallFails);
+    change(&world, &faults.worker()).await.expect("connected");
+    assert_eq!(faults.struck()[0].call, "WebhookSecrets::tidy");
+    completes(&world).await;
+    assert_each_token_at_its_own_address(&world);
 }
 
 fn assert_each_token_at_its_own_address(world: &World) {
