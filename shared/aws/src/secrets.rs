@@ -17,8 +17,8 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::failure;
 
-/// The label of the version that is the signing key. A label belongs to one version of a secret: whoever gives it to
-/// another one takes it from the first (API reference of `PutSecretValue`, `VersionStages`).
+/// The label of the version that is the signing key. Only one version of a secret has a label: if another version gets
+/// it, the first one loses it (API reference of `PutSecretValue`, `VersionStages`).
 const WEBHOOK_LABEL: &str = "WEBHOOK";
 /// The label of a secret's current version, which AWS gives to the first version in any case.
 const CURRENT: &str = "AWSCURRENT";

@@ -110,6 +110,6 @@ mod tests {
             }
         };
         let all = async { tokio::join!(grows(&room), grows(&room), grows(&room), grows(&room), grows(&room)) };
-        timeout(Duration::from_secs(5), all).await.expect("nobody waits for ever");
+        timeout(Duration::from_secs(5), all).await.expect("all of them get room");
     }
 }

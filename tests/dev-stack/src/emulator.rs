@@ -105,8 +105,8 @@ pub fn usable_port(port: u16) -> Result<u16> {
     })
 }
 
-/// A free port that no outgoing connection takes before somebody listens there. Linux gives outgoing connections the
-/// ports from 32768 on, macOS and Windows those from 49152 on; what a system chooses for port 0 is one of these.
+/// A free port that no outgoing connection uses. Outgoing connections use ports from 32768 on Linux, and from 49152 on
+/// macOS and Windows. The system's own choice for port 0 is one of them, and can be in use before a server starts.
 fn free_port() -> Result<u16> {
     let clock = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.subsec_nanos());
     let first = clock.wrapping_add(process::id());
