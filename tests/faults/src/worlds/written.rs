@@ -11,7 +11,7 @@ use domain::storage_keys;
 use jiff::SignedDuration;
 
 use super::history::{Existence, History, Key, Mark, Sent};
-use super::plan::{Kind, PortFault, Way};
+use super::plan::{Kind, PortFault, TroublePlan, Way};
 use super::restores::Asked;
 use super::undone::{Overwritten, Own, overwritten};
 use super::walk::{Carried, Walk};
@@ -19,6 +19,9 @@ use crate::crm::Happened;
 
 /// A batch that was begun before a stop goes on for no longer than this before it reads.
 const BEGUN_WITHIN: SignedDuration = SignedDuration::from_secs(5);
+
+/// How long a CRM that is down is waited for once a restore was stopped.
+const FINISHING_PATIENCE: SignedDuration = SignedDuration::from_hours(1);
 
 /// A planned value and what became of it.
 struct Reported<'a> {
@@ -42,6 +45,13 @@ struct Ended<'a> {
 impl Ended<'_> {
     fn is_completed(&self) -> bool {
         self.restore.state == RestoreState::Completed
+    }
+
+    /// Whether its last run may have given up values that are cleared: the CRM was down or refused for too long.
+    fn may_give_up_finishing(&self) -> bool {
+        let writing = &self.way.writing;
+        let is_long = |trouble: &TroublePlan| i64::from(trouble.minutes) * 60 >= FINISHING_PATIENCE.as_secs();
+        writing.may_fail() || writing.troubles.iter().any(is_long)
     }
 }
 
@@ -169,6 +179,7 @@ impl Walk<'_> {
                     "a value of a completed restore is unclear: {:?}",
                     reported.key
                 );
+                self.assert_not_emptied(ended, reported, &found, kind);
             }
             Fate::Failed { code, now, .. } => {
                 let left = now.as_deref().unwrap_or(&outcome.before);
@@ -215,7 +226,7 @@ impl Walk<'_> {
         self.assert_not_emptied(ended, reported, found, kind);
     }
 
-    /// A value that could not be set is not left empty on the way.
+    /// A value that could not be set is not left empty on the way: not even by a restore that is stopped.
     fn assert_not_emptied(&self, ended: &Ended<'_>, reported: &Reported<'_>, found: &Overwritten, kind: Kind) {
         let is_emptied = found.is_changed && found.left.is_empty() && !reported.target.is_empty();
         let was_empty = found.before.contains("");
@@ -223,7 +234,8 @@ impl Walk<'_> {
             kind == Kind::Unique || self.refuses(ended, &reported.key.1, |value| found.before.contains(value));
         let (from, to) = ended.span;
         let is_gone = ended.history.existence(reported.key.0, from, to) != Existence::Always;
-        let fine = !is_emptied || was_empty || cannot_go_back || is_gone || !ended.is_completed();
+        let cannot_finish = !ended.is_completed() && ended.may_give_up_finishing();
+        let fine = !is_emptied || was_empty || cannot_go_back || is_gone || cannot_finish;
         assert!(fine, "a value is left empty: {:?} was {:?}", reported.key, found.before);
     }
 
