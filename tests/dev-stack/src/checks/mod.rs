@@ -25,7 +25,7 @@ use self::test_programs::{CONTRACTS, Run, Share};
 pub(crate) use self::services::Services;
 
 /// How long each parser of bytes from outside gets changed inputs.
-const FUZZ_SECONDS: &str = "15";
+const FUZZ_SECONDS: &str = "30";
 
 /// The number from which those inputs follow. It is the same each time, so a check fails only for what has changed.
 /// Runs by hand take other numbers.
