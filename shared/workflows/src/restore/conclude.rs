@@ -2,7 +2,6 @@
 //! written, makes the report of values not restored, and in one transaction ends the restore, creates the import and
 //! frees the lock.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use domain::Failure;
@@ -18,6 +17,7 @@ use domain::storage_keys;
 use domain::work::RestoreRef;
 use jiff::{SignedDuration, Timestamp};
 
+use super::begun::dead_run;
 use super::definition::Definition;
 use super::report::{Kind, ReportRequest, Reported, not_restored};
 use super::{Ending, RestoreWork, after, dispatch, free_lock};
@@ -150,17 +150,14 @@ impl RestoreWork {
     /// The outcomes of the batches that are not committed.
     async fn beyond(&self, restore: &Restore, slice: &RestoreSlice) -> Result<Beyond, StepError> {
         let committed = slice.batches_before(slice.written_to);
-        let dead = slice.leasing.lease.as_ref().map(|lease| lease.number);
         let mut beyond = Beyond::default();
-        let mut uncommitted = self.uncommitted(restore, slice, dead).await?;
+        let mut uncommitted = self.uncommitted(restore, slice).await?;
         let definition = Definition::of(&*self.reader, restore).await?;
         for batch in committed..slice.batches().min(committed + BATCHES_AHEAD) {
-            let attempts =
-                slice.tries_at(batch).chain(dead.filter(|dead| slice.tries.iter().all(|t| t.attempt != *dead)));
+            let attempts = slice.tries_at(batch).chain(dead_run(slice));
             let begun = self.begun_of_batch(restore, slice, batch, attempts).await?;
-            let is_latest = |attempt: u32| attempt >= begun.last_attempt;
-            if let Some((_, known)) = uncommitted.remove(&batch).filter(|(attempt, _)| is_latest(*attempt)) {
-                beyond.add_known(&known)?;
+            if let Some(known) = uncommitted.remove(&batch).filter(|known| known.is_latest_of(&begun)) {
+                beyond.add_known(&known.outcomes)?;
                 continue;
             }
             for ((id, property), begun) in begun.values {
@@ -173,24 +170,6 @@ impl RestoreWork {
             }
         }
         Ok(beyond)
-    }
-
-    /// The outcomes that runs stored of batches that they could not commit, with the number of the latest such run.
-    async fn uncommitted(
-        &self,
-        restore: &Restore,
-        slice: &RestoreSlice,
-        dead: Option<u32>,
-    ) -> Result<HashMap<u64, (u32, UncommittedBatch)>, StepError> {
-        let mut uncommitted = HashMap::new();
-        let tries = slice.tries.iter().map(|earlier| earlier.attempt);
-        for attempt in tries.chain(dead.filter(|dead| slice.tries.iter().all(|t| t.attempt != *dead))) {
-            let key = storage_keys::uncommitted(&restore.reference(), slice.number, attempt);
-            for known in stored_json::read_lines_if_any::<UncommittedBatch>(&*self.reader, &key).await? {
-                uncommitted.insert(known.batch, (attempt, known));
-            }
-        }
-        Ok(uncommitted)
     }
 
     /// Makes the report of values not restored. None if the run's time ends first. If the report cannot be made, the

@@ -219,8 +219,9 @@ impl Walk<'_> {
             || history.existence(reported.key.0, from, to) != Existence::Always;
         assert!(
             fits || raced || unknowable,
-            "a value is called failed and has changed: {:?} {code} {left:?}",
-            reported.key
+            "a value is called failed and has changed: {:?} {code} {left:?}, sent: {:?}",
+            reported.key,
+            history.sent(reported.key, from, to)
         );
         self.assert_explained(ended, reported, code);
         self.assert_not_emptied(ended, reported, found, kind);
@@ -228,11 +229,12 @@ impl Walk<'_> {
 
     /// A value that could not be set is not left empty on the way: not even by a restore that is stopped.
     fn assert_not_emptied(&self, ended: &Ended<'_>, reported: &Reported<'_>, found: &Overwritten, kind: Kind) {
-        let is_emptied = found.is_changed && found.left.is_empty() && !reported.target.is_empty();
+        let (from, to) = ended.span;
+        let is_empty = ended.history.value(reported.key, to).is_empty();
+        let is_emptied = is_empty && ended.history.is_own(reported.key, from, to) && !reported.target.is_empty();
         let was_empty = found.before.contains("");
         let cannot_go_back =
             kind == Kind::Unique || self.refuses(ended, &reported.key.1, |value| found.before.contains(value));
-        let (from, to) = ended.span;
         let is_gone = ended.history.existence(reported.key.0, from, to) != Existence::Always;
         let cannot_finish = !ended.is_completed() && ended.may_give_up_finishing();
         let fine = !is_emptied || was_empty || cannot_go_back || is_gone || cannot_finish;

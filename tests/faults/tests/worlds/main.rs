@@ -211,9 +211,37 @@ fn a_written_value_of_a_property_that_was_dropped_since_goes_back() {
             { "Undo": {} }
         ]
     }"#;
+    let coverage = walked(plan);
+    assert!(coverage.of("fate failed: PROPERTY_DROPPED") > 0 && coverage.of("undo Completed") > 0, "{coverage}");
+}
+
+/// A run reports that a value is taken and stays empty, but cannot commit that. Then a user stops the restore, and the
+/// value is free again: giving it back now would make the report untrue.
+#[test]
+fn a_value_whose_outcome_is_known_is_not_written_after_a_stop() {
+    let plan = r#"{
+        "objects": [{ "records": 202, "properties": ["Unique"] }],
+        "steps": [
+            { "Backup": {} },
+            { "People": [{ "every": 1, "change": { "Rotate": 0 } }] },
+            { "Restore": {
+                "properties": [0],
+                "writing": { "faults": [{ "nth": 2, "fault": "WorkerDiesAfterwards" }] }
+            } },
+            { "Undo": { "writing": {
+                "troubles": [{ "what": "Late", "from": 0, "calls": 1 }, { "from": 2, "calls": 1 }],
+                "events": [{ "At": [73, "End"] }]
+            } } }
+        ]
+    }"#;
+    let coverage = walked(plan);
+    assert!(coverage.of("fate failed: UNIQUE_VALUE_TAKEN") > 0 && coverage.of("undo Stopped") > 0, "{coverage}");
+}
+
+/// Walks a world that must not fail.
+fn walked(plan: &str) -> Coverage {
     listen();
     let outcome = outcome(&serde_json::from_str(plan).expect("a plan"));
     drop(panic::take_hook());
-    let coverage = outcome.unwrap_or_else(|message| panic!("{message}"));
-    assert!(coverage.of("fate failed: PROPERTY_DROPPED") > 0 && coverage.of("undo Completed") > 0, "{coverage}");
+    outcome.unwrap_or_else(|message| panic!("{message}"))
 }

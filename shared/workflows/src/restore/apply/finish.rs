@@ -18,6 +18,7 @@ use tokio::sync::Semaphore;
 use super::write::{PendingUpdate, ToWrite, Writer};
 use super::{Application, Begun, WriteRefusals};
 use crate::held_lease::HeldLease;
+use crate::restore::begun::{BegunBatch, dead_run};
 use crate::restore::compare::Presence;
 use crate::restore::definition::Definition;
 use crate::restore::room::Room;
@@ -89,9 +90,14 @@ impl RestoreWork {
             room: Room::new(),
         };
         let committed = slice.batches_before(slice.written_to);
+        let uncommitted = self.uncommitted(restore, slice).await?;
         for batch in committed..slice.batches().min(committed + BATCHES_AHEAD) {
             let begun = application.begun_of(batch).await?;
-            application.finish_batch(batch, begun).await?;
+            // Its outcomes are reported as they are: a run has tried all that can be tried.
+            if uncommitted.get(&batch).is_some_and(|known| known.is_latest_of(&begun)) {
+                continue;
+            }
+            application.finish_batch(batch, begun.values).await?;
         }
         Ok(())
     }
@@ -99,14 +105,13 @@ impl RestoreWork {
 
 impl Application<'_> {
     /// Values that dead runs were about to write, of a batch that no commit contains, if they may be cleared now.
-    async fn begun_of(&self, batch: u64) -> Result<BegunValues, StepError> {
-        let remembered = self.slice.tries_at(batch);
-        let last = self.slice.leasing.lease.as_ref().map(|lease| lease.number);
-        let last = last.filter(|last| self.slice.tries.iter().all(|earlier| earlier.attempt != *last));
-        let begun = self.work.begun_of_batch(self.restore, self.slice, batch, remembered.chain(last)).await?;
+    async fn begun_of(&self, batch: u64) -> Result<BegunBatch, StepError> {
+        let attempts = self.slice.tries_at(batch).chain(dead_run(self.slice));
+        let mut begun = self.work.begun_of_batch(self.restore, self.slice, batch, attempts).await?;
         let may_be_cleared =
             |property: u16| self.property(property).is_some_and(RestoredProperty::is_cleared_on_the_way);
-        Ok(begun.values.into_iter().filter(|((_, property), _)| may_be_cleared(*property)).collect())
+        begun.values.retain(|(_, property), _| may_be_cleared(*property));
+        Ok(begun)
     }
 
     /// Sets the values of a batch that were cleared and are still empty.
