@@ -1,9 +1,9 @@
 //! The call budget: the calls that all workers together may send to one account's CRM.
 //!
-//! Each account has one record, which every worker changes through the ledger. The generic cell rate algorithm keeps
-//! the rate limits with `window × rate + burst ≤ limit`, so no window of the CRM sees more calls than its limit: 190
-//! calls per ten seconds become 18.6 a second and a burst of 4. A worker leases *slots*, points in time at which it may
-//! send a call. Unused slots are lost, so it leases only a few.
+//! Each account has one record, which every worker changes through the ledger. A worker leases *slots*, points in time
+//! at which it may send a call. The record counts the slots of the latest window, so no window of the CRM sees more
+//! calls than its limit: of 190 calls per ten seconds, 187 are leased. Leased slots that are not used are lost for a
+//! window, so a worker leases only a few. Searches, which have a limit per second, are evenly spread.
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -12,6 +12,10 @@ use serde::{Deserialize, Serialize};
 use crate::ids::AccountId;
 use crate::lease::WaitReason;
 use crate::ports::ledger::{Key, Record};
+
+use self::recent::{Rate, RecentSlots};
+
+mod recent;
 
 /// The CRM's limits for one account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -111,50 +115,30 @@ pub struct BudgetPolicy {
 /// How long the CRM's figure of the calls left today is valid.
 const REMAINING_HOLDS: SignedDuration = SignedDuration::from_mins(30);
 
-/// A rate limit as slots: the time between two slots, and how many may be taken at once after a pause.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Pace {
-    interval: SignedDuration,
-    burst: u32,
-}
-
-impl Pace {
-    /// At most `limit` calls in any time of length `window`, with a burst of about 2% of them.
-    fn of(limit: u32, window: SignedDuration) -> Self {
-        let limit = limit.max(2);
-        let burst = (limit / 45).clamp(1, 8);
-        let window = i64::try_from(window.as_micros()).unwrap_or(i64::MAX);
-        // Rounded up, so that the rate is never above the limit.
-        let interval = (window + i64::from(limit - burst) - 1) / i64::from(limit - burst);
-        Self { interval: SignedDuration::from_micros(interval), burst }
-    }
-
-    /// `limit` calls a second, evenly spread. A second is too short to keep room for a burst, so the calls are 8%
-    /// further apart than necessary: 80 ms of room for calls that arrive closer together than they were sent.
-    fn even(limit: u32) -> Self {
-        Self { interval: SignedDuration::from_millis(1_080 / i64::from(limit.max(1))), burst: 1 }
-    }
-}
-
 impl BudgetPolicy {
-    fn pace(&self, kind: CallKind) -> Pace {
-        match kind {
-            CallKind::Ordinary => {
-                let limit = percent(self.limits.per_window, self.share.burst_percent);
-                Pace::of(limit, self.limits.window)
-            }
-            CallKind::Search => Pace::even(percent(self.limits.searches_per_second, self.share.burst_percent)),
-        }
+    fn rate(&self) -> Rate {
+        Rate::below(percent(self.limits.per_window, self.share.burst_percent), self.limits.window)
+    }
+
+    /// The time between two searches. A second is too short to leave some of them out, so they are 8% further apart
+    /// than necessary: 80 ms of room for searches that arrive closer together than they were sent.
+    fn between_searches(&self) -> SignedDuration {
+        let limit = percent(self.limits.searches_per_second, self.share.burst_percent);
+        SignedDuration::from_millis(1_080 / i64::from(limit))
     }
 
     /// Calls per second in the long run.
     pub fn calls_per_second(&self) -> f64 {
-        1.0 / self.pace(CallKind::Ordinary).interval.as_secs_f64()
+        1.0 / self.rate().interval().as_secs_f64()
     }
 
-    /// The slots of a kind within `time`, at least one.
+    /// The slots of a kind within `time` on average, at least one.
     pub fn slots_within(&self, kind: CallKind, time: SignedDuration) -> u32 {
-        let slots = time.as_micros() / self.pace(kind).interval.as_micros().max(1);
+        let interval = match kind {
+            CallKind::Ordinary => self.rate().interval(),
+            CallKind::Search => self.between_searches(),
+        };
+        let slots = time.as_micros() / interval.as_micros().max(1);
         u32::try_from(slots).unwrap_or(u32::MAX).max(1)
     }
 
@@ -179,7 +163,7 @@ fn percent(whole: u32, percent: u8) -> u32 {
 #[serde(rename_all = "camelCase")]
 pub struct CallBudget {
     pub account_id: AccountId,
-    /// The first free slot for ordinary calls.
+    /// The first free slot for ordinary calls if they were evenly spread, as functions of earlier versions spread them.
     pub next_slot: Timestamp,
     /// The first free slot for searches.
     pub next_search_slot: Timestamp,
@@ -196,6 +180,9 @@ pub struct CallBudget {
     pub remaining_today: Option<u32>,
     /// When the CRM gave the figure. It is dropped after a while, so that a stale one never stops an account for long.
     pub remaining_seen_at: Timestamp,
+    /// The slots of ordinary calls in the latest window. None in records of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    recent: Option<RecentSlots>,
 }
 
 /// The answer to a request for slots.
@@ -222,6 +209,7 @@ impl CallBudget {
             day_ends_at: policy.next_midnight(now),
             remaining_today: None,
             remaining_seen_at: now,
+            recent: Some(RecentSlots::none(now)),
         }
     }
 
@@ -239,27 +227,68 @@ impl CallBudget {
         if left == 0 {
             return (next, Grant::Wait { until, reason: WaitReason::DailyLimit });
         }
-        let pace = policy.pace(kind);
-        let earliest = now - pace.interval * i32::try_from(pace.burst - 1).unwrap_or(0);
-        let first = next.slot(kind).max(earliest).max(self.pause_of(kind));
-        let mut slots = Vec::new();
-        let mut slot = first;
-        while slots.len() < wanted.min(left) as usize && slot <= latest {
-            slots.push(slot.max(now));
-            slot += pace.interval;
-        }
-        if slots.is_empty() {
-            let grant = Grant::Wait { until: first, reason: WaitReason::RateLimit };
-            return (next, grant);
-        }
+        let wanted = wanted.min(left);
+        let taken = match kind {
+            CallKind::Ordinary => next.take_calls(policy.rate(), wanted, now, latest),
+            CallKind::Search => next.take_searches(policy.between_searches(), wanted, now, latest),
+        };
+        let slots = match taken {
+            Ok(slots) => slots,
+            Err(until) => return (next, Grant::Wait { until, reason: WaitReason::RateLimit }),
+        };
         let taken = u32::try_from(slots.len()).unwrap_or(u32::MAX);
-        match kind {
-            CallKind::Ordinary => next.next_slot = slot,
-            CallKind::Search => next.next_search_slot = slot,
-        }
         next.used_today += taken;
         next.remaining_today = next.remaining_today.map(|remaining| remaining.saturating_sub(taken));
         (next, Grant::Slots(slots))
+    }
+
+    /// Takes up to `wanted` slots for ordinary calls. If there is none until `latest`, returns when the next one is.
+    fn take_calls(
+        &mut self,
+        rate: Rate,
+        wanted: u32,
+        now: Timestamp,
+        latest: Timestamp,
+    ) -> Result<Vec<Timestamp>, Timestamp> {
+        let earliest = now.max(self.paused_until);
+        let known = self.recent.take().filter(|recent| recent.is_current(self.next_slot));
+        let mut recent = known.unwrap_or_else(|| RecentSlots::even_until(self.next_slot, rate));
+        let mut slots = Vec::new();
+        let mut later = earliest;
+        for _ in 0..wanted {
+            match recent.take(rate, earliest, latest) {
+                Ok(slot) => slots.push(slot),
+                Err(slot) => {
+                    later = slot;
+                    break;
+                }
+            }
+        }
+        self.next_slot = recent.budget_next();
+        self.recent = Some(recent);
+        if slots.is_empty() { Err(later) } else { Ok(slots) }
+    }
+
+    /// The same for searches.
+    fn take_searches(
+        &mut self,
+        interval: SignedDuration,
+        wanted: u32,
+        now: Timestamp,
+        latest: Timestamp,
+    ) -> Result<Vec<Timestamp>, Timestamp> {
+        let first = self.next_search_slot.max(now).max(self.paused_until).max(self.searches_paused_until);
+        let mut slots = Vec::new();
+        let mut slot = first;
+        while slots.len() < wanted as usize && slot <= latest {
+            slots.push(slot);
+            slot += interval;
+        }
+        if slots.is_empty() {
+            return Err(first);
+        }
+        self.next_search_slot = slot;
+        Ok(slots)
     }
 
     /// How many calls are left today, and when to look again if they are fewer than `wanted`.
@@ -311,20 +340,6 @@ impl CallBudget {
             next.remaining_today = None;
         }
         next
-    }
-
-    fn slot(&self, kind: CallKind) -> Timestamp {
-        match kind {
-            CallKind::Ordinary => self.next_slot,
-            CallKind::Search => self.next_search_slot,
-        }
-    }
-
-    fn pause_of(&self, kind: CallKind) -> Timestamp {
-        match kind {
-            CallKind::Ordinary => self.paused_until,
-            CallKind::Search => self.paused_until.max(self.searches_paused_until),
-        }
     }
 
     /// The ledger's key of an account's budget.
