@@ -120,10 +120,12 @@ impl Discover {
         let reference = &backup.reference();
         let session = self.sessions.open(&backup.account_id, backup.api_version, run).await?;
         let last = async { Ok::<_, StepError>(LastBackup::before(self.ledger(), backup).await?) };
-        let (account, last) = future::try_join(check_portal(&*session.crm, backup), last).await?;
+        // A refusal of this list is handled later.
+        let custom = async { Ok::<_, StepError>(session.crm.custom_object_types().await) };
+        let (account, last, custom) = future::try_join3(check_portal(&*session.crm, backup), last, custom).await?;
         self.sessions.note_limits(&backup.account_id, account.call_limits).await?;
         let last_try = backup.leasing.trouble.is_last_try();
-        let refused = self.add_missing(&*session.crm, reference, lease, (&last, last_try)).await?;
+        let refused = self.add_missing(&*session.crm, (reference, lease), custom, (&last, last_try)).await?;
         // A single refusal is not yet believed, unless the last backup met the same one.
         let doubtful = refused.iter().find(|refused| !last.lacked(refused.gap.object_type.as_ref()));
         if let Some(doubtful) = doubtful.filter(|_| !last_try) {
@@ -148,15 +150,16 @@ impl Discover {
     }
 
     /// Describes the objects that are not yet in the ledger, and adds those that can be read. Returns the others.
+    /// `custom` is the CRM's list of custom objects.
     async fn add_missing(
         &self,
         crm: &dyn Crm,
-        backup: &BackupRef,
-        lease: u32,
+        (backup, lease): (&BackupRef, u32),
+        custom: Result<Vec<ObjectDefinition>, CrmError>,
         (last, last_try): (&LastBackup, bool),
     ) -> Result<Vec<RefusedObject>, StepError> {
         let mut refused = Vec::new();
-        let custom = match crm.custom_object_types().await {
+        let custom = match custom {
             Err(error) if error.kind.is_refusal() && error.kind != CrmErrorKind::TokenRefused => {
                 refused.push(custom_objects_refused(error));
                 Vec::new()
