@@ -48,8 +48,9 @@ use crate::held_lease::Wished;
 use crate::leased::Leasable;
 use crate::run::{Patience, Run, StepError};
 
-/// The most chunks that one run reads at a time. 25 calls a second at 800 ms need 20.
-pub const MOST_LANES: usize = 24;
+/// The most chunks that one run reads at a time. 25 calls a second at 800 ms need 20 for the answers alone, and more to
+/// pack and store what they contain.
+pub const MOST_LANES: usize = 32;
 
 /// Exports chunks: reads their records from the CRM and stores them as segments.
 pub struct Export {
