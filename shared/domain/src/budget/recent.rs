@@ -9,12 +9,10 @@ use serde::{Deserialize, Serialize};
 /// average, a slot counts half a part too long.
 const PARTS: usize = 100;
 
-/// The time in which the room that is left would be used up, as a share of the window: the more room, the faster the
-/// calls.
-const USED_UP_WITHIN: i32 = 10;
-
-/// Calls are at most 5/2 times as fast as on average.
-const FASTEST: (i32, i32) = (5, 2);
+/// The shares of the average time between two calls that are between them while the window has much room, and while it
+/// has little. Much is a tenth of the window's slots.
+const WITH_MUCH_ROOM: (i32, i32) = (2, 5);
+const WITH_LITTLE_ROOM: (i32, i32) = (3, 5);
 
 /// A rate limit: never more than `slots` in any time of length `window`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,9 +37,8 @@ impl Rate {
 
     /// The time to the next call if `room` slots are left in the window.
     fn gap(self, room: u32) -> SignedDuration {
-        let in_room = self.window / USED_UP_WITHIN / i32::try_from(room.max(1)).unwrap_or(i32::MAX);
-        let even = self.interval();
-        in_room.clamp(even * FASTEST.1 / FASTEST.0, even)
+        let (share, of) = if room > self.slots / 10 { WITH_MUCH_ROOM } else { WITH_LITTLE_ROOM };
+        self.interval() * share / of
     }
 
     fn part(self) -> SignedDuration {

@@ -88,6 +88,36 @@ fn busy_workers_get_at_least_97_percent_of_the_limit() {
     }
 }
 
+/// Lanes that wait for answers, and now and then for storage, use up the limit if there are enough of them.
+#[test]
+fn lanes_that_are_late_now_and_then_use_97_percent_of_the_limit() {
+    for limit in [190, 250] {
+        let policy = policy(limit, 1_000_000);
+        let (mut budget, mut sent) = (budget(&policy), 0_u32);
+        let mut ready: Vec<i64> = (0..12).map(|lane| lane * 40).collect();
+        for call in 0_i64.. {
+            let lane = (0..ready.len()).min_by_key(|lane| ready[*lane]).expect("lanes");
+            let now = at(ready[lane]);
+            let (next, grant) = budget.lease(&policy, CallKind::Ordinary, 1, now, at(1_000_000));
+            let Grant::Slots(slots) = grant else { panic!("a slot") };
+            budget = next;
+            if slots[0] > at(70_000) {
+                break;
+            }
+            sent += u32::from(slots[0] > at(10_000));
+            // Every 15th call is followed by a commit, and every 60th stops all lanes.
+            let answered =
+                i64::try_from(slots[0].duration_since(at(0)).as_millis()).expect("soon") + 250 + call * 37 % 140;
+            ready[lane] = answered + if call % 15 == 0 { 600 } else { 0 };
+            if call % 60 == 0 {
+                ready.iter_mut().for_each(|ready| *ready = (*ready).max(answered + 250));
+            }
+        }
+        let share = f64::from(sent) / f64::from(limit * 6);
+        assert!(share >= 0.97, "{limit}: {share}");
+    }
+}
+
 #[test]
 fn a_budget_of_a_version_that_spread_calls_evenly_has_a_full_window_behind_it() {
     let policy = policy(190, 1_000_000);
