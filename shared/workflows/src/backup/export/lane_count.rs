@@ -51,6 +51,7 @@ pub(super) struct Standing {
     /// Seconds of all lanes together, until `counted_to`.
     lane_seconds: f64,
     counted_to: Option<Timestamp>,
+    measured_at: Option<Timestamp>,
     before: Calls,
     /// Seconds of a lane's work for each call.
     work_per_call: Option<f64>,
@@ -86,6 +87,7 @@ impl Standing {
             left: HashMap::new(),
             lane_seconds: 0.0,
             counted_to: None,
+            measured_at: None,
             before: Calls::default(),
             work_per_call: None,
             is_met: false,
@@ -204,16 +206,19 @@ impl Standing {
         self.count_to(now);
         let (sent, before) = (calls.sent - self.before.sent, self.before);
         let seconds = self.lane_seconds - before.lane_seconds;
+        let elapsed = self.measured_at.replace(now).map_or(0.0, |at| now.duration_since(at).as_secs_f64());
         if sent == 0 || seconds <= 0.0 {
             return;
         }
         self.before = Calls { lane_seconds: self.lane_seconds, ..calls };
         let waited = calls.waited.saturating_sub(before.waited).as_secs_f64();
-        // Calls wait at the gate for at least a whole lane's time.
-        self.is_met = waited * count(self.busy.max(1)) >= seconds;
         // Far below 2⁵² calls.
         #[expect(clippy::cast_precision_loss, reason = "a mean needs no more precision")]
-        let latest = (seconds - waited).max(0.0) / sent as f64;
+        let sent = sent as f64;
+        // Calls wait at the gate for at least a whole lane's time, or are as many as the rate has. After a pause, the
+        // gate admits more for some seconds.
+        self.is_met = waited * count(self.busy.max(1)) >= seconds || elapsed > 0.0 && sent >= rate * elapsed;
+        let latest = (seconds - waited).max(0.0) / sent;
         let mean = self.work_per_call.map_or(latest, |mean| mean + WEIGHT * (latest - mean));
         self.work_per_call = Some(mean);
         self.wanted = lanes_for(rate, mean).min(self.most);
