@@ -110,7 +110,9 @@ fn lanes_that_are_late_now_and_then_use_97_percent_of_the_limit() {
                 i64::try_from(slots[0].duration_since(at(0)).as_millis()).expect("soon") + 250 + call * 37 % 140;
             ready[lane] = answered + if call % 15 == 0 { 600 } else { 0 };
             if call % 60 == 0 {
-                ready.iter_mut().for_each(|ready| *ready = (*ready).max(answered + 250));
+                for ready in &mut ready {
+                    *ready = (*ready).max(answered + 250);
+                }
             }
         }
         let share = f64::from(sent) / f64::from(limit * 6);
