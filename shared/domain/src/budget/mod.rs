@@ -242,7 +242,8 @@ impl CallBudget {
         (next, Grant::Slots(slots))
     }
 
-    /// Takes up to `wanted` slots for ordinary calls. If there is none until `latest`, returns when the next one is.
+    /// Takes up to `wanted` slots for ordinary calls, none later than `latest`. If there is none, returns the time of the
+    /// next one.
     fn take_calls(
         &mut self,
         rate: Rate,

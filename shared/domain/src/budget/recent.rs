@@ -1,6 +1,6 @@
 //! The slots of the latest window. While the window has room, calls may follow each other faster than the limit is on
-//! average, so a small backup does not wait for a pace that only a large one needs. Slots that nobody used are made up
-//! for as soon as there are calls.
+//! average. So a small backup does not wait for a pace that only a large one needs, and calls use the room that unused
+//! slots have left.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 /// average, a slot counts half a part too long.
 const PARTS: usize = 100;
 
-/// The shares of the average time between two calls that are between them while the window has much room, and while it
-/// has little. Much is a tenth of the window's slots.
+/// The time between two calls as a share of the average: while more than a tenth of the window's slots is free, and
+/// while fewer are.
 const WITH_MUCH_ROOM: (i32, i32) = (2, 5);
 const WITH_LITTLE_ROOM: (i32, i32) = (3, 5);
 

@@ -65,7 +65,7 @@ fn a_small_backup_does_not_wait_for_the_pace_of_a_large_one() {
     assert!(took(300) < millis(14_000), "{}", took(300));
 }
 
-/// Slots that nobody used are made up for within the window.
+/// The room that unused slots leave is used within the window.
 #[test]
 fn calls_that_come_late_are_made_up_for() {
     let policy = policy(190, 1_000_000);
