@@ -114,7 +114,7 @@ fn of_case(places: &Places, case: &Case) -> Result<Vec<Figure>> {
     let (stack, mut used, began) = (running.stack().clone(), FunctionUse::default(), Timestamp::now());
     let completed = export::back_up("saturation", &mut running, PATIENCE, || used.look(&stack))?;
     used.look(&stack)?;
-    let runs = stack.invocations(began.as_millisecond())?.get("export-chunk").map_or(0, |of| of.invocations);
+    let runs = stack.invocations(began.as_millisecond())?.functions.get("export-chunk").map_or(0, |of| of.invocations);
     let report = export::call_report(&running)?;
     let report: Report = serde_json::from_value(report).or_failure(|| "the sandbox's call report".to_owned())?;
     if report.total > report.recent.len() as u64 {

@@ -20,12 +20,22 @@ pub struct Invocations {
     pub memory_megabytes: u64,
 }
 
+/// The invocations of all functions.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AllInvocations {
+    /// By the function's name.
+    pub functions: BTreeMap<String, Invocations>,
+    /// How many there were at most at one time.
+    pub most_at_once: u64,
+}
+
 impl Stack {
-    /// The invocations since `since` (milliseconds since 1970) that have ended, by function.
+    /// The invocations since `since` (milliseconds since 1970) that have ended.
     ///
     /// # Errors
     /// When the emulator does not show its logs.
-    pub fn invocations(&self, since: i64) -> Result<BTreeMap<String, Invocations>> {
+    pub fn invocations(&self, since: i64) -> Result<AllInvocations> {
         let script = self.users.script.with_file_name("invocations.py");
         let request = json!({ "endpoint": self.emulator_url, "stack": self.name, "since": since });
         python::ask(&self.users.python, &script, &request)

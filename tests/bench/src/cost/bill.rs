@@ -32,7 +32,7 @@ pub(super) struct Bill {
 }
 
 /// Waits until the last functions of some work have ended.
-pub(super) fn settle() {
+pub(crate) fn settle() {
     thread::sleep(SETTLE);
 }
 

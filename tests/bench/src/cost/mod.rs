@@ -22,6 +22,7 @@ use dev_stack::stack::{Running, Wishes};
 use jiff::Timestamp;
 
 use self::bill::Bill;
+pub(crate) use self::bill::settle;
 use self::proxy::Proxy;
 use crate::export::{self, Completed};
 use crate::figure::Figure;
@@ -175,8 +176,8 @@ fn begin(proxy: &Proxy) -> Timestamp {
 }
 
 fn bill_since(proxy: &Proxy, running: &Running, began: Timestamp) -> Result<Bill> {
-    bill::settle();
-    let invocations = running.stack().invocations(began.as_millisecond())?;
+    settle();
+    let invocations = running.stack().invocations(began.as_millisecond())?.functions;
     let counts = proxy.take();
     if counts.unknown.is_empty() {
         return Ok(Bill { counts, invocations });
