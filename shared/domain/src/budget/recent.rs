@@ -9,10 +9,11 @@ use serde::{Deserialize, Serialize};
 /// average, a slot counts half a part too long.
 const PARTS: usize = 100;
 
-/// The time between two calls as a share of the average: while more than a tenth of the window's slots is free, and
-/// while fewer are.
-const WITH_MUCH_ROOM: (i32, i32) = (2, 5);
-const WITH_LITTLE_ROOM: (i32, i32) = (3, 5);
+/// The time between two calls in percent of the average: if the window is empty, and if it is full. In between it grows
+/// with the used slots. A full window is followed by calls that are almost evenly spread, so bursts do not return with
+/// each window; the rest makes up for slots that were not used.
+const OF_AN_EMPTY_WINDOW: u32 = 40;
+const OF_A_FULL_WINDOW: u32 = 85;
 
 /// A rate limit: never more than `slots` in any time of length `window`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,10 +36,10 @@ impl Rate {
         SignedDuration::from_micros(micros / i64::from(self.slots) + 1)
     }
 
-    /// The time to the next call if `room` slots are left in the window.
-    fn gap(self, room: u32) -> SignedDuration {
-        let (share, of) = if room > self.slots / 10 { WITH_MUCH_ROOM } else { WITH_LITTLE_ROOM };
-        self.interval() * share / of
+    /// The time to the next call if the window has `used` slots.
+    fn gap(self, used: u32) -> SignedDuration {
+        let more = (OF_A_FULL_WINDOW - OF_AN_EMPTY_WINDOW) * used.min(self.slots) / self.slots;
+        self.interval() * i32::try_from(OF_AN_EMPTY_WINDOW + more).unwrap_or(100) / 100
     }
 
     fn part(self) -> SignedDuration {
@@ -103,7 +104,7 @@ impl RecentSlots {
             return Err(slot);
         }
         self.add(slot, rate);
-        self.next = slot + rate.gap(rate.slots.saturating_sub(self.used(slot, rate)));
+        self.next = slot + rate.gap(self.used(slot, rate));
         let even = self.budget_next.max(slot) + rate.interval();
         self.budget_next = even.min(slot + rate.window);
         Ok(slot)

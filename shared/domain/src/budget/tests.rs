@@ -1,3 +1,5 @@
+use std::collections::VecDeque;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -60,9 +62,9 @@ fn a_small_backup_does_not_wait_for_the_pace_of_a_large_one() {
     let took = |calls| sent_by(&policy, budget(&policy), calls, 0).1;
     let millis = SignedDuration::from_millis;
     // At 19 calls a second they would take 3.2, 6.3, and 15.8 s.
-    assert!(took(60) < millis(1_400), "{}", took(60));
-    assert!(took(120) < millis(3_000), "{}", took(120));
-    assert!(took(300) < millis(14_000), "{}", took(300));
+    assert!(took(60) < millis(1_600), "{}", took(60));
+    assert!(took(120) < millis(3_600), "{}", took(120));
+    assert!(took(300) < millis(15_200), "{}", took(300));
 }
 
 /// The room that unused slots leave is used within the window.
@@ -88,30 +90,37 @@ fn busy_workers_get_at_least_97_percent_of_the_limit() {
     }
 }
 
-/// Lanes that wait for answers, and now and then for storage, use up the limit if there are enough of them.
+/// Lanes that wait for answers, and now and then for storage, use up the limit if there are enough of them. They lease
+/// a second's slots at a time, and use a slot up to half a second late.
 #[test]
 fn lanes_that_are_late_now_and_then_use_97_percent_of_the_limit() {
     for limit in [190, 250] {
         let policy = policy(limit, 1_000_000);
         let (mut budget, mut sent) = (budget(&policy), 0_u32);
+        let (mut held, mut gate_free) = (VecDeque::new(), at(0));
         let mut ready: Vec<i64> = (0..12).map(|lane| lane * 40).collect();
         for call in 0_i64.. {
             let lane = (0..ready.len()).min_by_key(|lane| ready[*lane]).expect("lanes");
-            let now = at(ready[lane]);
-            let (next, grant) = budget.lease(&policy, CallKind::Ordinary, 1, now, at(1_000_000));
-            let Grant::Slots(slots) = grant else { panic!("a slot") };
-            budget = next;
-            if slots[0] > at(70_000) {
+            let now = at(ready[lane]).max(gate_free);
+            held.retain(|slot| now.duration_since(*slot) <= SignedDuration::from_millis(500));
+            if held.is_empty() {
+                let (next, grant) = budget.lease(&policy, CallKind::Ordinary, limit / 10, now, at(1_000_000));
+                let Grant::Slots(slots) = grant else { panic!("a slot") };
+                budget = next;
+                held.extend(slots);
+            }
+            gate_free = held.pop_front().expect("leased").max(now);
+            if gate_free > at(70_000) {
                 break;
             }
-            sent += u32::from(slots[0] > at(10_000));
-            // Every 15th call is followed by a commit, and every 60th stops all lanes.
+            sent += u32::from(gate_free > at(10_000));
+            // Every 15th call is followed by a commit, and every 60th stops all lanes until its answer comes.
             let answered =
-                i64::try_from(slots[0].duration_since(at(0)).as_millis()).expect("soon") + 250 + call * 37 % 140;
+                i64::try_from(gate_free.duration_since(at(0)).as_millis()).expect("soon") + 250 + call * 37 % 140;
             ready[lane] = answered + if call % 15 == 0 { 600 } else { 0 };
             if call % 60 == 0 {
                 for ready in &mut ready {
-                    *ready = (*ready).max(answered + 250);
+                    *ready = (*ready).max(answered);
                 }
             }
         }
@@ -129,7 +138,7 @@ fn a_budget_of_a_version_that_spread_calls_evenly_has_a_full_window_behind_it() 
     let (_, took) = sent_by(&policy, read.clone(), 60, 0);
     assert!(took > SignedDuration::from_secs(3), "{took}");
     let (_, took) = sent_by(&policy, read, 60, 10_000);
-    assert!(took < SignedDuration::from_millis(1_400), "{took}");
+    assert!(took < SignedDuration::from_millis(1_600), "{took}");
 }
 
 /// It is written with each lease, and the ledger charges for each kilobyte.
