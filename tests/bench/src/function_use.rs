@@ -23,8 +23,8 @@ const TICKS: f64 = 100.0;
 const MOST_MEMORY: f64 = 60.0;
 /// The memory of functions in the template, in MiB.
 const MEMORY: f64 = 256.0;
-/// Functions with more: a page or a batch of values of 64 kB needs it.
-const MORE_MEMORY: ([&str; 2], f64) = (["export-chunk", "restore-chunk"], 512.0);
+/// The function with more: a batch of values of 64 kB needs it.
+const MORE_MEMORY: (&str, f64) = ("restore-chunk", 512.0);
 
 impl FunctionUse {
     /// Looks at all processes of all functions. The kernel keeps the peak and the time of each one until it ends, and
@@ -74,7 +74,7 @@ impl FunctionUse {
     /// The peaks as figures of the benchmark `name`.
     pub(crate) fn memory(&self, name: &str) -> Vec<Figure> {
         let figure = |(function, peak): (&str, f64)| {
-            let has = if MORE_MEMORY.0.contains(&function) { MORE_MEMORY.1 } else { MEMORY };
+            let has = if function == MORE_MEMORY.0 { MORE_MEMORY.1 } else { MEMORY };
             let how = format!("highest VmHWM of all its processes; the function has {has} MiB");
             Figure::new(format!("{name}: memory of {function}"), peak, "MiB", how).at_most(has * MOST_MEMORY / 100.0)
         };
