@@ -50,7 +50,10 @@ fn both_forms_of_cursors_that_name_ids_fill_their_pages() -> Result<()> {
         let calls = journey.portal.calls(0)?;
         let listed = &calls["endpoints"]["list contacts"];
         let (records, pages) = (listed["records"].as_u64().unwrap_or(0), listed["calls"].as_u64().unwrap_or(0));
-        assert!(records >= 12_000 && pages < 140, "{cursors}: {pages} pages for {records} records");
+        let told = format!("{cursors}: {pages} pages for {records} records");
+        assert!(records >= 12_000 && records >= pages * 95, "{told}");
+        // A page at each end of a range has records of the next one too. The slower the machine, the more ranges.
+        assert!(pages < 200, "{told}");
     }
     Ok(())
 }
