@@ -42,6 +42,15 @@ async fn one_run_uses_the_rate_up_and_reads_all_objects_of_a_backup() {
     assert!(took < SignedDuration::from_secs(20), "{took}");
 }
 
+/// Closing an object takes a search, and so does each bound of a split. The ten small objects are done first, but their
+/// searches do not keep the lanes of the large one waiting.
+#[tokio::test(start_paused = true)]
+async fn closing_small_objects_does_not_delay_a_large_one() {
+    let (messages, took) = messages_of(&world(5_000, 190, Settings { workers: 8, ..Settings::default() }).await).await;
+    assert_eq!(messages, 1);
+    assert!(took < SignedDuration::from_secs(9), "{took}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_run_that_cannot_use_the_rate_up_asks_for_another() {
     let settings = Settings { workers: 2, ..Settings::default() };

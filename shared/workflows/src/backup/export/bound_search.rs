@@ -44,6 +44,7 @@ pub(super) async fn beside<T>(search: &mut Option<BoundSearch<'_>>, work: impl F
             && let Poll::Ready(found) = bounds.as_mut().poll(context)
         {
             search.found = Some(found);
+            search.promise.searched();
         }
         work.as_mut().poll(context)
     })
@@ -69,19 +70,32 @@ impl<'a> BoundSearch<'a> {
 pub(super) struct Promise<'a> {
     export_run: &'a ExportRun<'a>,
     lanes: usize,
+    /// Searches under way.
+    searches: usize,
     /// The chunks that the split has made.
     pub(super) made: usize,
 }
 
 impl<'a> Promise<'a> {
     pub(super) fn of(export_run: &'a ExportRun<'a>, lanes: usize) -> Self {
-        export_run.standing().promise(lanes);
-        Self { export_run, lanes, made: 0 }
+        let mut standing = export_run.standing();
+        standing.promise(lanes);
+        // Each lane's bound takes one search.
+        standing.began_aside(lanes, export_run.now());
+        drop(standing);
+        Self { export_run, lanes, searches: lanes, made: 0 }
+    }
+
+    /// The searches have ended.
+    fn searched(&mut self) {
+        let searches = std::mem::take(&mut self.searches);
+        self.export_run.standing().ended_aside(searches, self.export_run.now());
     }
 }
 
 impl Drop for Promise<'_> {
     fn drop(&mut self) {
+        self.searched();
         self.export_run.standing().settle(self.lanes, self.made);
     }
 }

@@ -35,7 +35,10 @@ impl ExportRun<'_> {
         };
         let ledger_key = Chunk::key_of(&self.backup.backup_id, key);
         match read {
-            Ok(ReadingEnd::RangeRead) => self.close_object(&key.object_type).await,
+            Ok(ReadingEnd::RangeRead) => {
+                self.close_soon(&key.object_type);
+                Ok(())
+            }
             Ok(ReadingEnd::RunOver) => {
                 self.leases().run_over::<Chunk>(&ledger_key, lease, false, Leftover::Nothing).await
             }

@@ -17,7 +17,7 @@ use domain::ports::queue::{QueueError, WorkQueue};
 use domain::property::Columns;
 use domain::work::{BackupRef, Work};
 use jiff::{SignedDuration, Timestamp};
-use tokio::sync::{Notify, OnceCell};
+use tokio::sync::{Notify, OnceCell, Semaphore};
 
 use super::lane_count::Standing;
 use super::segment_size;
@@ -28,6 +28,10 @@ use crate::crm_session::CrmSession;
 use crate::leased::Leases;
 use crate::run::{Run, StepError};
 use crate::stored_json;
+
+/// How many objects a run closes at a time. Each takes a search. More of them would keep the searches for bounds waiting,
+/// and lanes without work wait for those.
+const CLOSINGS_AT_ONCE: usize = 3;
 
 /// How long a look at the backup and its objects is valid for all lanes.
 const LOOK_EVERY: SignedDuration = SignedDuration::from_secs(2);
@@ -43,7 +47,10 @@ pub(super) struct ExportRun<'a> {
     view: tokio::sync::Mutex<Option<View>>,
     pub(super) candidates: tokio::sync::Mutex<Candidates>,
     standing: Mutex<Standing>,
-    /// More chunks may be claimable.
+    /// Objects with a chunk that is done, to be closed beside the lanes.
+    to_close: Mutex<Vec<ObjectType>>,
+    pub(super) closing_places: Semaphore,
+    /// More chunks may be claimable, or more objects may be closed.
     pub(super) more: Notify,
     pub(super) records: AtomicU64,
     pub(super) unwritten: Unwritten,
@@ -94,6 +101,8 @@ impl<'a> ExportRun<'a> {
             view: tokio::sync::Mutex::default(),
             candidates: tokio::sync::Mutex::default(),
             standing: Mutex::new(Standing::new(export.lanes)),
+            to_close: Mutex::default(),
+            closing_places: Semaphore::new(CLOSINGS_AT_ONCE),
             more: Notify::new(),
             records: AtomicU64::new(0),
             unwritten: Unwritten::default(),
@@ -118,6 +127,17 @@ impl<'a> ExportRun<'a> {
 
     pub(super) fn standing(&self) -> MutexGuard<'_, Standing> {
         self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has the object closed beside the lanes, if all its chunks are done.
+    pub(super) fn close_soon(&self, object: &ObjectType) {
+        self.to_close.lock().unwrap_or_else(PoisonError::into_inner).push(object.clone());
+        self.more.notify_one();
+    }
+
+    /// The objects that are to be closed now.
+    pub(super) fn take_to_close(&self) -> Vec<ObjectType> {
+        std::mem::take(&mut *self.to_close.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// What all lanes did so far.

@@ -36,6 +36,8 @@ pub(super) struct Standing {
     most: usize,
     wanted: usize,
     busy: usize,
+    /// Work beside the lanes that sends calls too: closings, and searches for bounds.
+    aside: usize,
     /// Lanes that a split under way will have work for.
     promised: usize,
     /// Chunks that are known to be free.
@@ -48,7 +50,7 @@ pub(super) struct Standing {
     asked_at: Option<Timestamp>,
     /// About how many records each lane has left, if its chunk can be split.
     left: HashMap<ChunkKey, u64>,
-    /// Seconds of all lanes together, until `counted_to`.
+    /// Seconds of all lanes and the work beside them together, until `counted_to`.
     lane_seconds: f64,
     counted_to: Option<Timestamp>,
     measured_at: Option<Timestamp>,
@@ -79,6 +81,7 @@ impl Standing {
             most,
             wanted: FIRST_LANES.min(most),
             busy: 0,
+            aside: 0,
             promised: 0,
             claimable: 0,
             list_at: None,
@@ -96,7 +99,7 @@ impl Standing {
 
     fn count_to(&mut self, now: Timestamp) {
         let since = self.counted_to.replace(now).unwrap_or(now);
-        self.lane_seconds += now.duration_since(since).as_secs_f64() * count(self.busy);
+        self.lane_seconds += now.duration_since(since).as_secs_f64() * count(self.busy + self.aside);
     }
 
     /// Another lane begins.
@@ -109,6 +112,18 @@ impl Standing {
     pub(super) fn ended(&mut self, now: Timestamp) {
         self.count_to(now);
         self.busy -= 1;
+    }
+
+    /// Work beside the lanes begins: as many calls as `calls` are under way or wait at the gate.
+    pub(super) fn began_aside(&mut self, calls: usize, now: Timestamp) {
+        self.count_to(now);
+        self.aside += calls;
+    }
+
+    /// Work beside the lanes has ended.
+    pub(super) fn ended_aside(&mut self, calls: usize, now: Timestamp) {
+        self.count_to(now);
+        self.aside -= calls;
     }
 
     /// How many lanes should begin now.
@@ -274,6 +289,22 @@ mod tests {
         assert!((7..=9).contains(&wanted(18.6, 0.3)), "{}", wanted(18.6, 0.3));
         assert!((18..=20).contains(&wanted(18.6, 0.8)), "{}", wanted(18.6, 0.8));
         assert_eq!(wanted(24.5, 0.95), 24, "at most as many as a run may have");
+    }
+
+    /// Searches for bounds wait long: there are few a second. Their waits are no sign that the lanes have little to do.
+    #[test]
+    fn searches_beside_the_lanes_do_not_cost_lanes() {
+        let mut standing = Standing::new(24);
+        standing.measure(Calls::default(), 18.6, NOON);
+        (0..8).for_each(|_| standing.began(NOON));
+        standing.began_aside(7, NOON);
+        let now = NOON + SignedDuration::from_secs(1);
+        // 18 calls of lanes, and five searches, which waited for half a second each.
+        let waited = 8.0 - 18.0 * 0.3 + 5.0 * 0.5;
+        standing.measure(Calls::new(23, Duration::from_secs_f64(waited)), 18.6, now);
+        assert!((7..=12).contains(&standing.wanted), "{}", standing.wanted);
+        standing.ended_aside(7, now);
+        (0..8).for_each(|_| standing.ended(now));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! A lane reads one chunk at a time, under the chunk's own lease. When its chunk is done, waits or has failed, it takes
 //! another that no run holds: chunks that wait for nothing first, then the largest. What happens to one lane does not
-//! disturb the others.
+//! disturb the others. Objects whose chunks are done are closed beside the lanes.
 
 use std::cmp::Reverse;
 use std::collections::HashSet;
@@ -11,7 +11,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use domain::chunk::{Chunk, ChunkState};
-use domain::ids::ChunkKey;
+use domain::ids::{ChunkKey, ObjectType};
 use domain::lease::LEASE_LENGTH;
 use domain::object::ObjectExport;
 use domain::ports::ledger;
@@ -46,6 +46,9 @@ impl ExportRun<'_> {
         measure.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut result = Ok(());
         loop {
+            for object in self.take_to_close() {
+                lanes.push(Box::pin(self.close_beside(object)));
+            }
             let lacking = self.standing().lacking(self.now());
             if self.now() < self.run.ends {
                 (0..lacking).for_each(|_| lanes.push(Box::pin(self.lane(Counted::of(self), None))));
@@ -89,6 +92,14 @@ impl ExportRun<'_> {
             tracing::warn!(%error, backup.id = %self.backup.backup_id, "export.no-other-run");
         }
         Ok(())
+    }
+
+    /// Closes the object if all its chunks are done, while the lanes read on.
+    async fn close_beside(&self, object: ObjectType) -> Result<(), StepError> {
+        // It fails only if nobody can have a place any more, which never happens.
+        let _place = self.closing_places.acquire().await;
+        let _counted = CountedAside::of(self);
+        self.close_object(&object).await
     }
 
     /// Reads one chunk after another.
@@ -202,5 +213,21 @@ impl<'a, 'b> Counted<'a, 'b> {
 impl Drop for Counted<'_, '_> {
     fn drop(&mut self) {
         self.0.standing().ended(self.0.now());
+    }
+}
+
+/// Counts work beside the lanes from its beginning to its end.
+struct CountedAside<'a, 'b>(&'a ExportRun<'b>);
+
+impl<'a, 'b> CountedAside<'a, 'b> {
+    fn of(run: &'a ExportRun<'b>) -> Self {
+        run.standing().began_aside(1, run.now());
+        Self(run)
+    }
+}
+
+impl Drop for CountedAside<'_, '_> {
+    fn drop(&mut self) {
+        self.0.standing().ended_aside(1, self.0.now());
     }
 }
