@@ -379,7 +379,8 @@ async fn after_any_failure_repeating_the_request_connects() {
                 let (clock, audience) = (world.clock.clone(), AUDIENCE.to_owned());
                 let handler = Handler { ledger, clock, accounts, audience };
 
-                let first = worker.run(put().answered_by(|request| handler.handle(request))).await;
+                let request = Box::pin(put().answered_by(|request| handler.handle(request)));
+                let first = worker.run(request).await;
 
                 let struck = format!("{fault:?} at {:?}", faults.struck());
                 let expected = if faults.struck().is_empty() { 200 } else { 503 };
