@@ -359,7 +359,7 @@ async fn an_access_token_gets_401() {
     assert_eq!(world.answer(ApiCall::get("/accounts/42")).await.status(), 401);
 }
 
-/// M-1: the audit log also names whoever is about to change the token before it changes.
+/// M-1: the token changes only after the audit log has an entry about that.
 #[tokio::test]
 async fn after_any_failure_repeating_the_request_connects() {
     let body = json!({"crmConnection": {"baseUrl": BASE_URL, "token": "portal-7"}}).to_string();

@@ -96,7 +96,7 @@ impl ExportRun<'_> {
 
     /// Closes the object if all its chunks are done, while the lanes read on.
     async fn close_beside(&self, object: ObjectType) -> Result<(), StepError> {
-        // It fails only if nobody can have a place any more, which never happens.
+        // An error would mean that the semaphore is closed. Nothing closes it.
         let _place = self.closing_places.acquire().await;
         let _counted = CountedAside::of(self);
         self.close_object(&object).await
