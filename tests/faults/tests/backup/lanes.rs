@@ -39,7 +39,7 @@ async fn one_run_uses_the_rate_up_and_reads_all_objects_of_a_backup() {
     let (messages, took) = messages_of(&world(20_000, 190, Settings { workers: 8, ..Settings::default() }).await).await;
     assert_eq!(messages, 1);
     // 18.6 calls a second: 211 pages, the ends of ranges, discovery and proofs. One lane alone needs 70 s.
-    assert!(took < SignedDuration::from_secs(20), "{took}");
+    assert!(took < SignedDuration::from_secs(17), "{took}");
 }
 
 /// Closing an object takes a search, and so does each bound of a split. The ten small objects are done first, but their
@@ -48,7 +48,7 @@ async fn one_run_uses_the_rate_up_and_reads_all_objects_of_a_backup() {
 async fn closing_small_objects_does_not_delay_a_large_one() {
     let (messages, took) = messages_of(&world(5_000, 190, Settings { workers: 8, ..Settings::default() }).await).await;
     assert_eq!(messages, 1);
-    assert!(took < SignedDuration::from_secs(9), "{took}");
+    assert!(took < SignedDuration::from_secs(7), "{took}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -61,7 +61,8 @@ async fn a_run_that_cannot_use_the_rate_up_asks_for_another() {
 /// The lanes of a run that ends because its time is over go on in one other run.
 #[tokio::test(start_paused = true)]
 async fn a_run_hands_all_its_chunks_over_to_one_other() {
-    let settings = Settings { workers: 8, export_run: SignedDuration::from_secs(4), ..Settings::default() };
+    // More lanes than the rate needs, so no run asks for another one beside it.
+    let settings = Settings { workers: 16, export_run: SignedDuration::from_secs(4), ..Settings::default() };
     let (messages, took) = messages_of(&world(20_000, 190, settings).await).await;
     let runs = usize::try_from(took.as_secs() / 4).expect("few") + 1;
     assert!((2..=runs).contains(&messages), "{messages} messages in {took}");

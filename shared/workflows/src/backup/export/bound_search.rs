@@ -3,10 +3,11 @@
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::{Mutex, PoisonError};
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 use domain::ids::{ObjectType, RecordId};
 use domain::ports::crm::{Crm, CrmError};
+use futures_util::stream::{self, Stream, StreamExt};
 use jiff::Timestamp;
 
 use super::export_run::ExportRun;
@@ -15,21 +16,32 @@ use super::export_run::ExportRun;
 pub(super) struct BoundsAhead {
     pub(super) object: ObjectType,
     pub(super) read_to: RecordId,
-    pub(super) upper: Option<RecordId>,
-    /// How many records above `read_to` each bound is.
+    /// How many records above `read_to` each bound is, in ascending order.
     pub(super) ahead: Vec<u16>,
 }
 
-type Bounds<'a> = Pin<Box<dyn Future<Output = Result<Vec<RecordId>, CrmError>> + Send + 'a>>;
+/// A bound that was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Bound {
+    pub(super) id: RecordId,
+    /// How many records it is above the id at which the search began.
+    pub(super) ahead: u64,
+}
 
-/// A search for bounds that goes on while its lane reads.
+type Bounds<'a> = Pin<Box<dyn Stream<Item = Result<Option<Bound>, CrmError>> + Send + 'a>>;
+
+/// A search for bounds that goes on while its lane reads. Each bound takes one call. The farthest is found first: the
+/// part above it can be read at once, while the lane goes on in what is left below.
 pub(super) struct BoundSearch<'a> {
     /// In a mutex only because what a lane holds must be `Sync`.
     bounds: Mutex<Bounds<'a>>,
-    pub(super) found: Option<Result<Vec<RecordId>, CrmError>>,
+    /// Bounds that no split has used yet, the lowest last.
+    pub(super) found: Vec<Bound>,
+    /// The result, once no more bounds will be found.
+    pub(super) ended: Option<Result<(), CrmError>>,
     pub(super) ends: Timestamp,
-    /// Records left when it began.
-    pub(super) left: u64,
+    /// Records that the chunk had when it began.
+    pub(super) began_at: u64,
     /// Records between two bounds.
     pub(super) each: u64,
     pub(super) promise: Promise<'a>,
@@ -39,12 +51,8 @@ pub(super) struct BoundSearch<'a> {
 pub(super) async fn beside<T>(search: &mut Option<BoundSearch<'_>>, work: impl Future<Output = T>) -> T {
     let mut work = pin!(work);
     poll_fn(|context| {
-        if let Some(search) = search.as_mut().filter(|search| search.found.is_none())
-            && let bounds = search.bounds.get_mut().unwrap_or_else(PoisonError::into_inner)
-            && let Poll::Ready(found) = bounds.as_mut().poll(context)
-        {
-            search.found = Some(found);
-            search.promise.searched();
+        if let Some(search) = search.as_mut() {
+            search.go_on(context);
         }
         work.as_mut().poll(context)
     })
@@ -52,28 +60,60 @@ pub(super) async fn beside<T>(search: &mut Option<BoundSearch<'_>>, work: impl F
 }
 
 impl<'a> BoundSearch<'a> {
-    /// Begins to search; the lanes of `promise` wait for the result. `left` and `each` are numbers of records: those
-    /// left in the chunk, and those between two bounds.
+    /// Begins to search; the lanes of `promise` wait for the result. `began_at` and `each` are numbers of records: those
+    /// that the chunk has so far, and those between two bounds.
     pub(super) fn begin(
         crm: &'a dyn Crm,
         wish: BoundsAhead,
         promise: Promise<'a>,
-        (left, each): (u64, u64),
+        (began_at, each): (u64, u64),
         ends: Timestamp,
     ) -> Self {
-        let bounds = Box::pin(async move { bounds(crm, &wish).await });
-        Self { bounds: Mutex::new(bounds), found: None, ends, left, each, promise }
+        let bounds = Mutex::new(farthest_first(crm, wish));
+        Self { bounds, found: Vec::new(), ended: None, ends, began_at, each, promise }
     }
+
+    /// Takes the answers that have arrived.
+    fn go_on(&mut self, context: &mut Context<'_>) {
+        let bounds = self.bounds.get_mut().unwrap_or_else(PoisonError::into_inner);
+        while self.ended.is_none()
+            && let Poll::Ready(answer) = bounds.as_mut().poll_next(context)
+        {
+            match answer {
+                Some(Ok(found)) => {
+                    self.promise.searched(1);
+                    self.found.extend(found);
+                }
+                Some(Err(error)) => self.ended = Some(Err(error)),
+                None => self.ended = Some(Ok(())),
+            }
+        }
+    }
+}
+
+/// The bounds, the farthest first. None for each for which the search index has too few records.
+fn farthest_first(crm: &dyn Crm, wish: BoundsAhead) -> Bounds<'_> {
+    let BoundsAhead { object, read_to, ahead } = wish;
+    let at_once = ahead.len();
+    let searches = stream::iter(ahead.into_iter().rev()).map(move |records| {
+        let object = object.clone();
+        async move {
+            let found = crm.nth_after(&object, read_to, records).await?;
+            Ok(found.map(|id| Bound { id, ahead: u64::from(records) }))
+        }
+    });
+    Box::pin(searches.buffered(at_once))
 }
 
 /// Lanes that wait for a split, until it has ended.
 pub(super) struct Promise<'a> {
     export_run: &'a ExportRun<'a>,
+    /// Those that still have no chunk.
     lanes: usize,
     /// Searches under way.
     searches: usize,
-    /// The chunks that the split has made.
-    pub(super) made: usize,
+    /// Lanes that have a chunk now.
+    pub(super) kept: usize,
 }
 
 impl<'a> Promise<'a> {
@@ -81,38 +121,30 @@ impl<'a> Promise<'a> {
         let mut standing = export_run.standing();
         standing.promise(lanes);
         // Each lane's bound takes one search.
-        standing.began_aside(lanes, export_run.now());
+        standing.began_searches(lanes, export_run.now());
         drop(standing);
-        Self { export_run, lanes, searches: lanes, made: 0 }
+        Self { export_run, lanes, searches: lanes, kept: 0 }
     }
 
-    /// The searches have ended.
-    fn searched(&mut self) {
-        let searches = std::mem::take(&mut self.searches);
-        self.export_run.standing().ended_aside(searches, self.export_run.now());
+    /// This many searches have ended.
+    fn searched(&mut self, searches: usize) {
+        let searches = searches.min(self.searches);
+        self.searches -= searches;
+        self.export_run.bounds_searched(searches);
+    }
+
+    /// A split has made chunks for this many of the lanes.
+    pub(super) fn keep(&mut self, lanes: usize) {
+        let lanes = lanes.min(self.lanes);
+        self.lanes -= lanes;
+        self.kept += lanes;
+        self.export_run.standing().settle(lanes, lanes);
     }
 }
 
 impl Drop for Promise<'_> {
     fn drop(&mut self) {
-        self.searched();
-        self.export_run.standing().settle(self.lanes, self.made);
+        self.searched(self.searches);
+        self.export_run.standing().settle(self.lanes, 0);
     }
-}
-
-/// The ids that are each of `ahead` records above `read_to`, as far as they are inside the range and ascend. Fewer than
-/// requested, or none, if the search index finds no more.
-///
-/// # Errors
-/// [`CrmError`].
-async fn bounds(crm: &dyn Crm, wish: &BoundsAhead) -> Result<Vec<RecordId>, CrmError> {
-    let searches = wish.ahead.iter().map(|records| crm.nth_after(&wish.object, wish.read_to, *records));
-    let found = futures_util::future::try_join_all(searches).await?;
-    let mut last = wish.read_to;
-    let inside = |bound: &RecordId| {
-        let fits = *bound > last && wish.upper.is_none_or(|upper| *bound < upper);
-        last = *bound;
-        fits
-    };
-    Ok(found.into_iter().map_while(|found| found).take_while(inside).collect())
 }

@@ -135,9 +135,21 @@ impl<'a> ExportRun<'a> {
         self.more.notify_one();
     }
 
-    /// The objects that are to be closed now.
+    /// The objects that are to be closed now. None while bounds are searched for.
     pub(super) fn take_to_close(&self) -> Vec<ObjectType> {
+        if !self.standing().may_close() {
+            return Vec::new();
+        }
         std::mem::take(&mut *self.to_close.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// This many searches for bounds have ended.
+    pub(super) fn bounds_searched(&self, searches: usize) {
+        let mut standing = self.standing();
+        standing.ended_searches(searches, self.now());
+        if standing.may_close() {
+            self.more.notify_one();
+        }
     }
 
     /// What all lanes did so far.

@@ -15,8 +15,12 @@ const FIRST_LANES: usize = 8;
 /// More lanes than the measured need, so that slots are used when answers come unevenly.
 const RESERVE: f64 = 1.15;
 
+/// A chunk with at most this many records left is brief: a lane is done with it after a few calls. Bounds for several
+/// lanes take about as long.
+const BRIEF: u64 = 400;
+
 /// Free chunks that are made before a lane needs one.
-const CHUNKS_AHEAD: usize = 2;
+const CHUNKS_AHEAD: usize = 4;
 
 /// The weight of the latest measurement against those before.
 const WEIGHT: f64 = 0.4;
@@ -38,18 +42,22 @@ pub(super) struct Standing {
     busy: usize,
     /// Work beside the lanes that sends calls too: closings, and searches for bounds.
     aside: usize,
+    /// Searches for bounds that lanes without work wait for.
+    searching: usize,
     /// Lanes that a split under way will have work for.
     promised: usize,
     /// Chunks that are known to be free.
     claimable: usize,
+    /// Of these, the brief ones. They are taken last.
+    brief: usize,
     /// When the chunks should be listed again, if lanes have no work.
     list_at: Option<Timestamp>,
     /// No lane begins before.
     pause_until: Option<Timestamp>,
     /// When another run was asked for.
     asked_at: Option<Timestamp>,
-    /// About how many records each lane has left, if its chunk can be split.
-    left: HashMap<ChunkKey, u64>,
+    /// About how many records are left in the chunks that lanes read. None in a chunk that cannot be split.
+    left: HashMap<ChunkKey, Option<u64>>,
     /// Seconds of all lanes and the work beside them together, until `counted_to`.
     lane_seconds: f64,
     counted_to: Option<Timestamp>,
@@ -82,8 +90,10 @@ impl Standing {
             wanted: FIRST_LANES.min(most),
             busy: 0,
             aside: 0,
+            searching: 0,
             promised: 0,
             claimable: 0,
+            brief: 0,
             list_at: None,
             pause_until: None,
             asked_at: None,
@@ -126,6 +136,24 @@ impl Standing {
         self.aside -= calls;
     }
 
+    /// Searches for bounds begin.
+    pub(super) fn began_searches(&mut self, searches: usize, now: Timestamp) {
+        self.began_aside(searches, now);
+        self.searching += searches;
+    }
+
+    /// Searches for bounds have ended.
+    pub(super) fn ended_searches(&mut self, searches: usize, now: Timestamp) {
+        self.ended_aside(searches, now);
+        self.searching -= searches;
+    }
+
+    /// Whether objects may be closed. That takes searches too, of which the CRM allows few a second, and lanes without
+    /// work wait for those under way.
+    pub(super) fn may_close(&self) -> bool {
+        self.searching == 0
+    }
+
     /// How many lanes should begin now.
     pub(super) fn lacking(&self, now: Timestamp) -> usize {
         if self.pause_until.is_some_and(|until| now < until) {
@@ -166,9 +194,11 @@ impl Standing {
         self.list_at.is_none_or(|at| now >= at)
     }
 
-    /// The chunks were listed: `claimable` of them are free now, and another will be at `next`.
-    pub(super) fn listed(&mut self, claimable: usize, next: Option<Timestamp>, now: Timestamp) {
-        self.claimable = claimable;
+    /// The chunks were listed. `expected` has the records in each that is free now, as far as they are known; another
+    /// will be free at `next`.
+    pub(super) fn listed(&mut self, expected: &[Option<u64>], next: Option<Timestamp>, now: Timestamp) {
+        self.claimable = expected.len();
+        self.brief = expected.iter().filter(|expected| is_brief(**expected)).count();
         let later = now + LIST_EVERY;
         self.list_at = Some(next.map_or(later, |next| later.min(next)));
     }
@@ -181,26 +211,30 @@ impl Standing {
     /// A free chunk was taken, or turned out not to be free.
     pub(super) fn tried_one(&mut self) {
         self.claimable = self.claimable.saturating_sub(1);
+        self.brief = self.brief.min(self.claimable);
     }
 
-    /// A lane has about this many records left. None if its chunk cannot be split, or is done.
+    /// A lane has about this many records left in its chunk. None if the chunk cannot be split.
     pub(super) fn note_left(&mut self, chunk: &ChunkKey, left: Option<u64>) {
-        match left {
-            Some(left) => _ = self.left.insert(chunk.clone(), left),
-            None => _ = self.left.remove(chunk),
-        }
+        self.left.insert(chunk.clone(), left);
     }
 
-    /// The records that the other lanes have left.
+    /// A lane reads the chunk no longer.
+    pub(super) fn note_over(&mut self, chunk: &ChunkKey) {
+        self.left.remove(chunk);
+    }
+
+    /// The records that the other lanes have left in chunks that can be split.
     pub(super) fn left_beside<'a>(&'a self, chunk: &'a ChunkKey) -> impl Iterator<Item = u64> + 'a {
-        self.left.iter().filter(move |(key, _)| *key != chunk).map(|(_, left)| *left)
+        self.left.iter().filter(move |(key, _)| *key != chunk).filter_map(|(_, left)| *left)
     }
 
     /// How many chunks should be made for lanes that have no work, or will have none soon.
     pub(super) fn without_work(&self) -> usize {
-        let provided = self.busy + self.promised + self.claimable;
+        let at_work = self.left.values().filter(|left| !is_brief(**left)).count();
+        let provided = at_work + self.promised + self.claimable - self.brief;
         match self.wanted.saturating_sub(provided) {
-            0 => (self.wanted + CHUNKS_AHEAD.min(self.wanted / 4)).saturating_sub(provided),
+            0 => (self.wanted + CHUNKS_AHEAD.min(self.wanted / 2)).saturating_sub(provided),
             without => without,
         }
     }
@@ -249,6 +283,11 @@ fn lanes_for(rate: f64, work_per_call: f64) -> usize {
     needed + 1
 }
 
+/// Whether a chunk with this many records left is soon done.
+fn is_brief(left: Option<u64>) -> bool {
+    left.is_some_and(|left| left <= BRIEF)
+}
+
 #[expect(clippy::cast_precision_loss, reason = "a small number")]
 fn count(lanes: usize) -> f64 {
     lanes as f64
@@ -256,6 +295,8 @@ fn count(lanes: usize) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use domain::ids::{ObjectType, RecordId};
+
     use super::*;
 
     const NOON: Timestamp = Timestamp::constant(1_800_000_000, 0);
@@ -317,20 +358,56 @@ mod tests {
         assert!(slow.asks_for_another(NOON + SignedDuration::from_secs(15)));
     }
 
+    fn chunk(lower: u64) -> ChunkKey {
+        ChunkKey { object_type: ObjectType::parse("contacts").expect("a name"), generation: 1, lower: RecordId(lower) }
+    }
+
     #[test]
     fn lanes_without_work_are_those_that_no_chunk_and_no_split_is_for() {
         let mut standing = Standing::new(24);
         standing.began(NOON);
+        standing.note_left(&chunk(0), Some(5_000));
         assert_eq!(standing.without_work(), FIRST_LANES - 1);
         standing.promise(3);
         assert_eq!(standing.without_work(), FIRST_LANES - 4);
-        standing.settle(3, 2);
+        standing.settle(2, 2);
+        assert_eq!(standing.without_work(), FIRST_LANES - 4);
+        standing.settle(1, 0);
         assert_eq!(standing.without_work(), FIRST_LANES - 3);
-        standing.listed(2, None, NOON);
+        standing.listed(&[Some(3_000), None], None, NOON);
         assert_eq!((standing.lacking(NOON), standing.should_list(NOON)), (2, false));
         standing.tried_one();
         assert_eq!(standing.lacking(NOON), 1);
         standing.changed();
         assert_eq!(standing.lacking(NOON), FIRST_LANES - 1);
+    }
+
+    /// A small account has many objects with few records. They keep no lane from helping with a large one.
+    #[test]
+    fn brief_chunks_begin_lanes_but_are_no_work_that_lasts() {
+        let mut standing = Standing::new(24);
+        standing.began(NOON);
+        standing.note_left(&chunk(0), Some(5_000));
+        standing.listed(&[Some(0), Some(7), Some(400), Some(401)], None, NOON);
+        assert_eq!((standing.lacking(NOON), standing.without_work()), (4, FIRST_LANES - 2));
+        standing.tried_one();
+        standing.note_left(&chunk(401), Some(401));
+        assert_eq!(standing.without_work(), FIRST_LANES - 2);
+        standing.tried_one();
+        standing.note_left(&chunk(400), Some(400));
+        assert_eq!((standing.lacking(NOON), standing.without_work()), (2, FIRST_LANES - 2));
+        standing.note_over(&chunk(401));
+        assert_eq!(standing.without_work(), FIRST_LANES - 1);
+    }
+
+    #[test]
+    fn objects_are_closed_while_no_bounds_are_searched_for() {
+        let mut standing = Standing::new(24);
+        assert!(standing.may_close());
+        standing.began_searches(2, NOON);
+        standing.ended_searches(1, NOON);
+        assert!(!standing.may_close());
+        standing.ended_searches(1, NOON);
+        assert!(standing.may_close());
     }
 }

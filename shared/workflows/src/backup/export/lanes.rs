@@ -111,7 +111,7 @@ impl ExportRun<'_> {
             };
             let Some((key, held)) = next else { return Ok(()) };
             let read = self.read_chunk(&key, &held).await;
-            self.standing().note_left(&key, None);
+            self.standing().note_over(&key);
             read?;
             if self.standing().has_too_many() {
                 return Ok(());
@@ -146,7 +146,10 @@ impl ExportRun<'_> {
             let Some(chunk) = ledger::load::<Chunk>(self.ledger(), &ledger_key).await? else { continue };
             let claimed = chunk.record.claim(&self.run.owner, now, LEASE_LENGTH);
             match self.leases().take_as(&chunk, claimed).await? {
-                Wished::Leased(held) => return Ok(Some((key, held))),
+                Wished::Leased(held) => {
+                    self.standing().note_left(&key, expected_left(&chunk.record));
+                    return Ok(Some((key, held)));
+                }
                 Wished::Nothing => {}
                 Wished::OutOfAttempts => {
                     let object_key = ObjectExport::key_of(&self.backup.backup_id, &key.object_type);
@@ -189,7 +192,8 @@ impl ExportRun<'_> {
             let chunk = &chunk.record;
             (chunk.state == ChunkState::Ready, chunk.expected_records.unwrap_or(0), Reverse(chunk.key.lower))
         });
-        self.standing().listed(free.len(), next, now);
+        let expected: Vec<_> = free.iter().map(|chunk| expected_left(&chunk.record)).collect();
+        self.standing().listed(&expected, next, now);
         Ok((free.into_iter().map(|chunk| chunk.record.key).collect(), others))
     }
 
@@ -198,6 +202,11 @@ impl ExportRun<'_> {
         self.candidates.lock().await.extend(chunks);
         self.more.notify_one();
     }
+}
+
+/// About how many records are left in a chunk that no run reads. None if its records are not counted.
+fn expected_left(chunk: &Chunk) -> Option<u64> {
+    chunk.expected_records.map(|expected| expected.saturating_sub(chunk.records))
 }
 
 /// Counts a lane from its beginning to its end.

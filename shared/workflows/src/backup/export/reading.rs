@@ -103,6 +103,8 @@ impl<'a> ChunkReading<'a> {
 
     /// Reads and commits one segment after another until the range or the run ends.
     pub(super) async fn through(mut self, usage: &mut ExportUsage) -> Result<ReadingEnd, StepError> {
+        // The first page need not be waited for.
+        self.split_if_it_pays(ReadSoFar::default(), self.export_run.now()).await?;
         loop {
             let export = self.export_run.export;
             let store = SegmentStore { reader: &*export.reader, writer: &*export.writer, uploads: &*export.uploads };

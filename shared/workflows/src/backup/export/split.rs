@@ -3,7 +3,7 @@
 //! Ids are clumpy: equal ranges of ids contain very unequal numbers of records. So bounds are found by searching the
 //! CRM for the id a given number of records ahead. One search reaches far enough for some seconds of all lanes, so
 //! every bound takes one search, and a large chunk is split again when its parts have been taken. The lane reads on
-//! while the bounds are searched.
+//! while the bounds are searched, and each is used as soon as it is found.
 
 use domain::chunk::{Chunk, ExpectedRecords, ReadSoFar};
 use domain::ids::{ChunkKey, RecordId};
@@ -11,7 +11,7 @@ use domain::ports::crm_model::ReadMode;
 use domain::ports::ledger::{Change, MAX_CHANGES};
 use jiff::{SignedDuration, Timestamp};
 
-use super::bound_search::{BoundSearch, BoundsAhead, Promise};
+use super::bound_search::{Bound, BoundSearch, BoundsAhead, Promise};
 use super::reading::ChunkReading;
 use crate::contention;
 use crate::run::StepError;
@@ -39,25 +39,26 @@ impl<'a> ChunkReading<'a> {
     /// Gives parts of the chunk to lanes without work, if there are any and it pays: begins to search for bounds, or
     /// splits at those that were found. A search that fails does not stop the reading.
     pub(super) async fn split_if_it_pays(&mut self, so_far: ReadSoFar, now: Timestamp) -> Result<(), StepError> {
-        let own = &self.subject.chunk.record;
-        let expected = own.expected_records.filter(|_| self.subject.object.mode == ReadMode::Ranges);
-        let left = expected.map(|expected| expected.saturating_sub(own.records + so_far.records));
-        self.export_run.standing().note_left(&own.key, left);
-        match self.search.take() {
-            Some(search) if search.found.is_none() && now < search.ends => {
-                self.search = Some(search);
-                Ok(())
-            }
-            Some(search) => self.split_as_found(search, left.unwrap_or(0), so_far, now).await,
-            None => {
-                self.search = self.search_for(left.unwrap_or(0), now);
-                Ok(())
-            }
+        if let Some(search) = self.search.take() {
+            self.search = self.split_as_found(search, so_far, now).await?;
         }
+        let left = self.left(so_far);
+        self.export_run.standing().note_left(&self.subject.chunk.record.key, left);
+        if self.search.is_none() {
+            self.search = self.search_for(left.unwrap_or(0), so_far, now);
+        }
+        Ok(())
+    }
+
+    /// About how many records are left to read. None if the chunk cannot be split.
+    fn left(&self, so_far: ReadSoFar) -> Option<u64> {
+        let chunk = &self.subject.chunk.record;
+        let expected = chunk.expected_records.filter(|_| self.subject.object.mode == ReadMode::Ranges);
+        expected.map(|expected| expected.saturating_sub(chunk.records + so_far.records))
     }
 
     /// A search for bounds. None if splitting does not pay.
-    fn search_for(&self, left: u64, now: Timestamp) -> Option<BoundSearch<'a>> {
+    fn search_for(&self, left: u64, so_far: ReadSoFar, now: Timestamp) -> Option<BoundSearch<'a>> {
         if self.no_split_before.is_some_and(|at| now < at) {
             return None;
         }
@@ -74,37 +75,52 @@ impl<'a> ChunkReading<'a> {
         let farthest = u64::from(crm.model().call_sizes(&object).farthest);
         let each = (left / (parts - 1 + kept)).min(farthest / (parts - 2 + kept));
         let ahead = (0..parts - 1).map(|part| u16::try_from(each * (kept + part)).unwrap_or(u16::MAX)).collect();
-        let wish = BoundsAhead { object, read_to: self.last_id, upper: own.upper, ahead };
+        let wish = BoundsAhead { object, read_to: self.last_id, ahead };
         let promise = Promise::of(self.export_run, usize::try_from(parts - 1).unwrap_or(0));
-        Some(BoundSearch::begin(crm, wish, promise, (left, each), now + LONGEST_SEARCH))
+        let counts = (own.records + so_far.records, each);
+        Some(BoundSearch::begin(crm, wish, promise, counts, now + LONGEST_SEARCH))
     }
 
+    /// Splits the chunk at the bounds that were found since the last look. Returns the search if it goes on.
     async fn split_as_found(
         &mut self,
         mut search: BoundSearch<'a>,
-        left: u64,
         so_far: ReadSoFar,
         now: Timestamp,
-    ) -> Result<(), StepError> {
-        let why = match search.found.take() {
-            Some(Ok(mut bounds)) => {
-                // The lane has read on meanwhile.
-                bounds.retain(|bound| *bound > self.last_id);
-                let read_since = search.left.saturating_sub(left);
-                let found =
-                    SplitPoints { left, own: search.each.saturating_sub(read_since), each: search.each, bounds };
-                let chunks = self.split(&found, so_far, now).await?;
-                search.promise.made = chunks.len();
-                drop(search);
-                self.export_run.add(chunks).await;
-                return Ok(());
-            }
+    ) -> Result<Option<BoundSearch<'a>>, StepError> {
+        if let Some(points) = self.points(&mut search, so_far) {
+            let chunks = self.split(&points, so_far, now).await?;
+            search.promise.keep(chunks.len());
+            self.export_run.add(chunks).await;
+        }
+        let why = match search.ended.take() {
+            None if now < search.ends => return Ok(Some(search)),
+            Some(Ok(())) if search.promise.kept > 0 => return Ok(None),
+            // The search index has fewer records than were counted, or the lane was faster.
+            Some(Ok(())) => "no bound was found ahead of the lane".to_owned(),
             Some(Err(error)) => error.to_string(),
             None => "the search takes long".to_owned(),
         };
         tracing::info!(why, object = %self.subject.chunk.record.key.object_type, "export.split-broke-off");
         self.no_split_before = Some(now + NO_SPLIT_FOR);
-        Ok(())
+        Ok(None)
+    }
+
+    /// The bounds that were found since the last look, as far as the lane has not read past them.
+    fn points(&self, search: &mut BoundSearch<'_>, so_far: ReadSoFar) -> Option<SplitPoints> {
+        let chunk = &self.subject.chunk.record;
+        let is_inside = |bound: &Bound| bound.id > self.last_id && chunk.upper.is_none_or(|upper| bound.id < upper);
+        let mut found: Vec<Bound> = std::mem::take(&mut search.found).into_iter().filter(is_inside).collect();
+        found.sort_unstable_by_key(|bound| bound.id);
+        found.dedup_by_key(|bound| bound.id);
+        let lowest = found.first()?.ahead;
+        let read_since = (chunk.records + so_far.records).saturating_sub(search.began_at);
+        Some(SplitPoints {
+            left: self.left(so_far).unwrap_or(0),
+            own: lowest.saturating_sub(read_since),
+            each: search.each,
+            bounds: found.into_iter().map(|bound| bound.id).collect(),
+        })
     }
 
     /// Splits the chunk at the bounds. Returns the chunks that were made.
