@@ -13,7 +13,7 @@ use crate::failure::{Failure, OrFailure, Result};
 use crate::places::make_folder;
 
 /// How often progress is asked for.
-const POLL: Duration = Duration::from_millis(500);
+const POLL: Duration = Duration::from_millis(250);
 
 /// A backup as the API shows it, as far as this tool looks at it.
 #[derive(Debug, Clone, Deserialize)]
