@@ -24,8 +24,9 @@ async fn any_number_of_runs_makes_the_same_archive() {
             assert_consistent(&world, &backup).await;
             assert_tidy(&world, &backup).await;
             let contacts = &world.objects_of(&backup).await[1];
-            // A page of a list has 100 records, one of a search 200.
-            let pages_in_all = if matches!(cursors, Cursors::Ids) { 17 } else { 9 };
+            // A page of a list has 100 records. One of a search has 200; lanes search where the list cannot start.
+            let lanes_search = workers > 1 && !matches!(cursors, Cursors::Ids);
+            let pages_in_all = if lanes_search { 9 } else { 17 };
             let segments = u64::from(contacts.segments);
             assert!(segments >= pages_in_all / pages.unsigned_abs(), "{cursors:?}, {workers}: {segments} segments");
         }

@@ -138,7 +138,7 @@ async fn only_ranges_with_too_few_rows_are_read_again() {
         (vec![2_400], 1),
         (vec![2_400, 2_401, 2_700], 1),
         (vec![4_999], 1),
-        // The first one above a bound: when it is found, the range below has not seen it past its end.
+        // The first one above a bound. Once the range above shows it, the one below is read again too: it did not see it.
         (vec![2_500], 2),
     ] {
         let mut contacts = samples::many_contacts(RECORDS, Cursors::Ids);

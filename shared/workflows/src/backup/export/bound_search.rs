@@ -35,13 +35,13 @@ type Bounds<'a> = Pin<Box<dyn Stream<Item = Result<Option<Bound>, CrmError>> + S
 pub(super) struct BoundSearch<'a> {
     /// In a mutex only because what a lane holds must be `Sync`.
     bounds: Mutex<Bounds<'a>>,
-    /// Bounds that no split has used yet, the lowest last.
+    /// Bounds that no split has used yet.
     pub(super) found: Vec<Bound>,
     /// The result, once no more bounds will be found.
     pub(super) ended: Option<Result<(), CrmError>>,
     pub(super) ends: Timestamp,
-    /// Records that the chunk had when it began.
-    pub(super) began_at: u64,
+    /// Records of the chunk that were read before the search began.
+    pub(super) read_before: u64,
     /// Records between two bounds.
     pub(super) each: u64,
     pub(super) promise: Promise<'a>,
@@ -60,17 +60,17 @@ pub(super) async fn beside<T>(search: &mut Option<BoundSearch<'_>>, work: impl F
 }
 
 impl<'a> BoundSearch<'a> {
-    /// Begins to search; the lanes of `promise` wait for the result. `began_at` and `each` are numbers of records: those
-    /// that the chunk has so far, and those between two bounds.
+    /// Begins to search; the lanes of `promise` wait for the result. `read_before` and `each` are numbers of records:
+    /// those of the chunk that were read, and those between two bounds.
     pub(super) fn begin(
         crm: &'a dyn Crm,
         wish: BoundsAhead,
         promise: Promise<'a>,
-        (began_at, each): (u64, u64),
+        (read_before, each): (u64, u64),
         ends: Timestamp,
     ) -> Self {
         let bounds = Mutex::new(farthest_first(crm, wish));
-        Self { bounds, found: Vec::new(), ended: None, ends, began_at, each, promise }
+        Self { bounds, found: Vec::new(), ended: None, ends, read_before, each, promise }
     }
 
     /// Takes the answers that have arrived.
@@ -91,7 +91,8 @@ impl<'a> BoundSearch<'a> {
     }
 }
 
-/// The bounds, the farthest first. None for each for which the search index has too few records.
+/// The bounds, the farthest first, in whatever order the answers arrive: a split at a nearer one would put the farther
+/// ones out of the lane's reach. An item is None if the search index has too few records.
 fn farthest_first(crm: &dyn Crm, wish: BoundsAhead) -> Bounds<'_> {
     let BoundsAhead { object, read_to, ahead } = wish;
     let at_once = ahead.len();
@@ -113,7 +114,7 @@ pub(super) struct Promise<'a> {
     /// Searches under way.
     searches: usize,
     /// Lanes that have a chunk now.
-    pub(super) kept: usize,
+    pub(super) served: usize,
 }
 
 impl<'a> Promise<'a> {
@@ -123,7 +124,7 @@ impl<'a> Promise<'a> {
         // Each lane's bound takes one search.
         standing.began_searches(lanes, export_run.now());
         drop(standing);
-        Self { export_run, lanes, searches: lanes, kept: 0 }
+        Self { export_run, lanes, searches: lanes, served: 0 }
     }
 
     /// This many searches have ended.
@@ -133,18 +134,17 @@ impl<'a> Promise<'a> {
         self.export_run.bounds_searched(searches);
     }
 
-    /// A split has made chunks for this many of the lanes.
-    pub(super) fn keep(&mut self, lanes: usize) {
-        let lanes = lanes.min(self.lanes);
-        self.lanes -= lanes;
-        self.kept += lanes;
-        self.export_run.standing().settle(lanes, lanes);
+    /// A split has made a chunk with about this many records for one of the lanes.
+    pub(super) fn made(&mut self, left: Option<u64>) {
+        self.lanes = self.lanes.saturating_sub(1);
+        self.served += 1;
+        self.export_run.standing().made(left);
     }
 }
 
 impl Drop for Promise<'_> {
     fn drop(&mut self) {
         self.searched(self.searches);
-        self.export_run.standing().settle(self.lanes, 0);
+        self.export_run.standing().break_promise(self.lanes);
     }
 }

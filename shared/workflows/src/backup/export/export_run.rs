@@ -19,6 +19,7 @@ use domain::work::{BackupRef, Work};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Notify, OnceCell, Semaphore};
 
+use super::candidates::Candidates;
 use super::lane_count::Standing;
 use super::segment_size;
 use super::segment_upload::Unwritten;
@@ -32,6 +33,10 @@ use crate::stored_json;
 /// How many objects a run closes at a time. Each takes a search. More of them would keep the searches for bounds waiting,
 /// and lanes without work wait for those.
 const CLOSINGS_AT_ONCE: usize = 3;
+
+/// How long objects that could be closed wait for searches for bounds. Those of a large backup can follow each other
+/// without a pause.
+const CLOSINGS_WAIT: SignedDuration = SignedDuration::from_secs(5);
 
 /// How long a look at the backup and its objects is valid for all lanes.
 const LOOK_EVERY: SignedDuration = SignedDuration::from_secs(2);
@@ -47,8 +52,8 @@ pub(super) struct ExportRun<'a> {
     view: tokio::sync::Mutex<Option<View>>,
     pub(super) candidates: tokio::sync::Mutex<Candidates>,
     standing: Mutex<Standing>,
-    /// Objects with a chunk that is done, to be closed beside the lanes.
-    to_close: Mutex<Vec<ObjectType>>,
+    /// Objects with a chunk that is done, to be closed beside the lanes, and since when the first of them waits.
+    to_close: Mutex<(Vec<ObjectType>, Option<Timestamp>)>,
     pub(super) closing_places: Semaphore,
     /// More chunks may be claimable, or more objects may be closed.
     pub(super) more: Notify,
@@ -67,9 +72,6 @@ impl WorkQueue for HandedOver<'_> {
         if others.is_empty() { Ok(()) } else { self.0.send(&others, delay).await }
     }
 }
-
-/// Chunks that were free when they were listed or made, the best last.
-pub(super) type Candidates = Vec<ChunkKey>;
 
 /// A look at the backup.
 #[derive(Clone)]
@@ -131,23 +133,30 @@ impl<'a> ExportRun<'a> {
 
     /// Has the object closed beside the lanes, if all its chunks are done.
     pub(super) fn close_soon(&self, object: &ObjectType) {
-        self.to_close.lock().unwrap_or_else(PoisonError::into_inner).push(object.clone());
+        let mut to_close = self.to_close.lock().unwrap_or_else(PoisonError::into_inner);
+        if !to_close.0.contains(object) {
+            to_close.0.push(object.clone());
+        }
+        to_close.1.get_or_insert_with(|| self.now());
         self.more.notify_one();
     }
 
-    /// The objects that are to be closed now. None while bounds are searched for.
+    /// The objects that are to be closed now. While bounds are searched for, none for some seconds: closing takes
+    /// searches too, of which the CRM allows few a second, and lanes without work wait for bounds.
     pub(super) fn take_to_close(&self) -> Vec<ObjectType> {
-        if !self.standing().may_close() {
+        let waits = self.standing().searches_for_bounds();
+        let mut to_close = self.to_close.lock().unwrap_or_else(PoisonError::into_inner);
+        if waits && to_close.1.is_none_or(|since| self.now() < since + CLOSINGS_WAIT) {
             return Vec::new();
         }
-        std::mem::take(&mut *self.to_close.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *to_close).0
     }
 
     /// This many searches for bounds have ended.
     pub(super) fn bounds_searched(&self, searches: usize) {
         let mut standing = self.standing();
         standing.ended_searches(searches, self.now());
-        if standing.may_close() {
+        if !standing.searches_for_bounds() {
             self.more.notify_one();
         }
     }

@@ -48,7 +48,7 @@ pub(super) struct Standing {
     promised: usize,
     /// Chunks that are known to be free.
     claimable: usize,
-    /// Of these, the brief ones. They are taken last.
+    /// Of these, the brief ones.
     brief: usize,
     /// When the chunks should be listed again, if lanes have no work.
     list_at: Option<Timestamp>,
@@ -148,10 +148,9 @@ impl Standing {
         self.searching -= searches;
     }
 
-    /// Whether objects may be closed. That takes searches too, of which the CRM allows few a second, and lanes without
-    /// work wait for those under way.
-    pub(super) fn may_close(&self) -> bool {
-        self.searching == 0
+    /// Whether lanes without work wait for bounds.
+    pub(super) fn searches_for_bounds(&self) -> bool {
+        self.searching > 0
     }
 
     /// How many lanes should begin now.
@@ -194,13 +193,26 @@ impl Standing {
         self.list_at.is_none_or(|at| now >= at)
     }
 
-    /// The chunks were listed. `expected` has the records in each that is free now, as far as they are known; another
+    /// The chunks were listed. `left` has the records left in each that is free now, as far as they are counted; another
     /// will be free at `next`.
-    pub(super) fn listed(&mut self, expected: &[Option<u64>], next: Option<Timestamp>, now: Timestamp) {
-        self.claimable = expected.len();
-        self.brief = expected.iter().filter(|expected| is_brief(**expected)).count();
+    pub(super) fn listed(&mut self, left: &[Option<u64>], next: Option<Timestamp>, now: Timestamp) {
+        (self.claimable, self.brief) = (0, 0);
+        for left in left {
+            self.offered(*left);
+        }
         let later = now + LIST_EVERY;
         self.list_at = Some(next.map_or(later, |next| later.min(next)));
+    }
+
+    /// A chunk with this many records left is free.
+    fn offered(&mut self, left: Option<u64>) {
+        self.claimable += 1;
+        self.brief += usize::from(is_brief(left));
+    }
+
+    /// No free chunk is known.
+    pub(super) fn none_is_free(&mut self) {
+        (self.claimable, self.brief) = (0, 0);
     }
 
     /// Chunks have become free that no list has shown.
@@ -208,10 +220,10 @@ impl Standing {
         self.list_at = None;
     }
 
-    /// A free chunk was taken, or turned out not to be free.
-    pub(super) fn tried_one(&mut self) {
+    /// A free chunk with this many records left was taken, or turned out not to be free.
+    pub(super) fn tried_one(&mut self, left: Option<u64>) {
         self.claimable = self.claimable.saturating_sub(1);
-        self.brief = self.brief.min(self.claimable);
+        self.brief = self.brief.saturating_sub(usize::from(is_brief(left))).min(self.claimable);
     }
 
     /// A lane has about this many records left in its chunk. None if the chunk cannot be split.
@@ -244,10 +256,15 @@ impl Standing {
         self.promised += lanes;
     }
 
-    /// The split has ended.
-    pub(super) fn settle(&mut self, promised: usize, made: usize) {
-        self.promised -= promised;
-        self.claimable += made;
+    /// A split has made a chunk with this many records for one of the lanes.
+    pub(super) fn made(&mut self, left: Option<u64>) {
+        self.promised = self.promised.saturating_sub(1);
+        self.offered(left);
+    }
+
+    /// The split has ended without chunks for this many of the lanes.
+    pub(super) fn break_promise(&mut self, lanes: usize) {
+        self.promised = self.promised.saturating_sub(lanes);
     }
 
     /// Measures the time since the last measurement and changes the number of lanes. `rate` is in calls per second.
@@ -370,13 +387,14 @@ mod tests {
         assert_eq!(standing.without_work(), FIRST_LANES - 1);
         standing.promise(3);
         assert_eq!(standing.without_work(), FIRST_LANES - 4);
-        standing.settle(2, 2);
+        standing.made(Some(2_000));
+        standing.made(Some(2_000));
         assert_eq!(standing.without_work(), FIRST_LANES - 4);
-        standing.settle(1, 0);
+        standing.break_promise(1);
         assert_eq!(standing.without_work(), FIRST_LANES - 3);
         standing.listed(&[Some(3_000), None], None, NOON);
         assert_eq!((standing.lacking(NOON), standing.should_list(NOON)), (2, false));
-        standing.tried_one();
+        standing.tried_one(Some(3_000));
         assert_eq!(standing.lacking(NOON), 1);
         standing.changed();
         assert_eq!(standing.lacking(NOON), FIRST_LANES - 1);
@@ -390,10 +408,10 @@ mod tests {
         standing.note_left(&chunk(0), Some(5_000));
         standing.listed(&[Some(0), Some(7), Some(400), Some(401)], None, NOON);
         assert_eq!((standing.lacking(NOON), standing.without_work()), (4, FIRST_LANES - 2));
-        standing.tried_one();
+        standing.tried_one(Some(401));
         standing.note_left(&chunk(401), Some(401));
         assert_eq!(standing.without_work(), FIRST_LANES - 2);
-        standing.tried_one();
+        standing.tried_one(Some(400));
         standing.note_left(&chunk(400), Some(400));
         assert_eq!((standing.lacking(NOON), standing.without_work()), (2, FIRST_LANES - 2));
         standing.note_over(&chunk(401));
@@ -401,13 +419,13 @@ mod tests {
     }
 
     #[test]
-    fn objects_are_closed_while_no_bounds_are_searched_for() {
+    fn a_brief_chunk_that_is_taken_leaves_the_others_as_they_are() {
         let mut standing = Standing::new(24);
-        assert!(standing.may_close());
-        standing.began_searches(2, NOON);
-        standing.ended_searches(1, NOON);
-        assert!(!standing.may_close());
-        standing.ended_searches(1, NOON);
-        assert!(standing.may_close());
+        standing.listed(&[Some(30_000), None, Some(7)], None, NOON);
+        assert_eq!(standing.without_work(), FIRST_LANES - 2);
+        standing.tried_one(Some(7));
+        assert_eq!(standing.without_work(), FIRST_LANES - 2);
+        standing.none_is_free();
+        assert_eq!((standing.lacking(NOON), standing.without_work()), (0, FIRST_LANES));
     }
 }

@@ -4,13 +4,12 @@
 //! another that no run holds: chunks that wait for nothing first, then the largest. What happens to one lane does not
 //! disturb the others. Objects whose chunks are done are closed beside the lanes.
 
-use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use domain::chunk::{Chunk, ChunkState};
+use domain::chunk::Chunk;
 use domain::ids::{ChunkKey, ObjectType};
 use domain::lease::LEASE_LENGTH;
 use domain::object::ObjectExport;
@@ -19,7 +18,9 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use jiff::Timestamp;
 use tokio::time::MissedTickBehavior;
 
-use super::export_run::{Candidates, ExportRun};
+use super::bound_search::Promise;
+use super::candidates::{Candidate, Candidates};
+use super::export_run::ExportRun;
 use super::lane_count::Calls;
 use super::out_of_attempts;
 use crate::backup::dispatch;
@@ -128,8 +129,9 @@ impl ExportRun<'_> {
                 return Ok(None);
             }
             let view = self.look(now).await?;
-            let Some(key) = candidates.pop() else {
+            let Some(Candidate { key, left, .. }) = candidates.take_best() else {
                 if !self.standing().should_list(now) {
+                    self.standing().none_is_free();
                     return Ok(None);
                 }
                 *candidates = self.list(None).await?.0;
@@ -138,7 +140,7 @@ impl ExportRun<'_> {
                 }
                 continue;
             };
-            self.standing().tried_one();
+            self.standing().tried_one(left);
             if !view.needs(&key) {
                 continue;
             }
@@ -147,7 +149,7 @@ impl ExportRun<'_> {
             let claimed = chunk.record.claim(&self.run.owner, now, LEASE_LENGTH);
             match self.leases().take_as(&chunk, claimed).await? {
                 Wished::Leased(held) => {
-                    self.standing().note_left(&key, expected_left(&chunk.record));
+                    self.standing().note_left(&key, chunk.record.expected_left());
                     return Ok(Some((key, held)));
                 }
                 Wished::Nothing => {}
@@ -188,25 +190,23 @@ impl ExportRun<'_> {
                 None => {}
             }
         }
-        free.sort_by_key(|chunk| {
-            let chunk = &chunk.record;
-            (chunk.state == ChunkState::Ready, chunk.expected_records.unwrap_or(0), Reverse(chunk.key.lower))
-        });
-        let expected: Vec<_> = free.iter().map(|chunk| expected_left(&chunk.record)).collect();
-        self.standing().listed(&expected, next, now);
-        Ok((free.into_iter().map(|chunk| chunk.record.key).collect(), others))
+        let free: Vec<Candidate> = free.iter().map(|chunk| Candidate::of(&chunk.record)).collect();
+        let left: Vec<Option<u64>> = free.iter().map(|candidate| candidate.left).collect();
+        self.standing().listed(&left, next, now);
+        let mut candidates = Candidates::default();
+        candidates.add(free);
+        Ok((candidates, others))
     }
 
-    /// Notes chunks that a lane has split off, the last of which has the rest of its range.
-    pub(super) async fn add(&self, chunks: impl IntoIterator<Item = ChunkKey>) {
-        self.candidates.lock().await.extend(chunks);
+    /// Notes chunks that a split has made for the lanes of `promise`.
+    pub(super) async fn add(&self, made: Vec<Candidate>, promise: &mut Promise<'_>) {
+        let mut candidates = self.candidates.lock().await;
+        for chunk in &made {
+            promise.made(chunk.left);
+        }
+        candidates.add(made);
         self.more.notify_one();
     }
-}
-
-/// About how many records are left in a chunk that no run reads. None if its records are not counted.
-fn expected_left(chunk: &Chunk) -> Option<u64> {
-    chunk.expected_records.map(|expected| expected.saturating_sub(chunk.records))
 }
 
 /// Counts a lane from its beginning to its end.

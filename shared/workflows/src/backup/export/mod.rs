@@ -6,6 +6,7 @@
 //! or is read again, and a run that dies loses at most one segment of each lane.
 
 mod bound_search;
+mod candidates;
 mod chunk_work;
 mod close_object;
 mod commit;
@@ -139,6 +140,7 @@ impl Export {
                 return Ok(ExportUsage::default());
             }
         };
+        export_run.standing().note_left(key, subject.chunk.record.expected_left());
         let worked = export_run.work_from(key.clone(), held).await;
         ending::sweep_if_ended(self.ledger(), &*self.queue, backup).await?;
         self.hand_over(backup).await?;

@@ -3,15 +3,16 @@
 //! Ids are clumpy: equal ranges of ids contain very unequal numbers of records. So bounds are found by searching the
 //! CRM for the id a given number of records ahead. One search reaches far enough for some seconds of all lanes, so
 //! every bound takes one search, and a large chunk is split again when its parts have been taken. The lane reads on
-//! while the bounds are searched, and each is used as soon as it is found.
+//! while the bounds are searched, and uses those that were found after each page.
 
 use domain::chunk::{Chunk, ExpectedRecords, ReadSoFar};
-use domain::ids::{ChunkKey, RecordId};
+use domain::ids::RecordId;
 use domain::ports::crm_model::ReadMode;
 use domain::ports::ledger::{Change, MAX_CHANGES};
 use jiff::{SignedDuration, Timestamp};
 
 use super::bound_search::{Bound, BoundSearch, BoundsAhead, Promise};
+use super::candidates::Candidate;
 use super::reading::ChunkReading;
 use crate::contention;
 use crate::run::StepError;
@@ -73,6 +74,8 @@ impl<'a> ChunkReading<'a> {
         let (crm, object) = (self.crm, own.key.object_type.clone());
         let kept = if self.reads_the_list_beside_searches() { LIST_SHARE } else { 1 };
         let farthest = u64::from(crm.model().call_sizes(&object).farthest);
+        // More parts would be too small within the reach of a search.
+        let parts = parts.min((farthest / SMALLEST_PART + 2).saturating_sub(kept)).max(2);
         let each = (left / (parts - 1 + kept)).min(farthest / (parts - 2 + kept));
         let ahead = (0..parts - 1).map(|part| u16::try_from(each * (kept + part)).unwrap_or(u16::MAX)).collect();
         let wish = BoundsAhead { object, read_to: self.last_id, ahead };
@@ -90,12 +93,11 @@ impl<'a> ChunkReading<'a> {
     ) -> Result<Option<BoundSearch<'a>>, StepError> {
         if let Some(points) = self.points(&mut search, so_far) {
             let chunks = self.split(&points, so_far, now).await?;
-            search.promise.keep(chunks.len());
-            self.export_run.add(chunks).await;
+            self.export_run.add(chunks, &mut search.promise).await;
         }
         let why = match search.ended.take() {
             None if now < search.ends => return Ok(Some(search)),
-            Some(Ok(())) if search.promise.kept > 0 => return Ok(None),
+            Some(Ok(())) if search.promise.served > 0 => return Ok(None),
             // The search index has fewer records than were counted, or the lane was faster.
             Some(Ok(())) => "no bound was found ahead of the lane".to_owned(),
             Some(Err(error)) => error.to_string(),
@@ -106,21 +108,13 @@ impl<'a> ChunkReading<'a> {
         Ok(None)
     }
 
-    /// The bounds that were found since the last look, as far as the lane has not read past them.
+    /// Where to split at the bounds that were found since the last look. None if there are none ahead of the lane.
     fn points(&self, search: &mut BoundSearch<'_>, so_far: ReadSoFar) -> Option<SplitPoints> {
         let chunk = &self.subject.chunk.record;
-        let is_inside = |bound: &Bound| bound.id > self.last_id && chunk.upper.is_none_or(|upper| bound.id < upper);
-        let mut found: Vec<Bound> = std::mem::take(&mut search.found).into_iter().filter(is_inside).collect();
-        found.sort_unstable_by_key(|bound| bound.id);
-        found.dedup_by_key(|bound| bound.id);
-        let lowest = found.first()?.ahead;
-        let read_since = (chunk.records + so_far.records).saturating_sub(search.began_at);
-        Some(SplitPoints {
-            left: self.left(so_far).unwrap_or(0),
-            own: lowest.saturating_sub(read_since),
-            each: search.each,
-            bounds: found.into_iter().map(|bound| bound.id).collect(),
-        })
+        let read_since = (chunk.records + so_far.records).saturating_sub(search.read_before);
+        let left = self.left(so_far).unwrap_or(0);
+        let found = std::mem::take(&mut search.found);
+        SplitPoints::at(found, (self.last_id, chunk.upper), (left, read_since, search.each))
     }
 
     /// Splits the chunk at the bounds. Returns the chunks that were made.
@@ -129,20 +123,24 @@ impl<'a> ChunkReading<'a> {
         found: &SplitPoints,
         so_far: ReadSoFar,
         now: Timestamp,
-    ) -> Result<Vec<ChunkKey>, StepError> {
+    ) -> Result<Vec<Candidate>, StepError> {
         let own = &self.subject.chunk.record;
         if found.bounds.is_empty() || own.split(self.lease, self.last_id, &found.bounds, found.expected(), now).is_err()
         {
             return Ok(Vec::new());
         }
-        let left_part = self.commit_split(found, so_far, now).await?;
+        let (left_part, right) = self.commit_split(found, so_far, now).await?;
         self.subject.chunk.record = left_part;
-        let key = &self.subject.chunk.record.key;
-        Ok(found.bounds.iter().map(|lower| ChunkKey { lower: *lower, ..key.clone() }).collect())
+        Ok(right.iter().map(Candidate::of).collect())
     }
 
-    /// Returns the rest of the chunk.
-    async fn commit_split(&self, found: &SplitPoints, so_far: ReadSoFar, now: Timestamp) -> Result<Chunk, StepError> {
+    /// Returns the rest of the chunk, and the chunks that were made.
+    async fn commit_split(
+        &self,
+        found: &SplitPoints,
+        so_far: ReadSoFar,
+        now: Timestamp,
+    ) -> Result<(Chunk, Vec<Chunk>), StepError> {
         let expected = found.expected();
         contention::retry(|| async {
             let (chunk, object) = futures_util::future::try_join(self.load_chunk(), self.load_object()).await?;
@@ -153,7 +151,7 @@ impl<'a> ChunkReading<'a> {
             let mut changes = vec![Change::replace(&chunk, &left_part), Change::replace(&object, &counted)];
             changes.extend(right.iter().map(Change::create));
             let answer = self.export_run.ledger().commit(&changes).await;
-            Ok::<_, StepError>(contention::settle(answer, left_part)?)
+            Ok::<_, StepError>(contention::settle(answer, (left_part, right))?)
         })
         .await
     }
@@ -170,6 +168,21 @@ struct SplitPoints {
 }
 
 impl SplitPoints {
+    /// The points at those of the bounds that are inside the range from the highest id read to the upper bound. `left`,
+    /// `read_since` and `each` are numbers of records: those left in the chunk, those read since the search began, and
+    /// those between two bounds.
+    fn at(
+        mut found: Vec<Bound>,
+        (last_id, upper): (RecordId, Option<RecordId>),
+        (left, read_since, each): (u64, u64, u64),
+    ) -> Option<Self> {
+        found.retain(|bound| bound.id > last_id && upper.is_none_or(|upper| bound.id < upper));
+        found.sort_unstable_by_key(|bound| bound.id);
+        found.dedup_by_key(|bound| bound.id);
+        let own = found.first()?.ahead.saturating_sub(read_since);
+        Some(Self { left, own, each, bounds: found.into_iter().map(|bound| bound.id).collect() })
+    }
+
     fn expected(&self) -> ExpectedRecords {
         ExpectedRecords { above: self.left, own: self.own, each: self.each }
     }
@@ -202,6 +215,35 @@ mod tests {
             let others = left.iter().enumerate().filter(|(at, _)| *at != own).map(|(_, left)| *left);
             wanted_parts(left[own], others, 8 - N)
         })
+    }
+
+    fn bounds(found: &[(u64, u64)]) -> Vec<Bound> {
+        found.iter().map(|(id, ahead)| Bound { id: RecordId(*id), ahead: *ahead }).collect()
+    }
+
+    /// 5,000 records whose ids are ten times their place, in eight parts.
+    #[test]
+    fn parts_add_up_when_bounds_are_found_one_after_another() {
+        let above = |found: &[(u64, u64)], read: u64, upper: Option<u64>, left: u64| {
+            let points = SplitPoints::at(bounds(found), (RecordId(read * 10), upper.map(RecordId)), (left, read, 625))
+                .expect("a bound inside");
+            (points.expected(), points.bounds.iter().map(|id| id.0).collect::<Vec<_>>())
+        };
+        // The two farthest: the lane has read a page, and keeps what is below them.
+        let expected = ExpectedRecords { above: 4_900, own: 3_650, each: 625 };
+        assert_eq!(above(&[(43_750, 4_375), (37_500, 3_750)], 100, None, 4_900), (expected, vec![37_500, 43_750]));
+        // Then the next one: all that is left above it is one part.
+        let expected = ExpectedRecords { above: 3_550, own: 2_925, each: 625 };
+        assert_eq!(above(&[(31_250, 3_125)], 200, Some(37_500), 3_550), (expected, vec![31_250]));
+    }
+
+    #[test]
+    fn bounds_that_the_lane_has_passed_or_that_are_odd_are_not_used() {
+        let at =
+            |found: &[(u64, u64)]| SplitPoints::at(bounds(found), (RecordId(50), Some(RecordId(90))), (900, 0, 100));
+        assert!(at(&[]).is_none() && at(&[(90, 300), (50, 100), (7, 10)]).is_none());
+        let points = at(&[(60, 300), (80, 200), (60, 100)]).expect("two bounds inside");
+        assert_eq!(points.bounds, [RecordId(60), RecordId(80)]);
     }
 
     #[test]
