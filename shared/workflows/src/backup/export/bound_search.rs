@@ -91,8 +91,8 @@ impl<'a> BoundSearch<'a> {
     }
 }
 
-/// The bounds, the farthest first, in whatever order the answers arrive: a split at a nearer one would put the farther
-/// ones out of the lane's reach. An item is None if the search index has too few records.
+/// The bounds, the farthest first, even if a nearer one is answered earlier. After a split at a nearer bound, the farther
+/// ones would be in a part that another lane reads. An item is None if the search index has too few records.
 fn farthest_first(crm: &dyn Crm, wish: BoundsAhead) -> Bounds<'_> {
     let BoundsAhead { object, read_to, ahead } = wish;
     let at_once = ahead.len();

@@ -108,7 +108,7 @@ impl<'a> ChunkReading<'a> {
         Ok(None)
     }
 
-    /// Where to split at the bounds that were found since the last look. None if there are none ahead of the lane.
+    /// The points for a split at the bounds found since the last look. None if the lane has read past all of them.
     fn points(&self, search: &mut BoundSearch<'_>, so_far: ReadSoFar) -> Option<SplitPoints> {
         let chunk = &self.subject.chunk.record;
         let read_since = (chunk.records + so_far.records).saturating_sub(search.read_before);
