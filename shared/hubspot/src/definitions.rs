@@ -85,20 +85,22 @@ impl HubSpot {
         let (plain, one, other) = tokio::join!(self.plain_documents(object, false), one, other);
         let listed = missing.note(plain)?.unwrap_or_default();
         let mut properties = into_properties(listed, Sensitivity::NonSensitive, &HashSet::new());
-        let mut refused = Vec::new();
-        for ((level, parameter), documents) in SENSITIVE_LEVELS.into_iter().zip([one, other]) {
+        let (mut refused, mut own_of) = (Vec::new(), [const { Vec::new() }; 2]);
+        for (((level, _), documents), own) in SENSITIVE_LEVELS.into_iter().zip([one, other]).zip(&mut own_of) {
             let known = properties.iter().map(|property| property.name.clone()).collect();
-            let found = match documents? {
-                Level::Listed(listed) => into_properties(listed, level, &known),
-                Level::Refused(error) => {
-                    refused.push(refused_properties(level, error));
-                    continue;
+            match documents? {
+                Level::Listed(listed) => {
+                    let found = into_properties(listed, level, &known);
+                    own.extend(found.iter().filter(|found| found.sensitivity == level).map(|found| found.name.clone()));
+                    properties.extend(found);
                 }
-            };
-            let own = found.iter().filter(|property| property.sensitivity == level);
-            let names: Vec<&str> = own.map(|property| property.name.as_str()).collect();
-            note_hidden(&mut hidden, self.check_visible(object, parameter, &names).await)?;
-            properties.extend(found);
+                Level::Refused(error) => refused.push(refused_properties(level, error)),
+            }
+        }
+        let own_of = own_of.each_ref().map(|own: &Vec<String>| own.iter().map(String::as_str).collect::<Vec<_>>());
+        let first = self.first_records(object, &own_of).await;
+        for ((_, parameter), own) in SENSITIVE_LEVELS.into_iter().zip(&own_of) {
+            note_hidden(&mut hidden, self.check_visible(object, parameter, own, &first).await)?;
         }
         if !missing.is_empty() {
             return Err(errors::missing_scopes(all_missing(&missing.into_names(), refused, hidden)));

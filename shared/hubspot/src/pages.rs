@@ -93,7 +93,7 @@ impl HubSpot {
         self.habits.of(self.account, object, |habit| habit.answered(records, answer.body.len(), self.clock.now()));
     }
 
-    async fn list(
+    pub(crate) async fn list(
         &self,
         object: &ObjectType,
         call: &Call,
@@ -264,7 +264,7 @@ fn query_of(request: &PageRequest<'_>, limit: u16) -> Query {
 }
 
 /// Without properties in the request, HubSpot chooses some itself, so the query always contains at least the id.
-fn list_query(request: &PageRequest<'_>, limit: u16, properties: &[&str]) -> Query {
+pub(crate) fn list_query(request: &PageRequest<'_>, limit: u16, properties: &[&str]) -> Query {
     let properties = if properties.is_empty() { &[RECORD_ID_COLUMN] } else { properties };
     query_of(request, limit.min(MAX_RECORDS)).with("archived", "false").with_list("properties", properties)
 }

@@ -154,3 +154,49 @@ async fn values_that_are_visible_or_do_not_exist_are_not_reported() {
         assert_eq!((listed.properties.len(), listed.refused.len()), (13, 0));
     }
 }
+
+/// What the list of an account shows, in which no search shows any value.
+async fn account_that_lists(first: &'static str) -> Server {
+    Server::start(move |request, _| {
+        if request.path().ends_with("/search") {
+            return Reply::ok(r#"{"total":1,"results":[{"id":"1","properties":{}}]}"#);
+        }
+        if request.path().contains("/objects/") {
+            assert_eq!(names_asked(request), ["s_1", "h_1", "s_2"]);
+            return Reply::ok(first);
+        }
+        let names: &[&str] = match request.parameter("dataSensitivity") {
+            None => &["email"],
+            Some("sensitive") => &["s_1", "s_2"],
+            Some(_) => &["h_1"],
+        };
+        let results: Vec<Value> = names.iter().map(|name| json!({ "name": name })).collect();
+        Reply::ok(json!({ "results": results }).to_string())
+    })
+    .await
+}
+
+/// HubSpot allows five searches a second, so they are left out if the first page answers the question.
+#[tokio::test]
+async fn no_search_is_sent_if_the_first_page_shows_values_or_no_records() {
+    let shown =
+        r#"{"results":[{"id":"1","properties":{"s_1":"","s_2":"x","h_1":"y"}}],"paging":{"next":{"after":"1"}}}"#;
+    for first in [shown, r#"{"results":[]}"#] {
+        let server = account_that_lists(first).await;
+        let listed = Client::to(&server).crm.properties(&object("contacts")).await.expect("listed");
+        assert_eq!((listed.properties.len(), server.seen().len()), (4, 4));
+    }
+}
+
+/// A2: values that the first page does not show are searched for, each level by itself.
+#[tokio::test]
+async fn a_level_without_values_on_the_first_page_is_searched() {
+    let only_one = r#"{"results":[{"id":"1","properties":{"s_1":"x","s_2":null}}]}"#;
+    let error = Client::to(&account_that_lists(only_one).await).crm.properties(&object("contacts")).await;
+    let scope = "crm.objects.contacts.highly_sensitive.read";
+    assert_eq!(error.expect_err("hidden").kind, CrmErrorKind::HiddenValues(vec![scope.into()]));
+    for unreadable in [r#"{"results":"none"}"#, r#"{"results":[],"paging":{"next":{"after":"1"}}}"#] {
+        let error = Client::to(&account_that_lists(unreadable).await).crm.properties(&object("contacts")).await;
+        assert!(matches!(error.expect_err("hidden").kind, CrmErrorKind::HiddenValues(scopes) if scopes.len() == 2));
+    }
+}
