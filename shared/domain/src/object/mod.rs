@@ -89,6 +89,9 @@ pub struct ObjectExport {
     /// When its closing was queued again, since the latest change.
     pub requeued_at: Option<Timestamp>,
     pub counts: Counts,
+    /// Its list was empty when it was discovered, so it was not counted then: `counts.before` is 0, but proves nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub listed_empty: bool,
     /// How the rows compare with the counts, once exported.
     pub verdict: Option<Verdict>,
     /// When its first page may have been read.
@@ -198,6 +201,7 @@ impl ObjectExport {
             recounted: false,
             requeued_at: None,
             counts: Counts { before: before.records, after: None, created: None },
+            listed_empty: false,
             verdict: None,
             window_from: before.counted_at,
             window_to: None,

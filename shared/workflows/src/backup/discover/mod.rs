@@ -17,7 +17,7 @@ use domain::gap::{self, Gap, Missing};
 use domain::ids::ObjectType;
 use domain::object::{CountBefore, ObjectExport};
 use domain::ports::crm::{
-    Crm, CrmAccount, CrmError, CrmErrorKind, Cursor, MissingScopes, PageRequest, PageSource, RefusedProperties,
+    Crm, CrmAccount, CrmError, CrmErrorKind, Cursor, MissingScopes, PageEnd, PageRequest, PageSource, RefusedProperties,
 };
 use domain::ports::crm_model::ReadMode;
 use domain::ports::ledger::{Change, Ledger};
@@ -83,6 +83,7 @@ struct ReadableObject {
     columns: Columns,
     gaps: Vec<Gap>,
     records: Option<u64>,
+    listed_empty: bool,
     counted_at: Timestamp,
 }
 
@@ -202,8 +203,14 @@ impl Discover {
         // Taken before the count, so that every record created after it counts as created during the backup.
         let counted_at = self.sessions.clock.now();
         let mut row = RowBuffer::new(0);
-        let asked = future::join3(crm.page(&first, &mut row), crm.properties(object), crm.census(object));
-        let (shown, listed, census) = asked.await;
+        let first_and_count = async {
+            let shown = crm.page(&first, &mut row).await;
+            let is_empty = shown.as_ref().is_ok_and(|end| row.is_empty() && shows_the_end(end));
+            // CRMs allow few counts a second, and many objects have no records. They are counted when they are closed.
+            let census = if is_empty { None } else { Some(crm.census(object).await) };
+            (shown, census)
+        };
+        let ((shown, census), listed) = future::join(first_and_count, crm.properties(object)).await;
         refusals.note(shown)?;
         let listed = match listed {
             // Hidden values do not matter if the object cannot be read at all.
@@ -217,7 +224,8 @@ impl Discover {
             }
             answer => refusals.note(answer)?,
         };
-        let census = refusals.note(census)?;
+        let listed_empty = census.is_none();
+        let census = census.map_or(Ok(None), |census| refusals.note(census))?;
         if let Some(error) = refusals.first {
             let object = Some(object.clone());
             return Ok(Described::Refused(RefusedObject::new(object, &definition.label, refusals.scopes, error)));
@@ -231,20 +239,21 @@ impl Discover {
         let gaps =
             listed.refused.into_iter().map(|refused| of_refused_properties(&definition, refused, last)).collect();
         let columns = Columns::from_properties(listed.properties);
-        let records = census.map(|census| census.records);
+        let records = if listed_empty { Some(0) } else { census.map(|census| census.records) };
         let mode = crm.model().read_mode(&definition);
-        Ok(Described::ReadableObject(ReadableObject { definition, mode, columns, gaps, records, counted_at }))
+        let readable = ReadableObject { definition, mode, columns, gaps, records, listed_empty, counted_at };
+        Ok(Described::ReadableObject(readable))
     }
 
     /// Adds an object and its first chunk to the ledger, and its columns to object storage.
     async fn add(&self, backup: &BackupRef, lease: u32, readable: ReadableObject) -> Result<(), StepError> {
-        let ReadableObject { definition, mode, columns, gaps, records, counted_at } = readable;
+        let ReadableObject { definition, mode, columns, gaps, records, listed_empty, counted_at } = readable;
         let columns_key = storage_keys::columns(backup, &definition.object_type, lease);
         stored_json::write(&*self.writer, &columns_key, &columns).await?;
         let now = self.sessions.clock.now();
         let before = CountBefore { records, counted_at };
         let (object, chunk) = ObjectExport::discovered(backup, definition, mode, &columns, columns_key, before, now);
-        let object = ObjectExport { gaps, ..object };
+        let object = ObjectExport { gaps, listed_empty, ..object };
         let step = self.step(backup);
         contention::retry(|| async {
             let loaded = step.load().await?.ok_or(StepError::GONE)?;
@@ -258,6 +267,11 @@ impl Discover {
     async fn dispatch(&self, backup: &BackupRef) -> Result<(), StepError> {
         dispatch::dispatch(self.ledger(), &*self.queue, &*self.sessions.clock, backup, RunCap(1)).await
     }
+}
+
+/// Whether nothing follows a page, not even records that cannot be read.
+const fn shows_the_end(page: &PageEnd) -> bool {
+    page.next.is_none() && page.last_listed.is_none() && page.unreadable.is_empty()
 }
 
 /// A token can be replaced outside this service by one of another portal. Portals must not be mixed.

@@ -9,7 +9,7 @@ use domain::ids::ObjectType;
 use domain::lease::WaitReason;
 use domain::lease::{MAX_ATTEMPTS, Wait};
 use domain::object::{Counts, ObjectExport, ObjectState};
-use domain::ports::crm::{Crm, CrmError};
+use domain::ports::crm::{Crm, CrmError, CrmErrorKind};
 use domain::ports::crm_model::ReadMode;
 use domain::ports::ledger::{self, Change, LedgerError, Versioned};
 use domain::work::Work;
@@ -173,12 +173,19 @@ impl ExportRun<'_> {
 /// can explain a difference.
 async fn counts(crm: &dyn Crm, object: &ObjectExport, chunks: &[Versioned<Chunk>]) -> Result<Counts, CrmError> {
     let name = &object.definition.object_type;
-    let after = crm.census(name).await?.map(|census| census.records);
+    let after = match crm.census(name).await {
+        // Discovery did not count it, so a token that may list it but not count it is met only now.
+        Err(error) if object.listed_empty && error.kind.is_refusal() && error.kind != CrmErrorKind::TokenRefused => {
+            tracing::warn!(%error, object = %name, "object.not-counted");
+            None
+        }
+        census => census?.map(|census| census.records),
+    };
     let may_have_moved = chunks.iter().any(|chunk| chunk.record.followed_opaque_cursors());
     let created = if after.is_some_and(|after| after != object.records || may_have_moved) {
         crm.created_since(name, object.window_from).await?
     } else {
         None
     };
-    Ok(Counts { before: object.counts.before, after, created })
+    Ok(Counts { before: object.counts.before.filter(|_| !object.listed_empty), after, created })
 }

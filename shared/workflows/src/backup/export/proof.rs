@@ -117,7 +117,9 @@ pub(super) async fn missing(
     chunks: &[Versioned<Chunk>],
     counts: Counts,
 ) -> Result<OnceMore, CrmError> {
-    let agree = counts.after.is_none_or(|after| object.found() == after && counts.before == Some(after));
+    let agree = counts.after.is_none_or(|after| {
+        object.found() == after && counts.before.map_or(object.listed_empty, |before| before == after)
+    });
     if agree {
         return Ok(OnceMore::new());
     }
