@@ -7,6 +7,7 @@
 
 use domain::chunk::{Chunk, ExpectedRecords, ReadSoFar};
 use domain::ids::RecordId;
+use domain::ports::crm::PageSource;
 use domain::ports::crm_model::ReadMode;
 use domain::ports::ledger::{Change, MAX_CHANGES};
 use jiff::{SignedDuration, Timestamp};
@@ -76,7 +77,12 @@ impl<'a> ChunkReading<'a> {
         let farthest = u64::from(crm.model().call_sizes(&object).farthest);
         // More parts would be too small within the reach of a search.
         let parts = parts.min((farthest / SMALLEST_PART + 2).saturating_sub(kept)).max(2);
-        let each = (left / (parts - 1 + kept)).min(farthest / (parts - 2 + kept));
+        // The parts up to the last bound.
+        let below = parts - 2 + kept;
+        let each = (left / (below + 1)).min(farthest / below);
+        let source = if kept == LIST_SHARE { PageSource::Search } else { PageSource::List };
+        let page = u64::from(crm.model().call_sizes(&object).page(source));
+        let each = whole_pages(each, page, farthest.min(left.saturating_sub(each / 2)) / below);
         let ahead = (0..parts - 1).map(|part| u16::try_from(each * (kept + part)).unwrap_or(u16::MAX)).collect();
         let wish = BoundsAhead { object, read_to: self.last_id, ahead };
         let promise = Promise::of(self.export_run, usize::try_from(parts - 1).unwrap_or(0));
@@ -188,6 +194,14 @@ impl SplitPoints {
     }
 }
 
+/// About `each` records, at most `most`, so that a part's last page has room for one more: the first record of the next
+/// part, which proves the boundary. Otherwise most parts take a page more.
+fn whole_pages(each: u64, page: u64, most: u64) -> u64 {
+    let nearest = (each + 1 + page / 2) / page.max(1);
+    let whole = [nearest, nearest.saturating_sub(1)].map(|pages| (pages * page).saturating_sub(1));
+    whole.into_iter().find(|whole| (1..=most).contains(whole)).unwrap_or(each)
+}
+
 /// The number of parts into which a lane with `left` records to read should split its chunk now, if `free` lanes have no
 /// work. It shares them with lanes that have about as much left, and leaves them to lanes that have clearly more. 1
 /// means no split.
@@ -244,6 +258,16 @@ mod tests {
         assert!(at(&[]).is_none() && at(&[(90, 300), (50, 100), (7, 10)]).is_none());
         let points = at(&[(60, 300), (80, 200), (60, 100)]).expect("two bounds inside");
         assert_eq!(points.bounds, [RecordId(60), RecordId(80)]);
+    }
+
+    #[test]
+    fn a_part_takes_whole_pages_if_the_last_bound_stays_within_reach() {
+        for (each, most, whole) in
+            [(625, 650, 599), (650, 700, 699), (650, 698, 599), (599, 600, 599), (30, 40, 30), (1, 1, 1)]
+        {
+            assert_eq!(whole_pages(each, 100, most), whole, "about {each}, at most {most}");
+        }
+        assert_eq!(whole_pages(625, 1, 700), 625);
     }
 
     #[test]
