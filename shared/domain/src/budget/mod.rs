@@ -213,6 +213,20 @@ impl CallBudget {
         }
     }
 
+    /// The budget after `unused` were given back: leased slots whose calls were never sent. Searches have no use for
+    /// them: their slots are only times. A call that is not counted any more must never be sent.
+    #[must_use]
+    pub fn given_back(&self, policy: &BudgetPolicy, kind: CallKind, unused: &[Timestamp]) -> Self {
+        let mut next = self.clone();
+        match &mut next.recent {
+            Some(recent) if kind == CallKind::Ordinary && recent.is_current(next.next_slot) => {
+                unused.iter().for_each(|slot| recent.give_back(*slot, policy.rate()));
+            }
+            _ => {}
+        }
+        next
+    }
+
     /// Leases up to `wanted` slots, none later than `latest`.
     pub fn lease(
         &self,

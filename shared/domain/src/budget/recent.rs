@@ -122,6 +122,15 @@ impl RecentSlots {
         self.counts[self.counts.len() - counted..].iter().sum()
     }
 
+    /// No longer counts a slot that was taken.
+    pub(super) fn give_back(&mut self, slot: Timestamp, rate: Rate) {
+        let earlier = usize::try_from(rate.part_of(self.latest) - rate.part_of(slot)).ok();
+        let place = earlier.and_then(|earlier| self.counts.len().checked_sub(earlier + 1));
+        if let Some(count) = place.and_then(|place| self.counts.get_mut(place)) {
+            *count = count.saturating_sub(1);
+        }
+    }
+
     /// Counts a slot, which is not before the latest one.
     fn add(&mut self, slot: Timestamp, rate: Rate) {
         let later = usize::try_from(rate.part_of(slot) - rate.part_of(self.latest)).unwrap_or(0);

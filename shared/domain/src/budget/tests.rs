@@ -91,7 +91,7 @@ fn busy_workers_get_at_least_97_percent_of_the_limit() {
 }
 
 /// Lanes that wait for answers, and now and then for storage, use up the limit if there are enough of them. They lease
-/// a second's slots at a time, and use a slot up to half a second late.
+/// a second's slots at a time, use a slot up to 150 ms late, and give the later ones back.
 #[test]
 fn lanes_that_are_late_now_and_then_use_97_percent_of_the_limit() {
     for limit in [190, 250] {
@@ -102,7 +102,10 @@ fn lanes_that_are_late_now_and_then_use_97_percent_of_the_limit() {
         for call in 0_i64.. {
             let lane = (0..ready.len()).min_by_key(|lane| ready[*lane]).expect("lanes");
             let now = at(ready[lane]).max(gate_free);
-            held.retain(|slot| now.duration_since(*slot) <= SignedDuration::from_millis(500));
+            let is_late = |slot: &Timestamp| now.duration_since(*slot) > SignedDuration::from_millis(150);
+            let late: Vec<Timestamp> = held.iter().copied().filter(is_late).collect();
+            held.drain(..late.len());
+            budget = budget.given_back(&policy, CallKind::Ordinary, &late);
             if held.is_empty() {
                 let (next, grant) = budget.lease(&policy, CallKind::Ordinary, limit / 10, now, at(1_000_000));
                 let Grant::Slots(slots) = grant else { panic!("a slot") };
@@ -127,6 +130,28 @@ fn lanes_that_are_late_now_and_then_use_97_percent_of_the_limit() {
         let share = f64::from(sent) / f64::from(limit * 6);
         assert!(share >= 0.97, "{limit}: {share}");
     }
+}
+
+/// A run that the CRM refused sends none of its slots.
+#[test]
+fn slots_that_are_given_back_are_leased_again() {
+    let policy = policy(190, 1_000_000);
+    let (mut budget, mut last, mut taken) = (budget(&policy), at(0), Vec::new());
+    for _ in 0..10 {
+        let (next, grant) = budget.lease(&policy, CallKind::Ordinary, 19, last, at(60_000));
+        let Grant::Slots(slots) = grant else { panic!("slots") };
+        (budget, last, taken) = (next, *slots.last().expect("19"), slots);
+    }
+    let first_after = |budget: &CallBudget| match budget.lease(&policy, CallKind::Ordinary, 1, last, at(60_000)).1 {
+        Grant::Slots(slots) => slots[0],
+        Grant::Wait { .. } => panic!("within a minute"),
+    };
+    assert!(first_after(&budget) > at(9_900), "the window is full");
+    let given_back = budget.given_back(&policy, CallKind::Ordinary, &taken);
+    assert!(first_after(&given_back) < last + SignedDuration::from_millis(100));
+    assert_eq!(budget.given_back(&policy, CallKind::Search, &taken), budget);
+    let long_ago = [at(-20_000), at(90_000)];
+    assert_eq!(budget.given_back(&policy, CallKind::Ordinary, &long_ago), budget);
 }
 
 #[test]
@@ -180,25 +205,29 @@ proptest! {
         prop_assert!(most <= 194, "{most}");
     }
 
-    /// No window holds more slots than the limit, for every length of a window and every sequence of requests.
+    /// No window holds more calls than the limit, for every length of a window and every sequence of requests, whatever
+    /// part of the slots is given back.
     #[test]
     fn no_window_exceeds_the_limit(
         limit in 2_u32..400,
         window in 1_i64..20,
-        asks in prop::collection::vec((0_i64..3_000, 1_u32..60), 1..200),
+        asks in prop::collection::vec((0_i64..3_000, 1_u32..60, 0_usize..20), 1..200),
     ) {
         let window = SignedDuration::from_secs(window);
         let mut policy = policy(limit, 1_000_000);
         policy.limits.window = window;
         let mut budget = budget(&policy);
         let mut now = 0;
-        let mut sent = Vec::new();
-        for (pause, wanted) in asks {
+        let (mut sent, mut unused) = (Vec::new(), Vec::new());
+        for (pause, wanted, used) in asks {
             now += pause;
             let latest = at(now) + SignedDuration::from_secs(60);
+            budget = budget.given_back(&policy, CallKind::Ordinary, &unused);
+            unused.clear();
             let (next, grant) = budget.lease(&policy, CallKind::Ordinary, wanted, at(now), latest);
             budget = next;
-            if let Grant::Slots(slots) = grant {
+            if let Grant::Slots(mut slots) = grant {
+                unused = slots.split_off(used.min(slots.len()));
                 sent.extend(slots);
             }
         }
