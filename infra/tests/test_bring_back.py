@@ -1,4 +1,4 @@
-"""infra/bring-back.py with an AWS CLI that answers from a file and notes what it was asked."""
+"""infra/bring-back.py with an AWS CLI that only answers."""
 
 import json
 import os
@@ -8,22 +8,9 @@ import tempfile
 import unittest
 from pathlib import Path
 
-SCRIPT = Path(__file__).parent.parent / "bring-back.py"
+from aws_stub import AwsStub
 
-# Answers by the first two arguments. Files that it is given are gone afterwards, so it notes their content.
-AWS = """#!{python}
-import json, sys
-from pathlib import Path
-folder = Path({folder!r})
-asked = [Path(one[7:]).read_text() if one.startswith("file://") else one for one in sys.argv[1:]]
-with open(folder / "asked.jsonl", "a") as log:
-    log.write(json.dumps(asked) + "\\n")
-answers = json.loads((folder / "answers.json").read_text())
-answer = answers.get(" ".join(sys.argv[1:3]), {{}})
-if isinstance(answer, str):
-    sys.exit(answer)
-print(json.dumps(answer))
-"""
+SCRIPT = Path(__file__).parent.parent / "bring-back.py"
 
 IDS = {
     "Key": "key-1", "Bucket": "bucket-1", "Ledger": "ledger-1", "AuditLog": "audit-1", "UserPool": "eu-central-1_A",
@@ -40,9 +27,6 @@ class BringingBack(unittest.TestCase):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.folder = Path(folder.name)
-        program = self.folder / "aws"
-        program.write_text(AWS.format(python=sys.executable, folder=folder.name))
-        program.chmod(0o755)
         deleted = [
             {"StackName": "crm-backup", "StackId": "old", "DeletionTime": "2026-01-01T00:00:00Z"},
             {"StackName": "crm-backup", "StackId": "young", "DeletionTime": "2026-02-01T00:00:00Z"},
@@ -57,27 +41,24 @@ class BringingBack(unittest.TestCase):
             "cloudformation describe-change-set": {"Status": "CREATE_COMPLETE"},
             "cloudformation describe-stacks": {"Stacks": [{"StackStatus": "IMPORT_COMPLETE"}]},
         }
+        self.aws = AwsStub(self.folder, self.answers)
 
     def run_script(self, *arguments, typed=""):
-        (self.folder / "answers.json").write_text(json.dumps(self.answers))
+        self.aws.save()
         return subprocess.run(
             [sys.executable, str(SCRIPT), "--stack", "crm-backup", *arguments], input=typed, capture_output=True,
             text=True, env={"PATH": f"{self.folder}:{os.environ['PATH']}"}, timeout=60, check=False,
         )
 
-    def asked(self):
-        log = self.folder / "asked.jsonl"
-        return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
-
     def import_asked_for(self):
-        [asked] = [one for one in self.asked() if one[1] == "create-change-set"]
+        [asked] = [one for one in self.aws.asked() if one[1] == "create-change-set"]
         after = dict(zip(asked, asked[1:]))
         return json.loads(after["--resources-to-import"]), after["--template-body"]
 
     def test_what_the_youngest_deleted_stack_has_left_is_imported_as_the_template_has_it(self):
         done = self.run_script("--yes")
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertIn("young", next(one for one in self.asked() if one[1] == "describe-stack-events"))
+        self.assertIn("young", next(one for one in self.aws.asked() if one[1] == "describe-stack-events"))
         wanted, template = self.import_asked_for()
         found = {one["LogicalResourceId"]: one["ResourceIdentifier"] for one in wanted}
         self.assertEqual(found["Key"], {"KeyId": "key-1"})
@@ -100,7 +81,7 @@ class BringingBack(unittest.TestCase):
         done = self.run_script(typed="no\n")
         self.assertEqual((done.returncode, done.stderr), (1, "bring-back.py: nothing was done\n"))
         changes = {"create-change-set", "execute-change-set", "delete-bucket-policy"}
-        self.assertFalse(changes & {one[1] for one in self.asked()})
+        self.assertFalse(changes & {one[1] for one in self.aws.asked()})
 
     def test_a_stack_for_another_issuer_has_no_users(self):
         self.answers["cloudformation describe-stack-events"]["StackEvents"] = [
