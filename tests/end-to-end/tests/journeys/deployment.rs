@@ -21,10 +21,21 @@ fn the_template_keeps_and_protects_what_is_stored() -> Result<()> {
     let template = template(Aws::of(&stack))?;
     let resources = &template["Resources"];
 
-    for kept in ["Key", "Bucket", "Ledger", "AuditLog"] {
+    for (kept, policy) in [
+        ("Key", "RetainExceptOnCreate"),
+        ("Bucket", "RetainExceptOnCreate"),
+        ("BucketPolicy", "RetainExceptOnCreate"),
+        ("Ledger", "Retain"),
+        ("AuditLog", "Retain"),
+        ("UserPool", "Retain"),
+    ] {
         let policies = (&resources[kept]["DeletionPolicy"], &resources[kept]["UpdateReplacePolicy"]);
-        assert_eq!(policies, (&json!("Retain"), &json!("Retain")), "{kept}");
+        assert_eq!(policies, (&json!(policy), &json!("Retain")), "{kept}");
     }
+    for protected in ["Ledger", "AuditLog"] {
+        assert_eq!(resources[protected]["Properties"]["DeletionProtectionEnabled"], true, "{protected}");
+    }
+    assert_eq!(resources["UserPool"]["Properties"]["DeletionProtection"], "ACTIVE");
     assert_eq!(resources["Key"]["Properties"]["EnableKeyRotation"], true);
     let bucket = &resources["Bucket"]["Properties"];
     let key = json!({ "Fn::GetAtt": ["Key", "Arn"] });
@@ -61,6 +72,25 @@ fn the_template_keeps_and_protects_what_is_stored() -> Result<()> {
         assert_eq!(table["TimeToLiveSpecification"], json!({ "AttributeName": "forgetAt", "Enabled": true }));
         assert_eq!(table["SSESpecification"], json!({ "SSEEnabled": true, "SSEType": "KMS", "KMSMasterKeyId": key }));
     }
+    Ok(())
+}
+
+/// A stolen token must not be enough to change its user's address, password or second factor.
+#[test]
+fn the_template_lets_users_in_at_cognitos_pages_alone() -> Result<()> {
+    let Some(stack) = stack()? else { return Ok(()) };
+    let template = template(Aws::of(&stack))?;
+    let client = &template["Resources"]["UserPoolClient"]["Properties"];
+    assert_eq!(client["AllowedOAuthFlows"], json!(["code"]));
+    assert_eq!(client["AllowedOAuthScopes"], json!(["openid", "email"]));
+    let flows = json!(["ALLOW_ADMIN_USER_PASSWORD_AUTH"]);
+    assert_eq!(client["ExplicitAuthFlows"]["Fn::If"], json!(["IsEmulated", ["ALLOW_USER_PASSWORD_AUTH"], flows]));
+    assert_eq!(client["RefreshTokenRotation"]["Feature"], "ENABLED");
+    assert_eq!(client["IdTokenValidity"]["Fn::If"], json!(["IsEmulated", 60, 15]));
+    let pool = &template["Resources"]["UserPool"]["Properties"];
+    assert_eq!((&pool["MfaConfiguration"], &pool["EnabledMfas"]), (&json!("ON"), &json!(["SOFTWARE_TOKEN_MFA"])));
+    assert_eq!(pool["AdminCreateUserConfig"]["AllowAdminCreateUserOnly"], true);
+    assert_eq!(pool["AccountRecoverySetting"]["RecoveryMechanisms"], json!([{ "Name": "admin_only", "Priority": 1 }]));
     Ok(())
 }
 
