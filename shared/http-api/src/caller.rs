@@ -64,6 +64,7 @@ struct Claims {
     aud: Option<Value>,
     token_use: Option<String>,
     email: Option<String>,
+    email_verified: Option<Value>,
     #[serde(rename = "cognito:groups")]
     cognito_groups: Option<Value>,
     groups: Option<Value>,
@@ -93,8 +94,12 @@ impl Caller {
             Problem::token_unsuitable("The bearer token was not verified.")
                 .caused_by("the route has no JWT authorizer, or it verified another token")
         })?;
-        let groups = claims.cognito_groups.or(claims.groups).map(texts).unwrap_or_default();
-        Ok(Self { requester: Requester { subject, email: claims.email }, groups, sign_in: claims.sign_in })
+        // Cognito's own claim is the only one that it fills by the user's membership; its tokens have a `token_use`.
+        let others = claims.groups.filter(|_| claims.token_use.is_none());
+        let groups = claims.cognito_groups.or(others).map(texts).unwrap_or_default();
+        // Users may be able to change an address that nobody has verified, to that of somebody else.
+        let email = claims.email.filter(|_| claims.email_verified.is_some_and(|claim| is_true(&claim)));
+        Ok(Self { requester: Requester { subject, email }, groups, sign_in: claims.sign_in })
     }
 
     /// The user, as records name them.
@@ -165,6 +170,11 @@ fn has_audience(claim: &Value, audience: &str) -> bool {
     }
 }
 
+/// Cognito's tokens have a boolean here, and those of some other issuers a text.
+fn is_true(claim: &Value) -> bool {
+    claim.as_bool().unwrap_or_else(|| claim.as_str() == Some("true"))
+}
+
 /// The groups, if the claim is an array of texts only.
 fn texts(claim: Value) -> Vec<String> {
     serde_json::from_value(claim).unwrap_or_default()
@@ -190,7 +200,7 @@ mod tests {
 
     fn call_with(change: impl FnOnce(&mut Value)) -> Result<Caller, Problem> {
         let mut claims = json!({
-            "sub": "user-1", "aud": "client-1", "token_use": "id", "email": "ada@example.com",
+            "sub": "user-1", "aud": "client-1", "token_use": "id", "email": "ada@example.com", "email_verified": true,
             "cognito:groups": ["42:super-admin"],
         });
         change(&mut claims);
@@ -210,6 +220,23 @@ mod tests {
         assert_eq!(authorised.requester.subject, "user-1");
         assert_eq!(authorised.requester.email.as_deref(), Some("ada@example.com"));
         assert!(!authorised.is_operator);
+    }
+
+    /// The audit log and notifications name the address.
+    #[test]
+    fn only_a_verified_email_is_believed() {
+        for (claim, believed) in [
+            (json!(true), true),
+            (json!("true"), true),
+            (json!(false), false),
+            (json!("false"), false),
+            (json!("TRUE "), false),
+            (json!(1), false),
+            (Value::Null, false),
+        ] {
+            let caller = call_with(|claims| claims["email_verified"] = claim.clone()).expect("an ID token");
+            assert_eq!(caller.requester().email.is_some(), believed, "{claim}");
+        }
     }
 
     #[test]

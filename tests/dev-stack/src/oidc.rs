@@ -78,7 +78,8 @@ impl OidcStack {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let mut all = json!({
             "iss": self.issuer, "aud": self.audience, "sub": subject, "email": format!("{subject}@example.com"),
-            "token_use": "id", "auth_time": now.saturating_sub(ago.as_secs()), "iat": now, "exp": now + LIFETIME,
+            "email_verified": true,
+            "auth_time": now.saturating_sub(ago.as_secs()), "iat": now, "exp": now + LIFETIME,
         });
         for (name, value) in claims.as_object().into_iter().flatten() {
             all[name] = value.clone();

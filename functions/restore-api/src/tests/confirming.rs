@@ -21,7 +21,8 @@ fn acknowledged() -> Value {
 
 fn claims(age: SignedDuration) -> Value {
     json!({
-        "sub": "user-1", "aud": AUDIENCE, "token_use": "id", "email": "ada@example.com", "cognito:groups": ADMIN,
+        "sub": "user-1", "aud": AUDIENCE, "token_use": "id", "email": "ada@example.com",
+            "email_verified": true, "cognito:groups": ADMIN,
         "auth_time": (now() - age).as_second(),
     })
 }

@@ -68,7 +68,8 @@ impl Twice {
 /// Sent by a super admin who has just signed in.
 fn keyed(path: &str, body: &Value, key: &str) -> ApiCall {
     let claims = json!({
-        "sub": "user-1", "aud": AUDIENCE, "token_use": "id", "email": "ada@example.com", "cognito:groups": ADMIN,
+        "sub": "user-1", "aud": AUDIENCE, "token_use": "id", "email": "ada@example.com",
+            "email_verified": true, "cognito:groups": ADMIN,
         "auth_time": now().as_second(),
     });
     let call = ApiCall::new("POST", path).with_claims(&claims).body(&body.to_string());

@@ -102,7 +102,8 @@ fn texts(document: &Document) -> Vec<&str> {
 
 fn groups(claims: &Document) -> Vec<&str> {
     let given = |name| claims.last(name).filter(|groups| **groups != Document::Null);
-    given("cognito:groups").or(given("groups")).map(texts).unwrap_or_default()
+    let others = given("groups").filter(|_| given("token_use").is_none());
+    given("cognito:groups").or(others).map(texts).unwrap_or_default()
 }
 
 /// Whether the sign-in is fresh and names a factor, or the user comes from the provider.

@@ -55,7 +55,8 @@ impl ApiCall {
     #[must_use]
     pub fn by(self, groups: &[&str]) -> Self {
         self.with_claims(&json!({
-            "sub": "user-1", "aud": AUDIENCE, "token_use": "id", "email": "ada@example.com", "cognito:groups": groups,
+            "sub": "user-1", "aud": AUDIENCE, "token_use": "id", "email": "ada@example.com",
+            "email_verified": true, "cognito:groups": groups,
         }))
     }
 
