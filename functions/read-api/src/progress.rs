@@ -97,7 +97,7 @@ impl<'a> ObjectRepresentation<'a> {
             generation: object.generation,
             columns: object.column_count,
             records: progress.records,
-            expected_records: object.counts.before,
+            expected_records: object.expected_records(),
             pages: progress.pages,
             bytes: progress.bytes,
             share_done: progress.share_done.map(rounded),

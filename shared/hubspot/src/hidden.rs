@@ -1,6 +1,6 @@
 //! Checks whether the token may read sensitive values. Every token can list their definitions, and HubSpot does not
 //! document the answer about a value that a token may not read: it may be left out, null, or refused. So before a
-//! backup begins, at least one value must have been seen. Most often the first page of records shows one. Otherwise a
+//! backup begins, at least one value must be seen, if there is any. Most often the first page of records shows one. Otherwise a
 //! search finds records that have such values, and its answer must show at least one of them. Searches are few: HubSpot
 //! allows five a second.
 

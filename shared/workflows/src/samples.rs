@@ -142,7 +142,7 @@ pub(crate) fn discovered(backup: &Backup, name: &str, expected: Option<u64>) -> 
         ReadMode::Ranges,
         &columns,
         "columns.json".to_owned(),
-        CountBefore { records: expected, counted_at: NOW },
+        CountBefore { records: expected, listed_empty: false, counted_at: NOW },
         NOW,
     );
     (object, chunk)

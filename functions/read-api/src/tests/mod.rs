@@ -213,7 +213,7 @@ async fn a_backup_is_shown_with_progress_per_object() {
         ReadMode::Ranges,
         &columns,
         key,
-        CountBefore { records: Some(900), counted_at: now() },
+        CountBefore { records: Some(900), listed_empty: false, counted_at: now() },
         now(),
     );
     let added = Committed { records: 300, pages: 3, plain_bytes: 9_000, ..Committed::default() };
@@ -293,7 +293,7 @@ async fn times_have_milliseconds_at_most_and_objects_of_an_ended_backup_are_unfi
         ReadMode::Sequential,
         &columns,
         "k".to_owned(),
-        CountBefore { records: None, counted_at: long },
+        CountBefore { records: None, listed_empty: false, counted_at: long },
         long,
     );
     for backup in [downloadable, deleted, failed] {

@@ -165,7 +165,7 @@ pub(crate) fn export(table: &Table, storage: &mut Storage) -> ExportedObject {
         ReadMode::Ranges,
         &columns,
         "columns".into(),
-        CountBefore { records: Some(0), counted_at: from },
+        CountBefore { records: Some(0), listed_empty: false, counted_at: from },
         from,
     );
     let records = table.rows.len() as u64;

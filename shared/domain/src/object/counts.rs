@@ -14,7 +14,7 @@ pub enum Verdict {
     Short,
     /// Too many rows: the count lags, or leaves some records out.
     Surplus,
-    /// The CRM does not count these records (conversations).
+    /// The CRM does not count these records (conversations), or refuses to.
     Uncounted,
 }
 
@@ -22,7 +22,7 @@ pub enum Verdict {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Counts {
-    /// Records when the object was discovered.
+    /// Records when the object was discovered. None if they were not counted.
     pub before: Option<u64>,
     /// Records when its last chunk was done.
     pub after: Option<u64>,

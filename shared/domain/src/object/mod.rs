@@ -89,7 +89,7 @@ pub struct ObjectExport {
     /// When its closing was queued again, since the latest change.
     pub requeued_at: Option<Timestamp>,
     pub counts: Counts,
-    /// Its list was empty when it was discovered, so it was not counted then: `counts.before` is 0, but proves nothing.
+    /// Its list was empty when it was discovered, so it was not counted then. That proves nothing about its records.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub listed_empty: bool,
     /// How the rows compare with the counts, once exported.
@@ -136,8 +136,10 @@ const MOST_HIDDEN: usize = 2_000;
 /// The CRM's count of an object's records before they are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CountBefore {
-    /// None where the CRM does not count.
+    /// None where the CRM does not count, or was not asked.
     pub records: Option<u64>,
+    /// The CRM was not asked, because the list was empty.
+    pub listed_empty: bool,
     /// Records created after that moment may or may not be read.
     pub counted_at: Timestamp,
 }
@@ -201,7 +203,7 @@ impl ObjectExport {
             recounted: false,
             requeued_at: None,
             counts: Counts { before: before.records, after: None, created: None },
-            listed_empty: false,
+            listed_empty: before.listed_empty,
             verdict: None,
             window_from: before.counted_at,
             window_to: None,
@@ -225,7 +227,12 @@ impl ObjectExport {
             generation: self.generation,
             lower: RecordId(0),
         };
-        Chunk::waiting(&self.backup(), key, None, self.counts.before, now)
+        Chunk::waiting(&self.backup(), key, None, self.expected_records(), now)
+    }
+
+    /// How many records it had when it was discovered. None if the CRM cannot count them.
+    pub fn expected_records(&self) -> Option<u64> {
+        self.counts.before.or(self.listed_empty.then_some(0))
     }
 
     /// The ids of its backup.
@@ -308,8 +315,10 @@ impl ObjectExport {
             return Err(Refused::new("starting again", "the object is already read by one worker"));
         }
         let (mode, list_use) = match self.list_use {
-            ListUse::AnyRange if in_order && self.counts.before.is_some() => (ReadMode::Ranges, ListUse::FirstRange),
-            ListUse::AnyRange | ListUse::FirstRange if self.counts.before.is_some() => {
+            ListUse::AnyRange if in_order && self.expected_records().is_some() => {
+                (ReadMode::Ranges, ListUse::FirstRange)
+            }
+            ListUse::AnyRange | ListUse::FirstRange if self.expected_records().is_some() => {
                 (ReadMode::Ranges, ListUse::NoRange)
             }
             list_use => (ReadMode::Sequential, list_use),

@@ -15,7 +15,7 @@ fn read() -> (ObjectExport, Chunk, Segment) {
         custom: false,
     };
     let columns = Columns { properties: Vec::new() };
-    let before = CountBefore { records: Some(4), counted_at: NOW };
+    let before = CountBefore { records: Some(4), listed_empty: false, counted_at: NOW };
     let discovered =
         ObjectExport::discovered(&backup, definition, ReadMode::Ranges, &columns, "c".to_owned(), before, NOW);
     let (object, chunk) = discovered;

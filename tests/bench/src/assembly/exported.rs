@@ -97,7 +97,7 @@ async fn begin(parts: &Parts, account: &AccountId, number: u8) -> Result<Exporti
         ReadMode::Ranges,
         &columns,
         columns_key,
-        CountBefore { records: None, counted_at: now },
+        CountBefore { records: None, listed_empty: false, counted_at: now },
         now,
     );
     let requester = Requester { subject: "bench".to_owned(), email: None };

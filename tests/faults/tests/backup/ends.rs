@@ -168,8 +168,10 @@ async fn a_list_that_is_wrongly_empty_is_not_believed() {
         let read = read_all(&world(contacts, 4).await).await;
         assert_eq!((read.verdict(), read.object.records), (Verdict::Exact, 300), "{cursors:?}");
     }
-    let read = read_all(&world(samples::many_contacts(0, Cursors::Ids), 4).await).await;
+    let world = world(samples::many_contacts(0, Cursors::Ids), 4).await;
+    let read = read_all(&world).await;
     assert_eq!((read.object.verdict, read.object.reopened), (Some(Verdict::Exact), 0));
+    assert_eq!(world.crm.calls("census"), 1, "counted once, when it is closed");
 }
 
 /// B2: with cursors that stand for a number of records, the deletion of one that was read moves another past the

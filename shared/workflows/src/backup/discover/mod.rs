@@ -29,7 +29,6 @@ use domain::storage_keys;
 use domain::work::{BackupRef, Work};
 use domain::{Failure, FailureKind};
 use futures_util::{StreamExt, future, stream};
-use jiff::Timestamp;
 
 use crate::backup::discover::last_backup::LastBackup;
 use crate::backup::dispatch::{self, RunCap};
@@ -82,9 +81,7 @@ struct ReadableObject {
     mode: ReadMode,
     columns: Columns,
     gaps: Vec<Gap>,
-    records: Option<u64>,
-    listed_empty: bool,
-    counted_at: Timestamp,
+    before: CountBefore,
 }
 
 impl Discover {
@@ -199,6 +196,7 @@ impl Discover {
     ) -> Result<Described, CrmError> {
         let object = &definition.object_type;
         let mut refusals = ObjectRefusals::default();
+        let mode = crm.model().read_mode(&definition);
         let first = PageRequest { object, properties: &[], cursor: &Cursor::START, source: PageSource::List, limit: 1 };
         // Taken before the count, so that every record created after it counts as created during the backup.
         let counted_at = self.sessions.clock.now();
@@ -207,7 +205,7 @@ impl Discover {
             let shown = crm.page(&first, &mut row).await;
             let is_empty = shown.as_ref().is_ok_and(|end| row.is_empty() && shows_the_end(end));
             // CRMs allow few counts a second, and many objects have no records. They are counted when they are closed.
-            let census = if is_empty { None } else { Some(crm.census(object).await) };
+            let census = if is_empty && mode == ReadMode::Ranges { None } else { Some(crm.census(object).await) };
             (shown, census)
         };
         let ((shown, census), listed) = future::join(first_and_count, crm.properties(object)).await;
@@ -239,21 +237,18 @@ impl Discover {
         let gaps =
             listed.refused.into_iter().map(|refused| of_refused_properties(&definition, refused, last)).collect();
         let columns = Columns::from_properties(listed.properties);
-        let records = if listed_empty { Some(0) } else { census.map(|census| census.records) };
-        let mode = crm.model().read_mode(&definition);
-        let readable = ReadableObject { definition, mode, columns, gaps, records, listed_empty, counted_at };
-        Ok(Described::ReadableObject(readable))
+        let before = CountBefore { records: census.map(|census| census.records), listed_empty, counted_at };
+        Ok(Described::ReadableObject(ReadableObject { definition, mode, columns, gaps, before }))
     }
 
     /// Adds an object and its first chunk to the ledger, and its columns to object storage.
     async fn add(&self, backup: &BackupRef, lease: u32, readable: ReadableObject) -> Result<(), StepError> {
-        let ReadableObject { definition, mode, columns, gaps, records, listed_empty, counted_at } = readable;
+        let ReadableObject { definition, mode, columns, gaps, before } = readable;
         let columns_key = storage_keys::columns(backup, &definition.object_type, lease);
         stored_json::write(&*self.writer, &columns_key, &columns).await?;
         let now = self.sessions.clock.now();
-        let before = CountBefore { records, counted_at };
         let (object, chunk) = ObjectExport::discovered(backup, definition, mode, &columns, columns_key, before, now);
-        let object = ObjectExport { gaps, listed_empty, ..object };
+        let object = ObjectExport { gaps, ..object };
         let step = self.step(backup);
         contention::retry(|| async {
             let loaded = step.load().await?.ok_or(StepError::GONE)?;

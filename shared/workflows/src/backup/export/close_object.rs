@@ -90,7 +90,13 @@ impl ExportRun<'_> {
                 }
             }
         }
-        let counts = counts(crm, object, &chunks).await?;
+        let counts = match counts(crm, object, &chunks).await {
+            Err(error) if !object.recounted && is_first_refusal(object, &error) => {
+                let wait = Wait { until: self.now() + RECOUNT_AFTER, reason: WaitReason::CountsLag };
+                return self.close_later(loaded, &object.recount(wait), wait).await;
+            }
+            counts => counts?,
+        };
         let moved = if object.mode == ReadMode::Ranges { proof::moved(&chunks, counts) } else { OnceMore::new() };
         if moved.is_empty() && object.verdict_of_found(counts).is_unexplained() && !object.recounted {
             let wait = Wait { until: self.now() + RECOUNT_AFTER, reason: WaitReason::CountsLag };
@@ -169,13 +175,19 @@ impl ExportRun<'_> {
     }
 }
 
+/// Whether the CRM refuses to count an object that it was not asked to count before: the token may list its records,
+/// but not search for them.
+fn is_first_refusal(object: &ObjectExport, error: &CrmError) -> bool {
+    object.listed_empty && error.kind.is_refusal() && error.kind != CrmErrorKind::TokenRefused
+}
+
 /// The CRM's counts around the time at which the object was read. The number of created records is requested only if it
 /// can explain a difference.
 async fn counts(crm: &dyn Crm, object: &ObjectExport, chunks: &[Versioned<Chunk>]) -> Result<Counts, CrmError> {
     let name = &object.definition.object_type;
     let after = match crm.census(name).await {
-        // Discovery did not count it, so a token that may list it but not count it is met only now.
-        Err(error) if object.listed_empty && error.kind.is_refusal() && error.kind != CrmErrorKind::TokenRefused => {
+        // Asked for the second time.
+        Err(error) if object.recounted && is_first_refusal(object, &error) => {
             tracing::warn!(%error, object = %name, "object.not-counted");
             None
         }
@@ -187,5 +199,5 @@ async fn counts(crm: &dyn Crm, object: &ObjectExport, chunks: &[Versioned<Chunk>
     } else {
         None
     };
-    Ok(Counts { before: object.counts.before.filter(|_| !object.listed_empty), after, created })
+    Ok(Counts { before: object.counts.before, after, created })
 }

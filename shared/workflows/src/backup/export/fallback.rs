@@ -20,7 +20,7 @@ impl ChunkReading<'_> {
     pub(super) fn can_search_for_the_rest(&self, why: NotHonoured) -> bool {
         let (way, chunk) = (self.way(), &self.subject.chunk.record);
         let is_at_its_start = chunk.cursor == Cursor::AfterId(chunk.key.lower) && chunk.records == 0;
-        let can_search = way.mode == ReadMode::Ranges && self.subject.object.counts.before.is_some();
+        let can_search = way.mode == ReadMode::Ranges && self.subject.object.expected_records().is_some();
         can_search
             && way.source == PageSource::List
             && chunk.cursor != Cursor::START

@@ -90,7 +90,7 @@ pub(super) async fn boundaries(
 /// The part to read of a chunk that missed a record next to its boundary. None if no part can be read once more.
 fn part_of(object: &ObjectExport, chunk: &Chunk) -> Option<Reread> {
     // Without a count there is no search.
-    object.counts.before?;
+    object.expected_records()?;
     // A list was cut off if it ended below the chunk's bound although records lie behind that bound.
     let was_cut_off = chunk.upper.is_some() && chunk.seen_past_end.is_none();
     if was_cut_off && !chunk.again.went_on {

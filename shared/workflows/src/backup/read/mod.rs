@@ -184,7 +184,7 @@ fn object_progress(object: ObjectExport, chunks: &[Chunk], state: BackupState, n
     let pages = object.pages + read.pages;
     let header_bytes = if records == 0 { 0 } else { object.header_bytes };
     let bytes = object.plain_bytes + read.plain_bytes + header_bytes;
-    let expected = object.counts.before;
+    let expected = object.expected_records();
     let (share_done, seconds_left) = if is_exported {
         (Some(1.0), Some(0))
     } else {

@@ -59,7 +59,7 @@ impl ExportTotals {
         let mut export = Self { records: 0, expected: 0, all_exported: true, is_uncounted: false, begun: None };
         for progress in objects {
             let is_exported = progress.object.state == ObjectState::Exported;
-            let expected = progress.object.counts.before;
+            let expected = progress.object.expected_records();
             export.expected += expected.unwrap_or(0);
             // Capped at the expected number, so that extra records of one object do not stand for missing ones of
             // another.
