@@ -80,7 +80,7 @@ impl<'a> ChunkReading<'a> {
         // The parts up to the last bound.
         let below = parts - 2 + kept;
         let each = (left / (below + 1)).min(farthest / below);
-        let source = if kept == LIST_SHARE { PageSource::Search } else { PageSource::List };
+        let source = if kept == LIST_SHARE { PageSource::Search } else { self.way().source };
         let page = u64::from(crm.model().call_sizes(&object).page(source));
         let each = whole_pages(each, page, farthest.min(left.saturating_sub(each / 2)) / below);
         let ahead = (0..parts - 1).map(|part| u16::try_from(each * (kept + part)).unwrap_or(u16::MAX)).collect();
@@ -194,11 +194,11 @@ impl SplitPoints {
     }
 }
 
-/// About `each` records, at most `most`, so that a part's last page has room for one more: the first record of the next
-/// part, which proves the boundary. Otherwise most parts take a page more.
+/// About `each` records, at most `most`: two less than whole pages have. A part's last page then has room for the first
+/// record of the next part, which proves the boundary. And some lists begin with the last record of the part before.
 fn whole_pages(each: u64, page: u64, most: u64) -> u64 {
-    let nearest = (each + 1 + page / 2) / page.max(1);
-    let whole = [nearest, nearest.saturating_sub(1)].map(|pages| (pages * page).saturating_sub(1));
+    let nearest = (each + 2 + page / 2) / page.max(1);
+    let whole = [nearest, nearest.saturating_sub(1)].map(|pages| (pages * page).saturating_sub(2));
     whole.into_iter().find(|whole| (1..=most).contains(whole)).unwrap_or(each)
 }
 
@@ -263,7 +263,7 @@ mod tests {
     #[test]
     fn a_part_takes_whole_pages_if_the_last_bound_stays_within_reach() {
         for (each, most, whole) in
-            [(625, 650, 599), (650, 700, 699), (650, 698, 599), (599, 600, 599), (30, 40, 30), (1, 1, 1)]
+            [(625, 650, 598), (650, 700, 698), (650, 697, 598), (598, 600, 598), (30, 40, 30), (1, 1, 1)]
         {
             assert_eq!(whole_pages(each, 100, most), whole, "about {each}, at most {most}");
         }
