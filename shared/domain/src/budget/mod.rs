@@ -2,8 +2,8 @@
 //!
 //! Each account has one record, which every worker changes through the ledger. A worker leases *slots*, points in time
 //! at which it may send a call. The record counts the slots of the latest window, so no window of the CRM sees more
-//! calls than its limit: of 190 calls per ten seconds, 187 are leased. Leased slots that are not used are lost for a
-//! window, so a worker leases only a few. Searches, which have a limit per second, are evenly spread.
+//! calls than its limit: of 190 calls per ten seconds, 187 are leased. A worker gives back the slots that it does not
+//! use. If it ends, its last ones are lost for a window, so it leases only a few. Searches, which have a limit per second, are evenly spread.
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -213,8 +213,8 @@ impl CallBudget {
         }
     }
 
-    /// The budget after `unused` were given back: leased slots whose calls were never sent. Searches have no use for
-    /// them: their slots are only times. A call that is not counted any more must never be sent.
+    /// The budget after `unused` were given back: leased slots whose calls were not sent, and never will be.
+    /// Slots of searches are not counted, so there is nothing to give back.
     #[must_use]
     pub fn given_back(&self, policy: &BudgetPolicy, kind: CallKind, unused: &[Timestamp]) -> Self {
         let mut next = self.clone();
@@ -224,6 +224,10 @@ impl CallBudget {
             }
             _ => {}
         }
+        // The CRM's own figure of the calls left stays lower than it is, until the CRM gives the next.
+        let today = self.day_ends_at - SignedDuration::from_hours(24)..self.day_ends_at;
+        let of_today = unused.iter().filter(|slot| today.contains(slot)).count();
+        next.used_today = next.used_today.saturating_sub(u32::try_from(of_today).unwrap_or(u32::MAX));
         next
     }
 

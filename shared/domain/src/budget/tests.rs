@@ -149,9 +149,12 @@ fn slots_that_are_given_back_are_leased_again() {
     assert!(first_after(&budget) > at(9_900), "the window is full");
     let given_back = budget.given_back(&policy, CallKind::Ordinary, &taken);
     assert!(first_after(&given_back) < last + SignedDuration::from_millis(100));
-    assert_eq!(budget.given_back(&policy, CallKind::Search, &taken), budget);
-    let long_ago = [at(-20_000), at(90_000)];
-    assert_eq!(budget.given_back(&policy, CallKind::Ordinary, &long_ago), budget);
+    assert_eq!((budget.used_today, given_back.used_today), (190, 171));
+    assert!(first_after(&budget.given_back(&policy, CallKind::Search, &taken)) > at(9_900));
+    let others = [at(-20_000), at(90_000)];
+    assert!(first_after(&budget.given_back(&policy, CallKind::Ordinary, &others)) > at(9_900));
+    let yesterday = [at(-24 * 3_600_000)];
+    assert_eq!(budget.given_back(&policy, CallKind::Ordinary, &yesterday).used_today, 190);
 }
 
 #[test]
