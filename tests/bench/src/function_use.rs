@@ -24,7 +24,7 @@ const MOST_MEMORY: f64 = 60.0;
 /// The memory of functions in the template, in MiB.
 const MEMORY: f64 = 256.0;
 /// The function with more: a batch of values of 64 kB needs it.
-const MORE_MEMORY: (&str, f64) = ("restore-chunk", 512.0);
+const MORE_MEMORY: (&str, f64) = ("restore-chunk", 320.0);
 
 impl FunctionUse {
     /// Looks at all processes of all functions. The kernel keeps the peak and the time of each one until it ends, and
