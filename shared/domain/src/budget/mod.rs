@@ -220,7 +220,9 @@ impl CallBudget {
         let mut next = self.clone();
         match &mut next.recent {
             Some(recent) if kind == CallKind::Ordinary && recent.is_current(next.next_slot) => {
-                unused.iter().for_each(|slot| recent.give_back(*slot, policy.rate()));
+                for slot in unused {
+                    recent.give_back(*slot, policy.rate());
+                }
             }
             _ => {}
         }

@@ -103,9 +103,9 @@ fn lanes_that_are_late_now_and_then_use_97_percent_of_the_limit() {
             let lane = (0..ready.len()).min_by_key(|lane| ready[*lane]).expect("lanes");
             let now = at(ready[lane]).max(gate_free);
             let is_late = |slot: &Timestamp| now.duration_since(*slot) > SignedDuration::from_millis(150);
-            let late: Vec<Timestamp> = held.iter().copied().filter(is_late).collect();
-            held.drain(..late.len());
-            budget = budget.given_back(&policy, CallKind::Ordinary, &late);
+            let missed: Vec<Timestamp> = held.iter().copied().filter(is_late).collect();
+            held.drain(..missed.len());
+            budget = budget.given_back(&policy, CallKind::Ordinary, &missed);
             if held.is_empty() {
                 let (next, grant) = budget.lease(&policy, CallKind::Ordinary, limit / 10, now, at(1_000_000));
                 let Grant::Slots(slots) = grant else { panic!("a slot") };
