@@ -14,11 +14,12 @@ It needs the AWS CLI, and the rights of whoever deploys.
 import argparse
 import json
 import re
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+from aws_cli import Cli, Failure
 
 EPILOG = """\
 A deleted stack is found for 90 days. After that, or if you made a table anew from its point-in-time recovery, name
@@ -42,28 +43,6 @@ KEPT = (
 OF_USERS = ("UserPool", "OperatorsGroup")
 
 PATIENCE = 600
-
-
-class Failure(Exception):
-    """What went wrong, in a sentence that says what to do."""
-
-
-class Cli:
-    """The AWS CLI."""
-
-    def __init__(self, region, endpoint):
-        self.options = [*(["--region", region] if region else []), *(["--endpoint-url", endpoint] if endpoint else [])]
-
-    def ask(self, *arguments):
-        command = ["aws", *arguments, "--output", "json", *self.options]
-        try:
-            done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
-        except FileNotFoundError:
-            raise Failure("there is no AWS CLI here (aws); install it") from None
-        if done.returncode:
-            reason = done.stderr.strip().splitlines()
-            raise Failure(reason[-1] if reason else f"aws {' '.join(arguments[:2])} fails and gives no reason")
-        return json.loads(done.stdout or "{}")
 
 
 def arguments():

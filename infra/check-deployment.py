@@ -11,20 +11,16 @@ It needs the AWS CLI and the rights to read the stack.
 """
 
 import argparse
-import json
-import subprocess
 import urllib.error
 import urllib.parse
 import urllib.request
+
+from aws_cli import Cli, Failure
 
 PATIENCE = 30
 
 # A deployment without changes leaves such a setting as it is.
 MEND = "set it back, as the template has it"
-
-
-class Failure(Exception):
-    """What went wrong, in a sentence that says what to do."""
 
 
 class Report:
@@ -42,24 +38,6 @@ class Report:
 
     def note(self, text):
         print(f"note   {text}")
-
-
-class Cli:
-    """The AWS CLI."""
-
-    def __init__(self, region, endpoint):
-        self.options = [*(["--region", region] if region else []), *(["--endpoint-url", endpoint] if endpoint else [])]
-
-    def ask(self, *arguments):
-        command = ["aws", *arguments, "--output", "json", *self.options]
-        try:
-            done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
-        except FileNotFoundError:
-            raise Failure("there is no AWS CLI here (aws); install it") from None
-        if done.returncode:
-            reason = done.stderr.strip().splitlines()
-            raise Failure(reason[-1] if reason else f"aws {' '.join(arguments[:2])} fails and gives no reason")
-        return json.loads(done.stdout or "{}")
 
 
 def get(url):
