@@ -29,6 +29,9 @@ const LEASE_AHEAD: SignedDuration = SignedDuration::from_secs(1);
 const LATEST_USE: SignedDuration = SignedDuration::from_millis(150);
 const LATEST_USE_OF_FEW: SignedDuration = SignedDuration::from_millis(500);
 
+/// The same for searches, whose window is a second. Their slots leave 80 ms of a second free.
+const LATEST_USE_TO_SEARCH: SignedDuration = SignedDuration::from_millis(70);
+
 /// The longest time that leasing slots is expected to take.
 const LONGEST_LEASING: SignedDuration = SignedDuration::from_secs(1);
 
@@ -95,9 +98,13 @@ impl Slots {
     }
 
     /// How late a slot may be used, if the rate has `most` slots within [`LEASE_AHEAD`].
-    fn latest_use(&self, most: u32) -> SignedDuration {
+    fn latest_use(&self, kind: CallKind, most: u32) -> SignedDuration {
         let uses_half = self.admitted.len() * 2 >= usize::try_from(most).unwrap_or(usize::MAX);
-        if uses_half { LATEST_USE } else { LATEST_USE_OF_FEW }
+        match kind {
+            CallKind::Search => LATEST_USE_TO_SEARCH,
+            CallKind::Ordinary if uses_half => LATEST_USE,
+            CallKind::Ordinary => LATEST_USE_OF_FEW,
+        }
     }
 
     /// Uses none of the slots that the run has.
@@ -311,7 +318,7 @@ impl LedgerCallGate {
         loop {
             let now = self.clock.now();
             let most = self.policy.slots_within(kind, LEASE_AHEAD);
-            let latest_use = slots.latest_use(most);
+            let latest_use = slots.latest_use(kind, most);
             while let Some(slot) = slots.held.pop_front() {
                 if now.duration_since(slot) <= latest_use {
                     return Ok(slot);

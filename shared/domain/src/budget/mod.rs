@@ -2,8 +2,9 @@
 //!
 //! Each account has one record, which every worker changes through the ledger. A worker leases *slots*, points in time
 //! at which it may send a call. The record counts the slots of the latest window, so no window of the CRM sees more
-//! calls than its limit: of 190 calls per ten seconds, 187 are leased. A worker gives back the slots that it does not
-//! use. If it ends, its last ones are lost for a window, so it leases only a few. Searches, which have a limit per second, are evenly spread.
+//! calls than its limit: of 190 calls per ten seconds, 188 are leased. A worker gives back the slots that it does not
+//! use. If it ends, its last ones are lost for a window, so it leases only a few. Searches, which have a limit per
+//! second, are evenly spread.
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};

@@ -9,11 +9,15 @@ use serde::{Deserialize, Serialize};
 /// average, a slot counts half a part too long.
 const PARTS: usize = 100;
 
-/// The time between two calls in percent of the average: if the window is empty, and if it is full. In between it grows
-/// with the used slots. A full window is followed by calls that are almost evenly spread, so bursts do not return with
-/// each window; the rest makes up for slots that were not used.
+/// The time between two calls in percent of the average: if the window is empty, and if more of its slots are used than
+/// [`QUICK_AFTER_A_PAUSE`]. In between it grows with the used slots. Most calls are almost evenly spread: what is quicker
+/// than the average in one window is slower in the next, and that pattern would return with each window. The rest makes up
+/// for slots that were not used.
 const OF_AN_EMPTY_WINDOW: u32 = 40;
-const OF_A_FULL_WINDOW: u32 = 85;
+const OF_A_USED_WINDOW: u32 = 95;
+
+/// The first calls after a pause are quick, so a small backup is too. In percent of the window's slots.
+const QUICK_AFTER_A_PAUSE: u32 = 20;
 
 /// A rate limit: never more than `slots` in any time of length `window`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,11 +27,11 @@ pub(super) struct Rate {
 }
 
 impl Rate {
-    /// The rate for the CRM's limit. About 2% of the calls are left out: they arrive closer together than they were
+    /// The rate for the CRM's limit. About 1% of the calls are left out: they arrive closer together than they were
     /// sent.
     pub(super) fn below(limit: u32, window: SignedDuration) -> Self {
         let limit = limit.max(2);
-        Self { slots: limit - (limit / 60).clamp(1, 4), window: window.max(SignedDuration::from_millis(100)) }
+        Self { slots: limit - (limit / 75).clamp(1, 4), window: window.max(SignedDuration::from_millis(100)) }
     }
 
     /// The time between two calls that are evenly spread, rounded up.
@@ -38,7 +42,8 @@ impl Rate {
 
     /// The time to the next call if the window has `used` slots.
     fn gap(self, used: u32) -> SignedDuration {
-        let more = (OF_A_FULL_WINDOW - OF_AN_EMPTY_WINDOW) * used.min(self.slots) / self.slots;
+        let quick = (self.slots * QUICK_AFTER_A_PAUSE / 100).max(1);
+        let more = (OF_A_USED_WINDOW - OF_AN_EMPTY_WINDOW) * used.min(quick) / quick;
         self.interval() * i32::try_from(OF_AN_EMPTY_WINDOW + more).unwrap_or(100) / 100
     }
 
