@@ -1,7 +1,7 @@
 //! A search for the bounds at which a chunk is split. It goes on while its lane reads.
 
-use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll};
 
@@ -47,18 +47,6 @@ pub(super) struct BoundSearch<'a> {
     pub(super) promise: Promise<'a>,
 }
 
-/// Does `work`, and lets `search` go on meanwhile.
-pub(super) async fn beside<T>(search: &mut Option<BoundSearch<'_>>, work: impl Future<Output = T>) -> T {
-    let mut work = pin!(work);
-    poll_fn(|context| {
-        if let Some(search) = search.as_mut() {
-            search.go_on(context);
-        }
-        work.as_mut().poll(context)
-    })
-    .await
-}
-
 impl<'a> BoundSearch<'a> {
     /// Begins to search; the lanes of `promise` wait for the result. `read_before` and `each` are numbers of records:
     /// those of the chunk that were read, and those between two bounds.
@@ -71,6 +59,16 @@ impl<'a> BoundSearch<'a> {
     ) -> Self {
         let bounds = Mutex::new(farthest_first(crm, wish));
         Self { bounds, found: Vec::new(), ended: None, ends, read_before, each, promise }
+    }
+
+    /// Searches until a bound is found, or none will be, and `is_wanted`.
+    pub(super) async fn until(&mut self, is_wanted: impl Fn() -> bool) {
+        poll_fn(|context| {
+            self.go_on(context);
+            let has_news = !self.found.is_empty() || self.ended.is_some();
+            if has_news && is_wanted() { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
     }
 
     /// Takes the answers that have arrived.

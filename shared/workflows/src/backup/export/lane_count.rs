@@ -12,6 +12,10 @@ use jiff::{SignedDuration, Timestamp};
 /// Lanes before anything was measured: 19 calls a second at 300 ms need 6.
 const FIRST_LANES: usize = 8;
 
+/// Chunks that are made before anything was measured: about as many as slow answers need lanes, 800 ms for instance.
+/// Bounds take a search each, and searches are few a second, so those for the first lanes should not wait for others.
+const FIRST_CHUNKS: usize = 16;
+
 /// More lanes than the measured need, so that slots are used when answers come unevenly.
 const RESERVE: f64 = 1.15;
 
@@ -245,10 +249,18 @@ impl Standing {
     pub(super) fn without_work(&self) -> usize {
         let at_work = self.left.values().filter(|left| !is_brief(**left)).count();
         let provided = at_work + self.promised + self.claimable - self.brief;
+        if self.work_per_call.is_none() {
+            return FIRST_CHUNKS.min(self.most).saturating_sub(provided);
+        }
         match self.wanted.saturating_sub(provided) {
             0 => (self.wanted + CHUNKS_AHEAD.min(self.wanted / 2)).saturating_sub(provided),
             without => without,
         }
+    }
+
+    /// Whether a lane could begin now if there was a chunk for it.
+    pub(super) fn lacks_chunks(&self) -> bool {
+        self.wanted > self.busy + self.claimable
     }
 
     /// A split begins that will give this many lanes work.

@@ -14,6 +14,7 @@ mod export_run;
 mod fallback;
 mod lane_count;
 mod lanes;
+mod next_page;
 mod once_more;
 mod proof;
 mod range;

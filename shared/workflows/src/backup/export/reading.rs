@@ -3,16 +3,15 @@
 use domain::chunk::{Chunk, RangeEnd, ReadSoFar};
 use domain::ids::RecordId;
 use domain::object::{ListUse, Shortfall};
-use domain::ports::crm::{Crm, CrmError, CrmErrorKind, Cursor, PageEnd, PageRequest, PageSource};
+use domain::ports::crm::{Crm, CrmError, CrmErrorKind, Cursor, PageEnd, PageSource};
 use domain::ports::crm_model::ReadMode;
-use domain::ports::ledger::LedgerError;
 use domain::property::Columns;
 use domain::rows::RowBuffer;
 use domain::storage_keys;
 use domain::trail::{Lost, Trail};
 use jiff::{SignedDuration, Timestamp};
 
-use super::bound_search::{self, BoundSearch};
+use super::bound_search::BoundSearch;
 use super::export_run::ExportRun;
 use super::range::{self, Accepted, Asked, Next, NotHonoured, Way};
 use super::seen::Seen;
@@ -55,7 +54,7 @@ pub(super) struct ChunkReading<'a> {
     /// The cursor whose page was read a second time, because it broke a rule.
     pub(super) second_look: Option<Cursor>,
     /// The ledger did not answer to a change of the chunk, so the chunk's present state is unknown.
-    unclear: bool,
+    pub(super) unclear: bool,
     reported_at: Option<Timestamp>,
     pub(super) search: Option<BoundSearch<'a>>,
     pub(super) no_split_before: Option<Timestamp>,
@@ -153,10 +152,7 @@ impl<'a> ChunkReading<'a> {
     /// Reads pages into the segment until it is large enough or the run must stop.
     async fn fill(&mut self, segment: &mut SegmentUpload<'_>) -> Result<Filled, StepError> {
         loop {
-            if self.unclear {
-                self.reload_chunk().await?;
-                self.unclear = false;
-            }
+            self.reload_if_unclear().await?;
             if self.export_run.now() >= self.run.ends {
                 return Ok(Filled::RunOver);
             }
@@ -164,16 +160,7 @@ impl<'a> ChunkReading<'a> {
                 return Ok(Filled::Target);
             }
             let way = self.way();
-            let object = &self.subject.chunk.record.key.object_type;
-            let request = PageRequest {
-                object,
-                properties: &self.properties,
-                cursor: self.given.as_ref().unwrap_or(&self.cursor),
-                source: way.source,
-                limit: self.crm.model().call_sizes(object).page(way.source),
-            };
-            let page = self.crm.page(&request, &mut self.rows);
-            let end = match bound_search::beside(&mut self.search, page).await {
+            let end = match self.next_page(way, so_far(segment)).await? {
                 Err(CrmError { kind: CrmErrorKind::Refused, .. }) if self.may_start_again() => {
                     return Ok(Filled::NotHonoured(NotHonoured::in_order("the CRM refused to start in the middle")));
                 }
@@ -287,15 +274,8 @@ impl<'a> ChunkReading<'a> {
     /// After a page: notices that another run took over or that the backup has ended, reports progress from time to
     /// time, and splits the chunk when lanes have no work.
     async fn look(&mut self, segment: &SegmentUpload<'_>, now: Timestamp) -> Result<(), StepError> {
-        match self.look_now(segment, now).await {
-            // Records that were read are worth more than a report of progress.
-            Err(StepError::Ledger(LedgerError::Unavailable(why))) => {
-                tracing::warn!(why, object = %self.subject.chunk.record.key.object_type, "export.progress-not-reported");
-                self.unclear = true;
-                Ok(())
-            }
-            other => other,
-        }
+        let looked = self.look_now(segment, now).await;
+        self.go_on_without_report(looked)
     }
 
     async fn look_now(&mut self, segment: &SegmentUpload<'_>, now: Timestamp) -> Result<(), StepError> {
@@ -318,11 +298,6 @@ impl<'a> ChunkReading<'a> {
             Ok(Chunk { leasing: reported.leasing.renewed(lease, now)?, ..reported })
         })
         .await
-    }
-
-    async fn reload_chunk(&mut self) -> Result<(), StepError> {
-        self.subject.chunk = self.load_chunk().await?;
-        Ok(())
     }
 }
 

@@ -70,14 +70,14 @@ fn lanes_without_work_are_those_that_no_chunk_and_no_split_is_for() {
     let mut standing = Standing::new(24);
     standing.began(NOON);
     standing.note_left(&chunk(0), Some(5_000));
-    assert_eq!(standing.without_work(), FIRST_LANES - 1);
+    assert_eq!(standing.without_work(), FIRST_CHUNKS - 1);
     standing.promise(3);
-    assert_eq!(standing.without_work(), FIRST_LANES - 4);
+    assert_eq!(standing.without_work(), FIRST_CHUNKS - 4);
     standing.made(Some(2_000));
     standing.made(Some(2_000));
-    assert_eq!(standing.without_work(), FIRST_LANES - 4);
+    assert_eq!(standing.without_work(), FIRST_CHUNKS - 4);
     standing.break_promise(1);
-    assert_eq!(standing.without_work(), FIRST_LANES - 3);
+    assert_eq!(standing.without_work(), FIRST_CHUNKS - 3);
     standing.listed(&[Some(3_000), None], None, NOON);
     assert_eq!((standing.lacking(NOON), standing.should_list(NOON)), (2, false));
     standing.tried_one(Some(3_000));
@@ -93,24 +93,24 @@ fn brief_chunks_begin_lanes_but_are_no_work_that_lasts() {
     standing.began(NOON);
     standing.note_left(&chunk(0), Some(5_000));
     standing.listed(&[Some(0), Some(7), Some(400), Some(401)], None, NOON);
-    assert_eq!((standing.lacking(NOON), standing.without_work()), (4, FIRST_LANES - 2));
+    assert_eq!((standing.lacking(NOON), standing.without_work()), (4, FIRST_CHUNKS - 2));
     standing.tried_one(Some(401));
     standing.note_left(&chunk(401), Some(401));
-    assert_eq!(standing.without_work(), FIRST_LANES - 2);
+    assert_eq!(standing.without_work(), FIRST_CHUNKS - 2);
     standing.tried_one(Some(400));
     standing.note_left(&chunk(400), Some(400));
-    assert_eq!((standing.lacking(NOON), standing.without_work()), (2, FIRST_LANES - 2));
+    assert_eq!((standing.lacking(NOON), standing.without_work()), (2, FIRST_CHUNKS - 2));
     standing.note_over(&chunk(401));
-    assert_eq!(standing.without_work(), FIRST_LANES - 1);
+    assert_eq!(standing.without_work(), FIRST_CHUNKS - 1);
 }
 
 #[test]
 fn a_brief_chunk_that_is_taken_leaves_the_others_as_they_are() {
     let mut standing = Standing::new(24);
     standing.listed(&[Some(30_000), None, Some(7)], None, NOON);
-    assert_eq!(standing.without_work(), FIRST_LANES - 2);
+    assert_eq!(standing.without_work(), FIRST_CHUNKS - 2);
     standing.tried_one(Some(7));
-    assert_eq!(standing.without_work(), FIRST_LANES - 2);
+    assert_eq!(standing.without_work(), FIRST_CHUNKS - 2);
     standing.none_is_free();
-    assert_eq!((standing.lacking(NOON), standing.without_work()), (0, FIRST_LANES));
+    assert_eq!((standing.lacking(NOON), standing.without_work()), (0, FIRST_CHUNKS));
 }
