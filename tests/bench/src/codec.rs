@@ -99,7 +99,7 @@ fn figures(
         number(summary.plain_bytes) / records,
     );
     let mut figures = vec![
-        Figure::new("codec: time over floor", median(ratios.to_vec()), "×", format!("{how} pairs")).at_most(1.4),
+        Figure::new("codec: time over floor", median(ratios.to_vec()), "×", format!("{how} pairs")).at_most(1.14),
         Figure::new("codec: export", records / median(seconds(export)), "records/s", how.clone()),
         Figure::new(
             "codec: floor",

@@ -51,6 +51,7 @@ fn take(benchmark: Benchmark, places: &Places) -> Result<Vec<Figure>> {
         Benchmark::Small => small::run(places),
         Benchmark::Wide => wide::run(places),
         Benchmark::Peers => peers::run(places),
+        Benchmark::Processor => peers::processor_time(places),
         Benchmark::Restore => restore::run(places),
         Benchmark::Cost => cost::run(places),
     }

@@ -42,19 +42,19 @@ struct Peer {
 /// # Errors
 /// When a backup or the script does not complete.
 pub(crate) fn run(places: &Places) -> Result<Vec<Figure>> {
-    let python = match Environment::prepare(places, places.dev().join("crm-client-venv"), "crm-client.txt") {
-        Ok(python) => python,
-        Err(why) => {
-            eprintln!("peers: skipped: {why}");
-            return Ok(Vec::new());
-        }
-    };
+    let Some(python) = client(places) else { return Ok(Vec::new()) };
     let mut figures = Vec::new();
     for (records, turns, least) in SIZES {
         figures.extend(under_the_limit(places, &python, records, turns, least)?);
     }
-    figures.extend(without_a_limit(places, &python)?);
+    figures.extend(processor_time(places)?);
     Ok(figures)
+}
+
+/// The environment of the script. None if HubSpot's client cannot be installed.
+fn client(places: &Places) -> Option<Environment> {
+    let prepared = Environment::prepare(places, places.dev().join("crm-client-venv"), "crm-client.txt");
+    prepared.inspect_err(|why| eprintln!("skipped: {why}")).ok()
 }
 
 fn under_the_limit(
@@ -86,25 +86,55 @@ fn under_the_limit(
     ])
 }
 
-fn without_a_limit(places: &Places, python: &Environment) -> Result<Vec<Figure>> {
-    eprintln!("peers: {UNLIMITED} contacts of 200 properties, no limit, no latency …");
-    let mut running = bring_up(places, UNLIMITED, &["--plan", "unlimited"])?;
-    let peer = script(places, python, &running, UNLIMITED)?;
+/// Records for each second of processor time, where nothing else limits a backup.
+///
+/// # Errors
+/// As of [`run`].
+pub(crate) fn processor_time(places: &Places) -> Result<Vec<Figure>> {
+    let Some(python) = client(places) else { return Ok(Vec::new()) };
+    let mut figures = without_a_limit(places, &python, Answers::Plain)?;
+    figures.extend(without_a_limit(places, &python, Answers::Compressed)?);
+    Ok(figures)
+}
+
+/// How the CRM answers.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Answers {
+    /// As the script gets them, which asks for no compression.
+    Plain,
+    /// With gzip, to clients that ask for it. A backup does.
+    Compressed,
+}
+
+fn without_a_limit(places: &Places, python: &Environment, answers: Answers) -> Result<Vec<Figure>> {
+    let (name, gzip) = match answers {
+        Answers::Plain => ("plain answers", r#"{"gzip": false}"#),
+        Answers::Compressed => ("compressed answers", r#"{"gzip": true}"#),
+    };
+    eprintln!("processor: {UNLIMITED} contacts of 200 properties, no limit, no latency, {name} …");
+    let mut running = bring_up(places, UNLIMITED, &["--plan", "unlimited", "--variants", gzip])?;
     let (stack, mut used) = (running.stack().clone(), FunctionUse::default());
     used.look(&stack)?;
     let before = used.processor_seconds();
     back_up(&mut running, UNLIMITED, || used.look(&stack))?;
     used.look(&stack)?;
     let rate = number(UNLIMITED) / (used.processor_seconds() - before);
-    let peers = number(UNLIMITED) / peer.cpu_seconds;
     let peak = used.all().first().map_or(0.0, |(_, peak)| *peak);
     let how = "no limit, no latency; all functions together";
+    let figure =
+        Figure::new(format!("processor, {name}: records per second of processor time"), rate, "records/s", how);
+    let memory = Figure::new(format!("processor, {name}: highest memory of a function"), peak, "MiB", "VmHWM");
+    if answers == Answers::Compressed {
+        return Ok(vec![figure, memory]);
+    }
+    let peer = script(places, python, &running, UNLIMITED)?;
+    let peers = number(UNLIMITED) / peer.cpu_seconds;
     Ok(vec![
-        Figure::new("peers: records per processor second", rate, "records/s", how).at_least(LEAST_PER_PROCESSOR_SECOND),
-        Figure::new("peers: the same of a script", peers, "records/s", "HubSpot's client for Python"),
-        Figure::new("peers: records per processor second of a script's", rate / peers, "×", "in turn"),
-        Figure::new("peers: highest memory of a function", peak, "MiB", "VmHWM"),
-        Figure::new("peers: memory of a script", peer.peak_mib, "MiB", "getrusage"),
+        figure.at_least(LEAST_PER_PROCESSOR_SECOND),
+        memory,
+        Figure::new("processor: the same of a script", peers, "records/s", "HubSpot's client for Python"),
+        Figure::new("processor: records of a script's", rate / peers, "×", "on the same machine, one after the other"),
+        Figure::new("processor: memory of a script", peer.peak_mib, "MiB", "getrusage"),
     ])
 }
 

@@ -25,8 +25,10 @@ pub enum Benchmark {
     Small,
     /// The memory of functions that read values of 64 kB
     Wide,
-    /// Backups beside a script with HubSpot's own client, in turn (half an hour; needs pip)
+    /// Backups beside a script with HubSpot's own client, in turn (a quarter of an hour; needs pip)
     Peers,
+    /// The part of these that is about processor time, without a limit (needs pip)
+    Processor,
     /// Calls that a restore takes, and how much of the CRM's call limit it uses
     Restore,
     /// What backups, a restore and an idle deployment cost at list prices (half an hour)
