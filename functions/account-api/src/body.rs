@@ -22,7 +22,7 @@ const LONGEST_ADDRESS: usize = 254;
 const LONGEST_WEBHOOK: usize = 2_000;
 
 /// Reads `{plan, crmConnection: {baseUrl, token, apiVersion}, callShare: {burstPercent, dailyPercent},
-/// notificationTargets: {email, webhook: {url, newSecret} | null}}`. All fields are optional; an absent field stays
+/// notificationTargets: {email, webhook: {url, newSecret} | null}, freshSecondFactor}`. All fields are optional; an absent field stays
 /// unchanged.
 ///
 /// # Errors
@@ -49,6 +49,7 @@ pub(crate) fn parse(mut body: Fields) -> Result<AccountChange, Problem> {
         change.webhook = webhook(&mut targets, &mut faults);
         targets.finish(&mut faults);
     }
+    change.fresh_second_factor = body.flag("freshSecondFactor", &mut faults);
     body.finish(&mut faults);
     if faults.is_empty() { Ok(change) } else { Err(Problem::input_invalid(faults)) }
 }

@@ -10,6 +10,7 @@ use http_api::problem::Problem;
 use http_api::request::Request;
 use http_api::response::Response;
 use http_api::routes::{MatchedRoute, Operation};
+use http_api::step_up::StepUp;
 use workflows::change_account::{self, ChangeAccount};
 
 use crate::representation::AccountRepresentation;
@@ -21,6 +22,7 @@ pub(crate) struct Handler {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) accounts: ChangeAccount,
     pub(crate) audience: String,
+    pub(crate) step_up: StepUp,
 }
 
 impl Handler {
@@ -50,6 +52,9 @@ impl Handler {
         let change = body::parse(request.fields()?)?;
         if change.tier.is_some() && !caller.is_operator {
             return Err(problems::plan_is_the_operators());
+        }
+        if change.may_need_second_factor() {
+            self.step_up.check_if_set(&caller).await?;
         }
         let (act, deadline) = (request.act(&caller)?, request.deadline.begin_nothing_after());
         let changed = self.accounts.change(&act, caller.is_operator, &change, deadline).await;

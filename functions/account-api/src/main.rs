@@ -44,6 +44,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         base_urls,
     };
     let audit = api.audit_log(ledger.clone());
-    let handler = Handler { ledger, clock: Arc::new(SystemClock), accounts, audience: api.audience };
+    let step_up = api.step_up(ledger.clone(), accounts.clock.clone());
+    let handler = Handler { ledger, clock: Arc::new(SystemClock), accounts, audience: api.audience, step_up };
     serving::serve(audit, |request| handler.handle(request)).await
 }

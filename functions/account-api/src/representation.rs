@@ -22,6 +22,7 @@ pub(crate) struct AccountRepresentation<'a> {
     call_share: CallShare,
     plan: TierRepresentation,
     notification_targets: TargetsRepresentation<'a>,
+    fresh_second_factor: bool,
 }
 
 /// The account's plan and its limits.
@@ -89,6 +90,7 @@ impl<'a> AccountRepresentation<'a> {
                 email: &targets.email,
                 webhook: targets.webhook.as_deref().map(|url| WebhookRepresentation { url, secret }),
             },
+            fresh_second_factor: account.fresh_second_factor,
         }
     }
 }

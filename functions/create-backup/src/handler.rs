@@ -11,6 +11,7 @@ use http_api::representation::BackupRepresentation;
 use http_api::request::Request;
 use http_api::response::Response;
 use http_api::routes::{MatchedRoute, Operation};
+use http_api::step_up::StepUp;
 use runtime::random;
 use workflows::backup::create::{self, CreateBackup};
 use workflows::backup::{cancel, delete};
@@ -21,6 +22,7 @@ use crate::problems;
 pub(crate) struct Handler {
     pub(crate) create: CreateBackup,
     pub(crate) audience: String,
+    pub(crate) step_up: StepUp,
 }
 
 impl Handler {
@@ -59,6 +61,7 @@ impl Handler {
 
     async fn delete(&self, request: &Request, route: &MatchedRoute<'_>) -> Result<Response, Problem> {
         let (backup, act) = self.backup(request, route)?;
+        self.step_up.check_if_set(&self.authorised(request, route)?).await?;
         let CreateBackup { ledger, queue, clock } = &self.create;
         let deleted = delete::delete(&**ledger, &**queue, &**clock, &backup, &act).await;
         Ok(self.answer(StatusCode::OK, &deleted.map_err(problems::of_delete)?))

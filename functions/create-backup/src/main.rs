@@ -31,6 +31,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         clock: Arc::new(SystemClock),
     };
     let audit = api.audit_log(create.ledger.clone());
-    let handler = Handler { create, audience: api.audience };
+    let step_up = api.step_up(create.ledger.clone(), create.clock.clone());
+    let handler = Handler { create, audience: api.audience, step_up };
     serving::serve(audit, |request| handler.handle(request)).await
 }

@@ -14,7 +14,7 @@ use domain::tier::TierName;
 use domain::work::{BackupRef, Work};
 use domain::{Failure, FailureKind};
 use http_api::response::Response;
-use http_api::testing::account::{ADMIN, account, account_id, now};
+use http_api::testing::account::{ADMIN, account, account_id, careful_account, now, step_up};
 use http_api::testing::{AUDIENCE, ApiCall, described, document, kind, problem};
 use in_memory::faults::{Fault, Faults};
 use in_memory::{ManualClock, MemoryLedger, MemoryQueue};
@@ -36,8 +36,9 @@ impl World {
     fn empty() -> Self {
         let clock = Arc::new(ManualClock::at(now()));
         let (ledger, queue) = (Arc::new(MemoryLedger::new()), Arc::new(MemoryQueue::new(clock.clone())));
+        let step_up = step_up(ledger.clone(), clock.clone());
         let create = CreateBackup { ledger: ledger.clone(), queue: queue.clone(), clock };
-        let handler = Handler { create, audience: AUDIENCE.to_owned() };
+        let handler = Handler { create, audience: AUDIENCE.to_owned(), step_up };
         Self { ledger, queue, handler }
     }
 
@@ -230,7 +231,7 @@ async fn a_failed_ledger_call_becomes_a_503_with_retry_after() {
     let faults = Faults::at(1, Fault::CallFails);
     let ledger = faults.worker().wrap(world.ledger.clone());
     let create = CreateBackup { ledger, ..world.handler.create.clone() };
-    let handler = Handler { create, audience: AUDIENCE.to_owned() };
+    let handler = Handler { create, audience: AUDIENCE.to_owned(), step_up: world.handler.step_up.clone() };
     let response = ApiCall::new("POST", BACKUPS).by(ADMIN).answered_by(|request| handler.handle(request)).await;
     assert_eq!(problem(&response), (503, kind("unavailable")));
     assert_eq!(response.headers()["retry-after"], "1");
@@ -305,4 +306,20 @@ fn completed() -> Backup {
         archive: Some(archive),
         ..Backup::accepted(reference, 7, ApiVersion::V2026_09, by, now())
     }
+}
+
+/// Account 42 asks for a fresh second factor before an archive is deleted. Starting and cancelling a backup does no harm.
+#[tokio::test]
+async fn a_careful_account_deletes_archives_only_after_a_fresh_sign_in() {
+    let world = World::empty();
+    world.ledger.commit(&[Change::create(&careful_account())]).await.expect("empty ledger");
+    let id = backup_id(&world.post(BACKUPS).await);
+    assert_eq!(world.post(&format!("{BACKUPS}/{id}/cancel")).await.status(), 200);
+    let delete = || ApiCall::new("DELETE", &format!("{BACKUPS}/{id}"));
+    for call in [delete().by(ADMIN), delete().by_signed_in(ADMIN, now() - SignedDuration::from_mins(6))] {
+        let (status, problem) = world.refused(call).await;
+        assert_eq!((status, &problem["type"]), (401, &kind("step-up")));
+    }
+    let (status, problem) = world.refused(delete().by_signed_in(ADMIN, now())).await;
+    assert_eq!((status, &problem["type"]), (409, &kind("backup-not-completed")), "it was cancelled");
 }

@@ -79,6 +79,7 @@ impl Handler {
         route: &MatchedRoute<'_>,
     ) -> Result<Response, Problem> {
         let caller = self.of_known_account(request, route).await?;
+        self.step_up.check_if_set(&caller).await?;
         let (filter, act) = (filter(request)?, request.act(&caller)?);
         let ends = request.deadline.begin_nothing_after();
         let link = self.export.export(&filter, &act, self.link_valid_for, ends).await;

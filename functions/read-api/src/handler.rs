@@ -18,6 +18,7 @@ use http_api::representation::BackupRepresentation;
 use http_api::request::Request;
 use http_api::response::Response;
 use http_api::routes::{self, DESCRIPTION, MatchedRoute, Operation};
+use http_api::step_up::StepUp;
 use serde::Serialize;
 use workflows::audit_log::ExportAuditLog;
 use workflows::backup::{download, read};
@@ -33,6 +34,7 @@ pub(crate) struct Handler {
     pub(crate) export: ExportAuditLog,
     pub(crate) audience: String,
     pub(crate) link_valid_for: Duration,
+    pub(crate) step_up: StepUp,
 }
 
 #[derive(Serialize)]
@@ -83,6 +85,7 @@ impl Handler {
 
     async fn download(&self, request: &Request, route: &MatchedRoute<'_>) -> Result<Response, Problem> {
         let (backup, act) = self.backup(request, route)?;
+        self.step_up.check_if_set(&self.authorised(request, route)?).await?;
         let Self { ledger, links, clock, .. } = self;
         let link = download::link(&**ledger, &**links, &**clock, &backup, self.link_valid_for, &act).await;
         let link = link.map_err(problems::of_download)?;

@@ -36,8 +36,8 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         uploads: storage.clone(),
         links: storage.clone(),
     };
-    let audit = api.audit_log(ledger.clone());
-    let clock = Arc::new(SystemClock);
-    let handler = Handler { ledger, links: storage, clock, export, audience: api.audience, link_valid_for };
+    let (audit, clock) = (api.audit_log(ledger.clone()), Arc::new(SystemClock));
+    let step_up = api.step_up(ledger.clone(), clock.clone());
+    let handler = Handler { ledger, links: storage, clock, export, audience: api.audience, link_valid_for, step_up };
     serving::serve(audit, |request| handler.handle(request)).await
 }

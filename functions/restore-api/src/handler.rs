@@ -16,7 +16,7 @@ use http_api::problem::Problem;
 use http_api::request::Request;
 use http_api::response::Response;
 use http_api::routes::{MatchedRoute, Operation};
-use http_api::second_factor::SecondFactorPolicy;
+use http_api::step_up::StepUp;
 use runtime::random;
 use serde::Serialize;
 use workflows::restore::ask::{AskError, AskRestore, UndoWish, Wish};
@@ -34,7 +34,7 @@ pub(crate) struct Handler {
     pub(crate) links: Arc<dyn DownloadLinks>,
     pub(crate) audience: String,
     pub(crate) link_valid_for: Duration,
-    pub(crate) second_factor: SecondFactorPolicy,
+    pub(crate) step_up: StepUp,
 }
 
 #[derive(Serialize)]
@@ -108,7 +108,7 @@ impl Handler {
 
     async fn confirm(&self, request: &Request, route: &MatchedRoute<'_>) -> Result<Response, Problem> {
         let caller = self.authorised(request, route)?;
-        caller.check_second_factor(&self.second_factor, self.decide.clock.now())?;
+        self.step_up.check(&caller)?;
         body::confirmation(request.fields()?)?;
         let (restore, act) = (restore(&caller, route.restore_id()?), request.act(&caller)?);
         let key = request.idempotency_key()?;
@@ -154,6 +154,7 @@ impl Handler {
 
     async fn download_skipped(&self, request: &Request, route: &MatchedRoute<'_>) -> Result<Response, Problem> {
         let caller = self.authorised(request, route)?;
+        self.step_up.check_if_set(&caller).await?;
         let (restore, act) = (restore(&caller, route.restore_id()?), request.act(&caller)?);
         let (ledger, clock) = (&*self.ask.ledger, &*self.ask.clock);
         let link = review::skipped_link(ledger, &*self.links, clock, (&restore, &act), self.link_valid_for).await;
@@ -182,6 +183,7 @@ impl Handler {
 
     async fn download_errors(&self, request: &Request, route: &MatchedRoute<'_>) -> Result<Response, Problem> {
         let caller = self.authorised(request, route)?;
+        self.step_up.check_if_set(&caller).await?;
         let (import, act) = (restore(&caller, route.import_id()?), request.act(&caller)?);
         let (ledger, clock) = (&*self.ask.ledger, &*self.ask.clock);
         let link = review::errors_link(ledger, &*self.links, clock, (&import, &act), self.link_valid_for).await;

@@ -12,7 +12,6 @@ use std::sync::Arc;
 
 use aws::{Aws, QueueUrls, SystemClock};
 use http_api::config::ApiConfig;
-use http_api::second_factor::SecondFactorPolicy;
 use http_api::serving;
 use runtime::config::Environment;
 use runtime::telemetry;
@@ -26,10 +25,8 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init()?;
     let mut env = Environment::of_process();
     let (api, bucket, valid_for) = (ApiConfig::from_env(&mut env), env.archive_bucket(), env.download_link_validity());
-    let second_factor = SecondFactorPolicy::from_env(&mut env);
     let queues = QueueUrls { restore: env.restore_queue_url(), ..QueueUrls::default() };
-    let (api, bucket, link_valid_for, second_factor) =
-        env.finish(|| Some((api?, bucket?, valid_for?, second_factor?)))?;
+    let (api, bucket, link_valid_for) = env.finish(|| Some((api?, bucket?, valid_for?)))?;
     let aws = Aws::load().await;
     let storage = Arc::new(aws.storage(bucket));
     let ask = AskRestore {
@@ -41,6 +38,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     };
     let decide = DecideRestore { ledger: ask.ledger.clone(), queue: ask.queue.clone(), clock: ask.clock.clone() };
     let audit = api.audit_log(ask.ledger.clone());
-    let handler = Handler { ask, decide, links: storage, audience: api.audience, link_valid_for, second_factor };
+    let step_up = api.step_up(ask.ledger.clone(), ask.clock.clone());
+    let handler = Handler { ask, decide, links: storage, audience: api.audience, link_valid_for, step_up };
     serving::serve(audit, |request| handler.handle(request)).await
 }

@@ -26,6 +26,15 @@ pub struct Account {
     pub tier: TierName,
     #[serde(default)]
     pub notification_targets: NotificationTargets,
+    /// Whether downloads, deletions of archives, and changes of the targets and of this setting need a sign-in with a
+    /// fresh second factor, as confirming a restore does in any case.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub fresh_second_factor: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_false(setting: &bool) -> bool {
+    !setting
 }
 
 /// A person who requested something, from the claims of their sign-in.

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use aws::LedgerTables;
+use domain::ports::clock::Clock;
 use domain::ports::ledger::Ledger;
 use jiff::SignedDuration;
 use runtime::config::Environment;
 
 use crate::audit::AuditLog;
 use crate::second_factor::SecondFactorPolicy;
+use crate::step_up::StepUp;
 
 /// What all functions of the API read from the environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,24 +20,37 @@ pub struct ApiConfig {
     pub audience: String,
     /// How long the audit log keeps its entries.
     pub audit_kept_for: SignedDuration,
+    /// Which sign-ins count as sign-ins with a second factor.
+    pub second_factor: SecondFactorPolicy,
 }
 
 impl ApiConfig {
-    /// Reads the ledger's tables, `TOKEN_AUDIENCE` and `AUDIT_RETENTION_DAYS`.
+    /// Reads the ledger's tables, `TOKEN_AUDIENCE`, `AUDIT_RETENTION_DAYS`, `FEDERATED_PROVIDERS` and
+    /// `ISSUER_ENFORCES_SECOND_FACTOR`.
     pub fn from_env(env: &mut Environment) -> Option<Self> {
         let (tables, audience, audit_kept_for) = (env.ledger_tables(), env.token_audience(), env.audit_retention());
-        Some(Self { tables: tables?, audience: audience?, audit_kept_for: audit_kept_for? })
+        let second_factor = SecondFactorPolicy::from_env(env);
+        Some(Self {
+            tables: tables?,
+            audience: audience?,
+            audit_kept_for: audit_kept_for?,
+            second_factor: second_factor?,
+        })
     }
 
     /// The audit log of denied requests, stored in `ledger`.
     pub fn audit_log(&self, ledger: Arc<dyn Ledger>) -> AuditLog {
         AuditLog { ledger, kept_for: self.audit_kept_for, audience: self.audience.clone() }
     }
+
+    /// Checks sign-ins by the settings of the accounts in `ledger`.
+    pub fn step_up(&self, ledger: Arc<dyn Ledger>, clock: Arc<dyn Clock>) -> StepUp {
+        StepUp { policy: self.second_factor.clone(), ledger, clock }
+    }
 }
 
 impl SecondFactorPolicy {
-    /// Reads `FEDERATED_PROVIDERS` and `ISSUER_ENFORCES_SECOND_FACTOR`.
-    pub fn from_env(env: &mut Environment) -> Option<Self> {
+    fn from_env(env: &mut Environment) -> Option<Self> {
         let (federated_providers, issuer_enforces) = (env.federated_providers(), env.issuer_enforces_second_factor());
         Some(Self { federated_providers: federated_providers?, issuer_enforces: issuer_enforces? })
     }

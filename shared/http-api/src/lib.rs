@@ -19,6 +19,7 @@ pub mod response;
 pub mod routes;
 pub mod second_factor;
 pub mod serving;
+pub mod step_up;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod trace;

@@ -62,6 +62,7 @@ pub(crate) fn connected_account(id: &str) -> Account {
         call_share: CallShare::default(),
         tier: tier("unlimited"),
         notification_targets: NotificationTargets::default(),
+        fresh_second_factor: false,
     }
 }
 

@@ -14,7 +14,7 @@ use domain::ports::ledger::{self, Ledger};
 use domain::ports::secrets::CrmTokens;
 use http_api::audit::AuditLog;
 use http_api::response::Response;
-use http_api::testing::account::{ADMIN, OPERATOR, account_id, now};
+use http_api::testing::account::{ADMIN, OPERATOR, account_id, now, step_up};
 use http_api::testing::{AUDIENCE, ApiCall, described, document, kind, problem};
 use in_memory::faults::{Fault, Sweep};
 use in_memory::{ManualClock, MemoryLedger, MemoryQueue, MemoryTokens, MemoryWebhookSecrets, MemoryWebhooks};
@@ -54,8 +54,8 @@ impl World {
             clock: clock.clone(),
             base_urls: vec![BASE_URL.to_owned(), OTHER_URL.to_owned()],
         };
-        let audience = AUDIENCE.to_owned();
-        let handler = Handler { ledger: ledger.clone(), clock: clock.clone(), accounts, audience };
+        let (audience, step_up) = (AUDIENCE.to_owned(), step_up(ledger.clone(), clock.clone()));
+        let handler = Handler { ledger: ledger.clone(), clock: clock.clone(), accounts, audience, step_up };
         Self { ledger, tokens, crms, clock, webhooks, handler }
     }
 
@@ -377,7 +377,8 @@ async fn after_any_failure_repeating_the_request_connects() {
                     ..world.handler.accounts.clone()
                 };
                 let (clock, audience) = (world.clock.clone(), AUDIENCE.to_owned());
-                let handler = Handler { ledger, clock, accounts, audience };
+                let step_up = step_up(ledger.clone(), clock.clone());
+                let handler = Handler { ledger, clock, accounts, audience, step_up };
 
                 let request = Box::pin(put().answered_by(|request| handler.handle(request)));
                 let first = worker.run(request).await;

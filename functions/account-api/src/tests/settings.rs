@@ -1,9 +1,11 @@
 //! Plans and notification targets.
 
+use domain::audit::AuditEntry;
+use domain::ports::ledger;
 use domain::ports::webhook::WebhookRefused;
-use http_api::testing::account::{ADMIN, OPERATOR, account_id};
-use http_api::testing::{document, kind};
-use serde_json::json;
+use http_api::testing::account::{ADMIN, OPERATOR, account_id, now};
+use http_api::testing::{ApiCall, document, kind};
+use serde_json::{Value, json};
 
 use super::World;
 
@@ -65,4 +67,32 @@ async fn a_list_of_addresses_replaces_all_and_may_be_empty() {
     let many: Vec<_> = (0..11).map(|n| format!("a{n}@example.com")).collect();
     let (status, _) = world.refused(ADMIN, &json!({ "notificationTargets": { "email": many } })).await;
     assert_eq!(status, 422);
+}
+
+/// Account 42 asks for a fresh second factor before a change of where notifications go, and of the setting itself.
+#[tokio::test]
+async fn a_careful_account_changes_its_targets_only_after_a_fresh_sign_in() {
+    let world = World::with_account().await;
+    let put = |body: &Value| ApiCall::new("PUT", "/accounts/42").body(&body.to_string());
+    let set = document(&world.put(ADMIN, &json!({ "freshSecondFactor": true })).await);
+    assert_eq!(set["freshSecondFactor"], true);
+    let careful = [
+        json!({ "notificationTargets": { "email": ["eve@example.com"] } }),
+        json!({ "notificationTargets": { "webhook": null } }),
+        json!({ "freshSecondFactor": false }),
+        json!({ "freshSecondFactor": true, "callShare": { "dailyPercent": 40 } }),
+    ];
+    for body in &careful {
+        let (status, problem) = world.refused(ADMIN, body).await;
+        assert_eq!((status, &problem["type"]), (401, &kind("step-up")), "{body}");
+    }
+    assert_eq!(world.put(ADMIN, &json!({ "callShare": { "dailyPercent": 30 } })).await.status(), 200);
+    for body in &careful {
+        let answer = world.answer(put(body).by_signed_in(ADMIN, now())).await;
+        assert_eq!(answer.status(), 200, "{body}: {}", answer.body());
+    }
+    let shown = document(&world.described("GET", "/accounts/42", ADMIN, &json!({})).await);
+    assert_eq!(shown["freshSecondFactor"], true);
+    let log = ledger::list::<AuditEntry>(&*world.ledger, "AUDIT#42", "").await.expect("readable");
+    assert!(log.iter().any(|entry| entry.record.target.as_deref() == Some("freshSecondFactor false")), "{log:?}");
 }

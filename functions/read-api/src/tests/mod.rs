@@ -20,7 +20,7 @@ use domain::work::BackupRef;
 use domain::{Failure, FailureKind};
 use http_api::response::Response;
 use http_api::routes::ROUTES;
-use http_api::testing::account::{ADMIN, account, account_id, now};
+use http_api::testing::account::{ADMIN, account, account_id, careful_account, now, step_up};
 use http_api::testing::{AUDIENCE, ApiCall, described, document, kind, problem};
 use in_memory::{ManualClock, MemoryLedger, MemoryStorage};
 use jiff::{SignedDuration, Timestamp};
@@ -54,6 +54,7 @@ impl World {
             export,
             audience: AUDIENCE.to_owned(),
             link_valid_for: Duration::from_mins(5),
+            step_up: step_up(ledger.clone(), clock.clone()),
         };
         Self { ledger, clock, handler }
     }
@@ -379,4 +380,21 @@ async fn a_backup_of_another_account_is_unknown() {
     let foreign = Backup { account_id: AccountId::parse("43").expect("digits"), ..completed(1) };
     let world = World::with([&foreign]).await;
     assert_eq!(problem(&world.get(&path(&foreign)).await), (404, kind("backup-unknown")));
+}
+
+/// Lists contain no values of the CRM, so they need no fresh second factor.
+#[tokio::test]
+async fn a_careful_account_hands_out_files_only_after_a_fresh_sign_in() {
+    let world = World::empty();
+    world.ledger.commit(&[Change::create(&careful_account())]).await.expect("empty ledger");
+    let unknown = "/accounts/42/backups/20261122T170000Z-00000000000000000000000000000001/download";
+    for (path, expected) in [(unknown, 404), ("/accounts/42/audit-log.csv", 302)] {
+        let old = world.answer(ApiCall::get(path).by(ADMIN)).await;
+        assert_eq!((old.status().as_u16(), &document(&old)["type"]), (401, &kind("step-up")), "{path}");
+        let fresh = world.answer(ApiCall::get(path).by_signed_in(ADMIN, now())).await;
+        assert_eq!(fresh.status(), expected, "{path}: {}", fresh.body());
+    }
+    for path in ["/accounts/42/backups", "/accounts/42/audit-log"] {
+        assert_eq!(world.answer(ApiCall::get(path).by(ADMIN)).await.status(), 200, "{path}");
+    }
 }

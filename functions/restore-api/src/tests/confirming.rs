@@ -3,7 +3,7 @@
 use domain::restore::lock::RestoreLock;
 use domain::restore::{Restore, RestoreState};
 use domain::work::Work;
-use http_api::testing::account::{ADMIN, account, account_id, now};
+use http_api::testing::account::{ADMIN, account, account_id, careful_account, now};
 use http_api::testing::{AUDIENCE, ApiCall, document};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -161,4 +161,20 @@ async fn a_plan_cannot_be_confirmed_after_the_account_was_disconnected() {
     world.put(&account(false)).await;
     world.put(&plan).await;
     is(&world.refusal(&confirm(&plan), fresh(&acknowledged())).await, 409, "portal-differs");
+}
+
+/// Reports contain values of the CRM.
+#[tokio::test]
+async fn a_careful_account_hands_out_reports_only_after_a_fresh_sign_in() {
+    let world = World::empty();
+    world.put(&careful_account()).await;
+    let plan = planned(1);
+    world.put(&plan).await;
+    let import = format!("{}/{}/errors.csv", super::IMPORTS, plan.restore_id);
+    for path in [format!("{}/skipped.csv", path(&plan)), import] {
+        is(&super::problem(&world.answer("GET", &path, |call| call.by(ADMIN)).await), 401, "step-up");
+        let fresh = world.answer("GET", &path, |call| call.by_signed_in(ADMIN, now())).await;
+        assert_ne!(fresh.status(), 401, "{path}: {}", fresh.body());
+    }
+    assert_eq!(world.answer("GET", &path(&plan), |call| call.by(ADMIN)).await.status(), 200);
 }

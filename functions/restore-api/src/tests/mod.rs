@@ -18,8 +18,7 @@ use domain::ports::ledger::{self, Change, Ledger, Record};
 use domain::ports::storage::BlobWriter;
 use domain::restore::Restore;
 use http_api::response::Response;
-use http_api::second_factor::SecondFactorPolicy;
-use http_api::testing::account::{ADMIN, account, now};
+use http_api::testing::account::{ADMIN, account, now, step_up};
 use http_api::testing::{AUDIENCE, ApiCall, described, document, kind};
 use in_memory::{ManualClock, MemoryLedger, MemoryQueue, MemoryStorage};
 use serde_json::{Value, json};
@@ -106,6 +105,7 @@ fn handler(
     clock: &Arc<ManualClock>,
 ) -> Handler {
     let decide = DecideRestore { ledger: ledger.clone(), queue: queue.clone(), clock: clock.clone() };
+    let step_up = step_up(ledger.clone(), clock.clone());
     Handler {
         ask: AskRestore {
             ledger,
@@ -118,7 +118,7 @@ fn handler(
         links: objects.clone(),
         audience: AUDIENCE.to_owned(),
         link_valid_for: Duration::from_mins(5),
-        second_factor: SecondFactorPolicy { federated_providers: Vec::new(), issuer_enforces: true },
+        step_up,
     }
 }
 

@@ -1,10 +1,17 @@
 //! Account 42, which the tests of all functions of the API use.
 
+use std::sync::Arc;
+
 use domain::account::{Account, ApiVersion, CrmConnection, NotificationTargets, Requester};
 use domain::budget::{CallLimits, CallShare};
 use domain::ids::AccountId;
+use domain::ports::clock::Clock;
+use domain::ports::ledger::Ledger;
 use domain::tier::TierName;
 use jiff::Timestamp;
+
+use crate::second_factor::SecondFactorPolicy;
+use crate::step_up::StepUp;
 
 /// The groups of a super admin of account 42.
 pub const ADMIN: &[&str] = &["42:super-admin"];
@@ -33,6 +40,16 @@ pub fn ada() -> Requester {
     Requester { subject: "user-1".to_owned(), email: Some("ada@example.com".to_owned()) }
 }
 
+/// Checks sign-ins at an issuer that asks its users for a second factor.
+pub fn step_up(ledger: Arc<dyn Ledger>, clock: Arc<dyn Clock>) -> StepUp {
+    StepUp { policy: SecondFactorPolicy { federated_providers: Vec::new(), issuer_enforces: true }, ledger, clock }
+}
+
+/// Account 42, connected, with the setting that downloads, deletions and changes of targets need a fresh second factor.
+pub fn careful_account() -> Account {
+    Account { fresh_second_factor: true, ..account(true) }
+}
+
 /// Account 42 with the plan `unlimited`, connected to portal 7 or not connected.
 ///
 /// # Panics
@@ -54,5 +71,6 @@ pub fn account(connected: bool) -> Account {
         call_share: CallShare::default(),
         tier: TierName::parse("unlimited").expect("a plan"),
         notification_targets: NotificationTargets::default(),
+        fresh_second_factor: false,
     }
 }

@@ -60,6 +60,15 @@ impl ApiCall {
         }))
     }
 
+    /// The same, sent by `user-1`, who has these groups and signed in at this time.
+    #[must_use]
+    pub fn by_signed_in(self, groups: &[&str], at: Timestamp) -> Self {
+        self.with_claims(&json!({
+            "sub": "user-1", "aud": AUDIENCE, "token_use": "id", "email": "ada@example.com",
+            "email_verified": true, "cognito:groups": groups, "auth_time": at.as_second(),
+        }))
+    }
+
     /// The same with a verified token that has these claims.
     #[must_use]
     pub fn with_claims(mut self, claims: &Value) -> Self {

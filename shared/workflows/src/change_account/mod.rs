@@ -44,12 +44,21 @@ pub struct AccountChange {
     pub email: Option<Vec<String>>,
     /// The account's own server that gets notifications.
     pub webhook: Option<WebhookChange>,
+    /// Whether downloads, deletions and changes of targets need a fresh second factor.
+    pub fresh_second_factor: Option<bool>,
 }
 
 impl AccountChange {
-    /// The changed settings, for the audit log: their names, and no values but the plan's.
+    /// Whether the change needs a fresh second factor in accounts with that setting: it changes where notifications go,
+    /// or the setting itself.
+    pub fn may_need_second_factor(&self) -> bool {
+        self.email.is_some() || self.webhook.is_some() || self.fresh_second_factor.is_some()
+    }
+
+    /// The changed settings, for the audit log: their names, and the values of the plan and of switches.
     fn audit_target(&self, created: bool) -> Option<String> {
         let plan = self.tier.map(|tier| format!("plan {}", tier.as_str()));
+        let fresh = self.fresh_second_factor.map(|is_set| format!("freshSecondFactor {is_set}"));
         let parts = [
             (created, "created"),
             (self.connection.is_some(), "crmConnection"),
@@ -58,7 +67,7 @@ impl AccountChange {
             (self.webhook.is_some(), "webhook"),
         ];
         let names = parts.into_iter().filter(|(is, _)| *is).map(|(_, name)| name.to_owned());
-        let all: Vec<_> = names.chain(plan).collect();
+        let all: Vec<_> = names.chain(plan).chain(fresh).collect();
         (!all.is_empty()).then(|| all.join(", "))
     }
 
@@ -67,6 +76,7 @@ impl AccountChange {
         account.call_share.burst_percent = self.burst_percent.unwrap_or(account.call_share.burst_percent);
         account.call_share.daily_percent = self.daily_percent.unwrap_or(account.call_share.daily_percent);
         account.tier = self.tier.unwrap_or(account.tier);
+        account.fresh_second_factor = self.fresh_second_factor.unwrap_or(account.fresh_second_factor);
         let targets = &mut account.notification_targets;
         targets.email = self.email.clone().unwrap_or_else(|| targets.email.clone());
         match &self.webhook {
@@ -332,6 +342,7 @@ fn new_account(account: &AccountId, now: Timestamp) -> Account {
         call_share: CallShare::default(),
         tier: TierName::default(),
         notification_targets: NotificationTargets::default(),
+        fresh_second_factor: false,
     }
 }
 

@@ -68,6 +68,7 @@ fn records(account_id: &AccountId, at: Timestamp) -> [Change; 3] {
         call_share: CallShare::default(),
         tier: TierName::parse("enterprise").expect("a plan"),
         notification_targets: NotificationTargets::default(),
+        fresh_second_factor: false,
     };
     [Change::create(&account), Change::create(&schedule), Change::create(&Allowance::free(account_id.clone()))]
 }
