@@ -11,9 +11,16 @@ use futures_util::future::try_join_all;
 use crate::failure;
 
 /// The most messages that one request returns.
-const SAMPLE: i32 = 10;
+const AT_ONCE: i32 = 10;
 
-/// Reads a sample of each queue. The messages stay visible to other readers, and nothing is deleted.
+/// The most requests to a queue in one look, which then contains up to 50 of its messages. An empty queue takes one.
+const REQUESTS: usize = 5;
+
+/// How long a message is hidden, in seconds, so that the next request returns others. It is short because the alarm
+/// counts visible messages only, and a redrive moves only those.
+const HIDDEN_FOR: i32 = 3;
+
+/// Reads a sample of each queue. The messages stay, and nothing is deleted.
 #[derive(Debug, Clone)]
 pub struct SqsDeadLetters {
     client: Client,
@@ -28,10 +35,18 @@ impl SqsDeadLetters {
 
     /// The bodies of some messages of the queue at `url`.
     async fn bodies(&self, url: &str) -> Result<Vec<String>, QueueError> {
-        let request = self.client.receive_message().queue_url(url).max_number_of_messages(SAMPLE);
-        let received = request.visibility_timeout(0).wait_time_seconds(0).send().await;
-        let received = received.map_err(|e| QueueError(failure::describe("ReceiveMessage", &e)))?;
-        Ok(received.messages.unwrap_or_default().into_iter().filter_map(|message| message.body).collect())
+        let mut bodies = Vec::new();
+        for _ in 0..REQUESTS {
+            let request = self.client.receive_message().queue_url(url).max_number_of_messages(AT_ONCE);
+            let received = request.visibility_timeout(HIDDEN_FOR).wait_time_seconds(0).send().await;
+            let received = received.map_err(|e| QueueError(failure::describe("ReceiveMessage", &e)))?;
+            let messages = received.messages.unwrap_or_default();
+            if messages.is_empty() {
+                break;
+            }
+            bodies.extend(messages.into_iter().filter_map(|message| message.body));
+        }
+        Ok(bodies)
     }
 }
 

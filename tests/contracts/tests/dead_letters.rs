@@ -65,13 +65,13 @@ async fn a_queue_that_refuses_is_an_error_that_names_no_queue() {
 }
 
 #[tokio::test]
-async fn a_look_leaves_messages_to_others() {
+async fn a_look_hides_messages_for_seconds_only() {
     let server = ScriptedServer::answering([Answer { status: 200, body: "{}".to_owned() }]).await;
     let url = format!("{}/1/queue", server.url());
 
     let dead_letters = connect(&server.url()).await.dead_letters(vec![url.clone()]);
     assert_eq!(dead_letters.peek().await.expect("answered"), []);
 
-    let request = json!({ "QueueUrl": url, "MaxNumberOfMessages": 10, "VisibilityTimeout": 0, "WaitTimeSeconds": 0 });
+    let request = json!({ "QueueUrl": url, "MaxNumberOfMessages": 10, "VisibilityTimeout": 3, "WaitTimeSeconds": 0 });
     assert_eq!(server.requests(), [request]);
 }

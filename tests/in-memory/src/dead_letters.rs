@@ -10,7 +10,7 @@ use domain::work::Work;
 use crate::lock;
 
 /// How many messages are looked at, as of a queue of SQS.
-const SAMPLE: usize = 10;
+const SAMPLE: usize = 50;
 
 /// Keeps the messages that a test sets aside.
 #[derive(Debug, Default)]

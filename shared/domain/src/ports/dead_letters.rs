@@ -8,7 +8,8 @@ use crate::work::Work;
 /// Reads messages that were set aside, without removing them.
 #[async_trait]
 pub trait DeadLetters: Send + Sync {
-    /// A sample of the work in each dead-letter queue, perhaps the same messages each time. Other messages are omitted.
+    /// A sample of the work in each dead-letter queue, perhaps the same messages each time. Messages that are not work are
+    /// left out. Messages may be hidden from others, and from the next look, for some seconds.
     ///
     /// # Errors
     /// [`QueueError`].
