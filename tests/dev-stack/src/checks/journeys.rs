@@ -19,8 +19,15 @@ const THREADS: &str = "8";
 /// Programs that kill functions of the stack, so no other journey may run beside them.
 const KILLERS: [&str; 2] = ["killed_functions", "killed_restores"];
 
+/// Whether the rights of the functions' roles are compared with those that the journeys have used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rights {
+    Compared,
+    Ignored,
+}
+
 /// Brings a stack up and runs journeys on it. They leave out what this machine lacks, and the report names it.
-pub(super) fn run(places: &Places, report: &Report, runs: Vec<Run<'_>>) {
+pub(super) fn run(places: &Places, report: &Report, runs: Vec<Run<'_>>, rights: Rights) {
     report.check("7-Zip as a reader of archives", || Ok(present(&["7z", "7zz", "7za"], "7-Zip")));
     report.check("Info-ZIP as a reader of archives", || Ok(present(&["unzip"], "unzip")));
     let mut stack = None;
@@ -32,13 +39,16 @@ pub(super) fn run(places: &Places, report: &Report, runs: Vec<Run<'_>>) {
         Ok(Outcome::Passed(api))
     });
     // The failure is in the report.
-    let Some((variables, _running)) = stack else { return };
+    let Some((variables, running)) = stack else { return };
     let (killing, others): (Vec<_>, Vec<_>) = runs.into_iter().map(with_threads).partition(|run| kills(run.program));
     if !others.is_empty() {
         report.check("journeys", || test_programs::run(others, &variables, Share { at_once: 3, ..Share::WHOLE }));
     }
     if !killing.is_empty() {
         report.check("journeys through dying functions", || test_programs::run(killing, &variables, Share::ONE_BY_ONE));
+    }
+    if rights == Rights::Compared {
+        report.check("rights of the functions", || super::rights::check(&running.rights_file()));
     }
 }
 

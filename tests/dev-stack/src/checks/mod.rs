@@ -7,6 +7,7 @@ mod counts;
 mod journeys;
 mod on_path;
 mod report;
+mod rights;
 mod rust;
 mod services;
 mod test_programs;
@@ -73,7 +74,7 @@ pub(crate) fn all(places: &Places, require_all: bool) -> Result<()> {
         });
         let run = || test_programs::run(contracts, services.environment(), Share::WHOLE);
         report.check("contract tests", run);
-        journeys::run(places, &report, journeys);
+        journeys::run(places, &report, journeys, journeys::Rights::Compared);
     });
     report.close()
 }
@@ -101,7 +102,8 @@ pub(crate) fn named(places: &Places, require_all: bool, names: &[String]) -> Res
     }
     drop(services);
     if !journeys.is_empty() {
-        journeys::run(places, &report, journeys);
+        // Some journeys use some rights only.
+        journeys::run(places, &report, journeys, journeys::Rights::Ignored);
     }
     report.close()
 }
