@@ -31,7 +31,7 @@ pub use self::trouble::{LATEST_LANDING, Moment, Period, Trouble};
 pub use self::writes::{Edit, PropertyRules};
 use crate::{SimulatedClock, Table};
 
-/// What a call takes.
+/// What a call takes, unless the CRM is slower.
 const LATENCY: SignedDuration = SignedDuration::from_millis(300);
 
 /// One account of a CRM. Clones are the same account.
@@ -41,6 +41,8 @@ pub struct SimulatedCrm {
     state: Arc<Mutex<State>>,
     /// What every write is held against, if anything.
     oracle: Arc<OnceLock<Oracle>>,
+    /// What a call takes.
+    latency: SignedDuration,
 }
 
 #[derive(Debug)]
@@ -109,7 +111,13 @@ impl SimulatedCrm {
             wrongs: Vec::new(),
             longest_blind: SignedDuration::ZERO,
         };
-        Self { clock, state: Arc::new(Mutex::new(state)), oracle: Arc::default() }
+        Self { clock, state: Arc::new(Mutex::new(state)), oracle: Arc::default(), latency: LATENCY }
+    }
+
+    /// The same CRM, whose calls take this long.
+    #[must_use]
+    pub fn with_latency(self, latency: SignedDuration) -> Self {
+        Self { latency, ..self }
     }
 
     /// Other limits, as the CRM will name them from now on.

@@ -13,7 +13,7 @@ use domain::ports::crm_batch::{BatchUpdate, RecordUpdate};
 use in_memory::lock;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{LATENCY, SimulatedCrm, State, Trouble, Writer, trouble};
+use super::{SimulatedCrm, State, Trouble, Writer, trouble};
 
 /// The pause after the limit per day is used up, as the CRM names none.
 const DAILY_PAUSE: SignedDuration = SignedDuration::from_mins(15);
@@ -116,7 +116,7 @@ impl Client {
             self.gate.admit(kind).await?;
             let at = self.now();
             let gives_up_at = self.deadline.min(at + ANSWER);
-            self.crm.clock.pass(LATENCY).await;
+            self.crm.clock.pass(self.crm.latency).await;
             let now = self.now();
             // Its time-out comes first to a client that was frozen.
             if now > gives_up_at {

@@ -15,11 +15,16 @@ use crate::worlds::{assert_complete, assert_tidy};
 
 /// A world with one object of many records beside ten small ones, whose CRM allows so many calls in ten seconds.
 async fn world(contacts: u64, per_ten_seconds: u32, settings: Settings) -> World {
+    slow_world(contacts, per_ten_seconds, SignedDuration::from_millis(300), settings).await
+}
+
+/// The same, with calls that take this long.
+async fn slow_world(contacts: u64, per_ten_seconds: u32, latency: SignedDuration, settings: Settings) -> World {
     let clock = Arc::new(samples::clock(Pace::Simulated));
     let mut objects = samples::one_of_everything();
     objects[0] = samples::many_contacts(contacts, Cursors::Ids);
     let limits = CallLimits::in_ten_seconds(per_ten_seconds, 1_000_000);
-    let crm = SimulatedCrm::new(clock.clone(), objects).with_limits(limits);
+    let crm = SimulatedCrm::new(clock.clone(), objects).with_limits(limits).with_latency(latency);
     World::with_crm(Arc::new(MemoryLedger::new()), clock, crm, settings).await
 }
 
@@ -50,6 +55,17 @@ async fn closing_small_objects_does_not_delay_a_large_one() {
     let (messages, took) = messages_of(&world(5_000, 190, Settings { workers: 16, ..Settings::default() }).await).await;
     assert_eq!(messages, 1);
     assert!(took < SignedDuration::from_secs(7), "{took}");
+}
+
+/// With answers after 800 ms, the rate needs 18 lanes, and each waits for a search. Bounds are used as soon as they are
+/// found, and those for all lanes are searched for at once. Otherwise this takes two seconds longer.
+#[tokio::test(start_paused = true)]
+async fn lanes_begin_soon_if_answers_are_slow() {
+    let settings = Settings { workers: 24, ..Settings::default() };
+    let world = slow_world(10_000, 190, SignedDuration::from_millis(800), settings).await;
+    let (messages, took) = messages_of(&world).await;
+    assert_eq!(messages, 1);
+    assert!(took < SignedDuration::from_secs(15), "{took}");
 }
 
 #[tokio::test(start_paused = true)]
