@@ -13,6 +13,7 @@ use domain::object::ObjectExport;
 use domain::property::Columns;
 use domain::restore::import::Import;
 use domain::restore::lock::RestoreLock;
+use domain::restore::open_plans::OpenPlans;
 use domain::restore::outcome::{Clearing, PreImage, UncommittedBatch, ValueOutcome};
 use domain::restore::plan::PlannedRecord;
 use domain::restore::slice::RestoreSlice;
@@ -46,6 +47,7 @@ fn records_of_backups_are_read() {
 fn records_of_restores_are_read() {
     check::<Restore>("restore", &[Tagged::of::<RestoreSource>("source")]);
     check::<RestoreLock>("restore-lock", &[]);
+    check::<OpenPlans>("open-plans", &[]);
     check::<RestoreSlice>("restore-slice", &[]);
     check::<Import>("import", &[]);
 }

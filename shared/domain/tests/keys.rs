@@ -16,6 +16,7 @@ use domain::ports::ledger::Record;
 use domain::restore::Restore;
 use domain::restore::import::Import;
 use domain::restore::lock::RestoreLock;
+use domain::restore::open_plans::OpenPlans;
 use domain::restore::slice::RestoreSlice;
 use domain::schedule::Schedule;
 use domain::segment::Segment;
@@ -51,6 +52,7 @@ fn records_are_stored_where_they_have_always_been() {
     key!(text, Segment, "segment");
     key!(text, Restore, "restore");
     key!(text, RestoreLock, "restore-lock");
+    key!(text, OpenPlans, "open-plans");
     key!(text, RestoreSlice, "restore-slice");
     key!(text, Import, "import");
     expect_file!["snapshots/ledger-keys.txt"].assert_eq(&text);

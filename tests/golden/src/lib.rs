@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use crate::watch::{Known, Watched};
 
 /// Every kind with golden files.
-pub const KINDS: [&str; 26] = [
+pub const KINDS: [&str; 27] = [
     "account",
     "allowance",
     "audit-entry",
@@ -35,6 +35,7 @@ pub const KINDS: [&str; 26] = [
     "manifest",
     "notification",
     "object-export",
+    "open-plans",
     "outcome",
     "plan-samples",
     "planned-record",

@@ -37,6 +37,7 @@ catalogue! {
     BACKUP_NOT_COMPLETED = CONFLICT, "backup-not-completed", "The backup has no archive.";
     PORTAL_DIFFERS = CONFLICT, "portal-differs", "The CRM portal differs from the account's.";
     PLAN_NOT_READY = CONFLICT, "plan-not-ready", "The restore is still being planned.";
+    TOO_MANY_PLANS = CONFLICT, "too-many-plans", "Too many plans of this account are being made.";
     RESTORE_ALREADY_CONFIRMED = CONFLICT, "restore-already-confirmed", "The restore has already been confirmed.";
     RESTORE_RUNNING = CONFLICT, "restore-running", "A restore of this account is running.";
     RESTORE_NOT_RUNNING = CONFLICT, "restore-not-running", "The restore is not running.";
