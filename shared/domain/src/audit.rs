@@ -206,7 +206,7 @@ impl AuditEntry {
         };
         let (target, (outcome, reason)) = match &notification.event {
             Event::BackupCompleted { backup_id, .. } => (Some(backup_id.to_string()), (AuditOutcome::Succeeded, None)),
-            Event::BackupFailed { backup_id, failure } => (Some(backup_id.to_string()), failed(failure)),
+            Event::BackupFailed { backup_id, failure, .. } => (Some(backup_id.to_string()), failed(failure)),
             Event::RestoreCompleted { restore_id, .. } | Event::RestoreStopped { restore_id, .. } => {
                 (Some(restore_id.to_string()), (AuditOutcome::Succeeded, None))
             }
@@ -414,7 +414,7 @@ mod tests {
     fn an_event_has_one_entry_which_names_the_requester() {
         let failure = crate::Failure::new(crate::FailureKind::CrmTokenRefused, "Connect again.");
         let backup_id = crate::ids::BackupId::new(NOW, [3; 10]);
-        let event = Event::BackupFailed { backup_id: backup_id.clone(), failure };
+        let event = Event::BackupFailed { backup_id: backup_id.clone(), failure, paused_until: None };
         let account = AccountId::parse("42").expect("digits");
         let notification = Notification::new(account, backup_id.random(), event, Some(act().by), NOW);
         let kept_for = SignedDuration::from_hours(24);

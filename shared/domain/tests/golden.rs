@@ -8,6 +8,7 @@ use domain::budget::CallBudget;
 use domain::chunk::Chunk;
 use domain::gap::Missing;
 use domain::notification::delivery::Delivery;
+use domain::notification::mail_hour::MailHour;
 use domain::notification::{Event, Notification};
 use domain::object::ObjectExport;
 use domain::property::Columns;
@@ -33,6 +34,7 @@ fn records_of_accounts_are_read() {
     check::<Schedule>("schedule", &[Tagged::of::<LatestRun>("outcome")]);
     check::<Notification>("notification", &[Tagged::of::<Event>("event")]);
     check::<Delivery>("delivery", &[]);
+    check::<MailHour>("mail-hour", &[]);
 }
 
 #[test]

@@ -11,6 +11,7 @@ use domain::chunk::Chunk;
 use domain::ids::{AccountId, AuditEntryId, BackupId, ObjectType, RecordId, RestoreId};
 use domain::notification::Notification;
 use domain::notification::delivery::Delivery;
+use domain::notification::mail_hour::MailHour;
 use domain::object::ObjectExport;
 use domain::ports::ledger::Record;
 use domain::restore::Restore;
@@ -46,6 +47,7 @@ fn records_are_stored_where_they_have_always_been() {
     key!(text, Schedule, "schedule");
     key!(text, Notification, "notification");
     key!(text, Delivery, "delivery");
+    key!(text, MailHour, "mail-hour");
     key!(text, Backup, "backup");
     key!(text, ObjectExport, "object-export");
     key!(text, Chunk, "chunk");
