@@ -63,9 +63,8 @@ impl Allowance {
             let next_at = self.running_since.unwrap_or_else(|| running.created_at()) + interval;
             return Err(NotAllowed::Running { running: running.clone(), next_at });
         }
-        match self.next_at(interval) {
-            Some(next_at) if next_at > now => return Err(NotAllowed::TooEarly(next_at)),
-            _ => {}
+        if let Some(next_at) = self.next_at(interval).filter(|next_at| *next_at > now) {
+            return Err(NotAllowed::TooEarly(next_at));
         }
         match self.failed.as_ref().and_then(|failed| Some((failed.paused_until()?, failed))) {
             Some((until, failed)) if until > now => Err(NotAllowed::Paused(until, failed.failure.clone())),

@@ -95,9 +95,9 @@ async fn another_account_is_not_concerned() {
     }
     let other = AccountId::parse("43").expect("digits");
     let mut theirs = Backup { account_id: other.clone(), ..backup() };
-    let archive = theirs.archive.as_mut().expect("completed");
-    archive.manifest_key = storage_keys::manifest(&theirs.reference(), 1);
-    world.write(&theirs.archive.as_ref().expect("completed").manifest_key, &manifest(&backup())).await;
+    let manifest_key = storage_keys::manifest(&theirs.reference(), 1);
+    world.write(&manifest_key, &manifest(&backup())).await;
+    theirs.archive.as_mut().expect("completed").manifest_key = manifest_key;
     world.put(&theirs).await;
     world.put(&Account { account_id: other, ..account(true) }).await;
 
