@@ -29,6 +29,7 @@ pub(crate) fn of_create(error: CreateError, now: Timestamp) -> Problem {
             .member("nextAllowedAt", shown(next_at).to_string())
             .retry_after(u64::try_from(left).unwrap_or(0) + 1)
         }
+        CreateError::Paused { until, failure } => Problem::backups_paused(&failure, until),
         CreateError::KeyTaken => Problem::idempotency_key_taken(),
         CreateError::Ledger(error) => error.into(),
     }
@@ -61,6 +62,7 @@ pub(crate) fn of_cancel(error: CancelError) -> Problem {
 mod tests {
     use domain::backup::BackupState;
     use domain::ids::BackupId;
+    use domain::{Failure, FailureKind};
     use expect_test::expect_file;
     use http_api::testing::shown as as_text;
     use jiff::SignedDuration;
@@ -78,6 +80,10 @@ mod tests {
             CreateError::Running { running: running.clone(), next_at },
             CreateError::Running { running, next_at: now },
             CreateError::TooEarly(next_at),
+            CreateError::Paused {
+                until: next_at,
+                failure: Failure::new(FailureKind::CrmTokenRefused, "Connect again."),
+            },
             CreateError::KeyTaken,
         ];
         let deleted =

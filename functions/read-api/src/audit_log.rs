@@ -37,6 +37,8 @@ struct EntryRepresentation<'a> {
     outcome: AuditOutcome,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a Reason>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    requests: Option<u32>,
 }
 
 #[derive(Serialize)]
@@ -100,11 +102,13 @@ impl<'a> EntryRepresentation<'a> {
             target: entry.target.as_ref(),
             outcome: entry.outcome,
             reason: entry.reason.as_ref(),
+            requests: entry.requests,
         }
     }
 }
 
-/// Reads the query parameters `action` (one or more, separated by commas), `person`, `outcome`, `from` and `until`.
+/// Reads the query parameters `action` (one or more, separated by commas), `person`, `outcome`, `from`, `until` and
+/// `strangers`.
 fn filter(request: &Request) -> Result<AuditFilter, Problem> {
     let actions = request.query("action").map_or(Ok(Vec::new()), |text| {
         text.split(',').map(|word| action(word.trim())).collect::<Result<Vec<_>, _>>()
@@ -115,6 +119,7 @@ fn filter(request: &Request) -> Result<AuditFilter, Problem> {
         outcome: request.query("outcome").map(outcome).transpose()?,
         from: request.query("from").map(|text| time("from", text)).transpose()?,
         until: request.query("until").map(|text| time("until", text)).transpose()?,
+        strangers: request.query("strangers").map_or(Ok(false), strangers)?,
     };
     match (filter.from, filter.until) {
         (Some(from), Some(until)) if from > until => {
@@ -144,6 +149,10 @@ fn outcome(text: &str) -> Result<AuditOutcome, Problem> {
     let known = [AuditOutcome::Succeeded, AuditOutcome::Refused, AuditOutcome::Failed];
     let found = known.into_iter().find(|outcome| outcome.slug() == text);
     found.ok_or_else(|| Problem::parameter_invalid("outcome", "It must be succeeded, refused or failed."))
+}
+
+fn strangers(text: &str) -> Result<bool, Problem> {
+    text.parse().map_err(|_| Problem::parameter_invalid("strangers", "It must be true or false."))
 }
 
 /// People write the last second of the year 9999 for "no end". Such a time counts as the latest possible one.

@@ -1,6 +1,7 @@
 //! Problem documents for the errors of the use cases.
 
 use domain::backup::NoArchive;
+use domain::ids::RestoreId;
 use domain::restore::RestoreState;
 use http_api::problem::{FieldFault, Problem, ProblemType, catalogue};
 use http_api::representation::shown;
@@ -59,10 +60,22 @@ pub(crate) fn of_ask(error: AskError, properties: &[String]) -> Problem {
                           new restore from a backup instead.";
             expired(catalogue::UNDO_EXPIRED, detail, at)
         }
+        AskError::TooManyPlans(open) => too_many_plans(&open),
         AskError::KeyTaken => Problem::idempotency_key_taken(),
         AskError::Ledger(error) => error.into(),
         AskError::Storage(error) => error.into(),
     }
+}
+
+fn too_many_plans(open: &[RestoreId]) -> Problem {
+    let ids: Vec<&str> = open.iter().map(RestoreId::as_str).collect();
+    let detail = format!(
+        "The account already has {} plans that are being made, of restores {}. Wait until one of them is planned, or \
+         cancel one, then send the request again.",
+        ids.len(),
+        ids.join(", ")
+    );
+    Problem::new(catalogue::TOO_MANY_PLANS, detail).member("restoreIds", ids)
 }
 
 fn listed(names: &[String]) -> String {
@@ -151,7 +164,6 @@ pub(crate) fn of_review(error: ReviewError) -> Problem {
 #[cfg(test)]
 mod tests {
     use domain::backup::BackupState;
-    use domain::ids::RestoreId;
     use domain::ports::ledger::LedgerError;
     use expect_test::expect_file;
     use http_api::testing::shown as as_text;
@@ -185,6 +197,7 @@ mod tests {
             AskError::UndoExists(other.clone()),
             AskError::Undone(other.clone()),
             AskError::UndoExpired(at),
+            AskError::TooManyPlans(vec![other.clone(), RestoreId::new(at, [8; 10])]),
             AskError::KeyTaken,
             AskError::Ledger(failed()),
         ];

@@ -4,15 +4,17 @@
 //! simultaneous requests wins. At most one backup of an account runs at a time. Only a backup that completes uses up
 //! the allowance, and the account's plan sets how long the next one waits then. A backup that fails or is cancelled
 //! gives the allowance back unchanged. A short backup does so too, but only once: it can be repeated at once, and the
-//! repetition counts even if it is short. Otherwise an account whose backups are always short would have no limit.
+//! repetition counts even if it is short. Otherwise an account whose backups are always short would have no limit. After
+//! several failures in a row for the same reason, backups pause (see [`failed_in_a_row`](crate::failed_in_a_row)).
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::Refused;
 use crate::account::Account;
+use crate::failed_in_a_row::FailedInARow;
 use crate::ids::{AccountId, BackupId, RestoreId};
 use crate::ports::ledger::{Key, Record};
+use crate::{Failure, Refused};
 
 /// An account's right to run a backup.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +32,9 @@ pub struct Allowance {
     /// The latest completed backup was short and does not count. The next one does.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub repeats: bool,
+    /// The latest backups, if they failed one after another for the same reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<FailedInARow>,
 }
 
 /// Why no backup may start now.
@@ -39,12 +44,14 @@ pub enum NotAllowed {
     Running { running: BackupId, next_at: Timestamp },
     /// The next backup may start at this time.
     TooEarly(Timestamp),
+    /// The latest backups failed for the same reason, so the next one may start at this time.
+    Paused(Timestamp, Failure),
 }
 
 impl Allowance {
     /// The allowance of an account that has made no backup yet.
     pub fn free(account_id: AccountId) -> Self {
-        Self { account_id, running: None, running_since: None, used_at: None, repeats: false }
+        Self { account_id, running: None, running_since: None, used_at: None, repeats: false, failed: None }
     }
 
     /// Takes the allowance for `backup`, requested at `now`, under a plan with this interval.
@@ -56,8 +63,11 @@ impl Allowance {
             let next_at = self.running_since.unwrap_or_else(|| running.created_at()) + interval;
             return Err(NotAllowed::Running { running: running.clone(), next_at });
         }
-        match self.next_at(interval) {
-            Some(next_at) if next_at > now => Err(NotAllowed::TooEarly(next_at)),
+        if let Some(next_at) = self.next_at(interval).filter(|next_at| *next_at > now) {
+            return Err(NotAllowed::TooEarly(next_at));
+        }
+        match self.failed.as_ref().and_then(|failed| Some((failed.paused_until()?, failed))) {
+            Some((until, failed)) if until > now => Err(NotAllowed::Paused(until, failed.failure.clone())),
             _ => Ok(Self { running: Some(backup.clone()), running_since: Some(now), ..self.clone() }),
         }
     }
@@ -65,6 +75,19 @@ impl Allowance {
     /// When the next backup may start if none is running. None if at any time.
     pub fn next_at(&self, interval: SignedDuration) -> Option<Timestamp> {
         self.used_at.filter(|_| !interval.is_zero()).map(|used_at| used_at + interval)
+    }
+
+    /// Forgets failures from before the account was connected to its CRM, at `connected_at`.
+    #[must_use]
+    pub fn connected(&self, connected_at: Timestamp) -> Self {
+        let failed = self.failed.clone().filter(|failed| failed.at > connected_at);
+        Self { failed, ..self.clone() }
+    }
+
+    /// Counts the `failure` of a backup at `now`.
+    #[must_use]
+    pub fn failed_again(&self, failure: &Failure, now: Timestamp) -> Self {
+        Self { failed: Some(FailedInARow::with(self.failed.as_ref(), failure, now)), ..self.clone() }
     }
 
     /// Gives the allowance back unchanged when `backup` has ended without an archive.
@@ -85,7 +108,7 @@ impl Allowance {
     /// # Errors
     /// [`Refused`] if another backup holds it.
     pub fn use_up(&self, backup: &BackupId, is_short: bool) -> Result<Self, Refused> {
-        let freed = self.give_back(backup)?;
+        let freed = Self { failed: None, ..self.give_back(backup)? };
         if is_short && !self.repeats {
             return Ok(Self { repeats: true, ..freed });
         }
@@ -210,6 +233,28 @@ mod tests {
         }
         let failed = short.take(&backup(2), DAY, NOW).expect("at once").give_back(&backup(2)).expect("it runs");
         assert_eq!(failed, short, "a repetition that fails can be repeated");
+    }
+
+    #[test]
+    fn backups_that_fail_in_a_row_pause_until_an_hour_has_passed_or_the_account_is_connected_again() {
+        let failure = Failure::new(crate::FailureKind::CrmTokenRefused, "Connect again.");
+        let failed = |times: u8| {
+            (0..times).fold(free(), |before, nth| {
+                let taken = before.take(&backup(nth), SignedDuration::ZERO, NOW).expect("not paused");
+                taken.give_back(&backup(nth)).expect("it runs").failed_again(&failure, NOW)
+            })
+        };
+        let take = |of: &Allowance, now| of.take(&backup(9), SignedDuration::ZERO, now);
+        assert!(take(&failed(4), NOW).is_ok());
+        let until = NOW + SignedDuration::from_hours(1);
+        assert_eq!(take(&failed(5), NOW), Err(NotAllowed::Paused(until, failure.clone())));
+        assert!(take(&failed(5), until).is_ok());
+        assert!(take(&failed(5).connected(NOW), NOW).is_ok());
+        assert!(take(&failed(5).connected(NOW - SignedDuration::from_secs(1)), NOW).is_err(), "connected before them");
+        let cancelled = take(&failed(4), NOW).expect("not paused").give_back(&backup(9)).expect("it runs");
+        assert!(take(&cancelled.failed_again(&failure, NOW), NOW).is_err(), "one that was cancelled tells nothing");
+        let completed = take(&failed(4), NOW).expect("not paused").use_up(&backup(9), false).expect("it runs");
+        assert!(take(&completed.failed_again(&failure, NOW), NOW).is_ok(), "one that completed begins anew");
     }
 
     /// D2: the version before this one stored requests about backups only, and can read today's records.

@@ -1,5 +1,10 @@
 //! The audit log: who did or tried what, when, from where, and with which outcome. Entries are created and never
-//! changed.
+//! changed, with one exception.
+//!
+//! The exception are strangers: people who have no right to an account and send requests about it. Anybody who can sign
+//! in could fill the log of every account with them. So all refused requests of a stranger in a minute have one entry,
+//! which is about the first of them and counts the others. It is in a partition of its own, so that neither the list nor
+//! the export nor the writes of the account's own entries wait for it.
 
 use std::collections::BTreeSet;
 
@@ -9,9 +14,12 @@ use serde::{Deserialize, Serialize};
 use crate::account::Requester;
 use crate::ids::{AccountId, AuditEntryId};
 use crate::notification::{Event, Notification};
-use crate::ports::ledger::{AUDIT_PARTITIONS, Key, Record};
+use crate::ports::ledger::{AUDIT_PARTITIONS, Key, Record, STRANGER_PARTITIONS};
 
-/// The longest target of an entry, in bytes. An id has 36, but a request can name any text.
+/// The most requests that an entry about a stranger counts. Further ones in the same minute write nothing.
+pub const MOST_COUNTED: u32 = 100;
+
+/// The longest target of an entry, in bytes. An id has 36. The changes of an account or a schedule have more.
 const LONGEST_TARGET: usize = 128;
 
 /// The longest subject, address or sentence of an entry, in bytes.
@@ -93,13 +101,18 @@ pub struct AuditEntry {
     pub source_address: Option<String>,
     /// An operation of the API, such as `create-backup`, or an event, such as `backup-completed`.
     pub action: String,
-    /// The id of the backup, restore or other item. For an account or a schedule: what was changed.
+    /// The id of the backup, restore or other item, in the form of an id also if there is no such item. For an account or
+    /// a schedule: what was changed.
     pub target: Option<String>,
     pub outcome: AuditOutcome,
     /// Why it was refused or failed.
     pub reason: Option<Reason>,
     /// When the ledger may delete it.
     pub forget_at: Timestamp,
+    /// Only of an entry about a stranger: how many of their requests were refused in this minute, up to
+    /// [`MOST_COUNTED`]. The rest of the entry is about the first of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests: Option<u32>,
 }
 
 /// Why an act was refused or failed.
@@ -178,6 +191,7 @@ impl Act {
             outcome,
             reason: reason.map(Reason::within_bounds),
             forget_at: self.at + self.kept_for,
+            requests: None,
         }
     }
 }
@@ -192,7 +206,7 @@ impl AuditEntry {
         };
         let (target, (outcome, reason)) = match &notification.event {
             Event::BackupCompleted { backup_id, .. } => (Some(backup_id.to_string()), (AuditOutcome::Succeeded, None)),
-            Event::BackupFailed { backup_id, failure } => (Some(backup_id.to_string()), failed(failure)),
+            Event::BackupFailed { backup_id, failure, .. } => (Some(backup_id.to_string()), failed(failure)),
             Event::RestoreCompleted { restore_id, .. } | Event::RestoreStopped { restore_id, .. } => {
                 (Some(restore_id.to_string()), (AuditOutcome::Succeeded, None))
             }
@@ -213,6 +227,7 @@ impl AuditEntry {
             outcome,
             reason: reason.map(Reason::within_bounds),
             forget_at: notification.at + kept_for,
+            requests: None,
         })
     }
 
@@ -220,16 +235,54 @@ impl AuditEntry {
     pub fn partition(account_id: &AccountId) -> String {
         format!("{AUDIT_PARTITIONS}{account_id}")
     }
+
+    /// The partition of the entries about strangers. They list in order of their minutes.
+    pub fn stranger_partition(account_id: &AccountId) -> String {
+        format!("{STRANGER_PARTITIONS}{account_id}")
+    }
+
+    /// The entry as the first one about a stranger in its minute. Its id is derived from the minute and the subject, so
+    /// it is the same for all requests that it counts.
+    #[must_use]
+    pub fn of_stranger(self) -> Self {
+        let subject = self.subject.as_deref().unwrap_or_default();
+        let entry_id = AuditEntryId::new(minute_of(self.at), hashed(subject));
+        Self { entry_id, requests: Some(1), ..self }
+    }
+
+    /// An entry about a stranger after one more request. None if it counts no further ones.
+    pub fn with_one_more(&self) -> Option<Self> {
+        let requests = self.requests.filter(|requests| *requests < MOST_COUNTED)?;
+        Some(Self { requests: Some(requests + 1), ..self.clone() })
+    }
 }
 
 impl Record for AuditEntry {
     fn key(&self) -> Key {
-        Key::new(Self::partition(&self.account_id), self.entry_id.as_str())
+        let partition = if self.requests.is_some() { Self::stranger_partition } else { Self::partition };
+        Key::new(partition(&self.account_id), self.entry_id.as_str())
     }
 
     fn forget_at(&self) -> Option<Timestamp> {
         Some(self.forget_at)
     }
+}
+
+/// The beginning of the minute of `at`.
+pub fn minute_of(at: Timestamp) -> Timestamp {
+    let second = at.as_second().div_euclid(60) * 60;
+    Timestamp::from_second(second).unwrap_or(at)
+}
+
+/// FNV-1a of a text, in ten bytes. Ids of stored entries depend on it, so it never changes.
+fn hashed(text: &str) -> [u8; 10] {
+    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    let first = text.bytes().fold(0xcbf2_9ce4_8422_2325, step);
+    let second = text.bytes().fold(step(first, 0), step);
+    let mut bytes = [0; 10];
+    bytes[..8].copy_from_slice(&first.to_be_bytes());
+    bytes[8..].copy_from_slice(&second.to_be_bytes()[..2]);
+    bytes
 }
 
 /// Selects entries of an account. A field that is None or empty excludes nothing.
@@ -241,6 +294,8 @@ pub struct AuditFilter {
     pub outcome: Option<AuditOutcome>,
     pub from: Option<Timestamp>,
     pub until: Option<Timestamp>,
+    /// Whether to select among the entries about strangers, instead of all others.
+    pub strangers: bool,
 }
 
 impl AuditFilter {
@@ -252,6 +307,7 @@ impl AuditFilter {
         };
         entry.forget_at > now
             && (self.actions.is_empty() || self.actions.contains(&entry.action))
+            && entry.requests.is_some() == self.strangers
             && self.person.as_ref().is_none_or(is_person)
             && self.outcome.is_none_or(|outcome| entry.outcome == outcome)
             && self.from.is_none_or(|from| entry.at >= from)
@@ -322,10 +378,43 @@ mod tests {
     }
 
     #[test]
+    fn requests_of_a_stranger_in_a_minute_are_counted_in_one_entry() {
+        let refused = |at, subject: &str| {
+            let by = Requester { subject: subject.to_owned(), email: None };
+            let reason = Reason { kind: "forbidden".into(), sentence: "No.".into() };
+            let act = Act { at, by, entry_id: AuditEntryId::new(at, [9; 10]), ..act() };
+            act.ended(None, AuditOutcome::Refused, reason).of_stranger()
+        };
+        let second = |seconds| NOW + SignedDuration::from_secs(seconds);
+        let first = refused(second(1), "eve");
+        assert_eq!(first.key(), refused(second(59), "eve").key());
+        assert_ne!(first.key(), refused(second(60), "eve").key());
+        assert_ne!(first.key(), refused(second(1), "mallory").key());
+        assert_eq!(first.entry_id.created_at(), NOW);
+        let mut counted = first.clone();
+        let mut changes = 0;
+        while let Some(next) = counted.with_one_more() {
+            (counted, changes) = (next, changes + 1);
+        }
+        assert_eq!((counted.requests, changes), (Some(MOST_COUNTED), MOST_COUNTED - 1));
+        assert_eq!(AuditEntry { requests: first.requests, ..counted }, first, "only the count changes");
+        let strangers = AuditFilter { strangers: true, ..AuditFilter::default() };
+        assert!(strangers.takes(&first, NOW) && !AuditFilter::default().takes(&first, NOW));
+        assert_eq!(act().succeeded(None).with_one_more(), None);
+    }
+
+    /// Entries are stored under ids made of these bytes.
+    #[test]
+    fn the_bytes_of_a_subject_stay_the_same() {
+        assert_eq!(hashed("eve"), [195, 10, 244, 24, 240, 105, 254, 69, 59, 167]);
+        assert_ne!(hashed("eve"), hashed("eva"));
+    }
+
+    #[test]
     fn an_event_has_one_entry_which_names_the_requester() {
         let failure = crate::Failure::new(crate::FailureKind::CrmTokenRefused, "Connect again.");
         let backup_id = crate::ids::BackupId::new(NOW, [3; 10]);
-        let event = Event::BackupFailed { backup_id: backup_id.clone(), failure };
+        let event = Event::BackupFailed { backup_id: backup_id.clone(), failure, paused_until: None };
         let account = AccountId::parse("42").expect("digits");
         let notification = Notification::new(account, backup_id.random(), event, Some(act().by), NOW);
         let kept_for = SignedDuration::from_hours(24);

@@ -11,6 +11,7 @@ pub mod backup;
 pub mod budget;
 pub mod chunk;
 pub mod due;
+pub mod failed_in_a_row;
 pub mod failure;
 pub mod format;
 pub mod gap;

@@ -8,11 +8,13 @@ use domain::budget::CallBudget;
 use domain::chunk::Chunk;
 use domain::gap::Missing;
 use domain::notification::delivery::Delivery;
+use domain::notification::mail_hour::MailHour;
 use domain::notification::{Event, Notification};
 use domain::object::ObjectExport;
 use domain::property::Columns;
 use domain::restore::import::Import;
 use domain::restore::lock::RestoreLock;
+use domain::restore::open_plans::OpenPlans;
 use domain::restore::outcome::{Clearing, PreImage, UncommittedBatch, ValueOutcome};
 use domain::restore::plan::PlannedRecord;
 use domain::restore::slice::RestoreSlice;
@@ -32,6 +34,7 @@ fn records_of_accounts_are_read() {
     check::<Schedule>("schedule", &[Tagged::of::<LatestRun>("outcome")]);
     check::<Notification>("notification", &[Tagged::of::<Event>("event")]);
     check::<Delivery>("delivery", &[]);
+    check::<MailHour>("mail-hour", &[]);
 }
 
 #[test]
@@ -46,6 +49,7 @@ fn records_of_backups_are_read() {
 fn records_of_restores_are_read() {
     check::<Restore>("restore", &[Tagged::of::<RestoreSource>("source")]);
     check::<RestoreLock>("restore-lock", &[]);
+    check::<OpenPlans>("open-plans", &[]);
     check::<RestoreSlice>("restore-slice", &[]);
     check::<Import>("import", &[]);
 }

@@ -11,11 +11,13 @@ use domain::chunk::Chunk;
 use domain::ids::{AccountId, AuditEntryId, BackupId, ObjectType, RecordId, RestoreId};
 use domain::notification::Notification;
 use domain::notification::delivery::Delivery;
+use domain::notification::mail_hour::MailHour;
 use domain::object::ObjectExport;
 use domain::ports::ledger::Record;
 use domain::restore::Restore;
 use domain::restore::import::Import;
 use domain::restore::lock::RestoreLock;
+use domain::restore::open_plans::OpenPlans;
 use domain::restore::slice::RestoreSlice;
 use domain::schedule::Schedule;
 use domain::segment::Segment;
@@ -45,14 +47,20 @@ fn records_are_stored_where_they_have_always_been() {
     key!(text, Schedule, "schedule");
     key!(text, Notification, "notification");
     key!(text, Delivery, "delivery");
+    key!(text, MailHour, "mail-hour");
     key!(text, Backup, "backup");
     key!(text, ObjectExport, "object-export");
     key!(text, Chunk, "chunk");
     key!(text, Segment, "segment");
     key!(text, Restore, "restore");
     key!(text, RestoreLock, "restore-lock");
+    key!(text, OpenPlans, "open-plans");
     key!(text, RestoreSlice, "restore-slice");
     key!(text, Import, "import");
+    let entries: Vec<AuditEntry> =
+        serde_json::from_str(include_str!("../../../tests/golden/v1/audit-entry.json")).expect("records");
+    let key = entries.iter().find(|entry| entry.requests.is_some()).expect("about a stranger").key();
+    writeln!(text, "{:<20} {} / {}", "about a stranger", key.partition, key.sort).expect("a text");
     expect_file!["snapshots/ledger-keys.txt"].assert_eq(&text);
 }
 

@@ -1,5 +1,9 @@
 //! The audit log of requests that end in a problem. A successful request is recorded by its use case, together with the
 //! change; a denied or failed one is recorded here, before it is answered.
+//!
+//! Nothing is refused unseen: each refused request with a valid token has its own entry; or, if it is a stranger's, an
+//! entry that names the stranger and counts their requests in that minute. A stranger's request about an account that
+//! does not exist has a line in the log of the function.
 
 use std::sync::Arc;
 
@@ -27,6 +31,7 @@ pub struct AuditLog {
 pub(crate) struct Watched {
     act: Act,
     target: Option<String>,
+    is_stranger: bool,
     /// Whether any problem is recorded, or only a denied access.
     always: bool,
 }
@@ -36,13 +41,14 @@ impl AuditLog {
     pub(crate) fn watch(&self, request: &Request) -> Option<Watched> {
         let route = request.route().ok()?;
         let account_id = AccountId::parse(route.account).ok()?;
-        let by = match request.caller(&self.audience) {
-            Ok(caller) => caller.requester().clone(),
+        let (by, is_stranger) = match request.caller(&self.audience) {
+            Ok(caller) => (caller.requester().clone(), caller.is_stranger_to(route.account)),
             // A valid token that is not for this API: only its verified subject is used.
-            Err(_) => Requester { subject: request.verified_subject()?.to_owned(), email: None },
+            Err(_) => (Requester { subject: request.verified_subject()?.to_owned(), email: None }, true),
         };
         let act = request.trace().act(account_id, by, route.operation.slug());
-        Some(Watched { act, target: route.item().map(str::to_owned), always: route.operation.is_audited() })
+        let (target, always) = (route.item_id().map(str::to_owned), route.operation.is_audited());
+        Some(Watched { act, target, is_stranger, always })
     }
 
     /// Records that a watched request ended in `problem`. If the entry cannot be written the caller gets 503, so that
@@ -57,7 +63,12 @@ impl AuditLog {
         let outcome = if status.is_server_error() { AuditOutcome::Failed } else { AuditOutcome::Refused };
         let reason = Reason { kind: problem.kind().slug.to_owned(), sentence: problem.detail().to_owned() };
         let entry = watched.act.ended(watched.target, outcome, reason);
-        match audit_log::record(&*self.ledger, &entry).await {
+        let recorded = if watched.is_stranger {
+            audit_log::record_stranger(&*self.ledger, entry).await
+        } else {
+            audit_log::record(&*self.ledger, &entry).await
+        };
+        match recorded {
             Ok(()) => problem,
             Err(error) => Problem::unavailable(&error),
         }
@@ -66,7 +77,8 @@ impl AuditLog {
 
 #[cfg(test)]
 mod tests {
-    use domain::audit::{AuditEntry, AuditFilter};
+    use domain::audit::{AuditEntry, AuditFilter, MOST_COUNTED};
+    use domain::ports::ledger::Change;
     use in_memory::faults::{Fault, Faults};
     use in_memory::{ManualClock, MemoryLedger};
     use jiff::Timestamp;
@@ -76,6 +88,7 @@ mod tests {
     use crate::problem::catalogue;
     use crate::request::LONGEST_BODY;
     use crate::response::Response;
+    use crate::testing::account::{account, account_id};
     use crate::testing::{AUDIENCE, ApiCall, document};
 
     const KEPT_FOR: SignedDuration = SignedDuration::from_hours(24);
@@ -84,10 +97,23 @@ mod tests {
         AuditLog { ledger, kept_for: KEPT_FOR, audience: AUDIENCE.to_owned() }
     }
 
+    /// An id that no backup has.
+    const ID: &str = "0198a000-0000-7000-8000-000000000000";
+
+    async fn with_account() -> Arc<MemoryLedger> {
+        let ledger = Arc::new(MemoryLedger::new());
+        ledger.commit(&[Change::create(&account(false))]).await.expect("new");
+        ledger
+    }
+
     async fn entries(ledger: &MemoryLedger) -> Vec<AuditEntry> {
-        let account = AccountId::parse("42").expect("digits");
+        listed(ledger, false).await
+    }
+
+    async fn listed(ledger: &MemoryLedger, strangers: bool) -> Vec<AuditEntry> {
+        let filter = AuditFilter { strangers, ..AuditFilter::default() };
         let clock = ManualClock::at(Timestamp::now());
-        audit_log::list(ledger, &clock, &account, &AuditFilter::default(), None, 100).await.expect("readable").entries
+        audit_log::list(ledger, &clock, &account_id(), &filter, None, 100).await.expect("readable").entries
     }
 
     /// The answer of a handler that authorises super admins and knows no backup.
@@ -102,24 +128,64 @@ mod tests {
 
     #[tokio::test]
     async fn a_denied_request_is_recorded_with_address_and_reason() {
-        let ledger = Arc::new(MemoryLedger::new());
-        let call = ApiCall::get("/accounts/42/backups/b-1").by(&["43:super-admin"]);
+        let ledger = with_account().await;
+        let call = ApiCall::get(&format!("/accounts/42/backups/{ID}")).by(&["operators"]);
         assert_eq!(answered(&ledger, call).await.status(), 403);
         let [entry] = &entries(&ledger).await[..] else { panic!("one entry") };
-        assert_eq!((entry.action.as_str(), entry.target.as_deref()), ("read-backup", Some("b-1")));
+        assert_eq!((entry.action.as_str(), entry.target.as_deref()), ("read-backup", Some(ID)));
         assert_eq!((entry.subject.as_deref(), entry.email.as_deref()), (Some("user-1"), Some("ada@example.com")));
         assert!(entry.source_address.is_some() && entry.outcome == AuditOutcome::Refused);
         assert_eq!(entry.reason.as_ref().map(|reason| reason.kind.as_str()), Some("forbidden"));
         assert_eq!(entry.forget_at, entry.at + KEPT_FOR);
     }
 
+    /// B4: a text of 128 characters, chosen by whoever sent the request, was in the entry.
+    #[tokio::test]
+    async fn a_target_has_the_form_of_an_id() {
+        let ledger = with_account().await;
+        for item in ["b-1", "Call%20this%20number", &ID.to_uppercase()] {
+            let call = ApiCall::get(&format!("/accounts/42/backups/{item}")).by(&["operators"]);
+            assert_eq!(answered(&ledger, call).await.status(), 403);
+        }
+        assert!(entries(&ledger).await.iter().all(|entry| entry.target.is_none()));
+    }
+
+    #[tokio::test]
+    async fn requests_of_strangers_are_counted_apart() {
+        let ledger = with_account().await;
+        let call = || ApiCall::get(&format!("/accounts/42/backups/{ID}")).by(&["43:super-admin"]);
+        for _ in 0..2_000 {
+            assert_eq!(answered(&ledger, call()).await.status(), 403);
+        }
+        assert!(entries(&ledger).await.is_empty(), "the account's own log is as it was");
+        let found = listed(&ledger, true).await;
+        // The clock may have passed the end of a minute meanwhile.
+        assert!((1..=2).contains(&found.len()), "{}", found.len());
+        assert!(found.iter().any(|entry| entry.requests == Some(MOST_COUNTED)));
+        let entry = &found[0];
+        assert_eq!((entry.action.as_str(), entry.target.as_deref()), ("read-backup", Some(ID)));
+        assert_eq!((entry.subject.as_deref(), entry.email.as_deref()), (Some("user-1"), Some("ada@example.com")));
+        assert_eq!(entry.reason.as_ref().map(|reason| reason.kind.as_str()), Some("forbidden"));
+    }
+
+    #[tokio::test]
+    async fn a_strangers_request_about_an_unknown_account_is_answered_alike_and_leaves_nothing() {
+        let ledger = with_account().await;
+        let before = ledger.all();
+        let [known, unknown] = ["42", "44"].map(|id| ApiCall::get(&format!("/accounts/{id}/backups")).by(&[]));
+        let unknown = answered(&ledger, unknown).await;
+        assert_eq!(ledger.all(), before);
+        let known = answered(&ledger, known).await;
+        assert_eq!((known.status(), known.body()), (unknown.status(), unknown.body()));
+    }
+
     #[tokio::test]
     async fn a_token_of_another_api_is_recorded_by_its_subject_only() {
-        let ledger = Arc::new(MemoryLedger::new());
+        let ledger = with_account().await;
         let claims = serde_json::json!({ "sub": "user-9", "token_use": "access", "email": "eve@example.com" });
         let call = ApiCall::get("/accounts/42/backups").with_claims(&claims);
         assert_eq!(answered(&ledger, call).await.status(), 401);
-        let [entry] = &entries(&ledger).await[..] else { panic!("one entry") };
+        let [entry] = &listed(&ledger, true).await[..] else { panic!("one entry") };
         assert_eq!((entry.subject.as_deref(), entry.email.as_deref()), (Some("user-9"), None));
     }
 
@@ -136,20 +202,25 @@ mod tests {
 
     #[tokio::test]
     async fn a_denied_request_is_recorded_even_if_its_body_is_too_long() {
-        let ledger = Arc::new(MemoryLedger::new());
-        let call = ApiCall::new("POST", "/accounts/42/backups").by(&[]).body(&" ".repeat(LONGEST_BODY + 1));
+        let ledger = with_account().await;
+        let call = ApiCall::new("POST", "/accounts/42/backups").by(&["operators"]).body(&" ".repeat(LONGEST_BODY + 1));
         assert_eq!(answered(&ledger, call).await.status(), 403);
         assert_eq!(entries(&ledger).await.len(), 1);
     }
 
     #[tokio::test]
     async fn a_request_whose_entry_cannot_be_written_gets_503() {
-        let faults = Faults::at(1, Fault::CallFails);
-        let audit = audit(faults.worker().wrap(Arc::new(MemoryLedger::new())));
-        let handler = async |_: Request| Err(Problem::new(catalogue::FORBIDDEN, "No."));
-        let call = ApiCall::get("/accounts/42/backups").by(&[]);
-        let response = call.answered_with(&audit, handler).await;
-        assert_eq!(document(&response)["type"], catalogue::UNAVAILABLE.uri());
+        // A stranger's entry is written after the account and the entry were looked for.
+        for (groups, calls) in [(&["operators"][..], 1..=1), (&[], 1..=3)] {
+            for nth in calls {
+                let faults = Faults::at(nth, Fault::CallFails);
+                let audit = audit(faults.worker().wrap(with_account().await));
+                let handler = async |_: Request| Err(Problem::new(catalogue::FORBIDDEN, "No."));
+                let call = ApiCall::get("/accounts/42/backups").by(groups);
+                let response = call.answered_with(&audit, handler).await;
+                assert_eq!(document(&response)["type"], catalogue::UNAVAILABLE.uri(), "call {nth}");
+            }
+        }
     }
 
     #[tokio::test]

@@ -107,6 +107,12 @@ impl Caller {
         &self.requester
     }
 
+    /// Whether the caller has no group of the account with the id `account`, and is no operator.
+    pub fn is_stranger_to(&self, account: &str) -> bool {
+        let is_of = |group: &String| group.strip_prefix(account).is_some_and(|rest| rest.starts_with(':'));
+        !self.groups.iter().any(|group| group == OPERATORS || is_of(group))
+    }
+
     /// Checks that the caller has `right` to the account with the id `account`.
     ///
     /// # Errors
@@ -220,6 +226,20 @@ mod tests {
         assert_eq!(authorised.requester.subject, "user-1");
         assert_eq!(authorised.requester.email.as_deref(), Some("ada@example.com"));
         assert!(!authorised.is_operator);
+    }
+
+    #[test]
+    fn whoever_has_a_group_of_the_account_or_is_an_operator_is_no_stranger() {
+        for (groups, is_stranger) in [
+            (json!(["42:super-admin"]), false),
+            (json!(["7:super-admin", "42:reader"]), false),
+            (json!(["operators"]), false),
+            (json!([]), true),
+            (json!(["421:super-admin", "4:super-admin", "x42:super-admin", "42", " 42:super-admin"]), true),
+        ] {
+            let caller = call_with(|claims| claims["cognito:groups"] = groups.clone()).expect("an ID token");
+            assert_eq!(caller.is_stranger_to("42"), is_stranger, "{groups}");
+        }
     }
 
     /// The audit log and notifications name the address.

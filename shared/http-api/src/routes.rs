@@ -100,8 +100,8 @@ impl Operation {
             Self::ListBackups | Self::ListRestores | Self::ListImports | Self::ListNotifications => {
                 &["limit", "cursor"]
             }
-            Self::ListAuditLog => &["limit", "cursor", "action", "person", "outcome", "from", "until"],
-            Self::ExportAuditLog => &["action", "person", "outcome", "from", "until"],
+            Self::ListAuditLog => &["limit", "cursor", "action", "person", "outcome", "from", "until", "strangers"],
+            Self::ExportAuditLog => &["action", "person", "outcome", "from", "until", "strangers"],
             _ => &[],
         }
     }
@@ -207,9 +207,10 @@ impl MatchedRoute<'_> {
         NotificationId::parse(self.item).map_err(|_| Problem::notification_unknown())
     }
 
-    /// The id in the path besides the account's, as written.
-    pub fn item(&self) -> Option<&str> {
-        Some(self.item).filter(|item| !item.is_empty())
+    /// The id in the path besides the account's. None if the text there does not have the form of an id.
+    pub fn item_id(&self) -> Option<&str> {
+        // All ids but those of accounts have one form.
+        Some(self.item).filter(|item| BackupId::parse(item).is_ok())
     }
 
     /// The id of the import in the path, which is the id of its restore.

@@ -22,6 +22,7 @@
 //! | `FEDERATED_PROVIDERS` | comma-separated list of the user pool's identity providers whose users need no second factor; none if absent |
 //! | `ISSUER_ENFORCES_SECOND_FACTOR` | `true` if the issuer requires a second factor of its own users, else `false` |
 //! | `EXPORT_RUNS_PER_BACKUP` | how many runs may read one backup at the same time, 1 to 1,000 |
+//! | `RESTORE_CONCURRENCY` | in how many places parts of restores are worked on at the same time, for all accounts, 2 to 1,000 |
 //! | `CRM_RETRY_BASE_SECONDS` | first pause before a call to the CRM is tried again, 0.001 to 60 |
 //! | `CRM_OUTAGE_PATIENCE_HOURS` | how long work waits for a CRM that is down, 1 to 120 |
 //! | `DOWNLOAD_LINK_SECONDS` | how long a download link is valid, 1 to 43,200 |
@@ -228,6 +229,11 @@ impl Environment {
     /// `EXPORT_RUNS_PER_BACKUP`.
     pub fn export_runs_per_backup(&mut self) -> Option<u32> {
         self.whole_number("EXPORT_RUNS_PER_BACKUP", 1..=1_000)
+    }
+
+    /// `RESTORE_CONCURRENCY`.
+    pub fn restore_concurrency(&mut self) -> Option<u32> {
+        self.whole_number("RESTORE_CONCURRENCY", 2..=1_000)
     }
 
     /// `CRM_RETRY_BASE_SECONDS`.

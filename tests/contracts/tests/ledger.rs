@@ -72,6 +72,28 @@ async fn items_have_the_attributes_that_the_table_needs() {
     .await;
 }
 
+/// Both kinds of entries are in the table whose roles may not delete.
+#[tokio::test]
+async fn entries_of_the_audit_log_are_in_its_own_table() {
+    with_tables(DYNAMODB_LOCAL, async |ledger, tables| {
+        for partition in ["AUDIT#42", "STRANGERS#42"] {
+            let change = Change {
+                key: Key::new(partition, "s"),
+                expected: None,
+                body: Some(json!({})),
+                format: 1,
+                due_at: None,
+                due_in: DueList::Work,
+                forget_at: None,
+            };
+            ledger.commit(std::slice::from_ref(&change)).await.expect("committed");
+            let item = raw_item(DYNAMODB_LOCAL, &tables.audit_log, &change.key).await;
+            assert_eq!(item["partition"].as_deref(), Some(partition));
+        }
+    })
+    .await;
+}
+
 async fn on(backend: Backend, case: impl AsyncFnOnce(aws::DynamoDbLedger)) {
     with_tables(backend, async |ledger, _| case(ledger).await).await;
 }
@@ -105,4 +127,5 @@ on_every_ledger!(
     audit_records_list_newest_first,
     audit_records_share_a_transaction_with_others,
     audit_records_are_never_replaced,
+    entries_about_strangers_are_replaced,
 );

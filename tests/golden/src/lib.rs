@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use crate::watch::{Known, Watched};
 
 /// Every kind with golden files.
-pub const KINDS: [&str; 26] = [
+pub const KINDS: [&str; 28] = [
     "account",
     "allowance",
     "audit-entry",
@@ -32,9 +32,11 @@ pub const KINDS: [&str; 26] = [
     "delivery",
     "idempotent-request",
     "import",
+    "mail-hour",
     "manifest",
     "notification",
     "object-export",
+    "open-plans",
     "outcome",
     "plan-samples",
     "planned-record",

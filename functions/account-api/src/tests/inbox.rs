@@ -27,8 +27,8 @@ async fn notified(world: &World, count: u8) -> Vec<Notification> {
         let now = world.clock.now() + SignedDuration::from_mins(nth.into());
         let backup_id = BackupId::new(now, [nth; 10]);
         let about = backup_id.random();
-        let event =
-            Event::BackupFailed { backup_id, failure: Failure::new(FailureKind::CrmTokenRefused, "Connect again.") };
+        let failure = Failure::new(FailureKind::CrmTokenRefused, "Connect again.");
+        let event = Event::BackupFailed { backup_id, failure, paused_until: None };
         let by = Requester { subject: "user-1".to_owned(), email: None };
         let notification = Notification::new(account_id(), about, event, Some(by), now);
         world.ledger.commit(&[Change::create(&notification)]).await.expect("new");

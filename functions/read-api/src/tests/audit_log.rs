@@ -57,6 +57,38 @@ async fn the_newest_entries_come_first_and_filters_narrow_them() {
 }
 
 #[tokio::test]
+async fn entries_about_strangers_are_listed_and_exported_on_request_only() {
+    let world = logged().await;
+    let at = now() - SignedDuration::from_mins(1);
+    let act = Act {
+        account_id: account_id(),
+        entry_id: AuditEntryId::new(at, [9; 10]),
+        at,
+        by: Requester { subject: "eve".to_owned(), email: None },
+        source_address: Some("203.0.113.9".to_owned()),
+        action: "list-backups",
+        kept_for: SignedDuration::from_hours(24),
+    };
+    let reason = Reason { kind: "forbidden".to_owned(), sentence: "No.".to_owned() };
+    let first = act.ended(None, AuditOutcome::Refused, reason).of_stranger();
+    let entry = first.with_one_more().expect("two requests");
+    world.ledger.commit(&[Change::create(&entry)]).await.expect("new");
+
+    for (query, expected) in [
+        (&[][..], &["user-3", "user-2", "user-1"][..]),
+        (&[("strangers", "false")], &["user-3", "user-2", "user-1"]),
+        (&[("strangers", "true")], &["eve"]),
+        (&[("strangers", "true"), ("person", "eve"), ("from", "2026-11-22T16:59:00Z")], &["eve"]),
+        (&[("strangers", "true"), ("until", "2026-11-22T16:59:00Z")], &[]),
+    ] {
+        assert_eq!(subjects(&world, query).await, expected, "{query:?}");
+    }
+    let listed = document(&world.answer(ApiCall::get(LOG).by(ADMIN).query("strangers", "true")).await);
+    assert_eq!(listed["entries"][0]["requests"], 2);
+    assert_eq!(listed["entries"][0]["outcome"], "refused");
+}
+
+#[tokio::test]
 async fn the_next_page_continues_without_a_gap() {
     let world = logged().await;
     let first = document(&world.answer(ApiCall::get(LOG).by(ADMIN).query("limit", "1")).await);
@@ -67,9 +99,14 @@ async fn the_next_page_continues_without_a_gap() {
 #[tokio::test]
 async fn an_invalid_filter_is_named() {
     let world = logged().await;
-    for (name, value) in
-        [("from", "yesterday"), ("until", "2026-13-01"), ("outcome", "good"), ("person", ""), ("action", ",")]
-    {
+    for (name, value) in [
+        ("from", "yesterday"),
+        ("until", "2026-13-01"),
+        ("outcome", "good"),
+        ("person", ""),
+        ("action", ","),
+        ("strangers", "1"),
+    ] {
         let response = world.answer(ApiCall::get(LOG).by(ADMIN).query(name, value)).await;
         described::check("GET", LOG, &response);
         assert_eq!(document(&response)["errors"][0]["field"], name);
@@ -117,6 +154,7 @@ async fn a_page_of_large_entries_ends_early_and_no_entry_is_lost() {
             outcome: AuditOutcome::Refused,
             reason: Some(reason),
             forget_at: now() + SignedDuration::from_hours(1),
+            requests: None,
         };
         world.ledger.commit(&[Change::create(&entry)]).await.expect("new");
     }

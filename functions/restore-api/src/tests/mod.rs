@@ -3,6 +3,7 @@
 
 mod asking;
 mod confirming;
+mod crowds;
 mod deciding;
 mod fuzzing;
 mod imports;
@@ -56,6 +57,12 @@ impl World {
 
     async fn put(&self, record: &impl Record) {
         self.ledger.commit(&[Change::create(record)]).await.expect("new");
+    }
+
+    /// Replaces a restore that is in the ledger.
+    async fn replace(&self, restore: &Restore) {
+        let loaded = ledger::load::<Restore>(&*self.ledger, &restore.key()).await.expect("readable").expect("present");
+        self.ledger.commit(&[Change::replace(&loaded, restore)]).await.expect("nobody else changes it");
     }
 
     async fn write(&self, key: &str, document: &Value) {

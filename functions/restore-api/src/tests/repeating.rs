@@ -29,14 +29,14 @@ impl Twice {
         let archive = backup.archive.as_ref().expect("completed");
         world.write(&archive.manifest_key, &manifest(&backup)).await;
         let body = json!({"backupId": backup.backup_id, "objectType": "contacts", "properties": ["phone", "phone"]});
-        Self { world, path: RESTORES.to_owned(), body, calls: 4 }
+        Self { world, path: RESTORES.to_owned(), body, calls: 6 }
     }
 
     async fn undo() -> Self {
         let original = ended(1, RestoreState::Completed);
         let world = World::connected().await;
         world.put(&original).await;
-        Self { world, path: format!("{}/undo", path(&original)), body: json!({"includeEdited": true}), calls: 4 }
+        Self { world, path: format!("{}/undo", path(&original)), body: json!({"includeEdited": true}), calls: 6 }
     }
 
     async fn confirm() -> Self {

@@ -1,5 +1,6 @@
 //! The ledger on `DynamoDB`, in two tables of the same schema. The audit log has its own table, in which no function's
-//! role may update or delete. A transaction may write to both.
+//! role may update or delete. A transaction may write to both. Only the counts in entries about strangers are replaced
+//! there.
 //!
 //! # The tables
 //! | attribute | type | what |
@@ -33,7 +34,7 @@ use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::ports::ledger::{
-    AUDIT_PARTITIONS, Change, DueList, Key, Ledger, LedgerError, ListPage, ListRequest, Stored,
+    AUDIT_PARTITIONS, Change, DueList, Key, Ledger, LedgerError, ListPage, ListRequest, STRANGER_PARTITIONS, Stored,
 };
 use jiff::Timestamp;
 
@@ -62,7 +63,12 @@ impl DynamoDbLedger {
 
     /// The table of a partition.
     fn table(&self, partition: &str) -> &str {
-        if partition.starts_with(AUDIT_PARTITIONS) { &self.tables.audit_log } else { &self.tables.ledger }
+        let of_the_audit_log = [AUDIT_PARTITIONS, STRANGER_PARTITIONS];
+        if of_the_audit_log.iter().any(|prefix| partition.starts_with(prefix)) {
+            &self.tables.audit_log
+        } else {
+            &self.tables.ledger
+        }
     }
 }
 

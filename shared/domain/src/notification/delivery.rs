@@ -31,7 +31,7 @@ pub enum DeliveryState {
     Delivered,
     /// It failed too often, or can never succeed.
     GivenUp,
-    /// The channel has no recipient any more.
+    /// The channel has no recipient any more, or the account has got all e-mails that it may get in an hour.
     Dropped,
 }
 
@@ -133,6 +133,14 @@ impl Delivery {
     /// [`Refused`] if the delivery has ended.
     pub fn dropped(&self, now: Timestamp) -> Result<Self, Refused> {
         self.ended("dropping a delivery", DeliveryState::Dropped, now)
+    }
+
+    /// Ends a delivery that is one too many, for the reason `why`.
+    ///
+    /// # Errors
+    /// [`Refused`] if the delivery has ended.
+    pub fn left_out(&self, why: String, now: Timestamp) -> Result<Self, Refused> {
+        Self { last_error: Some(why), ..self.clone() }.dropped(now)
     }
 
     /// Records that attempt number `attempt` failed. Another one follows after a pause, which is `first_pause` at first

@@ -33,8 +33,11 @@ fn after(event: Option<&Event>) -> Option<Event> {
         });
     };
     Some(match event {
-        Event::BackupCompleted { .. } => Event::BackupFailed { backup_id, failure },
-        Event::BackupFailed { .. } => Event::BackupExpiring { backup_id, expires_at: at },
+        Event::BackupCompleted { .. } => Event::BackupFailed { backup_id, failure, paused_until: None },
+        Event::BackupFailed { paused_until: None, .. } => {
+            Event::BackupFailed { backup_id, failure, paused_until: Some(at) }
+        }
+        Event::BackupFailed { paused_until: Some(_), .. } => Event::BackupExpiring { backup_id, expires_at: at },
         Event::BackupExpiring { .. } => Event::ScheduleSkipped { failure, next_run_at: Some(at) },
         Event::ScheduleSkipped { next_run_at: Some(_), .. } => Event::ScheduleSkipped { failure, next_run_at: None },
         Event::ScheduleSkipped { next_run_at: None, .. } => Event::RestoreCompleted {

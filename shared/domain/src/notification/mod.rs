@@ -7,6 +7,7 @@
 pub mod channel;
 pub mod delivery;
 pub mod examples;
+pub mod mail_hour;
 mod wording;
 
 use std::collections::BTreeSet;
@@ -46,7 +47,13 @@ pub enum Event {
         another_allowed: bool,
     },
     /// A backup ended without an archive.
-    BackupFailed { backup_id: BackupId, failure: Failure },
+    BackupFailed {
+        backup_id: BackupId,
+        failure: Failure,
+        /// Until when further backups pause, because several in a row have failed for this reason.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        paused_until: Option<Timestamp>,
+    },
     /// An archive expires in two days.
     BackupExpiring { backup_id: BackupId, expires_at: Timestamp },
     /// A run of the schedule started no backup.

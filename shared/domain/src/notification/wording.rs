@@ -89,9 +89,17 @@ impl Event {
                 };
                 format!("{what} can be downloaded until {expires_at:.0}.{sensitive}{repeat}")
             }
-            Self::BackupFailed { failure, .. } => {
+            Self::BackupFailed { failure, paused_until: None, .. } => {
                 format!(
                     "The backup failed. {} It does not count against the plan: you can start another one at once.",
+                    failure.sentence
+                )
+            }
+            Self::BackupFailed { failure, paused_until: Some(until), .. } => {
+                format!(
+                    "The backup failed. {} Several backups in a row have failed for this reason, so backups pause. You \
+                     can start the next one at {until:.0}, or as soon as the account is connected again. A scheduled \
+                     one starts by itself.",
                     failure.sentence
                 )
             }

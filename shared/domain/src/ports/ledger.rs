@@ -29,6 +29,10 @@ pub const DUE_SHARDS: u8 = 8;
 /// The prefix of the audit log's partitions. Its records are only created: no implementation replaces one.
 pub const AUDIT_PARTITIONS: &str = "AUDIT#";
 
+/// The prefix of the partitions with the audit log's entries about strangers. A record of them counts the requests of a
+/// minute, so it is replaced.
+pub const STRANGER_PARTITIONS: &str = "STRANGERS#";
+
 /// A list of due records. Each list belongs to one function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum DueList {

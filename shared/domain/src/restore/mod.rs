@@ -11,6 +11,7 @@ pub mod begun;
 pub mod difference;
 pub mod import;
 pub mod lock;
+pub mod open_plans;
 pub mod outcome;
 pub mod plan;
 pub mod property;
@@ -90,6 +91,11 @@ impl RestoreState {
     /// Whether the state is final.
     pub const fn is_terminal(self) -> bool {
         matches!(self, Self::Completed | Self::Stopped | Self::Failed | Self::Cancelled)
+    }
+
+    /// Whether its plan is being made.
+    pub const fn is_being_planned(self) -> bool {
+        matches!(self, Self::Queued | Self::Planning | Self::Summarising)
     }
 }
 

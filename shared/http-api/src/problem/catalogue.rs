@@ -35,8 +35,10 @@ catalogue! {
     BACKUP_RUNNING = CONFLICT, "backup-running", "A backup of this account is running.";
     BACKUP_ENDED = CONFLICT, "backup-ended", "The backup has already ended.";
     BACKUP_NOT_COMPLETED = CONFLICT, "backup-not-completed", "The backup has no archive.";
+    BACKUPS_PAUSED = CONFLICT, "backups-paused", "Backups of this account are paused.";
     PORTAL_DIFFERS = CONFLICT, "portal-differs", "The CRM portal differs from the account's.";
     PLAN_NOT_READY = CONFLICT, "plan-not-ready", "The restore is still being planned.";
+    TOO_MANY_PLANS = CONFLICT, "too-many-plans", "Too many plans of this account are being made.";
     RESTORE_ALREADY_CONFIRMED = CONFLICT, "restore-already-confirmed", "The restore has already been confirmed.";
     RESTORE_RUNNING = CONFLICT, "restore-running", "A restore of this account is running.";
     RESTORE_NOT_RUNNING = CONFLICT, "restore-not-running", "The restore is not running.";

@@ -2,9 +2,11 @@
 
 use std::fmt::Display;
 
+use domain::Failure;
 use domain::backup::BackupState;
 use http::header::{HeaderValue, WWW_AUTHENTICATE};
 use jiff::Timestamp;
+use serde_json::json;
 
 use super::{FieldFault, Problem, catalogue};
 use crate::representation::shown;
@@ -19,6 +21,18 @@ const UNREADABLE_RETRY_AFTER: u64 = 60;
 const MOST_FAULTS: usize = 100;
 
 impl Problem {
+    /// The latest backups failed because of `failure`, so the next one may start at `until`.
+    pub fn backups_paused(failure: &Failure, until: Timestamp) -> Self {
+        let detail = format!(
+            "The last backups failed, all for the same reason: {} Backups pause until {until:.0}. To go on earlier, \
+             connect the account again.",
+            failure.sentence
+        );
+        let reason = json!({ "kind": failure.kind.as_str(), "sentence": failure.sentence });
+        let next_allowed_at = shown(until).to_string();
+        Self::new(catalogue::BACKUPS_PAUSED, detail).member("nextAllowedAt", next_allowed_at).member("failure", reason)
+    }
+
     /// A temporary failure. Its cause is logged and not shown to the caller.
     pub fn unavailable(cause: &(impl Display + ?Sized)) -> Self {
         let detail = "The request failed, or its answer was lost. Send it again in a moment.";

@@ -1,10 +1,12 @@
 //! Lists and exports the audit log, and records acts that belong to no other change.
 
+mod strangers;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use domain::account::Account;
-use domain::audit::{Act, AuditEntry, AuditFilter};
+use domain::audit::{Act, AuditEntry, AuditFilter, minute_of};
 use domain::ids::{AccountId, AuditEntryId};
 use domain::ports::clock::Clock;
 use domain::ports::ledger::{self, Change, Ledger, LedgerError, ListRequest};
@@ -16,14 +18,16 @@ use crate::growing_blob::{GrowingBlob, ObjectPorts};
 use crate::link::Link;
 use crate::listing;
 
+pub use self::strangers::record_stranger;
+
 /// Entries that one request reads at most, even if its filter selects few of them.
 const LOOKED_AT: usize = 2_000;
 
 /// Entries per read of the ledger.
 const PER_READ: u32 = 500;
 
-const HEADER: [&str; 10] =
-    ["time", "subject", "email", "address", "action", "target", "outcome", "reason", "detail", "entryId"];
+const HEADER: [&str; 11] =
+    ["time", "subject", "email", "address", "action", "target", "outcome", "reason", "detail", "entryId", "requests"];
 
 /// Why the audit log cannot be listed or exported.
 #[derive(Debug, thiserror::Error)]
@@ -52,7 +56,8 @@ pub async fn record(ledger: &dyn Ledger, entry: &AuditEntry) -> Result<(), Ledge
     }
 }
 
-/// Checks that the account exists. Attempts recorded before its creation are listed once it exists.
+/// Checks that the account exists. What operators and users in its groups have tried before its creation is listed once
+/// it exists.
 ///
 /// # Errors
 /// [`AuditError::AccountUnknown`], [`AuditError::Ledger`].
@@ -125,7 +130,8 @@ impl<'a> Walk<'a> {
             (Some(after), Some(until)) => Some(after.min(until)),
             (after, until) => after.or(until),
         };
-        Self { partition: AuditEntry::partition(account), after, filter, now, is_over: false, unreadable: Vec::new() }
+        let partition = if filter.strangers { AuditEntry::stranger_partition } else { AuditEntry::partition };
+        Self { partition: partition(account), after, filter, now, is_over: false, unreadable: Vec::new() }
     }
 
     /// The next entries. None if no entries are left, or only entries older than the filter's range.
@@ -154,9 +160,10 @@ impl<'a> Walk<'a> {
         }
         self.is_over = !page.more || self.after.is_none();
         let read = entries.len();
-        // Entries of one millisecond are unordered, so read all of `from`'s millisecond.
-        let from = self.filter.from.map(Timestamp::as_millisecond);
-        entries.retain(|entry| from.is_none_or(|from| entry.at.as_millisecond() >= from));
+        // Entries of one millisecond, and those about strangers of one minute, are unordered. So read all of `from`'s
+        // minute.
+        let from = self.filter.from.map(minute_of);
+        entries.retain(|entry| from.is_none_or(|from| entry.at >= from));
         self.is_over |= entries.len() < read;
         Ok(Some(entries))
     }
@@ -234,6 +241,7 @@ fn write_entry(entry: &AuditEntry, out: &mut Vec<u8>) {
     }
     let reason = entry.reason.as_ref();
     let at = entry.at.to_string();
+    let requests = entry.requests.map(|requests| requests.to_string());
     let cells = [
         at.as_str(),
         or_empty(entry.subject.as_ref()),
@@ -245,6 +253,7 @@ fn write_entry(entry: &AuditEntry, out: &mut Vec<u8>) {
         reason.map_or("", |reason| reason.kind.as_str()),
         reason.map_or("", |reason| reason.sentence.as_str()),
         entry.entry_id.as_str(),
+        or_empty(requests.as_ref()),
     ];
     archive::report::write_line(cells, out);
 }

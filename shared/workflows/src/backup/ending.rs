@@ -10,6 +10,7 @@ use domain::Failure;
 use domain::allowance::Allowance;
 use domain::audit::Act;
 use domain::backup::{Backup, BackupEvent};
+use domain::failed_in_a_row::FailedInARow;
 use domain::notification::{Event, Notification};
 use domain::ports::clock::Clock;
 use domain::ports::ledger::{self, Change, Ledger, LedgerError, Versioned};
@@ -134,13 +135,18 @@ async fn try_end(
         return Ok(Attempt::Settled((Ended::AlreadyEnded(loaded.record), None)));
     };
     let mut changes = vec![Change::replace(&loaded, &next)];
-    changes.extend(give_allowance_back(ledger, backup).await?);
+    let failed = match end {
+        End::Failed(failure) => Some((failure, now)),
+        End::Cancelled(_) => None,
+    };
+    let (allowance, paused_until) = give_allowance_back(ledger, backup, failed).await?;
+    changes.extend(allowance);
     let mut notification = None;
     match end {
         End::Cancelled(act) => changes.push(Change::create(&act.succeeded(backup.backup_id.to_string()))),
         End::Failed(failure) => {
             changes.extend(connection_fault::noted(ledger, &backup.account_id, failure, next.created_at).await?);
-            changes.push(Change::create(notification.insert(failed(&next, failure, now))));
+            changes.push(Change::create(notification.insert(failure_of(&next, failure, paused_until, now))));
         }
     }
     Ok(contention::settle(ledger.commit(&changes).await, (Ended::Done(next), notification))?)
@@ -155,22 +161,27 @@ impl End<'_> {
     }
 }
 
-fn failed(backup: &Backup, failure: &Failure, now: Timestamp) -> Notification {
-    let event = Event::BackupFailed { backup_id: backup.backup_id.clone(), failure: failure.clone() };
+fn failure_of(backup: &Backup, failure: &Failure, paused_until: Option<Timestamp>, now: Timestamp) -> Notification {
+    let event = Event::BackupFailed { backup_id: backup.backup_id.clone(), failure: failure.clone(), paused_until };
     let (account, requester) = (backup.account_id.clone(), Some(backup.created_by.clone()));
     Notification::new(account, backup.backup_id.random(), event, requester, now)
 }
 
-/// The change that gives the account's allowance back, unless another backup already has it.
-pub(crate) async fn give_allowance_back(
+/// The change that gives the account's allowance back, unless another backup already has it. It counts a failure. With
+/// it: until when further backups pause.
+async fn give_allowance_back(
     ledger: &dyn Ledger,
     backup: &BackupRef,
-) -> Result<Option<Change>, LedgerError> {
+    failed: Option<(&Failure, Timestamp)>,
+) -> Result<(Option<Change>, Option<Timestamp>), LedgerError> {
     let allowance: Option<Versioned<Allowance>> = ledger::load(ledger, &Allowance::key_of(&backup.account_id)).await?;
-    Ok(allowance.and_then(|loaded| {
+    let given_back = allowance.and_then(|loaded| {
         let freed = loaded.record.give_back(&backup.backup_id).ok()?;
-        Some(Change::replace(&loaded, &freed))
-    }))
+        let freed = failed.map_or_else(|| freed.clone(), |(failure, now)| freed.failed_again(failure, now));
+        let paused_until = failed.and(freed.failed.as_ref()).and_then(FailedInARow::paused_until);
+        Some((Change::replace(&loaded, &freed), paused_until))
+    });
+    Ok(given_back.map_or((None, None), |(change, paused_until)| (Some(change), paused_until)))
 }
 
 /// The change that uses up the account's allowance when `backup` completes, and whether the backup counts against the

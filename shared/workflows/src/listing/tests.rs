@@ -141,7 +141,8 @@ async fn pages_leave_unreadable_records_out_and_count_them() {
     for nth in 0..5_u8 {
         let backup_id = BackupId::new(at(nth.into()), [nth; 10]);
         let backup = Backup { backup_id: backup_id.clone(), ..samples::queued(1) };
-        let event = Event::BackupFailed { backup_id, failure: Failure::new(FailureKind::ExportFailed, "y") };
+        let failure = Failure::new(FailureKind::ExportFailed, "y");
+        let event = Event::BackupFailed { backup_id, failure, paused_until: None };
         let notification = Notification::new(samples::account_id("42"), [nth; 10], event, None, at(nth.into()));
         world.commit(vec![Change::create(&backup), Change::create(&notification)], nth == 3).await;
         notifications.push(notification);

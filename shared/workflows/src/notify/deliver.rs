@@ -6,12 +6,14 @@ use std::time::Duration;
 use domain::account::Account;
 use domain::notification::channel::Channel;
 use domain::notification::delivery::{Delivery, DeliveryState, FailedAttempt};
+use domain::notification::mail_hour::MOST_MAILS;
 use domain::notification::{Event, Notification};
 use domain::ports::ledger::{self, Change, Versioned};
 use domain::ports::outlets::{BusEvent, OutletError};
 use domain::ports::queue::LONGEST_DELAY;
 use domain::ports::webhook::{WebhookError, WebhookMessage, WebhookRefused};
 use domain::work::NotificationRef;
+use jiff::Timestamp;
 
 use super::{Notify, announce_soon, payload};
 use crate::contention::{self, Attempt};
@@ -22,6 +24,8 @@ pub(super) enum Delivered {
     There,
     /// The delivery no longer has a recipient.
     Nobody,
+    /// The account has got all e-mails that it may get before this time.
+    TooMany(Timestamp),
     Failed(FailedAttempt),
 }
 
@@ -93,7 +97,7 @@ impl Notify {
             }
             Channel::Email => {
                 let account = ledger::load::<Account>(&*self.ledger, &key).await?;
-                Ok(self.send_mails(begun, notification, account.map(|account| account.record).as_ref()).await)
+                self.send_mails(begun, notification, account.map(|account| account.record).as_ref()).await
             }
             Channel::Webhook => {
                 let account = ledger::load::<Account>(&*self.ledger, &key).await?;
@@ -138,6 +142,7 @@ impl Notify {
         let next = match delivered {
             Delivered::There => loaded.record.delivered(now),
             Delivered::Nobody => loaded.record.dropped(now),
+            Delivered::TooMany(until) => loaded.record.left_out(too_many(*until), now),
             Delivered::Failed(failed) => loaded.record.failed(begun.attempts, failed, self.first_pause, now),
         };
         // Another run has settled it, or is trying it again.
@@ -166,6 +171,10 @@ impl Notify {
             tracing::warn!(%error, notification.id = %delivery.notification_id, "delivery.not-queued");
         }
     }
+}
+
+fn too_many(until: Timestamp) -> String {
+    format!("an account gets at most {MOST_MAILS} e-mails an hour; the next one may be sent at {until:.0}")
 }
 
 fn of_outlet(answer: Result<(), OutletError>) -> Delivered {

@@ -28,7 +28,7 @@ use crate::backup::ending;
 use crate::leased::{Leasable, Leases};
 use crate::listing::{self, DueKeys};
 use crate::notify;
-use crate::restore;
+use crate::restore::{self, Places};
 use crate::run::{StepError, delay_until};
 
 /// Rounds are a minute apart, or a little more. Work that becomes due before the next round gets its message now,
@@ -256,7 +256,7 @@ impl Recover {
             return Ok(loaded.record.overdue_since());
         }
         // Slices are checked every few minutes without being stalled: a dispatch may have been lost.
-        restore::dispatch(&*self.ledger, &*self.queue, now, &restore).await?;
+        restore::dispatch(&*self.ledger, &*self.queue, now, (&restore, Places(1))).await?;
         Ok(None)
     }
 

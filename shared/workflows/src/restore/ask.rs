@@ -20,6 +20,7 @@ use domain::work::{BackupRef, RestoreRef, Work};
 use jiff::Timestamp;
 
 use super::definition::manifest;
+use super::open_plans;
 use crate::contention::{self, Attempt};
 use crate::idempotency::{EarlierRequest, IdempotencyKey, Keyed};
 
@@ -109,6 +110,9 @@ pub enum AskError {
     /// The overwritten values have been deleted since this time.
     #[error("it could be undone until {0}")]
     UndoExpired(Timestamp),
+    /// The plans of these restores are being made. No further plan of the account may be made meanwhile.
+    #[error("{} plans of the account are being made", .0.len())]
+    TooManyPlans(Vec<RestoreId>),
     /// The key was used for another request.
     #[error("the key belongs to another request")]
     KeyTaken,
@@ -159,8 +163,10 @@ impl AskRestore {
     async fn try_from_backup(&self, wish: &Wish, new: &RestoreRef) -> Result<Attempt<Restore>, AskError> {
         let account = &wish.act.account_id;
         let connection = self.connection(account).await?;
+        let now = self.clock.now();
+        let plans = open_plans::load(&*self.ledger, account, now).await?;
         let key = wish.idempotency_key.as_ref();
-        let keyed = Keyed::load(&*self.ledger, account, key, self.clock.now()).await?;
+        let keyed = Keyed::load(&*self.ledger, account, key, now).await?;
         let properties = without_repetitions(&wish.properties);
         let source = RestoreSource::Backup { backup_id: wish.backup_id.clone() };
         let is_same = |made: &Restore| {
@@ -169,6 +175,7 @@ impl AskRestore {
         if let Some(before) = self.made_before(keyed.as_ref(), &wish.act, is_same).await? {
             return Ok(Attempt::Settled(before));
         }
+        let one_more_plan = plans.add(&new.restore_id).map_err(AskError::TooManyPlans)?;
         let backup = BackupRef { account_id: account.clone(), backup_id: wish.backup_id.clone() };
         let (object_type, label) = self.restorable(&backup, &connection, wish).await?;
         let request = RestoreRequest {
@@ -183,7 +190,7 @@ impl AskRestore {
         };
         let restore = Restore::accepted(request, self.clock.now());
         let entry = Change::create(&wish.act.succeeded(restore.restore_id.to_string()));
-        let mut changes = vec![Change::create(&restore), entry];
+        let mut changes = vec![Change::create(&restore), one_more_plan, entry];
         changes.extend(keyed.map(|keyed| keyed.note_restore(wish.act.action, &restore.restore_id)));
         self.settle(&changes, restore).await
     }
@@ -230,6 +237,7 @@ impl AskRestore {
         let loaded = ledger::load::<Restore>(&*self.ledger, &Restore::key_of(&wish.restore)).await?;
         let original = loaded.ok_or(AskError::RestoreUnknown)?;
         let now = self.clock.now();
+        let plans = open_plans::load(&*self.ledger, &wish.restore.account_id, now).await?;
         let key = wish.idempotency_key.as_ref();
         let keyed = Keyed::load(&*self.ledger, &wish.restore.account_id, key, now).await?;
         let (restore_id, include_edited) = (wish.restore.restore_id.clone(), wish.include_edited);
@@ -238,6 +246,7 @@ impl AskRestore {
             return Ok(Attempt::Settled(before));
         }
         self.may_undo(&original.record, &connection).await?;
+        let one_more_plan = plans.add(&new.restore_id).map_err(AskError::TooManyPlans)?;
         let noted = RestoreEvent::UndoAsked(new.restore_id.clone());
         let noted = original.record.apply(noted, now).map_err(|refused| {
             tracing::error!(%refused, "restore.undo-refused");
@@ -255,7 +264,7 @@ impl AskRestore {
         };
         let restore = Restore::accepted(request, now);
         let entry = Change::create(&wish.act.succeeded(restore.restore_id.to_string()));
-        let mut changes = vec![Change::replace(&original, &noted), Change::create(&restore), entry];
+        let mut changes = vec![Change::replace(&original, &noted), Change::create(&restore), one_more_plan, entry];
         changes.extend(keyed.map(|keyed| keyed.note_restore(wish.act.action, &restore.restore_id)));
         self.settle(&changes, restore).await
     }

@@ -3,7 +3,9 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`ask`], [`decide`] | requests: plan, undo; confirm, cancel, stop |
+//! | `open_plans` | the plans of an account that are being made |
 //! | `begin` | writes the definition and the slices |
+//! | `dispatch` | gives the worker places of an account to slices |
 //! | `begun` | reads the values that earlier runs stored before they wrote them |
 //! | `compare` | plans a slice: rows to restore against present values |
 //! | `sum_up` | makes the plan that people review |
@@ -13,7 +15,8 @@
 //! | [`review`] | shows restores and imports to users |
 //!
 //! A restore has at most [`MOST_SLICES`] slices. One run works on a slice with several calls under way at once, so one
-//! or two runs are enough to use the whole call budget.
+//! or two runs are enough to use the whole call budget. An account has few worker places in all, so that it cannot
+//! occupy those of other accounts.
 
 mod apply;
 mod arrange;
@@ -25,6 +28,7 @@ mod conclude;
 pub mod decide;
 mod definition;
 mod dispatch;
+mod open_plans;
 mod pipeline;
 mod report;
 pub mod review;
@@ -33,6 +37,7 @@ mod sources;
 mod sum_up;
 mod waiting;
 
+pub use self::dispatch::Places;
 pub(crate) use self::dispatch::dispatch;
 
 use std::sync::Arc;
@@ -70,6 +75,7 @@ pub struct RestoreWork {
     pub reader: Arc<dyn BlobReader>,
     pub writer: Arc<dyn BlobWriter>,
     pub uploads: Arc<dyn MultipartUploads>,
+    pub places: Places,
     pub patience: Patience,
 }
 

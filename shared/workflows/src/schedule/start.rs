@@ -170,7 +170,9 @@ impl StartScheduled {
         let (backup, mut changes) = match accepted {
             Ok(accepted) => accepted,
             Err(CreateError::Running { .. }) => return self.wait(schedule, now + LOOK_AGAIN, now).await,
-            Err(CreateError::TooEarly(next_at)) => return self.wait(schedule, next_at, now).await,
+            Err(CreateError::TooEarly(next_at) | CreateError::Paused { until: next_at, .. }) => {
+                return self.wait(schedule, next_at, now).await;
+            }
             Err(error) => {
                 return Err(StepError::Fatal(Failure::new(FailureKind::ScheduleNotStarted, error.to_string())));
             }

@@ -112,6 +112,7 @@ pub(super) fn environment(api: &RuntimeApi) -> Vec<(&'static str, String)> {
         ("CRM_RETRY_BASE_SECONDS", "1"),
         ("CRM_OUTAGE_PATIENCE_HOURS", "24"),
         ("EXPORT_RUNS_PER_BACKUP", "2"),
+        ("RESTORE_CONCURRENCY", "2"),
         ("DOWNLOAD_LINK_SECONDS", "300"),
         ("LOG_LEVEL", "info"),
     ];

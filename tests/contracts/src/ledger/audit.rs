@@ -1,6 +1,8 @@
-//! Records of the audit log: created, listed, and never replaced.
+//! Records of the audit log: created, listed, and never replaced; those about strangers are replaced.
 
-use domain::ports::ledger::{AUDIT_PARTITIONS, Key, Ledger, LedgerError, ListRequest, MAX_CHANGES};
+use domain::ports::ledger::{
+    AUDIT_PARTITIONS, Key, Ledger, LedgerError, ListRequest, MAX_CHANGES, STRANGER_PARTITIONS,
+};
 use serde_json::json;
 
 use super::{check, commit, get, version, write};
@@ -84,4 +86,23 @@ pub async fn audit_records_are_never_replaced(ledger: &dyn Ledger) {
 
     assert_eq!(get(ledger, &key).await, Some(stored));
     assert_eq!(version(ledger, &Key::new(other.partition, "1")).await, None);
+}
+
+/// An entry about a stranger counts requests: it is replaced by whoever has read it, and by nobody else. It is in no list
+/// of the account's own entries.
+///
+/// # Panics
+/// If the ledger breaks its contract.
+pub async fn entries_about_strangers_are_replaced(ledger: &dyn Ledger) {
+    let key = Key::new(format!("{STRANGER_PARTITIONS}42"), "01");
+    commit(ledger, &[write(&key, None, json!({ "requests": 1 }))]).await;
+    let seen = version(ledger, &key).await.expect("created");
+    commit(ledger, &[write(&key, Some(seen), json!({ "requests": 2 }))]).await;
+    let stale = ledger.commit(&[write(&key, Some(seen), json!({ "requests": 2 }))]).await;
+    let anew = ledger.commit(&[write(&key, None, json!({ "requests": 1 }))]).await;
+    assert_eq!([stale, anew], [Err(LedgerError::Conflict), Err(LedgerError::Conflict)]);
+    assert_eq!(get(ledger, &key).await.expect("created").body, json!({ "requests": 2 }));
+    let listed = ledger.list(&ListRequest { partition: key.partition, ..newest_first("42") }).await;
+    assert_eq!(listed.expect("the ledger answers").records.len(), 1);
+    assert!(ledger.list(&newest_first("42")).await.expect("the ledger answers").records.is_empty());
 }

@@ -81,6 +81,30 @@ fn a_token_that_is_revoked_while_a_backup_runs_ends_it() -> Result<()> {
 
 /// B2, B3: what the token may not read is left out and named, the rest is complete, and a restore from it works.
 #[test]
+fn after_five_failures_in_a_row_backups_pause_until_the_account_is_connected_again() -> Result<()> {
+    let portal = json!({ "seed": 35, "propertySet": "tiny", "records": { "contacts": 10 } });
+    let Some(journey) = Journey::begin(&portal)? else { return Ok(()) };
+    journey.portal.change(&json!({ "tokenRevoked": true }))?;
+    for _ in 0..5 {
+        let failed = journey.await_end(&journey.backups().create()?)?;
+        assert_eq!(reason(&failed).0, "crm-token-refused");
+    }
+
+    let refused = assert_problem(&journey.api().post(&journey.path("/backups"), &json!({}))?, 409, "backups-paused");
+
+    assert_eq!(refused["failure"]["kind"], "crm-token-refused");
+    assert!(refused["nextAllowedAt"].is_string(), "{refused}");
+    let inbox = expect(200, journey.api().get(&journey.path("/notifications"))?)?.json();
+    let told = inbox["notifications"].as_array().cloned().unwrap_or_default();
+    assert_eq!(told.len(), 5, "{inbox}");
+    let pauses = told.iter().filter(|told| told["pausedUntil"].is_string());
+    assert_eq!(pauses.count(), 1, "{inbox}");
+    journey.portal.change(&json!({ "tokenRevoked": false }))?;
+    journey.connect("2026-09")?;
+    succeeds_now(&journey)
+}
+
+#[test]
 fn what_the_token_may_not_read_is_left_out_and_named() -> Result<()> {
     let portal = json!({ "seed": 32, "records": { "contacts": 20, "deals": 20, "tickets": 5 } });
     let Some(journey) = Journey::begin(&portal)? else { return Ok(()) };

@@ -12,6 +12,7 @@ mod ending_backups;
 mod failing_crm;
 mod fairness;
 mod foreign_accounts;
+mod many_plans;
 mod notifications;
 mod real_accounts;
 mod repeated_requests;

@@ -16,7 +16,7 @@ use workflows::backup::discover::Discover;
 use workflows::backup::dispatch::RunCap;
 use workflows::backup::export::Export;
 use workflows::crm_session::CrmSessions;
-use workflows::restore::RestoreWork;
+use workflows::restore::{Places, RestoreWork};
 use workflows::run::{Run, StepError};
 
 use super::{Copies, FailedMessages, World};
@@ -174,6 +174,7 @@ impl World {
             reader: worker.wrap(self.storage.clone()),
             writer: worker.wrap(self.storage.clone()),
             uploads: worker.wrap(self.storage.clone()),
+            places: Places(20),
             patience: self.settings.patience,
         }
     }

@@ -55,13 +55,13 @@ async fn an_export_is_csv_for_spreadsheets_with_the_newest_first() {
     assert!(link.url.expose_secret().contains("crm-backup-42-audit-log.csv"));
     let ids = entries.map(|entry| entry.entry_id);
     let expected = [
-        "time,subject,email,address,action,target,outcome,reason,detail,entryId".to_owned(),
+        "time,subject,email,address,action,target,outcome,reason,detail,entryId,requests".to_owned(),
         format!(
             "2027-01-15T08:00:01Z,'=HYPERLINK(1),'=cmd@example.com,,delete-backup,'=1+1,refused,backup-unknown,\
-             \"There is none, \"\"sorry\"\".\",{}",
+             \"There is none, \"\"sorry\"\".\",{},",
             ids[1]
         ),
-        format!("2027-01-15T08:00:00Z,user-1,ada@example.com,203.0.113.7,create-backup,b-1,succeeded,,,{}", ids[0]),
+        format!("2027-01-15T08:00:00Z,user-1,ada@example.com,203.0.113.7,create-backup,b-1,succeeded,,,{},", ids[0]),
     ];
     assert_eq!(lines(&objects).await, expected);
     assert_eq!(objects.content_type(&objects.keys("")[0]).as_deref(), Some("text/csv"));
@@ -88,8 +88,8 @@ async fn an_export_contains_the_entries_that_its_filter_selects() {
     exporting(&world, &objects).export(&filter, &act(), FIVE_MINUTES, ends(&world)).await.expect("exported");
     let lines = lines(&objects).await;
     assert_eq!(lines.len(), 1_001);
-    assert!(lines[1].ends_with(entries[1_099].entry_id.as_str()));
-    assert!(lines[1_000].ends_with(entries[100].entry_id.as_str()));
+    let ends = |line: &str, entry: &AuditEntry| line.ends_with(&format!("{},", entry.entry_id));
+    assert!(ends(&lines[1], &entries[1_099]) && ends(&lines[1_000], &entries[100]));
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::Failure;
 use domain::account::Account;
 use domain::allowance::{Allowance, NotAllowed};
 use domain::audit::Act;
@@ -48,6 +49,10 @@ pub enum CreateError {
     /// The account's plan allows the next backup at this time.
     #[error("the next backup is allowed at {0}")]
     TooEarly(Timestamp),
+    /// The latest backups failed for the same reason. The next one is allowed at `until`, or when the account is
+    /// connected again.
+    #[error("backups are paused until {until}")]
+    Paused { until: Timestamp, failure: Failure },
     /// The key was used for a request that was not for a backup.
     #[error("the key belongs to another request")]
     KeyTaken,
@@ -138,10 +143,11 @@ pub(crate) fn accept(
     let connection = account.record.crm_connection.as_ref().ok_or(CreateError::NotConnected)?;
     let interval = account.record.tier.allows().backup_interval;
     let free = || Allowance::free(new.account_id.clone());
-    let taken = allowance.map_or_else(free, |loaded| loaded.record.clone()).take(&new.backup_id, interval, now);
-    let taken = taken.map_err(|refused| match refused {
+    let present = allowance.map_or_else(free, |loaded| loaded.record.connected(connection.connected_at));
+    let taken = present.take(&new.backup_id, interval, now).map_err(|refused| match refused {
         NotAllowed::Running { running, next_at } => CreateError::Running { running, next_at },
         NotAllowed::TooEarly(next_at) => CreateError::TooEarly(next_at),
+        NotAllowed::Paused(until, failure) => CreateError::Paused { until, failure },
     })?;
     let take = allowance.map_or_else(|| Change::create(&taken), |loaded| Change::replace(loaded, &taken));
     let backup = Backup::accepted(new.clone(), connection.portal_id, connection.api_version, act.by.clone(), now);

@@ -1,4 +1,5 @@
 use domain::backup::BackupState;
+use domain::notification::{Event, Notification};
 use domain::{Failure, FailureKind};
 use futures_util::future::join_all;
 use in_memory::faults::{Fault, Faults, Sweep};
@@ -102,6 +103,66 @@ async fn one_of_two_simultaneous_backup_requests_wins() {
     let won = won.expect("it was first");
     assert!(matches!(lost, Err(CreateError::Running { running, .. }) if running == won.backup_id));
     assert_eq!(world.backups().await, [won]);
+}
+
+fn token_refused() -> Failure {
+    Failure::new(FailureKind::CrmTokenRefused, "The CRM refuses the token. Connect the account again.")
+}
+
+impl World {
+    /// Requests backups that all fail, a minute apart, until one is refused. Returns how many were made.
+    async fn fail_until_refused(&self) -> (usize, CreateError) {
+        for made in 0.. {
+            self.clock.advance(SignedDuration::from_mins(1));
+            match self.create().create(&request(u8::try_from(made).expect("few"), None)).await {
+                Ok(backup) => self.end(&backup, End::Failed(&token_refused())).await,
+                Err(error) => return (made, error),
+            }
+        }
+        unreachable!("the loop has no end")
+    }
+
+    async fn told(&self) -> Vec<Event> {
+        let inbox = samples::records::<Notification>(&*self.ledger, Notification::PREFIX).await;
+        inbox.into_iter().map(|notification| notification.event).collect()
+    }
+}
+
+/// B5: each of these backups is an e-mail to up to eleven people.
+#[tokio::test]
+async fn a_program_that_repeats_a_failing_backup_makes_five_and_then_one_an_hour() {
+    let world = World::with_connected_account().await;
+
+    let (made, refused) = world.fail_until_refused().await;
+
+    let last = world.clock.now() - SignedDuration::from_mins(1);
+    let pause = SignedDuration::from_hours(1);
+    assert!(
+        matches!(&refused, CreateError::Paused { until, failure }
+        if *until == last + pause && *failure == token_refused()),
+        "{refused:?}"
+    );
+    assert_eq!(made, 5);
+    let told = world.told().await;
+    let pauses = |event: &Event| matches!(event, Event::BackupFailed { paused_until: Some(_), .. });
+    assert_eq!((told.len(), told.iter().filter(|event| pauses(event)).count()), (5, 1));
+
+    for hour in 1..=24 {
+        world.clock.advance(pause);
+        assert_eq!(world.fail_until_refused().await.0, 1, "hour {hour}");
+    }
+    assert_eq!(world.told().await.len(), 5 + 24);
+}
+
+#[tokio::test]
+async fn backups_go_on_at_once_when_the_account_is_connected_again() {
+    let world = World::with_connected_account().await;
+    assert_eq!(world.fail_until_refused().await.0, 5);
+    samples::edit::<Account>(&*world.ledger, &Account::key_of(&samples::account_id("42")), |account| {
+        account.crm_connection.as_mut().expect("connected").connected_at = world.clock.now();
+    })
+    .await;
+    assert_eq!(world.fail_until_refused().await.0, 5, "counted anew");
 }
 
 /// D2: at any call at which the slow request is held while the fast one finishes.

@@ -1,7 +1,7 @@
 //! E-mails: their recipients and contents.
 
 use domain::notification::examples;
-use domain::ports::outlets::OutletError;
+use domain::ports::outlets::{Mail, OutletError};
 use expect_test::expect_file;
 
 use super::*;
@@ -86,6 +86,48 @@ async fn a_refused_address_is_reported_and_the_others_get_their_mail() {
     assert_eq!(given_up.collect::<Vec<_>>(), [(Channel::Email, reason)]);
 }
 
+/// B5: a loop of failing backups was an e-mail each time to each address, and the sender is that of all accounts.
+#[tokio::test]
+async fn an_account_gets_forty_mails_an_hour_and_the_last_says_so() {
+    let world = World::new().await;
+    let first = world.clock.now();
+    let mut states = Vec::new();
+    for _ in 0..100 {
+        let notification = world.announce().await;
+        states.push(world.delivery(&notification, Channel::Email).await.state);
+        world.clock.advance(SignedDuration::from_secs(10));
+    }
+    let sent = world.mailer.sent();
+    assert_eq!(sent.len(), 40);
+    let says = |mail: &&Mail| mail.text.contains("the last e-mail before 2027-01-15T09:00:00Z");
+    assert_eq!(sent.iter().filter(says).count(), 1);
+    assert!(says(&&sent[39]) && sent[39].text.contains("https://api.example.com/accounts/42/notifications"));
+    let dropped = states.iter().filter(|state| **state == DeliveryState::Dropped).count();
+    assert_eq!((dropped, states[39]), (60, DeliveryState::Delivered));
+    let given_up = |notification: &Notification| matches!(notification.event, Event::DeliveryGivenUp { .. });
+    let inbox = world.inbox().await;
+    assert_eq!((inbox.len(), inbox.iter().any(given_up)), (100, false), "all are in the inbox, and nothing else");
+    let left_out = world.delivery(inbox.last().expect("a hundred"), Channel::Email).await;
+    assert!(left_out.last_error.is_some_and(|why| why.contains("at most 40 e-mails an hour")));
+
+    world.clock.set(first + SignedDuration::from_hours(1));
+    world.announce().await;
+    assert_eq!(world.mailer.sent().len(), 41);
+}
+
+#[tokio::test]
+async fn several_recipients_share_the_mails_of_the_hour_and_each_gets_the_last_one() {
+    let world = World::new().await;
+    let addresses: Vec<_> = (0..10).map(|nth| format!("ops-{nth}@example.com")).collect();
+    world.edit_account(|account| account.notification_targets.email = addresses).await;
+    for _ in 0..10 {
+        world.announce().await;
+    }
+    let sent = world.mailer.sent();
+    let says = sent.iter().filter(|mail| mail.text.contains("the last e-mail before"));
+    assert_eq!((sent.len(), says.count()), (33, 11));
+}
+
 /// The e-mails as people read them. After a wanted change: `UPDATE_EXPECT=1 cargo test -p workflows mail`.
 #[tokio::test]
 async fn the_emails_of_all_events_read_as_in_the_snapshot() {
@@ -93,7 +135,7 @@ async fn the_emails_of_all_events_read_as_in_the_snapshot() {
     let mut mails = Vec::new();
     for event in examples::every_event() {
         let notification = world.tell_to(event, None).await;
-        let mail = world.notify().mail(&notification, "ops@example.com");
+        let mail = world.notify().mail(&notification, "ops@example.com", None);
         mails.push(format!("Subject: {}\n\n{}", mail.subject, mail.text));
     }
     expect_file!["../../../tests/snapshots/emails.txt"].assert_eq(&mails.join("\n----\n\n"));

@@ -56,6 +56,27 @@ async fn a_run_that_is_too_early_starts_when_the_plan_allows_it() {
 }
 
 #[tokio::test]
+async fn a_run_that_is_due_while_backups_pause_starts_after_the_pause() {
+    let world = World::scheduled().await;
+    world.edit_account(|account| account.tier = samples::tier("unlimited")).await;
+    world.clock.set(first_run() - MINUTE * 10);
+    for _ in 0..5 {
+        let failed = world.backup_by_hand().await;
+        let down = Failure::new(FailureKind::CrmUnavailable, "The CRM is down.");
+        world.end(&failed, End::Failed(&down)).await;
+    }
+    let until = world.clock.now() + HOUR;
+    let told = world.inbox().await.len();
+    world.clock.set(first_run());
+
+    assert_eq!(world.round().await, WAITING);
+    assert_eq!(world.schedule().await.on.and_then(|on| on.waits_until), Some(until));
+    world.clock.set(until);
+    assert_eq!(world.round().await, STARTED);
+    assert_eq!(world.inbox().await.len(), told, "the wait is not told");
+}
+
+#[tokio::test]
 async fn while_the_crm_refuses_the_token_runs_are_skipped_with_a_notification() {
     let world = World::scheduled().await;
     let failed = world.backup_by_hand().await;
