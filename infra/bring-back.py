@@ -27,7 +27,8 @@ what to take: --key ID, --bucket NAME, --ledger NAME, --audit-log NAME, --user-p
 from the deleted stack. docs/operator.md has the whole procedure.
 """
 
-TEMPLATE = Path(__file__).parent / "template.yaml"
+# In the checkout it is beside this file, and in a package one folder above.
+TEMPLATE = next(Path(__file__).parent.glob("template.yaml"), Path(__file__).parent.parent / "template.yaml")
 
 # What stays, in the order of the template: the name in the template, its type, and what CloudFormation finds it by.
 KEPT = (

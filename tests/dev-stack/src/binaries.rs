@@ -55,7 +55,8 @@ fn program() -> OsString {
     env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"))
 }
 
-fn prepared(mut command: Command, places: &Places) -> Command {
+/// A command in the checkout, without what `cargo run` puts into the environment for this tool.
+pub(crate) fn prepared(mut command: Command, places: &Places) -> Command {
     command.current_dir(places.root());
     let of_this_crate = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_"];
     for (name, _) in env::vars_os() {
@@ -196,7 +197,7 @@ fn executable(message: &str) -> Option<Built> {
 }
 
 /// The programs that Cargo's messages name, without test programs.
-fn executables(messages: &str) -> Executables {
+pub(crate) fn executables(messages: &str) -> Executables {
     built(messages).filter(|built| !built.is_test).map(|built| (built.name, built.executable)).collect()
 }
 

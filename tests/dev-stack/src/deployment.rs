@@ -78,8 +78,3 @@ impl Deployment {
         outputs.into_iter().map(|(queue, name)| Ok((queue.to_owned(), self.output(stack, name)?))).collect()
     }
 }
-
-/// This machine's processor architecture, as the template names it.
-pub fn architecture() -> &'static str {
-    if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" }
-}

@@ -4,6 +4,7 @@
 //! Nothing outlives `cargo dev` ([`processes`]) and nothing is installed outside `target/` ([`places`]).
 
 pub mod api;
+pub mod architecture;
 pub mod backups;
 pub mod benchmarks;
 pub mod binaries;
@@ -17,6 +18,7 @@ pub mod invocations;
 pub mod issuer;
 pub mod leftovers;
 pub mod oidc;
+pub mod package;
 pub mod places;
 pub mod process_list;
 pub mod processes;

@@ -6,15 +6,18 @@ mod demo;
 mod planted;
 mod progress;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread::sleep;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use dev_stack::architecture::Architecture;
 use dev_stack::benchmarks::Benchmark;
+use dev_stack::binaries::Profile;
 use dev_stack::failure::Result;
 use dev_stack::leftovers::{end_all, forget_dead};
+use dev_stack::package;
 use dev_stack::places::Places;
 use dev_stack::processes::end_all_on_interrupt;
 use dev_stack::stack::{IMPATIENT, Running, Stack, Wishes};
@@ -75,6 +78,18 @@ enum Command {
         /// Names of figures; without names, all
         #[arg(value_name = "FIGURES")]
         figures: Vec<Benchmark>,
+    },
+    /// Build the functions for AWS, and make a folder that `sam deploy --guided` deploys on a machine without Rust
+    Package {
+        /// The processor that the functions run on
+        #[arg(long, value_enum, default_value_t = Architecture::Arm64)]
+        arch: Architecture,
+        /// The folder, which must be empty or missing [default: target/package/crm-backup-VERSION-ARCH]
+        #[arg(long, value_name = "FOLDER")]
+        out: Option<PathBuf>,
+        /// Build quickly, for tests of packages only
+        #[arg(long, hide = true)]
+        quick: bool,
     },
     /// Put faults into a copy of the sources, one at a time, and report which test notices each
     Planted {
@@ -139,8 +154,19 @@ fn run(command: &Command) -> Result<()> {
             Ok(())
         }
         Command::Bench { figures } => bench::run(&places, figures),
+        Command::Package { arch, out, quick } => pack(&places, *arch, out.as_deref(), *quick),
         Command::Planted { faults } => planted::run(&places, faults),
     }
+}
+
+fn pack(places: &Places, architecture: Architecture, out: Option<&Path>, is_quick: bool) -> Result<()> {
+    let profile = if is_quick { Profile::Dev } else { Profile::Release };
+    let package = package::make(places, &package::Wishes { architecture, out, profile })?;
+    println!("package           {}", package.folder.display());
+    println!("as one file       {}", package.zip.display());
+    println!("source            {}", package.origin);
+    println!("README.md in it says how to deploy it");
+    Ok(())
 }
 
 fn up(places: &Places, port: u16, crm: &CrmWishes) -> Result<()> {

@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::api::Api;
+use crate::architecture::Architecture;
 use crate::binaries::{self, Executables, Profile};
-use crate::deployment::{Deployment, Parameters, architecture};
+use crate::deployment::{Deployment, Parameters};
 use crate::emulator::{Emulator, usable_port};
 use crate::exchange::Exchange;
 use crate::failure::{Failure, OrFailure, Result};
@@ -191,7 +192,7 @@ impl Running {
         let webhook_target = format!("127.0.0.1:{}", usable_port(0)?);
         eprintln!("deploying infra/template.yaml …");
         let mut parameters = Parameters::from([
-            ("Architecture", architecture()),
+            ("Architecture", Architecture::of_this_machine().name()),
             ("CrmBaseUrls", sandbox.url()),
             // Many journeys share the stack.
             ("DiscoverConcurrency", "12"),

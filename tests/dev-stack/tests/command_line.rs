@@ -62,6 +62,24 @@ fn a_figure_that_does_not_exist_fails_at_once() {
     assert!(!message.contains("building"), "{message}");
 }
 
+/// D5: a package is never mixed with other files, and only made for processors that Lambda has.
+#[test]
+fn a_package_that_cannot_be_made_fails_at_once() {
+    let checkout = Checkout::new("package");
+    let out = checkout.0.join("out");
+    fs::create_dir_all(&out).expect("a folder");
+    fs::write(out.join("notes.txt"), "").expect("a file");
+    let message = failure(&checkout.run(&["package", "--out", "out"], &[]));
+    assert!(message.contains("out is not empty") && message.contains("--out"), "{message}");
+    fs::write(checkout.0.join("new.zip"), "").expect("a file");
+    let message = failure(&checkout.run(&["package", "--out", "new"], &[]));
+    assert!(message.contains("new.zip is there already"), "{message}");
+
+    let output = checkout.run(&["package", "--arch", "riscv"], &[]);
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && message.contains("arm64, x86_64"), "{message}");
+}
+
 /// D5: a checkout that was copied together with the program works on its own files.
 #[test]
 fn the_checkout_is_the_one_that_it_is_run_in() {

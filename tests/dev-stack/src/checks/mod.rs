@@ -67,7 +67,9 @@ pub(crate) fn all(places: &Places, require_all: bool) -> Result<()> {
             });
             report.check("documentation tests", || rust::documentation_tests(places));
             report.check("clippy", || rust::clippy(places));
-            report.check("template", || tools::template(places));
+            report.check("template (cfn-lint)", || tools::template(places));
+            report.check("template (sam validate)", || tools::sam_validate(places));
+            report.check("template (checkov)", || tools::checkov(places));
             report.check("spelling", || tools::spelling(places));
             report.check("scripts", || tools::scripts(places));
             report.check("cargo-deny", || tools::cargo_deny(places));
@@ -181,6 +183,8 @@ fn crm_client(places: &Places) -> Result<Environment> {
 fn packages(places: &Places) -> Result<Outcome> {
     let fetched = [
         tools::environment(places).map(drop),
+        tools::sam(places).map(drop),
+        tools::checkov_environment(places).map(drop),
         services::localstack_environment(places).map(drop),
         services::fetch_dynamodb_local(places).map(drop),
         crm_client(places).map(drop),
