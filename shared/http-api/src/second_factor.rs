@@ -3,9 +3,10 @@
 //! Only the claims of the verified ID token decide, never a value that the client can set:
 //!
 //! - `auth_time` is the time of the sign-in. A refresh token does not change it.
-//! - A second factor was used if the issuer requires one of its own users (the stack's own user pool), or if `amr`
-//!   names one. The issuer requires none of users who have an identity of a provider, linked or not: they may have
-//!   signed in with the provider, and the issuer adds no factor to such a sign-in.
+//! - A second factor was used if `amr` names one. Where a token has no `amr`, it was used if the issuer requires one of
+//!   its own users (the stack's own user pool): Cognito introduces `amr` step by step. The issuer requires none of users
+//!   who have an identity of a provider, linked or not: they may have signed in with the provider, and the issuer adds no
+//!   factor to such a sign-in.
 //! - Users of an identity provider that the operator has configured are exempt, but only if their account comes from
 //!   the provider. A native user who is linked to a provider has its `identities` too, but a user name of their own,
 //!   and may have signed in with a password.
@@ -37,7 +38,7 @@ pub struct SecondFactorPolicy {
     pub issuer_enforces: bool,
 }
 
-/// The claims of a verified ID token about the sign-in. A claim of an unexpected form counts as absent.
+/// The claims of a verified ID token about the sign-in. A claim of an unexpected form proves nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct SignIn {
     auth_time: Option<Value>,
@@ -88,7 +89,8 @@ impl SecondFactorPolicy {
         if !sign_in.is_fresh(now) {
             return Err(Insufficient::NotFresh);
         }
-        let asked_for_one = self.issuer_enforces && matches!(origin, Origin::Issuer);
+        // What the token says about this sign-in is worth more than what the issuer should have done.
+        let asked_for_one = self.issuer_enforces && sign_in.amr.is_none() && matches!(origin, Origin::Issuer);
         if asked_for_one || sign_in.names_second_factor() { Ok(()) } else { Err(Insufficient::NoSecondFactor) }
     }
 }
@@ -238,6 +240,34 @@ mod tests {
         }
     }
 
+    /// A user pool whose settings somebody has changed by hand.
+    #[test]
+    fn the_issuers_own_users_too_need_a_second_factor_in_the_claim_where_there_is_one() {
+        for (amr, expected) in [
+            (json!(["pwd", "otp", "mfa"]), true),
+            (json!(["otp"]), true),
+            (json!(["pwd"]), false),
+            (json!(["pwd", "sms"]), false),
+            (json!([]), false),
+            // Not a list of texts.
+            (json!("mfa"), false),
+            (json!(["mfa", 1]), false),
+            (json!({"mfa": true}), false),
+            (json!(false), false),
+            // JSON's null is no claim.
+            (Value::Null, true),
+        ] {
+            let expected = if expected { Ok(()) } else { Err(Insufficient::NoSecondFactor) };
+            assert_eq!(checked(json!({"auth_time": NOW, "amr": amr})), expected, "{amr}");
+            assert_eq!(
+                checked(json!({"auth_time": NOW - 301, "amr": amr})),
+                Err(Insufficient::NotFresh),
+                "{amr}, and too old"
+            );
+        }
+        assert_eq!(checked(json!({"auth_time": NOW})), Ok(()), "a user pool without the claim");
+    }
+
     #[test]
     fn only_a_user_whose_account_comes_from_a_configured_provider_is_exempt() {
         let in_both =
@@ -330,13 +360,13 @@ mod tests {
     proptest! {
         /// A sign-in is accepted only if it is fresh and strong, or if the user's name consists of a configured
         /// provider and the user's id there. The issuer's second factor makes only the sign-ins of its own users
-        /// strong.
+        /// strong, and only where the token has no methods.
         #[test]
         fn no_other_claim_replaces_a_fresh_second_factor(
             (provider, user_id, user_name) in (name(), "[a-z_]{0,4}", "[A-Za-z_]{0,9}"),
             (own_name, has_identity) in any::<(bool, bool)>(),
             age in -100_i64..400,
-            amr in prop::collection::vec(prop_oneof!["mfa", "otp", "sms", "pwd"], 0..3),
+            amr in prop::option::of(prop::collection::vec(prop_oneof!["mfa", "otp", "sms", "pwd"], 0..3)),
             issuer_enforces in any::<bool>(),
         ) {
             let user_name = if own_name { user_name } else { format!("{provider}_{user_id}") };
@@ -347,8 +377,8 @@ mod tests {
             });
             let fresh = (-60..=300).contains(&age);
             let external = has_identity && user_name.eq_ignore_ascii_case(&format!("{provider}_{user_id}"));
-            let named = amr.iter().any(|method| method == "mfa" || method == "otp");
-            let strong = named || (issuer_enforces && !has_identity);
+            let named = amr.iter().flatten().any(|method| method == "mfa" || method == "otp");
+            let strong = named || (issuer_enforces && !has_identity && amr.is_none());
             let exempt = provider == "Okta" && external;
             let accepted = policy(&["Okta"], issuer_enforces).check(&sign_in(claims), now()).is_ok();
             prop_assert_eq!(accepted, exempt || (fresh && strong));

@@ -87,5 +87,10 @@ pub async fn some_of_many_messages_are_seen(dead_letters: &dyn DeadLetters, queu
 
     let seen = dead_letters.peek().await.expect("answered");
 
-    assert!(seen.len() >= 25 && seen.iter().all(|one| work.contains(one)), "{} of {}: {seen:?}", seen.len(), work.len());
+    assert!(
+        seen.len() >= 25 && seen.iter().all(|one| work.contains(one)),
+        "{} of {}: {seen:?}",
+        seen.len(),
+        work.len()
+    );
 }

@@ -9,24 +9,12 @@ Prints totpSecret, idToken, accessToken and refreshToken as JSON. A failure is o
 code 1.
 """
 
-import base64
-import hashlib
-import hmac
 import json
-import struct
 import sys
-import time
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
-
-
-def totp(secret):
-    """The six digits that an authenticator app shows now (RFC 6238)."""
-    key = base64.b32decode(secret + "=" * (-len(secret) % 8))
-    digest = hmac.new(key, struct.pack(">Q", int(time.time()) // 30), hashlib.sha1).digest()
-    offset = digest[-1] & 15
-    return f"{(struct.unpack('>I', digest[offset:offset + 4])[0] & 0x7FFFFFFF) % 1_000_000:06}"
+from issuer.totp import current_code
 
 
 def create(cognito, pool, email, password, groups):
@@ -54,7 +42,7 @@ def enrol(cognito, client_id, email, password):
     answer = sign_in_with_password(cognito, client_id, email, password)
     token = answer["AuthenticationResult"]["AccessToken"]
     secret = cognito.associate_software_token(AccessToken=token)["SecretCode"]
-    cognito.verify_software_token(AccessToken=token, UserCode=totp(secret))
+    cognito.verify_software_token(AccessToken=token, UserCode=current_code(secret))
     cognito.set_user_mfa_preference(
         AccessToken=token, SoftwareTokenMfaSettings={"Enabled": True, "PreferredMfa": True}
     )
@@ -67,7 +55,7 @@ def sign_in(cognito, client_id, email, password, secret):
         raise SystemExit("the user pool did not ask for the second factor")
     answer = cognito.respond_to_auth_challenge(
         ClientId=client_id, ChallengeName="SOFTWARE_TOKEN_MFA", Session=answer["Session"],
-        ChallengeResponses={"USERNAME": email, "SOFTWARE_TOKEN_MFA_CODE": totp(secret)},
+        ChallengeResponses={"USERNAME": email, "SOFTWARE_TOKEN_MFA_CODE": current_code(secret)},
     )
     return answer["AuthenticationResult"]
 

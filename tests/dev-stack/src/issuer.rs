@@ -1,4 +1,5 @@
-//! An issuer of ID tokens beside the stack: for sign-ins that the emulated user pool cannot give, such as old ones.
+//! An issuer of tokens beside the stack, with sign-in pages: for sign-ins that the emulated user pool cannot give,
+//! such as old ones, and those with a second factor in a browser. `python/issuer` says what it does.
 
 use std::path::Path;
 use std::time::Duration;
@@ -19,13 +20,16 @@ pub struct Issuer {
 }
 
 impl Issuer {
-    /// Starts an issuer on a free port with its output in `folder`.
+    /// Starts an issuer on a free port with its output in `folder`. Its tokens are for `client_id`; users may sign in
+    /// with `provider` too.
     ///
     /// # Errors
     /// When it does not come up.
-    pub fn start(python: &Environment, folder: &Path) -> Result<Self> {
+    pub fn start(python: &Environment, folder: &Path, client_id: &str, provider: &str) -> Result<Self> {
         let mut command = python.command("python");
-        bare(&mut command).arg(python.script("issuer.py"));
+        // Without -B, Python would write beside the sources.
+        bare(&mut command).current_dir(python.scripts()).args(["-B", "-m", "issuer"]);
+        command.args(["--client", client_id, "--provider", provider]);
         let mut group = Group::start("the issuer", &mut command, &folder.join("issuer.log"))?;
         let url = group.announced_url(PATIENCE)?;
         Ok(Self { group, url })

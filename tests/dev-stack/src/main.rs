@@ -17,6 +17,7 @@ use dev_stack::benchmarks::Benchmark;
 use dev_stack::binaries::Profile;
 use dev_stack::failure::Result;
 use dev_stack::leftovers::{end_all, forget_dead};
+use dev_stack::oidc::Login;
 use dev_stack::package;
 use dev_stack::places::Places;
 use dev_stack::processes::end_all_on_interrupt;
@@ -49,8 +50,8 @@ enum Command {
         /// Fail if this machine lacks what a check needs
         #[arg(long)]
         require_all: bool,
-        /// A package, a test program, or words of a test's name: 'contracts', 'faults restore', 'journeys', 'daily
-        /// limit'
+        /// A package, a test program, or words of a test's name: 'contracts', 'faults restore', 'journeys',
+        /// 'daily limit'; 'browser', or 'browser' and words, for the journeys in a browser
         #[arg(value_name = "NAME")]
         names: Vec<String>,
     },
@@ -193,7 +194,10 @@ fn describe(stack: &Stack) {
     println!("sandbox CRM       {}", stack.sandbox_url);
     println!("emulated AWS      {}", stack.emulator_url);
     if let Some(oidc) = &stack.oidc {
+        let Login { email, password, totp_secret } = &oidc.login;
         println!("issuer            {}, for the API {}", oidc.issuer, oidc.api_url);
+        println!("  sign in with    python3 infra/sign-in.py --url {} --client-id {}", oidc.issuer, oidc.audience);
+        println!("  as              {email} (password {password}, authenticator secret {totp_secret})");
     }
     println!("webhook receiver  http://{} (the only private address that webhooks may reach)", stack.webhook_target);
     println!("user pool         {}, client id {}", stack.users.user_pool_id, stack.users.client_id);

@@ -99,6 +99,11 @@ impl Environment {
     pub fn script(&self, name: &str) -> PathBuf {
         self.scripts.join(name)
     }
+
+    /// Where all of this crate's scripts are.
+    pub fn scripts(&self) -> &Path {
+        &self.scripts
+    }
 }
 
 /// Runs the script at `script` with `request` as JSON, and reads its answer as JSON.

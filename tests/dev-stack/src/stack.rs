@@ -187,7 +187,7 @@ impl Running {
         claim.note(sandbox.group())?;
         let emulator = Emulator::start(&python, &folder, wishes.port, wishes.functions_endpoint)?;
         claim.note(emulator.group())?;
-        let issuer = wishes.issuer.then(|| Issuer::start(&python, &folder)).transpose()?;
+        let issuer = wishes.issuer.then(|| oidc::start_issuer(&python, &folder)).transpose()?;
         issuer.as_ref().map_or(Ok(()), |issuer| claim.note(issuer.group()))?;
         let webhook_target = format!("127.0.0.1:{}", usable_port(0)?);
         eprintln!("deploying infra/template.yaml …");
@@ -211,7 +211,8 @@ impl Running {
         }
         let deployment = Deployment::make(places, &python, &emulator, (&executables, &others), &stacks)?;
         eprintln!("signing in and connecting account {FIRST_ACCOUNT} to the sandbox CRM …");
-        let oidc = issuer.as_ref().map(|issuer| OidcStack::of(&deployment, &emulator, issuer)).transpose()?;
+        let oidc = issuer.as_ref().map(|issuer| OidcStack::of(&deployment, &emulator, issuer, FIRST_ACCOUNT));
+        let oidc = oidc.transpose()?;
         let stack = Stack { webhook_target, oidc, ..sign_in(&deployment, &emulator, &sandbox, &python)? };
         stack.create_account(FIRST_ACCOUNT)?;
         stack.connect_account(FIRST_ACCOUNT, &stack.super_admin, sandbox.url(), SANDBOX_TOKEN)?;

@@ -150,6 +150,26 @@ def expired(endpoint, token, key):
     return f"{signed}.{segment(private.sign(signed.encode(), padding.PKCS1v15(), hashes.SHA256()))}"
 
 
+def foreign_token(endpoint, group, userPoolId=None):
+    """The ID token of somebody who has made themselves a client of their own in a user pool, and is in a group there; in a
+    pool of their own, if none is named."""
+    cognito, email = client("cognito-idp", endpoint), f"stranger-{time.time_ns()}@example.com"
+    pool = userPoolId or cognito.create_user_pool(PoolName=f"of-{email}")["UserPool"]["Id"]
+    made = cognito.create_user_pool_client(
+        UserPoolId=pool, ClientName=f"of-{email}", ExplicitAuthFlows=["ALLOW_USER_PASSWORD_AUTH"]
+    )
+    password = "Strangers-horse-42-staple"
+    cognito.admin_create_user(UserPoolId=pool, Username=email, MessageAction="SUPPRESS")
+    cognito.admin_set_user_password(UserPoolId=pool, Username=email, Password=password, Permanent=True)
+    cognito.create_group(UserPoolId=pool, GroupName=group)
+    cognito.admin_add_user_to_group(UserPoolId=pool, Username=email, GroupName=group)
+    answer = cognito.initiate_auth(
+        ClientId=made["UserPoolClient"]["ClientId"], AuthFlow="USER_PASSWORD_AUTH",
+        AuthParameters={"USERNAME": email, "PASSWORD": password},
+    )
+    return answer["AuthenticationResult"]["IdToken"]
+
+
 def segment(data):
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
@@ -158,7 +178,7 @@ def main():
     request = json.load(sys.stdin)
     actions = (
         keys, encryption, rewrite, deployed, template, watch_bus, unwatch_bus, received, put_message, is_signed,
-        search_logs, expired,
+        search_logs, expired, foreign_token,
     )
     action = {action.__name__: action for action in actions}[request.pop("do")]
     json.dump(action(**request), sys.stdout, default=str)

@@ -238,6 +238,16 @@ impl<'a> Aws<'a> {
         self.ask(&json!({ "do": "expired", "token": id_token, "key": key }))
     }
 
+    /// The ID token of a stranger who is in the group `group`: in a user pool of their own, or in the stack's user pool
+    /// with a client of their own.
+    ///
+    /// # Errors
+    /// When the emulator refuses.
+    pub fn foreign_token(self, group: &str, in_own_pool: bool) -> Result<String> {
+        let pool = (!in_own_pool).then_some(&self.stack.users.user_pool_id);
+        self.ask(&json!({ "do": "foreign_token", "group": group, "userPoolId": pool }))
+    }
+
     fn ask<T: DeserializeOwned>(self, request: &Value) -> Result<T> {
         let script = Places::find()?.root().join("tests/end-to-end/python/aws.py");
         let mut request = request.clone();

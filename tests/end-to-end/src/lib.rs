@@ -7,6 +7,7 @@
 
 pub mod aws;
 pub mod download;
+pub mod forgery;
 pub mod journey;
 pub mod operations;
 pub mod patience;

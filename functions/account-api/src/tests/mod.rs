@@ -134,6 +134,7 @@ async fn an_operator_creates_an_account_and_a_super_admin_connects_it() {
             "crmConnection": null,
             "callShare": {"burstPercent": 100, "dailyPercent": 50},
             "plan": {"name": "starter", "backupIntervalHours": 168, "maySchedule": false},
+            "freshSecondFactor": false,
             "notificationTargets": {"email": [], "webhook": null},
         })
     );

@@ -387,7 +387,7 @@ async fn a_backup_of_another_account_is_unknown() {
 async fn a_careful_account_hands_out_files_only_after_a_fresh_sign_in() {
     let world = World::empty();
     world.ledger.commit(&[Change::create(&careful_account())]).await.expect("empty ledger");
-    let unknown = "/accounts/42/backups/20261122T170000Z-00000000000000000000000000000001/download";
+    let unknown = "/accounts/42/backups/0198a000-0000-7000-8000-000000000000/download";
     for (path, expected) in [(unknown, 404), ("/accounts/42/audit-log.csv", 302)] {
         let old = world.answer(ApiCall::get(path).by(ADMIN)).await;
         assert_eq!((old.status().as_u16(), &document(&old)["type"]), (401, &kind("step-up")), "{path}");

@@ -8,6 +8,7 @@ use dev_stack::places::Places;
 use dev_stack::python::Environment;
 use dev_stack::stack::{IMPATIENT, Running, STACK_FILE, Wishes};
 
+use super::browser;
 use super::on_path::on_path;
 use super::report::{Outcome, Report};
 use super::test_programs::{self, END_TO_END, Run, Share};
@@ -26,16 +27,20 @@ pub(super) enum Rights {
     Ignored,
 }
 
-/// Brings a stack up and runs journeys on it. They leave out what this machine lacks, and the report names it.
-pub(super) fn run(places: &Places, report: &Report, runs: Vec<Run<'_>>, rights: Rights) {
-    report.check("7-Zip as a reader of archives", || Ok(present(&["7z", "7zz", "7za"], "7-Zip")));
-    report.check("Info-ZIP as a reader of archives", || Ok(present(&["unzip"], "unzip")));
+/// Brings a stack up and runs journeys on it: those of `runs`, then those in a browser that have all words of `browser`
+/// in their names. They leave out what this machine lacks, and the report names it.
+pub(super) fn run(places: &Places, report: &Report, runs: Vec<Run<'_>>, browser: Option<&[&str]>, rights: Rights) {
+    if !runs.is_empty() {
+        report.check("7-Zip as a reader of archives", || Ok(present(&["7z", "7zz", "7za"], "7-Zip")));
+        report.check("Info-ZIP as a reader of archives", || Ok(present(&["unzip"], "unzip")));
+    }
     let mut stack = None;
     report.check("stack for the journeys", || {
         let wishes = Wishes { name: "test", parameters: &IMPATIENT, issuer: true, ..Wishes::default() };
         let running = Running::bring_up(places, wishes)?;
         let api = running.stack().api_url.clone();
-        stack = Some((variables(places, report, &running)?, running));
+        let variables = if runs.is_empty() { Vec::new() } else { variables(places, report, &running)? };
+        stack = Some((variables, running));
         Ok(Outcome::Passed(api))
     });
     // The failure is in the report.
@@ -43,6 +48,9 @@ pub(super) fn run(places: &Places, report: &Report, runs: Vec<Run<'_>>, rights: 
     let (killing, others): (Vec<_>, Vec<_>) = runs.into_iter().map(with_threads).partition(|run| kills(run.program));
     if !others.is_empty() {
         report.check("journeys", || test_programs::run(others, &variables, Share { at_once: 3, ..Share::WHOLE }));
+    }
+    if let Some(words) = browser {
+        report.check("journeys in a browser", || browser::run(places, running.state_file(), words));
     }
     if !killing.is_empty() {
         report.check("journeys through dying functions", || test_programs::run(killing, &variables, Share::ONE_BY_ONE));

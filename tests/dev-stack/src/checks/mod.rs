@@ -1,10 +1,12 @@
 //! `cargo dev test` and `cargo dev check`: the checks of the project, each timed, with a summary at the end. After a
 //! failure the other checks still run. The summary names what this machine lacks.
 
+mod browser;
 mod changes;
 mod chosen;
 mod counts;
 mod journeys;
+mod npm;
 mod on_path;
 mod report;
 mod rights;
@@ -76,7 +78,7 @@ pub(crate) fn all(places: &Places, require_all: bool) -> Result<()> {
         });
         let run = || test_programs::run(contracts, services.environment(), Share::WHOLE);
         report.check("contract tests", run);
-        journeys::run(places, &report, journeys, journeys::Rights::Compared);
+        journeys::run(places, &report, journeys, Some(&[]), journeys::Rights::Compared);
     });
     report.close()
 }
@@ -87,6 +89,10 @@ pub(crate) fn all(places: &Places, require_all: bool) -> Result<()> {
 /// When there are no such tests or one has failed.
 pub(crate) fn named(places: &Places, require_all: bool, names: &[String]) -> Result<()> {
     let report = Report::new(require_all);
+    if let Some(words) = browser::words(names) {
+        journeys::run(places, &report, Vec::new(), Some(&words), journeys::Rights::Ignored);
+        return report.close();
+    }
     let built = test_programs::build(places)?;
     let (contracts, journeys, others) = by_need(chosen::of(&built, names)?.into_iter());
     let need_services = !contracts.is_empty() || others.iter().any(|run| run.program.package == FAULTS);
@@ -105,7 +111,7 @@ pub(crate) fn named(places: &Places, require_all: bool, names: &[String]) -> Res
     drop(services);
     if !journeys.is_empty() {
         // Some journeys use some rights only.
-        journeys::run(places, &report, journeys, journeys::Rights::Ignored);
+        journeys::run(places, &report, journeys, None, journeys::Rights::Ignored);
     }
     report.close()
 }
@@ -190,6 +196,7 @@ fn packages(places: &Places) -> Result<Outcome> {
         crm_client(places).map(drop),
         journeys::readers_pythons(places).map(drop),
         journeys::shell_lines(places).map(drop),
+        browser::fetch(places).map(drop),
     ];
     let failed: Vec<String> =
         fetched.into_iter().filter_map(|one| one.err().map(|failure| failure.to_string())).collect();

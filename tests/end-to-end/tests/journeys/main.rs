@@ -2,6 +2,7 @@
 
 mod allowances;
 mod api_versions;
+mod attacks;
 mod audit_log;
 mod backup_and_download;
 mod changing_records;

