@@ -159,7 +159,8 @@ async fn an_operator_creates_an_account_and_a_super_admin_connects_it() {
         },
         "callShare": {"burstPercent": 100, "dailyPercent": 25},
         "plan": document(&created)["plan"],
-        "notificationTargets": {"email": [], "webhook": null},
+        "freshSecondFactor": false,
+            "notificationTargets": {"email": [], "webhook": null},
     });
     assert_eq!(document(&connected), expected);
     assert_eq!(world.token().await.as_deref(), Some("portal-7"));
