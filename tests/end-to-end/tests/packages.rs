@@ -91,7 +91,8 @@ fn assert_whole(package: &Path) -> Result<()> {
     let mut names = Vec::new();
     for line in sums.lines() {
         let (sum, name) = line.split_once("  ").expect("a sum and a name");
-        let found: String = Sha256::digest(read(name)?).iter().map(|byte| format!("{byte:02x}")).collect();
+        let digits: Vec<String> = Sha256::digest(read(name)?).iter().map(|byte| format!("{byte:02x}")).collect();
+        let found = digits.concat();
         assert_eq!(found, sum, "{name}");
         names.push(name);
     }
@@ -122,7 +123,7 @@ fn the_sam_cli_deploys_a_package_with_its_guide_and_then_without_questions() -> 
     let guided = sam.run(&["deploy", "--guided"], &answers())?;
     assert!(guided.contains("Successfully created/updated stack"), "{guided}");
     let outputs = sam.outputs()?;
-    let api = Api::new(&format!("{}/_aws/execute-api/{}/$default", emulator.url(), outputs["ApiId"]));
+    let api = Api::new(format!("{}/_aws/execute-api/{}/$default", emulator.url(), outputs["ApiId"]));
     let description = api.get("/openapi.json")?;
     assert!(description.status.is_success(), "the zip of read-api runs: {}", description.text());
 

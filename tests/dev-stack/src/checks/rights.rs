@@ -21,7 +21,9 @@ const UNUSED: [(&str, &str, &str); 2] = [
 struct Statement {
     /// The role's name: stack, logical id and a suffix, with dashes in between.
     role: String,
-    statement: usize,
+    /// Its place in the role's policies, from 0.
+    #[serde(rename = "statement")]
+    place: usize,
     granted: Vec<String>,
     used: Vec<String>,
 }
@@ -59,7 +61,7 @@ fn unused(statements: &[Statement]) -> (usize, BTreeSet<Right>) {
         let role = logical_id(&statement.role);
         for action in &statement.granted {
             let is_used = statement.used.contains(action);
-            *rights.entry((role.to_owned(), statement.statement, action.clone())).or_default() |= is_used;
+            *rights.entry((role.to_owned(), statement.place, action.clone())).or_default() |= is_used;
         }
     }
     let all = rights.len();
@@ -77,7 +79,7 @@ mod tests {
 
     fn statement(role: &str, place: usize, granted: &[&str], used: &[&str]) -> Statement {
         let texts = |actions: &[&str]| actions.iter().map(|action| (*action).to_owned()).collect();
-        Statement { role: role.to_owned(), statement: place, granted: texts(granted), used: texts(used) }
+        Statement { role: role.to_owned(), place, granted: texts(granted), used: texts(used) }
     }
 
     #[test]

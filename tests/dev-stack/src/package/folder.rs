@@ -79,7 +79,8 @@ impl Folder {
 
     /// Writes the sums of all files, and the zip beside the folder. Returns the zip.
     pub(super) fn finish(mut self) -> Result<PathBuf> {
-        let sums: String = self.files.iter().map(|(name, (_, sum))| format!("{sum}  {name}\n")).collect();
+        let lines: Vec<String> = self.files.iter().map(|(name, (_, sum))| format!("{sum}  {name}\n")).collect();
+        let sums = lines.concat();
         self.put(SUMS, sums.as_bytes())?;
         let zip = zip_of(&self.path)?;
         let modes = self.files.iter().map(|(name, (mode, _))| (name.as_str(), *mode));
@@ -102,7 +103,8 @@ impl Folder {
 
 /// The SHA-256 in hexadecimal digits.
 fn sum(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    let digits: Vec<String> = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    digits.concat()
 }
 
 #[cfg(test)]

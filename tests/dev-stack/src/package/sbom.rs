@@ -1,4 +1,4 @@
-//! What the functions consist of, in the form of CycloneDX 1.6 (<https://cyclonedx.org/docs/1.6/json/>).
+//! What the functions consist of, in the form of `CycloneDX` 1.6 (<https://cyclonedx.org/docs/1.6/json/>).
 //!
 //! cargo-cyclonedx is not used: it takes minutes to build, writes one file for each crate into the sources, and puts
 //! the time and a random number into it.
