@@ -1,4 +1,4 @@
-"""Starts MiniStack, with two things as AWS does them and MiniStack does not. Records the rights that roles use.
+"""Starts MiniStack, with two things as AWS does them and MiniStack does not.
 
 A staging label belongs to one version of a secret: giving it to another version takes it from the first one (API
 reference of Secrets Manager, PutSecretValue). A policy may ask for the label that a request names (condition key
@@ -6,9 +6,7 @@ secretsmanager:VersionStage in the Service Authorization Reference).
 """
 
 import json
-import os
 
-import used_rights
 from ministack.app import main
 from ministack.core import iam_actions
 from ministack.services import secretsmanager
@@ -37,8 +35,6 @@ def context_with_label(service, iam_action, body, params):
 
 secretsmanager._put_secret_value = put_and_move_labels
 iam_actions.request_tag_context = context_with_label
-
-used_rights.record(os.environ["RIGHTS_FILE"])
 
 if __name__ == "__main__":
     main()

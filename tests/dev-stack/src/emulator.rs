@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, TcpListener};
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{self, Command};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use std::{env, fs};
@@ -17,9 +17,6 @@ use crate::python::Environment;
 /// How long the emulator may take to answer.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// The file that contains the rights that roles have and use, in the emulator's folder: see `python/used_rights.py`.
-const RIGHTS: &str = "rights.json";
-
 /// The ports that this tool chooses from.
 const LISTENING: Range<u16> = 20_000..32_000;
 
@@ -27,7 +24,6 @@ const LISTENING: Range<u16> = 20_000..32_000;
 pub struct Emulator {
     group: Group,
     url: String,
-    folder: PathBuf,
 }
 
 impl Emulator {
@@ -55,7 +51,6 @@ impl Emulator {
             .env("GATEWAY_PORT", port.to_string())
             // Permissions count as on AWS, so a role that lacks one is found here.
             .env("AUTH", "true")
-            .env("RIGHTS_FILE", scratch.join(RIGHTS))
             .env("IOT_MTLS_ENABLED", "0")
             .env("SFTP_ENABLED", "0")
             .env("AWS_ENDPOINT_URL", functions_endpoint.unwrap_or(&url))
@@ -65,12 +60,7 @@ impl Emulator {
         let mut group = Group::start("the emulator", &mut command, &folder.join("emulator.log"))?;
         let health = format!("{url}/_ministack/health");
         group.wait_until(PATIENCE, |_| answers(&health).then_some(()))?;
-        Ok(Self { group, url, folder: scratch })
-    }
-
-    /// The file with the rights that roles have and use. It is absent as long as no role has used one.
-    pub fn rights_file(&self) -> PathBuf {
-        self.folder.join(RIGHTS)
+        Ok(Self { group, url })
     }
 
     /// Where it answers, without a trailing slash.

@@ -1,7 +1,7 @@
 //! A deployed stack: what it is made of, and how it is brought up and ended.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::{env, fs};
 
 use serde::{Deserialize, Serialize};
@@ -238,11 +238,6 @@ impl Running {
     /// How often functions were exchanged for those of another checkout.
     pub fn turns(&self) -> usize {
         self.exchange.turns()
-    }
-
-    /// The file with the rights that the functions' roles have and use.
-    pub fn rights_file(&self) -> PathBuf {
-        self.emulator.rights_file()
     }
 
     /// Fails when the emulator, the sandbox CRM or the issuer has ended. Functions of another checkout take their

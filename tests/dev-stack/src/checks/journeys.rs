@@ -20,16 +20,9 @@ const THREADS: &str = "8";
 /// Programs that kill functions of the stack, so no other journey may run beside them.
 const KILLERS: [&str; 2] = ["killed_functions", "killed_restores"];
 
-/// Whether the rights of the functions' roles are compared with those that the journeys have used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Rights {
-    Compared,
-    Ignored,
-}
-
 /// Brings a stack up and runs journeys on it: those of `runs`, then those in a browser that have all words of `browser`
 /// in their names. They leave out what this machine lacks, and the report names it.
-pub(super) fn run(places: &Places, report: &Report, runs: Vec<Run<'_>>, browser: Option<&[&str]>, rights: Rights) {
+pub(super) fn run(places: &Places, report: &Report, runs: Vec<Run<'_>>, browser: Option<&[&str]>) {
     if !runs.is_empty() {
         report.check("7-Zip as a reader of archives", || Ok(present(&["7z", "7zz", "7za"], "7-Zip")));
         report.check("Info-ZIP as a reader of archives", || Ok(present(&["unzip"], "unzip")));
@@ -54,9 +47,6 @@ pub(super) fn run(places: &Places, report: &Report, runs: Vec<Run<'_>>, browser:
     }
     if !killing.is_empty() {
         report.check("journeys through dying functions", || test_programs::run(killing, &variables, Share::ONE_BY_ONE));
-    }
-    if rights == Rights::Compared {
-        report.check("rights of the functions", || super::rights::check(&running.rights_file()));
     }
 }
 

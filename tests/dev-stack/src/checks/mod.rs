@@ -9,7 +9,6 @@ mod journeys;
 mod npm;
 mod on_path;
 mod report;
-mod rights;
 mod rust;
 mod services;
 mod test_programs;
@@ -78,7 +77,7 @@ pub(crate) fn all(places: &Places, require_all: bool) -> Result<()> {
         });
         let run = || test_programs::run(contracts, services.environment(), Share::WHOLE);
         report.check("contract tests", run);
-        journeys::run(places, &report, journeys, Some(&[]), journeys::Rights::Compared);
+        journeys::run(places, &report, journeys, Some(&[]));
     });
     report.close()
 }
@@ -90,7 +89,7 @@ pub(crate) fn all(places: &Places, require_all: bool) -> Result<()> {
 pub(crate) fn named(places: &Places, require_all: bool, names: &[String]) -> Result<()> {
     let report = Report::new(require_all);
     if let Some(words) = browser::words(names) {
-        journeys::run(places, &report, Vec::new(), Some(&words), journeys::Rights::Ignored);
+        journeys::run(places, &report, Vec::new(), Some(&words));
         return report.close();
     }
     let built = test_programs::build(places)?;
@@ -110,8 +109,7 @@ pub(crate) fn named(places: &Places, require_all: bool, names: &[String]) -> Res
     }
     drop(services);
     if !journeys.is_empty() {
-        // Some journeys use some rights only.
-        journeys::run(places, &report, journeys, None, journeys::Rights::Ignored);
+        journeys::run(places, &report, journeys, None);
     }
     report.close()
 }
