@@ -6,13 +6,13 @@ mod probe;
 use lambda_runtime::{LambdaEvent, service_fn};
 use runtime::telemetry;
 
-use crate::probe::{Event, Probe};
+use crate::probe::{ApiAddress, Probe};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init()?;
     let probe = &Probe::new()?;
-    let handler = |event: LambdaEvent<Event>| async move {
+    let handler = |event: LambdaEvent<ApiAddress>| async move {
         let looked = probe.look(&event.payload.url).await;
         if let Err(why) = &looked {
             tracing::error!(%why, "self-test.failed");

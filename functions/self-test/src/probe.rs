@@ -10,9 +10,9 @@ use serde_json::Value;
 /// How long the API may take to answer. A function that starts cold takes less than a second.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The rule's event.
+/// The event of the rule that starts this function.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Event {
+pub(crate) struct ApiAddress {
     /// Where the API is, without a trailing slash.
     pub(crate) url: String,
 }
